@@ -1,0 +1,4 @@
+//! A server of the Run and Run Step API.
+
+pub mod model;
+mod schema;

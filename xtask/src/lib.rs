@@ -1,0 +1,4 @@
+//! Maintainer commands of runstep, as a library so that its steps can be tested.
+
+pub mod codegen;
+pub mod compat;

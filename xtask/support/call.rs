@@ -1,0 +1,148 @@
+//! What goes with a single call besides its arguments, and the one place where it is applied.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+
+use crate::Client;
+
+/// Headers, query and limits of a call; the inner value of a [`Client`].
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// Headers added to the request; the ones it has already are replaced.
+    pub headers: HeaderMap,
+    /// Pairs added to the query.
+    pub query: Vec<(String, String)>,
+    /// How long the whole request may take, until its body has been read. None: no limit.
+    pub timeout: Option<Duration>,
+    /// How many bytes of a reply are read before it is an error; 64 MiB unless told.
+    pub max_reply_bytes: u64,
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self {
+            headers: HeaderMap::new(),
+            query: Vec::new(),
+            timeout: None,
+            max_reply_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Names the headers only: their values may be secret.
+impl std::fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallOptions")
+            .field("headers", &self.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>())
+            .field("query", &self.query.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("timeout", &self.timeout)
+            .field("max_reply_bytes", &self.max_reply_bytes)
+            .finish()
+    }
+}
+
+impl ClientHooks<CallOptions> for Client {
+    async fn pre<E>(
+        &self,
+        request: &mut reqwest::Request,
+        _: &OperationInfo,
+    ) -> Result<(), Error<E>> {
+        let options = self.inner();
+        for (name, value) in &options.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        if !options.query.is_empty() {
+            request.url_mut().query_pairs_mut().extend_pairs(&options.query);
+        }
+        *request.timeout_mut() = options.timeout;
+        Ok(())
+    }
+
+    async fn exec(
+        &self,
+        request: reqwest::Request,
+        _: &OperationInfo,
+    ) -> reqwest::Result<reqwest::Response> {
+        let response = self.client().execute(request).await?;
+        Ok(bounded(response, self.inner().max_reply_bytes))
+    }
+}
+
+/// The same response, whose body ends in an error once it is longer than `limit` bytes.
+/// A stream of events has no end to measure: its reader bounds each event.
+fn bounded(response: reqwest::Response, limit: u64) -> reqwest::Response {
+    let streams = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    if streams || response.content_length().is_some_and(|length| length <= limit) {
+        return response;
+    }
+    let mut bounded = http::Response::new(());
+    *bounded.status_mut() = response.status();
+    *bounded.version_mut() = response.version();
+    *bounded.headers_mut() = response.headers().clone();
+    let body = Bounded { body: Box::pin(response.bytes_stream()), left: limit, limit };
+    bounded.map(|()| reqwest::Body::wrap_stream(body)).into()
+}
+
+struct Bounded<S> {
+    body: Pin<Box<S>>,
+    left: u64,
+    limit: u64,
+}
+
+impl<S: Stream<Item = reqwest::Result<Bytes>>> Stream for Bounded<S> {
+    type Item = Result<Bytes, ReadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let chunk = match ready!(self.body.as_mut().poll_next(context)) {
+            Some(Ok(chunk)) => chunk,
+            Some(Err(error)) => return Poll::Ready(Some(Err(ReadError::Transport(error)))),
+            None => return Poll::Ready(None),
+        };
+        match self.left.checked_sub(chunk.len() as u64) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Some(Err(ReadError::TooLong { limit: self.limit }))),
+        }
+        Poll::Ready(Some(Ok(chunk)))
+    }
+}
+
+/// Why a reply's body could not be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The connection failed.
+    Transport(reqwest::Error),
+    /// The body is longer than [`CallOptions::max_reply_bytes`].
+    TooLong {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+}
+
+impl std::fmt::Display for ReadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Transport(error) => error.fmt(f),
+            Self::TooLong { limit } => write!(f, "the reply is longer than {limit} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Transport(error) => Some(error),
+            Self::TooLong { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The Run and Run Step API, as its specification has it: types, and a client with a method for
+//! each operation.
+//!
+//! This crate is made from an OpenAPI document and has nothing else in it. For polling, errors
+//! that say what happened and builders use `runstep`, which is written over it.
+//!
+//! # What the types keep
+//!
+//! - An enum value or a variant of a union that the document does not list becomes `Unknown` and
+//!   is written back unchanged.
+//! - A property that the document does not list is ignored.
+//! - A property that may be null may be absent as well. Of a run and a step also `assistant_id`,
+//!   `instructions`, `metadata`, `model`, `parallel_tool_calls` and `tools` may be either, because
+//!   providers were seen to leave them out; what tells one object from another may not.
+
+mod call;
+#[rustfmt::skip]
+mod client;
+#[rustfmt::skip]
+mod enums;
+#[rustfmt::skip]
+mod structs;
+#[rustfmt::skip]
+mod unions;
+mod wire;
+
+pub use call::{CallOptions, ReadError};
+pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
+
+/// The document that this crate was made from, as JSON.
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// The objects, enums and unions of the API.
+pub mod types {
+    pub use crate::enums::*;
+    pub use crate::structs::*;
+    pub use crate::unions::*;
+}
