@@ -44,7 +44,7 @@ pub struct Assistant {
 }
 #[allow(clippy::too_many_arguments)]
 impl Assistant {
-    /// A `Assistant` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         id: impl Into<String>,
         created_at: impl Into<i64>,
@@ -76,9 +76,8 @@ pub struct Attachment {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_id: Option<String>,
     /// Tools that may use the file. Absent when not stated.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub tools: Vec<AttachmentTool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<AttachmentTool>>,
 }
 #[allow(clippy::too_many_arguments)]
 impl Attachment {
@@ -91,7 +90,7 @@ impl Attachment {
     /// Sets `tools`.
     #[must_use]
     pub fn tools(mut self, tools: impl Into<Vec<AttachmentTool>>) -> Self {
-        self.tools = tools.into();
+        self.tools = Some(tools.into());
         self
     }
 }
@@ -110,7 +109,7 @@ pub struct CodeInterpreterCall {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterCall {
-    /// A `CodeInterpreterCall` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         input: impl Into<String>,
         outputs: impl Into<Vec<CodeInterpreterOutput>>,
@@ -129,9 +128,8 @@ pub struct CodeInterpreterCallDelta {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
     /// Pieces of outputs. Absent when there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub outputs: Vec<CodeInterpreterOutputDelta>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Vec<CodeInterpreterOutputDelta>>,
 }
 /// An image made by code.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
@@ -142,7 +140,7 @@ pub struct CodeInterpreterImage {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterImage {
-    /// A `CodeInterpreterImage` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(file_id: impl Into<String>) -> Self {
         Self { file_id: file_id.into() }
     }
@@ -164,7 +162,7 @@ pub struct CodeInterpreterImageOutput {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterImageOutput {
-    /// A `CodeInterpreterImageOutput` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(image: impl Into<CodeInterpreterImage>) -> Self {
         Self { image: image.into() }
     }
@@ -181,7 +179,7 @@ pub struct CodeInterpreterImageOutputDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterImageOutputDelta {
-    /// A `CodeInterpreterImageOutputDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -198,7 +196,7 @@ pub struct CodeInterpreterLogsOutput {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterLogsOutput {
-    /// A `CodeInterpreterLogsOutput` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(logs: impl Into<String>) -> Self {
         Self { logs: logs.into() }
     }
@@ -215,7 +213,7 @@ pub struct CodeInterpreterLogsOutputDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterLogsOutputDelta {
-    /// A `CodeInterpreterLogsOutputDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -228,16 +226,15 @@ impl CodeInterpreterLogsOutputDelta {
 #[non_exhaustive]
 pub struct CodeInterpreterResources {
     /// Identifiers of files the code may read; at most 20, default none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub file_ids: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_ids: Option<Vec<String>>,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterResources {
     /// Sets `file_ids`.
     #[must_use]
     pub fn file_ids(mut self, file_ids: impl Into<Vec<String>>) -> Self {
-        self.file_ids = file_ids.into();
+        self.file_ids = Some(file_ids.into());
         self
     }
 }
@@ -256,7 +253,7 @@ pub struct CodeInterpreterToolCall {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterToolCall {
-    /// A `CodeInterpreterToolCall` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         id: impl Into<String>,
         code_interpreter: impl Into<CodeInterpreterCall>,
@@ -282,7 +279,7 @@ pub struct CodeInterpreterToolCallDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterToolCallDelta {
-    /// A `CodeInterpreterToolCallDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -310,9 +307,8 @@ pub struct CreateAssistantRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<ReasoningEffort>,
     /// Tools the assistant may use; at most 128, default none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub tools: Vec<Tool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<Tool>>,
     /// Files and stores for the tools. Null or absent means none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_resources: Option<CreateToolResources>,
@@ -331,7 +327,7 @@ pub struct CreateAssistantRequest {
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateAssistantRequest {
-    /// A `CreateAssistantRequest` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(model: impl Into<String>) -> Self {
         Self {
             model: model.into(),
@@ -377,7 +373,7 @@ impl CreateAssistantRequest {
     /// Sets `tools`.
     #[must_use]
     pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
-        self.tools = tools.into();
+        self.tools = Some(tools.into());
         self
     }
     /// Sets `tool_resources`.
@@ -425,20 +421,18 @@ impl CreateAssistantRequest {
 #[non_exhaustive]
 pub struct CreateFileSearchResources {
     /// Identifiers of vector stores to search; at most 1.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub vector_store_ids: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vector_store_ids: Option<Vec<String>>,
     /// Vector stores to create and attach; at most 1.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub vector_stores: Vec<VectorStoreInput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vector_stores: Option<Vec<VectorStoreInput>>,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateFileSearchResources {
     /// Sets `vector_store_ids`.
     #[must_use]
     pub fn vector_store_ids(mut self, vector_store_ids: impl Into<Vec<String>>) -> Self {
-        self.vector_store_ids = vector_store_ids.into();
+        self.vector_store_ids = Some(vector_store_ids.into());
         self
     }
     /// Sets `vector_stores`.
@@ -447,7 +441,7 @@ impl CreateFileSearchResources {
         mut self,
         vector_stores: impl Into<Vec<VectorStoreInput>>,
     ) -> Self {
-        self.vector_stores = vector_stores.into();
+        self.vector_stores = Some(vector_stores.into());
         self
     }
 }
@@ -468,7 +462,7 @@ pub struct CreateMessageRequest {
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateMessageRequest {
-    /// A `CreateMessageRequest` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         role: impl Into<MessageRole>,
         content: impl Into<CreateMessageContent>,
@@ -553,7 +547,7 @@ pub struct CreateRunRequest {
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateRunRequest {
-    /// A `CreateRunRequest` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(assistant_id: impl Into<String>) -> Self {
         Self {
             assistant_id: assistant_id.into(),
@@ -747,7 +741,7 @@ pub struct CreateThreadAndRunRequest {
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateThreadAndRunRequest {
-    /// A `CreateThreadAndRunRequest` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(assistant_id: impl Into<String>) -> Self {
         Self {
             assistant_id: assistant_id.into(),
@@ -876,9 +870,8 @@ impl CreateThreadAndRunRequest {
 #[non_exhaustive]
 pub struct CreateThreadRequest {
     /// Messages to start with, oldest first. Absent means none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub messages: Vec<CreateMessageRequest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<CreateMessageRequest>>,
     /// Files and stores for the tools. Null or absent means none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_resources: Option<CreateToolResources>,
@@ -891,7 +884,7 @@ impl CreateThreadRequest {
     /// Sets `messages`.
     #[must_use]
     pub fn messages(mut self, messages: impl Into<Vec<CreateMessageRequest>>) -> Self {
-        self.messages = messages.into();
+        self.messages = Some(messages.into());
         self
     }
     /// Sets `tool_resources`.
@@ -961,7 +954,7 @@ pub struct ErrorObject {
 }
 #[allow(clippy::too_many_arguments)]
 impl ErrorObject {
-    /// A `ErrorObject` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(message: impl Into<String>, type_: impl Into<String>) -> Self {
         Self {
             code: Default::default(),
@@ -980,7 +973,7 @@ pub struct ErrorResponse {
 }
 #[allow(clippy::too_many_arguments)]
 impl ErrorResponse {
-    /// A `ErrorResponse` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(error: impl Into<ErrorObject>) -> Self {
         Self { error: error.into() }
     }
@@ -994,7 +987,7 @@ pub struct FileCitation {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileCitation {
-    /// A `FileCitation` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(file_id: impl Into<String>) -> Self {
         Self { file_id: file_id.into() }
     }
@@ -1014,7 +1007,7 @@ pub struct FileCitationAnnotation {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileCitationAnnotation {
-    /// A `FileCitationAnnotation` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         text: impl Into<String>,
         file_citation: impl Into<FileCitation>,
@@ -1050,7 +1043,7 @@ pub struct FileCitationAnnotationDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileCitationAnnotationDelta {
-    /// A `FileCitationAnnotationDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -1081,7 +1074,7 @@ pub struct FilePath {
 }
 #[allow(clippy::too_many_arguments)]
 impl FilePath {
-    /// A `FilePath` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(file_id: impl Into<String>) -> Self {
         Self { file_id: file_id.into() }
     }
@@ -1101,7 +1094,7 @@ pub struct FilePathAnnotation {
 }
 #[allow(clippy::too_many_arguments)]
 impl FilePathAnnotation {
-    /// A `FilePathAnnotation` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         text: impl Into<String>,
         file_path: impl Into<FilePath>,
@@ -1137,7 +1130,7 @@ pub struct FilePathAnnotationDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl FilePathAnnotationDelta {
-    /// A `FilePathAnnotationDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -1164,9 +1157,8 @@ pub struct FileSearchCall {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ranking_options: Option<FileSearchCallRankingOptions>,
     /// What was found, best first. Absent until the search is done.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub results: Vec<FileSearchResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<Vec<FileSearchResult>>,
 }
 /// How a file search ranked its results.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
@@ -1179,7 +1171,7 @@ pub struct FileSearchCallRankingOptions {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchCallRankingOptions {
-    /// A `FileSearchCallRankingOptions` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         ranker: impl Into<FileSearchRanker>,
         score_threshold: impl Into<f64>,
@@ -1235,7 +1227,7 @@ pub struct FileSearchRankingOptions {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchRankingOptions {
-    /// A `FileSearchRankingOptions` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(score_threshold: impl Into<f64>) -> Self {
         Self {
             ranker: Default::default(),
@@ -1254,16 +1246,15 @@ impl FileSearchRankingOptions {
 #[non_exhaustive]
 pub struct FileSearchResources {
     /// Identifiers of vector stores to search; at most 1.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub vector_store_ids: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vector_store_ids: Option<Vec<String>>,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchResources {
     /// Sets `vector_store_ids`.
     #[must_use]
     pub fn vector_store_ids(mut self, vector_store_ids: impl Into<Vec<String>>) -> Self {
-        self.vector_store_ids = vector_store_ids.into();
+        self.vector_store_ids = Some(vector_store_ids.into());
         self
     }
 }
@@ -1278,13 +1269,12 @@ pub struct FileSearchResult {
     /// How well it fits, from 0 to 1.
     pub score: f64,
     /// The text that was found. Absent unless asked for with `include[]`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub content: Vec<FileSearchResultContent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Vec<FileSearchResultContent>>,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchResult {
-    /// A `FileSearchResult` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         file_id: impl Into<String>,
         file_name: impl Into<String>,
@@ -1337,7 +1327,7 @@ pub struct FileSearchToolCall {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchToolCall {
-    /// A `FileSearchToolCall` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(id: impl Into<String>, file_search: impl Into<FileSearchCall>) -> Self {
         Self {
             id: id.into(),
@@ -1359,7 +1349,7 @@ pub struct FileSearchToolCallDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchToolCallDelta {
-    /// A `FileSearchToolCallDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         index: impl Into<u64>,
         file_search: impl Into<serde_json::Map<String, serde_json::Value>>,
@@ -1384,7 +1374,7 @@ pub struct FunctionCall {
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionCall {
-    /// A `FunctionCall` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(name: impl Into<String>, arguments: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -1417,15 +1407,15 @@ pub struct FunctionDefinition {
     /// Name the model calls it by.
     pub name: String,
     /// JSON Schema of the arguments. Absent means the function takes none.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub parameters: serde_json::Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<serde_json::Map<String, serde_json::Value>>,
     /// Whether the arguments must follow the schema exactly. Null or absent means false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionDefinition {
-    /// A `FunctionDefinition` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             description: Default::default(),
@@ -1446,7 +1436,7 @@ impl FunctionDefinition {
         mut self,
         parameters: impl Into<serde_json::Map<String, serde_json::Value>>,
     ) -> Self {
-        self.parameters = parameters.into();
+        self.parameters = Some(parameters.into());
         self
     }
     /// Sets `strict`.
@@ -1465,7 +1455,7 @@ pub struct FunctionTool {
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionTool {
-    /// A `FunctionTool` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(function: impl Into<FunctionDefinition>) -> Self {
         Self { function: function.into() }
     }
@@ -1481,7 +1471,7 @@ pub struct FunctionToolCall {
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionToolCall {
-    /// A `FunctionToolCall` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(id: impl Into<String>, function: impl Into<FunctionCall>) -> Self {
         Self {
             id: id.into(),
@@ -1504,7 +1494,7 @@ pub struct FunctionToolCallDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionToolCallDelta {
-    /// A `FunctionToolCallDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -1525,7 +1515,7 @@ pub struct ImageFile {
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageFile {
-    /// A `ImageFile` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(file_id: impl Into<String>) -> Self {
         Self {
             file_id: file_id.into(),
@@ -1548,7 +1538,7 @@ pub struct ImageFileContent {
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageFileContent {
-    /// A `ImageFileContent` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(image_file: impl Into<ImageFile>) -> Self {
         Self {
             image_file: image_file.into(),
@@ -1567,7 +1557,7 @@ pub struct ImageFileContentDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageFileContentDelta {
-    /// A `ImageFileContentDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -1598,7 +1588,7 @@ pub struct ImageUrl {
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageUrl {
-    /// A `ImageUrl` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -1621,7 +1611,7 @@ pub struct ImageUrlContent {
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageUrlContent {
-    /// A `ImageUrlContent` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(image_url: impl Into<ImageUrl>) -> Self {
         Self {
             image_url: image_url.into(),
@@ -1640,7 +1630,7 @@ pub struct ImageUrlContentDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageUrlContentDelta {
-    /// A `ImageUrlContentDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -1673,15 +1663,15 @@ pub struct JsonSchemaDefinition {
     /// Name of the format.
     pub name: String,
     /// JSON Schema which answers follow.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub schema: serde_json::Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Map<String, serde_json::Value>>,
     /// Whether answers must follow the schema exactly. Null or absent means false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
 }
 #[allow(clippy::too_many_arguments)]
 impl JsonSchemaDefinition {
-    /// A `JsonSchemaDefinition` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             description: Default::default(),
@@ -1702,7 +1692,7 @@ impl JsonSchemaDefinition {
         mut self,
         schema: impl Into<serde_json::Map<String, serde_json::Value>>,
     ) -> Self {
-        self.schema = schema.into();
+        self.schema = Some(schema.into());
         self
     }
     /// Sets `strict`.
@@ -1721,7 +1711,7 @@ pub struct JsonSchemaResponseFormat {
 }
 #[allow(clippy::too_many_arguments)]
 impl JsonSchemaResponseFormat {
-    /// A `JsonSchemaResponseFormat` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(json_schema: impl Into<JsonSchemaDefinition>) -> Self {
         Self {
             json_schema: json_schema.into(),
@@ -1764,7 +1754,7 @@ pub struct Message {
 }
 #[allow(clippy::too_many_arguments)]
 impl Message {
-    /// A `Message` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         id: impl Into<String>,
         created_at: impl Into<i64>,
@@ -1800,7 +1790,7 @@ pub struct MessageCreation {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageCreation {
-    /// A `MessageCreation` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(message_id: impl Into<String>) -> Self {
         Self {
             message_id: message_id.into(),
@@ -1824,7 +1814,7 @@ pub struct MessageCreationStepDetails {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageCreationStepDetails {
-    /// A `MessageCreationStepDetails` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(message_creation: impl Into<MessageCreation>) -> Self {
         Self {
             message_creation: message_creation.into(),
@@ -1853,7 +1843,7 @@ pub struct MessageDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageDelta {
-    /// A `MessageDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(id: impl Into<String>, delta: impl Into<MessageDeltaBody>) -> Self {
         Self {
             id: id.into(),
@@ -1870,9 +1860,8 @@ pub struct MessageDeltaBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<MessageRole>,
     /// Pieces of the content. Absent when there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub content: Vec<MessageContentDelta>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Vec<MessageContentDelta>>,
 }
 /// Why a message was cut short.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
@@ -1883,7 +1872,7 @@ pub struct MessageIncompleteDetails {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageIncompleteDetails {
-    /// A `MessageIncompleteDetails` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(reason: impl Into<MessageIncompleteReason>) -> Self {
         Self { reason: reason.into() }
     }
@@ -1906,7 +1895,7 @@ pub struct MessageList {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageList {
-    /// A `MessageList` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(data: impl Into<Vec<Message>>, has_more: impl Into<bool>) -> Self {
         Self {
             object: Default::default(),
@@ -1928,7 +1917,7 @@ pub struct MessageText {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageText {
-    /// A `MessageText` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         value: impl Into<String>,
         annotations: impl Into<Vec<Annotation>>,
@@ -1947,9 +1936,8 @@ pub struct MessageTextDelta {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// New annotations. Absent when there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub annotations: Vec<AnnotationDelta>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Vec<AnnotationDelta>>,
 }
 /// Names a function.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
@@ -1960,7 +1948,7 @@ pub struct NamedFunction {
 }
 #[allow(clippy::too_many_arguments)]
 impl NamedFunction {
-    /// A `NamedFunction` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into() }
     }
@@ -1978,7 +1966,7 @@ pub struct NamedToolChoice {
 }
 #[allow(clippy::too_many_arguments)]
 impl NamedToolChoice {
-    /// A `NamedToolChoice` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(type_: impl Into<NamedToolChoiceType>) -> Self {
         Self {
             type_: type_.into(),
@@ -2001,7 +1989,7 @@ pub struct RefusalContent {
 }
 #[allow(clippy::too_many_arguments)]
 impl RefusalContent {
-    /// A `RefusalContent` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(refusal: impl Into<String>) -> Self {
         Self { refusal: refusal.into() }
     }
@@ -2018,7 +2006,7 @@ pub struct RefusalContentDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl RefusalContentDelta {
-    /// A `RefusalContentDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -2037,7 +2025,7 @@ pub struct RequiredFunction {
 }
 #[allow(clippy::too_many_arguments)]
 impl RequiredFunction {
-    /// A `RequiredFunction` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(name: impl Into<String>, arguments: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -2056,7 +2044,7 @@ pub struct RequiredFunctionToolCall {
 }
 #[allow(clippy::too_many_arguments)]
 impl RequiredFunctionToolCall {
-    /// A `RequiredFunctionToolCall` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(id: impl Into<String>, function: impl Into<RequiredFunction>) -> Self {
         Self {
             id: id.into(),
@@ -2073,7 +2061,7 @@ pub struct RequiredToolOutputs {
 }
 #[allow(clippy::too_many_arguments)]
 impl RequiredToolOutputs {
-    /// A `RequiredToolOutputs` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(tool_calls: impl Into<Vec<RequiredToolCall>>) -> Self {
         Self {
             tool_calls: tool_calls.into(),
@@ -2145,7 +2133,7 @@ pub struct Run {
 }
 #[allow(clippy::too_many_arguments)]
 impl Run {
-    /// A `Run` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         id: impl Into<String>,
         created_at: impl Into<i64>,
@@ -2194,7 +2182,7 @@ pub struct RunError {
 }
 #[allow(clippy::too_many_arguments)]
 impl RunError {
-    /// A `RunError` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(code: impl Into<RunErrorCode>, message: impl Into<String>) -> Self {
         Self {
             code: code.into(),
@@ -2228,7 +2216,7 @@ pub struct RunList {
 }
 #[allow(clippy::too_many_arguments)]
 impl RunList {
-    /// A `RunList` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(data: impl Into<Vec<Run>>, has_more: impl Into<bool>) -> Self {
         Self {
             object: Default::default(),
@@ -2280,7 +2268,7 @@ pub struct RunStep {
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStep {
-    /// A `RunStep` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         id: impl Into<String>,
         created_at: impl Into<i64>,
@@ -2324,7 +2312,7 @@ pub struct RunStepDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStepDelta {
-    /// A `RunStepDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(id: impl Into<String>, delta: impl Into<RunStepDeltaBody>) -> Self {
         Self {
             id: id.into(),
@@ -2352,7 +2340,7 @@ pub struct RunStepError {
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStepError {
-    /// A `RunStepError` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(code: impl Into<RunStepErrorCode>, message: impl Into<String>) -> Self {
         Self {
             code: code.into(),
@@ -2378,7 +2366,7 @@ pub struct RunStepList {
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStepList {
-    /// A `RunStepList` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(data: impl Into<Vec<RunStep>>, has_more: impl Into<bool>) -> Self {
         Self {
             object: Default::default(),
@@ -2400,7 +2388,7 @@ pub struct StaticChunking {
 }
 #[allow(clippy::too_many_arguments)]
 impl StaticChunking {
-    /// A `StaticChunking` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         max_chunk_size_tokens: impl Into<u64>,
         chunk_overlap_tokens: impl Into<u64>,
@@ -2421,7 +2409,7 @@ pub struct StaticChunkingStrategy {
 }
 #[allow(clippy::too_many_arguments)]
 impl StaticChunkingStrategy {
-    /// A `StaticChunkingStrategy` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(static_: impl Into<StaticChunking>) -> Self {
         Self { static_: static_.into() }
     }
@@ -2435,7 +2423,7 @@ pub struct SubmitToolOutputsAction {
 }
 #[allow(clippy::too_many_arguments)]
 impl SubmitToolOutputsAction {
-    /// A `SubmitToolOutputsAction` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(submit_tool_outputs: impl Into<RequiredToolOutputs>) -> Self {
         Self {
             submit_tool_outputs: submit_tool_outputs.into(),
@@ -2454,7 +2442,7 @@ pub struct SubmitToolOutputsRequest {
 }
 #[allow(clippy::too_many_arguments)]
 impl SubmitToolOutputsRequest {
-    /// A `SubmitToolOutputsRequest` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(tool_outputs: impl Into<Vec<ToolOutput>>) -> Self {
         Self {
             tool_outputs: tool_outputs.into(),
@@ -2477,7 +2465,7 @@ pub struct TextContent {
 }
 #[allow(clippy::too_many_arguments)]
 impl TextContent {
-    /// A `TextContent` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(text: impl Into<MessageText>) -> Self {
         Self { text: text.into() }
     }
@@ -2494,7 +2482,7 @@ pub struct TextContentDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl TextContentDelta {
-    /// A `TextContentDelta` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(index: impl Into<u64>) -> Self {
         Self {
             index: index.into(),
@@ -2511,7 +2499,7 @@ pub struct TextContentPart {
 }
 #[allow(clippy::too_many_arguments)]
 impl TextContentPart {
-    /// A `TextContentPart` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into() }
     }
@@ -2538,7 +2526,7 @@ pub struct Thread {
 }
 #[allow(clippy::too_many_arguments)]
 impl Thread {
-    /// A `Thread` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(id: impl Into<String>, created_at: impl Into<i64>) -> Self {
         Self {
             id: id.into(),
@@ -2558,7 +2546,7 @@ pub struct ToolCallsStepDetails {
 }
 #[allow(clippy::too_many_arguments)]
 impl ToolCallsStepDetails {
-    /// A `ToolCallsStepDetails` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(tool_calls: impl Into<Vec<ToolCall>>) -> Self {
         Self {
             tool_calls: tool_calls.into(),
@@ -2570,9 +2558,8 @@ impl ToolCallsStepDetails {
 #[non_exhaustive]
 pub struct ToolCallsStepDetailsDelta {
     /// Pieces of the calls. Absent when unchanged.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub tool_calls: Vec<ToolCallDelta>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCallDelta>>,
 }
 /// Output of one call.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -2642,7 +2629,7 @@ pub struct TruncationStrategy {
 }
 #[allow(clippy::too_many_arguments)]
 impl TruncationStrategy {
-    /// A `TruncationStrategy` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(type_: impl Into<TruncationStrategyType>) -> Self {
         Self {
             type_: type_.into(),
@@ -2689,7 +2676,7 @@ pub struct Usage {
 }
 #[allow(clippy::too_many_arguments)]
 impl Usage {
-    /// A `Usage` with what it must have; the rest is left out.
+    /// With what it must have; the rest is left out.
     pub fn new(
         completion_tokens: impl Into<u64>,
         prompt_tokens: impl Into<u64>,
@@ -2707,9 +2694,8 @@ impl Usage {
 #[non_exhaustive]
 pub struct VectorStoreInput {
     /// Identifiers of the files to put into the store; at most 100000000.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "crate::wire::null_as_default")]
-    pub file_ids: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_ids: Option<Vec<String>>,
     /// How files are cut into chunks. Absent means `auto`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunking_strategy: Option<ChunkingStrategy>,
@@ -2722,7 +2708,7 @@ impl VectorStoreInput {
     /// Sets `file_ids`.
     #[must_use]
     pub fn file_ids(mut self, file_ids: impl Into<Vec<String>>) -> Self {
-        self.file_ids = file_ids.into();
+        self.file_ids = Some(file_ids.into());
         self
     }
     /// Sets `chunking_strategy`.

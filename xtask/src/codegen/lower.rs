@@ -10,7 +10,7 @@ use super::error::Error;
 type Step = (&'static str, fn(Document) -> Result<Document, Error>);
 
 /// The steps, in order, by name.
-pub const STEPS: [Step; 9] = [
+pub const STEPS: [Step; 10] = [
     ("constants become enums", constants_become_enums),
     ("null becomes nullable", null_becomes_nullable),
     ("single alternatives fold", single_alternatives_fold),
@@ -18,6 +18,7 @@ pub const STEPS: [Step; 9] = [
     ("limits are dropped", limits_are_dropped),
     ("integers get their width", integers_get_their_width),
     ("named maps are written in place", named_maps_are_written_in_place),
+    ("optional lists and maps may be null", optional_lists_and_maps_may_be_null),
     ("only JSON replies are left", only_json_replies_are_left),
     ("newer keywords are dropped", newer_keywords_are_dropped),
 ];
@@ -225,6 +226,28 @@ fn named_maps_are_written_in_place(mut document: Document) -> Result<Document, E
         schemas.retain(|name, _| !maps.iter().any(|(map, _)| map == name));
     }
     Ok(document)
+}
+
+/// The generator reads a list that is left out as an empty one, and leaves an empty one out. To the
+/// API these are two things: a run with `tools: []` has none, one without `tools` has its
+/// assistant's. What may be null becomes an `Option`, which tells them apart.
+fn optional_lists_and_maps_may_be_null(document: Document) -> Result<Document, Error> {
+    each_schema(document, &mut |_, schema| {
+        let required = schema.get("required").cloned().unwrap_or_default();
+        let required = |name: &str| {
+            required.as_array().is_some_and(|names| names.iter().any(|one| one == name))
+        };
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for (name, property) in properties.into_iter().flatten() {
+            let open =
+                property.get("items").is_some() || property.get("additionalProperties").is_some();
+            if let (true, false, Some(property)) = (open, required(name), property.as_object_mut())
+            {
+                property.insert("nullable".to_owned(), true.into());
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The generator takes one success reply of one media type. Event streams are read by the facade,

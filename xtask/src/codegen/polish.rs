@@ -131,16 +131,13 @@ fn polish_structs(
     polished
 }
 
-/// How a field is read: what may be null may be absent as well, an optional list may be null, and
-/// what only tells the kind of an object may be left out.
+/// How a field is read: what may be null may be absent as well, some lists too, and what only tells the kind of an object may be left out.
 fn polish_field(field: &mut Field, constants: &BTreeSet<&str>, tolerant: bool) {
     field.attrs.retain(|attribute| {
         !says(attribute, "Option :: deserialize") && !says(attribute, "Option::deserialize")
     });
     let list = type_named(&field.ty, "Vec").is_some();
-    if list && field.attrs.iter().any(|attribute| says(attribute, "default")) {
-        field.attrs.push(parse_quote!(#[serde(deserialize_with = "crate::wire::null_as_default")]));
-    } else if list && tolerant && tolerate::PROPERTIES.contains(&wire_name(field).as_str()) {
+    if list && tolerant && tolerate::PROPERTIES.contains(&wire_name(field).as_str()) {
         field.attrs.push(
             parse_quote!(#[serde(default, deserialize_with = "crate::wire::null_as_default")]),
         );
@@ -199,9 +196,8 @@ fn implementation(
                 }
             })
             .unzip();
-        let text = format!(" A `{name}` with what it must have; the rest is left out.");
         functions.push(quote! {
-            #[doc = #text]
+            /// With what it must have; the rest is left out.
             pub fn new(#(#arguments)*) -> Self {
                 Self { #(#values),* }
             }

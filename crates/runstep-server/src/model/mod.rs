@@ -3,6 +3,7 @@
 //! Two come with the server: [`Offline`], which needs no network and always gives the same answer,
 //! and [`Scripted`], which says what a test tells it to.
 
+mod answer;
 mod arguments;
 mod offline;
 mod scripted;
