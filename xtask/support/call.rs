@@ -1,6 +1,7 @@
 //! What goes with a single call besides its arguments, and the one place where it is applied.
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ pub struct CallOptions {
     pub timeout: Option<Duration>,
     /// How many bytes of a reply are read before it is an error; 64 MiB unless told.
     pub max_reply_bytes: u64,
+    /// Where the call leaves the headers of the reply, so that they are there when it fails to
+    /// decode.
+    pub reply_headers: Arc<OnceLock<HeaderMap>>,
 }
 
 impl Default for CallOptions {
@@ -32,6 +36,7 @@ impl Default for CallOptions {
             query: Vec::new(),
             timeout: None,
             max_reply_bytes: 64 * 1024 * 1024,
+            reply_headers: Arc::default(),
         }
     }
 }
@@ -44,7 +49,7 @@ impl std::fmt::Debug for CallOptions {
             .field("query", &self.query.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("max_reply_bytes", &self.max_reply_bytes)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,6 +76,7 @@ impl ClientHooks<CallOptions> for Client {
         _: &OperationInfo,
     ) -> reqwest::Result<reqwest::Response> {
         let response = self.client().execute(request).await?;
+        let _ = self.inner().reply_headers.set(response.headers().clone());
         Ok(bounded(response, self.inner().max_reply_bytes))
     }
 }

@@ -223,7 +223,7 @@ fn number(word: &str) -> Option<Number> {
         return None;
     }
     let mut groups = digits.split(',').skip(1);
-    if groups.any(|group| group.get(..3).is_none_or(|_| group.split('.').next().map_or(0, str::len) != 3)) {
+    if groups.any(|group| group.split('.').next().map_or(0, str::len) != 3) {
         return None;
     }
     let digits = digits.replace(',', "");

@@ -70,7 +70,7 @@ impl Pattern {
     pub(super) fn texts(&self) -> impl Iterator<Item = String> + '_ {
         let branches = self.alternatives.iter();
         branches.flat_map(|branch| {
-            [0, 1, 2, 4, 8, 16, 32, 64].into_iter().map(|extra| {
+            [0, 1, 2, 4, 8, 16, 32, 64].into_iter().map(move |extra| {
                 let mut text = String::new();
                 write(&branch.pieces, extra, &mut text);
                 text

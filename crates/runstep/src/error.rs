@@ -1,0 +1,263 @@
+//! What can go wrong, in one type.
+
+use std::fmt;
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use runstep_api::types::Run;
+
+/// The result of a request.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a request failed: what happened, and what the server said about it.
+///
+/// # Troubleshooting
+///
+/// - [`is_not_found`](Self::is_not_found): the id is wrong, or belongs to another key or server.
+/// - [`is_deadline`](Self::is_deadline): the run still goes on; [`run`](Self::run) is its last
+///   known state, and polling it again continues to wait.
+/// - [`is_connect`](Self::is_connect): nothing was sent; is the base URL right?
+/// - [`is_decode`](Self::is_decode): the reply is not what the API says; [`body`](Self::body) has it.
+/// - For anything else the server's words are in [`message`](Self::message), and
+///   [`request_id`](Self::request_id) is what its operators will ask for.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    status: Option<StatusCode>,
+    api: ApiError,
+    request_id: Option<String>,
+    body: Option<String>,
+    run: Option<Run>,
+    source: Option<Source>,
+}
+
+/// What kind of failure an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The client cannot be built from what it was told.
+    Configuration,
+    /// The request was not sent because something in it cannot be right.
+    InvalidRequest,
+    /// No connection could be made, or it broke.
+    Connection,
+    /// The request took longer than its timeout.
+    Timeout,
+    /// The server replied with an error.
+    Api,
+    /// The server's reply could not be decoded.
+    Decode,
+    /// A wait reached its deadline.
+    Deadline,
+}
+
+/// What an error reply says; what it leaves out is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    pub(crate) message: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) param: Option<String>,
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    Http(reqwest::Error),
+    Json(serde_json::Error),
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            status: None,
+            api: ApiError::default(),
+            request_id: None,
+            body: None,
+            run: None,
+            source: None,
+        }))
+    }
+
+    /// An error reply, with its body as far as it was read.
+    pub(crate) fn api(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let api = crate::error_body::parse(body);
+        let message = match &api.message {
+            Some(message) => message.clone(),
+            None => crate::error_body::describe(headers, body),
+        };
+        let mut error = Self::new(ErrorKind::Api, message).with_reply(headers, body);
+        error.0.status = Some(status);
+        error.0.api = api;
+        error
+    }
+
+    pub(crate) fn http(error: reqwest::Error) -> Self {
+        let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Connection };
+        let message = match kind {
+            ErrorKind::Timeout => "the request timed out",
+            _ if error.is_connect() => "could not connect to the server",
+            _ => "the connection failed",
+        };
+        Self::new(kind, message).with_source(Source::Http(error.without_url()))
+    }
+
+    pub(crate) fn with_reply(mut self, headers: &HeaderMap, body: &[u8]) -> Self {
+        self.0.request_id = request_id(headers);
+        self.0.body = Some(String::from_utf8_lossy(body).into_owned());
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_run(mut self, run: Option<Run>) -> Self {
+        self.0.run = run;
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: Source) -> Self {
+        self.0.source = Some(source);
+        self
+    }
+
+    /// Which kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What happened, in the server's words where it gave any.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The reply's HTTP status; none where no reply came.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status.map(|status| status.as_u16())
+    }
+
+    /// The `type` of the API's error, such as `invalid_request_error`.
+    pub fn error_type(&self) -> Option<&str> {
+        self.0.api.kind.as_deref()
+    }
+
+    /// The request's parameter that the error is about, such as `tools[0].function.name`.
+    pub fn param(&self) -> Option<&str> {
+        self.0.api.param.as_deref()
+    }
+
+    /// The `code` of the API's error, such as `rate_limit_exceeded`; a number as its digits.
+    pub fn code(&self) -> Option<&str> {
+        self.0.api.code.as_deref()
+    }
+
+    /// The server's id of the request, by which its operators find it.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The reply's body as it came, up to 1 MiB of it; none where no reply came.
+    pub fn body(&self) -> Option<&str> {
+        self.0.body.as_deref()
+    }
+
+    /// The last state of the run that was waited for, if one was seen.
+    pub fn run(&self) -> Option<&Run> {
+        self.0.run.as_ref()
+    }
+
+    /// Whether the server does not have what was asked for (status 404).
+    pub fn is_not_found(&self) -> bool {
+        self.0.status == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// Whether the server asks to slow down (status 429).
+    pub fn is_rate_limited(&self) -> bool {
+        self.0.status == Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// Whether the key was not accepted (status 401 or 403).
+    pub fn is_authentication(&self) -> bool {
+        matches!(self.0.status, Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+    }
+
+    /// Whether the request timed out.
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == ErrorKind::Timeout
+    }
+
+    /// Whether no connection could be made, so that nothing was sent.
+    pub fn is_connect(&self) -> bool {
+        matches!(&self.0.source, Some(Source::Http(error)) if error.is_connect())
+    }
+
+    /// Whether a wait reached its deadline.
+    pub fn is_deadline(&self) -> bool {
+        self.0.kind == ErrorKind::Deadline
+    }
+
+    /// Whether the reply could not be decoded.
+    pub fn is_decode(&self) -> bool {
+        self.0.kind == ErrorKind::Decode
+    }
+}
+
+/// The request id by the names that servers give it.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let named = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
+    named("x-request-id").or_else(|| named("apim-request-id"))
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let mut details = Vec::new();
+        if let Some(status) = self.0.status {
+            details.push(format!("status {}", status.as_u16()));
+        }
+        for (name, value) in
+            [("param", self.param()), ("code", self.code()), ("request id", self.request_id())]
+        {
+            details.extend(value.map(|value| format!("{name} {value}")));
+        }
+        if let Some(run) = &self.0.run {
+            details.push(format!("run {} is {}", run.id, run.status));
+        }
+        if !details.is_empty() {
+            write!(f, " ({})", details.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("status", &self.status())
+            .field("type", &self.0.api.kind)
+            .field("param", &self.0.api.param)
+            .field("code", &self.0.api.code)
+            .field("request_id", &self.0.request_id)
+            .field("body", &self.0.body)
+            .field("run", &self.0.run.as_ref().map(|run| (&run.id, &run.status)))
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.source {
+            Some(Source::Http(error)) => Some(error),
+            Some(Source::Json(error)) => Some(error),
+            None => None,
+        }
+    }
+}

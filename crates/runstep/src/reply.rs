@@ -1,0 +1,102 @@
+//! From what the generated client gives back to a value or an error that says what happened.
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use runstep_api::{CallOptions, ReadError, ResponseValue};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result, Source};
+use crate::error_body::excerpt;
+
+/// How much of an error reply is kept.
+const MAX_ERROR_BODY: usize = 1024 * 1024;
+
+/// A value with the headers that came with it.
+pub(crate) struct Reply<T> {
+    pub(crate) value: T,
+    pub(crate) headers: HeaderMap,
+}
+
+pub(crate) async fn receive<T: DeserializeOwned>(
+    options: &CallOptions,
+    result: std::result::Result<ResponseValue<T>, runstep_api::Error<()>>,
+) -> Result<Reply<T>> {
+    use runstep_api::Error as Api;
+    let none = HeaderMap::new();
+    let headers = options.reply_headers.get().unwrap_or(&none);
+    Err(match result {
+        Ok(reply) => {
+            let headers = reply.headers().clone();
+            return Ok(Reply { value: reply.into_inner(), headers });
+        }
+        Err(Api::UnexpectedResponse(response)) => refused(response).await,
+        Err(Api::InvalidResponsePayload(body, error)) => {
+            undecodable::<T>(&body, error).with_reply(headers, &body)
+        }
+        Err(Api::ResponseBodyError(error)) => match too_long(&error) {
+            Some(message) => Error::new(ErrorKind::Decode, message).with_reply(headers, b""),
+            None => Error::http(error),
+        },
+        Err(Api::CommunicationError(error)) if error.is_builder() => {
+            Error::new(ErrorKind::InvalidRequest, "the request cannot be built")
+                .with_source(Source::Http(error.without_url()))
+        }
+        Err(Api::CommunicationError(error) | Api::InvalidUpgrade(error)) => Error::http(error),
+        Err(other @ (Api::InvalidRequest(_) | Api::Custom(_) | Api::ErrorResponse(_))) => {
+            Error::new(ErrorKind::InvalidRequest, other.to_string())
+        }
+    })
+}
+
+/// An error reply; its body is read as far as it is of use.
+async fn refused(mut response: reqwest::Response) -> Error {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = MAX_ERROR_BODY - body.len();
+        body.extend(chunk.iter().take(room));
+        if body.len() == MAX_ERROR_BODY {
+            break;
+        }
+    }
+    let error = Error::api(response.status(), response.headers(), &body);
+    if response.status().is_redirection() {
+        return Error::new(
+            ErrorKind::Api,
+            "the server redirects to another host, which is not followed",
+        )
+        .with_reply(response.headers(), &body)
+        .with_status(response.status());
+    }
+    error
+}
+
+/// Decodes once more, to tell where it fails.
+fn undecodable<T: DeserializeOwned>(body: &[u8], error: serde_json::Error) -> Error {
+    let shown = excerpt(&String::from_utf8_lossy(body));
+    let mut input = serde_json::Deserializer::from_slice(body);
+    let message = match serde_path_to_error::deserialize::<_, T>(&mut input) {
+        Err(located) if located.path().iter().next().is_some() => {
+            format!(
+                "the reply cannot be decoded at `{}`: {}; it begins: {shown}",
+                located.path(),
+                located.inner()
+            )
+        }
+        _ => format!("the reply cannot be decoded: {error}; it begins: {shown}"),
+    };
+    Error::new(ErrorKind::Decode, message)
+        .with_status(StatusCode::OK)
+        .with_source(Source::Json(error))
+}
+
+/// Whether reading stopped because the reply is longer than the client takes.
+fn too_long(error: &reqwest::Error) -> Option<String> {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(ReadError::TooLong { .. }) = inner.downcast_ref::<ReadError>() {
+            return Some(inner.to_string());
+        }
+        source = inner.source();
+    }
+    None
+}
