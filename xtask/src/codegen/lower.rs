@@ -36,11 +36,10 @@ fn each_schema(mut document: Document, visit: &mut SchemaVisitor<'_>) -> Result<
 /// `const` is unknown to 3.0: an enum of one value says the same.
 fn constants_become_enums(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
-        if let Some(map) = schema.as_object_mut() {
-            if let Some(value) = map.remove("const") {
+        if let Some(map) = schema.as_object_mut()
+            && let Some(value) = map.remove("const") {
                 map.insert("enum".to_owned(), json!([value]));
             }
-        }
         Ok(())
     })
 }
@@ -126,13 +125,11 @@ fn single_alternatives_fold(document: Document) -> Result<Document, Error> {
 /// 3.0 ignores what stands beside a `$ref`: the reference moves into an `allOf`.
 fn references_stand_alone(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
-        if let Some(map) = schema.as_object_mut() {
-            if map.len() > 1 {
-                if let Some(reference) = map.remove("$ref") {
+        if let Some(map) = schema.as_object_mut()
+            && map.len() > 1
+                && let Some(reference) = map.remove("$ref") {
                     map.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
                 }
-            }
-        }
         Ok(())
     })
 }
@@ -262,11 +259,10 @@ fn only_json_replies_are_left(mut document: Document) -> Result<Document, Error>
             };
             responses.retain(|status, _| status.starts_with('2'));
             for response in responses.values_mut() {
-                if let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) {
-                    if content.contains_key("application/json") {
+                if let Some(content) = response.get_mut("content").and_then(Value::as_object_mut)
+                    && content.contains_key("application/json") {
                         content.retain(|kind, _| kind == "application/json");
                     }
-                }
             }
         }
     }
@@ -289,11 +285,10 @@ fn newer_keywords_are_dropped(document: Document) -> Result<Document, Error> {
         root.insert("openapi".to_owned(), "3.0.3".into());
         root.remove("jsonSchemaDialect");
         root.remove("webhooks");
-        if let Some(license) = root.get_mut("info").and_then(|info| info.get_mut("license")) {
-            if let Some(license) = license.as_object_mut() {
+        if let Some(license) = root.get_mut("info").and_then(|info| info.get_mut("license"))
+            && let Some(license) = license.as_object_mut() {
                 license.remove("identifier");
             }
-        }
     }
     Ok(document)
 }

@@ -82,11 +82,10 @@ struct DropHeaderMap;
 impl VisitMut for DropHeaderMap {
     fn visit_expr_mut(&mut self, expression: &mut syn::Expr) {
         visit_mut::visit_expr_mut(self, expression);
-        if let syn::Expr::MethodCall(call) = expression {
-            if call.method == "headers" {
+        if let syn::Expr::MethodCall(call) = expression
+            && call.method == "headers" {
                 *expression = (*call.receiver).clone();
             }
-        }
     }
 }
 

@@ -95,19 +95,22 @@ impl Answer {
 
     /// Streams what was added.
     pub(super) fn stream(self, pace: Pace) -> ModelStream {
-        let timed = stream::iter(self.events).enumerate().then(move |(position, event)| async move {
-            let wait = match &event {
-                _ if position == 0 => pace.before,
-                Ok(
-                    ModelEvent::Text(_) | ModelEvent::ToolCall { .. } | ModelEvent::Arguments { .. },
-                ) => pace.between,
-                _ => Duration::ZERO,
-            };
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-            }
-            event
-        });
+        let timed =
+            stream::iter(self.events).enumerate().then(move |(position, event)| async move {
+                let wait = match &event {
+                    _ if position == 0 => pace.before,
+                    Ok(
+                        ModelEvent::Text(_)
+                        | ModelEvent::ToolCall { .. }
+                        | ModelEvent::Arguments { .. },
+                    ) => pace.between,
+                    _ => Duration::ZERO,
+                };
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
+                event
+            });
         if pace.endless { Box::pin(timed.chain(stream::pending())) } else { Box::pin(timed) }
     }
 
@@ -146,10 +149,9 @@ pub(super) fn prompt_tokens(request: &ModelRequest) -> u64 {
 fn item_tokens(item: &ConversationItem) -> u64 {
     match item {
         ConversationItem::User(text) | ConversationItem::Assistant(text) => count_tokens(text),
-        ConversationItem::ToolCalls(calls) => calls
-            .iter()
-            .map(|call| count_tokens(&call.name) + count_tokens(&call.arguments))
-            .sum(),
+        ConversationItem::ToolCalls(calls) => {
+            calls.iter().map(|call| count_tokens(&call.name) + count_tokens(&call.arguments)).sum()
+        }
         ConversationItem::ToolOutput { output, .. } => count_tokens(output),
     }
 }

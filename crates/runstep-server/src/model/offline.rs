@@ -61,10 +61,8 @@ impl Model for Offline {
             answer.event(ModelEvent::TokenLimit);
         }
         let completion_tokens = answer.tokens();
-        answer.event(ModelEvent::Usage {
-            prompt_tokens: prompt_tokens(&request),
-            completion_tokens,
-        });
+        answer
+            .event(ModelEvent::Usage { prompt_tokens: prompt_tokens(&request), completion_tokens });
         answer.stream(self.pace)
     }
 }

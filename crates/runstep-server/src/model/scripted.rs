@@ -131,11 +131,7 @@ impl Turn {
     }
 
     /// Calls one more function with arguments as they stand, be they JSON or not.
-    pub fn and_call_raw(
-        mut self,
-        name: impl Into<String>,
-        arguments: impl Into<String>,
-    ) -> Self {
+    pub fn and_call_raw(mut self, name: impl Into<String>, arguments: impl Into<String>) -> Self {
         self.parts.push(Part::Call { name: name.into(), arguments: arguments.into() });
         self
     }

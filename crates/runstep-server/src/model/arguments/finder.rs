@@ -1,10 +1,14 @@
 //! Finds values in what a user wrote.
 
+use std::cell::Cell;
+
 use serde_json::{Number, Value};
 
 /// How much of a text is searched, in characters: enough for a message, little enough to search
 /// once for each property.
 const SEARCHED: usize = 8_000;
+/// How often a text is searched; after that nothing more is found in it.
+const SEARCHES: usize = 500;
 /// The longest quotation that is taken as a value, in characters.
 const QUOTATION: usize = 300;
 
@@ -28,6 +32,7 @@ pub(super) struct Finder<'t> {
     quotations: Vec<Span>,
     names: Vec<Span>,
     taken: Vec<Span>,
+    searches: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -46,7 +51,14 @@ impl<'t> Finder<'t> {
         let text = text.get(..end).unwrap_or_default();
         let words = words(text);
         let names = names(&words);
-        Self { text, quotations: quotations(text), words, names, taken: Vec::new() }
+        Self {
+            text,
+            quotations: quotations(text),
+            words,
+            names,
+            taken: Vec::new(),
+            searches: Cell::new(SEARCHES),
+        }
     }
 
     /// How many parts were taken; give it to [`Finder::release`] to undo what came after.
@@ -67,21 +79,26 @@ impl<'t> Finder<'t> {
     /// A text for a property of this name.
     pub(super) fn string(&mut self, name: &str, fits: impl Fn(&str) -> bool) -> Option<String> {
         let after_name = self.occurrences(name);
+        if self.searches.get() == 0 {
+            return None;
+        }
         let clear = after_name.iter().filter_map(|&(_, last)| self.value_after(last, true));
         let vague = after_name.iter().filter_map(|&(_, last)| self.value_after(last, false));
         let candidates = clear
             .chain(self.quotations.iter().copied())
             .chain(self.names.iter().copied())
             .chain(vague);
-        let found = candidates
-            .filter(|span| self.is_free(*span))
-            .find(|span| fits(self.slice(*span)))?;
+        let found =
+            candidates.filter(|span| self.is_free(*span)).find(|span| fits(self.slice(*span)))?;
         self.taken.push(found);
         Some(self.slice(found).to_owned())
     }
 
     /// The first single word that fits, such as an address or a date. It may serve several times.
     pub(super) fn word(&mut self, fits: impl Fn(&str) -> bool) -> Option<String> {
+        if !self.may_search() {
+            return None;
+        }
         let matching = || self.words.iter().filter(|word| fits(word.text));
         let word = matching().find(|word| self.is_free(word.span)).or_else(|| matching().next())?;
         let (span, text) = (word.span, word.text.to_owned());
@@ -91,6 +108,9 @@ impl<'t> Finder<'t> {
 
     /// A number for a property of this name: one beside the name, else the first one that fits.
     pub(super) fn number(&mut self, name: &str, fits: impl Fn(&Number) -> bool) -> Option<Number> {
+        if self.searches.get() == 0 {
+            return None;
+        }
         let usable = |position: usize| {
             let word = self.words.get(position).filter(|word| self.is_free(word.span))?;
             let number = number(word.text).filter(&fits)?;
@@ -105,8 +125,7 @@ impl<'t> Finder<'t> {
                 .find_map(usable)
                 .or_else(|| usable(first.checked_sub(1)?))
         });
-        let (span, number) =
-            beside_name.or_else(|| (0..self.words.len()).find_map(usable))?;
+        let (span, number) = beside_name.or_else(|| (0..self.words.len()).find_map(usable))?;
         self.taken.push(span);
         Some(number)
     }
@@ -135,6 +154,9 @@ impl<'t> Finder<'t> {
 
     /// First and last word of each place that has this name.
     fn occurrences(&self, name: &str) -> Vec<(usize, usize)> {
+        if !self.may_search() {
+            return Vec::new();
+        }
         let whole = name.to_lowercase();
         let parts = name_parts(name);
         let mut found = Vec::new();
@@ -158,8 +180,7 @@ impl<'t> Finder<'t> {
     /// stands between.
     fn value_after(&self, last: usize, clear: bool) -> Option<Span> {
         let mut position = last + 1;
-        let mut introduced =
-            self.words.get(last).is_some_and(|word| word.gap.contains([':', '=']));
+        let mut introduced = self.words.get(last).is_some_and(|word| word.gap.contains([':', '=']));
         let mut word = self.words.get(position)?;
         if is_connector(&word.lower) && !introduced {
             introduced = word.lower != "to" && word.lower != "as";
@@ -175,6 +196,12 @@ impl<'t> Finder<'t> {
         let valuable = word.text.chars().any(|character| character.is_ascii_digit());
         let filler = FILLERS.contains(&word.lower.as_str()) || is_connector(&word.lower);
         ((introduced || valuable || !clear) && !filler).then_some(word.span)
+    }
+
+    fn may_search(&self) -> bool {
+        let left = self.searches.get();
+        self.searches.set(left.saturating_sub(1));
+        left > 0
     }
 
     fn is_free(&self, (from, to): Span) -> bool {
@@ -278,8 +305,31 @@ fn is_address(word: &str) -> bool {
 fn is_wrapping(character: char) -> bool {
     matches!(
         character,
-        '.' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '"'
-            | '\'' | '“' | '”' | '‘' | '’' | '«' | '»' | '`' | '…' | '*' | '_'
+        '.' | ','
+            | ';'
+            | ':'
+            | '!'
+            | '?'
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '<'
+            | '>'
+            | '"'
+            | '\''
+            | '“'
+            | '”'
+            | '‘'
+            | '’'
+            | '«'
+            | '»'
+            | '`'
+            | '…'
+            | '*'
+            | '_'
     )
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::pattern::Pattern;
 
-/// How deep a test goes; JSON text is never deeper than 128.
-const DEPTH: usize = 128;
+/// How deep a test goes into schemas and values.
+const DEPTH: usize = 64;
 /// Work that all tests of one answer may take.
 const STEPS: usize = 50_000;
 
@@ -129,9 +129,9 @@ pub(super) fn count(schema: &Map<String, Value>, keyword: &str) -> Option<usize>
 /// Whether a schema lets in values of a kind.
 pub(super) fn allows_kind(schema: &Map<String, Value>, kind: &str) -> bool {
     let same = |listed: &Value| {
-        listed.as_str().is_some_and(|listed| {
-            listed == kind || (listed == "number" && kind == "integer")
-        })
+        listed
+            .as_str()
+            .is_some_and(|listed| listed == kind || (listed == "number" && kind == "integer"))
     };
     match schema.get("type") {
         Some(Value::Array(kinds)) => kinds.iter().any(same),

@@ -16,16 +16,19 @@ pub(super) struct Text<'a> {
     most: usize,
     patterns: Vec<Option<Pattern>>,
     format: Option<&'a str>,
+    /// Texts that a list has already.
+    before: &'a [Value],
 }
 
 impl<'a> Text<'a> {
     /// What these schemas demand together.
-    pub(super) fn of(schemas: &[&'a Map<String, Value>]) -> Self {
+    pub(super) fn of(schemas: &[&'a Map<String, Value>], before: &'a [Value]) -> Self {
         let schemas = || schemas.iter().copied();
         let word = |keyword: &'static str| {
             schemas().filter_map(move |schema| schema.get(keyword)?.as_str())
         };
         Self {
+            before,
             least: schemas().filter_map(|schema| count(schema, "minLength")).max().unwrap_or(0),
             most: schemas()
                 .filter_map(|schema| count(schema, "maxLength"))
@@ -41,20 +44,26 @@ impl<'a> Text<'a> {
         let length = text.chars().count();
         (self.least..=self.most).contains(&length)
             && self.format.is_none_or(|format| has_format(format, text))
-            && self.patterns.iter().all(|pattern| {
-                pattern.as_ref().is_some_and(|pattern| pattern.accepts(text))
-            })
+            && self
+                .patterns
+                .iter()
+                .all(|pattern| pattern.as_ref().is_some_and(|pattern| pattern.accepts(text)))
+    }
+
+    fn is_new(&self, text: &str) -> bool {
+        !self.before.iter().any(|before| before.as_str() == Some(text))
     }
 
     /// A text from the conversation.
     pub(super) fn find(&self, name: &str, finder: &mut Finder<'_>) -> Option<String> {
         if self.format.is_some() {
-            return finder.word(|word| self.accepts(word));
+            return finder.word(|word| self.accepts(word) && self.is_new(word));
         }
         // A pattern that lets in any word says nothing of which one is meant.
-        let selective = !self.patterns.is_empty() && !["word", "Word"].map(|word| self.accepts(word)).contains(&true);
-        let found = finder.string(name, |text| self.accepts(text));
-        found.or_else(|| finder.word(|word| selective && self.accepts(word)))
+        let selective = !self.patterns.is_empty()
+            && !["word", "Word"].map(|word| self.accepts(word)).contains(&true);
+        let found = finder.string(name, |text| self.accepts(text) && self.is_new(text));
+        found.or_else(|| finder.word(|word| selective && self.accepts(word) && self.is_new(word)))
     }
 
     /// A text without a conversation; `nth` makes the items of a list differ.
@@ -65,7 +74,7 @@ impl<'a> Text<'a> {
         if let Some(text) = self.format.and_then(sample).filter(|text| self.accepts(text)) {
             return Some(text.to_owned());
         }
-        let mut samples = self.patterns.iter().flatten().flat_map(Pattern::texts);
+        let mut samples = self.patterns.iter().flatten().flat_map(|pattern| pattern.texts(nth));
         if let Some(text) = samples.find(|text| self.accepts(text)) {
             return Some(text);
         }
@@ -98,11 +107,12 @@ fn has_format(format: &str, text: &str) -> bool {
     match format {
         "date" => is_date(text),
         "time" => is_time(text),
-        "date-time" => text
-            .split_once(['T', 't'])
-            .is_some_and(|(date, time)| is_date(date) && is_time(time)),
+        "date-time" => {
+            text.split_once(['T', 't']).is_some_and(|(date, time)| is_date(date) && is_time(time))
+        }
         "email" | "idn-email" => text.split_once('@').is_some_and(|(user, host)| {
-            let plain = |character: char| character.is_alphanumeric() || "._%+-".contains(character);
+            let plain =
+                |character: char| character.is_alphanumeric() || "._%+-".contains(character);
             !user.is_empty() && user.chars().all(plain) && host.contains('.') && is_host(host)
         }),
         "hostname" | "idn-hostname" => text.contains('.') && is_host(text),
@@ -110,9 +120,11 @@ fn has_format(format: &str, text: &str) -> bool {
             let address =
                 ["https://", "http://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
             address.is_some_and(|rest| {
-                !rest.is_empty() && rest.chars().all(|character| {
-                    character.is_ascii_alphanumeric() || "-._~:/?#@!$&'()*+,;=".contains(character)
-                })
+                !rest.is_empty()
+                    && rest.chars().all(|character| {
+                        character.is_ascii_alphanumeric()
+                            || "-._~:/?#@!$&'()*+,;=".contains(character)
+                    })
             })
         }
         "uuid" => {
@@ -178,7 +190,11 @@ fn is_time(text: &str) -> bool {
     };
     let clock = match clock.split_once('.') {
         Some((clock, fraction)) if fraction.chars().all(|digit| digit.is_ascii_digit()) => {
-            if fraction.is_empty() { "" } else { clock }
+            if fraction.is_empty() {
+                ""
+            } else {
+                clock
+            }
         }
         Some(_) => "",
         None => clock,

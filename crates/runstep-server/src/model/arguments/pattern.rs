@@ -66,20 +66,21 @@ impl Pattern {
         })
     }
 
-    /// Texts that have the pattern, ever longer ones where it leaves the length open.
-    pub(super) fn texts(&self) -> impl Iterator<Item = String> + '_ {
+    /// Texts that have the pattern, ever longer ones where it leaves the length open. Those for
+    /// another `nth` differ where the pattern leaves that open.
+    pub(super) fn texts(&self, nth: usize) -> impl Iterator<Item = String> + '_ {
         let branches = self.alternatives.iter();
-        branches.flat_map(|branch| {
+        branches.flat_map(move |branch| {
             [0, 1, 2, 4, 8, 16, 32, 64].into_iter().map(move |extra| {
                 let mut text = String::new();
-                write(&branch.pieces, extra, &mut text);
+                write(&branch.pieces, extra, nth, &mut text);
                 text
             })
         })
     }
 }
 
-fn write(pieces: &[Repeated], extra: usize, text: &mut String) {
+fn write(pieces: &[Repeated], extra: usize, nth: usize, text: &mut String) {
     for repeated in pieces {
         let times = repeated.least.saturating_add(extra).min(repeated.most);
         for _ in 0..times {
@@ -88,9 +89,9 @@ fn write(pieces: &[Repeated], extra: usize, text: &mut String) {
             }
             let before = text.len();
             match &repeated.piece {
-                Piece::Class { ranges, negated } => text.extend(member(ranges, *negated)),
+                Piece::Class { ranges, negated } => text.extend(member(ranges, *negated, nth)),
                 Piece::Group(branches) => {
-                    write(branches.first().map_or(&[], Vec::as_slice), extra, text);
+                    write(branches.first().map_or(&[], Vec::as_slice), extra, nth, text);
                 }
             }
             // A group without content stays so however often it is repeated.
@@ -101,10 +102,13 @@ fn write(pieces: &[Repeated], extra: usize, text: &mut String) {
     }
 }
 
-fn member(ranges: &[(char, char)], negated: bool) -> Option<char> {
-    let usual = "a0A -_.".chars().chain(' '..='~');
-    let mut usual = usual.filter(|character| contains(ranges, *character) != negated);
-    usual.next().or_else(|| ranges.first().filter(|_| !negated).map(|range| range.0))
+fn member(ranges: &[(char, char)], negated: bool, nth: usize) -> Option<char> {
+    let all = "a0A -_.".chars().chain(' '..='~');
+    let usual = all.filter(|character| contains(ranges, *character) != negated);
+    let first = ranges.first().filter(|_| !negated).map(|range| range.0);
+    // The usual one at first, then the others in turn.
+    let other = usual.clone().skip(1).nth(nth);
+    other.filter(|_| nth > 0).or(usual.clone().next()).or(first)
 }
 
 fn contains(ranges: &[(char, char)], character: char) -> bool {
@@ -270,7 +274,8 @@ impl Matching<'_> {
                 let next = self.piece(&repeated.piece, &positions);
                 times += 1;
                 // Once nothing changes, no further repetition will.
-                let settled = next == positions || (times >= repeated.least && next.is_subset(&ends));
+                let settled =
+                    next == positions || (times >= repeated.least && next.is_subset(&ends));
                 if times >= repeated.least || settled {
                     ends.extend(&next);
                 }

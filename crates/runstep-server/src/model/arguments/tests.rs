@@ -216,6 +216,7 @@ fn all_kinds_of_schema_are_met() {
         json!({"type": "array", "items": {"type": "integer"}, "minItems": 3, "uniqueItems": true}),
         json!({"type": "array", "items": {"enum": ["a", "b", "c"]}, "minItems": 3, "uniqueItems": true}),
         json!({"type": "array", "items": {"type": "string"}, "minItems": 3, "uniqueItems": true}),
+        json!({"type": "array", "items": {"type": "string", "pattern": "^\\d{2}$"}, "minItems": 3, "uniqueItems": true}),
         json!({
             "type": "array",
             "prefixItems": [{"type": "string"}, {"type": "boolean"}],
@@ -245,7 +246,8 @@ fn all_kinds_of_schema_are_met() {
         json!({"type": "object", "properties": {"a": {"default": 3, "type": "integer"}}, "required": ["a"]}),
         json!(true),
     ];
-    let texts = ["", "Ask Anna for 12 'red roses' from B or 5 bytes at 10:30, won't you? a 3.5 kind"];
+    let texts =
+        ["", "Ask Anna for 12 'red roses' from B or 5 bytes at 10:30, won't you? a 3.5 kind"];
     for schema in schemas {
         for text in texts {
             let value = value_for(&schema, text);
@@ -281,13 +283,15 @@ fn recursive_schemas_come_to_an_end() {
 
 #[test]
 fn hostile_schemas_do_no_harm() {
+    // About as deep as a request may be.
     let mut deep = json!({"type": "integer"});
-    for _ in 0..500 {
+    for _ in 0..62 {
         deep = json!({"type": "object", "properties": {"a": deep}, "required": ["a"]});
     }
     let mut wide = json!({"type": "integer"});
-    for _ in 0..40 {
-        wide = json!({"anyOf": [{"allOf": [wide, {"type": "null"}]}, {"type": "null", "const": 1}]});
+    for _ in 0..30 {
+        wide =
+            json!({"anyOf": [{"allOf": [wide, {"type": "null"}]}, {"type": "null", "const": 1}]});
     }
     let many_names: Vec<String> = (0..20_000).map(|number| format!("n{number}")).collect();
     let schemas = [
@@ -323,12 +327,9 @@ fn hostile_schemas_do_no_harm() {
     let text = "'Ann \"Bob `Cy «Dee 'É' 1,,2 --3 4-5 = : :: a=b ".repeat(400);
     let start = std::time::Instant::now();
     for schema in schemas {
-        eprintln!("{:.150}", schema.to_string());
         let value = value_for(&schema, &text);
-        eprintln!("{:?}", start.elapsed());
         assert!(value.to_string().len() < 1_000_000);
         arguments_for(&schema, &text);
-        eprintln!("{:?}", start.elapsed());
     }
     assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
 }

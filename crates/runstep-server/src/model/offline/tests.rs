@@ -71,7 +71,8 @@ fn names(calls: &[(String, String)]) -> Vec<&str> {
 
 #[tokio::test]
 async fn it_echoes_the_last_user_message_in_words() {
-    let conversation = vec![user("First"), ConversationItem::Assistant("Yes".into()), user("Hi there")];
+    let conversation =
+        vec![user("First"), ConversationItem::Assistant("Yes".into()), user("Hi there")];
     let events = events(request(conversation, &[])).await;
     let text = |text: &str| ModelEvent::Text(text.to_owned());
     assert_eq!(
@@ -212,16 +213,17 @@ async fn usage_counts_instructions_conversation_and_functions() {
 
 #[tokio::test]
 async fn arguments_come_in_pieces_that_end_between_characters() {
-    let events = events(request(vec![user("Weather in Ñuñoa ÉÉÉÉÉÉÉÉÉÉÉ ÜÜÜÜÜÜÜÜÜ")], &["a"])).await;
-    let pieces = events.iter().filter(|event| matches!(event, ModelEvent::Arguments { .. })).count();
+    let events =
+        events(request(vec![user("Weather in Ñuñoa ÉÉÉÉÉÉÉÉÉÉÉ ÜÜÜÜÜÜÜÜÜ")], &["a"])).await;
+    let pieces =
+        events.iter().filter(|event| matches!(event, ModelEvent::Arguments { .. })).count();
     assert!(pieces >= 3, "{pieces}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn waits_lie_before_the_answer_and_between_chunks() {
-    let model = Offline::new()
-        .thinking_time(Duration::from_secs(5))
-        .chunk_interval(Duration::from_secs(1));
+    let model =
+        Offline::new().thinking_time(Duration::from_secs(5)).chunk_interval(Duration::from_secs(1));
     let start = Instant::now();
     let mut stream = model.respond(request(vec![user("Hi")], &[]));
     let mut seconds = Vec::new();

@@ -1,0 +1,88 @@
+//! New objects, from what a request says.
+
+use std::collections::BTreeMap;
+
+use runstep_api::types::{
+    Assistant, CreateMessageContent, CreateMessageRequest, CreateRunRequest, Message,
+    MessageContent, MessageContentPart, MessageRole, MessageStatus, MessageText, ResponseFormat,
+    Run, RunStatus, TextContent, ToolChoice, TruncationStrategy, TruncationStrategyType,
+};
+
+use crate::ids::Ids;
+
+pub(super) fn message(
+    ids: &Ids,
+    now: i64,
+    thread_id: &str,
+    role: MessageRole,
+    content: Vec<MessageContent>,
+) -> Message {
+    let status = MessageStatus::Completed;
+    let mut message = Message::new(ids.next("msg"), now, thread_id, status, role, content);
+    message.attachments = Some(Vec::new());
+    message.metadata = Some(BTreeMap::new());
+    message
+}
+
+/// A message as a request gives it.
+pub(super) fn given_message(
+    ids: &Ids,
+    now: i64,
+    thread_id: &str,
+    request: CreateMessageRequest,
+) -> Message {
+    let content = match request.content {
+        CreateMessageContent::Text(text) => vec![text_content(text)],
+        CreateMessageContent::Parts(parts) => parts
+            .into_iter()
+            .filter_map(|part| match part {
+                MessageContentPart::Text(part) => Some(text_content(part.text)),
+                // Refused by `support` before it comes here.
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    let mut message = message(ids, now, thread_id, request.role, content);
+    message.metadata = Some(request.metadata.unwrap_or_default());
+    message
+}
+
+pub(super) fn text_content(text: impl Into<String>) -> MessageContent {
+    TextContent::new(MessageText::new(text, Vec::new())).into()
+}
+
+/// A run of an assistant, with what the request has in place of the assistant's own.
+pub(super) fn run(
+    ids: &Ids,
+    now: i64,
+    lifetime: i64,
+    thread_id: &str,
+    assistant: &Assistant,
+    request: &CreateRunRequest,
+) -> Run {
+    let mut run = Run::new(ids.next("run"), now, thread_id, RunStatus::Queued);
+    run.assistant_id = Some(assistant.id.clone());
+    run.expires_at = Some(now + lifetime);
+    run.model = Some(request.model.clone().unwrap_or_else(|| assistant.model.clone()));
+    run.instructions = Some(instructions(assistant, request));
+    run.tools = request.tools.clone().unwrap_or_else(|| assistant.tools.clone());
+    run.metadata = Some(request.metadata.clone().unwrap_or_default());
+    run.temperature = request.temperature.or(assistant.temperature).or(Some(1.0));
+    run.top_p = request.top_p.or(assistant.top_p).or(Some(1.0));
+    run.max_prompt_tokens = request.max_prompt_tokens;
+    run.max_completion_tokens = request.max_completion_tokens;
+    let auto = || TruncationStrategy::new(TruncationStrategyType::Auto);
+    run.truncation_strategy = Some(request.truncation_strategy.clone().unwrap_or_else(auto));
+    run.tool_choice = Some(request.tool_choice.clone().unwrap_or(ToolChoice::Auto));
+    run.parallel_tool_calls = Some(request.parallel_tool_calls.unwrap_or(true));
+    let format = request.response_format.clone().or_else(|| assistant.response_format.clone());
+    run.response_format = Some(format.unwrap_or(ResponseFormat::Auto));
+    run
+}
+
+fn instructions(assistant: &Assistant, request: &CreateRunRequest) -> String {
+    let own = request.instructions.as_deref().or(assistant.instructions.as_deref());
+    let both = [own, request.additional_instructions.as_deref()];
+    both.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+}

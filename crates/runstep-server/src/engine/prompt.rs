@@ -1,0 +1,159 @@
+//! What the model is asked: the thread and the run so far, cut as the run says.
+
+use runstep_api::types::{
+    Message, MessageContent, MessageRole, ResponseFormat as Format, RunStep, StepDetails, Tool,
+    ToolCall as Call, ToolChoice as Choice, TruncationStrategyType,
+};
+use serde_json::Value;
+
+use crate::model::{
+    ConversationItem, Function, ModelRequest, ResponseFormat, ToolCall, ToolChoice, count_tokens,
+};
+use crate::store::{Ordered, RunState};
+
+/// Builds the request, or says that it cannot be made short enough for `max_prompt_tokens`.
+pub(super) fn request(
+    state: &RunState,
+    messages: &Ordered<Message>,
+) -> Result<ModelRequest, TooLong> {
+    let run = &state.run;
+    let mut before: Vec<ConversationItem> = messages
+        .iter()
+        .filter(|message| message.run_id.as_deref() != Some(run.id.as_str()))
+        .map(said)
+        .collect();
+    let strategy = run.truncation_strategy.as_ref();
+    if let Some(strategy) = strategy.filter(|one| one.type_ == TruncationStrategyType::LastMessages)
+    {
+        let keep =
+            strategy.last_messages.map_or(1, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        before.drain(..before.len().saturating_sub(keep));
+    }
+    let during: Vec<ConversationItem> =
+        state.steps.iter().flat_map(|step| done(step, messages)).collect();
+
+    let mut request = ModelRequest::new(run.model.clone().unwrap_or_default(), Vec::new());
+    request.instructions = run.instructions.clone().filter(|text| !text.is_empty());
+    request.tools = run.tools.iter().filter_map(function).collect();
+    request.tool_choice = tool_choice(run.tool_choice.as_ref());
+    request.parallel_tool_calls = run.parallel_tool_calls.unwrap_or(true);
+    request.response_format = response_format(run.response_format.as_ref());
+    request.temperature = run.temperature;
+    request.top_p = run.top_p;
+    request.reasoning_effort = state.reasoning_effort.as_ref().map(ToString::to_string);
+    request.max_completion_tokens =
+        run.max_completion_tokens.map(|limit| limit.saturating_sub(state.used.completion_tokens));
+
+    if let Some(limit) = run.max_prompt_tokens {
+        let room = limit.saturating_sub(state.used.prompt_tokens);
+        let fixed = request.instructions.as_deref().map_or(0, count_tokens) + tokens(&during);
+        let mut total = fixed + tokens(&before);
+        // The oldest go first; the newest is what the run is about.
+        let mut dropped = 0;
+        while total > room && dropped + 1 < before.len() {
+            total -= before.get(dropped).map_or(0, item_tokens);
+            dropped += 1;
+        }
+        if total > room {
+            return Err(TooLong);
+        }
+        before.drain(..dropped);
+    }
+    before.extend(during);
+    request.conversation = before;
+    Ok(request)
+}
+
+/// The conversation does not fit the run's `max_prompt_tokens`.
+#[derive(Debug)]
+pub(super) struct TooLong;
+
+fn said(message: &Message) -> ConversationItem {
+    let texts = message.content.iter().filter_map(|part| match part {
+        MessageContent::Text(content) => Some(content.text.value.as_str()),
+        _ => None,
+    });
+    let text = texts.collect::<Vec<_>>().join("\n");
+    match message.role {
+        MessageRole::Assistant => ConversationItem::Assistant(text),
+        _ => ConversationItem::User(text),
+    }
+}
+
+/// What a step of this run adds to the conversation.
+fn done(step: &RunStep, messages: &Ordered<Message>) -> Vec<ConversationItem> {
+    match &step.step_details {
+        StepDetails::MessageCreation(details) => {
+            messages.get(&details.message_creation.message_id).map(said).into_iter().collect()
+        }
+        StepDetails::ToolCalls(details) => {
+            let calls: Vec<_> = details
+                .tool_calls
+                .iter()
+                .filter_map(|call| match call {
+                    Call::Function(call) => Some(call),
+                    _ => None,
+                })
+                .collect();
+            let made = calls.iter().map(|call| ToolCall {
+                id: call.id.clone(),
+                name: call.function.name.clone(),
+                arguments: call.function.arguments.clone(),
+            });
+            let mut items = vec![ConversationItem::ToolCalls(made.collect())];
+            items.extend(calls.iter().map(|call| ConversationItem::ToolOutput {
+                call_id: call.id.clone(),
+                output: call.function.output.clone().unwrap_or_default(),
+            }));
+            items
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn function(tool: &Tool) -> Option<Function> {
+    let Tool::Function(tool) = tool else { return None };
+    Some(Function {
+        name: tool.function.name.clone(),
+        description: tool.function.description.clone(),
+        parameters: tool.function.parameters.clone(),
+        strict: tool.function.strict.unwrap_or(false),
+    })
+}
+
+fn tool_choice(choice: Option<&Choice>) -> ToolChoice {
+    match choice {
+        Some(Choice::None) => ToolChoice::None,
+        Some(Choice::Required) => ToolChoice::Required,
+        Some(Choice::Named(named)) => match &named.function {
+            Some(function) => ToolChoice::Function(function.name.clone()),
+            None => ToolChoice::Auto,
+        },
+        _ => ToolChoice::Auto,
+    }
+}
+
+fn response_format(format: Option<&Format>) -> ResponseFormat {
+    match format {
+        Some(Format::JsonObject(_)) => ResponseFormat::JsonObject,
+        Some(Format::JsonSchema(format)) => {
+            let schema = format.json_schema.schema.clone().unwrap_or_default();
+            ResponseFormat::JsonSchema(Value::Object(schema))
+        }
+        _ => ResponseFormat::Text,
+    }
+}
+
+fn tokens(items: &[ConversationItem]) -> u64 {
+    items.iter().map(item_tokens).sum()
+}
+
+fn item_tokens(item: &ConversationItem) -> u64 {
+    match item {
+        ConversationItem::User(text) | ConversationItem::Assistant(text) => count_tokens(text),
+        ConversationItem::ToolCalls(calls) => {
+            calls.iter().map(|call| count_tokens(&call.name) + count_tokens(&call.arguments)).sum()
+        }
+        ConversationItem::ToolOutput { output, .. } => count_tokens(output),
+    }
+}

@@ -1,0 +1,43 @@
+//! Ids: a prefix that tells the kind, and what nobody can guess.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Makes ids. The hashers' keys are random for each process, and the count never repeats.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    count: AtomicU64,
+    keys: (RandomState, RandomState),
+}
+
+impl Ids {
+    pub(crate) fn next(&self, prefix: &str) -> String {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let (first, second) = (self.keys.0.hash_one(count), self.keys.1.hash_one(count));
+        let mut bits = u128::from(first) << 64 | u128::from(second);
+        let mut id = String::with_capacity(prefix.len() + 25);
+        id.push_str(prefix);
+        id.push('_');
+        for _ in 0..24 {
+            let letter = ALPHABET.get((bits & 31) as usize).copied().unwrap_or(b'0');
+            id.push(char::from(letter));
+            bits >>= 5;
+        }
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_their_prefix_and_differ() {
+        let ids = Ids::default();
+        let made: std::collections::HashSet<String> = (0..1000).map(|_| ids.next("run")).collect();
+        assert_eq!(made.len(), 1000);
+        assert!(made.iter().all(|id| id.starts_with("run_") && id.len() == 28));
+    }
+}

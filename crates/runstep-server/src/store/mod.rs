@@ -1,0 +1,106 @@
+//! Where the objects are: in memory, a lock for each thread.
+
+mod ordered;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use runstep_api::types::{Assistant, Message, ReasoningEffort, Run, RunStep, Thread, Usage};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use ordered::{Ordered, PageQuery, UnknownCursor};
+
+/// All objects of a server.
+#[derive(Default)]
+pub(crate) struct Store {
+    assistants: RwLock<HashMap<String, Arc<AssistantState>>>,
+    threads: RwLock<HashMap<String, ThreadHandle>>,
+}
+
+/// An assistant, and what its object does not show.
+pub(crate) struct AssistantState {
+    pub(crate) assistant: Assistant,
+    pub(crate) reasoning_effort: Option<ReasoningEffort>,
+}
+
+/// A thread that may be locked. Locks are held for a moment, never over an await.
+#[derive(Clone)]
+pub(crate) struct ThreadHandle(Arc<Mutex<ThreadState>>);
+
+impl ThreadHandle {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ThreadState> {
+        // What is in there is changed in steps that cannot panic half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread with everything on it.
+pub(crate) struct ThreadState {
+    pub(crate) thread: Thread,
+    pub(crate) messages: Ordered<Message>,
+    pub(crate) runs: Ordered<RunState>,
+    /// The run that is not terminal, if any.
+    pub(crate) active: Option<String>,
+}
+
+/// A run, and what its object does not show.
+pub(crate) struct RunState {
+    pub(crate) run: Run,
+    pub(crate) steps: Ordered<RunStep>,
+    pub(crate) reasoning_effort: Option<ReasoningEffort>,
+    /// What the model's answers cost so far.
+    pub(crate) used: Usage,
+    /// What the step that waits for outputs will show as its usage.
+    pub(crate) waiting_step_usage: Option<Usage>,
+    /// Stops the model.
+    pub(crate) cancel: CancellationToken,
+    /// Dropped when a run no longer waits for outputs.
+    pub(crate) waiting: Option<oneshot::Sender<()>>,
+}
+
+impl RunState {
+    pub(crate) fn new(run: Run, reasoning_effort: Option<ReasoningEffort>) -> Self {
+        Self {
+            run,
+            steps: Ordered::default(),
+            reasoning_effort,
+            used: Usage::new(0_u64, 0_u64, 0_u64),
+            waiting_step_usage: None,
+            cancel: CancellationToken::new(),
+            waiting: None,
+        }
+    }
+}
+
+impl Store {
+    pub(crate) fn insert_assistant(&self, state: AssistantState) {
+        let mut assistants = self.assistants.write().unwrap_or_else(PoisonError::into_inner);
+        assistants.insert(state.assistant.id.clone(), Arc::new(state));
+    }
+
+    pub(crate) fn assistant(&self, id: &str) -> Option<Arc<AssistantState>> {
+        self.assistants.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    pub(crate) fn insert_thread(&self, thread: Thread, messages: Vec<Message>) -> ThreadHandle {
+        let id = thread.id.clone();
+        let mut state = ThreadState {
+            thread,
+            messages: Ordered::default(),
+            runs: Ordered::default(),
+            active: None,
+        };
+        for message in messages {
+            state.messages.insert(message.id.clone(), message);
+        }
+        let handle = ThreadHandle(Arc::new(Mutex::new(state)));
+        let mut threads = self.threads.write().unwrap_or_else(PoisonError::into_inner);
+        threads.insert(id, handle.clone());
+        handle
+    }
+
+    pub(crate) fn thread(&self, id: &str) -> Option<ThreadHandle> {
+        self.threads.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+}

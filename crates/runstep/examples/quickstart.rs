@@ -1,0 +1,112 @@
+//! A run from create to completed, with a Rust function called in between.
+//!
+//! `cargo run -p runstep --example quickstart` starts a server within the program. With
+//! `RUNSTEP_BASE_URL` (and `RUNSTEP_API_KEY`) set it talks to that server instead; `RUNSTEP_MODEL`
+//! names the model there.
+
+use std::time::Duration;
+
+use runstep::prelude::*;
+use runstep::types::{FunctionDefinition, FunctionTool, Order, Run, RunStep, StepDetails};
+use runstep::{Client, Runs};
+use runstep_server::model::Offline;
+use runstep_server::{RunningServer, Server};
+use schemars::{JsonSchema, schema_for};
+use serde::Deserialize;
+
+/// Where to tell the weather of.
+#[derive(Deserialize, JsonSchema)]
+struct GetWeather {
+    /// The city's name, such as Paris.
+    city: String,
+}
+
+fn get_weather(arguments: &GetWeather) -> String {
+    format!("18 degrees and sunny in {}", arguments.city)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (client, _server) = client().await?;
+
+    let parameters = schema_for!(GetWeather).as_object().cloned().unwrap_or_default();
+    let function = FunctionDefinition::new("get_weather")
+        .description("Tells the current weather in a city")
+        .parameters(parameters);
+    let model = std::env::var("RUNSTEP_MODEL").unwrap_or_else(|_| "offline".to_owned());
+    let assistant = client
+        .assistants()
+        .create(model)
+        .instructions("You tell the weather.")
+        .tool(FunctionTool::new(function))
+        .await?;
+    let thread = client.threads().create().user_message("What is the weather in Paris?").await?;
+
+    let runs = client.runs(&thread.id);
+    let mut run = runs.create(&assistant.id).await?;
+    println!("{}", run.status);
+    loop {
+        run = follow(&runs, run).await?;
+        if run.is_terminal() {
+            break;
+        }
+        let mut outputs = runs.submit_tool_outputs(&run.id);
+        for call in run.function_calls() {
+            let arguments: GetWeather = serde_json::from_str(&call.function.arguments)?;
+            let output = get_weather(&arguments);
+            println!("  {}({}) -> {output}", call.function.name, call.function.arguments);
+            outputs = outputs.output(&call.id, output);
+        }
+        run = outputs.await?;
+        println!("{}", run.status);
+    }
+
+    let steps = runs.steps(&run.id).list().order(Order::Asc).await?;
+    print_table(&steps.data);
+    let messages = client.messages(&thread.id).list().run_id(&run.id).limit(1).await?;
+    let answer = messages.data.first().ok_or("the run wrote no message")?;
+    println!("\n{}", answer.text());
+    Ok(())
+}
+
+/// Prints each status as it comes, until the run needs action or has ended.
+async fn follow(runs: &Runs, mut run: Run) -> runstep::Result<Run> {
+    let poll = runs.poll(&run.id).interval(Duration::from_millis(20));
+    let mut updates = poll.deadline(Duration::from_secs(120)).into_stream();
+    while let Some(update) = updates.try_next().await? {
+        if update.status != run.status {
+            println!("{}", update.status);
+        }
+        run = update;
+    }
+    Ok(run)
+}
+
+/// The server that the environment names, else one of our own that takes its time to think.
+async fn client() -> Result<(Client, Option<RunningServer>), Box<dyn std::error::Error>> {
+    if std::env::var_os("RUNSTEP_BASE_URL").is_some() {
+        return Ok((Client::from_env()?, None));
+    }
+    let model = Offline::new().thinking_time(Duration::from_millis(300));
+    let server = Server::builder().model(model).spawn().await?;
+    let client = Client::builder(server.base_url()).build()?;
+    Ok((client, Some(server)))
+}
+
+fn print_table(steps: &[RunStep]) {
+    println!("\n{:<18}{:<12}{:>9}{:>8}", "step", "status", "duration", "tokens");
+    for step in steps {
+        let kind = match &step.step_details {
+            StepDetails::ToolCalls(details) => format!("{} tool call(s)", details.tool_calls.len()),
+            _ => step.type_.to_string(),
+        };
+        let seconds = step.completed_at.map(|end| format!("{} s", end - step.created_at));
+        let tokens = step.usage.as_ref().map(|usage| usage.total_tokens.to_string());
+        println!(
+            "{kind:<18}{:<12}{:>9}{:>8}",
+            step.status,
+            seconds.as_deref().unwrap_or("-"),
+            tokens.as_deref().unwrap_or("-"),
+        );
+    }
+}
