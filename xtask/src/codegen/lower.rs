@@ -37,9 +37,10 @@ fn each_schema(mut document: Document, visit: &mut SchemaVisitor<'_>) -> Result<
 fn constants_become_enums(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
         if let Some(map) = schema.as_object_mut()
-            && let Some(value) = map.remove("const") {
-                map.insert("enum".to_owned(), json!([value]));
-            }
+            && let Some(value) = map.remove("const")
+        {
+            map.insert("enum".to_owned(), json!([value]));
+        }
         Ok(())
     })
 }
@@ -127,9 +128,10 @@ fn references_stand_alone(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
         if let Some(map) = schema.as_object_mut()
             && map.len() > 1
-                && let Some(reference) = map.remove("$ref") {
-                    map.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
-                }
+            && let Some(reference) = map.remove("$ref")
+        {
+            map.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+        }
         Ok(())
     })
 }
@@ -260,9 +262,10 @@ fn only_json_replies_are_left(mut document: Document) -> Result<Document, Error>
             responses.retain(|status, _| status.starts_with('2'));
             for response in responses.values_mut() {
                 if let Some(content) = response.get_mut("content").and_then(Value::as_object_mut)
-                    && content.contains_key("application/json") {
-                        content.retain(|kind, _| kind == "application/json");
-                    }
+                    && content.contains_key("application/json")
+                {
+                    content.retain(|kind, _| kind == "application/json");
+                }
             }
         }
     }
@@ -286,9 +289,10 @@ fn newer_keywords_are_dropped(document: Document) -> Result<Document, Error> {
         root.remove("jsonSchemaDialect");
         root.remove("webhooks");
         if let Some(license) = root.get_mut("info").and_then(|info| info.get_mut("license"))
-            && let Some(license) = license.as_object_mut() {
-                license.remove("identifier");
-            }
+            && let Some(license) = license.as_object_mut()
+        {
+            license.remove("identifier");
+        }
     }
     Ok(document)
 }

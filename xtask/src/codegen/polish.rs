@@ -83,9 +83,10 @@ impl VisitMut for DropHeaderMap {
     fn visit_expr_mut(&mut self, expression: &mut syn::Expr) {
         visit_mut::visit_expr_mut(self, expression);
         if let syn::Expr::MethodCall(call) = expression
-            && call.method == "headers" {
-                *expression = (*call.receiver).clone();
-            }
+            && call.method == "headers"
+        {
+            *expression = (*call.receiver).clone();
+        }
     }
 }
 

@@ -54,13 +54,14 @@ pub(super) fn end(
     let open = state.steps.values_mut().filter(|step| step.status == RunStepStatus::InProgress);
     for step in open {
         if let StepDetails::MessageCreation(details) = &step.step_details
-            && let Some(message) = messages.get_mut(&details.message_creation.message_id) {
-                end_message(message, ending, now);
-                events.push(match ending {
-                    Ending::Completed => StreamEvent::MessageCompleted(message.clone()),
-                    _ => StreamEvent::MessageIncomplete(message.clone()),
-                });
-            }
+            && let Some(message) = messages.get_mut(&details.message_creation.message_id)
+        {
+            end_message(message, ending, now);
+            events.push(match ending {
+                Ending::Completed => StreamEvent::MessageCompleted(message.clone()),
+                _ => StreamEvent::MessageIncomplete(message.clone()),
+            });
+        }
         step.usage = Some(state.waiting_step_usage.take().unwrap_or_else(|| open_usage.clone()));
         events.push(end_step(step, ending, now));
     }

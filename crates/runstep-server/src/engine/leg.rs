@@ -30,9 +30,10 @@ impl Events {
 
     pub(super) async fn emit(&mut self, event: impl FnOnce() -> StreamEvent) {
         if let Some(listener) = &self.0
-            && listener.send(event()).await.is_err() {
-                self.0 = None;
-            }
+            && listener.send(event()).await.is_err()
+        {
+            self.0 = None;
+        }
     }
 }
 

@@ -78,9 +78,10 @@ impl<T> Ordered<T> {
         let before = cursor(&query.before, UnknownCursor::Before)?;
         let (low, high) = if query.newest_first { (before, after) } else { (after, before) };
         if let (Some(low), Some(high)) = (low, high)
-            && low >= high {
-                return Ok(Page { items: Vec::new(), has_more: false });
-            }
+            && low >= high
+        {
+            return Ok(Page { items: Vec::new(), has_more: false });
+        }
         let bound = |number: Option<u64>| number.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self
             .items
