@@ -35,7 +35,23 @@ async fn main() -> ExitCode {
 async fn serve(address: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder().spawn_on(address).await?;
     println!("runstep-server listens on {}", server.base_url());
-    tokio::signal::ctrl_c().await?;
+    stop_signal().await?;
     server.shutdown().await?;
     Ok(())
+}
+
+/// Ctrl-C, or what service managers send.
+#[cfg(unix)]
+async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
 }

@@ -58,3 +58,8 @@ pub use threads::{CreateThread, CreateThreadAndRun, RetrieveThread, Threads};
 pub mod prelude {
     pub use crate::extensions::{MessageExt as _, RunExt as _};
 }
+
+/// The README's code, compiled as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
