@@ -2,3 +2,4 @@
 
 pub mod codegen;
 pub mod compat;
+pub mod diff;

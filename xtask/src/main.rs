@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, compat};
+use xtask::{codegen, compat, diff};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -16,19 +16,50 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Generate crates/runstep-api from openapi/runs.yaml
-    Codegen {
-        /// Change nothing; print what differs from the committed code and fail if anything does
-        #[arg(long)]
-        check: bool,
-    },
+    /// Generate crates/runstep-api from openapi/runs.yaml, or a crate from any vendor's document
+    Codegen(Codegen),
+    /// Tell what changed between two documents: exit status 0 for nothing, 1 for compatible changes,
+    /// 2 for breaking ones (and 3 when they cannot be compared)
+    Diff(Diff),
     /// Run the official Python client against the server binary
     Compat,
 }
 
+#[derive(clap::Args)]
+struct Codegen {
+    /// Change nothing; print what differs from what is there and fail if anything does
+    #[arg(long)]
+    check: bool,
+    /// An OpenAPI 3.0 or 3.1 document in YAML or JSON [default: openapi/runs.yaml]
+    #[arg(long, value_name = "FILE")]
+    spec: Option<PathBuf>,
+    /// The folder to write a crate to; its name is the crate's [default with --spec: target/codegen/FILE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Paths to take, in order: `/threads/**`, `!` leaves out, `GET /path` takes one method;
+    /// `*` is one segment, `**` any number [default: runs, steps, assistants, threads, messages]
+    #[arg(long, value_name = "PATTERN")]
+    select: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct Diff {
+    /// A file, or a git revision of openapi/runs.yaml
+    old: String,
+    /// A file, or a git revision of openapi/runs.yaml
+    new: String,
+    /// Markdown for a changelog
+    #[arg(long)]
+    markdown: bool,
+    /// Paths to compare, as for codegen [default: runs, steps, assistants, threads, messages]
+    #[arg(long, value_name = "PATTERN")]
+    select: Vec<String>,
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Codegen { check } => codegen(check).map_err(|error| error.to_string()),
+        Command::Codegen(arguments) => generate(arguments).map_err(|error| error.to_string()),
+        Command::Diff(arguments) => return diff(arguments),
         Command::Compat => compat::run(&root()).map_err(|error| error.to_string()),
     };
     match done {
@@ -43,15 +74,62 @@ fn main() -> ExitCode {
     }
 }
 
-fn codegen(check: bool) -> Result<String, codegen::Error> {
-    let files = codegen::generate(&root().join("openapi/runs.yaml"))?;
-    let folder = root().join("crates/runstep-api");
-    if check {
+fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
+    let selection = codegen::Selection { patterns: arguments.select };
+    let (files, folder) = match (arguments.spec, arguments.out) {
+        (None, None) => {
+            let files = codegen::generate(&root().join("openapi/runs.yaml"), &selection)?;
+            (files, root().join("crates/runstep-api"))
+        }
+        (specification, out) => {
+            let specification = specification.unwrap_or_else(|| root().join("openapi/runs.yaml"));
+            let name = crate_name(out.as_deref().unwrap_or(&specification));
+            let folder = out.unwrap_or_else(|| root().join("target/codegen").join(&name));
+            (codegen::generate_crate(&specification, &selection, &name)?, folder)
+        }
+    };
+    if arguments.check {
         codegen::check(&files, &folder, &mut |difference| print!("{difference}"))?;
         return Ok(format!("{} generated files are up to date", files.len()));
     }
     let changed = codegen::write(&files, &folder)?;
-    Ok(format!("{} files generated, {changed} changed", files.len()))
+    Ok(format!("{} files generated in {}, {changed} changed", files.len(), folder.display()))
+}
+
+fn diff(arguments: Diff) -> ExitCode {
+    let selection = codegen::Selection { patterns: arguments.select };
+    let open = |source: &str| diff::open(&root(), source, &selection);
+    match open(&arguments.old).and_then(|old| Ok((old, open(&arguments.new)?))) {
+        Ok((old, new)) => {
+            let changes = diff::compare(&old, &new);
+            let report = if arguments.markdown {
+                diff::report::markdown(&changes)
+            } else {
+                diff::report::text(&changes)
+            };
+            println!("{report}");
+            ExitCode::from(diff::exit_status(&changes))
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// A name that a crate may have, from that of a file or folder.
+fn crate_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name: String = stem
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .collect();
+    let name = name.trim_matches('-');
+    if name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        name.to_owned()
+    } else {
+        format!("api-{name}")
+    }
 }
 
 /// The repository's top folder.

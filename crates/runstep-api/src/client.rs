@@ -95,7 +95,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -131,7 +131,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -166,7 +166,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -201,7 +201,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -237,7 +237,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -288,7 +288,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -327,7 +327,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -366,7 +366,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -414,7 +414,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -456,7 +456,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -495,7 +495,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -537,7 +537,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -579,7 +579,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -618,7 +618,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -672,7 +672,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
@@ -717,7 +717,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200u16 => crate::decode::response(response).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }

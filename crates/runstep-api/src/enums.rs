@@ -37,6 +37,13 @@ open_enum! {
     }
 }
 
+constant! {
+    /// Tells this format from the others.
+    pub enum TextType {
+        Text = "text"
+    }
+}
+
 open_enum! {
     /// How much a reasoning model may think before it answers.
     pub enum ReasoningEffort {
@@ -74,7 +81,7 @@ constant! {
 
 constant! {
     /// Always `thread.message`.
-    pub enum MessageObject {
+    pub enum ThreadMessageObject {
         ThreadMessage = "thread.message"
     }
 }
@@ -118,14 +125,14 @@ open_enum! {
 
 constant! {
     /// Always `list`.
-    pub enum MessageListObject {
+    pub enum ListObject {
         List = "list"
     }
 }
 
 constant! {
     /// Always `thread.run`.
-    pub enum RunObject {
+    pub enum ThreadRunObject {
         ThreadRun = "thread.run"
     }
 }
@@ -163,15 +170,8 @@ open_enum! {
 }
 
 constant! {
-    /// Always `list`.
-    pub enum RunListObject {
-        List = "list"
-    }
-}
-
-constant! {
     /// Always `thread.run.step`.
-    pub enum RunStepObject {
+    pub enum ThreadRunStepObject {
         ThreadRunStep = "thread.run.step"
     }
 }
@@ -204,29 +204,15 @@ open_enum! {
 }
 
 constant! {
-    /// Always `text`.
-    pub enum FileSearchResultContentType {
-        Text = "text"
-    }
-}
-
-constant! {
-    /// Always `list`.
-    pub enum RunStepListObject {
-        List = "list"
-    }
-}
-
-constant! {
     /// Always `thread.run.step.delta`.
-    pub enum RunStepDeltaObject {
+    pub enum ThreadRunStepDeltaObject {
         ThreadRunStepDelta = "thread.run.step.delta"
     }
 }
 
 constant! {
     /// Always `thread.message.delta`.
-    pub enum MessageDeltaObject {
+    pub enum ThreadMessageDeltaObject {
         ThreadMessageDelta = "thread.message.delta"
     }
 }

@@ -15,12 +15,17 @@
 //! - A property that may be null may be absent as well. Of a run and a step also `assistant_id`,
 //!   `instructions`, `metadata`, `model`, `parallel_tool_calls` and `tools` may be either, because
 //!   providers were seen to leave them out; what tells one object from another may not.
+//! - In what is sent, a [`Field`] may be left out or null, which are two things.
+//! - A reply that does not decode is an error that names the JSON path, what was expected there and
+//!   what was there.
 
 mod call;
 #[rustfmt::skip]
 mod client;
+mod decode;
 #[rustfmt::skip]
 mod enums;
+mod field;
 #[rustfmt::skip]
 mod structs;
 #[rustfmt::skip]
@@ -29,6 +34,8 @@ mod wire;
 
 pub use call::{CallOptions, ReadError};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
+pub use decode::decode;
+pub use field::Field;
 
 /// The document that this crate was made from, as JSON.
 pub const OPENAPI: &str = include_str!("openapi.json");

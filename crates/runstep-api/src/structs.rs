@@ -3,9 +3,542 @@
 
 //! The objects.
 
+#![allow(unused_imports)]
+
+use crate::Field;
 use crate::enums::*;
 use crate::unions::*;
 
+/// Body of every reply that is not a success.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ErrorResponse {
+    /// What went wrong.
+    pub error: ErrorObject,
+}
+#[allow(clippy::too_many_arguments)]
+impl ErrorResponse {
+    /// With what it must have; the rest is left out.
+    pub fn new(error: impl Into<ErrorObject>) -> Self {
+        Self { error: error.into() }
+    }
+}
+/// One error, as an error body or as the payload of an `error` event.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ErrorObject {
+    /// Machine-readable code. Null when the error has none.
+    pub code: Option<String>,
+    /// Explanation for people.
+    pub message: String,
+    /// Name of the parameter at fault. Null when no single parameter is.
+    pub param: Option<String>,
+    /// Broad class of the error, such as `invalid_request_error`.
+    #[serde(rename = "type")]
+    pub type_: String,
+}
+#[allow(clippy::too_many_arguments)]
+impl ErrorObject {
+    /// With what it must have; the rest is left out.
+    pub fn new(message: impl Into<String>, type_: impl Into<String>) -> Self {
+        Self {
+            code: Default::default(),
+            message: message.into(),
+            param: Default::default(),
+            type_: type_.into(),
+        }
+    }
+}
+/// Lets the model write code and have it executed.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterTool {}
+/// Lets the model search the attached vector stores.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchTool {
+    /// Tuning of the search. Absent means the server defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_search: Option<FileSearchOptions>,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileSearchTool {
+    /// Sets `file_search`.
+    #[must_use]
+    pub fn file_search(mut self, file_search: impl Into<FileSearchOptions>) -> Self {
+        self.file_search = Some(file_search.into());
+        self
+    }
+}
+/// File search without options, as attachments name it.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchOnlyTool {}
+/// Tuning of the file search tool.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchOptions {
+    /// Most results one search returns, from 1 to 50. Absent leaves the choice to the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_num_results: Option<u64>,
+    /// How results are ranked. Absent means the `auto` ranker without a threshold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranking_options: Option<FileSearchRankingOptions>,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileSearchOptions {
+    /// Sets `max_num_results`.
+    #[must_use]
+    pub fn max_num_results(mut self, max_num_results: impl Into<u64>) -> Self {
+        self.max_num_results = Some(max_num_results.into());
+        self
+    }
+    /// Sets `ranking_options`.
+    #[must_use]
+    pub fn ranking_options(
+        mut self,
+        ranking_options: impl Into<FileSearchRankingOptions>,
+    ) -> Self {
+        self.ranking_options = Some(ranking_options.into());
+        self
+    }
+}
+/// How file search results are ranked and cut off.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchRankingOptions {
+    /// Ranker to use. Absent means `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<FileSearchRanker>,
+    /// Lowest score a result must reach, from 0 to 1.
+    pub score_threshold: f64,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileSearchRankingOptions {
+    /// With what it must have; the rest is left out.
+    pub fn new(score_threshold: impl Into<f64>) -> Self {
+        Self {
+            ranker: Default::default(),
+            score_threshold: score_threshold.into(),
+        }
+    }
+    /// Sets `ranker`.
+    #[must_use]
+    pub fn ranker(mut self, ranker: impl Into<FileSearchRanker>) -> Self {
+        self.ranker = Some(ranker.into());
+        self
+    }
+}
+/// Lets the model call a function which your program carries out.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FunctionTool {
+    /// The function on offer.
+    pub function: FunctionDefinition,
+}
+#[allow(clippy::too_many_arguments)]
+impl FunctionTool {
+    /// With what it must have; the rest is left out.
+    pub fn new(function: impl Into<FunctionDefinition>) -> Self {
+        Self { function: function.into() }
+    }
+}
+/// A function the model may call.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FunctionDefinition {
+    /// What the function does, so that the model knows when to call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Name the model calls it by.
+    pub name: String,
+    /// JSON Schema of the arguments. Absent means the function takes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether the arguments must follow the schema exactly. Null or absent means false.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub strict: Field<bool>,
+}
+#[allow(clippy::too_many_arguments)]
+impl FunctionDefinition {
+    /// With what it must have; the rest is left out.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            description: Default::default(),
+            name: name.into(),
+            parameters: Default::default(),
+            strict: Default::default(),
+        }
+    }
+    /// Sets `description`.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+    /// Sets `parameters`.
+    #[must_use]
+    pub fn parameters(
+        mut self,
+        parameters: impl Into<serde_json::Map<String, serde_json::Value>>,
+    ) -> Self {
+        self.parameters = Some(parameters.into());
+        self
+    }
+    /// Sets `strict`.
+    #[must_use]
+    pub fn strict(mut self, strict: impl Into<bool>) -> Self {
+        self.strict = Field::Value(strict.into());
+        self
+    }
+}
+/// Makes the model use one given tool.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NamedToolChoice {
+    /// Kind of the tool.
+    #[serde(rename = "type")]
+    pub type_: NamedToolChoiceType,
+    /// The function to call; only with type `function`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<NamedFunction>,
+}
+#[allow(clippy::too_many_arguments)]
+impl NamedToolChoice {
+    /// With what it must have; the rest is left out.
+    pub fn new(type_: impl Into<NamedToolChoiceType>) -> Self {
+        Self {
+            type_: type_.into(),
+            function: Default::default(),
+        }
+    }
+    /// Sets `function`.
+    #[must_use]
+    pub fn function(mut self, function: impl Into<NamedFunction>) -> Self {
+        self.function = Some(function.into());
+        self
+    }
+}
+/// Names a function.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NamedFunction {
+    /// Name of the function to call.
+    pub name: String,
+}
+#[allow(clippy::too_many_arguments)]
+impl NamedFunction {
+    /// With what it must have; the rest is left out.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into() }
+    }
+}
+/// Answers in plain text.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TextResponseFormat {}
+/// Answers which are one valid JSON object.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct JsonObjectResponseFormat {}
+/// Answers in JSON that follows a schema.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct JsonSchemaResponseFormat {
+    /// The schema and its name.
+    pub json_schema: JsonSchemaDefinition,
+}
+#[allow(clippy::too_many_arguments)]
+impl JsonSchemaResponseFormat {
+    /// With what it must have; the rest is left out.
+    pub fn new(json_schema: impl Into<JsonSchemaDefinition>) -> Self {
+        Self {
+            json_schema: json_schema.into(),
+        }
+    }
+}
+/// A named JSON Schema for answers.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct JsonSchemaDefinition {
+    /// What the format is for, as a hint to the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Name of the format.
+    pub name: String,
+    /// JSON Schema which answers follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether answers must follow the schema exactly. Null or absent means false.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub strict: Field<bool>,
+}
+#[allow(clippy::too_many_arguments)]
+impl JsonSchemaDefinition {
+    /// With what it must have; the rest is left out.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            description: Default::default(),
+            name: name.into(),
+            schema: Default::default(),
+            strict: Default::default(),
+        }
+    }
+    /// Sets `description`.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+    /// Sets `schema`.
+    #[must_use]
+    pub fn schema(
+        mut self,
+        schema: impl Into<serde_json::Map<String, serde_json::Value>>,
+    ) -> Self {
+        self.schema = Some(schema.into());
+        self
+    }
+    /// Sets `strict`.
+    #[must_use]
+    pub fn strict(mut self, strict: impl Into<bool>) -> Self {
+        self.strict = Field::Value(strict.into());
+        self
+    }
+}
+/// Which part of the thread goes into the prompt.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TruncationStrategy {
+    /// How the thread is shortened.
+    #[serde(rename = "type")]
+    pub type_: TruncationStrategyType,
+    /// How many of the newest messages to keep, at least 1. Null or absent unless the type is `last_messages`.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub last_messages: Field<u64>,
+}
+#[allow(clippy::too_many_arguments)]
+impl TruncationStrategy {
+    /// With what it must have; the rest is left out.
+    pub fn new(type_: impl Into<TruncationStrategyType>) -> Self {
+        Self {
+            type_: type_.into(),
+            last_messages: Default::default(),
+        }
+    }
+    /// Sets `last_messages`.
+    #[must_use]
+    pub fn last_messages(mut self, last_messages: impl Into<u64>) -> Self {
+        self.last_messages = Field::Value(last_messages.into());
+        self
+    }
+}
+/// Files and stores that the tools may use.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ToolResources {
+    /// Files for the code interpreter. Absent means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_interpreter: Option<CodeInterpreterResources>,
+    /// Stores for file search. Absent means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_search: Option<FileSearchResources>,
+}
+#[allow(clippy::too_many_arguments)]
+impl ToolResources {
+    /// Sets `code_interpreter`.
+    #[must_use]
+    pub fn code_interpreter(
+        mut self,
+        code_interpreter: impl Into<CodeInterpreterResources>,
+    ) -> Self {
+        self.code_interpreter = Some(code_interpreter.into());
+        self
+    }
+    /// Sets `file_search`.
+    #[must_use]
+    pub fn file_search(mut self, file_search: impl Into<FileSearchResources>) -> Self {
+        self.file_search = Some(file_search.into());
+        self
+    }
+}
+/// Files available to the code interpreter.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterResources {
+    /// Identifiers of files the code may read; at most 20, default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_ids: Option<Vec<String>>,
+}
+#[allow(clippy::too_many_arguments)]
+impl CodeInterpreterResources {
+    /// Sets `file_ids`.
+    #[must_use]
+    pub fn file_ids(mut self, file_ids: impl Into<Vec<String>>) -> Self {
+        self.file_ids = Some(file_ids.into());
+        self
+    }
+}
+/// Vector stores available to file search.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchResources {
+    /// Identifiers of vector stores to search; at most 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vector_store_ids: Option<Vec<String>>,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileSearchResources {
+    /// Sets `vector_store_ids`.
+    #[must_use]
+    pub fn vector_store_ids(mut self, vector_store_ids: impl Into<Vec<String>>) -> Self {
+        self.vector_store_ids = Some(vector_store_ids.into());
+        self
+    }
+}
+/// Files and stores for the tools, some of which may be created along the way.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CreateToolResources {
+    /// Files for the code interpreter. Absent means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_interpreter: Option<CodeInterpreterResources>,
+    /// Stores for file search. Absent means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_search: Option<CreateFileSearchResources>,
+}
+#[allow(clippy::too_many_arguments)]
+impl CreateToolResources {
+    /// Sets `code_interpreter`.
+    #[must_use]
+    pub fn code_interpreter(
+        mut self,
+        code_interpreter: impl Into<CodeInterpreterResources>,
+    ) -> Self {
+        self.code_interpreter = Some(code_interpreter.into());
+        self
+    }
+    /// Sets `file_search`.
+    #[must_use]
+    pub fn file_search(
+        mut self,
+        file_search: impl Into<CreateFileSearchResources>,
+    ) -> Self {
+        self.file_search = Some(file_search.into());
+        self
+    }
+}
+/// Either existing vector stores or new ones, never both.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CreateFileSearchResources {
+    /// Identifiers of vector stores to search; at most 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vector_store_ids: Option<Vec<String>>,
+    /// Vector stores to create and attach; at most 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vector_stores: Option<Vec<VectorStoreInput>>,
+}
+#[allow(clippy::too_many_arguments)]
+impl CreateFileSearchResources {
+    /// Sets `vector_store_ids`.
+    #[must_use]
+    pub fn vector_store_ids(mut self, vector_store_ids: impl Into<Vec<String>>) -> Self {
+        self.vector_store_ids = Some(vector_store_ids.into());
+        self
+    }
+    /// Sets `vector_stores`.
+    #[must_use]
+    pub fn vector_stores(
+        mut self,
+        vector_stores: impl Into<Vec<VectorStoreInput>>,
+    ) -> Self {
+        self.vector_stores = Some(vector_stores.into());
+        self
+    }
+}
+/// A vector store to create.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct VectorStoreInput {
+    /// Identifiers of the files to put into the store; at most 100000000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_ids: Option<Vec<String>>,
+    /// How files are cut into chunks. Absent means `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunking_strategy: Option<ChunkingStrategy>,
+    /// Your own key-value pairs on the vector store; at most 16. Absent or null means none.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub metadata: Field<std::collections::BTreeMap<String, String>>,
+}
+#[allow(clippy::too_many_arguments)]
+impl VectorStoreInput {
+    /// Sets `file_ids`.
+    #[must_use]
+    pub fn file_ids(mut self, file_ids: impl Into<Vec<String>>) -> Self {
+        self.file_ids = Some(file_ids.into());
+        self
+    }
+    /// Sets `chunking_strategy`.
+    #[must_use]
+    pub fn chunking_strategy(
+        mut self,
+        chunking_strategy: impl Into<ChunkingStrategy>,
+    ) -> Self {
+        self.chunking_strategy = Some(chunking_strategy.into());
+        self
+    }
+    /// Sets `metadata`.
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+    ) -> Self {
+        self.metadata = Field::Value(metadata.into());
+        self
+    }
+}
+/// The server picks the chunk sizes.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct AutoChunkingStrategy {}
+/// You pick the chunk sizes.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StaticChunkingStrategy {
+    /// The chunk sizes.
+    #[serde(rename = "static")]
+    pub static_: StaticChunking,
+}
+#[allow(clippy::too_many_arguments)]
+impl StaticChunkingStrategy {
+    /// With what it must have; the rest is left out.
+    pub fn new(static_: impl Into<StaticChunking>) -> Self {
+        Self { static_: static_.into() }
+    }
+}
+/// Fixed chunk sizes.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StaticChunking {
+    /// Largest size of a chunk in tokens, from 100 to 4096.
+    pub max_chunk_size_tokens: u64,
+    /// Tokens that neighbouring chunks share; no more than half of the largest size.
+    pub chunk_overlap_tokens: u64,
+}
+#[allow(clippy::too_many_arguments)]
+impl StaticChunking {
+    /// With what it must have; the rest is left out.
+    pub fn new(
+        max_chunk_size_tokens: impl Into<u64>,
+        chunk_overlap_tokens: impl Into<u64>,
+    ) -> Self {
+        Self {
+            max_chunk_size_tokens: max_chunk_size_tokens.into(),
+            chunk_overlap_tokens: chunk_overlap_tokens.into(),
+        }
+    }
+}
 /// A model with instructions and tools, ready to run on threads.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -68,226 +601,6 @@ impl Assistant {
         }
     }
 }
-/// A file that comes with a message, and the tools that may use it.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Attachment {
-    /// Identifier of the file. Absent when not stated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_id: Option<String>,
-    /// Tools that may use the file. Absent when not stated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tools: Option<Vec<AttachmentTool>>,
-}
-#[allow(clippy::too_many_arguments)]
-impl Attachment {
-    /// Sets `file_id`.
-    #[must_use]
-    pub fn file_id(mut self, file_id: impl Into<String>) -> Self {
-        self.file_id = Some(file_id.into());
-        self
-    }
-    /// Sets `tools`.
-    #[must_use]
-    pub fn tools(mut self, tools: impl Into<Vec<AttachmentTool>>) -> Self {
-        self.tools = Some(tools.into());
-        self
-    }
-}
-/// The server picks the chunk sizes.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct AutoChunkingStrategy {}
-/// Executed code and what came of it.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterCall {
-    /// The code.
-    pub input: String,
-    /// What the code put out, in order; empty when nothing.
-    pub outputs: Vec<CodeInterpreterOutput>,
-}
-#[allow(clippy::too_many_arguments)]
-impl CodeInterpreterCall {
-    /// With what it must have; the rest is left out.
-    pub fn new(
-        input: impl Into<String>,
-        outputs: impl Into<Vec<CodeInterpreterOutput>>,
-    ) -> Self {
-        Self {
-            input: input.into(),
-            outputs: outputs.into(),
-        }
-    }
-}
-/// New code or outputs of a code interpreter call.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterCallDelta {
-    /// Code to append. Absent when there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<String>,
-    /// Pieces of outputs. Absent when there are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outputs: Option<Vec<CodeInterpreterOutputDelta>>,
-}
-/// An image made by code.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterImage {
-    /// Identifier of the image file.
-    pub file_id: String,
-}
-#[allow(clippy::too_many_arguments)]
-impl CodeInterpreterImage {
-    /// With what it must have; the rest is left out.
-    pub fn new(file_id: impl Into<String>) -> Self {
-        Self { file_id: file_id.into() }
-    }
-}
-/// An image made by code, as a piece of a stream.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterImageDelta {
-    /// Identifier of the image file. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_id: Option<String>,
-}
-/// An image that the code made.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterImageOutput {
-    /// The image.
-    pub image: CodeInterpreterImage,
-}
-#[allow(clippy::too_many_arguments)]
-impl CodeInterpreterImageOutput {
-    /// With what it must have; the rest is left out.
-    pub fn new(image: impl Into<CodeInterpreterImage>) -> Self {
-        Self { image: image.into() }
-    }
-}
-/// A piece that tells of an image.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterImageOutputDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// The image. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image: Option<CodeInterpreterImageDelta>,
-}
-#[allow(clippy::too_many_arguments)]
-impl CodeInterpreterImageOutputDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
-        Self {
-            index: index.into(),
-            image: Default::default(),
-        }
-    }
-}
-/// Text that the code printed.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterLogsOutput {
-    /// The printed text.
-    pub logs: String,
-}
-#[allow(clippy::too_many_arguments)]
-impl CodeInterpreterLogsOutput {
-    /// With what it must have; the rest is left out.
-    pub fn new(logs: impl Into<String>) -> Self {
-        Self { logs: logs.into() }
-    }
-}
-/// A piece of printed text.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterLogsOutputDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// Text to append. Absent when there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub logs: Option<String>,
-}
-#[allow(clippy::too_many_arguments)]
-impl CodeInterpreterLogsOutputDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
-        Self {
-            index: index.into(),
-            logs: Default::default(),
-        }
-    }
-}
-/// Files available to the code interpreter.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterResources {
-    /// Identifiers of files the code may read; at most 20, default none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_ids: Option<Vec<String>>,
-}
-#[allow(clippy::too_many_arguments)]
-impl CodeInterpreterResources {
-    /// Sets `file_ids`.
-    #[must_use]
-    pub fn file_ids(mut self, file_ids: impl Into<Vec<String>>) -> Self {
-        self.file_ids = Some(file_ids.into());
-        self
-    }
-}
-/// Lets the model write code and have it executed.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterTool {}
-/// A use of the code interpreter.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterToolCall {
-    /// Identifier of the call.
-    pub id: String,
-    /// The code and its outputs.
-    pub code_interpreter: CodeInterpreterCall,
-}
-#[allow(clippy::too_many_arguments)]
-impl CodeInterpreterToolCall {
-    /// With what it must have; the rest is left out.
-    pub fn new(
-        id: impl Into<String>,
-        code_interpreter: impl Into<CodeInterpreterCall>,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            code_interpreter: code_interpreter.into(),
-        }
-    }
-}
-/// A piece of a use of the code interpreter.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CodeInterpreterToolCallDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// Identifier of the call. Absent in pieces after the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The new code or outputs. Absent when there are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code_interpreter: Option<CodeInterpreterCallDelta>,
-}
-#[allow(clippy::too_many_arguments)]
-impl CodeInterpreterToolCallDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
-        Self {
-            index: index.into(),
-            id: Default::default(),
-            code_interpreter: Default::default(),
-        }
-    }
-}
 /// Body for creating an assistant.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -295,35 +608,35 @@ pub struct CreateAssistantRequest {
     /// Name of the model that runs use by default.
     pub model: String,
     /// Display name of up to 256 characters. Null or absent leaves it unnamed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub name: Field<String>,
     /// What the assistant is for, in up to 512 characters. Null or absent leaves it out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub description: Field<String>,
     /// System instructions of up to 256000 characters. Null or absent means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instructions: Option<String>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub instructions: Field<String>,
     /// Effort of a reasoning model, default `medium`. Null leaves the choice to the server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reasoning_effort: Option<ReasoningEffort>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub reasoning_effort: Field<ReasoningEffort>,
     /// Tools the assistant may use; at most 128, default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
     /// Files and stores for the tools. Null or absent means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_resources: Option<CreateToolResources>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub tool_resources: Field<CreateToolResources>,
     /// Your own key-value pairs on the assistant; at most 16. Absent or null means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<std::collections::BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub metadata: Field<std::collections::BTreeMap<String, String>>,
     /// How varied the sampling is, from 0 to 2; lower is more predictable. Null or absent means 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub temperature: Field<f64>,
     /// Share of the probability mass that sampling considers, from 0 to 1. Null or absent means 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f64>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub top_p: Field<f64>,
     /// Form of the answers. Null or absent means `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response_format: Option<ResponseFormat>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub response_format: Field<ResponseFormat>,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateAssistantRequest {
@@ -346,19 +659,19 @@ impl CreateAssistantRequest {
     /// Sets `name`.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
+        self.name = Field::Value(name.into());
         self
     }
     /// Sets `description`.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
+        self.description = Field::Value(description.into());
         self
     }
     /// Sets `instructions`.
     #[must_use]
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.instructions = Some(instructions.into());
+        self.instructions = Field::Value(instructions.into());
         self
     }
     /// Sets `reasoning_effort`.
@@ -367,7 +680,7 @@ impl CreateAssistantRequest {
         mut self,
         reasoning_effort: impl Into<ReasoningEffort>,
     ) -> Self {
-        self.reasoning_effort = Some(reasoning_effort.into());
+        self.reasoning_effort = Field::Value(reasoning_effort.into());
         self
     }
     /// Sets `tools`.
@@ -382,7 +695,7 @@ impl CreateAssistantRequest {
         mut self,
         tool_resources: impl Into<CreateToolResources>,
     ) -> Self {
-        self.tool_resources = Some(tool_resources.into());
+        self.tool_resources = Field::Value(tool_resources.into());
         self
     }
     /// Sets `metadata`.
@@ -391,19 +704,19 @@ impl CreateAssistantRequest {
         mut self,
         metadata: impl Into<std::collections::BTreeMap<String, String>>,
     ) -> Self {
-        self.metadata = Some(metadata.into());
+        self.metadata = Field::Value(metadata.into());
         self
     }
     /// Sets `temperature`.
     #[must_use]
     pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
-        self.temperature = Some(temperature.into());
+        self.temperature = Field::Value(temperature.into());
         self
     }
     /// Sets `top_p`.
     #[must_use]
     pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
-        self.top_p = Some(top_p.into());
+        self.top_p = Field::Value(top_p.into());
         self
     }
     /// Sets `response_format`.
@@ -412,457 +725,37 @@ impl CreateAssistantRequest {
         mut self,
         response_format: impl Into<ResponseFormat>,
     ) -> Self {
-        self.response_format = Some(response_format.into());
+        self.response_format = Field::Value(response_format.into());
         self
     }
 }
-/// Either existing vector stores or new ones, never both.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct CreateFileSearchResources {
-    /// Identifiers of vector stores to search; at most 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vector_store_ids: Option<Vec<String>>,
-    /// Vector stores to create and attach; at most 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vector_stores: Option<Vec<VectorStoreInput>>,
-}
-#[allow(clippy::too_many_arguments)]
-impl CreateFileSearchResources {
-    /// Sets `vector_store_ids`.
-    #[must_use]
-    pub fn vector_store_ids(mut self, vector_store_ids: impl Into<Vec<String>>) -> Self {
-        self.vector_store_ids = Some(vector_store_ids.into());
-        self
-    }
-    /// Sets `vector_stores`.
-    #[must_use]
-    pub fn vector_stores(
-        mut self,
-        vector_stores: impl Into<Vec<VectorStoreInput>>,
-    ) -> Self {
-        self.vector_stores = Some(vector_stores.into());
-        self
-    }
-}
-/// Body for adding a message to a thread.
+/// A conversation that runs work on.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct CreateMessageRequest {
-    /// On whose behalf the message is added.
-    pub role: MessageRole,
-    /// What the message says.
-    pub content: CreateMessageContent,
-    /// Files that come with the message. Null or absent means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attachments: Option<Vec<Attachment>>,
-    /// Your own key-value pairs on the message; at most 16. Absent or null means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<std::collections::BTreeMap<String, String>>,
-}
-#[allow(clippy::too_many_arguments)]
-impl CreateMessageRequest {
-    /// With what it must have; the rest is left out.
-    pub fn new(
-        role: impl Into<MessageRole>,
-        content: impl Into<CreateMessageContent>,
-    ) -> Self {
-        Self {
-            role: role.into(),
-            content: content.into(),
-            attachments: Default::default(),
-            metadata: Default::default(),
-        }
-    }
-    /// Sets `attachments`.
-    #[must_use]
-    pub fn attachments(mut self, attachments: impl Into<Vec<Attachment>>) -> Self {
-        self.attachments = Some(attachments.into());
-        self
-    }
-    /// Sets `metadata`.
-    #[must_use]
-    pub fn metadata(
-        mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
-    ) -> Self {
-        self.metadata = Some(metadata.into());
-        self
-    }
-}
-/// Body for starting a run on a thread.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CreateRunRequest {
-    /// Identifier of the assistant to run.
-    pub assistant_id: String,
-    /// Name of the model to use. Null or absent means that of the assistant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// Effort of a reasoning model, default `medium`. Null leaves the choice to the server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reasoning_effort: Option<ReasoningEffort>,
-    /// Instructions of up to 256000 characters in place of those of the assistant. Null or absent keeps the latter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instructions: Option<String>,
-    /// Text added behind the instructions, for this run only. Null or absent adds nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub additional_instructions: Option<String>,
-    /// Messages put on the thread before the run starts. Null or absent adds none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub additional_messages: Option<Vec<CreateMessageRequest>>,
-    /// Tools in place of those of the assistant; at most 20. Null or absent keeps the latter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tools: Option<Vec<Tool>>,
-    /// Your own key-value pairs on the run; at most 16. Absent or null means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<std::collections::BTreeMap<String, String>>,
-    /// How varied the sampling is, from 0 to 2; lower is more predictable. Default 1; null or absent means the value of the assistant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
-    /// Share of the probability mass that sampling considers, from 0 to 1. Default 1; null or absent means the value of the assistant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f64>,
-    /// Whether the reply is a stream of events rather than the run. Null or absent means false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stream: Option<bool>,
-    /// Most prompt tokens the whole run may use, at least 256. Null or absent means no limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_prompt_tokens: Option<u64>,
-    /// Most completion tokens the whole run may use, at least 256. Null or absent means no limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_completion_tokens: Option<u64>,
-    /// Which part of the thread goes into the prompt. Null or absent means `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub truncation_strategy: Option<TruncationStrategy>,
-    /// Which tool the model uses. Null or absent means `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_choice: Option<ToolChoice>,
-    /// Whether the model may call several functions at once. Default true; null is not accepted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parallel_tool_calls: Option<bool>,
-    /// Form of the answers. Null or absent means that of the assistant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response_format: Option<ResponseFormat>,
-}
-#[allow(clippy::too_many_arguments)]
-impl CreateRunRequest {
-    /// With what it must have; the rest is left out.
-    pub fn new(assistant_id: impl Into<String>) -> Self {
-        Self {
-            assistant_id: assistant_id.into(),
-            model: Default::default(),
-            reasoning_effort: Default::default(),
-            instructions: Default::default(),
-            additional_instructions: Default::default(),
-            additional_messages: Default::default(),
-            tools: Default::default(),
-            metadata: Default::default(),
-            temperature: Default::default(),
-            top_p: Default::default(),
-            stream: Default::default(),
-            max_prompt_tokens: Default::default(),
-            max_completion_tokens: Default::default(),
-            truncation_strategy: Default::default(),
-            tool_choice: Default::default(),
-            parallel_tool_calls: Default::default(),
-            response_format: Default::default(),
-        }
-    }
-    /// Sets `model`.
-    #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.model = Some(model.into());
-        self
-    }
-    /// Sets `reasoning_effort`.
-    #[must_use]
-    pub fn reasoning_effort(
-        mut self,
-        reasoning_effort: impl Into<ReasoningEffort>,
-    ) -> Self {
-        self.reasoning_effort = Some(reasoning_effort.into());
-        self
-    }
-    /// Sets `instructions`.
-    #[must_use]
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.instructions = Some(instructions.into());
-        self
-    }
-    /// Sets `additional_instructions`.
-    #[must_use]
-    pub fn additional_instructions(
-        mut self,
-        additional_instructions: impl Into<String>,
-    ) -> Self {
-        self.additional_instructions = Some(additional_instructions.into());
-        self
-    }
-    /// Sets `additional_messages`.
-    #[must_use]
-    pub fn additional_messages(
-        mut self,
-        additional_messages: impl Into<Vec<CreateMessageRequest>>,
-    ) -> Self {
-        self.additional_messages = Some(additional_messages.into());
-        self
-    }
-    /// Sets `tools`.
-    #[must_use]
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
-        self.tools = Some(tools.into());
-        self
-    }
-    /// Sets `metadata`.
-    #[must_use]
-    pub fn metadata(
-        mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
-    ) -> Self {
-        self.metadata = Some(metadata.into());
-        self
-    }
-    /// Sets `temperature`.
-    #[must_use]
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
-        self.temperature = Some(temperature.into());
-        self
-    }
-    /// Sets `top_p`.
-    #[must_use]
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
-        self.top_p = Some(top_p.into());
-        self
-    }
-    /// Sets `stream`.
-    #[must_use]
-    pub fn stream(mut self, stream: impl Into<bool>) -> Self {
-        self.stream = Some(stream.into());
-        self
-    }
-    /// Sets `max_prompt_tokens`.
-    #[must_use]
-    pub fn max_prompt_tokens(mut self, max_prompt_tokens: impl Into<u64>) -> Self {
-        self.max_prompt_tokens = Some(max_prompt_tokens.into());
-        self
-    }
-    /// Sets `max_completion_tokens`.
-    #[must_use]
-    pub fn max_completion_tokens(
-        mut self,
-        max_completion_tokens: impl Into<u64>,
-    ) -> Self {
-        self.max_completion_tokens = Some(max_completion_tokens.into());
-        self
-    }
-    /// Sets `truncation_strategy`.
-    #[must_use]
-    pub fn truncation_strategy(
-        mut self,
-        truncation_strategy: impl Into<TruncationStrategy>,
-    ) -> Self {
-        self.truncation_strategy = Some(truncation_strategy.into());
-        self
-    }
-    /// Sets `tool_choice`.
-    #[must_use]
-    pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
-        self.tool_choice = Some(tool_choice.into());
-        self
-    }
-    /// Sets `parallel_tool_calls`.
-    #[must_use]
-    pub fn parallel_tool_calls(mut self, parallel_tool_calls: impl Into<bool>) -> Self {
-        self.parallel_tool_calls = Some(parallel_tool_calls.into());
-        self
-    }
-    /// Sets `response_format`.
-    #[must_use]
-    pub fn response_format(
-        mut self,
-        response_format: impl Into<ResponseFormat>,
-    ) -> Self {
-        self.response_format = Some(response_format.into());
-        self
-    }
-}
-/// Body for creating a thread and starting a run on it.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CreateThreadAndRunRequest {
-    /// Identifier of the assistant to run.
-    pub assistant_id: String,
-    /// The thread to create. Absent means an empty one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub thread: Option<CreateThreadRequest>,
-    /// Name of the model to use. Null or absent means that of the assistant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// Instructions of up to 256000 characters in place of those of the assistant. Null or absent keeps the latter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instructions: Option<String>,
-    /// Tools in place of those of the assistant; at most 20. Null or absent keeps the latter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tools: Option<Vec<Tool>>,
-    /// Files and stores in place of those of the assistant. Null or absent keeps the latter.
-    #[serde(skip_serializing_if = "Option::is_none")]
+pub struct Thread {
+    /// Identifier of the thread, chosen by the server.
+    pub id: String,
+    /// Always `thread`.
+    #[serde(default)]
+    pub object: ThreadObject,
+    /// When the thread was created, in seconds since the Unix epoch.
+    pub created_at: i64,
+    /// Files and stores for the tools. Null when there are none.
     pub tool_resources: Option<ToolResources>,
-    /// Your own key-value pairs on the run; at most 16. Absent or null means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Your own key-value pairs on the thread; at most 16. Null when the server keeps none.
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
-    /// How varied the sampling is, from 0 to 2; lower is more predictable. Default 1; null or absent means the value of the assistant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
-    /// Share of the probability mass that sampling considers, from 0 to 1. Default 1; null or absent means the value of the assistant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f64>,
-    /// Whether the reply is a stream of events rather than the run. Null or absent means false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stream: Option<bool>,
-    /// Most prompt tokens the whole run may use, at least 256. Null or absent means no limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_prompt_tokens: Option<u64>,
-    /// Most completion tokens the whole run may use, at least 256. Null or absent means no limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_completion_tokens: Option<u64>,
-    /// Which part of the thread goes into the prompt. Null or absent means `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub truncation_strategy: Option<TruncationStrategy>,
-    /// Which tool the model uses. Null or absent means `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_choice: Option<ToolChoice>,
-    /// Whether the model may call several functions at once. Default true; null is not accepted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parallel_tool_calls: Option<bool>,
-    /// Form of the answers. Null or absent means that of the assistant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response_format: Option<ResponseFormat>,
 }
 #[allow(clippy::too_many_arguments)]
-impl CreateThreadAndRunRequest {
+impl Thread {
     /// With what it must have; the rest is left out.
-    pub fn new(assistant_id: impl Into<String>) -> Self {
+    pub fn new(id: impl Into<String>, created_at: impl Into<i64>) -> Self {
         Self {
-            assistant_id: assistant_id.into(),
-            thread: Default::default(),
-            model: Default::default(),
-            instructions: Default::default(),
-            tools: Default::default(),
+            id: id.into(),
+            object: Default::default(),
+            created_at: created_at.into(),
             tool_resources: Default::default(),
             metadata: Default::default(),
-            temperature: Default::default(),
-            top_p: Default::default(),
-            stream: Default::default(),
-            max_prompt_tokens: Default::default(),
-            max_completion_tokens: Default::default(),
-            truncation_strategy: Default::default(),
-            tool_choice: Default::default(),
-            parallel_tool_calls: Default::default(),
-            response_format: Default::default(),
         }
-    }
-    /// Sets `thread`.
-    #[must_use]
-    pub fn thread(mut self, thread: impl Into<CreateThreadRequest>) -> Self {
-        self.thread = Some(thread.into());
-        self
-    }
-    /// Sets `model`.
-    #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.model = Some(model.into());
-        self
-    }
-    /// Sets `instructions`.
-    #[must_use]
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.instructions = Some(instructions.into());
-        self
-    }
-    /// Sets `tools`.
-    #[must_use]
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
-        self.tools = Some(tools.into());
-        self
-    }
-    /// Sets `tool_resources`.
-    #[must_use]
-    pub fn tool_resources(mut self, tool_resources: impl Into<ToolResources>) -> Self {
-        self.tool_resources = Some(tool_resources.into());
-        self
-    }
-    /// Sets `metadata`.
-    #[must_use]
-    pub fn metadata(
-        mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
-    ) -> Self {
-        self.metadata = Some(metadata.into());
-        self
-    }
-    /// Sets `temperature`.
-    #[must_use]
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
-        self.temperature = Some(temperature.into());
-        self
-    }
-    /// Sets `top_p`.
-    #[must_use]
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
-        self.top_p = Some(top_p.into());
-        self
-    }
-    /// Sets `stream`.
-    #[must_use]
-    pub fn stream(mut self, stream: impl Into<bool>) -> Self {
-        self.stream = Some(stream.into());
-        self
-    }
-    /// Sets `max_prompt_tokens`.
-    #[must_use]
-    pub fn max_prompt_tokens(mut self, max_prompt_tokens: impl Into<u64>) -> Self {
-        self.max_prompt_tokens = Some(max_prompt_tokens.into());
-        self
-    }
-    /// Sets `max_completion_tokens`.
-    #[must_use]
-    pub fn max_completion_tokens(
-        mut self,
-        max_completion_tokens: impl Into<u64>,
-    ) -> Self {
-        self.max_completion_tokens = Some(max_completion_tokens.into());
-        self
-    }
-    /// Sets `truncation_strategy`.
-    #[must_use]
-    pub fn truncation_strategy(
-        mut self,
-        truncation_strategy: impl Into<TruncationStrategy>,
-    ) -> Self {
-        self.truncation_strategy = Some(truncation_strategy.into());
-        self
-    }
-    /// Sets `tool_choice`.
-    #[must_use]
-    pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
-        self.tool_choice = Some(tool_choice.into());
-        self
-    }
-    /// Sets `parallel_tool_calls`.
-    #[must_use]
-    pub fn parallel_tool_calls(mut self, parallel_tool_calls: impl Into<bool>) -> Self {
-        self.parallel_tool_calls = Some(parallel_tool_calls.into());
-        self
-    }
-    /// Sets `response_format`.
-    #[must_use]
-    pub fn response_format(
-        mut self,
-        response_format: impl Into<ResponseFormat>,
-    ) -> Self {
-        self.response_format = Some(response_format.into());
-        self
     }
 }
 /// Body for creating a thread; an empty object makes an empty thread.
@@ -873,11 +766,11 @@ pub struct CreateThreadRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<CreateMessageRequest>>,
     /// Files and stores for the tools. Null or absent means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_resources: Option<CreateToolResources>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub tool_resources: Field<CreateToolResources>,
     /// Your own key-value pairs on the thread; at most 16. Absent or null means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<std::collections::BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub metadata: Field<std::collections::BTreeMap<String, String>>,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateThreadRequest {
@@ -893,7 +786,7 @@ impl CreateThreadRequest {
         mut self,
         tool_resources: impl Into<CreateToolResources>,
     ) -> Self {
-        self.tool_resources = Some(tool_resources.into());
+        self.tool_resources = Field::Value(tool_resources.into());
         self
     }
     /// Sets `metadata`.
@@ -902,820 +795,8 @@ impl CreateThreadRequest {
         mut self,
         metadata: impl Into<std::collections::BTreeMap<String, String>>,
     ) -> Self {
-        self.metadata = Some(metadata.into());
+        self.metadata = Field::Value(metadata.into());
         self
-    }
-}
-/// Files and stores for the tools, some of which may be created along the way.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct CreateToolResources {
-    /// Files for the code interpreter. Absent means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code_interpreter: Option<CodeInterpreterResources>,
-    /// Stores for file search. Absent means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_search: Option<CreateFileSearchResources>,
-}
-#[allow(clippy::too_many_arguments)]
-impl CreateToolResources {
-    /// Sets `code_interpreter`.
-    #[must_use]
-    pub fn code_interpreter(
-        mut self,
-        code_interpreter: impl Into<CodeInterpreterResources>,
-    ) -> Self {
-        self.code_interpreter = Some(code_interpreter.into());
-        self
-    }
-    /// Sets `file_search`.
-    #[must_use]
-    pub fn file_search(
-        mut self,
-        file_search: impl Into<CreateFileSearchResources>,
-    ) -> Self {
-        self.file_search = Some(file_search.into());
-        self
-    }
-}
-/// One error, as an error body or as the payload of an `error` event.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ErrorObject {
-    /// Machine-readable code. Null when the error has none.
-    pub code: Option<String>,
-    /// Explanation for people.
-    pub message: String,
-    /// Name of the parameter at fault. Null when no single parameter is.
-    pub param: Option<String>,
-    /// Broad class of the error, such as `invalid_request_error`.
-    #[serde(rename = "type")]
-    pub type_: String,
-}
-#[allow(clippy::too_many_arguments)]
-impl ErrorObject {
-    /// With what it must have; the rest is left out.
-    pub fn new(message: impl Into<String>, type_: impl Into<String>) -> Self {
-        Self {
-            code: Default::default(),
-            message: message.into(),
-            param: Default::default(),
-            type_: type_.into(),
-        }
-    }
-}
-/// Body of every reply that is not a success.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ErrorResponse {
-    /// What went wrong.
-    pub error: ErrorObject,
-}
-#[allow(clippy::too_many_arguments)]
-impl ErrorResponse {
-    /// With what it must have; the rest is left out.
-    pub fn new(error: impl Into<ErrorObject>) -> Self {
-        Self { error: error.into() }
-    }
-}
-/// A cited file.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FileCitation {
-    /// Identifier of the cited file.
-    pub file_id: String,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileCitation {
-    /// With what it must have; the rest is left out.
-    pub fn new(file_id: impl Into<String>) -> Self {
-        Self { file_id: file_id.into() }
-    }
-}
-/// Names the file in which file search found a statement.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FileCitationAnnotation {
-    /// The annotated stretch of the text, which you may replace.
-    pub text: String,
-    /// The cited file.
-    pub file_citation: FileCitation,
-    /// Position of the first annotated character, counted from 0.
-    pub start_index: u64,
-    /// Position just behind the last annotated character, counted from 0.
-    pub end_index: u64,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileCitationAnnotation {
-    /// With what it must have; the rest is left out.
-    pub fn new(
-        text: impl Into<String>,
-        file_citation: impl Into<FileCitation>,
-        start_index: impl Into<u64>,
-        end_index: impl Into<u64>,
-    ) -> Self {
-        Self {
-            text: text.into(),
-            file_citation: file_citation.into(),
-            start_index: start_index.into(),
-            end_index: end_index.into(),
-        }
-    }
-}
-/// A piece of a file citation.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FileCitationAnnotationDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// The annotated stretch of the text. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The cited file. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_citation: Option<FileCitationDelta>,
-    /// Position of the first annotated character, counted from 0. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_index: Option<u64>,
-    /// Position just behind the last annotated character, counted from 0. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end_index: Option<u64>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileCitationAnnotationDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
-        Self {
-            index: index.into(),
-            text: Default::default(),
-            file_citation: Default::default(),
-            start_index: Default::default(),
-            end_index: Default::default(),
-        }
-    }
-}
-/// A cited file, as a piece of a stream.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct FileCitationDelta {
-    /// Identifier of the cited file. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_id: Option<String>,
-    /// The cited words. Absent when not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quote: Option<String>,
-}
-/// A written file.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FilePath {
-    /// Identifier of the written file.
-    pub file_id: String,
-}
-#[allow(clippy::too_many_arguments)]
-impl FilePath {
-    /// With what it must have; the rest is left out.
-    pub fn new(file_id: impl Into<String>) -> Self {
-        Self { file_id: file_id.into() }
-    }
-}
-/// Points to a file that the code interpreter wrote.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FilePathAnnotation {
-    /// The annotated stretch of the text, which you may replace.
-    pub text: String,
-    /// The written file.
-    pub file_path: FilePath,
-    /// Position of the first annotated character, counted from 0.
-    pub start_index: u64,
-    /// Position just behind the last annotated character, counted from 0.
-    pub end_index: u64,
-}
-#[allow(clippy::too_many_arguments)]
-impl FilePathAnnotation {
-    /// With what it must have; the rest is left out.
-    pub fn new(
-        text: impl Into<String>,
-        file_path: impl Into<FilePath>,
-        start_index: impl Into<u64>,
-        end_index: impl Into<u64>,
-    ) -> Self {
-        Self {
-            text: text.into(),
-            file_path: file_path.into(),
-            start_index: start_index.into(),
-            end_index: end_index.into(),
-        }
-    }
-}
-/// A piece of a file reference.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FilePathAnnotationDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// The annotated stretch of the text. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The written file. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_path: Option<FilePathDelta>,
-    /// Position of the first annotated character, counted from 0. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_index: Option<u64>,
-    /// Position just behind the last annotated character, counted from 0. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end_index: Option<u64>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FilePathAnnotationDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
-        Self {
-            index: index.into(),
-            text: Default::default(),
-            file_path: Default::default(),
-            start_index: Default::default(),
-            end_index: Default::default(),
-        }
-    }
-}
-/// A written file, as a piece of a stream.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct FilePathDelta {
-    /// Identifier of the written file. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_id: Option<String>,
-}
-/// A file search and what it found.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchCall {
-    /// How the results were ranked. Absent when not reported.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ranking_options: Option<FileSearchCallRankingOptions>,
-    /// What was found, best first. Absent until the search is done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub results: Option<Vec<FileSearchResult>>,
-}
-/// How a file search ranked its results.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchCallRankingOptions {
-    /// Ranker that was used.
-    pub ranker: FileSearchRanker,
-    /// Lowest score a result had to reach, from 0 to 1.
-    pub score_threshold: f64,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileSearchCallRankingOptions {
-    /// With what it must have; the rest is left out.
-    pub fn new(
-        ranker: impl Into<FileSearchRanker>,
-        score_threshold: impl Into<f64>,
-    ) -> Self {
-        Self {
-            ranker: ranker.into(),
-            score_threshold: score_threshold.into(),
-        }
-    }
-}
-/// File search without options, as attachments name it.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchOnlyTool {}
-/// Tuning of the file search tool.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchOptions {
-    /// Most results one search returns, from 1 to 50. Absent leaves the choice to the server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_num_results: Option<u64>,
-    /// How results are ranked. Absent means the `auto` ranker without a threshold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ranking_options: Option<FileSearchRankingOptions>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileSearchOptions {
-    /// Sets `max_num_results`.
-    #[must_use]
-    pub fn max_num_results(mut self, max_num_results: impl Into<u64>) -> Self {
-        self.max_num_results = Some(max_num_results.into());
-        self
-    }
-    /// Sets `ranking_options`.
-    #[must_use]
-    pub fn ranking_options(
-        mut self,
-        ranking_options: impl Into<FileSearchRankingOptions>,
-    ) -> Self {
-        self.ranking_options = Some(ranking_options.into());
-        self
-    }
-}
-/// How file search results are ranked and cut off.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchRankingOptions {
-    /// Ranker to use. Absent means `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ranker: Option<FileSearchRanker>,
-    /// Lowest score a result must reach, from 0 to 1.
-    pub score_threshold: f64,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileSearchRankingOptions {
-    /// With what it must have; the rest is left out.
-    pub fn new(score_threshold: impl Into<f64>) -> Self {
-        Self {
-            ranker: Default::default(),
-            score_threshold: score_threshold.into(),
-        }
-    }
-    /// Sets `ranker`.
-    #[must_use]
-    pub fn ranker(mut self, ranker: impl Into<FileSearchRanker>) -> Self {
-        self.ranker = Some(ranker.into());
-        self
-    }
-}
-/// Vector stores available to file search.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchResources {
-    /// Identifiers of vector stores to search; at most 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vector_store_ids: Option<Vec<String>>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileSearchResources {
-    /// Sets `vector_store_ids`.
-    #[must_use]
-    pub fn vector_store_ids(mut self, vector_store_ids: impl Into<Vec<String>>) -> Self {
-        self.vector_store_ids = Some(vector_store_ids.into());
-        self
-    }
-}
-/// One result of a file search.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchResult {
-    /// Identifier of the file.
-    pub file_id: String,
-    /// Name of the file.
-    pub file_name: String,
-    /// How well it fits, from 0 to 1.
-    pub score: f64,
-    /// The text that was found. Absent unless asked for with `include[]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<Vec<FileSearchResultContent>>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileSearchResult {
-    /// With what it must have; the rest is left out.
-    pub fn new(
-        file_id: impl Into<String>,
-        file_name: impl Into<String>,
-        score: impl Into<f64>,
-    ) -> Self {
-        Self {
-            file_id: file_id.into(),
-            file_name: file_name.into(),
-            score: score.into(),
-            content: Default::default(),
-        }
-    }
-}
-/// A piece of text found by file search.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchResultContent {
-    /// Always `text`.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub type_: Option<FileSearchResultContentType>,
-    /// The text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-}
-/// Lets the model search the attached vector stores.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchTool {
-    /// Tuning of the search. Absent means the server defaults.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_search: Option<FileSearchOptions>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileSearchTool {
-    /// Sets `file_search`.
-    #[must_use]
-    pub fn file_search(mut self, file_search: impl Into<FileSearchOptions>) -> Self {
-        self.file_search = Some(file_search.into());
-        self
-    }
-}
-/// A use of file search.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchToolCall {
-    /// Identifier of the call.
-    pub id: String,
-    /// The search and its results.
-    pub file_search: FileSearchCall,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileSearchToolCall {
-    /// With what it must have; the rest is left out.
-    pub fn new(id: impl Into<String>, file_search: impl Into<FileSearchCall>) -> Self {
-        Self {
-            id: id.into(),
-            file_search: file_search.into(),
-        }
-    }
-}
-/// A piece of a use of file search.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FileSearchToolCallDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// Identifier of the call. Absent in pieces after the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// Data of the search; usually an empty object, the results come with the finished step.
-    pub file_search: serde_json::Map<String, serde_json::Value>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FileSearchToolCallDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(
-        index: impl Into<u64>,
-        file_search: impl Into<serde_json::Map<String, serde_json::Value>>,
-    ) -> Self {
-        Self {
-            index: index.into(),
-            id: Default::default(),
-            file_search: file_search.into(),
-        }
-    }
-}
-/// A function call and its output.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FunctionCall {
-    /// Name of the function.
-    pub name: String,
-    /// Arguments as JSON text, as the model wrote it.
-    pub arguments: String,
-    /// What you submitted as the output. Null until then.
-    pub output: Option<String>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FunctionCall {
-    /// With what it must have; the rest is left out.
-    pub fn new(name: impl Into<String>, arguments: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            arguments: arguments.into(),
-            output: Default::default(),
-        }
-    }
-}
-/// New parts of a function call.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct FunctionCallDelta {
-    /// Name of the function. Absent in pieces after the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// JSON text to append to the arguments. Absent when there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arguments: Option<String>,
-    /// What you submitted as the output. Null or absent until then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<String>,
-}
-/// A function the model may call.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FunctionDefinition {
-    /// What the function does, so that the model knows when to call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Name the model calls it by.
-    pub name: String,
-    /// JSON Schema of the arguments. Absent means the function takes none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parameters: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Whether the arguments must follow the schema exactly. Null or absent means false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub strict: Option<bool>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FunctionDefinition {
-    /// With what it must have; the rest is left out.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            description: Default::default(),
-            name: name.into(),
-            parameters: Default::default(),
-            strict: Default::default(),
-        }
-    }
-    /// Sets `description`.
-    #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-    /// Sets `parameters`.
-    #[must_use]
-    pub fn parameters(
-        mut self,
-        parameters: impl Into<serde_json::Map<String, serde_json::Value>>,
-    ) -> Self {
-        self.parameters = Some(parameters.into());
-        self
-    }
-    /// Sets `strict`.
-    #[must_use]
-    pub fn strict(mut self, strict: impl Into<bool>) -> Self {
-        self.strict = Some(strict.into());
-        self
-    }
-}
-/// Lets the model call a function which your program carries out.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FunctionTool {
-    /// The function on offer.
-    pub function: FunctionDefinition,
-}
-#[allow(clippy::too_many_arguments)]
-impl FunctionTool {
-    /// With what it must have; the rest is left out.
-    pub fn new(function: impl Into<FunctionDefinition>) -> Self {
-        Self { function: function.into() }
-    }
-}
-/// A call of one of your functions.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FunctionToolCall {
-    /// Identifier of the call.
-    pub id: String,
-    /// The call and its output.
-    pub function: FunctionCall,
-}
-#[allow(clippy::too_many_arguments)]
-impl FunctionToolCall {
-    /// With what it must have; the rest is left out.
-    pub fn new(id: impl Into<String>, function: impl Into<FunctionCall>) -> Self {
-        Self {
-            id: id.into(),
-            function: function.into(),
-        }
-    }
-}
-/// A piece of a function call.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FunctionToolCallDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// Identifier of the call. Absent in pieces after the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The new name, arguments or output. Absent when there are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub function: Option<FunctionCallDelta>,
-}
-#[allow(clippy::too_many_arguments)]
-impl FunctionToolCallDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
-        Self {
-            index: index.into(),
-            id: Default::default(),
-            function: Default::default(),
-        }
-    }
-}
-/// An uploaded image.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ImageFile {
-    /// Identifier of the image file.
-    pub file_id: String,
-    /// Resolution at which the model looks at the image. Default `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<ImageDetail>,
-}
-#[allow(clippy::too_many_arguments)]
-impl ImageFile {
-    /// With what it must have; the rest is left out.
-    pub fn new(file_id: impl Into<String>) -> Self {
-        Self {
-            file_id: file_id.into(),
-            detail: Default::default(),
-        }
-    }
-    /// Sets `detail`.
-    #[must_use]
-    pub fn detail(mut self, detail: impl Into<ImageDetail>) -> Self {
-        self.detail = Some(detail.into());
-        self
-    }
-}
-/// A part which is an uploaded image.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ImageFileContent {
-    /// The image.
-    pub image_file: ImageFile,
-}
-#[allow(clippy::too_many_arguments)]
-impl ImageFileContent {
-    /// With what it must have; the rest is left out.
-    pub fn new(image_file: impl Into<ImageFile>) -> Self {
-        Self {
-            image_file: image_file.into(),
-        }
-    }
-}
-/// A piece that tells of an uploaded image.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ImageFileContentDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// The image. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_file: Option<ImageFileDelta>,
-}
-#[allow(clippy::too_many_arguments)]
-impl ImageFileContentDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
-        Self {
-            index: index.into(),
-            image_file: Default::default(),
-        }
-    }
-}
-/// An uploaded image, as a piece of a stream.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct ImageFileDelta {
-    /// Identifier of the image file. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_id: Option<String>,
-    /// Resolution at which the model looks at the image. Default `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<ImageDetail>,
-}
-/// An image on the web.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ImageUrl {
-    /// Address of the image.
-    pub url: String,
-    /// Resolution at which the model looks at the image. Default `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<ImageDetail>,
-}
-#[allow(clippy::too_many_arguments)]
-impl ImageUrl {
-    /// With what it must have; the rest is left out.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            detail: Default::default(),
-        }
-    }
-    /// Sets `detail`.
-    #[must_use]
-    pub fn detail(mut self, detail: impl Into<ImageDetail>) -> Self {
-        self.detail = Some(detail.into());
-        self
-    }
-}
-/// A part which is an image on the web.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ImageUrlContent {
-    /// The image.
-    pub image_url: ImageUrl,
-}
-#[allow(clippy::too_many_arguments)]
-impl ImageUrlContent {
-    /// With what it must have; the rest is left out.
-    pub fn new(image_url: impl Into<ImageUrl>) -> Self {
-        Self {
-            image_url: image_url.into(),
-        }
-    }
-}
-/// A piece that tells of an image on the web.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ImageUrlContentDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// The image. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_url: Option<ImageUrlDelta>,
-}
-#[allow(clippy::too_many_arguments)]
-impl ImageUrlContentDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
-        Self {
-            index: index.into(),
-            image_url: Default::default(),
-        }
-    }
-}
-/// An image on the web, as a piece of a stream.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct ImageUrlDelta {
-    /// Address of the image. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// Resolution at which the model looks at the image. Default `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<ImageDetail>,
-}
-/// Answers which are one valid JSON object.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct JsonObjectResponseFormat {}
-/// A named JSON Schema for answers.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct JsonSchemaDefinition {
-    /// What the format is for, as a hint to the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Name of the format.
-    pub name: String,
-    /// JSON Schema which answers follow.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub schema: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Whether answers must follow the schema exactly. Null or absent means false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub strict: Option<bool>,
-}
-#[allow(clippy::too_many_arguments)]
-impl JsonSchemaDefinition {
-    /// With what it must have; the rest is left out.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            description: Default::default(),
-            name: name.into(),
-            schema: Default::default(),
-            strict: Default::default(),
-        }
-    }
-    /// Sets `description`.
-    #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-    /// Sets `schema`.
-    #[must_use]
-    pub fn schema(
-        mut self,
-        schema: impl Into<serde_json::Map<String, serde_json::Value>>,
-    ) -> Self {
-        self.schema = Some(schema.into());
-        self
-    }
-    /// Sets `strict`.
-    #[must_use]
-    pub fn strict(mut self, strict: impl Into<bool>) -> Self {
-        self.strict = Some(strict.into());
-        self
-    }
-}
-/// Answers in JSON that follows a schema.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct JsonSchemaResponseFormat {
-    /// The schema and its name.
-    pub json_schema: JsonSchemaDefinition,
-}
-#[allow(clippy::too_many_arguments)]
-impl JsonSchemaResponseFormat {
-    /// With what it must have; the rest is left out.
-    pub fn new(json_schema: impl Into<JsonSchemaDefinition>) -> Self {
-        Self {
-            json_schema: json_schema.into(),
-        }
     }
 }
 /// One message of a thread, written by a user or by an assistant.
@@ -1726,7 +807,7 @@ pub struct Message {
     pub id: String,
     /// Always `thread.message`.
     #[serde(default)]
-    pub object: MessageObject,
+    pub object: ThreadMessageObject,
     /// When the message was created, in seconds since the Unix epoch.
     pub created_at: i64,
     /// Identifier of the thread it belongs to.
@@ -1781,88 +862,6 @@ impl Message {
         }
     }
 }
-/// Names the message that a step writes.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct MessageCreation {
-    /// Identifier of the message.
-    pub message_id: String,
-}
-#[allow(clippy::too_many_arguments)]
-impl MessageCreation {
-    /// With what it must have; the rest is left out.
-    pub fn new(message_id: impl Into<String>) -> Self {
-        Self {
-            message_id: message_id.into(),
-        }
-    }
-}
-/// Names the message that a step writes.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct MessageCreationDelta {
-    /// Identifier of the message. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-}
-/// The step writes a message.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct MessageCreationStepDetails {
-    /// The message.
-    pub message_creation: MessageCreation,
-}
-#[allow(clippy::too_many_arguments)]
-impl MessageCreationStepDetails {
-    /// With what it must have; the rest is left out.
-    pub fn new(message_creation: impl Into<MessageCreation>) -> Self {
-        Self {
-            message_creation: message_creation.into(),
-        }
-    }
-}
-/// Change of a step that writes a message.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct MessageCreationStepDetailsDelta {
-    /// The message. Absent when unchanged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message_creation: Option<MessageCreationDelta>,
-}
-/// A change to a message, as streams send it.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct MessageDelta {
-    /// Identifier of the message that changes.
-    pub id: String,
-    /// Always `thread.message.delta`.
-    #[serde(default)]
-    pub object: MessageDeltaObject,
-    /// The change.
-    pub delta: MessageDeltaBody,
-}
-#[allow(clippy::too_many_arguments)]
-impl MessageDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(id: impl Into<String>, delta: impl Into<MessageDeltaBody>) -> Self {
-        Self {
-            id: id.into(),
-            object: Default::default(),
-            delta: delta.into(),
-        }
-    }
-}
-/// What changes in a message.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct MessageDeltaBody {
-    /// Who writes it. Absent in pieces after the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<MessageRole>,
-    /// Pieces of the content. Absent when there are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<Vec<MessageContentDelta>>,
-}
 /// Why a message was cut short.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -1877,33 +876,102 @@ impl MessageIncompleteDetails {
         Self { reason: reason.into() }
     }
 }
-/// One page of messages.
+/// A part which is an uploaded image.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct MessageList {
-    /// Always `list`.
-    #[serde(default)]
-    pub object: MessageListObject,
-    /// The messages of this page, in the order asked for.
-    pub data: Vec<Message>,
-    /// Identifier of the first entry. Null when the page is empty.
-    pub first_id: Option<String>,
-    /// Identifier of the last entry; pass it as `after` to get the next page. Null when the page is empty.
-    pub last_id: Option<String>,
-    /// Whether more entries follow this page.
-    pub has_more: bool,
+pub struct ImageFileContent {
+    /// The image.
+    pub image_file: ImageFile,
 }
 #[allow(clippy::too_many_arguments)]
-impl MessageList {
+impl ImageFileContent {
     /// With what it must have; the rest is left out.
-    pub fn new(data: impl Into<Vec<Message>>, has_more: impl Into<bool>) -> Self {
+    pub fn new(image_file: impl Into<ImageFile>) -> Self {
         Self {
-            object: Default::default(),
-            data: data.into(),
-            first_id: Default::default(),
-            last_id: Default::default(),
-            has_more: has_more.into(),
+            image_file: image_file.into(),
         }
+    }
+}
+/// An uploaded image.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ImageFile {
+    /// Identifier of the image file.
+    pub file_id: String,
+    /// Resolution at which the model looks at the image. Default `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<ImageDetail>,
+}
+#[allow(clippy::too_many_arguments)]
+impl ImageFile {
+    /// With what it must have; the rest is left out.
+    pub fn new(file_id: impl Into<String>) -> Self {
+        Self {
+            file_id: file_id.into(),
+            detail: Default::default(),
+        }
+    }
+    /// Sets `detail`.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<ImageDetail>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+/// A part which is an image on the web.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ImageUrlContent {
+    /// The image.
+    pub image_url: ImageUrl,
+}
+#[allow(clippy::too_many_arguments)]
+impl ImageUrlContent {
+    /// With what it must have; the rest is left out.
+    pub fn new(image_url: impl Into<ImageUrl>) -> Self {
+        Self {
+            image_url: image_url.into(),
+        }
+    }
+}
+/// An image on the web.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ImageUrl {
+    /// Address of the image.
+    pub url: String,
+    /// Resolution at which the model looks at the image. Default `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<ImageDetail>,
+}
+#[allow(clippy::too_many_arguments)]
+impl ImageUrl {
+    /// With what it must have; the rest is left out.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            detail: Default::default(),
+        }
+    }
+    /// Sets `detail`.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<ImageDetail>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+/// A part which is text.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TextContent {
+    /// The text with its annotations.
+    pub text: MessageText,
+}
+#[allow(clippy::too_many_arguments)]
+impl TextContent {
+    /// With what it must have; the rest is left out.
+    pub fn new(text: impl Into<MessageText>) -> Self {
+        Self { text: text.into() }
     }
 }
 /// Text with annotations.
@@ -1928,58 +996,6 @@ impl MessageText {
         }
     }
 }
-/// New text or annotations.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct MessageTextDelta {
-    /// Text to append. Absent when there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// New annotations. Absent when there are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub annotations: Option<Vec<AnnotationDelta>>,
-}
-/// Names a function.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct NamedFunction {
-    /// Name of the function to call.
-    pub name: String,
-}
-#[allow(clippy::too_many_arguments)]
-impl NamedFunction {
-    /// With what it must have; the rest is left out.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into() }
-    }
-}
-/// Makes the model use one given tool.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct NamedToolChoice {
-    /// Kind of the tool.
-    #[serde(rename = "type")]
-    pub type_: NamedToolChoiceType,
-    /// The function to call; only with type `function`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub function: Option<NamedFunction>,
-}
-#[allow(clippy::too_many_arguments)]
-impl NamedToolChoice {
-    /// With what it must have; the rest is left out.
-    pub fn new(type_: impl Into<NamedToolChoiceType>) -> Self {
-        Self {
-            type_: type_.into(),
-            function: Default::default(),
-        }
-    }
-    /// Sets `function`.
-    #[must_use]
-    pub fn function(mut self, function: impl Into<NamedFunction>) -> Self {
-        self.function = Some(function.into());
-        self
-    }
-}
 /// A part in which the model declines to answer.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -1994,77 +1010,205 @@ impl RefusalContent {
         Self { refusal: refusal.into() }
     }
 }
-/// A piece of a refusal.
+/// Names the file in which file search found a statement.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct RefusalContentDelta {
-    /// Position in the list, from 0; pieces with the same position belong together.
-    pub index: u64,
-    /// Text to append. Absent when there is none.
+pub struct FileCitationAnnotation {
+    /// The annotated stretch of the text, which you may replace.
+    pub text: String,
+    /// The cited file.
+    pub file_citation: FileCitation,
+    /// Position of the first annotated character, counted from 0.
+    pub start_index: u64,
+    /// Position just behind the last annotated character, counted from 0.
+    pub end_index: u64,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileCitationAnnotation {
+    /// With what it must have; the rest is left out.
+    pub fn new(
+        text: impl Into<String>,
+        file_citation: impl Into<FileCitation>,
+        start_index: impl Into<u64>,
+        end_index: impl Into<u64>,
+    ) -> Self {
+        Self {
+            text: text.into(),
+            file_citation: file_citation.into(),
+            start_index: start_index.into(),
+            end_index: end_index.into(),
+        }
+    }
+}
+/// A cited file.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FileCitation {
+    /// Identifier of the cited file.
+    pub file_id: String,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileCitation {
+    /// With what it must have; the rest is left out.
+    pub fn new(file_id: impl Into<String>) -> Self {
+        Self { file_id: file_id.into() }
+    }
+}
+/// Points to a file that the code interpreter wrote.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FilePathAnnotation {
+    /// The annotated stretch of the text, which you may replace.
+    pub text: String,
+    /// The written file.
+    pub file_path: FilePath,
+    /// Position of the first annotated character, counted from 0.
+    pub start_index: u64,
+    /// Position just behind the last annotated character, counted from 0.
+    pub end_index: u64,
+}
+#[allow(clippy::too_many_arguments)]
+impl FilePathAnnotation {
+    /// With what it must have; the rest is left out.
+    pub fn new(
+        text: impl Into<String>,
+        file_path: impl Into<FilePath>,
+        start_index: impl Into<u64>,
+        end_index: impl Into<u64>,
+    ) -> Self {
+        Self {
+            text: text.into(),
+            file_path: file_path.into(),
+            start_index: start_index.into(),
+            end_index: end_index.into(),
+        }
+    }
+}
+/// A written file.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FilePath {
+    /// Identifier of the written file.
+    pub file_id: String,
+}
+#[allow(clippy::too_many_arguments)]
+impl FilePath {
+    /// With what it must have; the rest is left out.
+    pub fn new(file_id: impl Into<String>) -> Self {
+        Self { file_id: file_id.into() }
+    }
+}
+/// A file that comes with a message, and the tools that may use it.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Attachment {
+    /// Identifier of the file. Absent when not stated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refusal: Option<String>,
+    pub file_id: Option<String>,
+    /// Tools that may use the file. Absent when not stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<AttachmentTool>>,
 }
 #[allow(clippy::too_many_arguments)]
-impl RefusalContentDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
-        Self {
-            index: index.into(),
-            refusal: Default::default(),
-        }
+impl Attachment {
+    /// Sets `file_id`.
+    #[must_use]
+    pub fn file_id(mut self, file_id: impl Into<String>) -> Self {
+        self.file_id = Some(file_id.into());
+        self
+    }
+    /// Sets `tools`.
+    #[must_use]
+    pub fn tools(mut self, tools: impl Into<Vec<AttachmentTool>>) -> Self {
+        self.tools = Some(tools.into());
+        self
     }
 }
-/// A function to carry out.
+/// Body for adding a message to a thread.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct RequiredFunction {
-    /// Name of the function.
-    pub name: String,
-    /// Arguments as JSON text, as the model wrote it; it may be invalid.
-    pub arguments: String,
+pub struct CreateMessageRequest {
+    /// On whose behalf the message is added.
+    pub role: MessageRole,
+    /// What the message says.
+    pub content: CreateMessageContent,
+    /// Files that come with the message. Null or absent means none.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub attachments: Field<Vec<Attachment>>,
+    /// Your own key-value pairs on the message; at most 16. Absent or null means none.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub metadata: Field<std::collections::BTreeMap<String, String>>,
 }
 #[allow(clippy::too_many_arguments)]
-impl RequiredFunction {
+impl CreateMessageRequest {
     /// With what it must have; the rest is left out.
-    pub fn new(name: impl Into<String>, arguments: impl Into<String>) -> Self {
+    pub fn new(
+        role: impl Into<MessageRole>,
+        content: impl Into<CreateMessageContent>,
+    ) -> Self {
         Self {
-            name: name.into(),
-            arguments: arguments.into(),
+            role: role.into(),
+            content: content.into(),
+            attachments: Default::default(),
+            metadata: Default::default(),
         }
     }
-}
-/// A function call whose output the run waits for.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RequiredFunctionToolCall {
-    /// Identifier of the call; name it when you submit the output.
-    pub id: String,
-    /// The function to carry out.
-    pub function: RequiredFunction,
-}
-#[allow(clippy::too_many_arguments)]
-impl RequiredFunctionToolCall {
-    /// With what it must have; the rest is left out.
-    pub fn new(id: impl Into<String>, function: impl Into<RequiredFunction>) -> Self {
-        Self {
-            id: id.into(),
-            function: function.into(),
-        }
+    /// Sets `attachments`.
+    #[must_use]
+    pub fn attachments(mut self, attachments: impl Into<Vec<Attachment>>) -> Self {
+        self.attachments = Field::Value(attachments.into());
+        self
+    }
+    /// Sets `metadata`.
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+    ) -> Self {
+        self.metadata = Field::Value(metadata.into());
+        self
     }
 }
-/// The calls whose outputs the run waits for.
+/// A part of a new message which is text.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct RequiredToolOutputs {
-    /// The calls; each needs one output.
-    pub tool_calls: Vec<RequiredToolCall>,
+pub struct TextContentPart {
+    /// The text.
+    pub text: String,
 }
 #[allow(clippy::too_many_arguments)]
-impl RequiredToolOutputs {
+impl TextContentPart {
     /// With what it must have; the rest is left out.
-    pub fn new(tool_calls: impl Into<Vec<RequiredToolCall>>) -> Self {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into() }
+    }
+}
+/// One page of messages.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct MessageList {
+    /// Always `list`.
+    #[serde(default)]
+    pub object: ListObject,
+    /// The messages of this page, in the order asked for.
+    pub data: Vec<Message>,
+    /// Identifier of the first entry. Null when the page is empty.
+    pub first_id: Option<String>,
+    /// Identifier of the last entry; pass it as `after` to get the next page. Null when the page is empty.
+    pub last_id: Option<String>,
+    /// Whether more entries follow this page.
+    pub has_more: bool,
+}
+#[allow(clippy::too_many_arguments)]
+impl MessageList {
+    /// With what it must have; the rest is left out.
+    pub fn new(data: impl Into<Vec<Message>>, has_more: impl Into<bool>) -> Self {
         Self {
-            tool_calls: tool_calls.into(),
+            object: Default::default(),
+            data: data.into(),
+            first_id: Default::default(),
+            last_id: Default::default(),
+            has_more: has_more.into(),
         }
     }
 }
@@ -2076,7 +1220,7 @@ pub struct Run {
     pub id: String,
     /// Always `thread.run`.
     #[serde(default)]
-    pub object: RunObject,
+    pub object: ThreadRunObject,
     /// When the run was created, in seconds since the Unix epoch.
     pub created_at: i64,
     /// Identifier of the thread it works on.
@@ -2171,6 +1315,76 @@ impl Run {
         }
     }
 }
+/// The run waits for the outputs of function calls.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SubmitToolOutputsAction {
+    /// The calls to answer.
+    pub submit_tool_outputs: RequiredToolOutputs,
+}
+#[allow(clippy::too_many_arguments)]
+impl SubmitToolOutputsAction {
+    /// With what it must have; the rest is left out.
+    pub fn new(submit_tool_outputs: impl Into<RequiredToolOutputs>) -> Self {
+        Self {
+            submit_tool_outputs: submit_tool_outputs.into(),
+        }
+    }
+}
+/// The calls whose outputs the run waits for.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RequiredToolOutputs {
+    /// The calls; each needs one output.
+    pub tool_calls: Vec<RequiredToolCall>,
+}
+#[allow(clippy::too_many_arguments)]
+impl RequiredToolOutputs {
+    /// With what it must have; the rest is left out.
+    pub fn new(tool_calls: impl Into<Vec<RequiredToolCall>>) -> Self {
+        Self {
+            tool_calls: tool_calls.into(),
+        }
+    }
+}
+/// A function call whose output the run waits for.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RequiredFunctionToolCall {
+    /// Identifier of the call; name it when you submit the output.
+    pub id: String,
+    /// The function to carry out.
+    pub function: RequiredFunction,
+}
+#[allow(clippy::too_many_arguments)]
+impl RequiredFunctionToolCall {
+    /// With what it must have; the rest is left out.
+    pub fn new(id: impl Into<String>, function: impl Into<RequiredFunction>) -> Self {
+        Self {
+            id: id.into(),
+            function: function.into(),
+        }
+    }
+}
+/// A function to carry out.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RequiredFunction {
+    /// Name of the function.
+    pub name: String,
+    /// Arguments as JSON text, as the model wrote it; it may be invalid.
+    pub arguments: String,
+}
+#[allow(clippy::too_many_arguments)]
+impl RequiredFunction {
+    /// With what it must have; the rest is left out.
+    pub fn new(name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            arguments: arguments.into(),
+        }
+    }
+}
 /// Why a run failed.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -2198,13 +1412,39 @@ pub struct RunIncompleteDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<RunIncompleteReason>,
 }
+/// Tokens used by a run or by one of its steps.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Tokens the model wrote.
+    pub completion_tokens: u64,
+    /// Tokens the model read.
+    pub prompt_tokens: u64,
+    /// Sum of both, in tokens.
+    pub total_tokens: u64,
+}
+#[allow(clippy::too_many_arguments)]
+impl Usage {
+    /// With what it must have; the rest is left out.
+    pub fn new(
+        completion_tokens: impl Into<u64>,
+        prompt_tokens: impl Into<u64>,
+        total_tokens: impl Into<u64>,
+    ) -> Self {
+        Self {
+            completion_tokens: completion_tokens.into(),
+            prompt_tokens: prompt_tokens.into(),
+            total_tokens: total_tokens.into(),
+        }
+    }
+}
 /// One page of runs.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RunList {
     /// Always `list`.
     #[serde(default)]
-    pub object: RunListObject,
+    pub object: ListObject,
     /// The runs of this page, in the order asked for.
     pub data: Vec<Run>,
     /// Identifier of the first entry. Null when the page is empty.
@@ -2227,6 +1467,453 @@ impl RunList {
         }
     }
 }
+/// Body for starting a run on a thread.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CreateRunRequest {
+    /// Identifier of the assistant to run.
+    pub assistant_id: String,
+    /// Name of the model to use. Null or absent means that of the assistant.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub model: Field<String>,
+    /// Effort of a reasoning model, default `medium`. Null leaves the choice to the server.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub reasoning_effort: Field<ReasoningEffort>,
+    /// Instructions of up to 256000 characters in place of those of the assistant. Null or absent keeps the latter.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub instructions: Field<String>,
+    /// Text added behind the instructions, for this run only. Null or absent adds nothing.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub additional_instructions: Field<String>,
+    /// Messages put on the thread before the run starts. Null or absent adds none.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub additional_messages: Field<Vec<CreateMessageRequest>>,
+    /// Tools in place of those of the assistant; at most 20. Null or absent keeps the latter.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub tools: Field<Vec<Tool>>,
+    /// Your own key-value pairs on the run; at most 16. Absent or null means none.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub metadata: Field<std::collections::BTreeMap<String, String>>,
+    /// How varied the sampling is, from 0 to 2; lower is more predictable. Default 1; null or absent means the value of the assistant.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub temperature: Field<f64>,
+    /// Share of the probability mass that sampling considers, from 0 to 1. Default 1; null or absent means the value of the assistant.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub top_p: Field<f64>,
+    /// Whether the reply is a stream of events rather than the run. Null or absent means false.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub stream: Field<bool>,
+    /// Most prompt tokens the whole run may use, at least 256. Null or absent means no limit.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub max_prompt_tokens: Field<u64>,
+    /// Most completion tokens the whole run may use, at least 256. Null or absent means no limit.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub max_completion_tokens: Field<u64>,
+    /// Which part of the thread goes into the prompt. Null or absent means `auto`.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub truncation_strategy: Field<TruncationStrategy>,
+    /// Which tool the model uses. Null or absent means `auto`.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub tool_choice: Field<ToolChoice>,
+    /// Whether the model may call several functions at once. Default true; null is not accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// Form of the answers. Null or absent means that of the assistant.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub response_format: Field<ResponseFormat>,
+}
+#[allow(clippy::too_many_arguments)]
+impl CreateRunRequest {
+    /// With what it must have; the rest is left out.
+    pub fn new(assistant_id: impl Into<String>) -> Self {
+        Self {
+            assistant_id: assistant_id.into(),
+            model: Default::default(),
+            reasoning_effort: Default::default(),
+            instructions: Default::default(),
+            additional_instructions: Default::default(),
+            additional_messages: Default::default(),
+            tools: Default::default(),
+            metadata: Default::default(),
+            temperature: Default::default(),
+            top_p: Default::default(),
+            stream: Default::default(),
+            max_prompt_tokens: Default::default(),
+            max_completion_tokens: Default::default(),
+            truncation_strategy: Default::default(),
+            tool_choice: Default::default(),
+            parallel_tool_calls: Default::default(),
+            response_format: Default::default(),
+        }
+    }
+    /// Sets `model`.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.model = Field::Value(model.into());
+        self
+    }
+    /// Sets `reasoning_effort`.
+    #[must_use]
+    pub fn reasoning_effort(
+        mut self,
+        reasoning_effort: impl Into<ReasoningEffort>,
+    ) -> Self {
+        self.reasoning_effort = Field::Value(reasoning_effort.into());
+        self
+    }
+    /// Sets `instructions`.
+    #[must_use]
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.instructions = Field::Value(instructions.into());
+        self
+    }
+    /// Sets `additional_instructions`.
+    #[must_use]
+    pub fn additional_instructions(
+        mut self,
+        additional_instructions: impl Into<String>,
+    ) -> Self {
+        self.additional_instructions = Field::Value(additional_instructions.into());
+        self
+    }
+    /// Sets `additional_messages`.
+    #[must_use]
+    pub fn additional_messages(
+        mut self,
+        additional_messages: impl Into<Vec<CreateMessageRequest>>,
+    ) -> Self {
+        self.additional_messages = Field::Value(additional_messages.into());
+        self
+    }
+    /// Sets `tools`.
+    #[must_use]
+    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
+        self.tools = Field::Value(tools.into());
+        self
+    }
+    /// Sets `metadata`.
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+    ) -> Self {
+        self.metadata = Field::Value(metadata.into());
+        self
+    }
+    /// Sets `temperature`.
+    #[must_use]
+    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
+        self.temperature = Field::Value(temperature.into());
+        self
+    }
+    /// Sets `top_p`.
+    #[must_use]
+    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
+        self.top_p = Field::Value(top_p.into());
+        self
+    }
+    /// Sets `stream`.
+    #[must_use]
+    pub fn stream(mut self, stream: impl Into<bool>) -> Self {
+        self.stream = Field::Value(stream.into());
+        self
+    }
+    /// Sets `max_prompt_tokens`.
+    #[must_use]
+    pub fn max_prompt_tokens(mut self, max_prompt_tokens: impl Into<u64>) -> Self {
+        self.max_prompt_tokens = Field::Value(max_prompt_tokens.into());
+        self
+    }
+    /// Sets `max_completion_tokens`.
+    #[must_use]
+    pub fn max_completion_tokens(
+        mut self,
+        max_completion_tokens: impl Into<u64>,
+    ) -> Self {
+        self.max_completion_tokens = Field::Value(max_completion_tokens.into());
+        self
+    }
+    /// Sets `truncation_strategy`.
+    #[must_use]
+    pub fn truncation_strategy(
+        mut self,
+        truncation_strategy: impl Into<TruncationStrategy>,
+    ) -> Self {
+        self.truncation_strategy = Field::Value(truncation_strategy.into());
+        self
+    }
+    /// Sets `tool_choice`.
+    #[must_use]
+    pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
+        self.tool_choice = Field::Value(tool_choice.into());
+        self
+    }
+    /// Sets `parallel_tool_calls`.
+    #[must_use]
+    pub fn parallel_tool_calls(mut self, parallel_tool_calls: impl Into<bool>) -> Self {
+        self.parallel_tool_calls = Some(parallel_tool_calls.into());
+        self
+    }
+    /// Sets `response_format`.
+    #[must_use]
+    pub fn response_format(
+        mut self,
+        response_format: impl Into<ResponseFormat>,
+    ) -> Self {
+        self.response_format = Field::Value(response_format.into());
+        self
+    }
+}
+/// Body for creating a thread and starting a run on it.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CreateThreadAndRunRequest {
+    /// Identifier of the assistant to run.
+    pub assistant_id: String,
+    /// The thread to create. Absent means an empty one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<CreateThreadRequest>,
+    /// Name of the model to use. Null or absent means that of the assistant.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub model: Field<String>,
+    /// Instructions of up to 256000 characters in place of those of the assistant. Null or absent keeps the latter.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub instructions: Field<String>,
+    /// Tools in place of those of the assistant; at most 20. Null or absent keeps the latter.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub tools: Field<Vec<Tool>>,
+    /// Files and stores in place of those of the assistant. Null or absent keeps the latter.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub tool_resources: Field<ToolResources>,
+    /// Your own key-value pairs on the run; at most 16. Absent or null means none.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub metadata: Field<std::collections::BTreeMap<String, String>>,
+    /// How varied the sampling is, from 0 to 2; lower is more predictable. Default 1; null or absent means the value of the assistant.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub temperature: Field<f64>,
+    /// Share of the probability mass that sampling considers, from 0 to 1. Default 1; null or absent means the value of the assistant.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub top_p: Field<f64>,
+    /// Whether the reply is a stream of events rather than the run. Null or absent means false.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub stream: Field<bool>,
+    /// Most prompt tokens the whole run may use, at least 256. Null or absent means no limit.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub max_prompt_tokens: Field<u64>,
+    /// Most completion tokens the whole run may use, at least 256. Null or absent means no limit.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub max_completion_tokens: Field<u64>,
+    /// Which part of the thread goes into the prompt. Null or absent means `auto`.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub truncation_strategy: Field<TruncationStrategy>,
+    /// Which tool the model uses. Null or absent means `auto`.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub tool_choice: Field<ToolChoice>,
+    /// Whether the model may call several functions at once. Default true; null is not accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// Form of the answers. Null or absent means that of the assistant.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub response_format: Field<ResponseFormat>,
+}
+#[allow(clippy::too_many_arguments)]
+impl CreateThreadAndRunRequest {
+    /// With what it must have; the rest is left out.
+    pub fn new(assistant_id: impl Into<String>) -> Self {
+        Self {
+            assistant_id: assistant_id.into(),
+            thread: Default::default(),
+            model: Default::default(),
+            instructions: Default::default(),
+            tools: Default::default(),
+            tool_resources: Default::default(),
+            metadata: Default::default(),
+            temperature: Default::default(),
+            top_p: Default::default(),
+            stream: Default::default(),
+            max_prompt_tokens: Default::default(),
+            max_completion_tokens: Default::default(),
+            truncation_strategy: Default::default(),
+            tool_choice: Default::default(),
+            parallel_tool_calls: Default::default(),
+            response_format: Default::default(),
+        }
+    }
+    /// Sets `thread`.
+    #[must_use]
+    pub fn thread(mut self, thread: impl Into<CreateThreadRequest>) -> Self {
+        self.thread = Some(thread.into());
+        self
+    }
+    /// Sets `model`.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.model = Field::Value(model.into());
+        self
+    }
+    /// Sets `instructions`.
+    #[must_use]
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.instructions = Field::Value(instructions.into());
+        self
+    }
+    /// Sets `tools`.
+    #[must_use]
+    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
+        self.tools = Field::Value(tools.into());
+        self
+    }
+    /// Sets `tool_resources`.
+    #[must_use]
+    pub fn tool_resources(mut self, tool_resources: impl Into<ToolResources>) -> Self {
+        self.tool_resources = Field::Value(tool_resources.into());
+        self
+    }
+    /// Sets `metadata`.
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+    ) -> Self {
+        self.metadata = Field::Value(metadata.into());
+        self
+    }
+    /// Sets `temperature`.
+    #[must_use]
+    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
+        self.temperature = Field::Value(temperature.into());
+        self
+    }
+    /// Sets `top_p`.
+    #[must_use]
+    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
+        self.top_p = Field::Value(top_p.into());
+        self
+    }
+    /// Sets `stream`.
+    #[must_use]
+    pub fn stream(mut self, stream: impl Into<bool>) -> Self {
+        self.stream = Field::Value(stream.into());
+        self
+    }
+    /// Sets `max_prompt_tokens`.
+    #[must_use]
+    pub fn max_prompt_tokens(mut self, max_prompt_tokens: impl Into<u64>) -> Self {
+        self.max_prompt_tokens = Field::Value(max_prompt_tokens.into());
+        self
+    }
+    /// Sets `max_completion_tokens`.
+    #[must_use]
+    pub fn max_completion_tokens(
+        mut self,
+        max_completion_tokens: impl Into<u64>,
+    ) -> Self {
+        self.max_completion_tokens = Field::Value(max_completion_tokens.into());
+        self
+    }
+    /// Sets `truncation_strategy`.
+    #[must_use]
+    pub fn truncation_strategy(
+        mut self,
+        truncation_strategy: impl Into<TruncationStrategy>,
+    ) -> Self {
+        self.truncation_strategy = Field::Value(truncation_strategy.into());
+        self
+    }
+    /// Sets `tool_choice`.
+    #[must_use]
+    pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
+        self.tool_choice = Field::Value(tool_choice.into());
+        self
+    }
+    /// Sets `parallel_tool_calls`.
+    #[must_use]
+    pub fn parallel_tool_calls(mut self, parallel_tool_calls: impl Into<bool>) -> Self {
+        self.parallel_tool_calls = Some(parallel_tool_calls.into());
+        self
+    }
+    /// Sets `response_format`.
+    #[must_use]
+    pub fn response_format(
+        mut self,
+        response_format: impl Into<ResponseFormat>,
+    ) -> Self {
+        self.response_format = Field::Value(response_format.into());
+        self
+    }
+}
+/// Body for changing a run.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct UpdateRunRequest {
+    /// Your own key-value pairs on the run; at most 16. They replace the present ones; null or absent changes nothing.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub metadata: Field<std::collections::BTreeMap<String, String>>,
+}
+#[allow(clippy::too_many_arguments)]
+impl UpdateRunRequest {
+    /// Sets `metadata`.
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+    ) -> Self {
+        self.metadata = Field::Value(metadata.into());
+        self
+    }
+}
+/// Body for handing in the outputs a run waits for.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SubmitToolOutputsRequest {
+    /// One output for each call the run waits for.
+    pub tool_outputs: Vec<ToolOutput>,
+    /// Whether the reply is a stream of events rather than the run. Null or absent means false.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub stream: Field<bool>,
+}
+#[allow(clippy::too_many_arguments)]
+impl SubmitToolOutputsRequest {
+    /// With what it must have; the rest is left out.
+    pub fn new(tool_outputs: impl Into<Vec<ToolOutput>>) -> Self {
+        Self {
+            tool_outputs: tool_outputs.into(),
+            stream: Default::default(),
+        }
+    }
+    /// Sets `stream`.
+    #[must_use]
+    pub fn stream(mut self, stream: impl Into<bool>) -> Self {
+        self.stream = Field::Value(stream.into());
+        self
+    }
+}
+/// Output of one call.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ToolOutput {
+    /// Identifier of the call that is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+    /// What the function returned, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+}
+#[allow(clippy::too_many_arguments)]
+impl ToolOutput {
+    /// Sets `tool_call_id`.
+    #[must_use]
+    pub fn tool_call_id(mut self, tool_call_id: impl Into<String>) -> Self {
+        self.tool_call_id = Some(tool_call_id.into());
+        self
+    }
+    /// Sets `output`.
+    #[must_use]
+    pub fn output(mut self, output: impl Into<String>) -> Self {
+        self.output = Some(output.into());
+        self
+    }
+}
 /// One step of a run: a message being written or tools being called.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -2235,7 +1922,7 @@ pub struct RunStep {
     pub id: String,
     /// Always `thread.run.step`.
     #[serde(default)]
-    pub object: RunStepObject,
+    pub object: ThreadRunStepObject,
     /// When the step was created, in seconds since the Unix epoch.
     pub created_at: i64,
     /// Identifier of the assistant that is run.
@@ -2298,37 +1985,6 @@ impl RunStep {
         }
     }
 }
-/// A change to a step, as streams send it.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RunStepDelta {
-    /// Identifier of the step that changes.
-    pub id: String,
-    /// Always `thread.run.step.delta`.
-    #[serde(default)]
-    pub object: RunStepDeltaObject,
-    /// The change.
-    pub delta: RunStepDeltaBody,
-}
-#[allow(clippy::too_many_arguments)]
-impl RunStepDelta {
-    /// With what it must have; the rest is left out.
-    pub fn new(id: impl Into<String>, delta: impl Into<RunStepDeltaBody>) -> Self {
-        Self {
-            id: id.into(),
-            object: Default::default(),
-            delta: delta.into(),
-        }
-    }
-}
-/// What changes in a step.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct RunStepDeltaBody {
-    /// Change of the details. Absent when they stay as they are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step_details: Option<StepDetailsDelta>,
-}
 /// Why a step failed.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -2348,13 +2004,281 @@ impl RunStepError {
         }
     }
 }
+/// The step writes a message.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct MessageCreationStepDetails {
+    /// The message.
+    pub message_creation: MessageCreation,
+}
+#[allow(clippy::too_many_arguments)]
+impl MessageCreationStepDetails {
+    /// With what it must have; the rest is left out.
+    pub fn new(message_creation: impl Into<MessageCreation>) -> Self {
+        Self {
+            message_creation: message_creation.into(),
+        }
+    }
+}
+/// Names the message that a step writes.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct MessageCreation {
+    /// Identifier of the message.
+    pub message_id: String,
+}
+#[allow(clippy::too_many_arguments)]
+impl MessageCreation {
+    /// With what it must have; the rest is left out.
+    pub fn new(message_id: impl Into<String>) -> Self {
+        Self {
+            message_id: message_id.into(),
+        }
+    }
+}
+/// The step calls tools.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ToolCallsStepDetails {
+    /// The calls, in order.
+    pub tool_calls: Vec<ToolCall>,
+}
+#[allow(clippy::too_many_arguments)]
+impl ToolCallsStepDetails {
+    /// With what it must have; the rest is left out.
+    pub fn new(tool_calls: impl Into<Vec<ToolCall>>) -> Self {
+        Self {
+            tool_calls: tool_calls.into(),
+        }
+    }
+}
+/// A use of the code interpreter.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterToolCall {
+    /// Identifier of the call.
+    pub id: String,
+    /// The code and its outputs.
+    pub code_interpreter: CodeInterpreterCall,
+}
+#[allow(clippy::too_many_arguments)]
+impl CodeInterpreterToolCall {
+    /// With what it must have; the rest is left out.
+    pub fn new(
+        id: impl Into<String>,
+        code_interpreter: impl Into<CodeInterpreterCall>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            code_interpreter: code_interpreter.into(),
+        }
+    }
+}
+/// Executed code and what came of it.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterCall {
+    /// The code.
+    pub input: String,
+    /// What the code put out, in order; empty when nothing.
+    pub outputs: Vec<CodeInterpreterOutput>,
+}
+#[allow(clippy::too_many_arguments)]
+impl CodeInterpreterCall {
+    /// With what it must have; the rest is left out.
+    pub fn new(
+        input: impl Into<String>,
+        outputs: impl Into<Vec<CodeInterpreterOutput>>,
+    ) -> Self {
+        Self {
+            input: input.into(),
+            outputs: outputs.into(),
+        }
+    }
+}
+/// Text that the code printed.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterLogsOutput {
+    /// The printed text.
+    pub logs: String,
+}
+#[allow(clippy::too_many_arguments)]
+impl CodeInterpreterLogsOutput {
+    /// With what it must have; the rest is left out.
+    pub fn new(logs: impl Into<String>) -> Self {
+        Self { logs: logs.into() }
+    }
+}
+/// An image that the code made.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterImageOutput {
+    /// The image.
+    pub image: CodeInterpreterImage,
+}
+#[allow(clippy::too_many_arguments)]
+impl CodeInterpreterImageOutput {
+    /// With what it must have; the rest is left out.
+    pub fn new(image: impl Into<CodeInterpreterImage>) -> Self {
+        Self { image: image.into() }
+    }
+}
+/// An image made by code.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterImage {
+    /// Identifier of the image file.
+    pub file_id: String,
+}
+#[allow(clippy::too_many_arguments)]
+impl CodeInterpreterImage {
+    /// With what it must have; the rest is left out.
+    pub fn new(file_id: impl Into<String>) -> Self {
+        Self { file_id: file_id.into() }
+    }
+}
+/// A use of file search.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchToolCall {
+    /// Identifier of the call.
+    pub id: String,
+    /// The search and its results.
+    pub file_search: FileSearchCall,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileSearchToolCall {
+    /// With what it must have; the rest is left out.
+    pub fn new(id: impl Into<String>, file_search: impl Into<FileSearchCall>) -> Self {
+        Self {
+            id: id.into(),
+            file_search: file_search.into(),
+        }
+    }
+}
+/// A file search and what it found.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchCall {
+    /// How the results were ranked. Absent when not reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranking_options: Option<FileSearchCallRankingOptions>,
+    /// What was found, best first. Absent until the search is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<Vec<FileSearchResult>>,
+}
+/// How a file search ranked its results.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchCallRankingOptions {
+    /// Ranker that was used.
+    pub ranker: FileSearchRanker,
+    /// Lowest score a result had to reach, from 0 to 1.
+    pub score_threshold: f64,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileSearchCallRankingOptions {
+    /// With what it must have; the rest is left out.
+    pub fn new(
+        ranker: impl Into<FileSearchRanker>,
+        score_threshold: impl Into<f64>,
+    ) -> Self {
+        Self {
+            ranker: ranker.into(),
+            score_threshold: score_threshold.into(),
+        }
+    }
+}
+/// One result of a file search.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchResult {
+    /// Identifier of the file.
+    pub file_id: String,
+    /// Name of the file.
+    pub file_name: String,
+    /// How well it fits, from 0 to 1.
+    pub score: f64,
+    /// The text that was found. Absent unless asked for with `include[]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Vec<FileSearchResultContent>>,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileSearchResult {
+    /// With what it must have; the rest is left out.
+    pub fn new(
+        file_id: impl Into<String>,
+        file_name: impl Into<String>,
+        score: impl Into<f64>,
+    ) -> Self {
+        Self {
+            file_id: file_id.into(),
+            file_name: file_name.into(),
+            score: score.into(),
+            content: Default::default(),
+        }
+    }
+}
+/// A piece of text found by file search.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchResultContent {
+    /// Always `text`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<TextType>,
+    /// The text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+/// A call of one of your functions.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FunctionToolCall {
+    /// Identifier of the call.
+    pub id: String,
+    /// The call and its output.
+    pub function: FunctionCall,
+}
+#[allow(clippy::too_many_arguments)]
+impl FunctionToolCall {
+    /// With what it must have; the rest is left out.
+    pub fn new(id: impl Into<String>, function: impl Into<FunctionCall>) -> Self {
+        Self {
+            id: id.into(),
+            function: function.into(),
+        }
+    }
+}
+/// A function call and its output.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FunctionCall {
+    /// Name of the function.
+    pub name: String,
+    /// Arguments as JSON text, as the model wrote it.
+    pub arguments: String,
+    /// What you submitted as the output. Null until then.
+    pub output: Option<String>,
+}
+#[allow(clippy::too_many_arguments)]
+impl FunctionCall {
+    /// With what it must have; the rest is left out.
+    pub fn new(name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            arguments: arguments.into(),
+            output: Default::default(),
+        }
+    }
+}
 /// One page of steps.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RunStepList {
     /// Always `list`.
     #[serde(default)]
-    pub object: RunStepListObject,
+    pub object: ListObject,
     /// The steps of this page, in the order asked for.
     pub data: Vec<RunStep>,
     /// Identifier of the first entry. Null when the page is empty.
@@ -2377,98 +2301,303 @@ impl RunStepList {
         }
     }
 }
-/// Fixed chunk sizes.
+/// A change to a step, as streams send it.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct StaticChunking {
-    /// Largest size of a chunk in tokens, from 100 to 4096.
-    pub max_chunk_size_tokens: u64,
-    /// Tokens that neighbouring chunks share; no more than half of the largest size.
-    pub chunk_overlap_tokens: u64,
+pub struct RunStepDelta {
+    /// Identifier of the step that changes.
+    pub id: String,
+    /// Always `thread.run.step.delta`.
+    #[serde(default)]
+    pub object: ThreadRunStepDeltaObject,
+    /// The change.
+    pub delta: RunStepDeltaBody,
 }
 #[allow(clippy::too_many_arguments)]
-impl StaticChunking {
+impl RunStepDelta {
+    /// With what it must have; the rest is left out.
+    pub fn new(id: impl Into<String>, delta: impl Into<RunStepDeltaBody>) -> Self {
+        Self {
+            id: id.into(),
+            object: Default::default(),
+            delta: delta.into(),
+        }
+    }
+}
+/// What changes in a step.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct RunStepDeltaBody {
+    /// Change of the details. Absent when they stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_details: Option<StepDetailsDelta>,
+}
+/// Change of a step that writes a message.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct MessageCreationStepDetailsDelta {
+    /// The message. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_creation: Option<MessageCreationDelta>,
+}
+/// Names the message that a step writes.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct MessageCreationDelta {
+    /// Identifier of the message. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+}
+/// Change of a step that calls tools.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ToolCallsStepDetailsDelta {
+    /// Pieces of the calls. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCallDelta>>,
+}
+/// A piece of a use of the code interpreter.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterToolCallDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// Identifier of the call. Absent in pieces after the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The new code or outputs. Absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_interpreter: Option<CodeInterpreterCallDelta>,
+}
+#[allow(clippy::too_many_arguments)]
+impl CodeInterpreterToolCallDelta {
+    /// With what it must have; the rest is left out.
+    pub fn new(index: impl Into<u64>) -> Self {
+        Self {
+            index: index.into(),
+            id: Default::default(),
+            code_interpreter: Default::default(),
+        }
+    }
+}
+/// New code or outputs of a code interpreter call.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterCallDelta {
+    /// Code to append. Absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// Pieces of outputs. Absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Vec<CodeInterpreterOutputDelta>>,
+}
+/// A piece of printed text.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterLogsOutputDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// Text to append. Absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs: Option<String>,
+}
+#[allow(clippy::too_many_arguments)]
+impl CodeInterpreterLogsOutputDelta {
+    /// With what it must have; the rest is left out.
+    pub fn new(index: impl Into<u64>) -> Self {
+        Self {
+            index: index.into(),
+            logs: Default::default(),
+        }
+    }
+}
+/// A piece that tells of an image.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterImageOutputDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// The image. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<CodeInterpreterImageDelta>,
+}
+#[allow(clippy::too_many_arguments)]
+impl CodeInterpreterImageOutputDelta {
+    /// With what it must have; the rest is left out.
+    pub fn new(index: impl Into<u64>) -> Self {
+        Self {
+            index: index.into(),
+            image: Default::default(),
+        }
+    }
+}
+/// An image made by code, as a piece of a stream.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CodeInterpreterImageDelta {
+    /// Identifier of the image file. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<String>,
+}
+/// A piece of a use of file search.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FileSearchToolCallDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// Identifier of the call. Absent in pieces after the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Data of the search; usually an empty object, the results come with the finished step.
+    pub file_search: serde_json::Map<String, serde_json::Value>,
+}
+#[allow(clippy::too_many_arguments)]
+impl FileSearchToolCallDelta {
     /// With what it must have; the rest is left out.
     pub fn new(
-        max_chunk_size_tokens: impl Into<u64>,
-        chunk_overlap_tokens: impl Into<u64>,
+        index: impl Into<u64>,
+        file_search: impl Into<serde_json::Map<String, serde_json::Value>>,
     ) -> Self {
         Self {
-            max_chunk_size_tokens: max_chunk_size_tokens.into(),
-            chunk_overlap_tokens: chunk_overlap_tokens.into(),
+            index: index.into(),
+            id: Default::default(),
+            file_search: file_search.into(),
         }
     }
 }
-/// You pick the chunk sizes.
+/// A piece of a function call.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct StaticChunkingStrategy {
-    /// The chunk sizes.
-    #[serde(rename = "static")]
-    pub static_: StaticChunking,
-}
-#[allow(clippy::too_many_arguments)]
-impl StaticChunkingStrategy {
-    /// With what it must have; the rest is left out.
-    pub fn new(static_: impl Into<StaticChunking>) -> Self {
-        Self { static_: static_.into() }
-    }
-}
-/// The run waits for the outputs of function calls.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct SubmitToolOutputsAction {
-    /// The calls to answer.
-    pub submit_tool_outputs: RequiredToolOutputs,
-}
-#[allow(clippy::too_many_arguments)]
-impl SubmitToolOutputsAction {
-    /// With what it must have; the rest is left out.
-    pub fn new(submit_tool_outputs: impl Into<RequiredToolOutputs>) -> Self {
-        Self {
-            submit_tool_outputs: submit_tool_outputs.into(),
-        }
-    }
-}
-/// Body for handing in the outputs a run waits for.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct SubmitToolOutputsRequest {
-    /// One output for each call the run waits for.
-    pub tool_outputs: Vec<ToolOutput>,
-    /// Whether the reply is a stream of events rather than the run. Null or absent means false.
+pub struct FunctionToolCallDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// Identifier of the call. Absent in pieces after the first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stream: Option<bool>,
+    pub id: Option<String>,
+    /// The new name, arguments or output. Absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<FunctionCallDelta>,
 }
 #[allow(clippy::too_many_arguments)]
-impl SubmitToolOutputsRequest {
+impl FunctionToolCallDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(tool_outputs: impl Into<Vec<ToolOutput>>) -> Self {
+    pub fn new(index: impl Into<u64>) -> Self {
         Self {
-            tool_outputs: tool_outputs.into(),
-            stream: Default::default(),
+            index: index.into(),
+            id: Default::default(),
+            function: Default::default(),
         }
     }
-    /// Sets `stream`.
-    #[must_use]
-    pub fn stream(mut self, stream: impl Into<bool>) -> Self {
-        self.stream = Some(stream.into());
-        self
-    }
 }
-/// A part which is text.
+/// New parts of a function call.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct FunctionCallDelta {
+    /// Name of the function. Absent in pieces after the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// JSON text to append to the arguments. Absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
+    /// What you submitted as the output. Null or absent until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+}
+/// A change to a message, as streams send it.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct TextContent {
-    /// The text with its annotations.
-    pub text: MessageText,
+pub struct MessageDelta {
+    /// Identifier of the message that changes.
+    pub id: String,
+    /// Always `thread.message.delta`.
+    #[serde(default)]
+    pub object: ThreadMessageDeltaObject,
+    /// The change.
+    pub delta: MessageDeltaBody,
 }
 #[allow(clippy::too_many_arguments)]
-impl TextContent {
+impl MessageDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(text: impl Into<MessageText>) -> Self {
-        Self { text: text.into() }
+    pub fn new(id: impl Into<String>, delta: impl Into<MessageDeltaBody>) -> Self {
+        Self {
+            id: id.into(),
+            object: Default::default(),
+            delta: delta.into(),
+        }
     }
+}
+/// What changes in a message.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct MessageDeltaBody {
+    /// Who writes it. Absent in pieces after the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<MessageRole>,
+    /// Pieces of the content. Absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Vec<MessageContentDelta>>,
+}
+/// A piece that tells of an uploaded image.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ImageFileContentDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// The image. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_file: Option<ImageFileDelta>,
+}
+#[allow(clippy::too_many_arguments)]
+impl ImageFileContentDelta {
+    /// With what it must have; the rest is left out.
+    pub fn new(index: impl Into<u64>) -> Self {
+        Self {
+            index: index.into(),
+            image_file: Default::default(),
+        }
+    }
+}
+/// An uploaded image, as a piece of a stream.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ImageFileDelta {
+    /// Identifier of the image file. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<String>,
+    /// Resolution at which the model looks at the image. Default `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<ImageDetail>,
+}
+/// A piece that tells of an image on the web.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ImageUrlContentDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// The image. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_url: Option<ImageUrlDelta>,
+}
+#[allow(clippy::too_many_arguments)]
+impl ImageUrlContentDelta {
+    /// With what it must have; the rest is left out.
+    pub fn new(index: impl Into<u64>) -> Self {
+        Self {
+            index: index.into(),
+            image_url: Default::default(),
+        }
+    }
+}
+/// An image on the web, as a piece of a stream.
+#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ImageUrlDelta {
+    /// Address of the image. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Resolution at which the model looks at the image. Default `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<ImageDetail>,
 }
 /// A piece of text.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
@@ -2490,243 +2619,117 @@ impl TextContentDelta {
         }
     }
 }
-/// A part of a new message which is text.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct TextContentPart {
-    /// The text.
-    pub text: String,
-}
-#[allow(clippy::too_many_arguments)]
-impl TextContentPart {
-    /// With what it must have; the rest is left out.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into() }
-    }
-}
-/// Answers in plain text.
+/// New text or annotations.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct TextResponseFormat {}
-/// A conversation that runs work on.
+pub struct MessageTextDelta {
+    /// Text to append. Absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// New annotations. Absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Vec<AnnotationDelta>>,
+}
+/// A piece of a refusal.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Thread {
-    /// Identifier of the thread, chosen by the server.
-    pub id: String,
-    /// Always `thread`.
-    #[serde(default)]
-    pub object: ThreadObject,
-    /// When the thread was created, in seconds since the Unix epoch.
-    pub created_at: i64,
-    /// Files and stores for the tools. Null when there are none.
-    pub tool_resources: Option<ToolResources>,
-    /// Your own key-value pairs on the thread; at most 16. Null when the server keeps none.
-    pub metadata: Option<std::collections::BTreeMap<String, String>>,
+pub struct RefusalContentDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// Text to append. Absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
 }
 #[allow(clippy::too_many_arguments)]
-impl Thread {
+impl RefusalContentDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(id: impl Into<String>, created_at: impl Into<i64>) -> Self {
+    pub fn new(index: impl Into<u64>) -> Self {
         Self {
-            id: id.into(),
-            object: Default::default(),
-            created_at: created_at.into(),
-            tool_resources: Default::default(),
-            metadata: Default::default(),
+            index: index.into(),
+            refusal: Default::default(),
         }
     }
 }
-/// The step calls tools.
+/// A piece of a file citation.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct ToolCallsStepDetails {
-    /// The calls, in order.
-    pub tool_calls: Vec<ToolCall>,
+pub struct FileCitationAnnotationDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// The annotated stretch of the text. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The cited file. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_citation: Option<FileCitationDelta>,
+    /// Position of the first annotated character, counted from 0. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_index: Option<u64>,
+    /// Position just behind the last annotated character, counted from 0. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_index: Option<u64>,
 }
 #[allow(clippy::too_many_arguments)]
-impl ToolCallsStepDetails {
+impl FileCitationAnnotationDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(tool_calls: impl Into<Vec<ToolCall>>) -> Self {
+    pub fn new(index: impl Into<u64>) -> Self {
         Self {
-            tool_calls: tool_calls.into(),
+            index: index.into(),
+            text: Default::default(),
+            file_citation: Default::default(),
+            start_index: Default::default(),
+            end_index: Default::default(),
         }
     }
 }
-/// Change of a step that calls tools.
+/// A cited file, as a piece of a stream.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct ToolCallsStepDetailsDelta {
-    /// Pieces of the calls. Absent when unchanged.
+pub struct FileCitationDelta {
+    /// Identifier of the cited file. Absent when unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_calls: Option<Vec<ToolCallDelta>>,
-}
-/// Output of one call.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct ToolOutput {
-    /// Identifier of the call that is answered.
+    pub file_id: Option<String>,
+    /// The cited words. Absent when not given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_call_id: Option<String>,
-    /// What the function returned, as text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<String>,
+    pub quote: Option<String>,
 }
-#[allow(clippy::too_many_arguments)]
-impl ToolOutput {
-    /// Sets `tool_call_id`.
-    #[must_use]
-    pub fn tool_call_id(mut self, tool_call_id: impl Into<String>) -> Self {
-        self.tool_call_id = Some(tool_call_id.into());
-        self
-    }
-    /// Sets `output`.
-    #[must_use]
-    pub fn output(mut self, output: impl Into<String>) -> Self {
-        self.output = Some(output.into());
-        self
-    }
-}
-/// Files and stores that the tools may use.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct ToolResources {
-    /// Files for the code interpreter. Absent means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code_interpreter: Option<CodeInterpreterResources>,
-    /// Stores for file search. Absent means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_search: Option<FileSearchResources>,
-}
-#[allow(clippy::too_many_arguments)]
-impl ToolResources {
-    /// Sets `code_interpreter`.
-    #[must_use]
-    pub fn code_interpreter(
-        mut self,
-        code_interpreter: impl Into<CodeInterpreterResources>,
-    ) -> Self {
-        self.code_interpreter = Some(code_interpreter.into());
-        self
-    }
-    /// Sets `file_search`.
-    #[must_use]
-    pub fn file_search(mut self, file_search: impl Into<FileSearchResources>) -> Self {
-        self.file_search = Some(file_search.into());
-        self
-    }
-}
-/// Which part of the thread goes into the prompt.
+/// A piece of a file reference.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct TruncationStrategy {
-    /// How the thread is shortened.
-    #[serde(rename = "type")]
-    pub type_: TruncationStrategyType,
-    /// How many of the newest messages to keep, at least 1. Null or absent unless the type is `last_messages`.
+pub struct FilePathAnnotationDelta {
+    /// Position in the list, from 0; pieces with the same position belong together.
+    pub index: u64,
+    /// The annotated stretch of the text. Absent when unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_messages: Option<u64>,
-}
-#[allow(clippy::too_many_arguments)]
-impl TruncationStrategy {
-    /// With what it must have; the rest is left out.
-    pub fn new(type_: impl Into<TruncationStrategyType>) -> Self {
-        Self {
-            type_: type_.into(),
-            last_messages: Default::default(),
-        }
-    }
-    /// Sets `last_messages`.
-    #[must_use]
-    pub fn last_messages(mut self, last_messages: impl Into<u64>) -> Self {
-        self.last_messages = Some(last_messages.into());
-        self
-    }
-}
-/// Body for changing a run.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct UpdateRunRequest {
-    /// Your own key-value pairs on the run; at most 16. They replace the present ones; null or absent changes nothing.
+    pub text: Option<String>,
+    /// The written file. Absent when unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<std::collections::BTreeMap<String, String>>,
+    pub file_path: Option<FilePathDelta>,
+    /// Position of the first annotated character, counted from 0. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_index: Option<u64>,
+    /// Position just behind the last annotated character, counted from 0. Absent when unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_index: Option<u64>,
 }
 #[allow(clippy::too_many_arguments)]
-impl UpdateRunRequest {
-    /// Sets `metadata`.
-    #[must_use]
-    pub fn metadata(
-        mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
-    ) -> Self {
-        self.metadata = Some(metadata.into());
-        self
-    }
-}
-/// Tokens used by a run or by one of its steps.
-#[derive(serde::Deserialize, serde::Serialize, Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Usage {
-    /// Tokens the model wrote.
-    pub completion_tokens: u64,
-    /// Tokens the model read.
-    pub prompt_tokens: u64,
-    /// Sum of both, in tokens.
-    pub total_tokens: u64,
-}
-#[allow(clippy::too_many_arguments)]
-impl Usage {
+impl FilePathAnnotationDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(
-        completion_tokens: impl Into<u64>,
-        prompt_tokens: impl Into<u64>,
-        total_tokens: impl Into<u64>,
-    ) -> Self {
+    pub fn new(index: impl Into<u64>) -> Self {
         Self {
-            completion_tokens: completion_tokens.into(),
-            prompt_tokens: prompt_tokens.into(),
-            total_tokens: total_tokens.into(),
+            index: index.into(),
+            text: Default::default(),
+            file_path: Default::default(),
+            start_index: Default::default(),
+            end_index: Default::default(),
         }
     }
 }
-/// A vector store to create.
+/// A written file, as a piece of a stream.
 #[derive(serde::Deserialize, serde::Serialize, Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct VectorStoreInput {
-    /// Identifiers of the files to put into the store; at most 100000000.
+pub struct FilePathDelta {
+    /// Identifier of the written file. Absent when unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_ids: Option<Vec<String>>,
-    /// How files are cut into chunks. Absent means `auto`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub chunking_strategy: Option<ChunkingStrategy>,
-    /// Your own key-value pairs on the vector store; at most 16. Absent or null means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<std::collections::BTreeMap<String, String>>,
-}
-#[allow(clippy::too_many_arguments)]
-impl VectorStoreInput {
-    /// Sets `file_ids`.
-    #[must_use]
-    pub fn file_ids(mut self, file_ids: impl Into<Vec<String>>) -> Self {
-        self.file_ids = Some(file_ids.into());
-        self
-    }
-    /// Sets `chunking_strategy`.
-    #[must_use]
-    pub fn chunking_strategy(
-        mut self,
-        chunking_strategy: impl Into<ChunkingStrategy>,
-    ) -> Self {
-        self.chunking_strategy = Some(chunking_strategy.into());
-        self
-    }
-    /// Sets `metadata`.
-    #[must_use]
-    pub fn metadata(
-        mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
-    ) -> Self {
-        self.metadata = Some(metadata.into());
-        self
-    }
+    pub file_id: Option<String>,
 }

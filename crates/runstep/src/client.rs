@@ -197,14 +197,18 @@ impl ClientBuilder {
                 headers.insert(name, value);
             }
         }
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::custom(follow_on_same_host))
-            .user_agent(concat!("runstep/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| {
-                configuration("the HTTP client cannot be built").with_source(Source::Http(error))
-            })?;
+            .user_agent(concat!("runstep/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&base_url) {
+            // A proxy that the environment names would be another machine, which reads the key.
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| {
+            configuration("the HTTP client cannot be built").with_source(Source::Http(error))
+        })?;
+        let base_url = base_url.as_str().trim_end_matches('/').to_owned();
         let timeout = self.timeout;
         Ok(Client(Arc::new(Inner { http, base_url, api_key: self.api_key, headers, timeout })))
     }
@@ -229,8 +233,8 @@ fn key_is_no_header() -> Error {
     )
 }
 
-/// A base URL that paths can be appended to.
-fn base_url(text: &str, allow_plain_http: bool) -> Result<String> {
+/// A base URL that paths can be appended to, but for slashes at its end.
+fn base_url(text: &str, allow_plain_http: bool) -> Result<Url> {
     // What was given may have a password in it: messages name the fault only.
     let url = Url::parse(text.trim())
         .map_err(|error| configuration(format!("the base URL is no URL: {error}")))?;
@@ -255,7 +259,7 @@ fn base_url(text: &str, allow_plain_http: bool) -> Result<String> {
              use https, or allow it with `allow_plain_http(true)`",
         ));
     }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    Ok(url)
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -6,6 +6,9 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use runstep_api::types::Run;
 
+/// How much of a reply's body an error keeps.
+pub(crate) const MAX_BODY: usize = 1024 * 1024;
+
 /// The result of a request.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -107,6 +110,7 @@ impl Error {
 
     pub(crate) fn with_reply(mut self, headers: &HeaderMap, body: &[u8]) -> Self {
         self.0.request_id = request_id(headers);
+        let body = body.get(..MAX_BODY).unwrap_or(body);
         self.0.body = Some(String::from_utf8_lossy(body).into_owned());
         self
     }

@@ -61,7 +61,7 @@ impl Poll {
     /// after the run that needs action or has ended, or after an error.
     pub fn into_stream(self) -> RunUpdates {
         let watch = Watch {
-            until: Instant::now() + self.deadline,
+            until: after(self.deadline),
             pause: PAUSES.0,
             interval: self.interval,
             runs: self.runs,
@@ -116,6 +116,13 @@ impl fmt::Debug for RunUpdates {
     }
 }
 
+/// The longest a poll looks ahead, so that no sum of times overflows: a year.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+fn after(duration: Duration) -> Instant {
+    Instant::now() + duration.min(FAR)
+}
+
 struct Watch {
     runs: Runs,
     run_id: String,
@@ -135,7 +142,7 @@ impl Watch {
         }
         loop {
             if let Some((_, pause)) = &self.last {
-                let wake = Instant::now() + *pause;
+                let wake = after(*pause);
                 tokio::time::sleep_until(wake.min(self.until)).await;
                 if wake >= self.until {
                     return Err(self.late());

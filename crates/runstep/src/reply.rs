@@ -5,11 +5,8 @@ use reqwest::header::HeaderMap;
 use runstep_api::{CallOptions, ReadError, ResponseValue};
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, ErrorKind, Result, Source};
+use crate::error::{Error, ErrorKind, MAX_BODY, Result, Source};
 use crate::error_body::excerpt;
-
-/// How much of an error reply is kept.
-const MAX_ERROR_BODY: usize = 1024 * 1024;
 
 /// A value with the headers that came with it.
 pub(crate) struct Reply<T> {
@@ -52,9 +49,9 @@ pub(crate) async fn receive<T: DeserializeOwned>(
 async fn refused(mut response: reqwest::Response) -> Error {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MAX_ERROR_BODY - body.len();
+        let room = MAX_BODY - body.len();
         body.extend(chunk.iter().take(room));
-        if body.len() == MAX_ERROR_BODY {
+        if body.len() == MAX_BODY {
             break;
         }
     }
@@ -62,7 +59,7 @@ async fn refused(mut response: reqwest::Response) -> Error {
     if response.status().is_redirection() {
         return Error::new(
             ErrorKind::Api,
-            "the server redirects to another host, which is not followed",
+            "the server redirects where the client does not follow: to another host, or in a circle",
         )
         .with_reply(response.headers(), &body)
         .with_status(response.status());
@@ -72,17 +69,21 @@ async fn refused(mut response: reqwest::Response) -> Error {
 
 /// Decodes once more, to tell where it fails.
 fn undecodable<T: DeserializeOwned>(body: &[u8], error: serde_json::Error) -> Error {
-    let shown = excerpt(&String::from_utf8_lossy(body));
+    let shown = match excerpt(&String::from_utf8_lossy(body)) {
+        text if text.is_empty() => "it is empty".to_owned(),
+        text => format!("it begins: {text}"),
+    };
     let mut input = serde_json::Deserializer::from_slice(body);
     let message = match serde_path_to_error::deserialize::<_, T>(&mut input) {
-        Err(located) if located.path().iter().next().is_some() => {
+        Err(located) if located.inner().is_data() && located.path().iter().next().is_some() => {
             format!(
-                "the reply cannot be decoded at `{}`: {}; it begins: {shown}",
+                "the reply cannot be decoded at `{}`: {}; {shown}",
                 located.path(),
                 located.inner()
             )
         }
-        _ => format!("the reply cannot be decoded: {error}; it begins: {shown}"),
+        Err(located) => format!("the reply cannot be decoded: {}; {shown}", located.inner()),
+        Ok(_) => format!("the reply cannot be decoded: {error}; {shown}"),
     };
     Error::new(ErrorKind::Decode, message)
         .with_status(StatusCode::OK)

@@ -28,7 +28,7 @@ macro_rules! body_setters {
         $(
             $(#[$attribute])*
             pub fn $field(mut self, $field: impl Into<$Type>) -> Self {
-                self.body.$field = Some($field.into());
+                self.body = self.body.$field($field);
                 self
             }
         )+

@@ -117,12 +117,6 @@ macro_rules! run_setters {
             temperature: f64,
             /// Nucleus sampling, 0 to 1. Default: the assistant's.
             top_p: f64,
-            /// How many tokens of the thread the run may read in all, at least 256; past them it
-            /// ends `incomplete`. Default: no limit.
-            max_prompt_tokens: u64,
-            /// How many tokens the run may write in all, at least 256; past them it ends
-            /// `incomplete`. Default: no limit.
-            max_completion_tokens: u64,
             /// Which messages of the thread the model sees. Default: as many as it can take.
             truncation_strategy: runstep_api::types::TruncationStrategy,
             /// Whether the model may, must or must not call tools. Default: it decides.
@@ -131,6 +125,20 @@ macro_rules! run_setters {
             parallel_tool_calls: bool,
             /// The form of the answer. Default: the assistant's.
             response_format: runstep_api::types::ResponseFormat,
+        }
+
+        /// How many tokens of the thread the run may read in all, at least 256; past them it
+        /// ends `incomplete`. Default: no limit.
+        pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {
+            self.body = self.body.max_prompt_tokens(max_prompt_tokens);
+            self
+        }
+
+        /// How many tokens the run may write in all, at least 256; past them it ends
+        /// `incomplete`. Default: no limit.
+        pub fn max_completion_tokens(mut self, max_completion_tokens: u64) -> Self {
+            self.body = self.body.max_completion_tokens(max_completion_tokens);
+            self
         }
 
         $crate::request::metadata_setter!();
@@ -248,7 +256,7 @@ impl UpdateRun {
 
     /// All pairs at once, in place of those given before.
     pub fn all_metadata(mut self, metadata: impl Into<BTreeMap<String, String>>) -> Self {
-        self.body.metadata = Some(metadata.into());
+        self.body = self.body.metadata(metadata);
         self
     }
 

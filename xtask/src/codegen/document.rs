@@ -17,6 +17,17 @@ pub type SchemaVisitor<'a> = dyn FnMut(&str, &mut Value) -> Result<(), Error> + 
 const SCHEMA_MAPS: [&str; 3] = ["properties", "patternProperties", "$defs"];
 const SCHEMA_LISTS: [&str; 4] = ["oneOf", "anyOf", "allOf", "prefixItems"];
 const SCHEMAS: [&str; 5] = ["items", "additionalProperties", "not", "propertyNames", "contains"];
+/// Keys of maps whose own keys are names, whatever they look like.
+const NAMES: [&str; 8] = [
+    "properties",
+    "patternProperties",
+    "$defs",
+    "responses",
+    "schemas",
+    "parameters",
+    "headers",
+    "requestBodies",
+];
 /// Keys under which anything may stand that only looks like a schema.
 const OPAQUE: [&str; 5] = ["example", "examples", "default", "enum", "const"];
 
@@ -50,7 +61,7 @@ impl Document {
     /// Every place where a `$ref` stands, with where it leads.
     pub fn references(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        collect_references(&self.0, &mut String::new(), &mut found);
+        collect_references(&self.0, &mut String::new(), false, &mut found);
         found
     }
 
@@ -68,23 +79,27 @@ impl Document {
             .collect()
     }
 
-    /// Names of the schemas that can be reached from a value through references.
+    /// Everything that can be reached from a value through references, as their targets.
     pub fn reachable(&self, from: &Value) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         let mut open = vec![from];
         while let Some(value) = open.pop() {
             let mut references = Vec::new();
-            collect_references(value, &mut String::new(), &mut references);
+            collect_references(value, &mut String::new(), false, &mut references);
             for (_, reference) in references {
                 let Some(target) = self.resolve(&reference) else { continue };
-                match schema_name(&reference) {
-                    Some(name) if !found.insert(name.to_owned()) => {}
-                    _ => open.push(target),
+                if found.insert(reference) {
+                    open.push(target);
                 }
             }
         }
         found
     }
+}
+
+/// Whether a key of a path item is an operation's method.
+pub fn is_method(key: &str) -> bool {
+    matches!(key, "get" | "put" | "post" | "delete" | "options" | "head" | "patch" | "trace")
 }
 
 /// The component that a reference names, if it names a schema.
@@ -95,6 +110,15 @@ pub fn schema_name(reference: &str) -> Option<&str> {
 /// The component that a schema refers to, and nothing else.
 pub fn referred(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str().and_then(schema_name)
+}
+
+/// The component that a schema refers to, with or without something beside the reference.
+pub fn target(schema: &Value) -> Option<&str> {
+    let beside = || match schema.get("allOf")?.as_array()?.as_slice() {
+        [only] => referred(only),
+        _ => None,
+    };
+    referred(schema).or_else(beside)
 }
 
 /// A schema that refers to a component.
@@ -131,19 +155,29 @@ fn visit_below(
     pointer: &mut String,
     visit: &mut SchemaVisitor<'_>,
 ) -> Result<(), Error> {
+    visit_entries(value, pointer, false, visit)
+}
+
+fn visit_entries(
+    value: &mut Value,
+    pointer: &mut String,
+    names: bool,
+    visit: &mut SchemaVisitor<'_>,
+) -> Result<(), Error> {
     match value {
         Value::Object(map) => {
             for (key, inner) in map {
-                if OPAQUE.contains(&key.as_str()) {
+                if OPAQUE.contains(&key.as_str()) && !names {
                     continue;
                 }
                 let before = push(pointer, key);
-                if key == "schema" {
+                if key == "schema" && !names {
                     visit_schema(inner, pointer, visit)?;
-                } else if key == "schemas" && pointer == "/components/schemas" {
+                } else if pointer == "/components/schemas" {
                     visit_map(inner, pointer, visit)?;
                 } else {
-                    visit_below(inner, pointer, visit)?;
+                    let names = !names && NAMES.contains(&key.as_str());
+                    visit_entries(inner, pointer, names, visit)?;
                 }
                 pointer.truncate(before);
             }
@@ -210,18 +244,26 @@ pub fn visit_schema(
     visit(pointer, schema)
 }
 
-fn collect_references(value: &Value, pointer: &mut String, found: &mut Vec<(String, String)>) {
+/// Where keys are names, none of them means anything.
+fn collect_references(
+    value: &Value,
+    pointer: &mut String,
+    names: bool,
+    found: &mut Vec<(String, String)>,
+) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map {
                 let before = push(pointer, key);
                 match inner {
-                    Value::String(target) if key == "$ref" => {
+                    Value::String(target) if key == "$ref" && !names => {
                         found.push((pointer.clone(), target.clone()));
                     }
-                    _ if OPAQUE.contains(&key.as_str())
-                        && !pointer.ends_with("/properties/default") => {}
-                    _ => collect_references(inner, pointer, found),
+                    _ if OPAQUE.contains(&key.as_str()) && !names => {}
+                    _ => {
+                        let inner_names = !names && NAMES.contains(&key.as_str());
+                        collect_references(inner, pointer, inner_names, found);
+                    }
                 }
                 pointer.truncate(before);
             }
@@ -229,7 +271,7 @@ fn collect_references(value: &Value, pointer: &mut String, found: &mut Vec<(Stri
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let before = push(pointer, &index.to_string());
-                collect_references(item, pointer, found);
+                collect_references(item, pointer, false, found);
                 pointer.truncate(before);
             }
         }

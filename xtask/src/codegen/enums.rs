@@ -1,10 +1,10 @@
-//! Step 5, open enums: string enums leave the document and become types that keep what they do
+//! Step 7, open enums: string enums leave the document and become types that keep what they do
 //! not know. The generator's own enums fail on a value that is new.
 
 use serde_json::Value;
 
 use super::document::{Document, description, rust_name};
-use super::names::is_string_enum;
+use super::names::{INLINE, is_string_enum};
 
 /// A string enum that keeps unknown values.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ fn open_enum(name: &str, schema: &Value) -> OpenEnum {
     OpenEnum {
         name: rust_name(name),
         description: description(schema).map(str::to_owned),
-        constant: values.len() == 1 && schema.get("x-inline").is_some(),
+        constant: values.len() == 1 && schema.get(INLINE).is_some(),
         values,
     }
 }

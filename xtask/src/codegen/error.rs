@@ -22,6 +22,9 @@ pub enum Error {
         /// The parser's words, with line and column.
         reason: String,
     },
+    /// What was named is no document.
+    #[error("`{0}` is neither a file nor a git revision that has openapi/runs.yaml")]
+    NoSource(String),
     /// A place in the document that cannot be taken.
     #[error("at {pointer}: {reason}\n  help: {help}")]
     Document {

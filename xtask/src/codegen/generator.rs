@@ -1,7 +1,9 @@
-//! Step 6, generate: hands the document to progenitor, with our types in place of its own wherever
+//! Step 8, generate: hands the document to progenitor, with our types in place of its own wherever
 //! an earlier step made one.
 
 use proc_macro2::TokenStream;
+use std::panic::{self, AssertUnwindSafe};
+
 use progenitor_impl::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TypeImpl};
 use quote::quote;
 use serde_json::json;
@@ -46,5 +48,22 @@ pub fn generate(
     let refused = |error: &dyn std::fmt::Display| Error::Generator(error.to_string());
     let specification: openapiv3::OpenAPI =
         serde_json::from_value(document.0).map_err(|error| refused(&error))?;
-    Generator::new(&settings).generate_tokens(&specification).map_err(|error| refused(&error))
+    let generate = || Generator::new(&settings).generate_tokens(&specification);
+    match quietly(generate) {
+        Ok(tokens) => tokens.map_err(|error| refused(&error)),
+        Err(panic) => Err(Error::Generator(panic)),
+    }
+}
+
+/// Runs what panics where it meets something that it does not handle, and gives the panic's words.
+fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(AssertUnwindSafe(run));
+    panic::set_hook(hook);
+    result.map_err(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let words = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        words.unwrap_or("it stopped without a word").to_owned()
+    })
 }

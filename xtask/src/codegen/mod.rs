@@ -1,7 +1,8 @@
 //! `cargo xtask codegen`: from `openapi/runs.yaml` to `crates/runstep-api`.
 //!
-//! Each step is a function from document to document, or to code; [`generate`] is their order.
+//! Each step is a function from document to document, or to code; [`build`] is their order.
 
+pub mod docs;
 pub mod document;
 pub mod enums;
 pub mod error;
@@ -12,13 +13,19 @@ pub mod names;
 pub mod polish;
 pub mod read;
 pub mod render;
+pub mod select;
+pub mod surface;
+pub mod tags;
 pub mod tolerate;
 pub mod unions;
 pub mod write;
 
 use std::path::{Path, PathBuf};
 
+use document::Document;
+
 pub use error::Error;
+pub use select::Selection;
 pub use write::{check, write};
 
 /// A generated file: where it goes within the crate, and what is in it.
@@ -30,16 +37,57 @@ pub struct File {
     pub text: String,
 }
 
-/// All files of the crate, from the specification at a path.
-pub fn generate(specification: &Path) -> Result<Vec<File>, Error> {
-    let original = read::read(specification)?;
-    let replies = tolerate::only_in_replies(&original);
+/// What the steps make of a document, before it becomes text.
+pub struct Generated {
+    /// The document as it was read, as far as it is selected.
+    pub original: Document,
+    /// The client and the structs.
+    pub code: polish::Code,
+    /// The unions.
+    pub unions: unions::Unions,
+    /// The enums.
+    pub enums: Vec<enums::OpenEnum>,
+}
+
+/// Runs the steps, in their order.
+///
+/// # Errors
+///
+/// When the document cannot be read, or has something in it that no step can take.
+pub fn build(specification: &Path, selection: &Selection) -> Result<Generated, Error> {
+    let document = read::read(specification)?;
+    let original = select::select(document, selection)?;
     let document = lower::lower(original.clone())?;
-    let document = tolerate::tolerate_missing(document, &replies);
     let document = names::name_inline_types(document)?;
+    let replies = tolerate::only_in_replies(&document);
+    let document = tolerate::tolerate_missing(document, &replies);
     let (document, unions) = unions::tag_unions(document)?;
     let enums = enums::open_enums(&document);
     let tokens = generator::generate(&document, &unions, &enums)?;
     let code = polish::polish(tokens, &document, &enums, &replies)?;
-    render::render(specification, &original, &code, &unions, &enums)
+    Ok(Generated { original, code, unions, enums })
+}
+
+/// All files of the crate, from the specification at a path.
+///
+/// # Errors
+///
+/// As [`build`].
+pub fn generate(specification: &Path, selection: &Selection) -> Result<Vec<File>, Error> {
+    render::render(specification, &build(specification, selection)?)
+}
+
+/// A crate that stands by itself, from any vendor's document.
+///
+/// # Errors
+///
+/// As [`build`].
+pub fn generate_crate(
+    specification: &Path,
+    selection: &Selection,
+    name: &str,
+) -> Result<Vec<File>, Error> {
+    let mut files = generate(specification, selection)?;
+    files.push(render::manifest(name, specification));
+    Ok(files)
 }

@@ -1,9 +1,11 @@
 //! Step 1, read: text to document. Refuses early what no later step could mend.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use super::document::Document;
 use super::error::Error;
@@ -13,7 +15,12 @@ use super::error::Error;
 pub fn read(path: &Path) -> Result<Document, Error> {
     let text =
         fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
-    let document = Document(parse(path, &text)?);
+    read_text(path, &text)
+}
+
+/// Reads a document from its text; the path is for messages.
+pub fn read_text(path: &Path, text: &str) -> Result<Document, Error> {
+    let document = Document(parse(path, text)?);
     check_version(&document)?;
     check_references(&document)?;
     Ok(document)
@@ -24,7 +31,9 @@ fn parse(path: &Path, text: &str) -> Result<Value, Error> {
     if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| syntax(error.to_string()))
     } else {
-        serde_yaml_ng::from_str(text).map_err(|error| syntax(error.to_string()))
+        serde_yaml_ng::from_str(text)
+            .map(|Yaml(value)| value)
+            .map_err(|error| syntax(error.to_string()))
     }
 }
 
@@ -66,4 +75,83 @@ fn check_references(document: &Document) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// YAML as JSON. Numbers beyond 64 bits, which documents give as limits, become floating ones, and
+/// keys that look like numbers, as the status codes of replies do, stay text.
+struct Yaml(Value);
+
+impl<'de> Deserialize<'de> for Yaml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(YamlVisitor).map(Yaml)
+    }
+}
+
+struct YamlVisitor;
+
+impl<'de> Visitor<'de> for YamlVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what JSON can say")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
+        Ok((value as f64).into())
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
+        Ok((value as f64).into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Yaml(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((Yaml(key), Yaml(value))) = entries.next_entry()? {
+            let key = match key {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            if map.contains_key(&key) {
+                return Err(A::Error::custom(format!("the key `{key}` is given twice")));
+            }
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
 }

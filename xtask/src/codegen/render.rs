@@ -1,30 +1,28 @@
-//! Step 9, render: the files of the crate, as text.
+//! Step 10, render: the files of the crate, as text.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::File;
-use super::document::Document;
+use super::docs;
+use super::document::rust_name;
 use super::enums::OpenEnum;
 use super::error::Error;
 use super::examples;
-use super::polish::Code;
 use super::unions::{Events, Union, Unions, Variant};
+use super::{File, Generated};
 
 const LIBRARY: &str = include_str!("../../support/lib.rs");
 const WIRE: &str = include_str!("../../support/wire.rs");
+const MANIFEST: &str = include_str!("../../support/Cargo.toml.template");
 const CALL: &str = include_str!("../../support/call.rs");
+const DECODE: &str = include_str!("../../support/decode.rs");
+const FIELD: &str = include_str!("../../support/field.rs");
 
 /// Everything that goes into the crate's folder.
-pub fn render(
-    specification: &Path,
-    original: &Document,
-    code: &Code,
-    unions: &Unions,
-    enums: &[OpenEnum],
-) -> Result<Vec<File>, Error> {
+pub fn render(specification: &Path, generated: &Generated) -> Result<Vec<File>, Error> {
+    let Generated { original, code, unions, enums } = generated;
     let header = header(specification)?;
     let source = |name: &str, text: &str| File {
         path: Path::new("src").join(name),
@@ -34,18 +32,29 @@ pub fn render(
         source("lib.rs", LIBRARY),
         source("wire.rs", WIRE),
         source("call.rs", CALL),
+        source("decode.rs", DECODE),
+        source("field.rs", FIELD),
         source("client.rs", &format!("{CLIENT_HEAD}{}", prettyplease::unparse(&code.client))),
         source("structs.rs", &format!("{STRUCTS_HEAD}{}", prettyplease::unparse(&code.structs))),
         source("enums.rs", &render_enums(enums)),
         source("unions.rs", &render_unions(unions)),
     ];
-    files.push(File { path: "src/openapi.json".into(), text: format!("{}\n", original.0) });
+    let document = examples::without_examples(original.clone())?;
+    files.push(File { path: "src/openapi.json".into(), text: format!("{:#}\n", document.0) });
     files.extend(examples::round_trips(&header, original));
     Ok(files)
 }
 
 const CLIENT_HEAD: &str = "//! The operations.\n\n#![allow(clippy::all)]\n\nuse crate::types;\n#[allow(unused_imports)]\nuse crate::types::*;\n\n";
-const STRUCTS_HEAD: &str = "//! The objects.\n\nuse crate::enums::*;\nuse crate::unions::*;\n\n";
+const STRUCTS_HEAD: &str = "//! The objects.\n\n#![allow(unused_imports)]\n\nuse crate::Field;\nuse crate::enums::*;\nuse crate::unions::*;\n\n";
+
+/// What makes the files a crate that stands by itself.
+pub fn manifest(name: &str, specification: &Path) -> File {
+    let file =
+        specification.file_name().unwrap_or_default().to_string_lossy().replace(['"', '\\'], "'");
+    let text = MANIFEST.replace("{name}", name).replace("{file}", &file);
+    File { path: "Cargo.toml".into(), text }
+}
 
 /// Names the document by its hash, and the command: what is needed to make the file again.
 fn header(specification: &Path) -> Result<String, Error> {
@@ -62,9 +71,9 @@ fn header(specification: &Path) -> Result<String, Error> {
     ))
 }
 
-fn docs(text: &mut String, indent: &str, description: Option<&str>, otherwise: &str) {
-    for line in description.unwrap_or(otherwise).lines() {
-        let _ = writeln!(text, "{}", format!("{indent}/// {line}").trim_end());
+fn write_docs(text: &mut String, indent: &str, description: Option<&str>, otherwise: &str) {
+    for line in docs::lines(description.unwrap_or(otherwise)) {
+        let _ = writeln!(text, "{indent}///{line}");
     }
 }
 
@@ -73,7 +82,7 @@ fn render_enums(enums: &[OpenEnum]) -> String {
         "//! The strings with a meaning.\n\nuse crate::wire::{constant, open_enum};\n".to_owned();
     for one in enums {
         let _ = writeln!(text, "\n{}! {{", if one.constant { "constant" } else { "open_enum" });
-        docs(&mut text, "    ", one.description.as_deref(), &format!("`{}`", one.name));
+        write_docs(&mut text, "    ", one.description.as_deref(), &format!("`{}`", one.name));
         let _ = writeln!(text, "    pub enum {} {{", one.name);
         for (name, value) in &one.values {
             let end = if one.constant { "" } else { "," };
@@ -98,7 +107,7 @@ fn render_unions(unions: &Unions) -> String {
 
 fn render_union(text: &mut String, union: &Union) {
     text.push_str("\nunion! {\n");
-    docs(text, "    ", union.description.as_deref(), &format!("`{}`", union.name));
+    write_docs(text, "    ", union.description.as_deref(), &format!("`{}`", union.name));
     let _ = writeln!(text, "    pub enum {} {{", union.name);
     if !union.constants.is_empty() {
         text.push_str("        constants {\n");
@@ -127,13 +136,14 @@ fn render_union(text: &mut String, union: &Union) {
 }
 
 fn render_variant(text: &mut String, indent: &str, variant: &Variant) {
-    docs(text, indent, variant.description.as_deref(), &format!("`{}`", variant.value));
-    let _ = writeln!(text, "{indent}{}({}) = {:?},", variant.name, variant.body, variant.value);
+    write_docs(text, indent, variant.description.as_deref(), &format!("`{}`", variant.value));
+    let body = rust_name(&variant.body);
+    let _ = writeln!(text, "{indent}{}({body}) = {:?},", variant.name, variant.value);
 }
 
 fn render_events(text: &mut String, events: &Events) {
     text.push_str("\nevents! {\n");
-    docs(text, "    ", events.description.as_deref(), &format!("`{}`", events.name));
+    write_docs(text, "    ", events.description.as_deref(), &format!("`{}`", events.name));
     let _ = writeln!(text, "    pub enum {} {{", events.name);
     text.push_str("        events {\n");
     for variant in &events.events {
@@ -143,7 +153,7 @@ fn render_events(text: &mut String, events: &Events) {
     if !events.plain.is_empty() {
         text.push_str("        plain {\n");
         for variant in &events.plain {
-            docs(
+            write_docs(
                 text,
                 "            ",
                 variant.description.as_deref(),

@@ -1,12 +1,12 @@
-//! Step 3, tolerate: what providers are known to leave out of a run or a step, although it is
+//! Step 5, tolerate: what providers are known to leave out of a run or a step, although it is
 //! required, may be missing.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::document::Document;
-use super::unions::constant;
+use super::document::{Document, schema_name};
+use super::tags::constant;
 
 /// Objects that providers are known to send incomplete.
 const OBJECTS: [&str; 2] = ["thread.run", "thread.run.step"];
@@ -29,7 +29,12 @@ pub fn only_in_replies(document: &Document) -> BTreeSet<String> {
         .map(|operation| json!([operation.get("requestBody"), operation.get("parameters")]))
         .collect();
     let sent = document.reachable(&Value::Array(requests));
-    document.schemas().map(|(name, _)| name.clone()).filter(|name| !sent.contains(name)).collect()
+    let sent: BTreeSet<&str> = sent.iter().filter_map(|target| schema_name(target)).collect();
+    document
+        .schemas()
+        .map(|(name, _)| name.clone())
+        .filter(|name| !sent.contains(name.as_str()))
+        .collect()
 }
 
 /// Whether a schema is one of the objects that providers are known to send incomplete.

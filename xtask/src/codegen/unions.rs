@@ -1,16 +1,19 @@
-//! Step 4, tag unions: choices between schemas leave the document and become enums that look at
+//! Step 6, tag unions: choices between schemas leave the document and become enums that look at
 //! the one property, or the kind of JSON value, that tells the alternatives apart. The generator's
 //! own enums try one alternative after the other, and their errors say nothing.
 
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{Document, description, referred, rust_name};
+use serde_json::{Map, Value};
+
+use super::document::{Document, description, rust_name, target};
 use super::enums::values;
 use super::error::Error;
 use super::names::{is_string_enum, is_union};
+use super::tags::{constant, tell_apart};
 
-/// Properties that tell alternatives apart, in the order in which they are tried.
-const TAGS: [&str; 3] = ["type", "object", "event"];
+/// How deep unions may be within one another.
+const DEPTH: usize = 16;
 
 /// A choice between schemas.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,7 +45,7 @@ pub struct Variant {
     pub description: Option<String>,
     /// The tag's value.
     pub value: String,
-    /// The Rust type of what comes with it.
+    /// The component of what comes with it.
     pub body: String,
 }
 
@@ -72,45 +75,109 @@ pub struct Unions {
 /// apart by it: the enum writes and reads it.
 pub fn tag_unions(mut document: Document) -> Result<(Document, Unions), Error> {
     let mut found = Unions::default();
-    let mut untag: Vec<(String, String)> = Vec::new();
-    let names: Vec<String> = document
-        .schemas()
-        .filter(|(_, schema)| is_union(schema))
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in &names {
-        let alternatives = alternatives(&document, name);
-        if let Some(events) = events(&document, name, &alternatives) {
+    let mut pairs: Vec<String> = Vec::new();
+    for name in whole_unions(&document) {
+        let alternatives = alternatives(&document, &name, 0);
+        if let Some(events) = events(&document, &name, &alternatives) {
             found.events.push(events);
-            continue;
+            pairs.extend(alternatives.into_iter().filter_map(|alternative| alternative.component));
+        } else {
+            found.unions.push(union(&document, &name, &alternatives)?);
         }
-        let union = union(&document, name, &alternatives)?;
-        for alternative in &alternatives {
-            if let (Some(component), false) = (&alternative.component, union.tag.is_empty()) {
-                untag.push((component.clone(), union.tag.clone()));
-            }
-        }
-        found.unions.push(union);
     }
-    untag.sort();
-    untag.dedup();
-    check_used_in_unions_only(&document, &untag)?;
-    for (component, tag) in &untag {
-        let schema = document.schemas_mut().and_then(|schemas| schemas.get_mut(component));
-        let Some(schema) = schema.and_then(Value::as_object_mut) else { continue };
-        let bare = match schema.get_mut("properties").and_then(Value::as_object_mut) {
-            Some(properties) => properties.shift_remove(tag).is_some() && properties.is_empty(),
-            None => false,
-        };
-        if bare {
-            // The generator takes an object without properties for a map.
-            schema.insert("additionalProperties".to_owned(), false.into());
-        }
-        if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
-            required.retain(|name| name != tag);
+    let shared = document.references_outside_unions();
+    if let Some(schemas) = document.schemas_mut() {
+        // An event is a variant, and no object of its own.
+        schemas.retain(|name, _| !pairs.contains(name) || shared.contains(name));
+    }
+    let mut bodies = Bodies::default();
+    for union in &mut found.unions {
+        let (name, tag) = (union.name.clone(), union.tag.clone());
+        for variant in &mut union.tagged {
+            variant.body = bodies.body(&mut document, &name, &tag, variant, &shared);
         }
     }
     Ok((document, found))
+}
+
+/// The unions that are not only a part of another one.
+fn whole_unions(document: &Document) -> Vec<String> {
+    let unions: Vec<&String> =
+        document.schemas().filter(|(_, schema)| is_union(schema)).map(|(name, _)| name).collect();
+    let mut parts: Vec<&str> = Vec::new();
+    for name in &unions {
+        let schema = document.schema(name);
+        for key in ["oneOf", "anyOf"] {
+            let list = schema.and_then(|schema| schema.get(key)?.as_array());
+            parts.extend(list.into_iter().flatten().filter_map(target));
+        }
+    }
+    let used = document.references_outside_unions();
+    let whole = |name: &&&String| !parts.contains(&name.as_str()) || used.contains(**name);
+    unions.iter().filter(whole).map(|name| (*name).clone()).collect()
+}
+
+/// The unions whose alternatives are all the events of a stream, in a document as it was read.
+pub fn event_unions(document: &Document) -> Vec<String> {
+    let events = |name: &String| events(document, name, &alternatives(document, name, 0)).is_some();
+    whole_unions(document).into_iter().filter(events).collect()
+}
+
+/// The objects that lost their tag, by the component they were made from.
+#[derive(Default)]
+struct Bodies {
+    tags: BTreeMap<String, String>,
+    /// Which variant's body each union has by now: a type stands for one variant only.
+    within: BTreeSet<(String, String)>,
+}
+
+impl Bodies {
+    /// The component of a variant without its tag. One that is used by itself as well, or under
+    /// another tag, keeps its own and gives a copy.
+    fn body(
+        &mut self,
+        document: &mut Document,
+        union: &str,
+        tag: &str,
+        variant: &Variant,
+        shared: &BTreeSet<String>,
+    ) -> String {
+        let component = &variant.body;
+        let own = !shared.contains(component)
+            && self.tags.get(component).is_none_or(|other| other == tag)
+            && self.within.insert((union.to_owned(), component.clone()));
+        let mut body = component.clone();
+        let Some(schemas) = document.schemas_mut() else { return body };
+        if !own {
+            body = format!("{union}{}", variant.name);
+            while schemas.contains_key(&body) {
+                body.push_str("Body");
+            }
+            if let Some(copy) = schemas.get(component).cloned() {
+                schemas.insert(body.clone(), copy);
+            }
+        } else if self.tags.insert(component.clone(), tag.to_owned()).is_some() {
+            return body;
+        }
+        if let Some(Value::Object(schema)) = schemas.get_mut(&body) {
+            without_tag(schema, tag);
+        }
+        body
+    }
+}
+
+fn without_tag(schema: &mut Map<String, Value>, tag: &str) {
+    let bare = match schema.get_mut("properties").and_then(Value::as_object_mut) {
+        Some(properties) => properties.shift_remove(tag).is_some() && properties.is_empty(),
+        None => false,
+    };
+    if bare {
+        // The generator takes an object without properties for a map.
+        schema.insert("additionalProperties".to_owned(), false.into());
+    }
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| name != tag);
+    }
 }
 
 struct Alternative {
@@ -120,15 +187,15 @@ struct Alternative {
 }
 
 /// The alternatives of a union, those of unions within it among them.
-fn alternatives(document: &Document, name: &str) -> Vec<Alternative> {
+fn alternatives(document: &Document, name: &str, depth: usize) -> Vec<Alternative> {
     let mut found = Vec::new();
-    let Some(union) = document.schema(name) else { return found };
+    let Some(union) = document.schema(name).filter(|_| depth < DEPTH) else { return found };
     for key in ["oneOf", "anyOf"] {
         let list = union.get(key).and_then(Value::as_array);
         for (index, alternative) in list.into_iter().flatten().enumerate() {
-            match referred(alternative).map(|name| (name, document.schema(name))) {
+            match target(alternative).map(|name| (name, document.schema(name))) {
                 Some((inner, Some(schema))) if is_union(schema) && inner != name => {
-                    found.extend(alternatives(document, inner));
+                    found.extend(alternatives(document, inner, depth + 1));
                 }
                 Some((inner, Some(schema))) => found.push(Alternative {
                     pointer: format!("/components/schemas/{inner}"),
@@ -144,19 +211,6 @@ fn alternatives(document: &Document, name: &str) -> Vec<Alternative> {
         }
     }
     found
-}
-
-/// The one value that a property of a schema may have.
-pub fn constant(document: &Document, schema: &Value, property: &str) -> Option<String> {
-    let property = schema.get("properties")?.get(property)?;
-    let property = match property.get("allOf").and_then(|list| list.get(0)).or(Some(property)) {
-        Some(inner) => referred(inner).and_then(|name| document.schema(name)).unwrap_or(inner),
-        None => property,
-    };
-    match property.get("enum")?.as_array()?.as_slice() {
-        [Value::String(value)] => Some(value.clone()),
-        _ => None,
-    }
 }
 
 fn events(document: &Document, name: &str, alternatives: &[Alternative]) -> Option<Events> {
@@ -175,20 +229,21 @@ fn events(document: &Document, name: &str, alternatives: &[Alternative]) -> Opti
             value: event,
             body: String::new(),
         };
-        let inner = data.get("allOf").and_then(|list| list.get(0)).unwrap_or(data);
         if let Some(text) = constant(document, &alternative.schema, "data") {
             variant.body = text;
             found.plain.push(variant);
         } else {
-            variant.body = rust_name(referred(inner)?);
+            variant.body = target(data)?.to_owned();
             found.events.push(variant);
         }
     }
     Some(found)
 }
 
+/// A title that is written as a Rust name is meant as one; any other is prose.
 fn title(schema: &Value) -> Option<String> {
-    schema.get("title").and_then(Value::as_str).map(rust_name)
+    let title = schema.get("title").and_then(Value::as_str)?;
+    (rust_name(title) == title).then(|| title.to_owned())
 }
 
 fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Result<Union, Error> {
@@ -199,10 +254,13 @@ fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Resul
     };
     let objects: Vec<&Alternative> =
         alternatives.iter().filter(|one| is_object(&one.schema)).collect();
-    if let Some(tag) = shared_tag(document, &objects) {
-        tag.clone_into(&mut union.tag);
-        for object in &objects {
-            let value = constant(document, &object.schema, tag).unwrap_or_default();
+    let told: Vec<(Option<&str>, &Value)> =
+        objects.iter().map(|object| (object.component.as_deref(), &object.schema)).collect();
+    let whole = document.schema(name).unwrap_or(&Value::Null);
+    if let Some(tag) = tell_apart(document, whole, &told) {
+        union.tag = tag.property;
+        for (position, value) in tag.values {
+            let Some(object) = objects.get(position) else { continue };
             union.tagged.push(Variant {
                 name: title(&object.schema).unwrap_or_else(|| rust_name(&value)),
                 description: description(&object.schema).map(str::to_owned),
@@ -211,7 +269,7 @@ fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Resul
             });
         }
     } else if let [object] = objects.as_slice() {
-        let body = component_of(object)?;
+        let body = rust_name(&component_of(object)?);
         let short = body.strip_suffix(&union.name).or(body.strip_prefix(&union.name));
         let variant = short.filter(|short| !short.is_empty()).unwrap_or(&body).to_owned();
         union.object = Some((variant, body));
@@ -228,7 +286,7 @@ fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Resul
         } else if other.schema.get("type").is_some_and(|kind| kind == "string") {
             union.text = Some(title(&other.schema).unwrap_or_else(|| "Text".to_owned()));
         } else if let Some(items) = other.schema.get("items") {
-            let item = referred(items).ok_or_else(|| {
+            let item = target(items).ok_or_else(|| {
                 Error::at(
                     format!("{}/items", other.pointer),
                     "the items of a list within a choice have no name",
@@ -253,42 +311,11 @@ fn is_object(schema: &Value) -> bool {
 }
 
 fn component_of(alternative: &Alternative) -> Result<String, Error> {
-    alternative.component.as_deref().map(rust_name).ok_or_else(|| {
+    alternative.component.clone().ok_or_else(|| {
         Error::at(
             alternative.pointer.clone(),
             "an object within a choice has no name",
             "move its schema to the components and refer to it",
         )
     })
-}
-
-/// The property by which all objects differ.
-fn shared_tag(document: &Document, objects: &[&Alternative]) -> Option<&'static str> {
-    TAGS.into_iter().find(|tag| {
-        let mut values: Vec<String> = Vec::new();
-        !objects.is_empty()
-            && objects.iter().all(|object| match constant(document, &object.schema, tag) {
-                Some(value) if !values.contains(&value) => {
-                    values.push(value);
-                    true
-                }
-                _ => false,
-            })
-    })
-}
-
-/// An object that loses its tag must not be used by itself, where nobody would write the tag.
-fn check_used_in_unions_only(
-    document: &Document,
-    untagged: &[(String, String)],
-) -> Result<(), Error> {
-    let used = document.references_outside_unions();
-    match untagged.iter().find(|(name, _)| used.contains(name)) {
-        Some((name, tag)) => Err(Error::at(
-            format!("/components/schemas/{name}"),
-            format!("`{name}` is told apart by `{tag}` in a choice, and is used by itself as well"),
-            "refer to the choice everywhere, or to a copy of the schema",
-        )),
-        None => Ok(()),
-    }
 }

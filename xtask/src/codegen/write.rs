@@ -1,4 +1,4 @@
-//! Step 10, write: files are replaced only after all of them were generated, each at once.
+//! Step 11, write: files are replaced only after all of them were generated, each at once.
 
 use std::fs;
 use std::io::Write as _;

@@ -21,8 +21,10 @@ pub(super) struct Answer {
     /// The step of the calls.
     calls: Option<String>,
     call_ids: Vec<String>,
-    /// Tokens of messages that are complete already.
+    /// Tokens of messages that are complete already, and of the prompt, as far as their steps
+    /// show them.
     told: u64,
+    prompt_told: u64,
     prompt_tokens: u64,
     completion_tokens: u64,
     cut: bool,
@@ -55,8 +57,10 @@ impl Answer {
 
     /// What is left of it for the step that is still open.
     pub(super) fn open_step_usage(&self) -> Usage {
-        let prompt_tokens = if self.told > 0 { 0 } else { self.prompt_tokens };
-        usage(prompt_tokens, self.completion_tokens.saturating_sub(self.told))
+        usage(
+            self.prompt_tokens.saturating_sub(self.prompt_told),
+            self.completion_tokens.saturating_sub(self.told),
+        )
     }
 
     /// Takes the next part of the answer.
@@ -129,12 +133,14 @@ impl Answer {
         leg.events.emit(|| StreamEvent::MessageInProgress(message)).await;
     }
 
-    /// Text that comes before calls is a message of its own.
-    async fn close_message(&mut self, leg: &mut Leg) {
+    /// Text that comes before or after calls is a message of its own.
+    pub(super) async fn close_message(&mut self, leg: &mut Leg) {
         let Some(open) = self.message.take() else { return };
         let now = leg.engine.clock.now();
         let tokens = count_tokens(&open.text);
         self.told += tokens;
+        let prompt_tokens = self.prompt_tokens.saturating_sub(self.prompt_told);
+        self.prompt_told += prompt_tokens;
         let closed = leg.with_run(|state, messages| {
             let message = messages.get_mut(&open.message_id)?;
             message.status = MessageStatus::Completed;
@@ -142,7 +148,7 @@ impl Answer {
             let step = state.steps.get_mut(&open.step_id)?;
             step.status = RunStepStatus::Completed;
             step.completed_at = Some(now);
-            step.usage = Some(usage(self.prompt_tokens, tokens));
+            step.usage = Some(usage(prompt_tokens, tokens));
             Some((message.clone(), step.clone()))
         });
         let Some((message, step)) = closed.flatten() else { return };

@@ -52,6 +52,7 @@ pub(super) fn end(
         events.push(StreamEvent::RunCancelling(before));
     }
     let open = state.steps.values_mut().filter(|step| step.status == RunStepStatus::InProgress);
+    let mut open_usage = state.waiting_step_usage.take().unwrap_or_else(|| open_usage.clone());
     for step in open {
         if let StepDetails::MessageCreation(details) = &step.step_details
             && let Some(message) = messages.get_mut(&details.message_creation.message_id)
@@ -62,7 +63,9 @@ pub(super) fn end(
                 _ => StreamEvent::MessageIncomplete(message.clone()),
             });
         }
-        step.usage = Some(state.waiting_step_usage.take().unwrap_or_else(|| open_usage.clone()));
+        // The steps' usages add up to the run's.
+        let none = Usage::new(0_u64, 0_u64, 0_u64);
+        step.usage = Some(std::mem::replace(&mut open_usage, none));
         events.push(end_step(step, ending, now));
     }
 

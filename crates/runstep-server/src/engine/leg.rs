@@ -42,6 +42,8 @@ pub(super) struct Leg {
     pub(super) engine: Arc<Engine>,
     pub(super) thread: ThreadHandle,
     pub(super) run_id: String,
+    /// How many times outputs had come before this leg.
+    pub(super) number: u64,
     pub(super) events: Events,
 }
 
@@ -119,7 +121,11 @@ impl Leg {
         if answer.is_cut() {
             return Some(Ending::Incomplete(RunIncompleteReason::MaxCompletionTokens));
         }
-        (!answer.has_calls()).then_some(Ending::Completed)
+        if !answer.has_calls() {
+            return Some(Ending::Completed);
+        }
+        answer.close_message(self).await;
+        None
     }
 
     fn begin(&self) -> Result<(Run, Result<ModelRequest, prompt::TooLong>), Ending> {
@@ -151,7 +157,8 @@ impl Leg {
         let ended = {
             let mut thread = self.thread.lock();
             let ThreadState { runs, messages, active, .. } = &mut *thread;
-            let state = runs.get_mut(&self.run_id);
+            // Once outputs have come, the end is for the next leg to tell.
+            let state = runs.get_mut(&self.run_id).filter(|state| state.leg == self.number);
             let ended =
                 state.and_then(|state| ending::end(state, messages, ending, open_usage, now).ok());
             if ended.is_some() {
@@ -180,11 +187,16 @@ impl Leg {
             return self.end(&Ending::Cancelled, &open_usage).await;
         };
         let expires = self.engine.clock.instant(run.expires_at.unwrap_or_default());
-        self.events.emit(|| StreamEvent::RunRequiresAction(run)).await;
-        self.events = Events::new(None);
         let closing = self.engine.closing.clone();
+        // A listener that does not read must not hold up what comes then.
+        let telling = async {
+            self.events.emit(|| StreamEvent::RunRequiresAction(run)).await;
+            self.events = Events::new(None);
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             biased;
+            () = telling => {}
             () = closing.cancelled() => {}
             // Gone: outputs came, and with them another leg; or a cancel did.
             _ = resumed => {

@@ -12,6 +12,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateAssistantRequest, CreateMessageRequest, CreateRunRequest,
     CreateThreadAndRunRequest, CreateThreadRequest, Message, MessageList, Run, RunList, RunStatus,
@@ -69,17 +70,17 @@ impl Engine {
     ) -> Result<Assistant, Refusal> {
         let tools = request.tools.unwrap_or_default();
         support::check_tools(&tools)?;
-        support::check_tool_resources("tool_resources", &request.tool_resources)?;
+        support::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         let mut assistant =
             Assistant::new(self.ids.next("asst"), self.clock.now(), request.model, tools);
-        assistant.name = request.name;
-        assistant.description = request.description;
-        assistant.instructions = request.instructions;
-        assistant.metadata = Some(request.metadata.unwrap_or_default());
-        assistant.temperature = Some(request.temperature.unwrap_or(1.0));
-        assistant.top_p = Some(request.top_p.unwrap_or(1.0));
-        assistant.response_format = request.response_format;
-        let reasoning_effort = request.reasoning_effort;
+        assistant.name = request.name.into_option();
+        assistant.description = request.description.into_option();
+        assistant.instructions = request.instructions.into_option();
+        assistant.metadata = Some(request.metadata.into_option().unwrap_or_default());
+        assistant.temperature = Some(request.temperature.into_option().unwrap_or(1.0));
+        assistant.top_p = Some(request.top_p.into_option().unwrap_or(1.0));
+        assistant.response_format = request.response_format.into_option();
+        let reasoning_effort = request.reasoning_effort.into_option();
         self.store
             .insert_assistant(AssistantState { assistant: assistant.clone(), reasoning_effort });
         Ok(assistant)
@@ -99,14 +100,17 @@ impl Engine {
         prefix: &str,
         request: CreateThreadRequest,
     ) -> Result<(Thread, ThreadHandle), Refusal> {
-        support::check_tool_resources(&format!("{prefix}tool_resources"), &request.tool_resources)?;
+        support::check_tool_resources(
+            &format!("{prefix}tool_resources"),
+            request.tool_resources.as_option(),
+        )?;
         let given = request.messages.unwrap_or_default();
         for (index, message) in given.iter().enumerate() {
             support::check_message(&format!("{prefix}messages[{index}]."), message)?;
         }
         let now = self.clock.now();
         let mut thread = Thread::new(self.ids.next("thread"), now);
-        thread.metadata = Some(request.metadata.unwrap_or_default());
+        thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = given
             .into_iter()
             .map(|message| objects::given_message(&self.ids, now, &thread.id, message))
@@ -186,7 +190,7 @@ impl Engine {
         self: &Arc<Self>,
         request: CreateThreadAndRunRequest,
     ) -> Result<(Run, Option<Listener>), Refusal> {
-        support::check_tool_resources("tool_resources", &request.tool_resources)?;
+        support::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         let thread = request.thread.unwrap_or_default();
         let mut run = CreateRunRequest::new(request.assistant_id);
         run.model = request.model;
@@ -210,10 +214,13 @@ impl Engine {
     /// Whether a run could be made as it is asked for, its thread aside.
     fn check_run(&self, request: &CreateRunRequest) -> Result<(), Refusal> {
         let assistant = self.assistant(&request.assistant_id)?;
-        support::check_tools(request.tools.as_deref().unwrap_or_default())?;
-        let tools = request.tools.as_ref().unwrap_or(&assistant.tools);
-        support::check_tool_choice(request.tool_choice.as_ref(), tools)?;
-        for (index, message) in request.additional_messages.iter().flatten().enumerate() {
+        let own = request.tools.as_option();
+        support::check_tools(own.map(Vec::as_slice).unwrap_or_default())?;
+        let tools = own.unwrap_or(&assistant.tools);
+        support::check_tool_choice(request.tool_choice.as_option(), tools)?;
+        for (index, message) in
+            request.additional_messages.as_option().into_iter().flatten().enumerate()
+        {
             support::check_message(&format!("additional_messages[{index}]."), message)?;
         }
         Ok(())
@@ -237,20 +244,26 @@ impl Engine {
             if let Some(run_id) = &thread.active {
                 return Err(Refusal::ActiveRun { thread_id, run_id: run_id.clone() });
             }
-            for message in request.additional_messages.take().unwrap_or_default() {
+            for message in
+                std::mem::take(&mut request.additional_messages).into_option().unwrap_or_default()
+            {
                 let message = objects::given_message(&self.ids, now, &thread_id, message);
                 thread.messages.insert(message.id.clone(), message);
             }
             let run =
                 objects::run(&self.ids, now, lifetime, &thread_id, &assistant.assistant, &request);
-            let effort = request.reasoning_effort.or_else(|| assistant.reasoning_effort.clone());
+            let effort = request
+                .reasoning_effort
+                .into_option()
+                .or_else(|| assistant.reasoning_effort.clone());
             thread.runs.insert(run.id.clone(), RunState::new(run.clone(), effort));
             thread.active = Some(run.id.clone());
             run
         };
         opening.push(StreamEvent::RunCreated(run.clone()));
         opening.push(StreamEvent::RunQueued(run.clone()));
-        let listener = self.spawn_leg(handle, &run.id, request.stream == Some(true), opening);
+        let listener =
+            self.spawn_leg(handle, &run.id, 0, request.stream == Field::Value(true), opening);
         Ok((run, listener))
     }
 
@@ -258,6 +271,7 @@ impl Engine {
         self: &Arc<Self>,
         handle: &ThreadHandle,
         run_id: &str,
+        number: u64,
         listened: bool,
         opening: Vec<StreamEvent>,
     ) -> Option<Listener> {
@@ -266,6 +280,7 @@ impl Engine {
             engine: Arc::clone(self),
             thread: handle.clone(),
             run_id: run_id.to_owned(),
+            number,
             events: Events::new(sender),
         };
         leg.spawn(if listened { opening } else { Vec::new() });
@@ -301,7 +316,7 @@ impl Engine {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
         let state = found(&mut thread, run_id)?;
-        if let Some(metadata) = request.metadata {
+        if let Some(metadata) = request.metadata.into_option() {
             state.run.metadata = Some(metadata);
         }
         Ok(state.run.clone())
@@ -329,15 +344,18 @@ impl Engine {
         request: &SubmitToolOutputsRequest,
     ) -> Result<(Run, Option<Listener>), Refusal> {
         let handle = self.handle(thread_id)?;
-        let (run, step) = {
+        let (run, step, leg) = {
             let mut thread = handle.lock();
             let state = found(&mut thread, run_id)?;
-            accept_outputs(state, request, self.clock.now())?
+            let (run, step) = accept_outputs(state, request, self.clock.now())?;
+            state.leg += 1;
+            (run, step, state.leg)
         };
         let mut opening: Vec<StreamEvent> =
             step.map(StreamEvent::StepCompleted).into_iter().collect();
         opening.push(StreamEvent::RunQueued(run.clone()));
-        let listener = self.spawn_leg(&handle, run_id, request.stream == Some(true), opening);
+        let listener =
+            self.spawn_leg(&handle, run_id, leg, request.stream == Field::Value(true), opening);
         Ok((run, listener))
     }
 

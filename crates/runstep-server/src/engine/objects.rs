@@ -44,7 +44,7 @@ pub(super) fn given_message(
         _ => Vec::new(),
     };
     let mut message = message(ids, now, thread_id, request.role, content);
-    message.metadata = Some(request.metadata.unwrap_or_default());
+    message.metadata = Some(request.metadata.into_option().unwrap_or_default());
     message
 }
 
@@ -64,25 +64,33 @@ pub(super) fn run(
     let mut run = Run::new(ids.next("run"), now, thread_id, RunStatus::Queued);
     run.assistant_id = Some(assistant.id.clone());
     run.expires_at = Some(now + lifetime);
-    run.model = Some(request.model.clone().unwrap_or_else(|| assistant.model.clone()));
+    run.model =
+        Some(request.model.clone().into_option().unwrap_or_else(|| assistant.model.clone()));
     run.instructions = Some(instructions(assistant, request));
-    run.tools = request.tools.clone().unwrap_or_else(|| assistant.tools.clone());
-    run.metadata = Some(request.metadata.clone().unwrap_or_default());
-    run.temperature = request.temperature.or(assistant.temperature).or(Some(1.0));
-    run.top_p = request.top_p.or(assistant.top_p).or(Some(1.0));
-    run.max_prompt_tokens = request.max_prompt_tokens;
-    run.max_completion_tokens = request.max_completion_tokens;
+    run.tools = request.tools.clone().into_option().unwrap_or_else(|| assistant.tools.clone());
+    run.metadata = Some(request.metadata.clone().into_option().unwrap_or_default());
+    run.temperature = request.temperature.into_option().or(assistant.temperature).or(Some(1.0));
+    run.top_p = request.top_p.into_option().or(assistant.top_p).or(Some(1.0));
+    run.max_prompt_tokens = request.max_prompt_tokens.into_option();
+    run.max_completion_tokens = request.max_completion_tokens.into_option();
     let auto = || TruncationStrategy::new(TruncationStrategyType::Auto);
-    run.truncation_strategy = Some(request.truncation_strategy.clone().unwrap_or_else(auto));
-    run.tool_choice = Some(request.tool_choice.clone().unwrap_or(ToolChoice::Auto));
+    run.truncation_strategy =
+        Some(request.truncation_strategy.clone().into_option().unwrap_or_else(auto));
+    run.tool_choice = Some(request.tool_choice.clone().into_option().unwrap_or(ToolChoice::Auto));
     run.parallel_tool_calls = Some(request.parallel_tool_calls.unwrap_or(true));
-    let format = request.response_format.clone().or_else(|| assistant.response_format.clone());
+    let format =
+        request.response_format.clone().into_option().or_else(|| assistant.response_format.clone());
     run.response_format = Some(format.unwrap_or(ResponseFormat::Auto));
     run
 }
 
 fn instructions(assistant: &Assistant, request: &CreateRunRequest) -> String {
-    let own = request.instructions.as_deref().or(assistant.instructions.as_deref());
-    let both = [own, request.additional_instructions.as_deref()];
-    both.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+    let own = request.instructions.as_option().or(assistant.instructions.as_ref());
+    let both = [own, request.additional_instructions.as_option()];
+    both.into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::model::{
     ConversationItem, Function, ModelRequest, ResponseFormat, ToolCall, ToolChoice, count_tokens,
+    prompt_tokens,
 };
 use crate::store::{Ordered, RunState};
 
@@ -25,8 +26,10 @@ pub(super) fn request(
     let strategy = run.truncation_strategy.as_ref();
     if let Some(strategy) = strategy.filter(|one| one.type_ == TruncationStrategyType::LastMessages)
     {
-        let keep =
-            strategy.last_messages.map_or(1, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        let keep = strategy
+            .last_messages
+            .into_option()
+            .map_or(1, |count| usize::try_from(count).unwrap_or(usize::MAX));
         before.drain(..before.len().saturating_sub(keep));
     }
     let during: Vec<ConversationItem> =
@@ -46,7 +49,8 @@ pub(super) fn request(
 
     if let Some(limit) = run.max_prompt_tokens {
         let room = limit.saturating_sub(state.used.prompt_tokens);
-        let fixed = request.instructions.as_deref().map_or(0, count_tokens) + tokens(&during);
+        // Of the instructions and the functions: there is no conversation in it yet.
+        let fixed = prompt_tokens(&request) + tokens(&during);
         let mut total = fixed + tokens(&before);
         // The oldest go first; the newest is what the run is about.
         let mut dropped = 0;
@@ -117,7 +121,7 @@ fn function(tool: &Tool) -> Option<Function> {
         name: tool.function.name.clone(),
         description: tool.function.description.clone(),
         parameters: tool.function.parameters.clone(),
-        strict: tool.function.strict.unwrap_or(false),
+        strict: tool.function.strict.into_option().unwrap_or(false),
     })
 }
 

@@ -25,10 +25,9 @@ pub(super) fn check_tools(tools: &[Tool]) -> Result<(), Refusal> {
 /// Resources belong to the built-in tools. An object with nothing in it asks for nothing.
 pub(super) fn check_tool_resources(
     param: &str,
-    resources: &Option<impl Serialize>,
+    resources: Option<&impl Serialize>,
 ) -> Result<(), Refusal> {
-    let value =
-        resources.as_ref().map(|resources| serde_json::to_value(resources).unwrap_or_default());
+    let value = resources.map(|resources| serde_json::to_value(resources).unwrap_or_default());
     let named = value.as_ref().and_then(|value| value.as_object()?.keys().next());
     match named {
         Some(name) => Err(Refusal::unsupported(format!("{param}.{name}"), "tool resources")),
@@ -66,7 +65,7 @@ pub(super) fn check_tool_choice(
 
 /// Text only: there are no files here to take images from, and the models are given text.
 pub(super) fn check_message(prefix: &str, message: &CreateMessageRequest) -> Result<(), Refusal> {
-    if message.attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
+    if message.attachments.as_option().is_some_and(|attachments| !attachments.is_empty()) {
         return Err(Refusal::unsupported(format!("{prefix}attachments"), "attachments"));
     }
     let CreateMessageContent::Parts(parts) = &message.content else { return Ok(()) };

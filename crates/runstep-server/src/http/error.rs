@@ -56,6 +56,12 @@ impl ApiError {
         Self::invalid("The request body could not be read to its end.".to_owned())
     }
 
+    /// A path with ids that are not UTF-8.
+    pub(super) fn unreadable_path(path: &str) -> Self {
+        Self::invalid(format!("Invalid URL: an id in {path} is not UTF-8."))
+            .with_code("invalid_url")
+    }
+
     /// A path that is none of the API's.
     pub(super) fn unknown_path(method: &str, path: &str) -> Self {
         let message = format!("Invalid URL ({method} {path}).");

@@ -1,8 +1,10 @@
 //! What comes with a request: its body, checked against the specification, and its query.
 
 use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{self, FromRequestParts};
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::App;
 use super::error::ApiError;
@@ -28,6 +30,7 @@ impl App {
             serde_json::from_slice(&bytes).map_err(|error| ApiError::malformed(&error))?
         };
         self.schemas.check(component, &value)?;
+        let value = with_integers(value);
         // What fits the specification fits the types that are made from it.
         serde_json::from_value(value).map_err(|error| {
             ApiError::internal(format!("The {component} could not be decoded: {error}."))
@@ -41,6 +44,41 @@ impl App {
                 .is_some_and(|source| source.to_string().contains("length limit"));
             if too_long { ApiError::too_large(limit) } else { ApiError::unreadable() }
         })
+    }
+}
+
+/// The same value with whole numbers written as integers: to the specification `3.0` is one, to the
+/// types it is not.
+fn with_integers(mut value: Value) -> Value {
+    match &mut value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0);
+            // All of these are exact as floats, and what is larger stays one.
+            let exact = whole.filter(|float| float.abs() <= 2_f64.powi(63));
+            if let Some(integer) = exact.and_then(|float| Number::from_i128(float as i128)) {
+                *number = integer;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = with_integers(item.take())),
+        Value::Object(members) => {
+            members.values_mut().for_each(|member| *member = with_integers(member.take()));
+        }
+        _ => {}
+    }
+    value
+}
+
+/// The ids in a path. What is no text in there is refused like all else, with JSON.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match extract::Path::from_request_parts(parts, state).await {
+            Ok(extract::Path(ids)) => Ok(Self(ids)),
+            Err(_) => Err(ApiError::unreadable_path(parts.uri.path())),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -11,7 +11,7 @@ use runstep_api::types::{Assistant, Message, MessageList, RunList, RunStep, RunS
 
 use super::App;
 use super::error::ApiError;
-use super::input::Query;
+use super::input::{Path, Query};
 use super::reply::Reply;
 
 type Shared = State<Arc<App>>;

@@ -139,7 +139,7 @@ pub(super) fn split_at_character(text: &str, count: usize) -> (&str, &str) {
 }
 
 /// Tokens of what a model was asked: instructions, conversation and functions.
-pub(super) fn prompt_tokens(request: &ModelRequest) -> u64 {
+pub(crate) fn prompt_tokens(request: &ModelRequest) -> u64 {
     let instructions = request.instructions.as_deref().map_or(0, count_tokens);
     let conversation: u64 = request.conversation.iter().map(item_tokens).sum();
     let functions: u64 = request.tools.iter().map(function_tokens).sum();

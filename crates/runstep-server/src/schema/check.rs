@@ -308,7 +308,9 @@ fn check_number(node: &Node, number: f64, got: &str, path: &Path<'_>) -> Result<
     } else {
         ("a number", "number_above_max_value", "number_below_min_value")
     };
-    if let Some(most) = node.most.filter(|most| number > *most) {
+    // Nothing counts further than this: `format` is `int64`.
+    let most = node.most.or(whole.then_some(i64::MAX as f64));
+    if let Some(most) = most.filter(|most| number > *most) {
         return Err(out_of_bounds(path, above, &format!("{noun} of at most {most}"), got));
     }
     if let Some(least) = node.least.filter(|least| number < *least) {

@@ -53,6 +53,8 @@ pub(crate) struct RunState {
     pub(crate) used: Usage,
     /// What the step that waits for outputs will show as its usage.
     pub(crate) waiting_step_usage: Option<Usage>,
+    /// How many times outputs came: which of the run's legs may end it.
+    pub(crate) leg: u64,
     /// Stops the model.
     pub(crate) cancel: CancellationToken,
     /// Dropped when a run no longer waits for outputs.
@@ -67,6 +69,7 @@ impl RunState {
             reasoning_effort,
             used: Usage::new(0_u64, 0_u64, 0_u64),
             waiting_step_usage: None,
+            leg: 0,
             cancel: CancellationToken::new(),
             waiting: None,
         }

@@ -1,0 +1,147 @@
+//! The server on a socket: it starts, it can be reached, and it stops when it is told to.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use runstep_server::model::{Scripted, Turn};
+use runstep_server::{RunningServer, Server, StartError};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// No test waits this long unless it fails.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A connection on which a request was sent.
+struct Call(TcpStream);
+
+impl Call {
+    async fn post(address: SocketAddr, path: &str, body: &Value) -> Self {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let body = body.to_string();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        Self(socket)
+    }
+
+    /// Reads until this has come.
+    async fn until(&mut self, what: &str) -> String {
+        let mut text = String::new();
+        while !text.contains(what) {
+            let mut bytes = [0; 4096];
+            let read = timeout(SOON, self.0.read(&mut bytes)).await.expect("it comes").unwrap();
+            assert_ne!(read, 0, "the connection ended: {text}");
+            text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+        text
+    }
+
+    async fn rest(mut self) -> String {
+        let mut text = String::new();
+        timeout(SOON, self.0.read_to_string(&mut text)).await.expect("an end").unwrap();
+        text
+    }
+
+    /// The id of the object in the reply.
+    async fn id(self) -> String {
+        let reply = self.rest().await;
+        assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
+        let (_, body) = reply.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str::<Value>(body).unwrap()["id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A stream of a run of a model that never answers.
+async fn stalled() -> (RunningServer, Call) {
+    let model = Scripted::new([Turn::say("It").and_stall()]);
+    let server = Server::builder().model(model).spawn().await.unwrap();
+    let address = server.address();
+    let assistant = Call::post(address, "/v1/assistants", &json!({"model": "m"})).await.id().await;
+    let body = json!({"assistant_id": assistant, "stream": true});
+    let mut stream = Call::post(address, "/v1/threads/runs", &body).await;
+    stream.until("event: thread.message.delta").await;
+    (server, stream)
+}
+
+async fn refuses(address: SocketAddr) -> bool {
+    for _ in 0..500 {
+        if TcpStream::connect(address).await.is_err() {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn a_server_is_reached_at_its_base_url() {
+    let server = Server::builder().spawn().await.unwrap();
+    let address = server.address();
+    assert!(address.ip().is_loopback());
+    assert_ne!(address.port(), 0);
+    assert_eq!(server.base_url(), format!("http://{address}/v1"));
+    for path in ["/v1/threads", "/threads"] {
+        let id = Call::post(address, path, &json!({})).await.id().await;
+        assert!(id.starts_with("thread_"));
+    }
+}
+
+#[tokio::test]
+async fn servers_have_nothing_in_common() {
+    let one = Server::builder().spawn().await.unwrap();
+    let other = Server::builder().spawn().await.unwrap();
+    assert_ne!(one.base_url(), other.base_url());
+    let thread = Call::post(one.address(), "/threads", &json!({})).await.id().await;
+    let message = json!({"role": "user", "content": "Hi"});
+    let path = format!("/threads/{thread}/messages");
+    let reply = Call::post(other.address(), &path, &message).await.rest().await;
+    assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+}
+
+#[tokio::test]
+async fn a_server_can_be_given_its_address() {
+    let server = Server::builder().spawn_on("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let error = Server::builder().spawn_on(server.address()).await.unwrap_err();
+    assert!(matches!(&error, StartError::Listen { address, .. } if *address == server.address()));
+    assert!(error.to_string().starts_with(&format!("cannot listen on {}: ", server.address())));
+}
+
+#[tokio::test]
+async fn shutdown_ends_streams_and_takes_no_more_connections() {
+    let (server, stream) = stalled().await;
+    let address = server.address();
+    // It waits until replies are out, so that somebody must read them.
+    let rest = tokio::spawn(stream.rest());
+    timeout(SOON, server.shutdown()).await.expect("an end").unwrap();
+    let rest = rest.await.unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "the reply is cut: {rest}");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn shutdown_does_not_wait_for_connections_that_are_idle() {
+    let server = Server::builder().spawn().await.unwrap();
+    let mut idle = TcpStream::connect(server.address()).await.unwrap();
+    let request = b"GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    idle.write_all(request).await.unwrap();
+    let mut idle = Call(idle);
+    assert!(idle.until("unknown_url").await.starts_with("HTTP/1.1 404 "));
+    timeout(SOON, server.shutdown()).await.expect("an end").unwrap();
+    assert_eq!(idle.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_server_stops_when_its_handle_is_dropped() {
+    let (server, stream) = stalled().await;
+    let address = server.address();
+    drop(server);
+    assert!(refuses(address).await, "it still takes connections");
+    stream.rest().await;
+}

@@ -1,0 +1,111 @@
+//! Server-sent events, read from a reply's body.
+
+use axum::body::{Body, BodyDataStream};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+
+use super::spec;
+
+/// One event: its name, and its data. The data of `done` is a string, as it is no JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) data: Value,
+}
+
+/// What a stream is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Frame {
+    Event(Event),
+    Comment,
+}
+
+/// The body of a reply, as events.
+pub(crate) struct EventStream {
+    body: BodyDataStream,
+    buffer: String,
+}
+
+impl EventStream {
+    pub(crate) fn new(body: Body) -> Self {
+        Self { body: body.into_data_stream(), buffer: String::new() }
+    }
+
+    /// The next event or comment.
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(end) = self.buffer.find("\n\n") {
+                let frame = self.buffer[..end].to_owned();
+                self.buffer.drain(..end + 2);
+                return Some(parsed(&frame));
+            }
+            match self.body.next().await {
+                Some(bytes) => self.buffer.push_str(std::str::from_utf8(&bytes.unwrap()).unwrap()),
+                None => {
+                    assert_eq!(self.buffer, "", "an event was cut");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The next event; comments are passed over.
+    pub(crate) async fn event(&mut self) -> Option<Event> {
+        loop {
+            match self.frame().await {
+                Some(Frame::Event(event)) => return Some(event),
+                Some(Frame::Comment) => {}
+                None => return None,
+            }
+        }
+    }
+
+    /// Events up to the first of this name, which is among them.
+    pub(crate) async fn until(&mut self, name: &str) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(event) = self.event().await {
+            let found = event.name == name;
+            events.push(event);
+            if found {
+                return events;
+            }
+        }
+        panic!("there was no {name}: {:?}", names(&events));
+    }
+
+    /// All events that are left.
+    pub(crate) async fn rest(mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(event) = self.event().await {
+            events.push(event);
+        }
+        events
+    }
+}
+
+fn parsed(frame: &str) -> Frame {
+    let (mut name, mut data) = (None, None);
+    for line in frame.lines() {
+        match line.split_once(':').expect("a line has a colon") {
+            ("", _) => {}
+            ("event", value) => assert_eq!(name.replace(value.trim_start()), None),
+            ("data", value) => assert_eq!(data.replace(value.trim_start()), None),
+            (other, _) => panic!("unknown field {other}"),
+        }
+    }
+    match (name, data) {
+        (None, None) => Frame::Comment,
+        (Some(name), Some(data)) => {
+            let data = serde_json::from_str(data).unwrap_or_else(|_| data.into());
+            spec::check_event(name, &data);
+            Frame::Event(Event { name: name.to_owned(), data })
+        }
+        (name, data) => panic!("half an event: {name:?} {data:?}"),
+    }
+}
+
+/// The names of events, without the `thread.` that most begin with.
+pub(crate) fn names(events: &[Event]) -> Vec<&str> {
+    let short = |name| str::strip_prefix(name, "thread.").unwrap_or(name);
+    events.iter().map(|event| short(event.name.as_str())).collect()
+}

@@ -1,0 +1,253 @@
+//! What each request is on the wire: with the least that it needs, and with everything set.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests
+
+mod support;
+
+use runstep::types::{
+    Attachment, AttachmentTool, CodeInterpreterResources, CodeInterpreterTool,
+    CreateFileSearchResources, CreateMessageRequest, CreateThreadRequest, CreateToolResources,
+    FileSearchOnlyTool, FileSearchResources, FileSearchTool, FunctionDefinition, FunctionTool,
+    ImageUrl, ImageUrlContent, JsonObjectResponseFormat, JsonSchemaDefinition,
+    JsonSchemaResponseFormat, MessageContentPart, MessageRole, NamedFunction, NamedToolChoice,
+    NamedToolChoiceType, Order, ReasoningEffort, ResponseFormat, RunInclude, TextContentPart, Tool,
+    ToolChoice, ToolOutput, ToolResources, TruncationStrategy, TruncationStrategyType,
+};
+use serde_json::json;
+use support::{KEY, Recorder, example};
+
+macro_rules! on_the_wire {
+    ($test:ident, $Reply:ident, |$client:ident| $request:expr) => {
+        #[tokio::test]
+        async fn $test() {
+            let server = Recorder::with_json(example(stringify!($Reply))).await;
+            let $client = server.client();
+            let _: runstep::types::$Reply = $request.await.unwrap();
+            let request = server.only_request();
+            assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
+            insta::assert_snapshot!(request.text());
+        }
+    };
+}
+
+on_the_wire!(create_run_least, Run, |client| client.runs("thread_abc123").create("asst_abc123"));
+
+on_the_wire!(create_run_all, Run, |client| client
+    .runs("thread_abc123")
+    .create("asst_abc123")
+    .model("gpt-4.1")
+    .instructions("Speak as a retired sailor.")
+    .tools([Tool::from(FileSearchTool::default()), get_forecast().into()])
+    .temperature(0.5)
+    .top_p(0.9)
+    .max_prompt_tokens(4000)
+    .max_completion_tokens(800)
+    .truncation_strategy(
+        TruncationStrategy::new(TruncationStrategyType::LastMessages).last_messages(12_u64)
+    )
+    .tool_choice(
+        NamedToolChoice::new(NamedToolChoiceType::Function)
+            .function(NamedFunction::new("get_forecast"))
+    )
+    .parallel_tool_calls(false)
+    .response_format(JsonSchemaResponseFormat::new(
+        JsonSchemaDefinition::new("ledger_line")
+            .schema(json!({"type": "object"}).as_object().unwrap().clone())
+            .strict(true)
+    ))
+    .reasoning_effort(ReasoningEffort::Medium)
+    .additional_instructions("The reader is on a ferry.")
+    .additional_message(
+        CreateMessageRequest::new(MessageRole::Assistant, "In knots?").attachments([recipes()])
+    )
+    .user_message("Yes.")
+    .include(RunInclude::StepDetailsToolCallsFileSearchResultsContent)
+    .include("another & more")
+    .metadata("ticket", "T-41")
+    .metadata("reviewed", "yes"));
+
+on_the_wire!(create_thread_and_run_least, Run, |client| client
+    .threads()
+    .create_and_run("asst_abc123"));
+
+on_the_wire!(create_thread_and_run_all, Run, |client| client
+    .threads()
+    .create_and_run("asst_abc123")
+    .thread(CreateThreadRequest::default().tool_resources(tide_tables()))
+    .message(CreateMessageRequest::new(MessageRole::User, loaves()))
+    .user_message("Which of them?")
+    .model("gpt-4.1")
+    .instructions("Name the flour first.")
+    .tools([Tool::from(CodeInterpreterTool::default())])
+    .tool_resources(
+        ToolResources::default()
+            .file_search(FileSearchResources::default().vector_store_ids(["vs_bread1".to_owned()]))
+    )
+    .temperature(0)
+    .top_p(1)
+    .max_prompt_tokens(4000)
+    .max_completion_tokens(800)
+    .truncation_strategy(TruncationStrategy::new(TruncationStrategyType::Auto))
+    .tool_choice(ToolChoice::Required)
+    .parallel_tool_calls(true)
+    .response_format(JsonObjectResponseFormat::default())
+    .metadata("ticket", "T-42"));
+
+on_the_wire!(list_runs_least, RunList, |client| client.runs("thread_abc123").list());
+
+on_the_wire!(list_runs_all, RunList, |client| client
+    .runs("thread_abc123")
+    .list()
+    .limit(100)
+    .order(Order::Asc)
+    .after("run_def456")
+    .before("run_abc123"));
+
+on_the_wire!(retrieve_run, Run, |client| client.runs("thread_abc123").retrieve("run_abc123"));
+
+on_the_wire!(update_run_least, Run, |client| client.runs("thread_abc123").update("run_abc123"));
+
+on_the_wire!(update_run_all, Run, |client| client
+    .runs("thread_abc123")
+    .update("run_abc123")
+    .all_metadata([("ticket".to_owned(), "T-41".to_owned())])
+    .metadata("reviewed", "yes"));
+
+on_the_wire!(submit_tool_outputs_least, Run, |client| client
+    .runs("thread_abc123")
+    .submit_tool_outputs("run_abc123"));
+
+on_the_wire!(submit_tool_outputs_all, Run, |client| client
+    .runs("thread_abc123")
+    .submit_tool_outputs("run_abc123")
+    .output("call_abc123", "18 knots")
+    .outputs([ToolOutput::default().tool_call_id("call_def456").output("")]));
+
+on_the_wire!(cancel_run, Run, |client| client.runs("thread_abc123").cancel("run_abc123"));
+
+on_the_wire!(list_steps_least, RunStepList, |client| client
+    .runs("thread_abc123")
+    .steps("run_abc123")
+    .list());
+
+on_the_wire!(list_steps_all, RunStepList, |client| client
+    .runs("thread_abc123")
+    .steps("run_abc123")
+    .list()
+    .limit(1)
+    .order(Order::Desc)
+    .after("step_abc123")
+    .before("step_def456")
+    .include(RunInclude::StepDetailsToolCallsFileSearchResultsContent));
+
+on_the_wire!(retrieve_step_least, RunStep, |client| client
+    .runs("thread_abc123")
+    .steps("run_abc123")
+    .retrieve("step_abc123"));
+
+on_the_wire!(retrieve_step_all, RunStep, |client| client
+    .runs("thread_abc123")
+    .steps("run_abc123")
+    .retrieve("step_abc123")
+    .include(RunInclude::StepDetailsToolCallsFileSearchResultsContent));
+
+on_the_wire!(create_assistant_least, Assistant, |client| client.assistants().create("gpt-4.1"));
+
+on_the_wire!(create_assistant_all, Assistant, |client| client
+    .assistants()
+    .create("gpt-4.1")
+    .name("Harbour master")
+    .description("Answers questions about tides.")
+    .instructions("Answer in two sentences.")
+    .reasoning_effort("enormous")
+    .tools([Tool::from(FileSearchTool::default())])
+    .tool(get_forecast())
+    .tool_resources(tide_tables())
+    .temperature(1.5)
+    .top_p(0.25)
+    .response_format(ResponseFormat::Auto)
+    .metadata("team", "pilots"));
+
+on_the_wire!(retrieve_assistant, Assistant, |client| client.assistants().retrieve("asst_abc123"));
+
+on_the_wire!(create_thread_least, Thread, |client| client.threads().create());
+
+on_the_wire!(create_thread_all, Thread, |client| client
+    .threads()
+    .create()
+    .tool_resources(tide_tables())
+    .message(CreateMessageRequest::new(MessageRole::Assistant, "Ahoy."))
+    .user_message("How windy will it be?")
+    .metadata("customer", "ferry-7"));
+
+on_the_wire!(retrieve_thread, Thread, |client| client.threads().retrieve("thread_abc123"));
+
+on_the_wire!(create_message_least, Message, |client| client
+    .messages("thread_abc123")
+    .create("How windy will it be?"));
+
+on_the_wire!(create_message_all, Message, |client| client
+    .messages("thread_abc123")
+    .create(loaves())
+    .role(MessageRole::Assistant)
+    .attachments([recipes()])
+    .metadata("shelf", "bread"));
+
+on_the_wire!(list_messages_least, MessageList, |client| client.messages("thread_abc123").list());
+
+on_the_wire!(list_messages_all, MessageList, |client| client
+    .messages("thread_abc123")
+    .list()
+    .limit(5)
+    .order(Order::Asc)
+    .after("msg_abc123")
+    .before("msg_def456")
+    .run_id("run_abc123"));
+
+on_the_wire!(retrieve_message, Message, |client| client
+    .messages("thread_abc123")
+    .retrieve("msg_abc123"));
+
+/// Some servers refuse a POST that does not say how long it is, with status 411.
+#[tokio::test]
+#[ignore = "the generated client leaves it out; to be fixed in xtask/support/call.rs"]
+async fn a_post_without_a_body_says_so() {
+    let server = Recorder::with_json(example("Run")).await;
+    server.client().runs("thread_abc123").cancel("run_abc123").await.unwrap();
+    assert_eq!(server.only_request().header("content-length"), Some("0"));
+}
+
+fn get_forecast() -> FunctionTool {
+    let parameters = json!({
+        "type": "object",
+        "properties": {"harbour": {"type": "string"}, "at": {"type": "string"}},
+        "required": ["harbour"],
+    });
+    FunctionTool::new(
+        FunctionDefinition::new("get_forecast")
+            .description("Looks up a harbour's forecast.")
+            .parameters(parameters.as_object().unwrap().clone())
+            .strict(true),
+    )
+}
+
+fn tide_tables() -> CreateToolResources {
+    CreateToolResources::default()
+        .code_interpreter(CodeInterpreterResources::default().file_ids(["file_tides1".to_owned()]))
+        .file_search(
+            CreateFileSearchResources::default().vector_store_ids(["vs_charts1".to_owned()]),
+        )
+}
+
+fn loaves() -> Vec<MessageContentPart> {
+    vec![
+        TextContentPart::new("Which of these needs a longer rise?").into(),
+        ImageUrlContent::new(ImageUrl::new("https://example.com/loaf.png")).into(),
+    ]
+}
+
+fn recipes() -> Attachment {
+    Attachment::default()
+        .file_id("file_recipes1")
+        .tools([AttachmentTool::from(FileSearchOnlyTool::default())])
+}

@@ -1,0 +1,124 @@
+//! Between the versions of OpenAPI: what 3.1 says in another way than 3.0.
+
+use serde_json::{Value, json};
+
+use super::each_schema;
+use crate::codegen::document::{Document, target};
+use crate::codegen::error::Error;
+
+/// `const` is unknown to 3.0: an enum of one value says the same.
+pub(super) fn constants_become_enums(document: Document) -> Result<Document, Error> {
+    each_schema(document, &mut |_, schema| {
+        if let Some(map) = schema.as_object_mut()
+            && let Some(value) = map.remove("const")
+        {
+            map.insert("enum".to_owned(), json!([value]));
+        }
+        Ok(())
+    })
+}
+
+/// 3.1 says null by a type; 3.0 has `nullable` for it. Takes null out of type lists, of `enum` and
+/// of alternatives. Runs after constants became enums, as `const: null` is one more way to say it.
+pub(super) fn null_becomes_nullable(document: Document) -> Result<Document, Error> {
+    each_schema(document, &mut |pointer, schema| {
+        let Some(map) = schema.as_object_mut() else { return Ok(()) };
+        let mut nullable = false;
+        if let Some(Value::Array(types)) = map.get("type") {
+            let kept: Vec<Value> = types.iter().filter(|kind| *kind != "null").cloned().collect();
+            nullable |= kept.len() != types.len();
+            match kept.as_slice() {
+                [kind] => drop(map.insert("type".to_owned(), kind.clone())),
+                [] => {
+                    return Err(Error::at(
+                        pointer,
+                        "the type is only null",
+                        "give the type of the values that are not null",
+                    ));
+                }
+                several => {
+                    let alternatives = several.iter().map(|kind| json!({ "type": kind })).collect();
+                    map.remove("type");
+                    map.insert("anyOf".to_owned(), Value::Array(alternatives));
+                }
+            }
+        }
+        if let Some(Value::Array(values)) = map.get_mut("enum") {
+            let before = values.len();
+            values.retain(|value| !value.is_null());
+            nullable |= values.len() != before && !values.is_empty();
+        }
+        for key in ["oneOf", "anyOf"] {
+            if let Some(Value::Array(alternatives)) = map.get_mut(key) {
+                let before = alternatives.len();
+                alternatives.retain(|alternative| !is_null(alternative));
+                nullable |= alternatives.len() != before;
+            }
+        }
+        if nullable {
+            map.insert("nullable".to_owned(), true.into());
+        }
+        Ok(())
+    })
+}
+
+fn is_null(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|kind| kind == "null")
+        || schema.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty)
+}
+
+/// A component that may be null makes every reference to it one: null belongs to the place, so that
+/// the type itself is what it is when there is one.
+pub(super) fn null_belongs_to_the_place(mut document: Document) -> Result<Document, Error> {
+    let mut nullable: Vec<String> = Vec::new();
+    for (name, schema) in document.schemas_mut().into_iter().flatten() {
+        if schema.as_object_mut().and_then(|map| map.remove("nullable")) == Some(true.into()) {
+            nullable.push(name.clone());
+        }
+    }
+    each_schema(document, &mut |_, schema| {
+        let null = target(schema).is_some_and(|name| nullable.iter().any(|one| one == name));
+        if let (true, Some(map)) = (null, schema.as_object_mut()) {
+            map.insert("nullable".to_owned(), true.into());
+        }
+        Ok(())
+    })
+}
+
+/// 3.0 ignores what stands beside a `$ref`: the reference moves into an `allOf`.
+pub(super) fn references_stand_alone(document: Document) -> Result<Document, Error> {
+    each_schema(document, &mut |_, schema| {
+        if let Some(map) = schema.as_object_mut()
+            && map.len() > 1
+            && let Some(reference) = map.remove("$ref")
+        {
+            map.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+        }
+        Ok(())
+    })
+}
+
+/// What 3.0 does not know and the generator has no use for.
+pub(super) fn newer_keywords_are_dropped(document: Document) -> Result<Document, Error> {
+    let mut document = each_schema(document, &mut |_, schema| {
+        if let Some(map) = schema.as_object_mut() {
+            for key in
+                ["examples", "propertyNames", "$comment", "contentEncoding", "contentMediaType"]
+            {
+                map.remove(key);
+            }
+        }
+        Ok(())
+    })?;
+    if let Some(root) = document.0.as_object_mut() {
+        root.insert("openapi".to_owned(), "3.0.3".into());
+        root.remove("jsonSchemaDialect");
+        root.remove("webhooks");
+        if let Some(license) = root.get_mut("info").and_then(|info| info.get_mut("license"))
+            && let Some(license) = license.as_object_mut()
+        {
+            license.remove("identifier");
+        }
+    }
+    Ok(document)
+}

@@ -1,0 +1,114 @@
+//! The public surface of the generated crate, a line each, so that a review sees at a glance what
+//! a change of the specification does to those who use it.
+
+use std::fmt::Write as _;
+
+use quote::ToTokens;
+use syn::{FnArg, ImplItem, Item, ReturnType, Visibility};
+
+use super::Generated;
+
+/// All types, fields, variants and methods.
+pub fn surface(generated: &Generated) -> String {
+    let mut text = String::new();
+    for item in generated.code.client.items.iter().chain(&generated.code.structs.items) {
+        match item {
+            Item::Struct(item) => {
+                let name = &item.ident;
+                let _ = writeln!(text, "struct {name}");
+                for field in item.fields.iter().filter(|field| is_public(&field.vis)) {
+                    let field_name =
+                        field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+                    let _ = writeln!(text, "    {name}.{field_name}: {}", plain(&field.ty));
+                }
+            }
+            Item::Impl(block) if block.trait_.is_none() => {
+                let owner = plain(&block.self_ty);
+                for item in &block.items {
+                    if let ImplItem::Fn(function) = item {
+                        method(&mut text, &owner, function);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    for one in &generated.enums {
+        let _ = writeln!(text, "enum {}", one.name);
+        for (variant, value) in &one.values {
+            let _ = writeln!(text, "    {}::{variant} = {value:?}", one.name);
+        }
+    }
+    for union in &generated.unions.unions {
+        let name = &union.name;
+        let _ = writeln!(text, "union {name}");
+        for (variant, value) in &union.constants {
+            let _ = writeln!(text, "    {name}::{variant} = {value:?}");
+        }
+        if let Some(variant) = &union.text {
+            let _ = writeln!(text, "    {name}::{variant}(String)");
+        }
+        if let Some((variant, item)) = &union.array {
+            let _ = writeln!(text, "    {name}::{variant}(Vec<{item}>)");
+        }
+        for variant in &union.tagged {
+            let (tag, value) = (&union.tag, &variant.value);
+            let _ =
+                writeln!(text, "    {name}::{}({}) = {tag} {value:?}", variant.name, variant.body);
+        }
+        if let Some((variant, body)) = &union.object {
+            let _ = writeln!(text, "    {name}::{variant}({body})");
+        }
+    }
+    for events in &generated.unions.events {
+        let name = &events.name;
+        let _ = writeln!(text, "events {name}");
+        for event in &events.events {
+            let _ =
+                writeln!(text, "    {name}::{}({}) = {:?}", event.name, event.body, event.value);
+        }
+        for event in &events.plain {
+            let _ = writeln!(text, "    {name}::{} = {:?}", event.name, event.value);
+        }
+    }
+    text
+}
+
+fn method(text: &mut String, owner: &str, function: &syn::ImplItemFn) {
+    if !is_public(&function.vis) {
+        return;
+    }
+    let arguments: Vec<String> = function
+        .sig
+        .inputs
+        .iter()
+        .filter_map(|argument| match argument {
+            FnArg::Receiver(_) => None,
+            FnArg::Typed(argument) => {
+                Some(format!("{}: {}", plain(&argument.pat), plain(&argument.ty)))
+            }
+        })
+        .collect();
+    let result = match &function.sig.output {
+        ReturnType::Default => String::new(),
+        ReturnType::Type(_, kind) => format!(" -> {}", plain(kind)),
+    };
+    let _ = writeln!(text, "    {owner}::{}({}){result}", function.sig.ident, arguments.join(", "));
+}
+
+fn is_public(visibility: &Visibility) -> bool {
+    matches!(visibility, Visibility::Public(_))
+}
+
+/// Tokens as one would write them.
+fn plain(tokens: &impl ToTokens) -> String {
+    let text = tokens.to_token_stream().to_string();
+    let mut plain =
+        text.replace(" :: ", "::").replace("& 'a ", "&").replace(" < ", "<").replace(" >", ">");
+    for (spaced, close) in
+        [(" ,", ","), ("< ", "<"), ("& ", "&"), (" (", "("), ("( ", "("), (" )", ")")]
+    {
+        plain = plain.replace(spaced, close);
+    }
+    plain
+}
