@@ -92,6 +92,7 @@ async fn a_tool_call_makes_the_run_wait_and_its_output_queues_it_again() {
     assert_eq!(step["usage"], Value::Null);
     assert_eq!(step["step_details"]["tool_calls"][0]["function"]["output"], Value::Null);
 
+    sleep(Duration::from_secs(5)).await;
     let queued = scene.submit(&waiting, &["sun"]).await;
     assert_eq!(queued["status"], "queued");
     assert_eq!(queued["required_action"], Value::Null);

@@ -49,15 +49,16 @@ impl EventStream {
         }
     }
 
-    /// The next event; comments are passed over.
+    /// The next event; comments are passed over, for an hour at most.
     pub(crate) async fn event(&mut self) -> Option<Event> {
-        loop {
+        for _ in 0..240 {
             match self.frame().await {
                 Some(Frame::Event(event)) => return Some(event),
                 Some(Frame::Comment) => {}
                 None => return None,
             }
         }
+        panic!("nothing but comments");
     }
 
     /// Events up to the first of this name, which is among them.
