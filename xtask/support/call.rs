@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo};
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::Client;
 
@@ -65,6 +65,10 @@ impl ClientHooks<CallOptions> for Client {
         }
         if !options.query.is_empty() {
             request.url_mut().query_pairs_mut().extend_pairs(&options.query);
+        }
+        if request.body().is_none() && request.method() == reqwest::Method::POST {
+            // Some servers and proxies refuse a POST that does not say that nothing comes.
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         *request.timeout_mut() = options.timeout;
         Ok(())

@@ -20,17 +20,25 @@ pub fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> 
     serde_json::from_slice(json).map_err(|error| located::<T>(json, error))
 }
 
-/// Decodes once more, with an eye on the path.
+/// Decodes once more, with an eye on the path. What is no JSON has none.
 fn located<T: DeserializeOwned>(json: &[u8], error: serde_json::Error) -> serde_json::Error {
+    let text = || match shortened(&String::from_utf8_lossy(json)) {
+        text if text.is_empty() => "nothing".to_owned(),
+        text => text,
+    };
     let mut input = serde_json::Deserializer::from_slice(json);
     let Err(located) = serde_path_to_error::deserialize::<_, T>(&mut input) else { return error };
-    let excerpt = match serde_json::from_slice::<Value>(json) {
-        Ok(whole) => shortened(&at(&whole, located.path()).to_string()),
-        Err(_) => shortened(&String::from_utf8_lossy(json)),
+    let whole: Option<Value> = serde_json::from_slice(json).ok();
+    let message = match whole.filter(|_| located.inner().is_data()) {
+        Some(whole) => {
+            let excerpt = shortened(&at(&whole, located.path()).to_string());
+            let path = located.path().to_string();
+            let place = if path == "." { "the top".to_owned() } else { format!("`{path}`") };
+            format!("at {place}: {}; there is: {excerpt}", located.inner())
+        }
+        None => format!("{}; there is: {}", located.inner(), text()),
     };
-    let path = located.path().to_string();
-    let place = if path == "." { "the top" } else { &path };
-    serde_json::Error::custom(format!("at `{place}`: {}; there is: {excerpt}", located.inner()))
+    serde_json::Error::custom(message)
 }
 
 /// The value at a path, or the last one on the way there.

@@ -89,8 +89,8 @@ pub struct FileSearchOptions {
 impl FileSearchOptions {
     /// Sets `max_num_results`.
     #[must_use]
-    pub fn max_num_results(mut self, max_num_results: impl Into<u64>) -> Self {
-        self.max_num_results = Some(max_num_results.into());
+    pub fn max_num_results(mut self, max_num_results: u64) -> Self {
+        self.max_num_results = Some(max_num_results);
         self
     }
     /// Sets `ranking_options`.
@@ -187,8 +187,8 @@ impl FunctionDefinition {
     }
     /// Sets `strict`.
     #[must_use]
-    pub fn strict(mut self, strict: impl Into<bool>) -> Self {
-        self.strict = Field::Value(strict.into());
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = Field::Value(strict);
         self
     }
 }
@@ -301,8 +301,8 @@ impl JsonSchemaDefinition {
     }
     /// Sets `strict`.
     #[must_use]
-    pub fn strict(mut self, strict: impl Into<bool>) -> Self {
-        self.strict = Field::Value(strict.into());
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = Field::Value(strict);
         self
     }
 }
@@ -328,8 +328,8 @@ impl TruncationStrategy {
     }
     /// Sets `last_messages`.
     #[must_use]
-    pub fn last_messages(mut self, last_messages: impl Into<u64>) -> Self {
-        self.last_messages = Field::Value(last_messages.into());
+    pub fn last_messages(mut self, last_messages: u64) -> Self {
+        self.last_messages = Field::Value(last_messages);
         self
     }
 }
@@ -529,13 +529,10 @@ pub struct StaticChunking {
 #[allow(clippy::too_many_arguments)]
 impl StaticChunking {
     /// With what it must have; the rest is left out.
-    pub fn new(
-        max_chunk_size_tokens: impl Into<u64>,
-        chunk_overlap_tokens: impl Into<u64>,
-    ) -> Self {
+    pub fn new(max_chunk_size_tokens: u64, chunk_overlap_tokens: u64) -> Self {
         Self {
-            max_chunk_size_tokens: max_chunk_size_tokens.into(),
-            chunk_overlap_tokens: chunk_overlap_tokens.into(),
+            max_chunk_size_tokens,
+            chunk_overlap_tokens,
         }
     }
 }
@@ -580,14 +577,14 @@ impl Assistant {
     /// With what it must have; the rest is left out.
     pub fn new(
         id: impl Into<String>,
-        created_at: impl Into<i64>,
+        created_at: i64,
         model: impl Into<String>,
         tools: impl Into<Vec<Tool>>,
     ) -> Self {
         Self {
             id: id.into(),
             object: Default::default(),
-            created_at: created_at.into(),
+            created_at,
             name: Default::default(),
             description: Default::default(),
             model: model.into(),
@@ -748,11 +745,11 @@ pub struct Thread {
 #[allow(clippy::too_many_arguments)]
 impl Thread {
     /// With what it must have; the rest is left out.
-    pub fn new(id: impl Into<String>, created_at: impl Into<i64>) -> Self {
+    pub fn new(id: impl Into<String>, created_at: i64) -> Self {
         Self {
             id: id.into(),
             object: Default::default(),
-            created_at: created_at.into(),
+            created_at,
             tool_resources: Default::default(),
             metadata: Default::default(),
         }
@@ -838,7 +835,7 @@ impl Message {
     /// With what it must have; the rest is left out.
     pub fn new(
         id: impl Into<String>,
-        created_at: impl Into<i64>,
+        created_at: i64,
         thread_id: impl Into<String>,
         status: impl Into<MessageStatus>,
         role: impl Into<MessageRole>,
@@ -847,7 +844,7 @@ impl Message {
         Self {
             id: id.into(),
             object: Default::default(),
-            created_at: created_at.into(),
+            created_at,
             thread_id: thread_id.into(),
             status: status.into(),
             incomplete_details: Default::default(),
@@ -1029,14 +1026,14 @@ impl FileCitationAnnotation {
     pub fn new(
         text: impl Into<String>,
         file_citation: impl Into<FileCitation>,
-        start_index: impl Into<u64>,
-        end_index: impl Into<u64>,
+        start_index: u64,
+        end_index: u64,
     ) -> Self {
         Self {
             text: text.into(),
             file_citation: file_citation.into(),
-            start_index: start_index.into(),
-            end_index: end_index.into(),
+            start_index,
+            end_index,
         }
     }
 }
@@ -1073,14 +1070,14 @@ impl FilePathAnnotation {
     pub fn new(
         text: impl Into<String>,
         file_path: impl Into<FilePath>,
-        start_index: impl Into<u64>,
-        end_index: impl Into<u64>,
+        start_index: u64,
+        end_index: u64,
     ) -> Self {
         Self {
             text: text.into(),
             file_path: file_path.into(),
-            start_index: start_index.into(),
-            end_index: end_index.into(),
+            start_index,
+            end_index,
         }
     }
 }
@@ -1202,13 +1199,13 @@ pub struct MessageList {
 #[allow(clippy::too_many_arguments)]
 impl MessageList {
     /// With what it must have; the rest is left out.
-    pub fn new(data: impl Into<Vec<Message>>, has_more: impl Into<bool>) -> Self {
+    pub fn new(data: impl Into<Vec<Message>>, has_more: bool) -> Self {
         Self {
             object: Default::default(),
             data: data.into(),
             first_id: Default::default(),
             last_id: Default::default(),
-            has_more: has_more.into(),
+            has_more,
         }
     }
 }
@@ -1280,14 +1277,14 @@ impl Run {
     /// With what it must have; the rest is left out.
     pub fn new(
         id: impl Into<String>,
-        created_at: impl Into<i64>,
+        created_at: i64,
         thread_id: impl Into<String>,
         status: impl Into<RunStatus>,
     ) -> Self {
         Self {
             id: id.into(),
             object: Default::default(),
-            created_at: created_at.into(),
+            created_at,
             thread_id: thread_id.into(),
             assistant_id: Default::default(),
             status: status.into(),
@@ -1426,15 +1423,11 @@ pub struct Usage {
 #[allow(clippy::too_many_arguments)]
 impl Usage {
     /// With what it must have; the rest is left out.
-    pub fn new(
-        completion_tokens: impl Into<u64>,
-        prompt_tokens: impl Into<u64>,
-        total_tokens: impl Into<u64>,
-    ) -> Self {
+    pub fn new(completion_tokens: u64, prompt_tokens: u64, total_tokens: u64) -> Self {
         Self {
-            completion_tokens: completion_tokens.into(),
-            prompt_tokens: prompt_tokens.into(),
-            total_tokens: total_tokens.into(),
+            completion_tokens,
+            prompt_tokens,
+            total_tokens,
         }
     }
 }
@@ -1457,13 +1450,13 @@ pub struct RunList {
 #[allow(clippy::too_many_arguments)]
 impl RunList {
     /// With what it must have; the rest is left out.
-    pub fn new(data: impl Into<Vec<Run>>, has_more: impl Into<bool>) -> Self {
+    pub fn new(data: impl Into<Vec<Run>>, has_more: bool) -> Self {
         Self {
             object: Default::default(),
             data: data.into(),
             first_id: Default::default(),
             last_id: Default::default(),
-            has_more: has_more.into(),
+            has_more,
         }
     }
 }
@@ -1614,23 +1607,20 @@ impl CreateRunRequest {
     }
     /// Sets `stream`.
     #[must_use]
-    pub fn stream(mut self, stream: impl Into<bool>) -> Self {
-        self.stream = Field::Value(stream.into());
+    pub fn stream(mut self, stream: bool) -> Self {
+        self.stream = Field::Value(stream);
         self
     }
     /// Sets `max_prompt_tokens`.
     #[must_use]
-    pub fn max_prompt_tokens(mut self, max_prompt_tokens: impl Into<u64>) -> Self {
-        self.max_prompt_tokens = Field::Value(max_prompt_tokens.into());
+    pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {
+        self.max_prompt_tokens = Field::Value(max_prompt_tokens);
         self
     }
     /// Sets `max_completion_tokens`.
     #[must_use]
-    pub fn max_completion_tokens(
-        mut self,
-        max_completion_tokens: impl Into<u64>,
-    ) -> Self {
-        self.max_completion_tokens = Field::Value(max_completion_tokens.into());
+    pub fn max_completion_tokens(mut self, max_completion_tokens: u64) -> Self {
+        self.max_completion_tokens = Field::Value(max_completion_tokens);
         self
     }
     /// Sets `truncation_strategy`.
@@ -1650,8 +1640,8 @@ impl CreateRunRequest {
     }
     /// Sets `parallel_tool_calls`.
     #[must_use]
-    pub fn parallel_tool_calls(mut self, parallel_tool_calls: impl Into<bool>) -> Self {
-        self.parallel_tool_calls = Some(parallel_tool_calls.into());
+    pub fn parallel_tool_calls(mut self, parallel_tool_calls: bool) -> Self {
+        self.parallel_tool_calls = Some(parallel_tool_calls);
         self
     }
     /// Sets `response_format`.
@@ -1792,23 +1782,20 @@ impl CreateThreadAndRunRequest {
     }
     /// Sets `stream`.
     #[must_use]
-    pub fn stream(mut self, stream: impl Into<bool>) -> Self {
-        self.stream = Field::Value(stream.into());
+    pub fn stream(mut self, stream: bool) -> Self {
+        self.stream = Field::Value(stream);
         self
     }
     /// Sets `max_prompt_tokens`.
     #[must_use]
-    pub fn max_prompt_tokens(mut self, max_prompt_tokens: impl Into<u64>) -> Self {
-        self.max_prompt_tokens = Field::Value(max_prompt_tokens.into());
+    pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {
+        self.max_prompt_tokens = Field::Value(max_prompt_tokens);
         self
     }
     /// Sets `max_completion_tokens`.
     #[must_use]
-    pub fn max_completion_tokens(
-        mut self,
-        max_completion_tokens: impl Into<u64>,
-    ) -> Self {
-        self.max_completion_tokens = Field::Value(max_completion_tokens.into());
+    pub fn max_completion_tokens(mut self, max_completion_tokens: u64) -> Self {
+        self.max_completion_tokens = Field::Value(max_completion_tokens);
         self
     }
     /// Sets `truncation_strategy`.
@@ -1828,8 +1815,8 @@ impl CreateThreadAndRunRequest {
     }
     /// Sets `parallel_tool_calls`.
     #[must_use]
-    pub fn parallel_tool_calls(mut self, parallel_tool_calls: impl Into<bool>) -> Self {
-        self.parallel_tool_calls = Some(parallel_tool_calls.into());
+    pub fn parallel_tool_calls(mut self, parallel_tool_calls: bool) -> Self {
+        self.parallel_tool_calls = Some(parallel_tool_calls);
         self
     }
     /// Sets `response_format`.
@@ -1883,8 +1870,8 @@ impl SubmitToolOutputsRequest {
     }
     /// Sets `stream`.
     #[must_use]
-    pub fn stream(mut self, stream: impl Into<bool>) -> Self {
-        self.stream = Field::Value(stream.into());
+    pub fn stream(mut self, stream: bool) -> Self {
+        self.stream = Field::Value(stream);
         self
     }
 }
@@ -1958,7 +1945,7 @@ impl RunStep {
     /// With what it must have; the rest is left out.
     pub fn new(
         id: impl Into<String>,
-        created_at: impl Into<i64>,
+        created_at: i64,
         thread_id: impl Into<String>,
         run_id: impl Into<String>,
         type_: impl Into<RunStepType>,
@@ -1968,7 +1955,7 @@ impl RunStep {
         Self {
             id: id.into(),
             object: Default::default(),
-            created_at: created_at.into(),
+            created_at,
             assistant_id: Default::default(),
             thread_id: thread_id.into(),
             run_id: run_id.into(),
@@ -2291,13 +2278,13 @@ pub struct RunStepList {
 #[allow(clippy::too_many_arguments)]
 impl RunStepList {
     /// With what it must have; the rest is left out.
-    pub fn new(data: impl Into<Vec<RunStep>>, has_more: impl Into<bool>) -> Self {
+    pub fn new(data: impl Into<Vec<RunStep>>, has_more: bool) -> Self {
         Self {
             object: Default::default(),
             data: data.into(),
             first_id: Default::default(),
             last_id: Default::default(),
-            has_more: has_more.into(),
+            has_more,
         }
     }
 }
@@ -2372,9 +2359,9 @@ pub struct CodeInterpreterToolCallDelta {
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterToolCallDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             id: Default::default(),
             code_interpreter: Default::default(),
         }
@@ -2404,9 +2391,9 @@ pub struct CodeInterpreterLogsOutputDelta {
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterLogsOutputDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             logs: Default::default(),
         }
     }
@@ -2424,9 +2411,9 @@ pub struct CodeInterpreterImageOutputDelta {
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterImageOutputDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             image: Default::default(),
         }
     }
@@ -2455,11 +2442,11 @@ pub struct FileSearchToolCallDelta {
 impl FileSearchToolCallDelta {
     /// With what it must have; the rest is left out.
     pub fn new(
-        index: impl Into<u64>,
+        index: u64,
         file_search: impl Into<serde_json::Map<String, serde_json::Value>>,
     ) -> Self {
         Self {
-            index: index.into(),
+            index,
             id: Default::default(),
             file_search: file_search.into(),
         }
@@ -2481,9 +2468,9 @@ pub struct FunctionToolCallDelta {
 #[allow(clippy::too_many_arguments)]
 impl FunctionToolCallDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             id: Default::default(),
             function: Default::default(),
         }
@@ -2550,9 +2537,9 @@ pub struct ImageFileContentDelta {
 #[allow(clippy::too_many_arguments)]
 impl ImageFileContentDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             image_file: Default::default(),
         }
     }
@@ -2581,9 +2568,9 @@ pub struct ImageUrlContentDelta {
 #[allow(clippy::too_many_arguments)]
 impl ImageUrlContentDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             image_url: Default::default(),
         }
     }
@@ -2612,9 +2599,9 @@ pub struct TextContentDelta {
 #[allow(clippy::too_many_arguments)]
 impl TextContentDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             text: Default::default(),
         }
     }
@@ -2643,9 +2630,9 @@ pub struct RefusalContentDelta {
 #[allow(clippy::too_many_arguments)]
 impl RefusalContentDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             refusal: Default::default(),
         }
     }
@@ -2672,9 +2659,9 @@ pub struct FileCitationAnnotationDelta {
 #[allow(clippy::too_many_arguments)]
 impl FileCitationAnnotationDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             text: Default::default(),
             file_citation: Default::default(),
             start_index: Default::default(),
@@ -2715,9 +2702,9 @@ pub struct FilePathAnnotationDelta {
 #[allow(clippy::too_many_arguments)]
 impl FilePathAnnotationDelta {
     /// With what it must have; the rest is left out.
-    pub fn new(index: impl Into<u64>) -> Self {
+    pub fn new(index: u64) -> Self {
         Self {
-            index: index.into(),
+            index,
             text: Default::default(),
             file_path: Default::default(),
             start_index: Default::default(),

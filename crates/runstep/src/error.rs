@@ -6,6 +6,8 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use runstep_api::types::Run;
 
+use crate::error_body::excerpt;
+
 /// How much of a reply's body an error keeps.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
 
@@ -109,9 +111,14 @@ impl Error {
     }
 
     pub(crate) fn with_reply(mut self, headers: &HeaderMap, body: &[u8]) -> Self {
-        self.0.request_id = request_id(headers);
+        self = self.with_request_id(headers);
         let body = body.get(..MAX_BODY).unwrap_or(body);
         self.0.body = Some(String::from_utf8_lossy(body).into_owned());
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, headers: &HeaderMap) -> Self {
+        self.0.request_id = request_id(headers);
         self
     }
 
@@ -249,7 +256,7 @@ impl fmt::Debug for Error {
             .field("param", &self.0.api.param)
             .field("code", &self.0.api.code)
             .field("request_id", &self.0.request_id)
-            .field("body", &self.0.body)
+            .field("body", &self.0.body.as_deref().map(excerpt))
             .field("run", &self.0.run.as_ref().map(|run| (&run.id, &run.status)))
             .field("source", &self.0.source)
             .finish()

@@ -22,6 +22,9 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// The first and the longest pause between two looks, where neither server nor caller names one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
+/// Pauses are never shorter, so that no server is asked without end.
+const LEAST_PAUSE: Duration = Duration::from_millis(1);
+
 /// A wait for a run; see [`Runs::poll`].
 ///
 /// Awaited, it gives the run once it needs action or has ended. As a stream
@@ -166,13 +169,12 @@ impl Watch {
     }
 
     fn pause_after(&mut self, headers: &HeaderMap) -> Duration {
-        if let Some(interval) = self.interval {
-            return interval;
-        }
-        let asked =
-            headers.get("openai-poll-after-ms").and_then(|value| value.to_str().ok()?.parse().ok());
-        if let Some(milliseconds) = asked {
-            return Duration::from_millis(milliseconds);
+        let asked = || {
+            let milliseconds = headers.get("openai-poll-after-ms")?.to_str().ok()?.parse().ok()?;
+            Some(Duration::from_millis(milliseconds))
+        };
+        if let Some(pause) = self.interval.or_else(asked) {
+            return pause.clamp(LEAST_PAUSE, FAR);
         }
         let pause = self.pause;
         self.pause = (pause * 3 / 2).min(PAUSES.1);

@@ -6,7 +6,6 @@ use runstep_api::{CallOptions, ReadError, ResponseValue};
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, MAX_BODY, Result, Source};
-use crate::error_body::excerpt;
 
 /// A value with the headers that came with it.
 pub(crate) struct Reply<T> {
@@ -28,11 +27,14 @@ pub(crate) async fn receive<T: DeserializeOwned>(
         }
         Err(Api::UnexpectedResponse(response)) => refused(response).await,
         Err(Api::InvalidResponsePayload(body, error)) => {
-            undecodable::<T>(&body, error).with_reply(headers, &body)
+            Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
+                .with_status(StatusCode::OK)
+                .with_source(Source::Json(error))
+                .with_reply(headers, &body)
         }
         Err(Api::ResponseBodyError(error)) => match too_long(&error) {
             Some(message) => Error::new(ErrorKind::Decode, message).with_reply(headers, b""),
-            None => Error::http(error),
+            None => Error::http(error).with_request_id(headers),
         },
         Err(Api::CommunicationError(error)) if error.is_builder() => {
             Error::new(ErrorKind::InvalidRequest, "the request cannot be built")
@@ -65,29 +67,6 @@ async fn refused(mut response: reqwest::Response) -> Error {
         .with_status(response.status());
     }
     error
-}
-
-/// Decodes once more, to tell where it fails.
-fn undecodable<T: DeserializeOwned>(body: &[u8], error: serde_json::Error) -> Error {
-    let shown = match excerpt(&String::from_utf8_lossy(body)) {
-        text if text.is_empty() => "it is empty".to_owned(),
-        text => format!("it begins: {text}"),
-    };
-    let mut input = serde_json::Deserializer::from_slice(body);
-    let message = match serde_path_to_error::deserialize::<_, T>(&mut input) {
-        Err(located) if located.inner().is_data() && located.path().iter().next().is_some() => {
-            format!(
-                "the reply cannot be decoded at `{}`: {}; {shown}",
-                located.path(),
-                located.inner()
-            )
-        }
-        Err(located) => format!("the reply cannot be decoded: {}; {shown}", located.inner()),
-        Ok(_) => format!("the reply cannot be decoded: {error}; {shown}"),
-    };
-    Error::new(ErrorKind::Decode, message)
-        .with_status(StatusCode::OK)
-        .with_source(Source::Json(error))
 }
 
 /// Whether reading stopped because the reply is longer than the client takes.

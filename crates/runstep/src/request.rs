@@ -28,7 +28,8 @@ macro_rules! body_setters {
         $(
             $(#[$attribute])*
             pub fn $field(mut self, $field: impl Into<$Type>) -> Self {
-                self.body = self.body.$field($field);
+                let value: $Type = $field.into();
+                self.body = self.body.$field(value);
                 self
             }
         )+

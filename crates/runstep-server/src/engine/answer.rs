@@ -278,7 +278,7 @@ fn text_delta(message_id: String, text: String, first: bool) -> MessageDelta {
     if first {
         value.annotations = Some(Vec::new());
     }
-    let mut content = TextContentDelta::new(0_u64);
+    let mut content = TextContentDelta::new(0);
     content.text = Some(value);
     let mut body = MessageDeltaBody::default();
     body.role = first.then_some(MessageRole::Assistant);

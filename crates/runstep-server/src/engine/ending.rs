@@ -64,7 +64,7 @@ pub(super) fn end(
             });
         }
         // The steps' usages add up to the run's.
-        let none = Usage::new(0_u64, 0_u64, 0_u64);
+        let none = Usage::new(0, 0, 0);
         step.usage = Some(std::mem::replace(&mut open_usage, none));
         events.push(end_step(step, ending, now));
     }

@@ -56,7 +56,7 @@ impl Leg {
             if run.is_err() {
                 let error =
                     ModelError::new(ModelErrorKind::Server, "The model failed unexpectedly.");
-                self.end(&Ending::Failed(error), &Usage::new(0_u64, 0_u64, 0_u64)).await;
+                self.end(&Ending::Failed(error), &Usage::new(0, 0, 0)).await;
             }
         });
     }
@@ -110,6 +110,8 @@ impl Leg {
         let offered: Vec<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
         let mut model = self.engine.model.respond(request);
         while let Some(event) = model.next().await {
+            // A model that is always ready must let a cancel and the expiry in.
+            tokio::task::consume_budget().await;
             let taken = match event {
                 Ok(event) => answer.take(self, &offered, event).await,
                 Err(error) => Err(error),

@@ -67,7 +67,7 @@ impl RunState {
             run,
             steps: Ordered::default(),
             reasoning_effort,
-            used: Usage::new(0_u64, 0_u64, 0_u64),
+            used: Usage::new(0, 0, 0),
             waiting_step_usage: None,
             leg: 0,
             cancel: CancellationToken::new(),

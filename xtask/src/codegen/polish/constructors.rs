@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Field, ItemStruct, parse_quote};
+use syn::{Field, Ident, ItemStruct, Type, parse_quote};
 
 use super::fields::{is_constant, says, type_named, wire_name};
 
@@ -31,7 +31,9 @@ pub(super) fn implementation(
                 if defaults(field) {
                     (quote!(), quote!(#ident: Default::default()))
                 } else {
-                    (quote!(#ident: impl Into<#kind>,), quote!(#ident: #ident.into()))
+                    let (given, value) = given(ident, kind);
+                    let same = quote!(#ident).to_string() == value.to_string();
+                    (quote!(#ident: #given,), if same { value } else { quote!(#ident: #value) })
                 }
             })
             .unzip();
@@ -44,16 +46,18 @@ pub(super) fn implementation(
     }
     for field in fields.iter().filter(|field| sent && defaults(field)) {
         let (ident, kind) = (&field.ident, &field.ty);
-        let (kind, value) = match (type_named(kind, "Option"), type_named(kind, "Field")) {
-            (Some(inner), _) => (inner, quote!(Some(#ident.into()))),
-            (None, Some(inner)) => (inner, quote!(Field::Value(#ident.into()))),
-            (None, None) => (kind, quote!(#ident.into())),
+        let wrapped = ["Option", "Field"].map(|name| type_named(kind, name));
+        let (given, value) = given(ident, wrapped.into_iter().flatten().next().unwrap_or(kind));
+        let value = match wrapped {
+            [Some(_), _] => quote!(Some(#value)),
+            [None, Some(_)] => quote!(Field::Value(#value)),
+            [None, None] => value,
         };
         let text = format!(" Sets `{}`.", wire_name(field));
         functions.push(quote! {
             #[doc = #text]
             #[must_use]
-            pub fn #ident(mut self, #ident: impl Into<#kind>) -> Self {
+            pub fn #ident(mut self, #ident: #given) -> Self {
                 self.#ident = #value;
                 self
             }
@@ -68,4 +72,13 @@ pub(super) fn implementation(
             }
         }
     })
+}
+
+/// The type of an argument, and what makes the field's value of it. A literal would not become a
+/// `u64` by `Into`, nor anything else a `bool`.
+fn given(ident: &Option<Ident>, kind: &Type) -> (TokenStream, TokenStream) {
+    match quote!(#kind).to_string().as_str() {
+        "u64" | "i64" | "bool" => (quote!(#kind), quote!(#ident)),
+        _ => (quote!(impl Into<#kind>), quote!(#ident.into())),
+    }
 }
