@@ -56,7 +56,24 @@ struct Diff {
     select: Vec<String>,
 }
 
+/// How much room the walk through a document gets: schemas may be within one another by the
+/// thousand, and only what is used of it is taken.
+const STACK: usize = 256 << 20;
+
 fn main() -> ExitCode {
+    let running = std::thread::Builder::new().stack_size(STACK).spawn(run);
+    match running.map(std::thread::JoinHandle::join) {
+        Ok(Ok(status)) => status,
+        // The panic told of itself.
+        Ok(Err(_)) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Codegen(arguments) => generate(arguments).map_err(|error| error.to_string()),
         Command::Diff(arguments) => return diff(arguments),

@@ -10,6 +10,8 @@ use futures_core::Stream;
 use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use serde_json::{Map, Value};
+
 use crate::Client;
 
 /// Headers, query and limits of a call; the inner value of a [`Client`].
@@ -20,10 +22,15 @@ pub struct CallOptions {
     pub headers: HeaderMap,
     /// Pairs added to the query.
     pub query: Vec<(String, String)>,
+    /// Fields added to the body, which is an object; the ones it has already are replaced.
+    pub body: Map<String, Value>,
     /// How long the whole request may take, until its body has been read. None: no limit.
     pub timeout: Option<Duration>,
     /// How many bytes of a reply are read before it is an error; 64 MiB unless told.
     pub max_reply_bytes: u64,
+    /// Whether the reply is a stream of events, whose reader bounds each event. Any other reply is
+    /// bounded as a whole, whatever it calls itself.
+    pub streams: bool,
     /// Where the call leaves the headers of the reply, so that they are there when it fails to
     /// decode.
     pub reply_headers: Arc<OnceLock<HeaderMap>>,
@@ -34,8 +41,10 @@ impl Default for CallOptions {
         Self {
             headers: HeaderMap::new(),
             query: Vec::new(),
+            body: Map::new(),
             timeout: None,
             max_reply_bytes: 64 * 1024 * 1024,
+            streams: false,
             reply_headers: Arc::default(),
         }
     }
@@ -47,6 +56,7 @@ impl std::fmt::Debug for CallOptions {
         f.debug_struct("CallOptions")
             .field("headers", &self.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>())
             .field("query", &self.query.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("body", &self.body.keys().collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("max_reply_bytes", &self.max_reply_bytes)
             .finish_non_exhaustive()
@@ -66,6 +76,10 @@ impl ClientHooks<CallOptions> for Client {
         if !options.query.is_empty() {
             request.url_mut().query_pairs_mut().extend_pairs(&options.query);
         }
+        if !options.body.is_empty() {
+            extend_body(request, &options.body)
+                .map_err(|error| Error::InvalidRequest(error.to_string()))?;
+        }
         if request.body().is_none() && request.method() == reqwest::Method::POST {
             // Some servers and proxies refuse a POST that does not say that nothing comes.
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -81,18 +95,29 @@ impl ClientHooks<CallOptions> for Client {
     ) -> reqwest::Result<reqwest::Response> {
         let response = self.client().execute(request).await?;
         let _ = self.inner().reply_headers.set(response.headers().clone());
-        Ok(bounded(response, self.inner().max_reply_bytes))
+        let options = self.inner();
+        Ok(if options.streams { response } else { bounded(response, options.max_reply_bytes) })
     }
 }
 
+/// Puts fields into a request's body that its type does not have.
+fn extend_body(
+    request: &mut reqwest::Request,
+    more: &Map<String, Value>,
+) -> Result<(), serde_json::Error> {
+    let mut body: Map<String, Value> = match request.body().and_then(reqwest::Body::as_bytes) {
+        Some(bytes) => serde_json::from_slice(bytes)?,
+        None => Map::new(),
+    };
+    body.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+    *request.body_mut() = Some(serde_json::to_vec(&body)?.into());
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(())
+}
+
 /// The same response, whose body ends in an error once it is longer than `limit` bytes.
-/// A stream of events has no end to measure: its reader bounds each event.
 fn bounded(response: reqwest::Response, limit: u64) -> reqwest::Response {
-    let streams = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    if streams || response.content_length().is_some_and(|length| length <= limit) {
+    if response.content_length().is_some_and(|length| length <= limit) {
         return response;
     }
     let mut bounded = http::Response::new(());

@@ -313,8 +313,8 @@ macro_rules! events {
             Unknown {
                 /// The event's name.
                 event: String,
-                /// Its data; a string where the data is not JSON.
-                data: serde_json::Value,
+                /// Its data, as text: most often JSON.
+                data: String,
             },
         }
 
@@ -337,24 +337,22 @@ macro_rules! events {
                 match self {
                     $(Self::$Variant(data) => serde_json::to_string(data),)+
                     $($(Self::$Plain => Ok($data.to_owned()),)+)?
-                    Self::Unknown { data: serde_json::Value::String(text), .. } => Ok(text.clone()),
-                    Self::Unknown { data, .. } => serde_json::to_string(data),
+                    Self::Unknown { data, .. } => Ok(data.clone()),
                 }
             }
 
-            /// Decodes an event from its name and its data.
+            /// Decodes an event from its name and its data. Data that stands in an object under the
+            /// event's own name, as some servers send errors, is taken out of it.
             ///
             /// # Errors
             ///
-            /// When the event is one of the specification's and its data is not what belongs to it.
+            /// When the event is one of the specification's and its data is not what belongs to it:
+            /// an error that names the JSON path, what was expected there and what was there.
             pub fn decode(event: &str, data: &str) -> Result<Self, serde_json::Error> {
                 match event {
-                    $($event => serde_json::from_str(data).map(Self::$Variant),)+
+                    $($event => $crate::wire::event_data($event, data).map(Self::$Variant),)+
                     $($($plain_event if data == $data => Ok(Self::$Plain),)+)?
-                    _ => Ok(Self::Unknown {
-                        event: event.to_owned(),
-                        data: serde_json::from_str(data).unwrap_or_else(|_| data.into()),
-                    }),
+                    _ => Ok(Self::Unknown { event: event.to_owned(), data: data.to_owned() }),
                 }
             }
         }
@@ -367,7 +365,10 @@ macro_rules! events {
                 match self {
                     $(Self::$Variant(data) => pair.serialize_field("data", data)?,)+
                     $($(Self::$Plain => pair.serialize_field("data", $data)?,)+)?
-                    Self::Unknown { data, .. } => pair.serialize_field("data", data)?,
+                    Self::Unknown { data, .. } => match serde_json::from_str::<serde_json::Value>(data) {
+                        Ok(value) => pair.serialize_field("data", &value)?,
+                        Err(_) => pair.serialize_field("data", data)?,
+                    },
                 }
                 pair.end()
             }
@@ -384,14 +385,41 @@ macro_rules! events {
                 }
 
                 let pair = Pair::deserialize(deserializer)?;
+                // Plain text stands in a string; what is not known keeps its quotes.
                 let data = match &pair.data {
-                    serde_json::Value::String(text) => text.clone(),
+                    serde_json::Value::String(text) if Self::is_plain(&pair.event) => text.clone(),
                     data => data.to_string(),
                 };
                 Self::decode(&pair.event, &data).map_err(D::Error::custom)
             }
         }
+
+        impl $Name {
+            fn is_plain(event: &str) -> bool {
+                match event {
+                    $($($plain_event => true,)+)?
+                    _ => false,
+                }
+            }
+        }
     };
+}
+
+/// The data of an event. Some servers put an error's into an object under the event's name.
+pub(crate) fn event_data<T: serde::de::DeserializeOwned>(
+    event: &str,
+    data: &str,
+) -> Result<T, serde_json::Error> {
+    crate::decode::decode(data.as_bytes()).or_else(|error| {
+        let mut whole: Map<String, Value> = match serde_json::from_str(data) {
+            Ok(Value::Object(whole)) => whole,
+            _ => return Err(error),
+        };
+        match whole.remove(event) {
+            Some(inner) if whole.is_empty() => crate::decode::decode(inner.to_string().as_bytes()),
+            _ => Err(error),
+        }
+    })
 }
 
 pub(crate) use {constant, events, open_enum, union};
@@ -585,7 +613,7 @@ impl<'de> Visitor<'de> for TagSeed {
 /// The entries already read, then those still to be read, as one object.
 struct Joined<A> {
     before: std::vec::IntoIter<(String, Value)>,
-    value: Option<Value>,
+    value: Option<(String, Value)>,
     rest: A,
 }
 
@@ -598,7 +626,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Joined<A> {
     ) -> Result<Option<K::Value>, A::Error> {
         match self.before.next() {
             Some((key, value)) => {
-                self.value = Some(value);
+                self.value = Some((key.clone(), value));
                 seed.deserialize(StringDeserializer::new(key)).map(Some)
             }
             None => self.rest.next_key_seed(seed),
@@ -606,9 +634,17 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Joined<A> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        match self.value.take() {
-            Some(value) => seed.deserialize(value).map_err(A::Error::custom),
-            None => self.rest.next_value_seed(seed),
-        }
+        let Some((key, value)) = self.value.take() else {
+            return self.rest.next_value_seed(seed);
+        };
+        // What is held is read apart from the input, whose path ends here: the rest of it is told.
+        let mut track = serde_path_to_error::Track::new();
+        let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
+        seed.deserialize(tracked).map_err(|error| {
+            let within = track.path().to_string();
+            let dot = if within.starts_with('[') { "" } else { "." };
+            let place = if within == "." { key } else { format!("{key}{dot}{within}") };
+            A::Error::custom(format_args!("at `{place}` of it: {error}"))
+        })
     }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use xtask::codegen::Selection;
 use xtask::codegen::document::Document;
+use xtask::codegen::{Selection, lower};
 use xtask::diff::{self, change::Effect, report};
 
 /// A document with one operation, whose request and reply are the schemas given.
@@ -57,6 +57,32 @@ fn changes_of_a_property_are_told_for_callers_and_for_the_wire() {
             "tighter",
             json!({ "type": "string", "maxLength": 9 }),
             json!({ "type": "string", "maxLength": 8 }),
+        ),
+        (
+            "other pattern",
+            json!({ "type": "string", "pattern": "^a$" }),
+            json!({ "type": "string", "pattern": "^b$" }),
+        ),
+        (
+            "larger multiple",
+            json!({ "type": "number", "multipleOf": 2 }),
+            json!({ "type": "number", "multipleOf": 4 }),
+        ),
+        (
+            "smaller multiple",
+            json!({ "type": "number", "multipleOf": 4 }),
+            json!({ "type": "number", "multipleOf": 3 }),
+        ),
+        ("counts now", json!({ "type": "integer" }), json!({ "type": "integer", "minimum": 0 })),
+        (
+            "counts no more",
+            json!({ "type": "integer", "minimum": 1 }),
+            json!({ "type": "integer", "minimum": -1 }),
+        ),
+        (
+            "counts still",
+            json!({ "type": "integer", "minimum": 0 }),
+            json!({ "type": "integer", "minimum": 1 }),
         ),
         ("looser", json!({ "type": "number", "minimum": 1 }), json!({ "type": "number" })),
         (
@@ -157,6 +183,115 @@ fn unions_are_matched_by_their_tags() {
         diff::compare(&document(one.clone(), one), &document(choice_of_one.clone(), choice_of_one))
             .is_empty()
     );
+}
+
+/// Operations that all send and read the same schemas, the inner one within the outer one.
+fn sharing(operations: usize, inner: Value) -> Document {
+    let all = Selection { patterns: vec!["/**".to_owned()] };
+    let content =
+        json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Outer" } } });
+    let mut paths = json!({});
+    for number in 0..operations {
+        paths[format!("/{number}")] =
+            json!({ "post": { "responses": { "200": { "content": content } } } });
+    }
+    let document = Document(
+        json!({ "openapi": "3.1.0", "paths": paths, "components": { "schemas": {
+        "Outer": { "type": "object", "properties": {
+            "one": { "$ref": "#/components/schemas/Inner" }, "all": { "type": "array", "items": { "$ref": "#/components/schemas/Inner" } } } },
+        "Inner": { "type": "object", "properties": { "x": inner, "self": { "$ref": "#/components/schemas/Inner" } } },
+    } } }),
+    );
+    diff::comparable(document, &all).unwrap()
+}
+
+#[test]
+fn a_change_of_what_operations_share_names_them() {
+    let (text, number) = (json!({ "type": "string" }), json!({ "type": "integer" }));
+    let told = |operations: usize| {
+        diff::compare(&sharing(operations, text.clone()), &sharing(operations, number.clone()))
+    };
+    assert_eq!(told(1)[0].also_in(), "");
+    assert_eq!(told(2)[0].also_in(), "also in POST /1");
+    let changes = told(5);
+    insta::assert_snapshot!(format!("{}\n\n{}", report::text(&changes), report::markdown(&changes)), @"
+    POST /0
+      reply 200 .one .x: type changed from string to integer  [callers: breaking, wire: breaking] (also in POST /1, POST /2 and 2 more)
+    1 breaking, 0 compatible
+
+    ### Breaking
+
+    - `POST /0, reply 200 .one .x`: type changed from string to integer (callers and wire); also in POST /1, POST /2 and 2 more
+    ");
+    assert_eq!(changes, told(5));
+}
+
+/// A name, and those of its events.
+type Events<'a> = (&'a str, &'a [&'a str]);
+
+/// Events with data of an object, as many as there are names.
+fn streaming(unions: &[Events<'_>]) -> Document {
+    let all = Selection { patterns: vec!["/**".to_owned()] };
+    let mut schemas = json!({ "Run": { "type": "object" } });
+    for (name, events) in unions {
+        let event = |event: &&str| {
+            json!({ "type": "object", "properties": {
+            "event": { "const": event }, "data": { "$ref": "#/components/schemas/Run" } } })
+        };
+        schemas[*name] = json!({ "oneOf": events.iter().map(event).collect::<Vec<_>>() });
+    }
+    let reply = json!({ "schema": { "$ref": "#/components/schemas/Run" } });
+    let document = Document(json!({
+        "openapi": "3.1.0",
+        "paths": { "/runs": { "get": { "responses": { "200": { "content": { "application/json": reply } } } } } },
+        "components": { "schemas": schemas },
+    }));
+    diff::comparable(document, &all).unwrap()
+}
+
+#[test]
+fn events_come_go_and_the_most_of_them_are_compared() {
+    let few: Events<'_> = ("A", &["x"]);
+    let many: Events<'_> = ("B", &["a", "b"]);
+    let more: Events<'_> = ("C", &["a", "b", "c"]);
+    let told = |old: &[Events<'_>], new: &[Events<'_>]| {
+        report::text(&diff::compare(&streaming(old), &streaming(new)))
+    };
+    insta::assert_snapshot!(told(&[], &[many]), @"
+    stream events
+      events added  [callers: compatible, wire: compatible]
+    0 breaking, 1 compatible
+    ");
+    insta::assert_snapshot!(told(&[many], &[]), @"
+    stream events
+      events removed  [callers: breaking, wire: breaking]
+    1 breaking, 0 compatible
+    ");
+    insta::assert_snapshot!(told(&[few, many], &[few, more]), @"
+    stream events
+      event: alternative added: `c`  [callers: compatible, wire: compatible]
+    0 breaking, 1 compatible
+    ");
+}
+
+/// What a comparison tells of has to be there still, and what is said in another way be the same.
+#[test]
+fn a_comparison_runs_the_steps_that_keep_limits() {
+    let kept = json!({ "type": "object", "additionalProperties": false, "properties": {
+        "x": { "type": "integer", "minimum": 0, "maximum": 9, "enum": [1, 2] } } });
+    let document = document(kept.clone(), json!({}));
+    let schema = "/paths/~1runs/post/requestBody/content/application~1json/schema";
+    assert_eq!(document.0.pointer(schema), Some(&kept));
+    let names: Vec<&str> =
+        lower::STEPS.iter().filter(|step| !step.for_diff).map(|step| step.name).collect();
+    let dropped = [
+        "limits are dropped",
+        "integers get their width",
+        "optional lists and maps may be null",
+        "only JSON bodies are left",
+        "newer keywords are dropped",
+    ];
+    assert_eq!(names, dropped);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use serde_json::{Map, Value, json};
-use xtask::codegen::document::Document;
-use xtask::codegen::{enums, lower, names, select, tags, tolerate, unions};
+use xtask::codegen::document::{Document, rust_name};
+use xtask::codegen::{enums, lower, names, recursion, select, tags, tolerate, unions};
 
 fn document(schemas: Value) -> Document {
     Document(json!({
@@ -29,7 +29,7 @@ const ELSEWHERE: [&str; 1] = ["only JSON bodies are left"];
 #[test]
 fn every_step_has_a_fixture_that_it_changes() {
     let fixtures = fixtures();
-    for (name, step) in lower::STEPS {
+    for lower::Step { name, run: step, .. } in lower::STEPS {
         if ELSEWHERE.contains(&name) {
             continue;
         }
@@ -91,6 +91,95 @@ fn inline_types_are_named_after_their_place_and_shared() {
     }));
     let after = names::name_inline_types(before).unwrap();
     insta::assert_snapshot!(format!("{:#}", schemas(&after)));
+}
+
+#[test]
+fn every_text_has_a_rust_name() {
+    let names = ["thread.run", "self", "3d", "", "²nd", "it's \u{1F600}", "größe"].map(rust_name);
+    assert_eq!(names, ["ThreadRun", "Self_", "Value3d", "Empty", "UB2nd", "ItS", "Größe"]);
+}
+
+#[test]
+fn what_operations_hold_inline_gets_a_name_too() {
+    let mode = json!({ "type": "string", "enum": ["a", "b"] });
+    let object = json!({ "type": "object", "properties": { "mode": mode } });
+    let content =
+        |schema: &Value| json!({ "content": { "application/json": { "schema": schema } } });
+    // A document may have no schemas of its own at all.
+    let before = Document(json!({
+        "paths": { "/runs": { "post": {
+            "operationId": "startRun",
+            "requestBody": content(&object),
+            "responses": { "200": content(&json!({ "type": "array", "items": object })) },
+        } } },
+        "components": { "parameters": { "Order": { "name": "order", "in": "query", "schema": { "type": "string", "enum": ["up"] } } } },
+    }));
+    let after = names::name_inline_types(before).unwrap();
+    let names: Vec<_> = schemas(&after).as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names, ["StartRunBodyMode", "StartRunResponseItem", "Order"]);
+    let body = after.0.pointer("/paths/~1runs/post/requestBody/content/application~1json/schema");
+    assert_eq!(
+        body.unwrap()["properties"]["mode"]["$ref"],
+        "#/components/schemas/StartRunBodyMode"
+    );
+}
+
+#[test]
+fn listed_values_that_are_no_text_are_only_a_limit() {
+    let before = document(json!({
+        "A": { "type": "object", "properties": { "yes": { "enum": [true] }, "two": { "type": "integer", "enum": [1, 2] }, "odd": { "enum": [1, "a"] } } },
+    }));
+    let after = lower::lower(before).unwrap();
+    let properties = &after.schema("A").unwrap()["properties"];
+    let expected = json!({ "yes": { "type": "boolean" }, "two": { "type": "integer", "format": "int64" }, "odd": {} });
+    assert_eq!(properties, &expected);
+}
+
+#[test]
+fn what_leads_back_to_itself_is_not_written_in_place() {
+    let to = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let before = document(json!({
+        "Nest": { "type": "array", "items": to("Nest") },
+        "Names": { "type": "array", "items": { "type": "string" } },
+        "Runs": { "type": "array", "items": to("Run") },
+        "Run": { "type": "object", "properties": { "nest": to("Nest"), "names": to("Names"), "runs": to("Runs") } },
+    }));
+    let after = lower::lower(before).unwrap();
+    let left: Vec<_> = after.schemas().map(|(name, _)| name.as_str()).collect();
+    // A list of runs within a run has an end: the run stays a reference.
+    assert_eq!(left, ["Nest", "Run"]);
+    let properties = &after.schema("Run").unwrap()["properties"];
+    assert_eq!(properties["nest"], to("Nest"));
+    assert_eq!(properties["runs"]["items"], to("Run"));
+}
+
+#[test]
+fn what_is_within_itself_by_way_of_a_union_needs_a_box() {
+    let to = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let object = |tag: &str| {
+        json!({ "type": "object", "properties": {
+        "type": { "type": "string", "enum": [tag] }, "inner": to("Choice"), "all": { "type": "array", "items": to("Choice") } } })
+    };
+    let before = document(json!({
+        "Choice": { "oneOf": [to("Not"), to("Word")] },
+        "Not": object("not"),
+        "Word": { "type": "object", "properties": { "type": { "type": "string", "enum": ["word"] } } },
+        "Holder": { "type": "object", "properties": { "choice": to("Choice") } },
+    }));
+    let (after, found) = unions::tag_unions(before).unwrap();
+    let boxed: Vec<_> = recursion::boxed(&after, &found).into_iter().collect();
+    assert_eq!(boxed, [("Not".to_owned(), "inner".to_owned())]);
+}
+
+#[test]
+fn unions_within_one_another_give_each_alternative_once() {
+    let to = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let mut schemas = tagged();
+    schemas["Part"] = json!({ "oneOf": [to("Say"), to("Other"), to("Part")] });
+    schemas["Other"] = json!({ "oneOf": [to("Show"), to("Part"), to("Say")] });
+    let (_, found) = unions::tag_unions(document(schemas)).unwrap();
+    let values: Vec<_> = found.unions[0].tagged.iter().map(|one| one.value.as_str()).collect();
+    assert_eq!(values, ["say", "show"]);
 }
 
 fn tagged() -> Value {

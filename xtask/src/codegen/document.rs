@@ -65,6 +65,13 @@ impl Document {
         found
     }
 
+    /// Where the references within a value lead.
+    pub fn references_in(value: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        collect_references(value, &mut String::new(), false, &mut found);
+        found.into_iter().map(|(_, target)| target).collect()
+    }
+
     /// Names of the schemas that something refers to, other than a named union to its alternatives.
     pub fn references_outside_unions(&self) -> BTreeSet<String> {
         let within_union = |pointer: &str| {
@@ -84,9 +91,7 @@ impl Document {
         let mut found = BTreeSet::new();
         let mut open = vec![from];
         while let Some(value) = open.pop() {
-            let mut references = Vec::new();
-            collect_references(value, &mut String::new(), false, &mut references);
-            for (_, reference) in references {
+            for reference in Self::references_in(value) {
                 let Some(target) = self.resolve(&reference) else { continue };
                 if found.insert(reference) {
                     open.push(target);
@@ -97,9 +102,13 @@ impl Document {
     }
 }
 
+/// The methods that an operation may have.
+pub const METHODS: [&str; 8] =
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
 /// Whether a key of a path item is an operation's method.
 pub fn is_method(key: &str) -> bool {
-    matches!(key, "get" | "put" | "post" | "delete" | "options" | "head" | "patch" | "trace")
+    METHODS.contains(&key)
 }
 
 /// The component that a reference names, if it names a schema.
@@ -129,10 +138,21 @@ pub fn reference_to(name: &str) -> Value {
 /// A name as Rust writes types and variants. Marks that a name loses keep two values apart.
 pub fn rust_name(name: &str) -> String {
     let spelled = name.replace(['.', '[', ']', '*', '/', ':'], " ").to_upper_camel_case();
+    // What counts as a letter or a number somewhere may still have no place in an identifier.
+    let spelled = spelled.chars().fold(String::new(), |mut spelled, letter| {
+        if letter.is_ascii_alphanumeric()
+            || syn::parse_str::<syn::Ident>(&format!("a{letter}")).is_ok()
+        {
+            spelled.push(letter);
+        } else {
+            spelled.push_str(&format!("U{:X}", u32::from(letter)));
+        }
+        spelled
+    });
     match spelled.chars().next() {
         None => "Empty".to_owned(),
-        Some(first) if first.is_ascii_digit() => format!("Value{spelled}"),
         Some(_) if spelled == "Self" => "Self_".to_owned(),
+        Some(_) if syn::parse_str::<syn::Ident>(&spelled).is_err() => format!("Value{spelled}"),
         Some(_) => spelled,
     }
 }
@@ -167,7 +187,7 @@ fn visit_entries(
     match value {
         Value::Object(map) => {
             for (key, inner) in map {
-                if OPAQUE.contains(&key.as_str()) && !names {
+                if is_opaque(key) && !names {
                     continue;
                 }
                 let before = push(pointer, key);
@@ -186,6 +206,11 @@ fn visit_entries(
         _ => {}
     }
     Ok(())
+}
+
+/// Extensions are none of the document's own words either.
+fn is_opaque(key: &str) -> bool {
+    OPAQUE.contains(&key) || key.starts_with("x-")
 }
 
 type Visit = fn(&mut Value, &mut String, &mut SchemaVisitor<'_>) -> Result<(), Error>;
@@ -259,7 +284,7 @@ fn collect_references(
                     Value::String(target) if key == "$ref" && !names => {
                         found.push((pointer.clone(), target.clone()));
                     }
-                    _ if OPAQUE.contains(&key.as_str()) && !names => {}
+                    _ if is_opaque(key) && !names => {}
                     _ => {
                         let inner_names = !names && NAMES.contains(&key.as_str());
                         collect_references(inner, pointer, inner_names, found);

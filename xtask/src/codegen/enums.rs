@@ -1,4 +1,4 @@
-//! Step 7, open enums: string enums leave the document and become types that keep what they do
+//! Step 8, open enums: string enums leave the document and become types that keep what they do
 //! not know. The generator's own enums fail on a value that is new.
 
 use serde_json::Value;

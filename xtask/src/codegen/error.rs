@@ -40,11 +40,21 @@ pub enum Error {
         "the generator refused the document: {0}\n  help: look for a construct that no step brings into shape"
     )]
     Generator(String),
+    /// The generator's code is not as the steps after it know it.
+    #[error(
+        "the generated code is not as it was: {0}\n  help: this is a defect of codegen, or a new version of the generator; look at the steps `names` and `polish`"
+    )]
+    Unexpected(String),
     /// The generated code is no Rust: a defect of a step.
     #[error(
         "the generated code does not parse: {0}\n  help: this is a defect of codegen; please report it with the document"
     )]
     Unparsable(#[from] syn::Error),
+    /// A file is in the way that somebody wrote.
+    #[error(
+        "{} is not generated: it does not begin with `@generated`, so nothing was written\n  help: move it away, or give another folder by `--out`", .0.display()
+    )]
+    NotOurs(PathBuf),
     /// The committed code is not what the specification gives.
     #[error(
         "{0} generated file(s) differ\n  help: run `cargo xtask codegen` and commit the result; never edit them by hand"

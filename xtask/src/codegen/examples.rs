@@ -1,11 +1,13 @@
 //! The specification's own examples, as a test: each is decoded, and written back as it was.
 
+use std::collections::BTreeMap;
+
 use heck::ToSnakeCase as _;
 use serde_json::{Map, Value};
 
-use super::File;
 use super::document::{Document, rust_name};
 use super::error::Error;
+use super::{File, Generated};
 
 /// The document without its examples, which are in the test.
 pub fn without_examples(mut document: Document) -> Result<Document, Error> {
@@ -18,20 +20,26 @@ pub fn without_examples(mut document: Document) -> Result<Document, Error> {
     Ok(document)
 }
 
-/// The examples as JSON, and a test for each schema that has any.
-pub fn round_trips(header: &str, document: &Document) -> Vec<File> {
-    let examples: Map<String, Value> = document
-        .schemas()
-        .filter_map(|(name, schema)| Some((rust_name(name), schema.get("examples")?.clone())))
-        .collect();
+/// The examples as JSON, and a test for each schema that has any and became a type.
+pub fn round_trips(header: &str, package: &str, generated: &Generated) -> Vec<File> {
+    let types = types(generated);
+    let mut tests = String::new();
+    let mut examples = Map::new();
+    for (name, schema) in generated.original.schemas() {
+        let name = rust_name(name);
+        let (Some(Value::Array(list)), Some(decoded)) = (schema.get("examples"), types.get(&name))
+        else {
+            continue;
+        };
+        let read = if *decoded == name { name.clone() } else { format!("{name} as {decoded}") };
+        tests.push_str(&format!("round_trip!({}, {read});\n", test_name(&name)));
+        examples.insert(name, Value::Array(list.clone()));
+    }
     if examples.is_empty() {
         return Vec::new();
     }
-    let tests: String = examples
-        .keys()
-        .map(|name| format!("round_trip!({}, {name});\n", name.to_snake_case()))
-        .collect();
-    let text = format!("{header}\n{HARNESS}\n{tests}");
+    let harness = HARNESS.replace("{crate}", &package.replace('-', "_"));
+    let text = format!("{header}\n{harness}\n{tests}");
     vec![
         File { path: "tests/examples.rs".into(), text },
         File {
@@ -41,17 +49,48 @@ pub fn round_trips(header: &str, document: &Document) -> Vec<File> {
     ]
 }
 
+/// By the name of a schema the type that reads it. The object of a union gave its tag to the union,
+/// and is read and written by it.
+fn types(generated: &Generated) -> BTreeMap<String, String> {
+    let mut types: BTreeMap<String, String> = BTreeMap::new();
+    for item in &generated.code.structs.items {
+        if let syn::Item::Struct(item) = item {
+            types.insert(item.ident.to_string(), item.ident.to_string());
+        }
+    }
+    let enums = generated.enums.iter().map(|one| &one.name);
+    let events = generated.unions.events.iter().map(|one| &one.name);
+    types.extend(enums.chain(events).map(|name| (name.clone(), name.clone())));
+    for union in &generated.unions.unions {
+        types.insert(union.name.clone(), union.name.clone());
+        for variant in &union.tagged {
+            types.insert(rust_name(&variant.body), union.name.clone());
+        }
+    }
+    types
+}
+
+/// A schema may be called `Type` or `Match`, a function may not.
+fn test_name(name: &str) -> String {
+    let test = name.to_snake_case();
+    if syn::parse_str::<syn::Ident>(&test).is_ok() { test } else { format!("{test}_") }
+}
+
 const HARNESS: &str = r#"//! Every example of the specification is decoded and written back as it was.
 
-use runstep_api::types;
 use serde_json::Value;
+
+use {crate}::types;
 
 macro_rules! round_trip {
     ($test:ident, $Type:ident) => {
+        round_trip!($test, $Type as $Type);
+    };
+    ($test:ident, $Schema:ident as $Type:ident) => {
         #[test]
         fn $test() {
             let examples: Value = serde_json::from_str(include_str!("examples.json")).unwrap();
-            for example in examples[stringify!($Type)].as_array().unwrap() {
+            for example in examples[stringify!($Schema)].as_array().unwrap() {
                 let decoded: types::$Type = serde_json::from_value(example.clone()).unwrap();
                 let written = serde_json::to_value(&decoded).unwrap();
                 assert_eq!(&written, example);

@@ -1,14 +1,19 @@
-//! Step 8, generate: hands the document to progenitor, with our types in place of its own wherever
+//! Step 9, generate: hands the document to progenitor, with our types in place of its own wherever
 //! an earlier step made one.
 
-use proc_macro2::TokenStream;
+use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 
+use openapiv3::{OpenAPI, Operation, ReferenceOr, Schema};
+use proc_macro2::TokenStream;
 use progenitor_impl::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TypeImpl};
 use quote::quote;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use serde_path_to_error::Segment;
 
-use super::document::{Document, rust_name};
+use super::document::{Document, is_method, push, rust_name};
 use super::enums::OpenEnum;
 use super::error::Error;
 use super::unions::Unions;
@@ -46,8 +51,8 @@ pub fn generate(
         }
     }
     let refused = |error: &dyn std::fmt::Display| Error::Generator(error.to_string());
-    let specification: openapiv3::OpenAPI =
-        serde_json::from_value(document.0).map_err(|error| refused(&error))?;
+    let specification: OpenAPI = serde_json::from_value(document.0.clone())
+        .map_err(|error| misread(&document.0).unwrap_or_else(|| refused(&error)))?;
     let generate = || Generator::new(&settings).generate_tokens(&specification);
     match quietly(generate) {
         Ok(tokens) => tokens.map_err(|error| refused(&error)),
@@ -55,12 +60,62 @@ pub fn generate(
     }
 }
 
+/// The innermost place at which the document is not as the generator's reader has it. The reader
+/// itself loses sight of places on its way in, so it gets one operation or schema after the other.
+fn misread(document: &Value) -> Option<Error> {
+    fn read<T: DeserializeOwned>(at: &[&str], value: &Value) -> Option<Error> {
+        let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
+        let mut pointer = String::new();
+        for token in at {
+            push(&mut pointer, token);
+        }
+        for segment in error.path().iter().filter(|segment| !matches!(segment, Segment::Unknown)) {
+            push(&mut pointer, &segment.to_string());
+        }
+        let reason = format!("it is not as OpenAPI has it: {}", error.inner());
+        Some(Error::at(pointer, reason, "mend what is at that place, or right below it"))
+    }
+    let map =
+        |pointer: &str| document.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
+    for (name, schema) in map("/components/schemas") {
+        let error = read::<ReferenceOr<Schema>>(&["components", "schemas", name], schema);
+        if error.is_some() {
+            return error;
+        }
+    }
+    for (path, item) in map("/paths") {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            if is_method(method) {
+                let error = read::<Operation>(&["paths", path, method], operation);
+                if error.is_some() {
+                    return error;
+                }
+            }
+        }
+    }
+    read::<OpenAPI>(&[], document)
+}
+
+thread_local! {
+    /// Whether a panic of this thread is about to become an error, and needs no words of its own.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs what panics where it meets something that it does not handle, and gives the panic's words.
 fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
+    // The hook is the whole program's, and other threads have panics to tell of.
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                before(panic);
+            }
+        }));
+    });
+    QUIET.set(true);
     let result = panic::catch_unwind(AssertUnwindSafe(run));
-    panic::set_hook(hook);
+    QUIET.set(false);
     result.map_err(|payload| {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let words = text.or_else(|| payload.downcast_ref::<&str>().copied());

@@ -1,4 +1,5 @@
-//! `cargo xtask codegen`: from `openapi/runs.yaml` to `crates/runstep-api`.
+//! `cargo xtask codegen`: from any OpenAPI document to a crate, and so from `openapi/runs.yaml` to
+//! `crates/runstep-api`.
 //!
 //! Each step is a function from document to document, or to code; [`build`] is their order.
 
@@ -12,8 +13,10 @@ pub mod lower;
 pub mod names;
 pub mod polish;
 pub mod read;
+pub mod recursion;
 pub mod render;
 pub mod select;
+pub mod supported;
 pub mod surface;
 pub mod tags;
 pub mod tolerate;
@@ -55,8 +58,17 @@ pub struct Generated {
 ///
 /// When the document cannot be read, or has something in it that no step can take.
 pub fn build(specification: &Path, selection: &Selection) -> Result<Generated, Error> {
-    let document = read::read(specification)?;
+    build_document(read::read(specification)?, selection)
+}
+
+/// Runs the steps after the first, on a document that was read.
+///
+/// # Errors
+///
+/// When the document has something in it that no step can take.
+pub fn build_document(document: Document, selection: &Selection) -> Result<Generated, Error> {
     let original = select::select(document, selection)?;
+    supported::check(&original)?;
     let document = lower::lower(original.clone())?;
     let document = names::name_inline_types(document)?;
     let replies = tolerate::only_in_replies(&document);
@@ -64,17 +76,20 @@ pub fn build(specification: &Path, selection: &Selection) -> Result<Generated, E
     let (document, unions) = unions::tag_unions(document)?;
     let enums = enums::open_enums(&document);
     let tokens = generator::generate(&document, &unions, &enums)?;
-    let code = polish::polish(tokens, &document, &enums, &replies)?;
+    let boxed = recursion::boxed(&document, &unions);
+    let shape =
+        polish::Shapes { document: &document, enums: &enums, replies: &replies, boxed: &boxed };
+    let code = polish::polish(tokens, &shape)?;
     Ok(Generated { original, code, unions, enums })
 }
 
-/// All files of the crate, from the specification at a path.
+/// All files of `runstep-api`, from the specification at a path.
 ///
 /// # Errors
 ///
 /// As [`build`].
 pub fn generate(specification: &Path, selection: &Selection) -> Result<Vec<File>, Error> {
-    render::render(specification, &build(specification, selection)?)
+    render::render(specification, "runstep-api", &build(specification, selection)?)
 }
 
 /// A crate that stands by itself, from any vendor's document.
@@ -87,7 +102,7 @@ pub fn generate_crate(
     selection: &Selection,
     name: &str,
 ) -> Result<Vec<File>, Error> {
-    let mut files = generate(specification, selection)?;
+    let mut files = render::render(specification, name, &build(specification, selection)?)?;
     files.push(render::manifest(name, specification));
     Ok(files)
 }

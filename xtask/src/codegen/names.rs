@@ -1,4 +1,4 @@
-//! Step 4, name: enums, unions and objects that stand within another schema become components.
+//! Step 5, name: enums, unions and objects that stand within another schema become components.
 //! What has a name can be replaced by a type of our own, and what stands in several places in the
 //! same words becomes one type.
 
@@ -17,6 +17,9 @@ pub const INLINE: &str = "x-inline";
 /// `listRuns` becomes `ListRunsOrder`. One that only tells what an object is, as `object: list`
 /// does, is named after what it says, `ListObject`.
 pub fn name_inline_types(mut document: Document) -> Result<Document, Error> {
+    if let Some(root) = document.0.as_object_mut() {
+        root.entry("components").or_insert_with(|| json!({}));
+    }
     let taken = document.schemas().map(|(name, _)| rust_name(name)).collect();
     let mut names = Names { taken, known: Vec::new(), found: Vec::new() };
     if let Some(paths) = document.0.get_mut("paths").and_then(Value::as_object_mut) {
@@ -24,13 +27,18 @@ pub fn name_inline_types(mut document: Document) -> Result<Document, Error> {
             names.within_path_item(item);
         }
     }
-    let Some(schemas) = document.schemas_mut() else { return Ok(document) };
+    names.within_shared(&mut document);
+    let schemas = document.0.get_mut("components").and_then(Value::as_object_mut);
+    let schemas =
+        schemas.map(|components| components.entry("schemas").or_insert_with(|| json!({})));
+    let Some(schemas) = schemas.and_then(Value::as_object_mut) else { return Ok(document) };
     let mut named = Map::new();
     for (name, mut schema) in std::mem::take(schemas) {
         names.within(&rust_name(&name), &mut schema);
         named.insert(name, schema);
         named.extend(names.found.drain(..));
     }
+    named.extend(names.found);
     *schemas = named;
     Ok(document)
 }
@@ -57,6 +65,48 @@ impl Names {
                 if let Some(schema) = parameter.get_mut("schema") {
                     self.place(&format!("{id}{name}"), schema);
                 }
+            }
+            if let Some(id) = &id {
+                self.within_body(&format!("{id}Body"), operation.get_mut("requestBody"));
+                let replies = operation.get_mut("responses").and_then(Value::as_object_mut);
+                for reply in replies.into_iter().flat_map(Map::values_mut) {
+                    self.within_body(&format!("{id}Response"), Some(reply));
+                }
+            }
+        }
+    }
+
+    /// What operations share: parameters and bodies that stand among the components.
+    fn within_shared(&mut self, document: &mut Document) {
+        let Some(components) = document.0.get_mut("components") else { return };
+        let mut each = |kind: &str, visit: &mut dyn FnMut(String, &mut Value)| {
+            let entries = components.get_mut(kind).and_then(Value::as_object_mut);
+            for (name, entry) in entries.into_iter().flatten() {
+                visit(rust_name(name), entry);
+            }
+        };
+        each("parameters", &mut |name, parameter| {
+            if let Some(schema) = parameter.get_mut("schema") {
+                self.place(&name, schema);
+            }
+        });
+        each("requestBodies", &mut |name, body| {
+            self.within_body(&format!("{name}Body"), Some(body));
+        });
+        each("responses", &mut |name, reply| {
+            self.within_body(&format!("{name}Response"), Some(reply));
+        });
+    }
+
+    /// The generator names a body after its operation; what is within one is ours to name.
+    fn within_body(&mut self, name: &str, body: Option<&mut Value>) {
+        let content = body.and_then(|body| body.get_mut("content")?.as_object_mut());
+        for media in content.into_iter().flat_map(Map::values_mut) {
+            let Some(schema) = media.get_mut("schema") else { continue };
+            if is_string_enum(schema) || is_union(schema) {
+                self.place(name, schema);
+            } else {
+                self.within(name, schema);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Step 1, read: text to document. Refuses early what no later step could mend.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -73,8 +74,39 @@ fn check_references(document: &Document) -> Result<(), Error> {
                 "add what it names, or mend the name",
             ));
         }
+        if circles(document, &target) {
+            return Err(Error::at(
+                pointer,
+                format!("the reference `{target}` leads in a circle, and never to a thing"),
+                "describe what it is in one of the places on the way",
+            ));
+        }
     }
     Ok(())
+}
+
+/// Whether a reference leads back to itself by way of things that are nothing but references.
+fn circles(document: &Document, target: &str) -> bool {
+    let mut met = BTreeSet::new();
+    let mut next = Some(target);
+    while let Some(one) = next {
+        if !met.insert(one) {
+            return true;
+        }
+        next = document.resolve(one).and_then(bare_reference);
+    }
+    false
+}
+
+/// Where something leads that is a reference, alone or with words about its place.
+fn bare_reference(value: &Value) -> Option<&str> {
+    if let Some(target) = value.get("$ref").and_then(Value::as_str) {
+        return Some(target);
+    }
+    match value.get("allOf")?.as_array()?.as_slice() {
+        [only] => only.get("$ref")?.as_str(),
+        _ => None,
+    }
 }
 
 /// YAML as JSON. Numbers beyond 64 bits, which documents give as limits, become floating ones, and

@@ -1,4 +1,4 @@
-//! Step 10, render: the files of the crate, as text.
+//! Step 11, render: the files of the crate, as text.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -21,7 +21,11 @@ const DECODE: &str = include_str!("../../support/decode.rs");
 const FIELD: &str = include_str!("../../support/field.rs");
 
 /// Everything that goes into the crate's folder.
-pub fn render(specification: &Path, generated: &Generated) -> Result<Vec<File>, Error> {
+pub fn render(
+    specification: &Path,
+    package: &str,
+    generated: &Generated,
+) -> Result<Vec<File>, Error> {
     let Generated { original, code, unions, enums } = generated;
     let header = header(specification)?;
     let source = |name: &str, text: &str| File {
@@ -41,7 +45,7 @@ pub fn render(specification: &Path, generated: &Generated) -> Result<Vec<File>, 
     ];
     let document = examples::without_examples(original.clone())?;
     files.push(File { path: "src/openapi.json".into(), text: format!("{:#}\n", document.0) });
-    files.extend(examples::round_trips(&header, original));
+    files.extend(examples::round_trips(&header, package, generated));
     Ok(files)
 }
 

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Document, is_method, push, reference_to};
+use super::document::{Document, METHODS, is_method, push, reference_to};
 use super::error::Error;
 use super::unions;
 
@@ -103,6 +103,20 @@ pub fn keep(mut document: Document, selection: &Selection) -> Result<Document, E
             "give a whole OpenAPI document",
         ));
     };
+    // A path item that stands elsewhere would be left out without a word.
+    for (path, item) in paths.iter() {
+        if item.get("$ref").is_some() && METHODS.iter().any(|method| selection.takes(method, path))
+        {
+            let mut pointer = "/paths".to_owned();
+            push(&mut pointer, path);
+            push(&mut pointer, "$ref");
+            return Err(Error::at(
+                pointer,
+                "a path that stands in another place is not supported",
+                format!("write its operations out here, or leave it out: --select '!{path}'"),
+            ));
+        }
+    }
     paths.retain(|path, item| {
         let Some(item) = item.as_object_mut() else { return false };
         item.retain(|key, _| !is_method(key) || selection.takes(key, path));
@@ -180,7 +194,7 @@ fn name_operations(paths: &mut Map<String, Value>) {
 fn keep_reachable(document: &mut Document) {
     let paths = document.0.get("paths").cloned().unwrap_or_default();
     let mut kept = document.reachable(&paths);
-    for name in unions::event_unions(document) {
+    for (_, name) in unions::event_unions(document) {
         let events = reference_to(&name);
         let reached = document.reachable(&events);
         if document

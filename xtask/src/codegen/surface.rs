@@ -16,9 +16,10 @@ pub fn surface(generated: &Generated) -> String {
             Item::Struct(item) => {
                 let name = &item.ident;
                 let _ = writeln!(text, "struct {name}");
-                for field in item.fields.iter().filter(|field| is_public(&field.vis)) {
-                    let field_name =
-                        field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+                let fields = item.fields.iter().enumerate();
+                for (place, field) in fields.filter(|(_, field)| is_public(&field.vis)) {
+                    let ident = field.ident.as_ref().map(ToString::to_string);
+                    let field_name = ident.unwrap_or_else(|| place.to_string());
                     let _ = writeln!(text, "    {name}.{field_name}: {}", plain(&field.ty));
                 }
             }

@@ -1,4 +1,4 @@
-//! Step 5, tolerate: what providers are known to leave out of a run or a step, although it is
+//! Step 6, tolerate: what providers are known to leave out of a run or a step, although it is
 //! required, may be missing.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Step 6, tag unions: choices between schemas leave the document and become enums that look at
+//! Step 7, tag unions: choices between schemas leave the document and become enums that look at
 //! the one property, or the kind of JSON value, that tells the alternatives apart. The generator's
 //! own enums try one alternative after the other, and their errors say nothing.
 
@@ -11,9 +11,6 @@ use super::enums::values;
 use super::error::Error;
 use super::names::{is_string_enum, is_union};
 use super::tags::{constant, tell_apart};
-
-/// How deep unions may be within one another.
-const DEPTH: usize = 16;
 
 /// A choice between schemas.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,7 +74,7 @@ pub fn tag_unions(mut document: Document) -> Result<(Document, Unions), Error> {
     let mut found = Unions::default();
     let mut pairs: Vec<String> = Vec::new();
     for name in whole_unions(&document) {
-        let alternatives = alternatives(&document, &name, 0);
+        let alternatives = alternatives(&document, &name);
         if let Some(events) = events(&document, &name, &alternatives) {
             found.events.push(events);
             pairs.extend(alternatives.into_iter().filter_map(|alternative| alternative.component));
@@ -117,10 +114,14 @@ fn whole_unions(document: &Document) -> Vec<String> {
     unions.iter().filter(whole).map(|name| (*name).clone()).collect()
 }
 
-/// The unions whose alternatives are all the events of a stream, in a document as it was read.
-pub fn event_unions(document: &Document) -> Vec<String> {
-    let events = |name: &String| events(document, name, &alternatives(document, name, 0)).is_some();
-    whole_unions(document).into_iter().filter(events).collect()
+/// The unions whose alternatives are all the events of a stream, in a document as it was read, each
+/// with how many there are.
+pub fn event_unions(document: &Document) -> Vec<(usize, String)> {
+    let counted = |name: String| {
+        let found = events(document, &name, &alternatives(document, &name))?;
+        Some((found.events.len() + found.plain.len(), name))
+    };
+    whole_unions(document).into_iter().filter_map(counted).collect()
 }
 
 /// The objects that lost their tag, by the component they were made from.
@@ -187,21 +188,40 @@ struct Alternative {
 }
 
 /// The alternatives of a union, those of unions within it among them.
-fn alternatives(document: &Document, name: &str, depth: usize) -> Vec<Alternative> {
+fn alternatives(document: &Document, name: &str) -> Vec<Alternative> {
     let mut found = Vec::new();
-    let Some(union) = document.schema(name).filter(|_| depth < DEPTH) else { return found };
+    add_alternatives(document, name, &mut BTreeSet::new(), &mut found);
+    found
+}
+
+/// A union that was met before adds nothing: the same alternatives would be there twice, or, where
+/// unions have one another within them, without an end.
+fn add_alternatives(
+    document: &Document,
+    name: &str,
+    met: &mut BTreeSet<String>,
+    found: &mut Vec<Alternative>,
+) {
+    if !met.insert(name.to_owned()) {
+        return;
+    }
+    let Some(union) = document.schema(name) else { return };
     for key in ["oneOf", "anyOf"] {
         let list = union.get(key).and_then(Value::as_array);
         for (index, alternative) in list.into_iter().flatten().enumerate() {
             match target(alternative).map(|name| (name, document.schema(name))) {
-                Some((inner, Some(schema))) if is_union(schema) && inner != name => {
-                    found.extend(alternatives(document, inner, depth + 1));
+                Some((inner, Some(schema))) if is_union(schema) => {
+                    add_alternatives(document, inner, met, found);
                 }
-                Some((inner, Some(schema))) => found.push(Alternative {
-                    pointer: format!("/components/schemas/{inner}"),
-                    component: Some(inner.to_owned()),
-                    schema: schema.clone(),
-                }),
+                Some((inner, Some(schema))) => {
+                    if found.iter().all(|one| one.component.as_deref() != Some(inner)) {
+                        found.push(Alternative {
+                            pointer: format!("/components/schemas/{inner}"),
+                            component: Some(inner.to_owned()),
+                            schema: schema.clone(),
+                        });
+                    }
+                }
                 _ => found.push(Alternative {
                     pointer: format!("/components/schemas/{name}/{key}/{index}"),
                     component: None,
@@ -210,7 +230,6 @@ fn alternatives(document: &Document, name: &str, depth: usize) -> Vec<Alternativ
             }
         }
     }
-    found
 }
 
 fn events(document: &Document, name: &str, alternatives: &[Alternative]) -> Option<Events> {
@@ -237,7 +256,25 @@ fn events(document: &Document, name: &str, alternatives: &[Alternative]) -> Opti
             found.events.push(variant);
         }
     }
+    if found.events.is_empty() && found.plain.is_empty() {
+        return None;
+    }
+    tell_names_apart(found.events.iter_mut().chain(&mut found.plain));
     Some(found)
+}
+
+/// Gives variants that would have the same name, or that of the variant for what is not known, a
+/// number.
+fn tell_names_apart<'a>(variants: impl Iterator<Item = &'a mut Variant>) {
+    let mut taken = BTreeSet::from(["Unknown".to_owned()]);
+    for variant in variants {
+        let wanted = variant.name.clone();
+        let mut number = 2;
+        while !taken.insert(variant.name.clone()) {
+            variant.name = format!("{wanted}{number}");
+            number += 1;
+        }
+    }
 }
 
 /// A title that is written as a Rust name is meant as one; any other is prose.
@@ -252,6 +289,13 @@ fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Resul
         description: document.schema(name).and_then(description).map(str::to_owned),
         ..Union::default()
     };
+    if alternatives.is_empty() {
+        return Err(Error::at(
+            format!("/components/schemas/{name}"),
+            "a choice of nothing",
+            "list what there is to choose from",
+        ));
+    }
     let objects: Vec<&Alternative> =
         alternatives.iter().filter(|one| is_object(&one.schema)).collect();
     let told: Vec<(Option<&str>, &Value)> =
@@ -268,6 +312,7 @@ fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Resul
                 body: component_of(object)?,
             });
         }
+        tell_names_apart(union.tagged.iter_mut());
     } else if let [object] = objects.as_slice() {
         let body = rust_name(&component_of(object)?);
         let short = body.strip_suffix(&union.name).or(body.strip_prefix(&union.name));

@@ -18,6 +18,10 @@ pub enum What {
     OperationAdded,
     /// The operation is gone.
     OperationRemoved,
+    /// There are events of a stream.
+    EventsAdded,
+    /// The events of a stream are gone.
+    EventsRemoved,
     /// The parameter is new.
     ParameterAdded {
         /// Whether every request needs it.
@@ -83,6 +87,8 @@ pub enum What {
     Tighter(String),
     /// A limit lets more through.
     Looser(String),
+    /// An integer that counted may be negative now, or the other way round.
+    Signed(bool),
     /// There are alternatives where there was one thing.
     BecameChoice,
     /// There is one thing where there were alternatives.
@@ -122,6 +128,8 @@ pub struct Change {
     pub direction: Direction,
     /// What changed there.
     pub what: What,
+    /// The other operations that have the same change, as they share the schema in which it is.
+    pub also: Vec<String>,
 }
 
 impl Change {
@@ -131,7 +139,11 @@ impl Change {
         use What as W;
         match (&self.what, self.direction) {
             (
-                W::OperationAdded | W::ContentAdded(_) | W::ValuesAdded(_) | W::VariantAdded(_),
+                W::OperationAdded
+                | W::EventsAdded
+                | W::ContentAdded(_)
+                | W::ValuesAdded(_)
+                | W::VariantAdded(_),
                 _,
             ) => Effect::Compatible,
             (W::Tighter(_) | W::Looser(_), _) => Effect::Compatible,
@@ -151,7 +163,11 @@ impl Change {
         use Direction::{Reply, Request};
         use What as W;
         match (&self.what, self.direction) {
-            (W::OperationAdded | W::ContentAdded(_) | W::Looser(_), _) => Effect::Compatible,
+            (W::OperationAdded | W::EventsAdded | W::ContentAdded(_) | W::Looser(_), _) => {
+                Effect::Compatible
+            }
+            // What is out there decodes into the type that it was made with.
+            (W::Signed(true), Request) | (W::Signed(false), Reply) => Effect::Compatible,
             // Unknown values and variants are kept, unknown properties are ignored.
             (
                 W::ValuesAdded(_) | W::VariantAdded(_) | W::ValuesNoLongerListed | W::ValuesOpened,
@@ -187,6 +203,17 @@ impl Change {
         }
     }
 
+    /// The other operations that have the same change, in a few words; empty if there are none.
+    pub fn also_in(&self) -> String {
+        const SHOWN: usize = 2;
+        let names: Vec<&str> = self.also.iter().take(SHOWN).map(String::as_str).collect();
+        match (names.as_slice(), self.also.len() - names.len()) {
+            ([], _) => String::new(),
+            (names, 0) => format!("also in {}", names.join(", ")),
+            (names, more) => format!("also in {} and {more} more", names.join(", ")),
+        }
+    }
+
     /// The worse of the two.
     pub fn effect(&self) -> Effect {
         self.for_callers().max(self.for_the_wire())
@@ -208,6 +235,8 @@ impl fmt::Display for What {
         match self {
             Self::OperationAdded => f.write_str("operation added"),
             Self::OperationRemoved => f.write_str("operation removed"),
+            Self::EventsAdded => f.write_str("events added"),
+            Self::EventsRemoved => f.write_str("events removed"),
             Self::ParameterAdded { required: true } => f.write_str("required parameter added"),
             Self::ParameterAdded { required: false } => f.write_str("parameter added"),
             Self::ParameterRemoved => f.write_str("parameter removed"),
@@ -233,6 +262,8 @@ impl fmt::Display for What {
             Self::Nullable { .. } => f.write_str("may be null now"),
             Self::NotNullable { .. } => f.write_str("may no longer be null"),
             Self::Tighter(limit) | Self::Looser(limit) => f.write_str(limit),
+            Self::Signed(true) => f.write_str("may be negative now (`i64`, was `u64`)"),
+            Self::Signed(false) => f.write_str("may no longer be negative (`u64`, was `i64`)"),
             Self::BecameChoice => f.write_str("a choice now"),
             Self::NoLongerChoice => f.write_str("no longer a choice"),
             Self::VariantAdded(name) => write!(f, "alternative added: `{name}`"),

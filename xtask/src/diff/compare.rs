@@ -14,34 +14,73 @@ use crate::codegen::select::shape;
 
 /// Two documents on their way through the comparison.
 pub(super) struct Comparison<'a> {
-    pub(super) old: &'a Document,
-    pub(super) new: &'a Document,
-    pub(super) changes: Vec<Change>,
-    /// Pairs of components that were compared already, for each direction.
+    old: &'a Document,
+    new: &'a Document,
+    changes: Vec<Change>,
+    /// Where in `changes` each change within a shared schema is, by the schema.
+    shared: BTreeMap<(Shared, String, Direction, What), usize>,
+    /// Pairs of components that were compared in this operation already, for each direction.
     seen: BTreeSet<(String, String, Direction)>,
     operation: String,
+    /// The innermost pair of components that is being compared, and how long the place of it is.
+    within: Option<(Shared, usize)>,
 }
+
+/// The names of a component in the old document and in the new one.
+type Shared = (String, String);
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(old: &'a Document, new: &'a Document) -> Self {
-        Self { old, new, changes: Vec::new(), seen: BTreeSet::new(), operation: String::new() }
+        Self {
+            old,
+            new,
+            changes: Vec::new(),
+            shared: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            operation: String::new(),
+            within: None,
+        }
     }
 
+    /// What was found, in the order of the operations.
+    pub(super) fn changes(self) -> Vec<Change> {
+        self.changes
+    }
+
+    /// A change within a schema that operations share is told once, under the first of them, and
+    /// names the others.
     fn say(&mut self, place: &str, direction: Direction, what: What) {
+        if let Some((shared, length)) = &self.within {
+            let rest = place.get(*length..).unwrap_or_default().to_owned();
+            let key = (shared.clone(), rest, direction, what.clone());
+            let next = self.changes.len();
+            let first = *self.shared.entry(key).or_insert(next);
+            if let Some(change) = self.changes.get_mut(first) {
+                if change.operation != self.operation && !change.also.contains(&self.operation) {
+                    change.also.push(self.operation.clone());
+                }
+                return;
+            }
+        }
         let (operation, place) = (self.operation.clone(), place.to_owned());
-        self.changes.push(Change { operation, place, direction, what });
+        self.changes.push(Change { operation, place, direction, what, also: Vec::new() });
+    }
+
+    fn begin(&mut self, operation: &str) {
+        operation.clone_into(&mut self.operation);
+        self.seen.clear();
     }
 
     pub(super) fn operations(&mut self) {
         let (old, new) = (operations(self.old), operations(self.new));
         for (key, (name, _)) in &old {
             if !new.contains_key(key) {
-                self.operation.clone_from(name);
+                self.begin(name);
                 self.say("", Direction::Request, What::OperationRemoved);
             }
         }
         for (key, (name, after)) in &new {
-            self.operation.clone_from(name);
+            self.begin(name);
             match old.get(key) {
                 None => self.say("", Direction::Request, What::OperationAdded),
                 Some((_, before)) => self.operation(before, after),
@@ -119,9 +158,14 @@ impl<'a> Comparison<'a> {
     }
 
     /// Compares the events of streams, which operations need not refer to.
-    pub(super) fn events(&mut self, old: &Value, new: &Value) {
-        "stream events".clone_into(&mut self.operation);
-        self.schemas("event", Direction::Reply, old, new, true);
+    pub(super) fn events(&mut self, old: Option<&'a Value>, new: Option<&'a Value>) {
+        self.begin("stream events");
+        match (old, new) {
+            (Some(old), Some(new)) => self.schemas("event", Direction::Reply, old, new, true),
+            (Some(_), None) => self.say("", Direction::Reply, What::EventsRemoved),
+            (None, Some(_)) => self.say("", Direction::Reply, What::EventsAdded),
+            (None, None) => {}
+        }
     }
 
     fn schemas(
@@ -143,14 +187,44 @@ impl<'a> Comparison<'a> {
 
     /// Compares what schemas say, whether or not their places may be null.
     fn contents_of(&mut self, place: &str, direction: Direction, before: &Value, after: &Value) {
-        if let (Some(old), Some(new)) = (target(before), target(after))
-            && !self.seen.insert((old.to_owned(), new.to_owned(), direction))
-        {
-            return;
+        let names = match (target(before), target(after)) {
+            (Some(old), Some(new)) => Some((old.to_owned(), new.to_owned())),
+            _ => None,
+        };
+        self.named_contents_of(place, direction, names, before, after);
+    }
+
+    /// Compares what schemas say that may be components, which are compared once.
+    fn named_contents_of(
+        &mut self,
+        place: &str,
+        direction: Direction,
+        names: Option<Shared>,
+        before: &Value,
+        after: &Value,
+    ) {
+        let Some(names) = names else {
+            return self.contents_within(place, direction, before, after);
+        };
+        if self.seen.insert((names.0.clone(), names.1.clone(), direction)) {
+            let outer = self.within.replace((names, place.len()));
+            self.contents_within(place, direction, before, after);
+            self.within = outer;
         }
+    }
+
+    fn contents_within(
+        &mut self,
+        place: &str,
+        direction: Direction,
+        before: &Value,
+        after: &Value,
+    ) {
         let (old, new) = (followed(self.old, before), followed(self.new, after));
-        self.limits(place, direction, old, new);
-        let (before, after) = (Variants::of(self.old, old), Variants::of(self.new, new));
+        for what in limits::changes(old, new) {
+            self.say(place, direction, what);
+        }
+        let (before, after) = (Variants::of(self.old, before), Variants::of(self.new, after));
         if before.is_choice() || after.is_choice() {
             self.choices(place, direction, &before, &after);
             return;
@@ -170,16 +244,6 @@ impl<'a> Comparison<'a> {
         }
         if let (Some(old), Some(new)) = (inner_schema(old), inner_schema(new)) {
             self.schemas(&format!("{place}{{}}"), direction, old, new, true);
-        }
-    }
-
-    fn limits(&mut self, place: &str, direction: Direction, old: &Value, new: &Value) {
-        for (text, tighter) in limits::changes(old, new) {
-            self.say(
-                place,
-                direction,
-                if tighter { What::Tighter(text) } else { What::Looser(text) },
-            );
         }
     }
 
@@ -205,7 +269,11 @@ impl<'a> Comparison<'a> {
                 None => self.say(place, direction, What::VariantAdded(key.clone())),
                 Some(old) => {
                     let inner = format!("{place}<{key}>");
-                    self.contents_of(&inner, direction, old, new);
+                    let names = match (old.component, new.component) {
+                        (Some(old), Some(new)) => Some((old.to_owned(), new.to_owned())),
+                        _ => None,
+                    };
+                    self.named_contents_of(&inner, direction, names, old.schema, new.schema);
                 }
             }
         }

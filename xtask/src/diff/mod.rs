@@ -56,33 +56,21 @@ pub fn open(root: &Path, source: &str, selection: &Selection) -> Result<Document
 ///
 /// When the document has something in it that no step can take.
 pub fn comparable(document: Document, selection: &Selection) -> Result<Document, Error> {
-    const STEPS: [&str; 8] = [
-        "constants become enums",
-        "null becomes nullable",
-        "single alternatives fold",
-        "string choices become enums",
-        "references stand alone",
-        "compositions become one",
-        "null belongs to the place",
-        "plain components are written in place",
-    ];
-    let selected = select::keep(document, selection)?;
-    lower::STEPS
-        .iter()
-        .filter(|(name, _)| STEPS.contains(name))
-        .try_fold(selected, |document, (_, step)| step(document))
+    lower::lower_for_diff(select::keep(document, selection)?)
 }
 
 /// All changes from one document to another, in the order of the paths.
 pub fn compare(old: &Document, new: &Document) -> Vec<Change> {
     let mut comparison = Comparison::new(old, new);
     comparison.operations();
-    let events = |document: &Document| -> Option<Value> {
-        let name = unions::event_unions(document).into_iter().next()?;
-        document.schema(&name).cloned()
-    };
-    if let (Some(old), Some(new)) = (events(old), events(new)) {
-        comparison.events(&old, &new);
-    }
-    comparison.changes
+    comparison.events(events(old), events(new));
+    comparison.changes()
+}
+
+/// The events of a document: of several unions of them, the one with the most.
+fn events(document: &Document) -> Option<&Value> {
+    let unions = unions::event_unions(document);
+    // Of equal ones the first: `max_by_key` would take the last.
+    let (_, largest) = unions.iter().rev().max_by_key(|(count, _)| *count)?;
+    document.schema(largest)
 }

@@ -16,7 +16,9 @@ pub fn text(changes: &[Change]) -> String {
         let place =
             if change.place.is_empty() { String::new() } else { format!("{}: ", change.place) };
         let (callers, wire) = (change.for_callers(), change.for_the_wire());
-        let _ = writeln!(text, "  {place}{}  [callers: {callers}, wire: {wire}]", change.what);
+        let _ = write!(text, "  {place}{}  [callers: {callers}, wire: {wire}]", change.what);
+        let also = change.also_in();
+        text.push_str(&if also.is_empty() { "\n".to_owned() } else { format!(" ({also})\n") });
     }
     let breaking = changes.iter().filter(|change| change.effect() == Effect::Breaking).count();
     let _ = write!(text, "{breaking} breaking, {} compatible", changes.len() - breaking);
@@ -42,7 +44,11 @@ pub fn markdown(changes: &[Change]) -> String {
                 (Effect::Compatible, Effect::Compatible) => "",
             };
             let place = place.replace('`', "");
-            let _ = writeln!(text, "- `{}{place}`: {}{whom}", change.operation, change.what);
+            let also = match change.also_in() {
+                also if also.is_empty() => also,
+                also => format!("; {also}"),
+            };
+            let _ = writeln!(text, "- `{}{place}`: {}{whom}{also}", change.operation, change.what);
         }
         text.push('\n');
     }

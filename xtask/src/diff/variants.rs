@@ -1,50 +1,58 @@
 //! The alternatives of a schema, by what tells them apart.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::compare::followed;
 use crate::codegen::document::{Document, target};
 use crate::codegen::tags::{constant, tell_apart};
 
-/// How deep choices may be within one another.
-const DEPTH: usize = 16;
+/// One alternative: the component that it is, if it has a name, and what it says.
+#[derive(Clone, Copy)]
+pub(super) struct Leaf<'a> {
+    pub(super) component: Option<&'a str>,
+    pub(super) schema: &'a Value,
+}
 
 /// The alternatives of a schema. One that is no choice is its own only alternative.
 pub(super) struct Variants<'a> {
     choice: bool,
-    found: Vec<(String, &'a Value)>,
+    found: Vec<(String, Leaf<'a>)>,
 }
 
 impl<'a> Variants<'a> {
     pub(super) fn of(document: &'a Document, schema: &'a Value) -> Self {
         let mut leaves = Vec::new();
-        leaves_of(document, schema, 0, &mut leaves);
+        leaves_of(document, schema, &mut BTreeSet::new(), &mut leaves);
+        let whole = followed(document, schema);
         let choice = leaves.len() != 1
-            || leaves.first().is_some_and(|(_, leaf)| !std::ptr::eq(*leaf, schema));
+            || leaves.first().is_some_and(|leaf| !std::ptr::eq(leaf.schema, whole));
         let (objects, others): (Vec<_>, Vec<_>) =
-            leaves.into_iter().partition(|(_, leaf)| kind(leaf) == Some("object"));
-        let told = tell_apart(document, schema, &objects);
+            leaves.into_iter().partition(|leaf| kind(leaf.schema) == Some("object"));
+        let told: Vec<(Option<&str>, &Value)> =
+            objects.iter().map(|leaf| (leaf.component, leaf.schema)).collect();
         let mut found = Vec::new();
-        match told {
+        match tell_apart(document, whole, &told) {
             Some(tag) => {
                 let named = |(position, value): &(usize, String)| {
-                    objects.get(*position).map(|(_, object)| (value.clone(), *object))
+                    objects.get(*position).map(|object| (value.clone(), *object))
                 };
                 found.extend(tag.values.iter().filter_map(named));
             }
             None => {
-                for (position, (_, object)) in objects.iter().enumerate() {
+                for (position, object) in objects.iter().enumerate() {
                     let own = ["type", "object", "event"]
                         .iter()
-                        .find_map(|name| constant(document, object, name));
+                        .find_map(|name| constant(document, object.schema, name));
                     let number =
                         if position == 0 { String::new() } else { format!(" {}", position + 1) };
                     found.push((own.unwrap_or_else(|| format!("object{number}")), *object));
                 }
             }
         }
-        for (_, other) in others {
-            let key = kind(other).unwrap_or("anything").to_owned();
+        for other in others {
+            let key = kind(other.schema).unwrap_or("anything").to_owned();
             if !found.iter().any(|(present, _)| *present == key) {
                 found.push((key, other));
             }
@@ -56,8 +64,8 @@ impl<'a> Variants<'a> {
         self.choice
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &'a Value)> {
-        self.found.iter().map(|(key, schema)| (key, *schema))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, Leaf<'a>)> {
+        self.found.iter().map(|(key, leaf)| (key, *leaf))
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
@@ -68,18 +76,23 @@ impl<'a> Variants<'a> {
         self.found.iter().any(|(present, _)| present == key)
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
-        self.found.iter().find(|(present, _)| present == key).map(|(_, schema)| *schema)
+    pub(super) fn get(&self, key: &str) -> Option<Leaf<'a>> {
+        self.found.iter().find(|(present, _)| present == key).map(|(_, leaf)| *leaf)
     }
 }
 
+/// A component that was met before adds nothing: its alternatives are there already, or, where
+/// choices have one another within them, would go on without an end.
 fn leaves_of<'a>(
     document: &'a Document,
     schema: &'a Value,
-    depth: usize,
-    found: &mut Vec<(Option<&'a str>, &'a Value)>,
+    met: &mut BTreeSet<&'a str>,
+    found: &mut Vec<Leaf<'a>>,
 ) {
     let component = target(schema);
+    if component.is_some_and(|name| !met.insert(name)) {
+        return;
+    }
     let schema = followed(document, schema);
     let lists = ["oneOf", "anyOf"].iter().filter_map(|key| schema.get(key)?.as_array());
     let alternatives: Vec<&Value> = lists.flatten().collect();
@@ -87,12 +100,12 @@ fn leaves_of<'a>(
     let limits = alternatives
         .iter()
         .all(|one| one.as_object().is_some_and(|one| one.keys().all(|key| key == "required")));
-    if limits || depth > DEPTH {
-        found.push((component, schema));
+    if limits {
+        found.push(Leaf { component, schema });
         return;
     }
     for alternative in alternatives {
-        leaves_of(document, alternative, depth + 1, found);
+        leaves_of(document, alternative, met, found);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What limits values: for those who send, and so for the server, but for no type.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::each_schema;
 use crate::codegen::document::Document;
@@ -47,6 +47,7 @@ pub(super) fn limits_are_dropped(document: Document) -> Result<Document, Error> 
                 }
             }
         }
+        drop_listed_values(map);
         if map.get("type").is_some_and(|kind| kind == "string") {
             map.remove("format");
         }
@@ -54,17 +55,43 @@ pub(super) fn limits_are_dropped(document: Document) -> Result<Document, Error> 
     })
 }
 
+/// Listed values make an enum where they are text. Any others are a limit to what their type says.
+fn drop_listed_values(schema: &mut Map<String, Value>) {
+    let Some(Value::Array(values)) = schema.get("enum") else { return };
+    if values.iter().all(Value::is_string) {
+        return;
+    }
+    let kind = |value: &Value| match value {
+        Value::Bool(_) => Some("boolean"),
+        Value::Number(number) if number.is_f64() => Some("number"),
+        Value::Number(_) => Some("integer"),
+        _ => None,
+    };
+    let first = values.first().and_then(kind);
+    if let Some(kind) = first.filter(|first| values.iter().all(|value| kind(value) == Some(first)))
+    {
+        schema.entry("type").or_insert_with(|| kind.into());
+    }
+    schema.remove("enum");
+}
+
 /// An integer that cannot be negative is a u64, any other an i64, whatever the document's format.
 pub(super) fn integers_get_their_width(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
+        let counts = counts(schema);
         let Some(map) = schema.as_object_mut() else { return Ok(()) };
-        let minimum = map.remove("minimum");
+        map.remove("minimum");
         if map.get("type").is_some_and(|kind| kind == "integer") {
-            let positive = |minimum: Value| minimum.as_f64().is_some_and(|minimum| minimum >= 0.0);
-            let known = map.get("format").is_some_and(|format| format == "uint64");
-            let counts = minimum.map_or(known, positive);
             map.insert("format".to_owned(), if counts { "uint64" } else { "int64" }.into());
         }
         Ok(())
     })
+}
+
+/// Whether an integer cannot be negative.
+pub fn counts(schema: &Value) -> bool {
+    match schema.get("minimum") {
+        Some(minimum) => minimum.as_f64().is_some_and(|minimum| minimum >= 0.0),
+        None => schema.get("format").is_some_and(|format| format == "uint64"),
+    }
 }

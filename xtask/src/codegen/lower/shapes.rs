@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{LISTED, each_schema};
-use crate::codegen::document::{Document, referred, schema_name, target};
+use crate::codegen::document::{Document, referred};
 use crate::codegen::error::Error;
 
 /// An `anyOf` or `oneOf` of one is that one. A reference becomes an `allOf`, which is how 3.0 puts
@@ -167,49 +167,6 @@ fn strings(
         }
     }
     Some(values)
-}
-
-/// A component that is only a map, a list, a number or text would become a wrapper type: its users
-/// get the thing itself.
-pub(super) fn plain_components_are_written_in_place(
-    mut document: Document,
-) -> Result<Document, Error> {
-    for _ in 0..DEPTH {
-        let plain: Vec<(String, Value)> = document
-            .schemas()
-            .filter(|(_, schema)| is_plain(schema))
-            .map(|(name, schema)| (name.clone(), schema.clone()))
-            .collect();
-        document.visit_schemas(&mut |_, schema| {
-            let found = plain.iter().find(|(name, _)| target(schema) == Some(name));
-            let Some((_, thing)) = found else { return Ok(()) };
-            let own = schema.as_object().cloned().unwrap_or_default();
-            schema.clone_from(thing);
-            if let Some(place) = schema.as_object_mut() {
-                place.extend(own.into_iter().filter(|(key, _)| key != "$ref" && key != "allOf"));
-            }
-            Ok(())
-        })?;
-        let used = document.references();
-        let unused =
-            |name: &String| !used.iter().any(|(_, target)| schema_name(target) == Some(name));
-        let done = plain.iter().all(|(name, _)| unused(name));
-        if let Some(schemas) = document.schemas_mut() {
-            schemas.retain(|name, _| !plain.iter().any(|(one, _)| one == name && unused(name)));
-        }
-        if done {
-            break;
-        }
-    }
-    Ok(document)
-}
-
-fn is_plain(schema: &Value) -> bool {
-    let kind = schema.get("type").and_then(Value::as_str);
-    let map = schema.get("additionalProperties").is_some() && schema.get("properties").is_none();
-    let choice = ["enum", "oneOf", "anyOf", "allOf"].iter().any(|key| schema.get(key).is_some());
-    let scalar = matches!(kind, Some("string" | "integer" | "number" | "boolean" | "array"));
-    !choice && (map || scalar)
 }
 
 /// The generator reads a list that is left out as an empty one, and leaves an empty one out. To the

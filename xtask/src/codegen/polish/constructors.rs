@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
-use syn::{Field, Ident, ItemStruct, Type, parse_quote};
+use quote::quote;
+use syn::{Field, Ident, ItemStruct, Type};
 
 use super::fields::{is_constant, says, type_named, wire_name};
 
@@ -14,7 +14,7 @@ pub(super) fn implementation(
     item: &ItemStruct,
     constants: &BTreeSet<&str>,
     sent: bool,
-) -> Option<syn::ItemImpl> {
+) -> Result<Option<syn::ItemImpl>, syn::Error> {
     let name = &item.ident;
     let defaults = |field: &&Field| {
         is_constant(&field.ty, constants)
@@ -63,15 +63,16 @@ pub(super) fn implementation(
             }
         });
     }
-    let allow = format_ident!("too_many_arguments");
-    (!functions.is_empty()).then(|| {
-        parse_quote! {
-            #[allow(clippy::#allow)]
-            impl #name {
-                #(#functions)*
-            }
+    if functions.is_empty() {
+        return Ok(None);
+    }
+    let implementation = quote! {
+        #[allow(clippy::too_many_arguments)]
+        impl #name {
+            #(#functions)*
         }
-    })
+    };
+    syn::parse2(implementation).map(Some)
 }
 
 /// The type of an argument, and what makes the field's value of it. A literal would not become a

@@ -38,7 +38,7 @@ impl Shape<'_> {
 
 /// Brings fields into the document's order. What may be null may be absent as well; in a request
 /// the two are told apart. What only tells the kind of an object may be left out.
-pub(super) fn polish(fields: &mut FieldsNamed, shape: &Shape<'_>) {
+pub(super) fn polish(fields: &mut FieldsNamed, shape: &Shape<'_>, boxed: &dyn Fn(&str) -> bool) {
     let properties = shape.schema.and_then(|schema| schema.get("properties")?.as_object());
     if let Some(properties) = properties {
         let mut ordered: Vec<Field> = fields.named.iter().cloned().collect();
@@ -46,10 +46,20 @@ pub(super) fn polish(fields: &mut FieldsNamed, shape: &Shape<'_>) {
         fields.named = ordered.into_iter().collect();
     }
     for field in &mut fields.named {
+        let name = wire_name(field);
         field.attrs.retain(|attribute| {
             !says(attribute, "Option :: deserialize") && !says(attribute, "Option::deserialize")
         });
-        let name = wire_name(field);
+        option_outside_of_box(field, &name);
+        if boxed(&name) {
+            match type_named(&field.ty, "Option") {
+                Some(inner) => field.ty = parse_quote!(Option<Box<#inner>>),
+                None => {
+                    let inner = &field.ty;
+                    field.ty = parse_quote!(Box<#inner>);
+                }
+            }
+        }
         let list = type_named(&field.ty, "Vec").is_some();
         if list && shape.tolerant && tolerate::PROPERTIES.contains(&name.as_str()) {
             field.attrs.push(
@@ -67,12 +77,26 @@ pub(super) fn polish(fields: &mut FieldsNamed, shape: &Shape<'_>) {
             field
                 .attrs
                 .push(parse_quote!(#[serde(default, skip_serializing_if = "Field::is_absent")]));
-            let ident = field.ident.as_ref().map(ToString::to_string);
-            if ident.is_some_and(|ident| ident != name) {
-                field.attrs.push(parse_quote!(#[serde(rename = #name)]));
-            }
+        }
+        // The name may have stood in an attribute that is gone.
+        if wire_name(field) != name {
+            field.attrs.push(parse_quote!(#[serde(rename = #name)]));
         }
     }
+}
+
+/// The generator puts the option into the box of what leads back to itself, and then writes null
+/// where there is nothing.
+fn option_outside_of_box(field: &mut Field, name: &str) {
+    let option = type_named(&field.ty, "Box").and_then(|inner| type_named(inner, "Option"));
+    let Some(inner) = option else { return };
+    field.ty = parse_quote!(Option<Box<#inner>>);
+    field.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
+    field.attrs.push(if field.ident.as_ref().is_some_and(|ident| ident != name) {
+        parse_quote!(#[serde(rename = #name, skip_serializing_if = "Option::is_none")])
+    } else {
+        parse_quote!(#[serde(skip_serializing_if = "Option::is_none")])
+    });
 }
 
 /// Whether a type is an enum of one value.

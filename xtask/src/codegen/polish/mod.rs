@@ -1,14 +1,16 @@
-//! Step 9, polish: the generator's syntax tree becomes code that one likes to read and to use.
+//! Step 10, polish: the generator's syntax tree becomes code that one likes to read and to use.
 
 mod client;
 mod constructors;
 mod fields;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
+use quote::quote;
+use serde_json::Value;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Attribute, Fields, File, Item, parse_quote};
+use syn::{Attribute, Fields, File, Ident, Item, parse_quote};
 
 use super::docs;
 use super::document::{Document, rust_name};
@@ -24,13 +26,21 @@ pub struct Code {
     pub structs: File,
 }
 
+/// What the steps before found out about the types.
+#[derive(Clone, Copy)]
+pub struct Shapes<'a> {
+    /// The document as it was generated from.
+    pub document: &'a Document,
+    /// The enums that stand in the place of the generator's own.
+    pub enums: &'a [OpenEnum],
+    /// The components that never go into a request.
+    pub replies: &'a BTreeSet<String>,
+    /// Properties that need a box, by the Rust name of their object.
+    pub boxed: &'a BTreeSet<(String, String)>,
+}
+
 /// Takes the generator's output apart, drops what nobody needs, and adds what is missing.
-pub fn polish(
-    tokens: TokenStream,
-    document: &Document,
-    enums: &[OpenEnum],
-    replies: &BTreeSet<String>,
-) -> Result<Code, Error> {
+pub fn polish(tokens: TokenStream, shapes: &Shapes<'_>) -> Result<Code, Error> {
     let mut client: File = syn::parse2(tokens)?;
     let mut structs = Vec::new();
     client.items.retain_mut(|item| match item {
@@ -41,12 +51,18 @@ pub fn polish(
         Item::Mod(module) => module.ident != "prelude",
         _ => true,
     });
-    client::polish(&mut client);
-    let structs = polish_structs(structs, document, enums, replies);
-    let mut code = Code { client, structs: parse_quote!(#(#structs)*) };
+    client::polish(&mut client)?;
+    let mut dropped = BTreeSet::new();
+    let structs = polish_structs(structs, shapes, &mut dropped)?;
+    let mut code = Code { client, structs: syn::parse2(quote!(#(#structs)*))? };
     for file in [&mut code.client, &mut code.structs] {
         ShortPaths.visit_file_mut(file);
         Docs.visit_file_mut(file);
+        let mut missing = Missing { dropped: &dropped, found: None };
+        missing.visit_file_mut(file);
+        if let Some(name) = missing.found {
+            return Err(Error::Unexpected(format!("it has an enum `{name}` that no step made")));
+        }
     }
     Ok(code)
 }
@@ -55,19 +71,27 @@ pub fn polish(
 /// not take, belong to what earlier steps took out. They come in the document's order.
 fn polish_structs(
     items: Vec<Item>,
-    document: &Document,
-    enums: &[OpenEnum],
-    replies: &BTreeSet<String>,
-) -> Vec<Item> {
+    shapes: &Shapes<'_>,
+    dropped: &mut BTreeSet<Ident>,
+) -> Result<Vec<Item>, Error> {
+    let Shapes { document, enums, replies, boxed } = *shapes;
     let constants: BTreeSet<&str> =
         enums.iter().filter(|one| one.constant).map(|one| one.name.as_str()).collect();
+    let named = document.schemas().enumerate();
+    let schemas: BTreeMap<String, (usize, (&String, &Value))> =
+        named.map(|(place, entry)| (rust_name(entry.0), (place, entry))).collect();
     let mut polished: Vec<(Option<usize>, Vec<Item>)> = Vec::new();
     for item in items {
-        let Item::Struct(mut item) = item else { continue };
+        let mut item = match item {
+            Item::Struct(item) => item,
+            Item::Enum(item) => {
+                dropped.insert(item.ident);
+                continue;
+            }
+            _ => continue,
+        };
         item.attrs.retain(|attribute| !fields::says(attribute, "deny_unknown_fields"));
-        item.attrs.push(parse_quote!(#[non_exhaustive]));
-        let found =
-            document.schemas().enumerate().find(|(_, (name, _))| item.ident == rust_name(name));
+        let found = schemas.get(&item.ident.to_string()).copied();
         let (place, shape) = match found {
             Some((place, (name, schema))) => {
                 let shape = fields::Shape {
@@ -83,17 +107,40 @@ fn polish_structs(
                 fields::Shape { schema: None, constants: &constants, tolerant: false, sent: true },
             ),
         };
+        if matches!(item.fields, Fields::Unnamed(_)) {
+            // A list or a map that has itself within it: a name for it, and nothing to add to.
+            polished.push((place, vec![Item::Struct(item)]));
+            continue;
+        }
+        item.attrs.push(parse_quote!(#[non_exhaustive]));
         let mut items = Vec::new();
         if let Fields::Named(named) = &mut item.fields {
-            fields::polish(named, &shape);
+            let name = item.ident.to_string();
+            let boxed = |property: &str| boxed.contains(&(name.clone(), property.to_owned()));
+            fields::polish(named, &shape, &boxed);
         }
-        let implementation = constructors::implementation(&item, &constants, shape.sent);
+        let implementation = constructors::implementation(&item, &constants, shape.sent)?;
         items.push(Item::Struct(item));
         items.extend(implementation.map(Item::Impl));
         polished.push((place, items));
     }
     polished.sort_by_key(|(place, _)| place.unwrap_or(usize::MAX));
-    polished.into_iter().flat_map(|(_, items)| items).collect()
+    Ok(polished.into_iter().flat_map(|(_, items)| items).collect())
+}
+
+/// Every choice that is used is one of our types by now: one of the generator's own would be missing.
+struct Missing<'a> {
+    dropped: &'a BTreeSet<Ident>,
+    found: Option<Ident>,
+}
+
+impl VisitMut for Missing<'_> {
+    fn visit_path_segment_mut(&mut self, segment: &mut syn::PathSegment) {
+        if self.dropped.contains(&segment.ident) {
+            self.found = Some(segment.ident.clone());
+        }
+        visit_mut::visit_path_segment_mut(self, segment);
+    }
 }
 
 /// Writes `Option` for `::std::option::Option`, and a type of this crate without its module.
@@ -106,7 +153,7 @@ impl VisitMut for ShortPaths {
             path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         match names.as_slice() {
-            ["std", _, "Option" | "Vec" | "String"] | ["crate", "types", _] => {
+            ["std", _, "Option" | "Vec" | "String" | "Box"] | ["crate", "types", _] => {
                 path.leading_colon = None;
                 path.segments = path.segments.iter().skip(2).cloned().collect();
             }
