@@ -7,13 +7,12 @@ client as an application would and asserts on what came back; the last line coun
 import json
 import sys
 import traceback
+import warnings
 
 import openai
 
 client = openai.OpenAI()
 # The client marks the whole API as deprecated; that is what this project is for.
-import warnings
-
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 runs = client.beta.threads.runs
@@ -81,6 +80,96 @@ def companions_come_back_as_they_were_made():
     message = client.beta.threads.messages.create(place.id, role="user", content="Good morning")
     assert client.beta.threads.messages.retrieve(message.id, thread_id=place.id) == message
     assert message.content[0].text.value == "Good morning"
+
+
+@check
+def companions_are_changed_field_by_field():
+    made = client.beta.assistants.create(
+        model="offline", name="Baker", instructions="Bake.", temperature=0.5, metadata={"shelf": "2"}
+    )
+    changed = client.beta.assistants.update(made.id, name="Master baker", instructions=None, tools=[WEATHER])
+    assert changed.name == "Master baker" and changed.instructions is None, changed
+    assert changed.tools[0].function.name == "get_weather", changed
+    assert changed.temperature == 0.5 and changed.metadata == {"shelf": "2"}, changed
+    changed = client.beta.assistants.update(made.id, temperature=None, metadata={"oven": "1"})
+    assert changed.temperature == 1 and changed.metadata == {"oven": "1"}, changed
+    assert client.beta.assistants.retrieve(made.id) == changed
+    place = thread()
+    changed = client.beta.threads.update(place.id, metadata={"user": "u2"})
+    assert changed.metadata == {"user": "u2"} and client.beta.threads.retrieve(place.id) == changed
+    message = client.beta.threads.messages.list(place.id).data[0]
+    changed = client.beta.threads.messages.update(message.id, thread_id=place.id, metadata={"read": "yes"})
+    assert changed.metadata == {"read": "yes"} and changed.content == message.content, changed
+    assert client.beta.threads.messages.retrieve(message.id, thread_id=place.id) == changed
+
+
+@check
+def assistants_are_paged_automatically():
+    made = [assistant().id for _ in range(5)]
+    # The other checks have made assistants as well; these are the newest.
+    listed = client.beta.assistants.list(limit=2)
+    assert [one.id for one in listed.data] == made[:2:-1] and listed.has_next_page(), listed
+    ids = [one.id for one in listed]
+    assert ids[:5] == made[::-1] and len(set(ids)) == len(ids), ids
+    assert [one.id for one in client.beta.assistants.list(limit=2, order="asc")] == ids[::-1]
+    after = client.beta.assistants.list(limit=2, after=made[4], before=made[0]).data
+    assert [one.id for one in after] == [made[3], made[2]], after
+
+
+@check
+def companions_are_gone_when_deleted():
+    helper, place = assistant(), thread()
+    message = client.beta.threads.messages.list(place.id).data[0]
+    gone = client.beta.threads.messages.delete(message.id, thread_id=place.id)
+    assert (gone.id, gone.object, gone.deleted) == (message.id, "thread.message.deleted", True), gone
+    refused(
+        404,
+        f"No message found with id '{message.id}'.",
+        lambda: client.beta.threads.messages.retrieve(message.id, thread_id=place.id),
+    )
+    gone = client.beta.threads.delete(place.id)
+    assert (gone.id, gone.object, gone.deleted) == (place.id, "thread.deleted", True), gone
+    refused(404, f"No thread found with id '{place.id}'.", lambda: client.beta.threads.messages.list(place.id))
+    gone = client.beta.assistants.delete(helper.id)
+    assert (gone.id, gone.object, gone.deleted) == (helper.id, "assistant.deleted", True), gone
+    missing = refused(
+        404,
+        f"No assistant found with id '{helper.id}'.",
+        lambda: runs.create(thread_id=thread().id, assistant_id=helper.id),
+    )
+    assert isinstance(missing, openai.NotFoundError), missing
+    refused(404, "No assistant found", lambda: client.beta.assistants.delete(helper.id))
+
+
+@check
+def what_is_listed_can_be_deleted_on_the_way():
+    made = {assistant().id for _ in range(5)}
+    # Only those: whoever runs this against a server of their own keeps what is there.
+    for one in client.beta.assistants.list(limit=2):
+        if one.id in made:
+            client.beta.assistants.delete(one.id)
+    assert not made & {one.id for one in client.beta.assistants.list()}
+    place = client.beta.threads.create(messages=[{"role": "user", "content": str(n)} for n in range(5)])
+    for message in client.beta.threads.messages.list(place.id, limit=2, order="asc"):
+        client.beta.threads.messages.delete(message.id, thread_id=place.id)
+    assert client.beta.threads.messages.list(place.id).data == []
+
+
+@check
+def a_thread_is_deleted_with_its_active_run():
+    run = waiting_run()
+    assert client.beta.threads.delete(run.thread_id).deleted
+    refused(
+        404,
+        f"No thread found with id '{run.thread_id}'.",
+        lambda: runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs(run)),
+    )
+    with runs.stream(thread_id=thread("word " * 20000).id, assistant_id=assistant().id) as stream:
+        events = iter(stream)
+        started = next(event for event in events if event.event == "thread.run.in_progress")
+        client.beta.threads.delete(started.data.thread_id)
+        last = [event.event for event in events][-1]
+    assert last in ("thread.run.cancelled", "thread.run.completed"), last
 
 
 @check
@@ -248,6 +337,18 @@ def errors_are_the_clients_own_exceptions():
         400, "code_interpreter", lambda: assistant([{"type": "code_interpreter"}])
     )
     assert unsupported.param == "tools[0].type", unsupported
+    unsupported = refused(
+        400,
+        "tool resources",
+        lambda: client.beta.threads.update(
+            place.id, tool_resources={"file_search": {"vector_store_ids": ["vs_1"]}}
+        ),
+    )
+    assert unsupported.param == "tool_resources.file_search", unsupported
+    wrong = refused(400, "Invalid 'top_p'", lambda: client.beta.assistants.update(helper.id, top_p=3))
+    assert wrong.param == "top_p", wrong
+    wrong = refused(400, "there is no assistant", lambda: client.beta.assistants.list(after="asst_x"))
+    assert wrong.param == "after", wrong
 
 
 @check
@@ -263,6 +364,12 @@ def a_busy_thread_and_wrong_outputs_are_refused():
         400,
         f"Can't add messages to {place} while a run {run.id} is active.",
         lambda: client.beta.threads.messages.create(place, role="user", content="Hurry"),
+    )
+    asked = client.beta.threads.messages.list(place).data[0]
+    refused(
+        400,
+        f"Can't delete messages from {place} while a run {run.id} is active.",
+        lambda: client.beta.threads.messages.delete(asked.id, thread_id=place),
     )
     right = outputs(run)
     call = right[0]["tool_call_id"]

@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+/// Ten years.
+const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// Seconds since the Unix epoch that advance as tokio's time does, paused time included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
@@ -24,7 +27,21 @@ impl Clock {
 
     /// When a timer for a time of day must go off.
     pub(crate) fn instant(&self, time: i64) -> Instant {
-        let ahead = time.saturating_sub(self.now());
-        Instant::now() + Duration::from_secs(u64::try_from(ahead).unwrap_or_default())
+        let ahead = u64::try_from(time.saturating_sub(self.now())).unwrap_or_default();
+        let now = Instant::now();
+        // What an instant cannot tell is too far off for a timer to matter.
+        now.checked_add(Duration::from_secs(ahead)).unwrap_or(now + FAR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_time_is_too_far_off() {
+        let clock = Clock::new();
+        assert!(clock.instant(i64::MIN) <= Instant::now());
+        assert!(clock.instant(i64::MAX) > Instant::now() + FAR / 2);
     }
 }

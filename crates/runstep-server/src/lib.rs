@@ -14,14 +14,15 @@
 //! # }
 //! ```
 //!
-//! It serves the nine operations on runs and their steps, and what they cannot be used without:
-//! create and retrieve assistants and threads; create, list and retrieve messages. Paths are the
-//! same under `/` and under `/v1`. Objects are kept in memory.
+//! It serves the whole API: the nine operations on runs and their steps, and their companions, which
+//! create, list, retrieve, update and delete assistants, threads and messages (threads have no list).
+//! Paths are the same under `/` and under `/v1`. Objects are kept in memory until they are deleted.
 //!
 //! What it cannot honour is refused with a 400 that names it: the tools `code_interpreter` and
 //! `file_search`, tool resources, attachments, and content other than text.
 
 mod clock;
+mod connections;
 mod engine;
 mod http;
 mod ids;
@@ -29,5 +30,6 @@ pub mod model;
 mod schema;
 mod server;
 mod store;
+mod text;
 
 pub use server::{RunningServer, Server, ServerBuilder, StartError};

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::connections::Connections;
 use crate::engine::Engine;
 use crate::http::{self, App};
 use crate::model::{Model, Offline};
@@ -21,6 +22,8 @@ const RUN_LIFETIME: Duration = Duration::from_secs(600);
 const POLL_AFTER: Duration = Duration::from_millis(100);
 /// How long a request body may be unless told.
 const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// How long a shutdown waits for clients unless told.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server of the Run and Run Step API that keeps its objects in memory.
 ///
@@ -43,6 +46,7 @@ impl Server {
             run_lifetime: RUN_LIFETIME,
             poll_after: POLL_AFTER,
             max_body_bytes: MAX_BODY_BYTES,
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
         }
     }
 }
@@ -54,6 +58,7 @@ pub struct ServerBuilder {
     run_lifetime: Duration,
     poll_after: Duration,
     max_body_bytes: usize,
+    shutdown_timeout: Duration,
 }
 
 impl ServerBuilder {
@@ -63,7 +68,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How long after its creation a run expires, in whole seconds. Default: 600 s.
+    /// How long after its creation a run expires, in whole seconds; at most a hundred years, lest
+    /// the time be no date. Default: 600 s.
     pub fn run_lifetime(mut self, lifetime: Duration) -> Self {
         self.run_lifetime = lifetime;
         self
@@ -78,6 +84,13 @@ impl ServerBuilder {
     /// How long a request's body may be; a longer one is refused with status 413. Default: 8 MiB.
     pub fn max_body_bytes(mut self, limit: usize) -> Self {
         self.max_body_bytes = limit;
+        self
+    }
+
+    /// How long a server that stops waits until requests have come and replies are out; then it
+    /// drops their connections. Default: 10 s.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
         self
     }
 
@@ -121,13 +134,15 @@ impl ServerBuilder {
     ///
     /// [`StartError::Listen`] when the address cannot be bound.
     pub async fn spawn_on(self, address: SocketAddr) -> Result<RunningServer, StartError> {
+        let shutdown_timeout = self.shutdown_timeout;
         let (app, closing) = self.parts()?;
         let listen = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let connections = Connections::new(listener, closing.clone(), shutdown_timeout);
         let stopped = closing.clone();
         let serving = tokio::spawn(async move {
-            axum::serve(listener, app).with_graceful_shutdown(stopped.cancelled_owned()).await
+            axum::serve(connections, app).with_graceful_shutdown(stopped.cancelled_owned()).await
         });
         Ok(RunningServer { address, closing, serving })
     }
@@ -153,7 +168,9 @@ impl RunningServer {
         format!("http://{}/v1", self.address)
     }
 
-    /// Takes no more connections, stops the runs, and waits until all replies are out.
+    /// Takes no more connections, stops the runs, and waits until all replies are out, or for
+    /// [`shutdown_timeout`](ServerBuilder::shutdown_timeout). A stream that is cut by this ends in
+    /// an `error` event.
     ///
     /// # Errors
     ///

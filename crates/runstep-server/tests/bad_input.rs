@@ -186,6 +186,27 @@ async fn a_whole_number_is_an_integer_however_it_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_numbers_in_what_belongs_to_the_caller_stay_as_they_came() {
+    let scene = scene().await;
+    // As text, for a whole float is equal to an integer in some comparisons.
+    let schema = r#"{"items":[1.0,2e2,1,-0.0,{"multipleOf":1.0}],"minimum":1.0,"type":"number"}"#;
+    let body = format!(
+        r#"{{"assistant_id":"{}","max_prompt_tokens":300.0,
+            "truncation_strategy":{{"type":"last_messages","last_messages":2.0}},
+            "tools":[{{"type":"function","function":{{"name":"f","parameters":{schema}}}}}],
+            "response_format":{{"type":"json_schema",
+                "json_schema":{{"name":"n","schema":{schema}}}}}}}"#,
+        scene.assistant
+    );
+    let run = scene.api.post_text(&scene.runs(), body).await.ok();
+    let expected = schema.replace("2e2", "200.0");
+    assert_eq!(run["tools"][0]["function"]["parameters"].to_string(), expected);
+    assert_eq!(run["response_format"]["json_schema"]["schema"].to_string(), expected);
+    assert_eq!(run["max_prompt_tokens"].to_string(), "300");
+    assert_eq!(run["truncation_strategy"]["last_messages"].to_string(), "2");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_value_that_is_not_listed_is_refused_with_those_that_are() {
     let scene = scene().await;
     let schema = json!({"type": "yaml"});
@@ -248,13 +269,16 @@ async fn what_is_required_is_missed_in_an_empty_body_too() {
     // Nothing is required here.
     scene.api.post_text("/threads", "").await.ok();
     scene.api.post_text(&scene.run_path(&run, ""), "").await.ok();
+    scene.api.post_text(&scene.assistant_path(), "").await.ok();
+    scene.api.post_text(&scene.thread_path(), "").await.ok();
 }
 
 #[tokio::test(start_paused = true)]
 async fn queries_are_checked() {
     let scene = Api::scripted([Turn::say("Hi")]).scene(&[]).await;
     let run = scene.play(json!({})).await;
-    let lists = [scene.runs(), scene.messages(), scene.run_path(&run, "/steps")];
+    let steps = scene.run_path(&run, "/steps");
+    let lists = [scene.runs(), scene.messages(), steps, "/assistants".to_owned()];
     let cases = [
         ("limit=0", "limit", "integer_below_min_value"),
         ("limit=101", "limit", "integer_above_max_value"),
@@ -306,10 +330,13 @@ async fn a_body_may_be_only_so_long() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_breaks_off_is_refused() {
-    let parts: [Result<&str, std::io::Error>; 2] = [Ok("{"), Err(std::io::Error::other("gone"))];
-    let body = Body::from_stream(futures_util::stream::iter(parts));
-    let error = scene().await.api.post_text("/threads", body).await.refused(400);
-    assert_eq!(error["message"], "The request body could not be read to its end.");
+    // Whatever the error says.
+    for said in ["gone", "length limit exceeded"] {
+        let parts: [Result<&str, std::io::Error>; 2] = [Ok("{"), Err(std::io::Error::other(said))];
+        let body = Body::from_stream(futures_util::stream::iter(parts));
+        let error = scene().await.api.post_text("/threads", body).await.refused(400);
+        assert_eq!(error["message"], "The request body could not be read to its end.");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -342,10 +369,11 @@ async fn wrong_methods_are_named_along_with_the_right_ones() {
     let scene = scene().await;
     let run = format!("/threads/{}/runs/run_x", scene.thread);
     let cases = [
-        (Method::GET, "/assistants".to_owned(), "POST"),
-        (Method::GET, "/threads/runs".to_owned(), "POST"),
-        (Method::DELETE, format!("/threads/{}", scene.thread), "GET,HEAD"),
-        (Method::POST, format!("/v1/threads/{}", scene.thread), "GET,HEAD"),
+        (Method::DELETE, "/assistants".to_owned(), "GET,HEAD,POST"),
+        (Method::GET, "/threads".to_owned(), "POST"),
+        (Method::PUT, "/threads/runs".to_owned(), "GET,HEAD,POST,DELETE"),
+        (Method::DELETE, run.clone(), "GET,HEAD,POST"),
+        (Method::PATCH, format!("/v1{}", scene.thread_path()), "GET,HEAD,POST,DELETE"),
         (Method::PUT, scene.runs(), "GET,HEAD,POST"),
         (Method::GET, format!("{run}/cancel"), "POST"),
         (Method::POST, format!("{run}/steps"), "GET,HEAD"),

@@ -32,8 +32,9 @@ fn turns() -> Vec<(Turn, &'static str)> {
 /// Everything that can be read of a scene, each part of which is checked as it is read.
 async fn read_all(scene: &Scene, run: &Value) {
     let api = &scene.api;
-    api.get(&format!("/assistants/{}", scene.assistant)).await.ok();
-    api.get(&format!("/threads/{}", scene.thread)).await.ok();
+    api.get("/assistants").await.ok();
+    api.get(&scene.assistant_path()).await.ok();
+    api.get(&scene.thread_path()).await.ok();
     api.get(&scene.runs()).await.ok();
     for message in api.get(&scene.messages()).await.ok()["data"].as_array().unwrap() {
         api.get(&format!("{}/{}", scene.messages(), id(message))).await.ok();
@@ -172,4 +173,17 @@ async fn objects_look_like_this() {
     insta::assert_json_snapshot!("thread", redacted(thread));
     let assistant = api.get(&format!("/assistants/{}", scene.assistant)).await.ok();
     insta::assert_json_snapshot!("assistant", redacted(assistant));
+    let list = api.get("/assistants").await.ok();
+    insta::assert_json_snapshot!("assistants", redacted(list));
+    let message = &api.get(&scene.messages()).await.ok()["data"][0];
+    let path = format!("{}/{}", scene.messages(), id(message));
+    let deleted = redacted(api.delete(&path).await.ok());
+    let expected = json!({"deleted": true, "id": "[msg]", "object": "thread.message.deleted"});
+    assert_eq!(deleted, expected);
+    let deleted = redacted(api.delete(&scene.thread_path()).await.ok());
+    let expected = json!({"deleted": true, "id": "[thread]", "object": "thread.deleted"});
+    assert_eq!(deleted, expected);
+    let deleted = redacted(api.delete(&scene.assistant_path()).await.ok());
+    let expected = json!({"deleted": true, "id": "[asst]", "object": "assistant.deleted"});
+    assert_eq!(deleted, expected);
 }

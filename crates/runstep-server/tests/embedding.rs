@@ -122,6 +122,18 @@ async fn shutdown_ends_streams_and_takes_no_more_connections() {
     timeout(SOON, server.shutdown()).await.expect("an end").unwrap();
     let rest = rest.await.unwrap();
     assert!(rest.ends_with("0\r\n\r\n"), "the reply is cut: {rest}");
+    let (_, end) = rest.split_once("event: error\ndata: ").expect("an error");
+    let (error, end) = end.split_once('\n').unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(error).unwrap(),
+        json!({
+            "code": null,
+            "message": "The server is shutting down.",
+            "param": null,
+            "type": "server_error",
+        })
+    );
+    assert!(end.contains("event: done\ndata: [DONE]\n"), "{end}");
     assert!(TcpStream::connect(address).await.is_err());
 }
 
@@ -135,6 +147,86 @@ async fn shutdown_does_not_wait_for_connections_that_are_idle() {
     assert!(idle.until("unknown_url").await.starts_with("HTTP/1.1 404 "));
     timeout(SOON, server.shutdown()).await.expect("an end").unwrap();
     assert_eq!(idle.rest().await, "");
+}
+
+/// A server that does not wait for long, and one connection that it would have to wait for.
+async fn stuck(kind: &str) -> (RunningServer, TcpStream) {
+    let mebibyte = "x".repeat(1024 * 1024);
+    let model = Scripted::new([Turn::chunks(vec![mebibyte; 64])]);
+    let builder = Server::builder().model(model).shutdown_timeout(Duration::from_millis(200));
+    let server = builder.spawn().await.unwrap();
+    let address = server.address();
+    let socket = match kind {
+        "half a head" => {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            socket.write_all(b"POST /v1/threads HTTP/1.1\r\nhost: local").await.unwrap();
+            socket
+        }
+        "half a body" => {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            let half = b"POST /v1/threads HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n{";
+            socket.write_all(half).await.unwrap();
+            socket
+        }
+        _ => {
+            let post = async |path, body| Call::post(address, path, &body).await;
+            let assistant = post("/v1/assistants", json!({"model": "m"})).await.id().await;
+            let body = json!({"assistant_id": assistant, "stream": true});
+            let mut stream = post("/v1/threads/runs", body).await;
+            stream.until("event: thread.message.delta").await;
+            stream.0
+        }
+    };
+    // The server has what was written.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    (server, socket)
+}
+
+const STUCK: [&str; 3] = ["half a head", "half a body", "a stream that nobody reads"];
+
+/// Whether the other side closes the connection.
+async fn ends(mut socket: TcpStream) -> bool {
+    let mut bytes = vec![0; 1024 * 1024];
+    let end = async {
+        // Cut off without or with a word.
+        while socket.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
+    };
+    timeout(SOON, end).await.is_ok()
+}
+
+#[tokio::test]
+async fn shutdown_waits_only_so_long_for_clients() {
+    for kind in STUCK {
+        let (server, socket) = stuck(kind).await;
+        let stopped = timeout(SOON, server.shutdown()).await;
+        stopped.unwrap_or_else(|_| panic!("{kind} holds up the shutdown")).unwrap();
+        assert!(ends(socket).await, "{kind} is still connected");
+    }
+}
+
+#[tokio::test]
+async fn clients_do_not_keep_their_connections_when_the_handle_is_dropped() {
+    for kind in STUCK {
+        let (server, socket) = stuck(kind).await;
+        drop(server);
+        assert!(ends(socket).await, "{kind} is still connected");
+    }
+}
+
+#[tokio::test]
+async fn shutdown_lets_a_request_come_to_its_end() {
+    let builder = Server::builder().shutdown_timeout(Duration::MAX);
+    let server = builder.spawn().await.unwrap();
+    let address = server.address();
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let head = b"POST /v1/threads HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{";
+    socket.write_all(head).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let stopping = tokio::spawn(server.shutdown());
+    assert!(refuses(address).await, "it still takes connections");
+    socket.write_all(b"}").await.unwrap();
+    assert!(Call(socket).id().await.starts_with("thread_"));
+    timeout(SOON, stopping).await.expect("an end").unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use runstep_server::Server;
-use runstep_server::model::{Model, ModelErrorKind, ModelRequest, ModelStream, Offline, Turn};
+use runstep_server::model::{
+    Model, ModelErrorKind, ModelEvent, ModelRequest, ModelStream, Offline, Turn,
+};
 use serde_json::{Value, json};
 use support::{Api, breathe, id, text};
 use tokio::time::sleep;
@@ -337,6 +339,59 @@ async fn the_lifetime_of_runs_can_be_set() {
     assert_eq!(run["expires_at"], run["created_at"].as_i64().unwrap() + 30);
     sleep(Duration::from_secs(31)).await;
     assert_eq!(scene.get_run(&run).await["status"], "expired");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_may_live_as_long_as_one_likes() {
+    let century = 100 * 365 * 24 * 60 * 60;
+    let model = runstep_server::model::Scripted::new([Turn::call("weather", json!({}))]);
+    let builder = Server::builder().model(model).run_lifetime(Duration::MAX);
+    let scene = Api::built(builder).scene(&["weather"]).await;
+    let run = scene.play(json!({})).await;
+    assert_eq!(run["expires_at"], run["created_at"].as_i64().unwrap() + century);
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(scene.get_run(&run).await["status"], "requires_action");
+}
+
+/// A model that never makes the runtime wait, and gives up after ten seconds.
+struct AlwaysReady(fn() -> ModelEvent);
+
+impl Model for AlwaysReady {
+    fn respond(&self, _: ModelRequest) -> ModelStream {
+        let (event, start) = (self.0, Instant::now());
+        let events = std::iter::from_fn(move || {
+            (start.elapsed() < Duration::from_secs(10)).then(|| Ok(event()))
+        });
+        Box::pin(futures_util::stream::iter(events))
+    }
+}
+
+/// What a model may say for ever.
+const SAYINGS: [fn() -> ModelEvent; 3] = [
+    || ModelEvent::Text("word ".to_owned()),
+    || ModelEvent::Text(String::new()),
+    || ModelEvent::Usage { prompt_tokens: 1, completion_tokens: 1 },
+];
+
+#[tokio::test]
+async fn a_model_that_is_always_ready_lets_a_cancel_in() {
+    for saying in SAYINGS {
+        let scene = Api::new(AlwaysReady(saying)).scene(&[]).await;
+        let run = scene.start(json!({})).await;
+        breathe().await;
+        assert_eq!(scene.get_run(&run).await["status"], "in_progress");
+        scene.cancel(&run).await.ok();
+        assert_eq!(scene.settle(&run).await["status"], "cancelled");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_always_ready_lets_the_expiry_in() {
+    for saying in SAYINGS {
+        let builder = Server::builder().model(AlwaysReady(saying));
+        let scene = Api::built(builder.run_lifetime(Duration::from_secs(1))).scene(&[]).await;
+        assert_eq!(scene.play(json!({})).await["status"], "expired");
+    }
 }
 
 #[tokio::test(start_paused = true)]

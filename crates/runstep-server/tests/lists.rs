@@ -1,4 +1,4 @@
-//! Pages of runs, steps and messages; what stays of the objects that were made.
+//! Pages of assistants, runs, steps and messages; what stays of the objects that were made.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -45,6 +45,16 @@ async fn check_pages(api: &Api, path: &str, all: &[String]) {
         assert_eq!(ids.iter().collect::<Vec<_>>(), expected, "{path}?{query}");
         assert_eq!(has_more, more, "{path}?{query}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn assistants_come_in_pages() {
+    let api = Api::new(Offline::new());
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.push(api.assistant(json!({})).await);
+    }
+    check_pages(&api, "/assistants", &all).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,12 +109,40 @@ async fn a_page_has_twenty_entries_unless_told() {
 async fn empty_lists_have_neither_first_nor_last() {
     let api = Api::new(Offline::new());
     let thread = id(&api.post("/threads", json!({})).await.ok());
-    for list in ["messages", "runs"] {
-        let body = api.get(&format!("/threads/{thread}/{list}")).await.ok();
+    let of_thread = |list: &str| format!("/threads/{thread}/{list}");
+    for list in [of_thread("messages"), of_thread("runs"), "/assistants".to_owned()] {
+        let body = api.get(&list).await.ok();
         let empty = json!({
             "object": "list", "data": [], "first_id": null, "last_id": null, "has_more": false,
         });
         assert_eq!(body, empty);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_listed_can_be_deleted_page_by_page() {
+    let api = Api::new(Offline::new());
+    for _ in 0..5 {
+        api.assistant(json!({})).await;
+    }
+    let messages = vec![json!({"role": "user", "content": "x"}); 5];
+    let thread = id(&api.post("/threads", json!({"messages": messages})).await.ok());
+    for path in ["/assistants".to_owned(), format!("/threads/{thread}/messages")] {
+        let (mut query, mut deleted) = ("limit=2".to_owned(), 0);
+        loop {
+            let (ids, more) = page(&api, &path, &query).await;
+            for id in &ids {
+                api.delete(&format!("{path}/{id}")).await.ok();
+                deleted += 1;
+            }
+            if !more {
+                break;
+            }
+            // It is no longer there.
+            query = format!("limit=2&after={}", ids.last().unwrap());
+        }
+        assert_eq!(deleted, 5);
+        assert_eq!(page(&api, &path, "").await, (vec![], false));
     }
 }
 
@@ -181,10 +219,11 @@ async fn the_metadata_of_a_run_can_be_replaced_at_any_time() {
     };
     assert_eq!(update(json!({"metadata": {"c": "3"}})).await, json!({"c": "3"}));
     scene.settle(&run).await;
-    for nothing in [json!({}), json!({"metadata": null})] {
-        assert_eq!(update(nothing).await, json!({"c": "3"}));
+    for none in [json!({}), json!(null)] {
+        assert_eq!(update(json!({"metadata": {"c": "3"}})).await, json!({"c": "3"}));
+        assert_eq!(update(json!({})).await, json!({"c": "3"}));
+        assert_eq!(update(json!({"metadata": none})).await, json!({}));
     }
-    assert_eq!(update(json!({"metadata": {}})).await, json!({}));
     let reply = scene.api.post(&scene.run_path(&run, ""), json!({"status": "queued"})).await;
     assert_eq!(reply.refused(400)["param"], "status");
 }

@@ -195,6 +195,74 @@ async fn create_thread_and_run_passes_everything_on() {
     assert_eq!(model.requests(), [expected]);
 }
 
+/// What a run shows when it is made with a new thread, or on one that is there, and what the model
+/// is asked. Ids and times are left out.
+async fn made(with_thread: bool, more: Value) -> (Value, Option<ModelRequest>) {
+    let model = Scripted::new([Turn::say("Ok")]);
+    let api = Api::new(model.clone());
+    let assistant = json!({"instructions": "Be kind.", "tools": [function("weather")]});
+    let body = merged(json!({"assistant_id": api.assistant(assistant).await}), more);
+    let run = if with_thread {
+        let messages = json!([{"role": "user", "content": "Hello"}]);
+        let body = merged(json!({"thread": {"messages": messages}}), body);
+        api.post("/threads/runs", body).await.ok()
+    } else {
+        let thread = api.thread("Hello").await;
+        api.post(&format!("/threads/{thread}/runs"), body).await.ok()
+    };
+    let thread = run["thread_id"].as_str().unwrap().to_owned();
+    let mut run = Scene { api, assistant: String::new(), thread }.settle(&run).await;
+    for (name, value) in run.as_object_mut().unwrap() {
+        if name.ends_with("id") || name.ends_with("_at") {
+            *value = Value::Null;
+        }
+    }
+    (run, model.requests().pop())
+}
+
+#[tokio::test(start_paused = true)]
+async fn create_thread_and_run_takes_every_field_of_the_specification() {
+    let document: Value = serde_json::from_str(runstep_api::OPENAPI).unwrap();
+    let request = &document["components"]["schemas"]["CreateThreadAndRunRequest"];
+    for name in request["properties"].as_object().unwrap().keys() {
+        let value = match name.as_str() {
+            "model" => json!("other-model"),
+            "instructions" => json!("Be short."),
+            "tools" => json!([function("time")]),
+            "metadata" => json!({"r": "2"}),
+            "temperature" => json!(0.5),
+            "top_p" => json!(0.25),
+            "max_prompt_tokens" | "max_completion_tokens" => json!(256),
+            "truncation_strategy" => json!({"type": "last_messages", "last_messages": 1}),
+            "tool_choice" => json!("none"),
+            "parallel_tool_calls" => json!(false),
+            "response_format" => json!({"type": "json_object"}),
+            "reasoning_effort" => json!("low"),
+            // These have tests of their own, below and elsewhere.
+            "assistant_id" | "thread" | "tool_resources" | "stream" => continue,
+            other => panic!("say here how '{other}' shows"),
+        };
+        let body = json!({ name: value });
+        let shown = made(true, body.clone()).await;
+        assert_ne!(shown, made(true, json!({})).await, "{name} does not reach the run");
+        assert_eq!(shown, made(false, body).await, "{name}");
+    }
+
+    let model = Scripted::new([Turn::say("Ok")]);
+    let api = Api::new(model.clone());
+    let body = json!({
+        "assistant_id": api.assistant(json!({"model": "own-model"})).await,
+        "thread": {"messages": [{"role": "user", "content": "Hello"}]},
+        "stream": true,
+    });
+    api.stream("/threads/runs", body.clone()).await;
+    let asked = &model.requests()[0];
+    assert_eq!((asked.model.as_str(), &asked.conversation), ("own-model", &vec![user("Hello")]));
+    let resources = json!({"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}});
+    let error = api.post("/threads/runs", merged(body, resources)).await.refused(400);
+    assert_eq!(error["param"], "tool_resources.file_search");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_thread_is_optional_when_it_is_made_with_its_run() {
     let model = Scripted::new([Turn::say("Ok")]);

@@ -23,15 +23,26 @@ async fn every_operation_is_under_both_prefixes() {
         let at = |path: &str| format!("{prefix}{path}");
         let post = async |path: &str, body| api.post(&at(path), body).await.ok();
         let get = async |path: &str| api.get(&at(path)).await.ok();
+        let delete = async |path: &str| api.delete(&at(path)).await.ok();
 
         let assistant = post("/assistants", json!({"model": "m"})).await;
-        assert_eq!(get(&format!("/assistants/{}", id(&assistant))).await, assistant);
+        let path = format!("/assistants/{}", id(&assistant));
+        assert_eq!(get(&path).await, assistant);
+        assert_eq!(get("/assistants").await["data"][0], assistant);
+        assert_eq!(post(&path, json!({"name": "n"})).await["name"], "n");
+        assert_eq!(delete(&path).await["object"], "assistant.deleted");
         let thread = post("/threads", json!({})).await;
-        assert_eq!(get(&format!("/threads/{}", id(&thread))).await, thread);
+        let path = format!("/threads/{}", id(&thread));
+        assert_eq!(get(&path).await, thread);
+        assert_eq!(post(&path, json!({})).await, thread);
+        assert_eq!(delete(&path).await["object"], "thread.deleted");
         let body = json!({"role": "user", "content": "Hi"});
         let message = post(&scene.messages(), body).await;
-        assert_eq!(get(&format!("{}/{}", scene.messages(), id(&message))).await, message);
+        let path = format!("{}/{}", scene.messages(), id(&message));
+        assert_eq!(get(&path).await, message);
         assert_eq!(get(&scene.messages()).await["data"][0], message);
+        assert_eq!(post(&path, json!({})).await, message);
+        assert_eq!(delete(&path).await["object"], "thread.message.deleted");
 
         let run = post(&scene.runs(), scene.body(json!({}))).await;
         breathe().await;
@@ -72,6 +83,12 @@ async fn threads_and_the_word_runs_are_told_apart() {
         for path in ["/threads/runs/runs", "/threads/runs/messages", "/threads/runs/runs/run_x"] {
             let error = api.get(&format!("{prefix}{path}")).await.refused(404);
             assert_eq!(error["message"], "No thread found with id 'runs'.");
+        }
+        for reply in [
+            api.get(&format!("{prefix}/threads/runs")).await,
+            api.delete(&format!("{prefix}/threads/runs")).await,
+        ] {
+            assert_eq!(reply.refused(404)["message"], "No thread found with id 'runs'.");
         }
         let path = format!("{prefix}/threads/runs/runs");
         let error = api.post(&path, scene.body(json!({}))).await.refused(404);

@@ -339,6 +339,26 @@ async fn a_listener_that_does_not_read_holds_up_neither_a_cancel_nor_an_expiry()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_listener_is_told_what_its_run_waited_for_although_outputs_have_come() {
+    // Around as many events as may wait for a listener.
+    for count in 235..=255 {
+        let turn = Turn::chunks(vec!["word "; count]).and_call("weather", json!({}));
+        let scene = Api::scripted([turn, Turn::say("Sunny.")]).scene(&["weather"]).await;
+        let stream = scene.listen(json!({})).await;
+        breathe().await;
+        let list = scene.api.get(&scene.runs()).await.ok();
+        let run = list["data"][0].clone();
+        if run["status"] == "requires_action" {
+            scene.submit(&run, &["sun"]).await;
+            assert_eq!(scene.settle(&run).await["status"], "completed");
+        }
+        let last = last_run(&stream.rest().await);
+        assert_eq!(last["status"], "requires_action", "{count}");
+        assert!(last["required_action"].is_object(), "{count}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_listener_misses_nothing() {
     let words = vec!["word "; 1000];
     let scene = Api::scripted([Turn::chunks(words.clone())]).scene(&[]).await;

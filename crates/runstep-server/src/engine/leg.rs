@@ -192,7 +192,7 @@ impl Leg {
         let closing = self.engine.closing.clone();
         // A listener that does not read must not hold up what comes then.
         let telling = async {
-            self.events.emit(|| StreamEvent::RunRequiresAction(run)).await;
+            self.events.emit(|| StreamEvent::RunRequiresAction(run.clone())).await;
             self.events = Events::new(None);
             std::future::pending::<()>().await;
         };
@@ -205,6 +205,9 @@ impl Leg {
                 let cancelling = |state: &mut RunState, _: &mut _| state.run.status == RunStatus::Cancelling;
                 if self.with_run(cancelling) == Some(true) {
                     self.end(&Ending::Cancelled, &open_usage).await;
+                } else {
+                    // A listener that has not read so far is still told what the run waited for.
+                    self.events.emit(|| StreamEvent::RunRequiresAction(run)).await;
                 }
             }
             () = tokio::time::sleep_until(expires) => {

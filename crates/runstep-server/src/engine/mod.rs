@@ -1,23 +1,26 @@
 //! What the API does: objects are made and changed here, and runs are driven from status to status.
 
 mod answer;
+mod assistants;
 mod ending;
 mod leg;
 mod lifecycle;
+mod lists;
+mod messages;
 mod objects;
+mod outputs;
 mod prompt;
 mod refusal;
 mod support;
+mod threads;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use runstep_api::Field;
 use runstep_api::types::{
-    Assistant, CreateAssistantRequest, CreateMessageRequest, CreateRunRequest,
-    CreateThreadAndRunRequest, CreateThreadRequest, Message, MessageList, Run, RunList, RunStatus,
-    RunStep, RunStepList, RunStepStatus, StepDetails, StreamEvent, SubmitToolOutputsRequest,
-    Thread, ToolCall, UpdateRunRequest,
+    CreateRunRequest, CreateThreadAndRunRequest, Run, RunList, RunStatus, RunStep, RunStepList,
+    StreamEvent, SubmitToolOutputsRequest, UpdateRunRequest,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -25,15 +28,17 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::model::Model;
-use crate::store::{
-    AssistantState, PageQuery, RunState, Store, ThreadHandle, ThreadState, UnknownCursor,
-};
+use crate::store::{AssistantState, PageQuery, RunState, Store, ThreadHandle, ThreadState};
 use leg::{Events, Leg};
+use lifecycle::IllegalTransition;
 pub(crate) use lifecycle::is_terminal;
 pub(crate) use refusal::Refusal;
 
 /// How many events may wait for a listener that is slow.
 const EVENTS_AHEAD: usize = 256;
+
+/// A hundred years, in seconds.
+const LONGEST_LIFETIME: i64 = 100 * 365 * 24 * 60 * 60;
 
 /// The events of one leg of a run, up to the one after which nothing comes.
 pub(crate) type Listener = mpsc::Receiver<StreamEvent>;
@@ -44,7 +49,8 @@ pub(crate) struct Engine {
     model: Arc<dyn Model>,
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
-    run_lifetime: Duration,
+    /// In seconds.
+    run_lifetime: i64,
     closing: CancellationToken,
 }
 
@@ -59,119 +65,16 @@ impl Engine {
             model,
             clock: Clock::new(),
             ids: Ids::default(),
-            run_lifetime,
+            run_lifetime: i64::try_from(run_lifetime.as_secs())
+                .unwrap_or(i64::MAX)
+                .min(LONGEST_LIFETIME),
             closing,
         }
     }
 
-    pub(crate) fn create_assistant(
-        &self,
-        request: CreateAssistantRequest,
-    ) -> Result<Assistant, Refusal> {
-        let tools = request.tools.unwrap_or_default();
-        support::check_tools(&tools)?;
-        support::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        let mut assistant =
-            Assistant::new(self.ids.next("asst"), self.clock.now(), request.model, tools);
-        assistant.name = request.name.into_option();
-        assistant.description = request.description.into_option();
-        assistant.instructions = request.instructions.into_option();
-        assistant.metadata = Some(request.metadata.into_option().unwrap_or_default());
-        assistant.temperature = Some(request.temperature.into_option().unwrap_or(1.0));
-        assistant.top_p = Some(request.top_p.into_option().unwrap_or(1.0));
-        assistant.response_format = request.response_format.into_option();
-        let reasoning_effort = request.reasoning_effort.into_option();
-        self.store
-            .insert_assistant(AssistantState { assistant: assistant.clone(), reasoning_effort });
-        Ok(assistant)
-    }
-
-    pub(crate) fn assistant(&self, id: &str) -> Result<Assistant, Refusal> {
-        let state = self.store.assistant(id).ok_or_else(|| Refusal::not_found("assistant", id))?;
-        Ok(state.assistant.clone())
-    }
-
-    pub(crate) fn create_thread(&self, request: CreateThreadRequest) -> Result<Thread, Refusal> {
-        self.insert_thread("", request).map(|(thread, _)| thread)
-    }
-
-    fn insert_thread(
-        &self,
-        prefix: &str,
-        request: CreateThreadRequest,
-    ) -> Result<(Thread, ThreadHandle), Refusal> {
-        support::check_tool_resources(
-            &format!("{prefix}tool_resources"),
-            request.tool_resources.as_option(),
-        )?;
-        let given = request.messages.unwrap_or_default();
-        for (index, message) in given.iter().enumerate() {
-            support::check_message(&format!("{prefix}messages[{index}]."), message)?;
-        }
-        let now = self.clock.now();
-        let mut thread = Thread::new(self.ids.next("thread"), now);
-        thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
-        let messages = given
-            .into_iter()
-            .map(|message| objects::given_message(&self.ids, now, &thread.id, message))
-            .collect();
-        let handle = self.store.insert_thread(thread.clone(), messages);
-        Ok((thread, handle))
-    }
-
-    pub(crate) fn thread(&self, id: &str) -> Result<Thread, Refusal> {
-        Ok(self.handle(id)?.lock().thread.clone())
-    }
-
-    fn handle(&self, id: &str) -> Result<ThreadHandle, Refusal> {
-        self.store.thread(id).ok_or_else(|| Refusal::not_found("thread", id))
-    }
-
-    pub(crate) fn create_message(
-        &self,
-        thread_id: &str,
-        request: CreateMessageRequest,
-    ) -> Result<Message, Refusal> {
-        let handle = self.handle(thread_id)?;
-        support::check_message("", &request)?;
-        let mut thread = handle.lock();
-        if let Some(run_id) = &thread.active {
-            let (thread_id, run_id) = (thread_id.to_owned(), run_id.clone());
-            return Err(Refusal::MessagesWhileActive { thread_id, run_id });
-        }
-        let message = objects::given_message(&self.ids, self.clock.now(), thread_id, request);
-        thread.messages.insert(message.id.clone(), message.clone());
-        Ok(message)
-    }
-
-    pub(crate) fn messages(
-        &self,
-        thread_id: &str,
-        run_id: Option<&str>,
-        query: &PageQuery,
-    ) -> Result<MessageList, Refusal> {
-        let handle = self.handle(thread_id)?;
-        let thread = handle.lock();
-        let wanted = |message: &Message| run_id.is_none() || message.run_id.as_deref() == run_id;
-        let page = thread
-            .messages
-            .page(query, wanted)
-            .map_err(|cursor| unknown_cursor("message", query, cursor))?;
-        let mut list =
-            MessageList::new(page.items.into_iter().cloned().collect::<Vec<_>>(), page.has_more);
-        list.first_id = list.data.first().map(|message| message.id.clone());
-        list.last_id = list.data.last().map(|message| message.id.clone());
-        Ok(list)
-    }
-
-    pub(crate) fn message(&self, thread_id: &str, message_id: &str) -> Result<Message, Refusal> {
-        let handle = self.handle(thread_id)?;
-        let thread = handle.lock();
-        thread
-            .messages
-            .get(message_id)
-            .cloned()
-            .ok_or_else(|| Refusal::not_found("message", message_id))
+    /// Cancelled when the server shuts down, which stops all runs.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     /// Creates a run and starts it. With `stream` its events can be listened to.
@@ -181,8 +84,8 @@ impl Engine {
         request: CreateRunRequest,
     ) -> Result<(Run, Option<Listener>), Refusal> {
         let handle = self.handle(thread_id)?;
-        self.check_run(&request)?;
-        self.start(&handle, request, Vec::new())
+        let assistant = self.check_run(&request)?;
+        self.start(&handle, &assistant, request, Vec::new())
     }
 
     /// Creates a thread and a run on it. Nothing is left behind when either is refused.
@@ -206,41 +109,42 @@ impl Engine {
         run.tool_choice = request.tool_choice;
         run.parallel_tool_calls = request.parallel_tool_calls;
         run.response_format = request.response_format;
-        self.check_run(&run)?;
+        let assistant = self.check_run(&run)?;
         let (thread, handle) = self.insert_thread("thread.", thread)?;
-        self.start(&handle, run, vec![StreamEvent::ThreadCreated(thread)])
+        self.start(&handle, &assistant, run, vec![StreamEvent::ThreadCreated(thread)])
     }
 
-    /// Whether a run could be made as it is asked for, its thread aside.
-    fn check_run(&self, request: &CreateRunRequest) -> Result<(), Refusal> {
-        let assistant = self.assistant(&request.assistant_id)?;
+    /// Whether a run could be made as it is asked for, its thread aside. Gives the assistant that
+    /// this was checked against: the run is made of it, whatever becomes of it meanwhile.
+    fn check_run(&self, request: &CreateRunRequest) -> Result<Arc<AssistantState>, Refusal> {
+        let state = self.assistant_state(&request.assistant_id)?;
         let own = request.tools.as_option();
         support::check_tools(own.map(Vec::as_slice).unwrap_or_default())?;
-        let tools = own.unwrap_or(&assistant.tools);
+        let tools = own.unwrap_or(&state.assistant.tools);
         support::check_tool_choice(request.tool_choice.as_option(), tools)?;
         for (index, message) in
             request.additional_messages.as_option().into_iter().flatten().enumerate()
         {
             support::check_message(&format!("additional_messages[{index}]."), message)?;
         }
-        Ok(())
+        Ok(state)
     }
 
     fn start(
         self: &Arc<Self>,
         handle: &ThreadHandle,
+        assistant: &AssistantState,
         mut request: CreateRunRequest,
         mut opening: Vec<StreamEvent>,
     ) -> Result<(Run, Option<Listener>), Refusal> {
-        let assistant = self
-            .store
-            .assistant(&request.assistant_id)
-            .ok_or_else(|| Refusal::not_found("assistant", &request.assistant_id))?;
         let now = self.clock.now();
-        let lifetime = i64::try_from(self.run_lifetime.as_secs()).unwrap_or(i64::MAX);
+        let lifetime = self.run_lifetime;
         let run = {
             let mut thread = handle.lock();
             let thread_id = thread.thread.id.clone();
+            if thread.deleted {
+                return Err(Refusal::not_found("thread", &thread_id));
+            }
             if let Some(run_id) = &thread.active {
                 return Err(Refusal::ActiveRun { thread_id, run_id: run_id.clone() });
             }
@@ -290,15 +194,7 @@ impl Engine {
     pub(crate) fn runs(&self, thread_id: &str, query: &PageQuery) -> Result<RunList, Refusal> {
         let handle = self.handle(thread_id)?;
         let thread = handle.lock();
-        let page = thread
-            .runs
-            .page(query, |_| true)
-            .map_err(|cursor| unknown_cursor("run", query, cursor))?;
-        let runs: Vec<Run> = page.items.into_iter().map(|state| state.run.clone()).collect();
-        let mut list = RunList::new(runs, page.has_more);
-        list.first_id = list.data.first().map(|run| run.id.clone());
-        list.last_id = list.data.last().map(|run| run.id.clone());
-        Ok(list)
+        lists::list("run", &thread.runs, query, |_| true, |state| state.run.clone())
     }
 
     pub(crate) fn run(&self, thread_id: &str, run_id: &str) -> Result<Run, Refusal> {
@@ -316,23 +212,19 @@ impl Engine {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
         let state = found(&mut thread, run_id)?;
-        if let Some(metadata) = request.metadata.into_option() {
-            state.run.metadata = Some(metadata);
-        }
+        objects::change_metadata(&mut state.run.metadata, request.metadata);
         Ok(state.run.clone())
     }
 
-    /// Asks a run to stop. Its leg sees the token, or that nobody waits any more, and ends it.
+    /// Asks a run to stop; it has not stopped yet when this returns.
     pub(crate) fn cancel_run(&self, thread_id: &str, run_id: &str) -> Result<Run, Refusal> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
         let state = found(&mut thread, run_id)?;
         let now = self.clock.now();
-        if lifecycle::transition(&mut state.run, RunStatus::Cancelling, now).is_err() {
+        if stop(state, now).is_err() {
             return Err(Refusal::CannotCancel { status: state.run.status.clone() });
         }
-        state.waiting = None;
-        state.cancel.cancel();
         Ok(state.run.clone())
     }
 
@@ -347,7 +239,7 @@ impl Engine {
         let (run, step, leg) = {
             let mut thread = handle.lock();
             let state = found(&mut thread, run_id)?;
-            let (run, step) = accept_outputs(state, request, self.clock.now())?;
+            let (run, step) = outputs::accept(state, request, self.clock.now())?;
             state.leg += 1;
             (run, step, state.leg)
         };
@@ -368,15 +260,7 @@ impl Engine {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
         let state = found(&mut thread, run_id)?;
-        let page = state
-            .steps
-            .page(query, |_| true)
-            .map_err(|cursor| unknown_cursor("run step", query, cursor))?;
-        let mut list =
-            RunStepList::new(page.items.into_iter().cloned().collect::<Vec<_>>(), page.has_more);
-        list.first_id = list.data.first().map(|step| step.id.clone());
-        list.last_id = list.data.last().map(|step| step.id.clone());
-        Ok(list)
+        lists::list("run step", &state.steps, query, |_| true, RunStep::clone)
     }
 
     pub(crate) fn step(
@@ -396,69 +280,10 @@ fn found<'a>(thread: &'a mut ThreadState, run_id: &str) -> Result<&'a mut RunSta
     thread.runs.get_mut(run_id).ok_or_else(|| Refusal::not_found("run", run_id))
 }
 
-fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> Refusal {
-    let (param, id) = match cursor {
-        UnknownCursor::After => ("after", &query.after),
-        UnknownCursor::Before => ("before", &query.before),
-    };
-    let id = id.as_deref().unwrap_or_default();
-    Refusal::Invalid {
-        param: param.to_owned(),
-        message: format!("there is no {kind} with id '{id}' here."),
-    }
-}
-
-/// Checks the outputs against the calls, and puts them in. All or nothing.
-fn accept_outputs(
-    state: &mut RunState,
-    request: &SubmitToolOutputsRequest,
-    now: i64,
-) -> Result<(Run, Option<RunStep>), Refusal> {
-    if state.run.status != RunStatus::RequiresAction {
-        return Err(Refusal::TakesNoOutputs { status: state.run.status.clone() });
-    }
-    let mut got = Vec::new();
-    for (index, output) in request.tool_outputs.iter().enumerate() {
-        got.push(output.tool_call_id.clone().ok_or_else(|| Refusal::Invalid {
-            param: format!("tool_outputs[{index}].tool_call_id"),
-            message: "name the call that this is the output of.".to_owned(),
-        })?);
-    }
-    let mut step =
-        state.steps.values_mut().filter(|step| step.status == RunStepStatus::InProgress).last();
-    let mut none = Vec::new();
-    let calls = match step.as_mut().map(|step| &mut step.step_details) {
-        Some(StepDetails::ToolCalls(details)) => &mut details.tool_calls,
-        _ => &mut none,
-    };
-    let expected: Vec<String> = calls
-        .iter()
-        .filter_map(|call| match call {
-            ToolCall::Function(call) => Some(call.id.clone()),
-            _ => None,
-        })
-        .collect();
-    let unique: std::collections::HashSet<&String> = got.iter().collect();
-    if unique.len() != got.len() {
-        return Err(Refusal::DuplicateOutputs { got });
-    }
-    if got.len() != expected.len() || !expected.iter().all(|id| unique.contains(id)) {
-        return Err(Refusal::OtherOutputsExpected { expected, got });
-    }
-    for call in calls.iter_mut() {
-        let ToolCall::Function(call) = call else { continue };
-        let output =
-            request.tool_outputs.iter().find(|one| one.tool_call_id.as_ref() == Some(&call.id));
-        call.function.output = Some(output.and_then(|one| one.output.clone()).unwrap_or_default());
-    }
-    let step = step.map(|step| {
-        step.status = RunStepStatus::Completed;
-        step.completed_at = Some(now);
-        step.usage = state.waiting_step_usage.take();
-        step.clone()
-    });
+/// Asks a run to stop. Its leg sees the token, or that nobody waits any more, and ends it.
+fn stop(state: &mut RunState, now: i64) -> Result<(), IllegalTransition> {
+    lifecycle::transition(&mut state.run, RunStatus::Cancelling, now)?;
     state.waiting = None;
-    // The table has it: the status was checked above.
-    let _ = lifecycle::transition(&mut state.run, RunStatus::Queued, now);
-    Ok((state.run.clone(), step))
+    state.cancel.cancel();
+    Ok(())
 }

@@ -1,7 +1,8 @@
-//! New objects, from what a request says.
+//! Objects, made and changed as a request says.
 
 use std::collections::BTreeMap;
 
+use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateMessageContent, CreateMessageRequest, CreateRunRequest, Message,
     MessageContent, MessageContentPart, MessageRole, MessageStatus, MessageText, ResponseFormat,
@@ -63,7 +64,7 @@ pub(super) fn run(
 ) -> Run {
     let mut run = Run::new(ids.next("run"), now, thread_id, RunStatus::Queued);
     run.assistant_id = Some(assistant.id.clone());
-    run.expires_at = Some(now + lifetime);
+    run.expires_at = Some(now.saturating_add(lifetime));
     run.model =
         Some(request.model.clone().into_option().unwrap_or_else(|| assistant.model.clone()));
     run.instructions = Some(instructions(assistant, request));
@@ -93,4 +94,22 @@ fn instructions(assistant: &Assistant, request: &CreateRunRequest) -> String {
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Changes what may be there or not: nothing if the field was left out, and null takes it away.
+pub(super) fn change<T>(present: &mut Option<T>, field: Field<T>) {
+    match field {
+        Field::Absent => {}
+        Field::Null => *present = None,
+        Field::Value(value) => *present = Some(value),
+    }
+}
+
+/// The same for pairs, of which there may be none but which are always there.
+pub(super) fn change_metadata(
+    present: &mut Option<BTreeMap<String, String>>,
+    field: Field<BTreeMap<String, String>>,
+) {
+    change(present, field);
+    present.get_or_insert_default();
 }

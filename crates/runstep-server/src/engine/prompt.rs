@@ -7,7 +7,7 @@ use runstep_api::types::{
 use serde_json::Value;
 
 use crate::model::{
-    ConversationItem, Function, ModelRequest, ResponseFormat, ToolCall, ToolChoice, count_tokens,
+    ConversationItem, Function, ModelRequest, ResponseFormat, ToolCall, ToolChoice, item_tokens,
     prompt_tokens,
 };
 use crate::store::{Ordered, RunState};
@@ -150,14 +150,4 @@ fn response_format(format: Option<&Format>) -> ResponseFormat {
 
 fn tokens(items: &[ConversationItem]) -> u64 {
     items.iter().map(item_tokens).sum()
-}
-
-fn item_tokens(item: &ConversationItem) -> u64 {
-    match item {
-        ConversationItem::User(text) | ConversationItem::Assistant(text) => count_tokens(text),
-        ConversationItem::ToolCalls(calls) => {
-            calls.iter().map(|call| count_tokens(&call.name) + count_tokens(&call.arguments)).sum()
-        }
-        ConversationItem::ToolOutput { output, .. } => count_tokens(output),
-    }
 }

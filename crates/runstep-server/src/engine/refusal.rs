@@ -11,6 +11,8 @@ pub(crate) enum Refusal {
     ActiveRun { thread_id: String, run_id: String },
     /// A thread with an active run takes no messages.
     MessagesWhileActive { thread_id: String, run_id: String },
+    /// A thread with an active run keeps its messages.
+    DeletionWhileActive { thread_id: String, run_id: String },
     /// Only a run that requires action takes outputs.
     TakesNoOutputs { status: RunStatus },
     /// Each call needs its output, all at once.
@@ -65,6 +67,9 @@ impl std::fmt::Display for Refusal {
             }
             Self::MessagesWhileActive { thread_id, run_id } => {
                 write!(f, "Can't add messages to {thread_id} while a run {run_id} is active.")
+            }
+            Self::DeletionWhileActive { thread_id, run_id } => {
+                write!(f, "Can't delete messages from {thread_id} while a run {run_id} is active.")
             }
             Self::TakesNoOutputs { status } => {
                 write!(f, "Runs in status \"{status}\" do not accept tool outputs.")

@@ -3,8 +3,9 @@
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{self, FromRequestParts};
 use axum::http::request::Parts;
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use super::App;
 use super::error::ApiError;
@@ -24,13 +25,13 @@ impl App {
         body: Body,
     ) -> Result<T, ApiError> {
         let bytes = self.read(body).await?;
-        let value: Value = if bytes.is_empty() {
+        let mut value: Value = if bytes.is_empty() {
             Value::Object(serde_json::Map::new())
         } else {
             serde_json::from_slice(&bytes).map_err(|error| ApiError::malformed(&error))?
         };
         self.schemas.check(component, &value)?;
-        let value = with_integers(value);
+        self.schemas.write_integers(component, &mut value);
         // What fits the specification fits the types that are made from it.
         serde_json::from_value(value).map_err(|error| {
             ApiError::internal(format!("The {component} could not be decoded: {error}."))
@@ -40,32 +41,10 @@ impl App {
     async fn read(&self, body: Body) -> Result<Bytes, ApiError> {
         let limit = self.max_body_bytes;
         to_bytes(body, limit).await.map_err(|error| {
-            let too_long = std::error::Error::source(&error)
-                .is_some_and(|source| source.to_string().contains("length limit"));
+            let too_long = error.into_inner().is::<LengthLimitError>();
             if too_long { ApiError::too_large(limit) } else { ApiError::unreadable() }
         })
     }
-}
-
-/// The same value with whole numbers written as integers: to the specification `3.0` is one, to the
-/// types it is not.
-fn with_integers(mut value: Value) -> Value {
-    match &mut value {
-        Value::Number(number) if number.is_f64() => {
-            let whole = number.as_f64().filter(|float| float.fract() == 0.0);
-            // All of these are exact as floats, and what is larger stays one.
-            let exact = whole.filter(|float| float.abs() <= 2_f64.powi(63));
-            if let Some(integer) = exact.and_then(|float| Number::from_i128(float as i128)) {
-                *number = integer;
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = with_integers(item.take())),
-        Value::Object(members) => {
-            members.values_mut().for_each(|member| *member = with_integers(member.take()));
-        }
-        _ => {}
-    }
-    value
 }
 
 /// The ids in a path. What is no text in there is refused like all else, with JSON.

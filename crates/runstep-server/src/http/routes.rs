@@ -7,7 +7,10 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use runstep_api::types::{Assistant, Message, MessageList, RunList, RunStep, RunStepList, Thread};
+use runstep_api::types::{
+    Assistant, AssistantList, DeletedAssistant, DeletedMessage, DeletedThread, Message,
+    MessageList, RunList, RunStep, RunStepList, Thread,
+};
 
 use super::App;
 use super::error::ApiError;
@@ -18,13 +21,25 @@ type Shared = State<Arc<App>>;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/assistants", post(create_assistant))
-        .route("/assistants/{assistant_id}", get(retrieve_assistant))
+        .route("/assistants", get(list_assistants).post(create_assistant))
+        .route(
+            "/assistants/{assistant_id}",
+            get(retrieve_assistant).post(update_assistant).delete(delete_assistant),
+        )
         .route("/threads", post(create_thread))
-        .route("/threads/runs", post(create_thread_and_run))
-        .route("/threads/{thread_id}", get(retrieve_thread))
+        .route(
+            "/threads/runs",
+            get(retrieve_thread_runs).post(create_thread_and_run).delete(delete_thread_runs),
+        )
+        .route(
+            "/threads/{thread_id}",
+            get(retrieve_thread).post(update_thread).delete(delete_thread),
+        )
         .route("/threads/{thread_id}/messages", get(list_messages).post(create_message))
-        .route("/threads/{thread_id}/messages/{message_id}", get(retrieve_message))
+        .route(
+            "/threads/{thread_id}/messages/{message_id}",
+            get(retrieve_message).post(update_message).delete(delete_message),
+        )
         .route("/threads/{thread_id}/runs", get(list_runs).post(create_run))
         .route("/threads/{thread_id}/runs/{run_id}", get(retrieve_run).post(update_run))
         .route("/threads/{thread_id}/runs/{run_id}/cancel", post(cancel_run))
@@ -52,6 +67,32 @@ async fn retrieve_assistant(
     Ok(Json(app.engine.assistant(&assistant_id)?))
 }
 
+async fn list_assistants(State(app): Shared, RawQuery(query): RawQuery) -> Reply<AssistantList> {
+    let page = Query::page(query.as_deref())?;
+    Ok(Json(app.engine.assistants(&page)?))
+}
+
+async fn update_assistant(
+    State(app): Shared,
+    Path(assistant_id): Path<String>,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Reply<Assistant> {
+    Query::none(query.as_deref())?;
+    let request = app.decode("UpdateAssistantRequest", body).await?;
+    Ok(Json(app.engine.update_assistant(&assistant_id, request)?))
+}
+
+/// Takes no body, as all that delete; one that comes all the same says nothing.
+async fn delete_assistant(
+    State(app): Shared,
+    Path(assistant_id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Reply<DeletedAssistant> {
+    Query::none(query.as_deref())?;
+    Ok(Json(app.engine.delete_assistant(&assistant_id)?))
+}
+
 async fn create_thread(State(app): Shared, RawQuery(query): RawQuery, body: Body) -> Reply<Thread> {
     Query::none(query.as_deref())?;
     let request = app.decode("CreateThreadRequest", body).await?;
@@ -65,6 +106,35 @@ async fn retrieve_thread(
 ) -> Reply<Thread> {
     Query::none(query.as_deref())?;
     Ok(Json(app.engine.thread(&thread_id)?))
+}
+
+/// Here is also the thread that has the name for its id. There is none, and so it is told.
+async fn retrieve_thread_runs(app: Shared, query: RawQuery) -> Reply<Thread> {
+    retrieve_thread(app, Path("runs".to_owned()), query).await
+}
+
+async fn delete_thread_runs(app: Shared, query: RawQuery) -> Reply<DeletedThread> {
+    delete_thread(app, Path("runs".to_owned()), query).await
+}
+
+async fn update_thread(
+    State(app): Shared,
+    Path(thread_id): Path<String>,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Reply<Thread> {
+    Query::none(query.as_deref())?;
+    let request = app.decode("UpdateThreadRequest", body).await?;
+    Ok(Json(app.engine.update_thread(&thread_id, request)?))
+}
+
+async fn delete_thread(
+    State(app): Shared,
+    Path(thread_id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Reply<DeletedThread> {
+    Query::none(query.as_deref())?;
+    Ok(Json(app.engine.delete_thread(&thread_id)?))
 }
 
 async fn create_message(
@@ -94,6 +164,26 @@ async fn retrieve_message(
 ) -> Reply<Message> {
     Query::none(query.as_deref())?;
     Ok(Json(app.engine.message(&thread_id, &message_id)?))
+}
+
+async fn update_message(
+    State(app): Shared,
+    Path((thread_id, message_id)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Reply<Message> {
+    Query::none(query.as_deref())?;
+    let request = app.decode("UpdateMessageRequest", body).await?;
+    Ok(Json(app.engine.update_message(&thread_id, &message_id, request)?))
+}
+
+async fn delete_message(
+    State(app): Shared,
+    Path((thread_id, message_id)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Reply<DeletedMessage> {
+    Query::none(query.as_deref())?;
+    Ok(Json(app.engine.delete_message(&thread_id, &message_id)?))
 }
 
 async fn create_run(

@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 use super::{
     ConversationItem, Function, ModelError, ModelEvent, ModelRequest, ModelStream, count_tokens,
 };
+use crate::text::split_at_character;
 
 /// Characters in each chunk of a call's arguments; they have no words to break between.
 const ARGUMENT_CHUNK: usize = 12;
@@ -130,14 +131,6 @@ impl Answer {
     }
 }
 
-/// Splits a text after this many characters, or at its end.
-pub(super) fn split_at_character(text: &str, count: usize) -> (&str, &str) {
-    match text.char_indices().nth(count) {
-        Some((position, _)) => text.split_at(position),
-        None => (text, ""),
-    }
-}
-
 /// Tokens of what a model was asked: instructions, conversation and functions.
 pub(crate) fn prompt_tokens(request: &ModelRequest) -> u64 {
     let instructions = request.instructions.as_deref().map_or(0, count_tokens);
@@ -146,7 +139,8 @@ pub(crate) fn prompt_tokens(request: &ModelRequest) -> u64 {
     instructions + conversation + functions
 }
 
-fn item_tokens(item: &ConversationItem) -> u64 {
+/// Tokens of a part of a conversation.
+pub(crate) fn item_tokens(item: &ConversationItem) -> u64 {
     match item {
         ConversationItem::User(text) | ConversationItem::Assistant(text) => count_tokens(text),
         ConversationItem::ToolCalls(calls) => {

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use futures_core::Stream;
 use serde_json::{Map, Value};
 
-pub(crate) use answer::prompt_tokens;
+pub(crate) use answer::{item_tokens, prompt_tokens};
 pub use offline::Offline;
 pub use scripted::{Scripted, Turn};
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::answer::{Answer, Pace, prompt_tokens, split_at_character};
+use super::answer::{Answer, Pace, prompt_tokens};
 use super::arguments::{arguments, value_for};
 use super::{
     ConversationItem, Function, Model, ModelEvent, ModelRequest, ModelStream, ResponseFormat,
     ToolCall, ToolChoice,
 };
+use crate::text::shortened;
 
 /// How much of a text is repeated in an answer, in characters.
 const QUOTE_LENGTH: usize = 200;
@@ -134,21 +135,14 @@ fn sentence(turn: &CurrentTurn<'_>) -> String {
     match turn.user {
         _ if !turn.outputs.is_empty() => {
             let told = turn.outputs.iter().map(|(name, output)| {
-                let output = shortened(output.trim());
+                let output = shortened(output.trim(), QUOTE_LENGTH);
                 let stop = if output.ends_with(['.', '!', '?', '…']) { "" } else { "." };
                 format!("{name} says: {output}{stop}")
             });
             told.collect::<Vec<_>>().join(" ")
         }
-        Some(text) => format!("You said: \"{}\"", shortened(text)),
+        Some(text) => format!("You said: \"{}\"", shortened(text, QUOTE_LENGTH)),
         None => "There is no message to answer yet.".to_owned(),
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match split_at_character(text, QUOTE_LENGTH) {
-        (whole, "") => whole.to_owned(),
-        (start, _) => format!("{start}…"),
     }
 }
 

@@ -17,9 +17,16 @@ use super::{Additional, CLOSED_UNLESS_TOLD, Kind, Node, Schemas, Violation, reac
 /// Whether unlisted properties are looked for: not in the parts of a schema, of which each lists
 /// only some of an object's properties.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Whole,
     OneOfSeveral,
+}
+
+impl Node {
+    /// What the schemas beside this one are, if this one is that.
+    pub(super) fn part(&self, own: Part) -> Part {
+        if self.is_composed() { Part::OneOfSeveral } else { own }
+    }
 }
 
 impl Schemas {
@@ -27,7 +34,7 @@ impl Schemas {
         self.check_value(number, value, &Path::Body, Part::Whole)
     }
 
-    fn check_value(
+    pub(super) fn check_value(
         &self,
         number: usize,
         value: &Value,
@@ -55,7 +62,7 @@ impl Schemas {
             Value::Object(members) => self.check_object(number, node, members, path, part)?,
             Value::Null | Value::Bool(_) => {}
         }
-        let part = if node.is_composed() { Part::OneOfSeveral } else { part };
+        let part = node.part(part);
         for &other in &node.all {
             self.check_value(other, value, path, part)?;
         }
@@ -299,10 +306,7 @@ fn check_string(node: &Node, text: &str, path: &Path<'_>) -> Result<(), Violatio
 }
 
 fn check_number(node: &Node, number: f64, got: &str, path: &Path<'_>) -> Result<(), Violation> {
-    let whole = node
-        .kinds
-        .as_ref()
-        .is_some_and(|kinds| kinds.contains(&Kind::Integer) && !kinds.contains(&Kind::Number));
+    let whole = node.is_whole();
     let (noun, above, below) = if whole {
         ("an integer", "integer_above_max_value", "integer_below_min_value")
     } else {

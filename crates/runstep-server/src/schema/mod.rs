@@ -5,6 +5,7 @@
 
 mod check;
 mod compile;
+mod integers;
 mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +68,15 @@ impl Schemas {
                 code: "invalid_value",
                 message: format!("There is no schema named '{component}'."),
             }),
+        }
+    }
+
+    /// Writes as integers the whole numbers of a value that was checked, where the component says
+    /// integer: to the specification `3.0` is one, to the types that are made from it it is not.
+    /// Everywhere else numbers stay as they came.
+    pub(crate) fn write_integers(&self, component: &str, value: &mut Value) {
+        if let Some(&node) = self.components.get(component) {
+            self.write_integers_of_body(node, value);
         }
     }
 
@@ -159,6 +169,13 @@ impl Kind {
 }
 
 impl Node {
+    /// Whether a number must be an integer.
+    fn is_whole(&self) -> bool {
+        self.kinds
+            .as_ref()
+            .is_some_and(|kinds| kinds.contains(&Kind::Integer) && !kinds.contains(&Kind::Number))
+    }
+
     /// Whether an object's properties may be listed in several schemas.
     fn is_composed(&self) -> bool {
         let own = usize::from(!self.properties.is_empty());

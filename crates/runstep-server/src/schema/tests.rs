@@ -381,6 +381,49 @@ fn the_body_itself_is_checked() {
 }
 
 #[test]
+fn whole_numbers_are_written_as_integers_only_where_the_schema_says_so() {
+    let document = json!({"components": {"schemas": {
+        "Body": {
+            "type": "object",
+            "properties": {
+                "count": {"$ref": "#/components/schemas/Count"},
+                "limit": {"oneOf": [{"type": "integer"}, {"type": "null"}]},
+                "share": {"type": ["integer", "number"]},
+                "list": {"type": "array", "items": {"allOf": [{"type": ["integer", "null"]}]}},
+                "pairs": {"type": "object", "additionalProperties": {"type": "integer"}},
+                "pick": {"oneOf": [
+                    {"type": "object", "properties": {"type": {"const": "free"}, "n": {"type": "number"}}},
+                    {"type": "object", "properties": {"type": {"const": "whole"}, "n": {"type": "integer"}}},
+                ]},
+                "own": {"type": "object", "additionalProperties": true},
+                "bare": {"type": "array"},
+            },
+        },
+        "Count": {"type": "integer"},
+    }}});
+    let schemas = Schemas::new(&document.to_string()).expect("the document is understood");
+    let cases = [
+        (r#"{"count":3.0}"#, r#"{"count":3}"#),
+        (r#"{"count":-9e18}"#, r#"{"count":-9000000000000000000}"#),
+        (r#"{"limit":3.0}"#, r#"{"limit":3}"#),
+        (r#"{"limit":null}"#, r#"{"limit":null}"#),
+        (r#"{"share":3.0}"#, r#"{"share":3.0}"#),
+        (r#"{"list":[1.0,null,2]}"#, r#"{"list":[1,null,2]}"#),
+        (r#"{"pairs":{"a":1.0}}"#, r#"{"pairs":{"a":1}}"#),
+        (r#"{"pick":{"n":1.0,"type":"free"}}"#, r#"{"pick":{"n":1.0,"type":"free"}}"#),
+        (r#"{"pick":{"n":1.0,"type":"whole"}}"#, r#"{"pick":{"n":1,"type":"whole"}}"#),
+        (r#"{"own":{"count":3.0}}"#, r#"{"own":{"count":3.0}}"#),
+        (r#"{"bare":[3.0]}"#, r#"{"bare":[3.0]}"#),
+    ];
+    for (text, expected) in cases {
+        let mut value = serde_json::from_str(text).expect(text);
+        assert_eq!(schemas.check("Body", &value), Ok(()), "{text}");
+        schemas.write_integers("Body", &mut value);
+        assert_eq!(value.to_string(), expected);
+    }
+}
+
+#[test]
 fn long_keys_are_shortened() {
     let violation = check(&schemas(), &json!({"x".repeat(1000): 1})).expect_err("an unknown key");
     assert_eq!(violation.param.chars().count(), 64);

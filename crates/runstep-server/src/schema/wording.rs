@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Kind, Violation};
+use crate::text::shortened;
 
 /// How much of a value or key is repeated in a message, in characters.
 const ECHO: usize = 64;
@@ -28,7 +29,7 @@ impl Path<'_> {
                 if !text.is_empty() {
                     text.push('.');
                 }
-                text.push_str(&shortened(name));
+                text.push_str(&shortened(name, ECHO));
             }
             Self::Item(parent, position) => {
                 parent.write(text);
@@ -93,8 +94,11 @@ pub(super) fn out_of_bounds(
     bound: &str,
     got: &str,
 ) -> Violation {
-    let message =
-        format!("Invalid {}: expected {bound}, but got {} instead.", path.quoted(), shortened(got));
+    let message = format!(
+        "Invalid {}: expected {bound}, but got {} instead.",
+        path.quoted(),
+        shortened(got, ECHO)
+    );
     Violation { param: path.param(), code, message }
 }
 
@@ -142,8 +146,8 @@ fn kind_name(kind: Kind) -> &'static str {
 
 fn quoted_value(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("'{}'", shortened(text)),
-        other => shortened(&other.to_string()),
+        Value::String(text) => format!("'{}'", shortened(text, ECHO)),
+        other => shortened(&other.to_string(), ECHO).into_owned(),
     }
 }
 
@@ -154,13 +158,4 @@ fn joined(parts: &[&str], conjunction: &str) -> String {
         [one, other] => format!("{one} {conjunction} {other}"),
         [first @ .., last] => format!("{}, {conjunction} {last}", first.join(", ")),
     }
-}
-
-fn shortened(text: &str) -> String {
-    if text.chars().nth(ECHO).is_none() {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(ECHO - 1).collect();
-    short.push('…');
-    short
 }

@@ -3,7 +3,7 @@
 mod ordered;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use runstep_api::types::{Assistant, Message, ReasoningEffort, Run, RunStep, Thread, Usage};
 use tokio::sync::oneshot;
@@ -14,11 +14,12 @@ pub(crate) use ordered::{Ordered, PageQuery, UnknownCursor};
 /// All objects of a server.
 #[derive(Default)]
 pub(crate) struct Store {
-    assistants: RwLock<HashMap<String, Arc<AssistantState>>>,
+    assistants: RwLock<Ordered<Arc<AssistantState>>>,
     threads: RwLock<HashMap<String, ThreadHandle>>,
 }
 
 /// An assistant, and what its object does not show.
+#[derive(Clone)]
 pub(crate) struct AssistantState {
     pub(crate) assistant: Assistant,
     pub(crate) reasoning_effort: Option<ReasoningEffort>,
@@ -42,6 +43,8 @@ pub(crate) struct ThreadState {
     pub(crate) runs: Ordered<RunState>,
     /// The run that is not terminal, if any.
     pub(crate) active: Option<String>,
+    /// Whether only those who had it in hand when it was deleted still have it.
+    pub(crate) deleted: bool,
 }
 
 /// A run, and what its object does not show.
@@ -78,12 +81,37 @@ impl RunState {
 
 impl Store {
     pub(crate) fn insert_assistant(&self, state: AssistantState) {
-        let mut assistants = self.assistants.write().unwrap_or_else(PoisonError::into_inner);
-        assistants.insert(state.assistant.id.clone(), Arc::new(state));
+        self.write_assistants().insert(state.assistant.id.clone(), Arc::new(state));
+    }
+
+    fn write_assistants(&self) -> RwLockWriteGuard<'_, Ordered<Arc<AssistantState>>> {
+        self.assistants.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn assistant(&self, id: &str) -> Option<Arc<AssistantState>> {
         self.assistants.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Looks at all assistants.
+    pub(crate) fn with_assistants<R>(
+        &self,
+        look: impl FnOnce(&Ordered<Arc<AssistantState>>) -> R,
+    ) -> R {
+        look(&self.assistants.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes an assistant. Whoever has it in hand keeps it as it was.
+    pub(crate) fn change_assistant<R>(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut AssistantState) -> R,
+    ) -> Option<R> {
+        self.write_assistants().get_mut(id).map(|state| change(Arc::make_mut(state)))
+    }
+
+    /// Takes an assistant out, if it is there.
+    pub(crate) fn remove_assistant(&self, id: &str) -> bool {
+        self.write_assistants().remove(id).is_some()
     }
 
     pub(crate) fn insert_thread(&self, thread: Thread, messages: Vec<Message>) -> ThreadHandle {
@@ -93,6 +121,7 @@ impl Store {
             messages: Ordered::default(),
             runs: Ordered::default(),
             active: None,
+            deleted: false,
         };
         for message in messages {
             state.messages.insert(message.id.clone(), message);
@@ -105,5 +134,10 @@ impl Store {
 
     pub(crate) fn thread(&self, id: &str) -> Option<ThreadHandle> {
         self.threads.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Takes a thread out. Whoever has its handle can still use it.
+    pub(crate) fn remove_thread(&self, id: &str) -> Option<ThreadHandle> {
+        self.threads.write().unwrap_or_else(PoisonError::into_inner).remove(id)
     }
 }

@@ -1,7 +1,10 @@
 //! Objects in the order in which they were made, found by id, read by page.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
+
+/// Of how many removed objects the place is remembered.
+const REMEMBERED: usize = 1000;
 
 /// A collection whose operations do not grow with what is in it, logarithms aside.
 #[derive(Debug)]
@@ -9,11 +12,13 @@ pub(crate) struct Ordered<T> {
     numbers: HashMap<String, u64>,
     items: BTreeMap<u64, T>,
     next: u64,
+    /// Ids of objects that are gone and whose place is remembered, in the order of their removal.
+    removed: VecDeque<String>,
 }
 
 impl<T> Default for Ordered<T> {
     fn default() -> Self {
-        Self { numbers: HashMap::new(), items: BTreeMap::new(), next: 0 }
+        Self { numbers: HashMap::new(), items: BTreeMap::new(), next: 0, removed: VecDeque::new() }
     }
 }
 
@@ -45,6 +50,19 @@ impl<T> Ordered<T> {
         self.numbers.insert(id, self.next);
         self.items.insert(self.next, item);
         self.next += 1;
+    }
+
+    /// Takes one out. Its place is remembered for a while: who deletes what they list goes on from
+    /// the last entry of a page, which is no longer there then.
+    pub(crate) fn remove(&mut self, id: &str) -> Option<T> {
+        let item = self.items.remove(self.numbers.get(id)?)?;
+        self.removed.push_back(id.to_owned());
+        if self.removed.len() > REMEMBERED
+            && let Some(oldest) = self.removed.pop_front()
+        {
+            self.numbers.remove(&oldest);
+        }
+        Some(item)
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&T> {
@@ -139,6 +157,43 @@ mod tests {
         assert_eq!(page(false, None, Some(3), 9), (vec![1, 2], false));
         assert_eq!(page(false, Some(1), Some(4), 9), (vec![2, 3], false));
         assert_eq!(page(false, Some(4), Some(2), 9), (vec![], false));
+    }
+
+    #[test]
+    fn a_page_goes_on_from_an_entry_that_was_removed() {
+        let mut list = Ordered::default();
+        for number in 1..=5_u32 {
+            list.insert(number.to_string(), number);
+        }
+        assert_eq!((list.remove("4"), list.remove("2")), (Some(4), Some(2)));
+        assert_eq!((list.remove("4"), list.remove("x")), (None, None));
+        assert_eq!(list.get("4"), None);
+        assert_eq!(list.get_mut("2"), None);
+        assert!(list.iter().eq([&1, &3, &5]));
+        let cursor = |id: &str| Some(id.to_owned());
+        let query = PageQuery { limit: 1, newest_first: true, after: cursor("4"), before: None };
+        let page = list.page(&query, |_| true).unwrap();
+        assert_eq!((page.items, page.has_more), (vec![&3], true));
+        let query = PageQuery { after: None, before: cursor("2"), ..query };
+        assert_eq!(list.page(&query, |_| true).unwrap().items, [&3]);
+        list.insert("6".to_owned(), 6);
+        assert!(list.iter().eq([&1, &3, &5, &6]));
+    }
+
+    #[test]
+    fn what_is_remembered_of_removed_entries_is_bounded() {
+        let mut list = Ordered::default();
+        for number in 0..2 * REMEMBERED {
+            list.insert(number.to_string(), number);
+            list.remove(&number.to_string());
+        }
+        assert_eq!((list.numbers.len(), list.removed.len()), (REMEMBERED, REMEMBERED));
+        let after = |number: usize| {
+            let after = Some(number.to_string());
+            let query = PageQuery { limit: 1, newest_first: true, after, before: None };
+            list.page(&query, |_| true).is_ok()
+        };
+        assert_eq!((after(REMEMBERED - 1), after(REMEMBERED)), (false, true));
     }
 
     #[test]

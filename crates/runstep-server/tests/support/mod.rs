@@ -81,6 +81,10 @@ impl Api {
         self.request(Method::POST, path, body.into()).await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.request(Method::DELETE, path, Body::empty()).await
+    }
+
     pub(crate) async fn request(&self, method: Method, path: &str, body: Body) -> Reply {
         let what = format!("{method} {path}");
         let (parts, body) = self.send(method, path, body).await.into_parts();
@@ -153,6 +157,14 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn runs(&self) -> String {
         format!("/threads/{}/runs", self.thread)
+    }
+
+    pub(crate) fn assistant_path(&self) -> String {
+        format!("/assistants/{}", self.assistant)
+    }
+
+    pub(crate) fn thread_path(&self) -> String {
+        format!("/threads/{}", self.thread)
     }
 
     pub(crate) fn messages(&self) -> String {

@@ -42,8 +42,11 @@ pub(crate) fn check(what: &str, component: &str, value: &Value) {
 fn component(status: StatusCode, body: &Value) -> &'static str {
     let kind = |body: &Value| match body["object"].as_str() {
         Some("assistant") => "Assistant",
+        Some("assistant.deleted") => "DeletedAssistant",
         Some("thread") => "Thread",
+        Some("thread.deleted") => "DeletedThread",
         Some("thread.message") => "Message",
+        Some("thread.message.deleted") => "DeletedMessage",
         Some("thread.run") => "Run",
         Some("thread.run.step") => "RunStep",
         other => panic!("unknown object {other:?}: {body}"),
@@ -54,6 +57,7 @@ fn component(status: StatusCode, body: &Value) -> &'static str {
     match (body["object"].as_str(), body["data"].get(0)) {
         (Some("list"), None) => "RunList",
         (Some("list"), Some(first)) => match kind(first) {
+            "Assistant" => "AssistantList",
             "Message" => "MessageList",
             "Run" => "RunList",
             "RunStep" => "RunStepList",

@@ -90,7 +90,7 @@ async fn it_echoes_the_last_user_message_in_words() {
 #[tokio::test]
 async fn long_messages_are_shortened_and_missing_ones_told() {
     let (text, _) = answer(request(vec![user(&"é".repeat(500))], &[])).await;
-    assert_eq!(text, format!("You said: \"{}…\"", "é".repeat(200)));
+    assert_eq!(text, format!("You said: \"{}…\"", "é".repeat(199)));
     let (text, _) = answer(request(Vec::new(), &[])).await;
     assert_eq!(text, "There is no message to answer yet.");
 }

@@ -1,0 +1,36 @@
+//! Texts, measured in characters.
+
+use std::borrow::Cow;
+
+/// Splits a text after this many characters, or at its end.
+pub(crate) fn split_at_character(text: &str, count: usize) -> (&str, &str) {
+    match text.char_indices().nth(count) {
+        Some((position, _)) => text.split_at(position),
+        None => (text, ""),
+    }
+}
+
+/// A text, cut to this many characters with a sign of it.
+pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match split_at_character(text, most) {
+        (_, "") => text.into(),
+        (start, _) => {
+            let (start, _) = split_at_character(start, most.saturating_sub(1));
+            format!("{start}…").into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(split_at_character("äöü", 2), ("äö", "ü"));
+        assert_eq!(split_at_character("äöü", 3), ("äöü", ""));
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(shortened("äöüß", 3), "äö…");
+        assert_eq!(shortened("", 0), "");
+    }
+}
