@@ -77,7 +77,7 @@ async fn follow(runs: &Runs, mut run: Run) -> runstep::Result<Run> {
         if update.status != run.status {
             println!("{}", update.status);
         }
-        run = update;
+        run = update.run;
     }
     Ok(run)
 }

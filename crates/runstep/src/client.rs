@@ -1,25 +1,26 @@
-//! The client: where requests go, with which key, and for how long.
+//! The client: where requests go, who asks, and the settings for all of them.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use runstep_api::CallOptions;
-use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::assistants::Assistants;
+use crate::auth::Auth;
+use crate::backoff::Backoff;
+use crate::base_url::with_path;
+use crate::builder::ClientBuilder;
 use crate::environment::{self, Environment};
-use crate::error::{Error, ErrorKind, Result, Source};
+use crate::error::Result;
 use crate::messages::Messages;
+use crate::options::RequestOptions;
+use crate::poll::{PollAll, PollErrorPolicy, RunRef};
+use crate::retry::RetryPolicy;
 use crate::runs::Runs;
 use crate::threads::Threads;
-
-/// How long a request may take unless told: 10 minutes.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
-/// How long connecting may take: 5 seconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of the Run and Run Step API.
 ///
@@ -39,9 +40,22 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     http: reqwest::Client,
     base_url: String,
-    api_key: Option<SecretString>,
+    host: String,
+    port: Option<u16>,
+    auth: Auth,
     headers: HeaderMap,
-    timeout: Duration,
+    query: Vec<(String, String)>,
+    settings: Settings,
+}
+
+/// What holds for all requests of a client, unless one says otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) timeout: Duration,
+    pub(crate) retry_policy: RetryPolicy,
+    pub(crate) poll_backoff: Option<Backoff>,
+    pub(crate) poll_error_policy: PollErrorPolicy,
+    pub(crate) check_limits: bool,
 }
 
 impl Client {
@@ -53,7 +67,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] when no base URL is set, or it is none.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) when no base URL is set, or it
+    /// is none.
     pub fn from_env() -> Result<Self> {
         let Environment { base_url, api_key } = environment::read()?;
         let builder = Self::builder(base_url);
@@ -66,14 +81,43 @@ impl Client {
     /// Begins a client of the server at a base URL, such as `http://127.0.0.1:8080/v1`. Paths are
     /// appended to it as it is: give it with `/v1` where the server wants that.
     pub fn builder(base_url: impl Into<String>) -> ClientBuilder {
-        ClientBuilder {
-            base_url: base_url.into(),
-            api_key: None,
-            timeout: DEFAULT_TIMEOUT,
-            organization: None,
-            project: None,
-            allow_plain_http: false,
-        }
+        ClientBuilder::new(base_url.into())
+    }
+
+    /// Begins a client of a host that is compatible with OpenAI's API: `/v1` is appended to a URL
+    /// that has no path.
+    pub fn openai_compatible(host: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(with_path(host.into(), "v1"))
+    }
+
+    /// Begins a client of Azure's classic agents at a resource's endpoint, such as
+    /// `https://NAME.openai.azure.com`, with the version that goes with every request, such as
+    /// `2024-05-01-preview`. `/openai` is appended to an endpoint that has no path; a project's
+    /// endpoint is taken as it is. Add
+    /// [`api_key_header`](ClientBuilder::api_key_header) or, for Entra,
+    /// [`token_callback`](ClientBuilder::token_callback).
+    pub fn azure(endpoint: impl Into<String>, api_version: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(with_path(endpoint.into(), "openai")).query("api-version", api_version)
+    }
+
+    pub(crate) fn new(
+        http: reqwest::Client,
+        base_url: &Url,
+        auth: Auth,
+        headers: HeaderMap,
+        query: Vec<(String, String)>,
+        settings: Settings,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            http,
+            base_url: base_url.as_str().trim_end_matches('/').to_owned(),
+            host: base_url.host_str().unwrap_or_default().to_owned(),
+            port: base_url.port_or_known_default(),
+            auth,
+            headers,
+            query,
+            settings,
+        }))
     }
 
     /// The assistants.
@@ -96,24 +140,56 @@ impl Client {
         Runs::new(self.clone(), thread_id.into())
     }
 
-    /// The generated client for one call, with what goes along with every call.
-    pub(crate) fn api(&self) -> Result<(runstep_api::Client, CallOptions)> {
-        let mut options = CallOptions::default();
-        options.headers.clone_from(&self.0.headers);
-        options.timeout = Some(self.0.timeout);
-        if let Some(key) = &self.0.api_key {
-            let bearer = SecretString::from(format!("Bearer {}", key.expose_secret()));
-            let mut value =
-                HeaderValue::from_str(bearer.expose_secret()).map_err(|_| key_is_no_header())?;
-            value.set_sensitive(true);
-            options.headers.insert(AUTHORIZATION, value);
+    /// Waits for many runs, on one thread or on many, and gives each as it ends. Together they stay
+    /// within a budget of requests a second.
+    pub fn poll_all<I>(&self, runs: I) -> PollAll
+    where
+        I: IntoIterator,
+        I::Item: Into<RunRef>,
+    {
+        PollAll::new(self.clone(), runs.into_iter().map(Into::into).collect())
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        self.0.settings.retry_policy
+    }
+
+    /// The server's address and port, for traces.
+    pub(crate) fn server(&self) -> (&str, Option<u16>) {
+        (&self.0.host, self.0.port)
+    }
+
+    /// Whether there may be another token after one that was refused.
+    pub(crate) fn may_renew_token(&self) -> bool {
+        self.0.auth.may_renew()
+    }
+
+    /// Forgets the token that went with a request and was refused.
+    pub(crate) async fn forget_token(&self, sent: &CallOptions) {
+        self.0.auth.forget(sent.headers.get(AUTHORIZATION)).await;
+    }
+
+    /// What goes along with one attempt of a request.
+    pub(crate) async fn call_options(&self, options: &RequestOptions) -> Result<CallOptions> {
+        let mut call = CallOptions::default();
+        call.headers.clone_from(&self.0.headers);
+        if let Some((name, value)) = self.0.auth.header().await? {
+            call.headers.insert(name, value);
         }
-        let api = runstep_api::Client::new_with_client(
-            &self.0.base_url,
-            self.0.http.clone(),
-            options.clone(),
-        );
-        Ok((api, options))
+        options.add_headers(&mut call.headers)?;
+        call.query = self.0.query.iter().chain(&options.query).cloned().collect();
+        call.body.clone_from(&options.body);
+        call.timeout = Some(options.timeout.unwrap_or(self.0.settings.timeout));
+        Ok(call)
+    }
+
+    /// The generated client for one attempt.
+    pub(crate) fn generated(&self, options: CallOptions) -> runstep_api::Client {
+        runstep_api::Client::new_with_client(&self.0.base_url, self.0.http.clone(), options)
     }
 }
 
@@ -122,159 +198,8 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("base_url", &self.0.base_url)
-            .field("api_key", &self.0.api_key.as_ref().map(|_| "[secret]"))
-            .field("timeout", &self.0.timeout)
+            .field("auth", &self.0.auth)
+            .field("settings", &self.0.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// What a [`Client`] is built from.
-#[must_use = "a builder does nothing until `build` is called"]
-pub struct ClientBuilder {
-    base_url: String,
-    api_key: Option<SecretString>,
-    timeout: Duration,
-    organization: Option<String>,
-    project: Option<String>,
-    allow_plain_http: bool,
-}
-
-impl ClientBuilder {
-    /// The key that goes with every request as `Authorization: Bearer …`. Default: none.
-    pub fn api_key(mut self, key: impl Into<SecretString>) -> Self {
-        self.api_key = Some(key.into());
-        self
-    }
-
-    /// How long a request may take, from connecting to the end of the reply. Default:
-    /// [`DEFAULT_TIMEOUT`].
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// The organization to count requests for, sent as `OpenAI-Organization`. Default: none.
-    pub fn organization(mut self, organization: impl Into<String>) -> Self {
-        self.organization = Some(organization.into());
-        self
-    }
-
-    /// The project to count requests for, sent as `OpenAI-Project`. Default: none.
-    pub fn project(mut self, project: impl Into<String>) -> Self {
-        self.project = Some(project.into());
-        self
-    }
-
-    /// Lets requests go to another machine without TLS, where anybody on the way can read them and
-    /// the key. Default: only to this machine.
-    pub fn allow_plain_http(mut self, allow: bool) -> Self {
-        self.allow_plain_http = allow;
-        self
-    }
-
-    /// Builds the client. Nothing is sent.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Configuration`] when the base URL is none, has a query or a password in it, or
-    /// is plain http to another machine; or when the key cannot stand in a header.
-    pub fn build(self) -> Result<Client> {
-        let base_url = base_url(&self.base_url, self.allow_plain_http)?;
-        if let Some(key) = &self.api_key {
-            HeaderValue::from_str(key.expose_secret()).map_err(|_| key_is_no_header())?;
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert("openai-beta", HeaderValue::from_static("assistants=v2"));
-        for (name, value) in
-            [("openai-organization", &self.organization), ("openai-project", &self.project)]
-        {
-            if let Some(value) = value {
-                let value = HeaderValue::from_str(value).map_err(|_| {
-                    configuration(format!(
-                        "the value of `{name}` has characters that a header cannot have"
-                    ))
-                })?;
-                headers.insert(name, value);
-            }
-        }
-        let mut http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::custom(follow_on_same_host))
-            .user_agent(concat!("runstep/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&base_url) {
-            // A proxy that the environment names would be another machine, which reads the key.
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|error| {
-            configuration("the HTTP client cannot be built").with_source(Source::Http(error))
-        })?;
-        let base_url = base_url.as_str().trim_end_matches('/').to_owned();
-        let timeout = self.timeout;
-        Ok(Client(Arc::new(Inner { http, base_url, api_key: self.api_key, headers, timeout })))
-    }
-}
-
-impl fmt::Debug for ClientBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder")
-            .field("api_key", &self.api_key.as_ref().map(|_| "[secret]"))
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-fn configuration(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Configuration, message)
-}
-
-fn key_is_no_header() -> Error {
-    configuration(
-        "the API key has characters that a header cannot have; is there a line end in it?",
-    )
-}
-
-/// A base URL that paths can be appended to, but for slashes at its end.
-fn base_url(text: &str, allow_plain_http: bool) -> Result<Url> {
-    // What was given may have a password in it: messages name the fault only.
-    let url = Url::parse(text.trim())
-        .map_err(|error| configuration(format!("the base URL is no URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(configuration(
-            "the base URL must begin with `https://` or `http://` and name a host",
-        ));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(configuration(
-            "the base URL has a user or a password in it; use the API key instead",
-        ));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(configuration(
-            "the base URL has a query or a fragment, but paths are appended to it",
-        ));
-    }
-    if url.scheme() == "http" && !allow_plain_http && !is_loopback(&url) {
-        return Err(configuration(
-            "the base URL is plain http to another machine, which shows the key to everybody on the way; \
-             use https, or allow it with `allow_plain_http(true)`",
-        ));
-    }
-    Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// A key must not follow a redirect to somebody else.
-fn follow_on_same_host(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
-    let next = attempt.url();
-    let same = attempt.previous().iter().all(|url| {
-        url.scheme() == next.scheme()
-            && url.host_str() == next.host_str()
-            && url.port_or_known_default() == next.port_or_known_default()
-    });
-    if !same || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
 }

@@ -1,12 +1,14 @@
 //! What can go wrong, in one type.
 
 use std::fmt;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use runstep_api::types::Run;
 
 use crate::error_body::excerpt;
+use crate::headers;
 
 /// How much of a reply's body an error keeps.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
@@ -33,6 +35,8 @@ struct Inner {
     status: Option<StatusCode>,
     api: ApiError,
     request_id: Option<String>,
+    retry_after: Option<Duration>,
+    should_retry: Option<bool>,
     body: Option<String>,
     run: Option<Run>,
     source: Option<Source>,
@@ -50,12 +54,40 @@ pub enum ErrorKind {
     Connection,
     /// The request took longer than its timeout.
     Timeout,
+    /// No token could be had from the callback that gives tokens.
+    Authentication,
     /// The server replied with an error.
     Api,
     /// The server's reply could not be decoded.
     Decode,
     /// A wait reached its deadline.
     Deadline,
+}
+
+impl ErrorKind {
+    /// The kind as one word, as traces have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::InvalidRequest => "invalid_request",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::Authentication => "authentication",
+            Self::Api => "api",
+            Self::Decode => "decode",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
+/// The run that keeps a thread busy; see [`Error::active_run`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActiveRun {
+    /// The thread.
+    pub thread_id: String,
+    /// The run that is active on it.
+    pub run_id: String,
 }
 
 /// What an error reply says; what it leaves out is none.
@@ -71,6 +103,7 @@ pub(crate) struct ApiError {
 pub(crate) enum Source {
     Http(reqwest::Error),
     Json(serde_json::Error),
+    Token(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
@@ -81,6 +114,8 @@ impl Error {
             status: None,
             api: ApiError::default(),
             request_id: None,
+            retry_after: None,
+            should_retry: None,
             body: None,
             run: None,
             source: None,
@@ -111,14 +146,27 @@ impl Error {
     }
 
     pub(crate) fn with_reply(mut self, headers: &HeaderMap, body: &[u8]) -> Self {
-        self = self.with_request_id(headers);
+        self = self.with_headers(headers);
         let body = body.get(..MAX_BODY).unwrap_or(body);
         self.0.body = Some(String::from_utf8_lossy(body).into_owned());
         self
     }
 
-    pub(crate) fn with_request_id(mut self, headers: &HeaderMap) -> Self {
-        self.0.request_id = request_id(headers);
+    pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
+        self.0.request_id = headers::request_id(headers).map(str::to_owned);
+        self.0.retry_after = headers::retry_after(headers);
+        self.0.should_retry = headers::should_retry(headers);
+        self
+    }
+
+    /// An error of whoever gives tokens.
+    pub(crate) fn token(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::new(ErrorKind::Authentication, "no token could be had; nothing was sent")
+            .with_source(Source::Token(Box::new(source)))
+    }
+
+    pub(crate) fn with_param(mut self, param: &str) -> Self {
+        self.0.api.param = Some(param.to_owned());
         self
     }
 
@@ -172,6 +220,47 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
+    /// How long the server asks to wait before the next request; none where it does not say.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    pub(crate) fn should_retry(&self) -> Option<bool> {
+        self.0.should_retry
+    }
+
+    /// The thread and the run that keeps it busy, when the server refuses a run or a message
+    /// because of it. [`Runs::ensure_idle`](crate::Runs::ensure_idle) helps.
+    pub fn active_run(&self) -> Option<ActiveRun> {
+        // No code tells it, only the message, whose words are part of the API.
+        let words: Vec<&str> = self.0.message.split([' ', '.', ',']).collect();
+        let (thread_id, run_id) = match words.as_slice() {
+            ["Thread", thread, "already", "has", "an", "active", "run", run, ..] => (thread, run),
+            [
+                "Can't",
+                "add",
+                "messages",
+                "to",
+                thread,
+                "while",
+                "a",
+                "run",
+                run,
+                "is",
+                "active",
+                ..,
+            ] => (thread, run),
+            _ => return None,
+        };
+        (self.0.kind == ErrorKind::Api)
+            .then(|| ActiveRun { thread_id: (*thread_id).to_owned(), run_id: (*run_id).to_owned() })
+    }
+
+    /// Whether the thread is busy with another run.
+    pub fn is_active_run(&self) -> bool {
+        self.active_run().is_some()
+    }
+
     /// The reply's body as it came, up to 1 MiB of it; none where no reply came.
     pub fn body(&self) -> Option<&str> {
         self.0.body.as_deref()
@@ -192,9 +281,10 @@ impl Error {
         self.0.status == Some(StatusCode::TOO_MANY_REQUESTS)
     }
 
-    /// Whether the key was not accepted (status 401 or 403).
+    /// Whether the key was not accepted (status 401 or 403), or no token could be had.
     pub fn is_authentication(&self) -> bool {
-        matches!(self.0.status, Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+        self.0.kind == ErrorKind::Authentication
+            || matches!(self.0.status, Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
     }
 
     /// Whether the request timed out.
@@ -216,12 +306,6 @@ impl Error {
     pub fn is_decode(&self) -> bool {
         self.0.kind == ErrorKind::Decode
     }
-}
-
-/// The request id by the names that servers give it.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let named = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
-    named("x-request-id").or_else(|| named("apim-request-id"))
 }
 
 impl fmt::Display for Error {
@@ -256,6 +340,7 @@ impl fmt::Debug for Error {
             .field("param", &self.0.api.param)
             .field("code", &self.0.api.code)
             .field("request_id", &self.0.request_id)
+            .field("retry_after", &self.0.retry_after)
             .field("body", &self.0.body.as_deref().map(excerpt))
             .field("run", &self.0.run.as_ref().map(|run| (&run.id, &run.status)))
             .field("source", &self.0.source)
@@ -268,6 +353,7 @@ impl std::error::Error for Error {
         match &self.0.source {
             Some(Source::Http(error)) => Some(error),
             Some(Source::Json(error)) => Some(error),
+            Some(Source::Token(error)) => Some(error.as_ref()),
             None => None,
         }
     }

@@ -2,14 +2,53 @@
 
 use runstep_api::types::{
     Message, MessageContent, RequiredAction, RequiredFunctionToolCall, RequiredToolCall, Run,
-    RunStatus,
+    RunError, RunIncompleteReason, RunStatus,
 };
+
+/// Where a run stands; see [`RunExt::outcome`]. Every case is here, so a `match` needs no others.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<'a> {
+    /// It completed.
+    Completed(&'a Run),
+    /// It waits for the outputs of these calls. None of them, if it waits for something that this
+    /// version does not know: see [`Run::required_action`].
+    RequiresAction(Vec<&'a RequiredFunctionToolCall>),
+    /// It failed, with the reason if the server gave one.
+    Failed(Option<&'a RunError>),
+    /// It ended early, with the reason if the server gave one.
+    Incomplete(Option<&'a RunIncompleteReason>),
+    /// It was cancelled.
+    Cancelled,
+    /// It ran out of time.
+    Expired,
+    /// It is under way: queued, in progress, being cancelled, or in a status that nobody knows yet.
+    UnderWay(&'a RunStatus),
+}
 
 /// Questions to a [`Run`].
 pub trait RunExt {
     /// Whether the run has ended: completed, failed, incomplete, cancelled or expired. A status
     /// that nobody knows yet is no end.
     fn is_terminal(&self) -> bool;
+
+    /// Where the run stands, for a `match` without strings.
+    ///
+    /// ```
+    /// use runstep::prelude::*;
+    /// use runstep::Outcome;
+    ///
+    /// # fn tell(run: &runstep::types::Run) {
+    /// match run.outcome() {
+    ///     Outcome::Completed(_) => println!("done"),
+    ///     Outcome::RequiresAction(calls) => println!("{} calls", calls.len()),
+    ///     Outcome::Failed(error) => println!("{error:?}"),
+    ///     Outcome::Incomplete(reason) => println!("{reason:?}"),
+    ///     Outcome::Cancelled | Outcome::Expired => println!("too late"),
+    ///     Outcome::UnderWay(status) => println!("{status}"),
+    /// }
+    /// # }
+    /// ```
+    fn outcome(&self) -> Outcome<'_>;
 
     /// The function calls that the run waits for; none unless it requires action.
     fn function_calls(&self) -> Vec<&RequiredFunctionToolCall>;
@@ -25,6 +64,21 @@ impl RunExt for Run {
                 | RunStatus::Cancelled
                 | RunStatus::Expired
         )
+    }
+
+    fn outcome(&self) -> Outcome<'_> {
+        match &self.status {
+            RunStatus::Completed => Outcome::Completed(self),
+            RunStatus::RequiresAction => Outcome::RequiresAction(self.function_calls()),
+            RunStatus::Failed => Outcome::Failed(self.last_error.as_ref()),
+            RunStatus::Incomplete => {
+                let details = self.incomplete_details.as_ref();
+                Outcome::Incomplete(details.and_then(|details| details.reason.as_ref()))
+            }
+            RunStatus::Cancelled => Outcome::Cancelled,
+            RunStatus::Expired => Outcome::Expired,
+            status => Outcome::UnderWay(status),
+        }
     }
 
     fn function_calls(&self) -> Vec<&RequiredFunctionToolCall> {

@@ -25,34 +25,70 @@
 //! | feature | default | what it does |
 //! | --- | --- | --- |
 //! | `rustls` | yes | TLS, by rustls |
+//! | `native-tls` | no | TLS, by the system's library |
+//!
+//! # More
+//!
+//! [Polling](docs::polling), [errors and retries](docs::errors), [providers](docs::providers).
 
 mod assistants;
+mod auth;
+mod backoff;
+mod base_url;
+mod builder;
 mod client;
+pub mod docs;
 mod environment;
 mod error;
 mod error_body;
 mod extensions;
+mod headers;
 mod id;
+mod idle;
+mod limits;
+mod list;
 mod messages;
+mod operation;
+mod options;
 mod poll;
 mod reply;
 mod request;
+mod response;
+mod retry;
 mod runs;
 mod steps;
 mod threads;
 
-pub use assistants::{Assistants, CreateAssistant, RetrieveAssistant};
-pub use client::{Client, ClientBuilder, DEFAULT_TIMEOUT};
-pub use error::{Error, ErrorKind, Result};
-pub use extensions::{MessageExt, RunExt};
-pub use messages::{CreateMessage, ListMessages, Messages, RetrieveMessage};
-pub use poll::{DEFAULT_DEADLINE, Poll, RunUpdates};
+pub use assistants::{
+    Assistants, CreateAssistant, DeleteAssistant, ListAssistants, RetrieveAssistant,
+    UpdateAssistant,
+};
+pub use auth::Token;
+pub use backoff::Backoff;
+pub use builder::{ClientBuilder, DEFAULT_TIMEOUT};
+pub use client::Client;
+pub use error::{ActiveRun, Error, ErrorKind, Result};
+pub use extensions::{MessageExt, Outcome, RunExt};
+pub use idle::{EnsureIdle, IfActive};
+pub use list::Items;
+pub use messages::{
+    CreateMessage, DeleteMessage, ListMessages, Messages, RetrieveMessage, UpdateMessage,
+};
+pub use poll::{
+    AndPoll, DEFAULT_DEADLINE, Poll, PollAll, PollErrorPolicy, RunEnd, RunRef, RunUpdate,
+    RunUpdates,
+};
 pub use request::ResponseFuture;
+pub use response::Response;
+pub use retry::RetryPolicy;
 pub use runs::{CancelRun, CreateRun, ListRuns, RetrieveRun, Runs, SubmitToolOutputs, UpdateRun};
-/// The API's objects, enums and unions.
-pub use runstep_api::types;
+/// A field of a request that may be left out or sent as null, and the API's objects, enums and
+/// unions.
+pub use runstep_api::{Field, types};
 pub use steps::{ListSteps, RetrieveStep, Steps};
-pub use threads::{CreateThread, CreateThreadAndRun, RetrieveThread, Threads};
+pub use threads::{
+    CreateThread, CreateThreadAndRun, DeleteThread, RetrieveThread, Threads, UpdateThread,
+};
 
 /// What makes the API's objects answer questions: `use runstep::prelude::*`.
 pub mod prelude {

@@ -1,13 +1,30 @@
 //! Messages: what is said on a thread.
 
+use std::collections::BTreeMap;
+
 use runstep_api::types::{
-    Attachment, CreateMessageContent, CreateMessageRequest, Message, MessageList, MessageRole,
+    Attachment, CreateMessageContent, CreateMessageRequest, DeletedMessage, Message, MessageList,
+    MessageRole, UpdateMessageRequest,
 };
 
 use crate::Client;
 use crate::error::Result;
 use crate::id;
-use crate::request::{Page, awaitable, body_setters, call, metadata_setter, page_setters};
+use crate::list::{Page, list_request};
+use crate::operation::{Operation, Subject};
+use crate::options::{RequestOptions, extra_fields, request_options};
+use crate::request::{awaitable, body_setters, metadata_setter};
+use crate::response::Response;
+
+const CREATE: Operation =
+    Operation::post("threads.messages.create", "/threads/{thread_id}/messages");
+const LIST: Operation = Operation::get("threads.messages.list", "/threads/{thread_id}/messages");
+const RETRIEVE: Operation =
+    Operation::get("threads.messages.retrieve", "/threads/{thread_id}/messages/{message_id}");
+const UPDATE: Operation =
+    Operation::post("threads.messages.update", "/threads/{thread_id}/messages/{message_id}");
+const DELETE: Operation =
+    Operation::delete("threads.messages.delete", "/threads/{thread_id}/messages/{message_id}");
 
 /// The messages of a thread; see [`Client::messages`].
 #[derive(Clone, Debug)]
@@ -27,15 +44,17 @@ impl Messages {
     pub fn create(&self, content: impl Into<CreateMessageContent>) -> CreateMessage {
         CreateMessage {
             client: self.client.clone(),
+            options: RequestOptions::default(),
             thread_id: self.thread_id.clone(),
             body: CreateMessageRequest::new(MessageRole::User, content),
         }
     }
 
-    /// A page of messages: `GET /threads/{thread_id}/messages`.
+    /// Lists messages: `GET /threads/{thread_id}/messages`.
     pub fn list(&self) -> ListMessages {
         ListMessages {
             client: self.client.clone(),
+            options: RequestOptions::default(),
             thread_id: self.thread_id.clone(),
             run_id: None,
             page: Page::default(),
@@ -46,6 +65,28 @@ impl Messages {
     pub fn retrieve(&self, message_id: impl Into<String>) -> RetrieveMessage {
         RetrieveMessage {
             client: self.client.clone(),
+            options: RequestOptions::default(),
+            thread_id: self.thread_id.clone(),
+            message_id: message_id.into(),
+        }
+    }
+
+    /// Changes a message's metadata: `POST /threads/{thread_id}/messages/{message_id}`.
+    pub fn update(&self, message_id: impl Into<String>) -> UpdateMessage {
+        UpdateMessage {
+            client: self.client.clone(),
+            options: RequestOptions::default(),
+            thread_id: self.thread_id.clone(),
+            message_id: message_id.into(),
+            body: UpdateMessageRequest::default(),
+        }
+    }
+
+    /// Deletes a message: `DELETE /threads/{thread_id}/messages/{message_id}`.
+    pub fn delete(&self, message_id: impl Into<String>) -> DeleteMessage {
+        DeleteMessage {
+            client: self.client.clone(),
+            options: RequestOptions::default(),
             thread_id: self.thread_id.clone(),
             message_id: message_id.into(),
         }
@@ -57,6 +98,7 @@ impl Messages {
 #[must_use = "a request is sent when it is awaited"]
 pub struct CreateMessage {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
     body: CreateMessageRequest,
 }
@@ -75,9 +117,17 @@ impl CreateMessage {
         self
     }
 
-    async fn send(self) -> Result<Message> {
+    extra_fields!();
+    request_options!(Message);
+
+    async fn execute(self) -> Result<Response<Message>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
-        Ok(call!(self.client, create_message(thread_id, &self.body))?.value)
+        self.client.check(&self.body)?;
+        let body = &self.body;
+        let call = move |api: runstep_api::Client| async move {
+            api.create_message(thread_id, body).await
+        };
+        self.client.call(CREATE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -86,35 +136,29 @@ impl CreateMessage {
 #[must_use = "a request is sent when it is awaited"]
 pub struct ListMessages {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
     run_id: Option<String>,
     page: Page,
 }
 
 impl ListMessages {
-    page_setters!();
-
     /// Only the messages that a run wrote. Default: all.
     pub fn run_id(mut self, run_id: impl Into<String>) -> Self {
         self.run_id = Some(run_id.into());
         self
     }
 
-    async fn send(self) -> Result<MessageList> {
+    async fn execute(self) -> Result<Response<MessageList>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
-        let page = &self.page;
-        let reply = call!(
-            self.client,
-            list_messages(
-                thread_id,
-                page.after.as_deref(),
-                page.before.as_deref(),
-                page.limit,
-                page.order.as_ref(),
-                self.run_id.as_deref(),
-            )
-        );
-        Ok(reply?.value)
+        self.client.check_page(self.page.limit)?;
+        let (page, run_id) = (&self.page, self.run_id.as_deref());
+        let call = move |api: runstep_api::Client| async move {
+            let (after, before) = (page.after.as_deref(), page.before.as_deref());
+            let order = page.order.as_ref();
+            api.list_messages(thread_id, after, before, page.limit, order, run_id).await
+        };
+        self.client.call(LIST, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -123,18 +167,84 @@ impl ListMessages {
 #[must_use = "a request is sent when it is awaited"]
 pub struct RetrieveMessage {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
     message_id: String,
 }
 
 impl RetrieveMessage {
-    async fn send(self) -> Result<Message> {
+    request_options!(Message);
+
+    async fn execute(self) -> Result<Response<Message>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let message_id = id::checked("message_id", &self.message_id)?;
-        Ok(call!(self.client, retrieve_message(thread_id, message_id))?.value)
+        let call = move |api: runstep_api::Client| async move {
+            api.retrieve_message(thread_id, message_id).await
+        };
+        self.client.call(RETRIEVE, Subject::thread(thread_id), &self.options, call).await
+    }
+}
+
+/// A request to change a message.
+#[derive(Clone, Debug)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct UpdateMessage {
+    client: Client,
+    options: RequestOptions,
+    thread_id: String,
+    message_id: String,
+    body: UpdateMessageRequest,
+}
+
+/// A request to delete a message.
+#[derive(Clone, Debug)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct DeleteMessage {
+    client: Client,
+    options: RequestOptions,
+    thread_id: String,
+    message_id: String,
+}
+
+impl UpdateMessage {
+    metadata_setter!();
+
+    /// All pairs at once, in place of those that are there and of those given before.
+    pub fn all_metadata(mut self, metadata: impl Into<BTreeMap<String, String>>) -> Self {
+        self.body = self.body.metadata(metadata);
+        self
+    }
+
+    extra_fields!();
+    request_options!(Message);
+
+    async fn execute(self) -> Result<Response<Message>> {
+        let thread_id = id::checked("thread_id", &self.thread_id)?;
+        let message_id = id::checked("message_id", &self.message_id)?;
+        self.client.check(&self.body)?;
+        let body = &self.body;
+        let call = move |api: runstep_api::Client| async move {
+            api.update_message(thread_id, message_id, body).await
+        };
+        self.client.call(UPDATE, Subject::thread(thread_id), &self.options, call).await
+    }
+}
+
+impl DeleteMessage {
+    request_options!(DeletedMessage);
+
+    async fn execute(self) -> Result<Response<DeletedMessage>> {
+        let thread_id = id::checked("thread_id", &self.thread_id)?;
+        let message_id = id::checked("message_id", &self.message_id)?;
+        let call = move |api: runstep_api::Client| async move {
+            api.delete_message(thread_id, message_id).await
+        };
+        self.client.call(DELETE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
 awaitable!(CreateMessage -> Message);
-awaitable!(ListMessages -> MessageList);
+list_request!(ListMessages -> MessageList, Message);
 awaitable!(RetrieveMessage -> Message);
+awaitable!(UpdateMessage -> Message);
+awaitable!(DeleteMessage -> DeletedMessage);

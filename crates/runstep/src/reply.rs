@@ -5,36 +5,42 @@ use reqwest::header::HeaderMap;
 use runstep_api::{CallOptions, ReadError, ResponseValue};
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, ErrorKind, MAX_BODY, Result, Source};
+use crate::response::Response;
 
-/// A value with the headers that came with it.
-pub(crate) struct Reply<T> {
-    pub(crate) value: T,
-    pub(crate) headers: HeaderMap,
-}
+use crate::error::{Error, ErrorKind, MAX_BODY, Result, Source};
 
 pub(crate) async fn receive<T: DeserializeOwned>(
     options: &CallOptions,
     result: std::result::Result<ResponseValue<T>, runstep_api::Error<()>>,
-) -> Result<Reply<T>> {
+) -> Result<Response<T>> {
     use runstep_api::Error as Api;
     let none = HeaderMap::new();
     let headers = options.reply_headers.get().unwrap_or(&none);
+    let mut status = StatusCode::OK;
+    let result = match result {
+        // The document lists 200 only, but a run that was made with 201 has been made.
+        Err(Api::UnexpectedResponse(response)) if response.status().is_success() => {
+            status = response.status();
+            Box::pin(read(response)).await
+        }
+        result => result,
+    };
     Err(match result {
         Ok(reply) => {
-            let headers = reply.headers().clone();
-            return Ok(Reply { value: reply.into_inner(), headers });
+            let (status, headers) = (reply.status(), reply.headers().clone());
+            return Ok(Response::new(reply.into_inner(), status, headers));
         }
-        Err(Api::UnexpectedResponse(response)) => refused(response).await,
+        // What is seldom is boxed, so that every request need not have room for it.
+        Err(Api::UnexpectedResponse(response)) => Box::pin(refused(response)).await,
         Err(Api::InvalidResponsePayload(body, error)) => {
             Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
-                .with_status(StatusCode::OK)
+                .with_status(status)
                 .with_source(Source::Json(error))
                 .with_reply(headers, &body)
         }
         Err(Api::ResponseBodyError(error)) => match too_long(&error) {
             Some(message) => Error::new(ErrorKind::Decode, message).with_reply(headers, b""),
-            None => Error::http(error).with_request_id(headers),
+            None => Error::http(error).with_headers(headers),
         },
         Err(Api::CommunicationError(error)) if error.is_builder() => {
             Error::new(ErrorKind::InvalidRequest, "the request cannot be built")
@@ -45,6 +51,19 @@ pub(crate) async fn receive<T: DeserializeOwned>(
             Error::new(ErrorKind::InvalidRequest, other.to_string())
         }
     })
+}
+
+/// A reply of success.
+async fn read<T: DeserializeOwned>(
+    response: reqwest::Response,
+) -> std::result::Result<ResponseValue<T>, runstep_api::Error<()>> {
+    use runstep_api::Error as Api;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await.map_err(Api::ResponseBodyError)?;
+    match runstep_api::decode(&body) {
+        Ok(value) => Ok(ResponseValue::new(value, status, headers)),
+        Err(error) => Err(Api::InvalidResponsePayload(body, error)),
+    }
 }
 
 /// An error reply; its body is read as far as it is of use.

@@ -8,7 +8,7 @@ use crate::error::Result;
 /// The future of a request.
 pub type ResponseFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// Makes a request awaitable by its `send`.
+/// Makes a request awaitable.
 macro_rules! awaitable {
     ($Request:ident -> $Output:ty) => {
         impl std::future::IntoFuture for $Request {
@@ -16,7 +16,9 @@ macro_rules! awaitable {
             type IntoFuture = $crate::request::ResponseFuture<$Output>;
 
             fn into_future(self) -> Self::IntoFuture {
-                Box::pin(self.send())
+                // An async block would have room for the request twice.
+                let sent = self.execute();
+                Box::pin(futures_util::TryFutureExt::map_ok(sent, $crate::Response::into_value))
             }
         }
     };
@@ -47,50 +49,28 @@ macro_rules! metadata_setter {
     };
 }
 
-/// Methods that choose a page of a list.
-macro_rules! page_setters {
-    () => {
-        /// How many entries a page has, 1 to 100. Default: 20.
-        pub fn limit(mut self, limit: u64) -> Self {
-            self.page.limit = Some(limit);
-            self
-        }
-
-        /// Oldest or newest first. Default: newest.
-        pub fn order(mut self, order: runstep_api::types::Order) -> Self {
-            self.page.order = Some(order);
-            self
-        }
-
-        /// Only what comes after the entry with this id, in the order asked for.
-        pub fn after(mut self, id: impl Into<String>) -> Self {
-            self.page.after = Some(id.into());
-            self
-        }
-
-        /// Only what comes before the entry with this id, in the order asked for.
-        pub fn before(mut self, id: impl Into<String>) -> Self {
-            self.page.before = Some(id.into());
-            self
-        }
+/// An example in the documentation of an operation: it runs against a server of its own.
+macro_rules! example {
+    ($code:literal) => {
+        concat!(
+            "```\n",
+            "# #[tokio::main(flavor = \"current_thread\")]\n",
+            "# async fn main() -> Result<(), Box<dyn std::error::Error>> {\n",
+            "# use runstep::prelude::*;\n",
+            "# use runstep_server::model::{Scripted, Turn};\n",
+            "# let turns = [Turn::call(\"get_weather\", serde_json::json!({})), Turn::say(\"Sunny.\")];\n",
+            "# let model = Scripted::new(turns);\n",
+            "# let server = runstep_server::Server::builder().model(model).spawn().await?;\n",
+            "# let client = runstep::Client::builder(server.base_url()).build()?;\n",
+            "# let function = runstep::types::FunctionDefinition::new(\"get_weather\");\n",
+            "# let tool = runstep::types::FunctionTool::new(function);\n",
+            "# let assistant = client.assistants().create(\"scripted\").tool(tool).await?;\n",
+            "# let thread = client.threads().create().user_message(\"How is it?\").await?;\n",
+            "# let runs = client.runs(&thread.id);\n",
+            $code,
+            "\n# Ok(())\n# }\n```"
+        )
     };
 }
 
-/// Calls an operation of the generated client and receives its reply.
-macro_rules! call {
-    ($client:expr, $operation:ident($($argument:expr),* $(,)?)) => {{
-        let (api, options) = $client.api()?;
-        $crate::reply::receive(&options, api.$operation($($argument),*).await).await
-    }};
-}
-
-pub(crate) use {awaitable, body_setters, call, metadata_setter, page_setters};
-
-/// Which part of a list is asked for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Page {
-    pub(crate) limit: Option<u64>,
-    pub(crate) order: Option<runstep_api::types::Order>,
-    pub(crate) after: Option<String>,
-    pub(crate) before: Option<String>,
-}
+pub(crate) use {awaitable, body_setters, example, metadata_setter};

@@ -1,6 +1,7 @@
 //! Runs: an assistant at work on a thread.
 
 use std::collections::BTreeMap;
+use std::future::IntoFuture as _;
 
 use runstep_api::types::{
     CreateMessageContent, CreateMessageRequest, CreateRunRequest, MessageRole, ReasoningEffort,
@@ -10,9 +11,27 @@ use runstep_api::types::{
 use crate::Client;
 use crate::error::Result;
 use crate::id;
-use crate::poll::Poll;
-use crate::request::{Page, awaitable, body_setters, call, metadata_setter, page_setters};
+use crate::idle::{EnsureIdle, IfActive};
+use crate::list::{Page, list_request};
+use crate::operation::{Operation, Subject};
+use crate::options::{RequestOptions, extra_fields, request_options};
+use crate::poll::{AndPoll, Poll, StartRun};
+use crate::request::{ResponseFuture, awaitable, body_setters, example, metadata_setter};
+use crate::response::Response;
 use crate::steps::Steps;
+
+const CREATE: Operation = Operation::post("threads.runs.create", "/threads/{thread_id}/runs");
+const LIST: Operation = Operation::get("threads.runs.list", "/threads/{thread_id}/runs");
+const RETRIEVE: Operation =
+    Operation::get("threads.runs.retrieve", "/threads/{thread_id}/runs/{run_id}");
+const UPDATE: Operation =
+    Operation::post("threads.runs.update", "/threads/{thread_id}/runs/{run_id}");
+const SUBMIT: Operation = Operation::post(
+    "threads.runs.submit_tool_outputs",
+    "/threads/{thread_id}/runs/{run_id}/submit_tool_outputs",
+);
+const CANCEL: Operation =
+    Operation::post("threads.runs.cancel", "/threads/{thread_id}/runs/{run_id}/cancel");
 
 /// The runs of a thread; see [`Client::runs`].
 #[derive(Clone, Debug)]
@@ -26,41 +45,69 @@ impl Runs {
         Self { client, thread_id }
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Runs an assistant on the thread: `POST /threads/{thread_id}/runs`.
     ///
     /// The reply comes at once, with the run queued: [`poll`](Self::poll) waits for it. Refused by
-    /// the server while another run of the thread is active.
+    /// the server while another run of the thread is active
+    /// ([`Error::is_active_run`](crate::Error::is_active_run)).
+    ///
+    #[doc = example!("let run = runs.create(&assistant.id).additional_instructions(\"Be brief.\").await?;
+assert_eq!(run.status, \"queued\");")]
     pub fn create(&self, assistant_id: impl Into<String>) -> CreateRun {
         CreateRun {
             client: self.client.clone(),
+            options: RequestOptions::default(),
             thread_id: self.thread_id.clone(),
             include: Vec::new(),
             body: CreateRunRequest::new(assistant_id),
         }
     }
 
-    /// A page of runs: `GET /threads/{thread_id}/runs`.
+    /// Lists runs: `GET /threads/{thread_id}/runs`.
+    ///
+    #[doc = example!("runs.create(&assistant.id).and_poll().await?;
+let page = runs.list().limit(50).page().await?;
+assert_eq!(page.data.len(), 1);
+let mut all = runs.list().items(); // every page, as it is needed
+while let Some(run) = all.try_next().await? {
+    println!(\"{} {}\", run.id, run.status);
+}")]
     pub fn list(&self) -> ListRuns {
         ListRuns {
             client: self.client.clone(),
+            options: RequestOptions::default(),
             thread_id: self.thread_id.clone(),
             page: Page::default(),
         }
     }
 
     /// Gets a run as it is now: `GET /threads/{thread_id}/runs/{run_id}`.
+    ///
+    #[doc = example!("let created = runs.create(&assistant.id).await?;
+let run = runs.retrieve(&created.id).await?;
+assert_eq!(run.id, created.id);")]
     pub fn retrieve(&self, run_id: impl Into<String>) -> RetrieveRun {
         RetrieveRun {
             client: self.client.clone(),
+            options: RequestOptions::default(),
             thread_id: self.thread_id.clone(),
             run_id: run_id.into(),
         }
     }
 
     /// Changes a run's metadata: `POST /threads/{thread_id}/runs/{run_id}`.
+    ///
+    #[doc = example!("let run = runs.create(&assistant.id).await?;
+let run = runs.update(&run.id).metadata(\"user_id\", \"u1\").await?;
+assert_eq!(run.metadata.unwrap_or_default()[\"user_id\"], \"u1\");")]
     pub fn update(&self, run_id: impl Into<String>) -> UpdateRun {
         UpdateRun {
             client: self.client.clone(),
+            options: RequestOptions::default(),
             thread_id: self.thread_id.clone(),
             run_id: run_id.into(),
             body: UpdateRunRequest::default(),
@@ -71,9 +118,18 @@ impl Runs {
     /// `POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs`.
     ///
     /// All outputs go in one request.
+    ///
+    #[doc = example!("let run = runs.create(&assistant.id).and_poll().await?;
+let mut outputs = runs.submit_tool_outputs(&run.id);
+for call in run.function_calls() {
+    outputs = outputs.output(&call.id, \"18 degrees\");
+}
+let run = outputs.and_poll().await?;
+assert_eq!(run.status, \"completed\");")]
     pub fn submit_tool_outputs(&self, run_id: impl Into<String>) -> SubmitToolOutputs {
         SubmitToolOutputs {
             client: self.client.clone(),
+            options: RequestOptions::default(),
             thread_id: self.thread_id.clone(),
             run_id: run_id.into(),
             body: SubmitToolOutputsRequest::new(Vec::new()),
@@ -83,18 +139,42 @@ impl Runs {
     /// Asks to cancel a run: `POST /threads/{thread_id}/runs/{run_id}/cancel`.
     ///
     /// An attempt: the run may still complete. [`poll`](Self::poll) waits for its end.
+    ///
+    #[doc = example!("let run = runs.create(&assistant.id).and_poll().await?; // waits for outputs
+runs.cancel(&run.id).await?;
+let run = runs.poll(&run.id).await?;
+assert_eq!(run.status, \"cancelled\");")]
     pub fn cancel(&self, run_id: impl Into<String>) -> CancelRun {
         CancelRun {
             client: self.client.clone(),
+            options: RequestOptions::default(),
             thread_id: self.thread_id.clone(),
             run_id: run_id.into(),
         }
     }
 
     /// Waits until a run needs action or has ended, asking again and again with
-    /// `GET /threads/{thread_id}/runs/{run_id}`.
+    /// `GET /threads/{thread_id}/runs/{run_id}`. See [`docs::polling`](crate::docs::polling).
+    ///
+    #[doc = example!("let run = runs.create(&assistant.id).await?;
+let mut updates = runs.poll(&run.id).into_stream(); // each change, once
+while let Some(update) = updates.try_next().await? {
+    println!(\"{}\", update.status);
+}")]
     pub fn poll(&self, run_id: impl Into<String>) -> Poll {
         Poll::new(self.clone(), run_id.into())
+    }
+
+    /// Makes sure that no run is active on the thread, so that it takes messages and another run.
+    ///
+    #[doc = example!("use runstep::IfActive;
+
+runs.create(&assistant.id).and_poll().await?; // waits for outputs, and keeps the thread busy
+let ended = runs.ensure_idle(IfActive::Cancel).await?;
+assert_eq!(ended.unwrap().status, \"cancelled\");
+client.messages(&thread.id).create(\"Never mind.\").await?;")]
+    pub fn ensure_idle(&self, if_active: IfActive) -> EnsureIdle {
+        EnsureIdle::new(self.clone(), self.thread_id.clone(), if_active)
     }
 
     /// The steps of a run.
@@ -151,6 +231,7 @@ pub(crate) use run_setters;
 #[must_use = "a request is sent when it is awaited"]
 pub struct CreateRun {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
     include: Vec<RunInclude>,
     body: CreateRunRequest,
@@ -183,10 +264,31 @@ impl CreateRun {
         self
     }
 
-    async fn send(self) -> Result<Run> {
+    /// Runs, and waits until the run needs action or has ended.
+    pub fn and_poll(self) -> AndPoll<Self> {
+        AndPoll::new(self)
+    }
+
+    extra_fields!();
+    request_options!(Run);
+
+    async fn execute(self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
+        self.client.check(&self.body)?;
         let include = (!self.include.is_empty()).then_some(&self.include);
-        Ok(call!(self.client, create_run(thread_id, include, &self.body))?.value)
+        let body = &self.body;
+        let subject =
+            Subject { assistant_id: Some(&body.assistant_id), ..Subject::thread(thread_id) };
+        let call = move |api: runstep_api::Client| async move {
+            api.create_run(thread_id, include, body).await
+        };
+        self.client.call(CREATE, subject, &self.options, call).await
+    }
+}
+
+impl StartRun for CreateRun {
+    fn start(self) -> (Client, ResponseFuture<Run>) {
+        (self.client.clone(), self.into_future())
     }
 }
 
@@ -195,27 +297,21 @@ impl CreateRun {
 #[must_use = "a request is sent when it is awaited"]
 pub struct ListRuns {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
     page: Page,
 }
 
 impl ListRuns {
-    page_setters!();
-
-    async fn send(self) -> Result<RunList> {
+    async fn execute(self) -> Result<Response<RunList>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
+        self.client.check_page(self.page.limit)?;
         let page = &self.page;
-        let reply = call!(
-            self.client,
-            list_runs(
-                thread_id,
-                page.after.as_deref(),
-                page.before.as_deref(),
-                page.limit,
-                page.order.as_ref(),
-            )
-        );
-        Ok(reply?.value)
+        let call = move |api: runstep_api::Client| async move {
+            let (after, before) = (page.after.as_deref(), page.before.as_deref());
+            api.list_runs(thread_id, after, before, page.limit, page.order.as_ref()).await
+        };
+        self.client.call(LIST, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -224,20 +320,21 @@ impl ListRuns {
 #[must_use = "a request is sent when it is awaited"]
 pub struct RetrieveRun {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
     run_id: String,
 }
 
 impl RetrieveRun {
-    async fn send(self) -> Result<Run> {
-        Ok(self.reply().await?.value)
-    }
+    request_options!(Run);
 
-    /// The run, with the headers that came with it.
-    pub(crate) async fn reply(self) -> Result<crate::reply::Reply<Run>> {
+    async fn execute(self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
-        call!(self.client, retrieve_run(thread_id, run_id))
+        let call = move |api: runstep_api::Client| async move {
+            api.retrieve_run(thread_id, run_id).await
+        };
+        self.client.call(RETRIEVE, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 
@@ -246,6 +343,7 @@ impl RetrieveRun {
 #[must_use = "a request is sent when it is awaited"]
 pub struct UpdateRun {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
     run_id: String,
     body: UpdateRunRequest,
@@ -260,10 +358,18 @@ impl UpdateRun {
         self
     }
 
-    async fn send(self) -> Result<Run> {
+    extra_fields!();
+    request_options!(Run);
+
+    async fn execute(self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
-        Ok(call!(self.client, update_run(thread_id, run_id, &self.body))?.value)
+        self.client.check(&self.body)?;
+        let body = &self.body;
+        let call = move |api: runstep_api::Client| async move {
+            api.update_run(thread_id, run_id, body).await
+        };
+        self.client.call(UPDATE, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 
@@ -272,6 +378,7 @@ impl UpdateRun {
 #[must_use = "a request is sent when it is awaited"]
 pub struct SubmitToolOutputs {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
     run_id: String,
     body: SubmitToolOutputsRequest,
@@ -291,10 +398,28 @@ impl SubmitToolOutputs {
         self
     }
 
-    async fn send(self) -> Result<Run> {
+    /// Submits, and waits until the run needs action again or has ended.
+    pub fn and_poll(self) -> AndPoll<Self> {
+        AndPoll::new(self)
+    }
+
+    extra_fields!();
+    request_options!(Run);
+
+    async fn execute(self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
-        Ok(call!(self.client, submit_tool_outputs(thread_id, run_id, &self.body))?.value)
+        let body = &self.body;
+        let call = move |api: runstep_api::Client| async move {
+            api.submit_tool_outputs(thread_id, run_id, body).await
+        };
+        self.client.call(SUBMIT, Subject::run(thread_id, run_id), &self.options, call).await
+    }
+}
+
+impl StartRun for SubmitToolOutputs {
+    fn start(self) -> (Client, ResponseFuture<Run>) {
+        (self.client.clone(), self.into_future())
     }
 }
 
@@ -303,20 +428,25 @@ impl SubmitToolOutputs {
 #[must_use = "a request is sent when it is awaited"]
 pub struct CancelRun {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
     run_id: String,
 }
 
 impl CancelRun {
-    async fn send(self) -> Result<Run> {
+    request_options!(Run);
+
+    async fn execute(self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
-        Ok(call!(self.client, cancel_run(thread_id, run_id))?.value)
+        let call =
+            move |api: runstep_api::Client| async move { api.cancel_run(thread_id, run_id).await };
+        self.client.call(CANCEL, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 
 awaitable!(CreateRun -> Run);
-awaitable!(ListRuns -> RunList);
+list_request!(ListRuns -> RunList, Run);
 awaitable!(RetrieveRun -> Run);
 awaitable!(UpdateRun -> Run);
 awaitable!(SubmitToolOutputs -> Run);

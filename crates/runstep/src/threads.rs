@@ -1,15 +1,29 @@
 //! Threads: conversations that runs work on.
 
+use std::collections::BTreeMap;
+use std::future::IntoFuture as _;
+
 use runstep_api::types::{
     CreateMessageContent, CreateMessageRequest, CreateThreadAndRunRequest, CreateThreadRequest,
-    CreateToolResources, MessageRole, Run, Thread, ToolResources,
+    CreateToolResources, DeletedThread, MessageRole, Run, Thread, ToolResources,
+    UpdateThreadRequest,
 };
 
 use crate::Client;
 use crate::error::Result;
 use crate::id;
-use crate::request::{awaitable, body_setters, call, metadata_setter};
+use crate::operation::{Operation, Subject};
+use crate::options::{RequestOptions, extra_fields, request_options};
+use crate::poll::{AndPoll, StartRun};
+use crate::request::{ResponseFuture, awaitable, body_setters, example, metadata_setter};
+use crate::response::Response;
 use crate::runs::run_setters;
+
+const CREATE: Operation = Operation::post("threads.create", "/threads");
+const CREATE_AND_RUN: Operation = Operation::post("threads.create_and_run", "/threads/runs");
+const RETRIEVE: Operation = Operation::get("threads.retrieve", "/threads/{thread_id}");
+const UPDATE: Operation = Operation::post("threads.update", "/threads/{thread_id}");
+const DELETE: Operation = Operation::delete("threads.delete", "/threads/{thread_id}");
 
 /// The threads of a server; see [`Client::threads`].
 #[derive(Clone, Debug)]
@@ -24,18 +38,54 @@ impl Threads {
 
     /// Creates a thread: `POST /threads`.
     pub fn create(&self) -> CreateThread {
-        CreateThread { client: self.client.clone(), body: CreateThreadRequest::default() }
+        CreateThread {
+            client: self.client.clone(),
+            options: RequestOptions::default(),
+            body: CreateThreadRequest::default(),
+        }
     }
 
     /// Gets a thread: `GET /threads/{thread_id}`.
     pub fn retrieve(&self, thread_id: impl Into<String>) -> RetrieveThread {
-        RetrieveThread { client: self.client.clone(), thread_id: thread_id.into() }
+        RetrieveThread {
+            client: self.client.clone(),
+            options: RequestOptions::default(),
+            thread_id: thread_id.into(),
+        }
+    }
+
+    /// Changes a thread: `POST /threads/{thread_id}`.
+    pub fn update(&self, thread_id: impl Into<String>) -> UpdateThread {
+        UpdateThread {
+            client: self.client.clone(),
+            options: RequestOptions::default(),
+            thread_id: thread_id.into(),
+            body: UpdateThreadRequest::default(),
+        }
+    }
+
+    /// Deletes a thread: `DELETE /threads/{thread_id}`.
+    pub fn delete(&self, thread_id: impl Into<String>) -> DeleteThread {
+        DeleteThread {
+            client: self.client.clone(),
+            options: RequestOptions::default(),
+            thread_id: thread_id.into(),
+        }
     }
 
     /// Creates a thread and runs an assistant on it, in one request: `POST /threads/runs`.
+    ///
+    #[doc = example!("let run = client
+    .threads()
+    .create_and_run(&assistant.id)
+    .user_message(\"Explain deep learning to a 5 year old.\")
+    .and_poll()
+    .await?;
+println!(\"{} on {}\", run.status, run.thread_id);")]
     pub fn create_and_run(&self, assistant_id: impl Into<String>) -> CreateThreadAndRun {
         CreateThreadAndRun {
             client: self.client.clone(),
+            options: RequestOptions::default(),
             body: CreateThreadAndRunRequest::new(assistant_id),
         }
     }
@@ -46,6 +96,7 @@ impl Threads {
 #[must_use = "a request is sent when it is awaited"]
 pub struct CreateThread {
     client: Client,
+    options: RequestOptions,
     body: CreateThreadRequest,
 }
 
@@ -68,8 +119,14 @@ impl CreateThread {
         self.message(CreateMessageRequest::new(MessageRole::User, content))
     }
 
-    async fn send(self) -> Result<Thread> {
-        Ok(call!(self.client, create_thread(&self.body))?.value)
+    extra_fields!();
+    request_options!(Thread);
+
+    async fn execute(self) -> Result<Response<Thread>> {
+        self.client.check(&self.body)?;
+        let body = &self.body;
+        let call = move |api: runstep_api::Client| async move { api.create_thread(body).await };
+        self.client.call(CREATE, Subject::default(), &self.options, call).await
     }
 }
 
@@ -78,13 +135,75 @@ impl CreateThread {
 #[must_use = "a request is sent when it is awaited"]
 pub struct RetrieveThread {
     client: Client,
+    options: RequestOptions,
     thread_id: String,
 }
 
 impl RetrieveThread {
-    async fn send(self) -> Result<Thread> {
+    request_options!(Thread);
+
+    async fn execute(self) -> Result<Response<Thread>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
-        Ok(call!(self.client, retrieve_thread(thread_id))?.value)
+        let call =
+            move |api: runstep_api::Client| async move { api.retrieve_thread(thread_id).await };
+        self.client.call(RETRIEVE, Subject::thread(thread_id), &self.options, call).await
+    }
+}
+
+/// A request to change a thread.
+#[derive(Clone, Debug)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct UpdateThread {
+    client: Client,
+    options: RequestOptions,
+    thread_id: String,
+    body: UpdateThreadRequest,
+}
+
+/// A request to delete a thread.
+#[derive(Clone, Debug)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct DeleteThread {
+    client: Client,
+    options: RequestOptions,
+    thread_id: String,
+}
+
+impl UpdateThread {
+    body_setters! {
+        /// Files for the built-in tools, in place of those that are there.
+        tool_resources: ToolResources,
+    }
+
+    metadata_setter!();
+
+    /// All pairs at once, in place of those that are there and of those given before.
+    pub fn all_metadata(mut self, metadata: impl Into<BTreeMap<String, String>>) -> Self {
+        self.body = self.body.metadata(metadata);
+        self
+    }
+
+    extra_fields!();
+    request_options!(Thread);
+
+    async fn execute(self) -> Result<Response<Thread>> {
+        let thread_id = id::checked("thread_id", &self.thread_id)?;
+        self.client.check(&self.body)?;
+        let body = &self.body;
+        let call =
+            move |api: runstep_api::Client| async move { api.update_thread(thread_id, body).await };
+        self.client.call(UPDATE, Subject::thread(thread_id), &self.options, call).await
+    }
+}
+
+impl DeleteThread {
+    request_options!(DeletedThread);
+
+    async fn execute(self) -> Result<Response<DeletedThread>> {
+        let thread_id = id::checked("thread_id", &self.thread_id)?;
+        let call =
+            move |api: runstep_api::Client| async move { api.delete_thread(thread_id).await };
+        self.client.call(DELETE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -93,6 +212,7 @@ impl RetrieveThread {
 #[must_use = "a request is sent when it is awaited"]
 pub struct CreateThreadAndRun {
     client: Client,
+    options: RequestOptions,
     body: CreateThreadAndRunRequest,
 }
 
@@ -118,11 +238,32 @@ impl CreateThreadAndRun {
         self.message(CreateMessageRequest::new(MessageRole::User, content))
     }
 
-    async fn send(self) -> Result<Run> {
-        Ok(call!(self.client, create_thread_and_run(&self.body))?.value)
+    /// Runs, and waits until the run needs action or has ended.
+    pub fn and_poll(self) -> AndPoll<Self> {
+        AndPoll::new(self)
+    }
+
+    extra_fields!();
+    request_options!(Run);
+
+    async fn execute(self) -> Result<Response<Run>> {
+        self.client.check(&self.body)?;
+        let body = &self.body;
+        let call =
+            move |api: runstep_api::Client| async move { api.create_thread_and_run(body).await };
+        let subject = Subject::assistant(&body.assistant_id);
+        self.client.call(CREATE_AND_RUN, subject, &self.options, call).await
+    }
+}
+
+impl StartRun for CreateThreadAndRun {
+    fn start(self) -> (Client, ResponseFuture<Run>) {
+        (self.client.clone(), self.into_future())
     }
 }
 
 awaitable!(CreateThread -> Thread);
 awaitable!(RetrieveThread -> Thread);
+awaitable!(UpdateThread -> Thread);
+awaitable!(DeleteThread -> DeletedThread);
 awaitable!(CreateThreadAndRun -> Run);

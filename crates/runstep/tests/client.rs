@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::mem::size_of_val;
 use std::process::Command;
 use std::time::Duration;
 
@@ -151,15 +150,50 @@ async fn the_longest_timeout_is_no_fault() {
 }
 
 fn small(name: &str, size: usize) {
-    assert!(size < 8 * 1024, "{name}: {size} bytes");
+    assert!(size < 2 * 1024, "{name}: {size} bytes");
 }
 
-/// What is behind a request's box, which its caller may keep on its own stack by `async`.
+/// A request, and what is behind its box.
 fn future<T>(name: &str, request: impl IntoFuture<IntoFuture = ResponseFuture<T>>) {
     small(name, size_of_val(&request));
     let future = request.into_future();
-    small(name, size_of_val(&*future));
+    let size = size_of_val(&*future);
+    assert!(size < 8 * 1024, "the future of {name}: {size} bytes");
     assert_send(future);
+}
+
+/// The same, and the future of the whole reply.
+macro_rules! request {
+    ($name:literal, $request:expr) => {{
+        future($name, $request);
+        small($name, size_of_val(&$request.send()));
+        assert_send($request.send());
+    }};
+}
+
+/// The same, and its items.
+macro_rules! list {
+    ($name:literal, $request:expr) => {{
+        request!($name, $request);
+        assert_send($request.page());
+        let items = $request.items();
+        small($name, size_of_val(&items));
+        assert_send(items);
+        assert_send(async {
+            let mut items = $request.items();
+            items.try_next().await.map(drop)
+        });
+        assert_send($request.items().collect_all());
+    }};
+}
+
+/// The same, and its wait.
+macro_rules! starts {
+    ($name:literal, $request:expr) => {{
+        request!($name, $request);
+        future(concat!($name, " and poll"), $request.and_poll());
+        assert_send($request.and_poll().into_stream());
+    }};
 }
 
 fn assert_send(_: impl Send) {}
@@ -170,26 +204,44 @@ async fn futures_are_send_and_small() {
     let (threads, assistants) = (client.threads(), client.assistants());
     let (runs, messages) = (client.runs("thread_1"), client.messages("thread_1"));
     let steps = runs.steps("run_1");
-    future("create assistant", assistants.create("model"));
-    future("retrieve assistant", assistants.retrieve("asst_1"));
-    future("create thread", threads.create());
-    future("retrieve thread", threads.retrieve("thread_1"));
-    future("create thread and run", threads.create_and_run("asst_1"));
-    future("create message", messages.create("Hello"));
-    future("list messages", messages.list());
-    future("retrieve message", messages.retrieve("msg_1"));
-    future("create run", runs.create("asst_1"));
-    future("list runs", runs.list());
-    future("retrieve run", runs.retrieve("run_1"));
-    future("update run", runs.update("run_1"));
-    future("submit tool outputs", runs.submit_tool_outputs("run_1"));
-    future("cancel run", runs.cancel("run_1"));
+    request!("create assistant", assistants.create("model"));
+    request!("retrieve assistant", assistants.retrieve("asst_1"));
+    request!("update assistant", assistants.update("asst_1"));
+    request!("delete assistant", assistants.delete("asst_1"));
+    list!("list assistants", assistants.list());
+    request!("create thread", threads.create());
+    request!("retrieve thread", threads.retrieve("thread_1"));
+    request!("update thread", threads.update("thread_1"));
+    request!("delete thread", threads.delete("thread_1"));
+    starts!("create thread and run", threads.create_and_run("asst_1"));
+    request!("create message", messages.create("Hello"));
+    list!("list messages", messages.list());
+    request!("retrieve message", messages.retrieve("msg_1"));
+    request!("update message", messages.update("msg_1"));
+    request!("delete message", messages.delete("msg_1"));
+    starts!("create run", runs.create("asst_1"));
+    list!("list runs", runs.list());
+    request!("retrieve run", runs.retrieve("run_1"));
+    request!("update run", runs.update("run_1"));
+    starts!("submit tool outputs", runs.submit_tool_outputs("run_1"));
+    request!("cancel run", runs.cancel("run_1"));
+    list!("list steps", steps.list());
+    request!("retrieve step", steps.retrieve("step_1"));
     future("poll", runs.poll("run_1"));
-    future("list steps", steps.list());
-    future("retrieve step", steps.retrieve("step_1"));
+    future("ensure idle", runs.ensure_idle(runstep::IfActive::Wait));
     let updates: RunUpdates = runs.poll("run_1").into_stream();
     small("run updates", size_of_val(&updates));
     assert_send(updates);
+    let mut all = client.poll_all([("thread_1", "run_1")]);
+    small("poll all", size_of_val(&all));
+    assert_send(all.next_end());
+    assert_send(all);
+}
+
+#[test]
+fn an_error_is_one_pointer() {
+    assert!(size_of::<runstep::Error>() <= 8);
+    assert!(size_of::<runstep::Result<()>>() <= 8);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use runstep::types::Run;
-use runstep::{Client, Error, ErrorKind, Result};
+use runstep::{Client, ClientBuilder, Error, ErrorKind, Result, RetryPolicy};
 use support::{KEY, Recorder, example, reply};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json"), ("x-request-id", "req_42")];
@@ -41,7 +41,12 @@ fn raw(bytes: impl Into<Vec<u8>>) -> Client {
         let _ = stream.read(&mut [0; 4096]);
         stream.write_all(&bytes).unwrap();
     });
-    Client::builder(url).api_key(KEY).build().unwrap()
+    once(&url).build().unwrap()
+}
+
+/// A client that sends each request once.
+fn once(url: &str) -> ClientBuilder {
+    Client::builder(url).api_key(KEY).retry_policy(RetryPolicy::none())
 }
 
 #[tokio::test]
@@ -275,7 +280,7 @@ async fn a_redirect_in_a_circle_is_given_up() {
 #[tokio::test]
 async fn a_refused_connection_is_told_as_such() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let client = Client::builder(format!("http://{free}")).api_key(KEY).build().unwrap();
+    let client = once(&format!("http://{free}")).build().unwrap();
     let error = retrieve(&client).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
     assert!(error.is_connect() && !error.is_timeout());
@@ -288,8 +293,7 @@ async fn a_refused_connection_is_told_as_such() {
 #[tokio::test]
 async fn a_server_that_never_answers_is_a_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = Client::builder(format!("http://{}", silent.local_addr().unwrap()))
-        .api_key(KEY)
+    let client = once(&format!("http://{}", silent.local_addr().unwrap()))
         .timeout(Duration::from_millis(50))
         .build()
         .unwrap();

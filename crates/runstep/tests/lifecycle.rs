@@ -209,6 +209,31 @@ async fn a_run_is_retrieved_and_its_metadata_updated() {
 }
 
 #[tokio::test]
+async fn companions_are_changed_and_deleted() {
+    let world = world(Scripted::new([])).await;
+    let (assistants, threads) = (world.client.assistants(), world.client.threads());
+    let messages = world.client.messages(&world.thread_id);
+    let (assistant, thread) = (&world.assistant_id, &world.thread_id);
+    let changed = assistants.update(assistant).name("Pilot").metadata("team", "a").await.unwrap();
+    assert_eq!((changed.name.as_deref(), changed.tools.len()), (Some("Pilot"), 1));
+    assert_eq!(assistants.retrieve(assistant).await.unwrap(), changed);
+    let changed = threads.update(thread).metadata("customer", "7").await.unwrap();
+    assert_eq!(threads.retrieve(thread).await.unwrap(), changed);
+    let message = messages.list().limit(1).await.unwrap().data.remove(0);
+    let changed = messages.update(&message.id).metadata("seen", "yes").await.unwrap();
+    assert_eq!(changed.metadata.as_ref().unwrap()["seen"], "yes");
+    assert_eq!(messages.retrieve(&message.id).await.unwrap(), changed);
+    let gone = messages.delete(&message.id).await.unwrap();
+    assert!(gone.deleted && gone.id == message.id);
+    assert!(messages.retrieve(&message.id).await.unwrap_err().is_not_found());
+    assert!(assistants.delete(assistant).await.unwrap().deleted);
+    assert!(assistants.retrieve(assistant).await.unwrap_err().is_not_found());
+    assert!(threads.delete(thread).await.unwrap().deleted);
+    assert!(threads.retrieve(thread).await.unwrap_err().is_not_found());
+    assert!(threads.delete(thread).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
 async fn steps_tell_what_the_run_did() {
     let world = world(Scripted::new([call(), Turn::say("18 degrees.")])).await;
     let run = world.run().await;
@@ -235,7 +260,7 @@ async fn the_stream_of_a_poll_ends_with_the_run() {
     let mut updates = poll.into_stream();
     let mut statuses = Vec::new();
     while let Some(run) = updates.try_next().await.unwrap() {
-        statuses.push(run.status);
+        statuses.push(run.run.status);
     }
     assert!(statuses.contains(&RunStatus::InProgress), "{statuses:?}");
     assert_eq!(statuses.last(), Some(&RunStatus::Completed));

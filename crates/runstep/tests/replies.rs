@@ -48,6 +48,13 @@ decoded!(thread, Thread, |client| client.threads().retrieve("thread_abc123"));
 decoded!(message, Message, |client| client.messages("thread_abc123").retrieve("msg_abc123"));
 decoded!(message_list, MessageList, |client| client.messages("thread_abc123").list());
 
+decoded!(assistant_list, AssistantList, |client| client.assistants().list());
+decoded!(deleted_assistant, DeletedAssistant, |client| client.assistants().delete("asst_abc123"));
+decoded!(deleted_thread, DeletedThread, |client| client.threads().delete("thread_abc123"));
+decoded!(deleted_message, DeletedMessage, |client| client
+    .messages("thread_abc123")
+    .delete("msg_abc123"));
+
 /// A server may answer with more, or in another order, than the specification says.
 #[tokio::test]
 async fn properties_in_another_order_and_unknown_ones_do_not_matter() {

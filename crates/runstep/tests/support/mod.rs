@@ -3,6 +3,8 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+pub(crate) mod script;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +13,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
-use runstep::{Client, ClientBuilder};
+use runstep::{Client, ClientBuilder, RetryPolicy};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -42,6 +44,7 @@ impl Recorded {
             .filter(|(name, _)| !["host", "user-agent", "content-length"].contains(&name.as_str()))
             .map(|(name, value)| match name.as_str() {
                 "authorization" => "authorization: (checked apart)".to_owned(),
+                "idempotency-key" => "idempotency-key: (another for each request)".to_owned(),
                 _ => format!("{name}: {}", value.to_str().unwrap()),
             })
             .collect();
@@ -69,6 +72,13 @@ impl Recorder {
     pub(crate) async fn start(
         answer: impl Fn(usize) -> Response + Clone + Send + Sync + 'static,
     ) -> Self {
+        Self::answering(move |number, _| answer(number)).await
+    }
+
+    /// Answers by the number of the request, from 0, and what was asked.
+    pub(crate) async fn answering(
+        answer: impl Fn(usize, &Recorded) -> Response + Clone + Send + Sync + 'static,
+    ) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let keep = Arc::clone(&seen);
         let app = Router::new().fallback(move |request: Request| async move {
@@ -81,10 +91,10 @@ impl Recorder {
             };
             let number = {
                 let mut seen = keep.lock().unwrap();
-                seen.push(recorded);
+                seen.push(recorded.clone());
                 seen.len() - 1
             };
-            answer(number)
+            answer(number, &recorded)
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -111,8 +121,14 @@ impl Recorder {
         format!("http://{}/v1", self.address)
     }
 
+    /// The address without a path.
+    pub(crate) fn host(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A client that sends each request once.
     pub(crate) fn builder(&self) -> ClientBuilder {
-        Client::builder(self.base_url()).api_key(KEY)
+        Client::builder(self.base_url()).api_key(KEY).retry_policy(RetryPolicy::none())
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -121,6 +137,17 @@ impl Recorder {
 
     pub(crate) fn seen(&self) -> Vec<Recorded> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// How many requests came.
+    pub(crate) fn count(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    /// How many requests came with this method and a target that ends so.
+    pub(crate) fn count_of(&self, method: &str, end: &str) -> usize {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|one| one.method == method && one.target.ends_with(end)).count()
     }
 
     /// The one request that was sent.

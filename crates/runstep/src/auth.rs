@@ -1,0 +1,151 @@
+//! What shows the server who asks: a key, or a token that is renewed.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A token is renewed this long before it ends.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// A bearer token, and for how long it is good.
+#[derive(Clone, Debug)]
+pub struct Token {
+    secret: SecretString,
+    expires: Option<Instant>,
+}
+
+impl Token {
+    /// A token that is good until the server refuses it.
+    pub fn new(secret: impl Into<SecretString>) -> Self {
+        Self { secret: secret.into(), expires: None }
+    }
+
+    /// How long it is good for from now. It is renewed a minute before.
+    #[must_use]
+    pub fn expires_in(mut self, duration: Duration) -> Self {
+        self.expires = Instant::now().checked_add(duration);
+        self
+    }
+
+    fn is_good(&self) -> bool {
+        self.expires.is_none_or(|expires| Instant::now() + MARGIN < expires)
+    }
+}
+
+type TokenFuture = Pin<Box<dyn Future<Output = Result<Token>> + Send>>;
+
+/// Who asks.
+#[derive(Clone, Default)]
+pub(crate) enum Auth {
+    #[default]
+    None,
+    Bearer(SecretString),
+    ApiKeyHeader(SecretString),
+    Token(Arc<Tokens>),
+}
+
+/// Tokens from a callback; the last one is kept while it is good.
+pub(crate) struct Tokens {
+    next: Box<dyn Fn() -> TokenFuture + Send + Sync>,
+    last: Mutex<Option<Token>>,
+}
+
+impl Auth {
+    pub(crate) fn tokens<F, Fut, E>(next: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = std::result::Result<Token, E>> + Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let next = Box::new(move || {
+            let token = next();
+            Box::pin(async move { token.await.map_err(Error::token) }) as TokenFuture
+        });
+        Self::Token(Arc::new(Tokens { next, last: Mutex::new(None) }))
+    }
+
+    /// The header that goes with a request.
+    pub(crate) async fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>> {
+        Ok(match self {
+            Self::None => None,
+            Self::Bearer(key) => Some((AUTHORIZATION, bearer(key)?)),
+            Self::ApiKeyHeader(key) => {
+                Some((HeaderName::from_static("api-key"), secret(key.expose_secret())?))
+            }
+            Self::Token(tokens) => Some((AUTHORIZATION, bearer(&tokens.current().await?)?)),
+        })
+    }
+
+    /// Whether there may be another token after one that was refused.
+    pub(crate) fn may_renew(&self) -> bool {
+        matches!(self, Self::Token(_))
+    }
+
+    /// Forgets the token that the server refused, unless another request has renewed it already.
+    pub(crate) async fn forget(&self, sent: Option<&HeaderValue>) {
+        let Self::Token(tokens) = self else { return };
+        let mut last = tokens.last.lock().await;
+        let header = last.as_ref().and_then(|token| bearer(&token.secret).ok());
+        if header.as_ref() == sent {
+            *last = None;
+        }
+    }
+
+    /// Whether the key can stand in a header at all.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self {
+            Self::Bearer(key) => bearer(key).map(drop),
+            Self::ApiKeyHeader(key) => secret(key.expose_secret()).map(drop),
+            Self::None | Self::Token(_) => Ok(()),
+        }
+    }
+}
+
+impl Tokens {
+    /// One request at a time asks for a token; the others wait for it.
+    async fn current(&self) -> Result<SecretString> {
+        let mut last = self.last.lock().await;
+        if let Some(token) = last.as_ref().filter(|token| token.is_good()) {
+            return Ok(token.secret.clone());
+        }
+        let token = (self.next)().await?;
+        let secret = token.secret.clone();
+        *last = Some(token);
+        Ok(secret)
+    }
+}
+
+fn bearer(key: &SecretString) -> Result<HeaderValue> {
+    secret(SecretString::from(format!("Bearer {}", key.expose_secret())).expose_secret())
+}
+
+fn secret(text: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        let message =
+            "the API key has characters that a header cannot have; is there a line end in it?";
+        Error::new(ErrorKind::Configuration, message)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Tells the kind, and never the secret.
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Bearer(_) => "bearer [secret]",
+            Self::ApiKeyHeader(_) => "api-key [secret]",
+            Self::Token(_) => "token callback",
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! Pages to read: how waiting works, what can go wrong, and how to reach a provider.
+
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+#[doc = include_str!("polling.md")]
+pub mod polling {}
+#[doc = include_str!("providers.md")]
+pub mod providers {}

@@ -1,0 +1,109 @@
+//! What can be said of a single request besides what the API knows.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::retry::RetryPolicy;
+
+/// What goes along with one request.
+#[derive(Clone, Default)]
+pub(crate) struct RequestOptions {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Map<String, Value>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retry: Option<RetryPolicy>,
+}
+
+impl RequestOptions {
+    /// Adds the headers to those of the client.
+    pub(crate) fn add_headers(&self, headers: &mut HeaderMap) -> Result<()> {
+        for (name, value) in &self.headers {
+            let wrong = |what: &str| {
+                let message =
+                    format!("the {what} of the header `{name}` cannot be sent; nothing was sent");
+                Error::new(ErrorKind::InvalidRequest, message)
+            };
+            let header = HeaderName::try_from(name).map_err(|_| wrong("name"))?;
+            let value = HeaderValue::try_from(value).map_err(|_| wrong("value"))?;
+            headers.insert(header, value);
+        }
+        Ok(())
+    }
+}
+
+/// Names only: values may be secret.
+impl fmt::Debug for RequestOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |pairs: &[(String, String)]| {
+            pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        f.debug_struct("RequestOptions")
+            .field("headers", &names(&self.headers))
+            .field("query", &names(&self.query))
+            .field("body", &self.body.keys().collect::<Vec<_>>())
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .finish()
+    }
+}
+
+/// The methods by which a request takes options, and what sends it.
+macro_rules! request_options {
+    ($Output:ty) => {
+        /// Adds a header, in place of one that the client would send.
+        pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+            self.options.headers.push((name.into(), value.into()));
+            self
+        }
+
+        /// Adds a pair to the query.
+        pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+            self.options.query.push((name.into(), value.into()));
+            self
+        }
+
+        /// How long one attempt may take, until its reply has been read. Default: the client's.
+        pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.options.timeout = Some(timeout);
+            self
+        }
+
+        /// When the request is sent again. Default: the client's policy.
+        pub fn retry_policy(mut self, policy: $crate::retry::RetryPolicy) -> Self {
+            self.options.retry = Some(policy);
+            self
+        }
+
+        /// Sends the request, for those who want the reply's status and headers too. Awaiting the
+        /// request itself gives the value alone.
+        ///
+        /// # Errors
+        ///
+        /// See [`Error`](crate::Error).
+        pub fn send(self) -> $crate::ResponseFuture<$crate::Response<$Output>> {
+            Box::pin(self.execute())
+        }
+    };
+}
+
+/// The way out for fields of a body that nobody knows yet.
+macro_rules! extra_fields {
+    () => {
+        /// Adds a field to the body that this version does not know, or replaces one that it does.
+        pub fn extra(
+            mut self,
+            name: impl Into<String>,
+            value: impl Into<serde_json::Value>,
+        ) -> Self {
+            self.options.body.insert(name.into(), value.into());
+            self
+        }
+    };
+}
+
+pub(crate) use {extra_fields, request_options};

@@ -1,0 +1,282 @@
+//! What a trace shows of each request, and what it never shows.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex};
+
+use runstep::{Backoff, Client, IfActive, RetryPolicy};
+use support::script::{Act, Script, quick};
+use support::{KEY, example};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+const TEXT: &str = "a text that nobody else may read";
+const REPLY: &str = "a text that the server wrote";
+
+/// Keeps all spans of the client, and all that was said by anybody.
+#[derive(Clone, Default)]
+struct Keeper(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    names: Vec<&'static str>,
+    spans: Vec<BTreeMap<String, String>>,
+    events: Vec<BTreeMap<String, String>>,
+    all: String,
+}
+
+struct Fields<'a>(&'a mut BTreeMap<String, String>, &'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let value = format!("{value:?}");
+        writeln!(self.1, "{field}: {value}").unwrap();
+        self.0.insert(field.name().to_owned(), value.trim_matches('"').to_owned());
+    }
+}
+
+impl Subscriber for Keeper {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut kept = self.0.lock().unwrap();
+        let kept = &mut *kept;
+        let mut fields = BTreeMap::new();
+        span.record(&mut Fields(&mut fields, &mut kept.all));
+        kept.names.push(span.metadata().name());
+        kept.spans.push(fields);
+        Id::from_u64(kept.spans.len() as u64)
+    }
+
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        let mut kept = self.0.lock().unwrap();
+        let kept = &mut *kept;
+        let number = usize::try_from(id.into_u64()).unwrap() - 1;
+        values.record(&mut Fields(&mut kept.spans[number], &mut kept.all));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut kept = self.0.lock().unwrap();
+        let kept = &mut *kept;
+        let mut fields = BTreeMap::new();
+        event.record(&mut Fields(&mut fields, &mut kept.all));
+        if event.metadata().target().starts_with("runstep") {
+            kept.events.push(fields);
+        }
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+impl Keeper {
+    fn keep() -> (Self, tracing::subscriber::DefaultGuard) {
+        let keeper = Self::default();
+        let guard = tracing::subscriber::set_default(keeper.clone());
+        (keeper, guard)
+    }
+
+    /// The spans of requests, as `name: value` lines but for the port.
+    fn requests(&self) -> Vec<Vec<String>> {
+        let kept = self.0.lock().unwrap();
+        let requests = kept.names.iter().zip(&kept.spans);
+        let requests = requests.filter(|(name, _)| **name == "runstep.request");
+        let lines = |fields: &BTreeMap<String, String>| {
+            let fields = fields.iter().filter(|(name, _)| *name != "server.port");
+            fields.map(|(name, value)| format!("{name}: {value}")).collect()
+        };
+        requests.map(|(_, fields)| lines(fields)).collect()
+    }
+
+    fn events(&self) -> Vec<BTreeMap<String, String>> {
+        self.0.lock().unwrap().events.clone()
+    }
+
+    fn assert_nothing_secret(&self) {
+        let all = &self.0.lock().unwrap().all;
+        for secret in [KEY, TEXT, REPLY, "Bearer"] {
+            assert!(!all.contains(secret), "{secret}: {all}");
+        }
+        assert!(all.contains("runstep") || all.contains("threads"), "there is something: {all}");
+    }
+}
+
+fn told() -> Act {
+    let mut run = example("Run");
+    run["instructions"] = REPLY.into();
+    Act::ok(run)
+}
+
+fn refused(status: u16) -> Act {
+    let body = format!(r#"{{"error": {{"message": "{REPLY}", "code": "some_code"}}}}"#);
+    Act::Reply { status, headers: Vec::new(), body }
+}
+
+#[tokio::test]
+async fn a_span_tells_what_was_asked_and_what_came() {
+    let server = Script::of([told()]).await;
+    let client = server.client();
+    let (keeper, guard) = Keeper::keep();
+    let create = client.runs("thread_1").create("asst_1").instructions(TEXT).user_message(TEXT);
+    create.header("x-tenant", KEY).query("secret", KEY).extra("text", TEXT).await.unwrap();
+    drop(guard);
+    let requests = keeper.requests();
+    assert_eq!(
+        requests,
+        [[
+            "gen_ai.agent.id: asst_1",
+            "gen_ai.conversation.id: thread_1",
+            "http.request.method: POST",
+            "http.response.status_code: 200",
+            "otel.kind: client",
+            "otel.name: threads.runs.create",
+            "server.address: 127.0.0.1",
+            "url.template: /threads/{thread_id}/runs",
+        ]]
+    );
+    keeper.assert_nothing_secret();
+}
+
+#[tokio::test]
+async fn the_servers_port_is_told() {
+    let server = Script::of([told()]).await;
+    let client = server.client();
+    let (keeper, guard) = Keeper::keep();
+    client.runs("thread_1").retrieve("run_1").await.unwrap();
+    drop(guard);
+    let port = keeper.0.lock().unwrap().spans[0]["server.port"].clone();
+    assert!(server.url().ends_with(&format!(":{port}/v1")), "{port}");
+}
+
+#[tokio::test]
+async fn a_span_tells_how_often_it_was_sent_again() {
+    let server = Script::of([refused(500), refused(429), told()]).await;
+    let client = server.client();
+    let (keeper, guard) = Keeper::keep();
+    client.runs("thread_1").retrieve("run_1").await.unwrap();
+    drop(guard);
+    let requests = keeper.requests();
+    assert_eq!(
+        requests,
+        [[
+            "gen_ai.conversation.id: thread_1",
+            "http.request.method: GET",
+            "http.request.resend_count: 2",
+            "http.response.status_code: 200",
+            "otel.kind: client",
+            "otel.name: threads.runs.retrieve",
+            "runstep.run.id: run_1",
+            "server.address: 127.0.0.1",
+            "url.template: /threads/{thread_id}/runs/{run_id}",
+        ]]
+    );
+    let events = keeper.events();
+    let told: Vec<_> =
+        events.iter().map(|one| (one["attempt"].as_str(), one["status"].as_str())).collect();
+    assert_eq!(told, [("1", "500"), ("2", "429")]);
+    assert!(events.iter().all(|event| event.contains_key("pause_ms")), "{events:?}");
+    keeper.assert_nothing_secret();
+}
+
+#[tokio::test]
+async fn a_span_tells_why_it_failed() {
+    for (act, status, kind) in [
+        (refused(400), Some("400"), "api"),
+        (refused(401), Some("401"), "api"),
+        (Act::ok(format!(r#"{{"id": "{REPLY}"}}"#)), Some("200"), "decode"),
+        (Act::Reset, None, "connection"),
+    ] {
+        let server = Script::of([act.clone()]).await;
+        let client = server.builder().retry_policy(RetryPolicy::none()).build().unwrap();
+        let (keeper, guard) = Keeper::keep();
+        client.threads().create().user_message(TEXT).await.unwrap_err();
+        drop(guard);
+        let requests = keeper.requests();
+        let line = |name: &str| {
+            let found = requests[0].iter().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+            found.map(str::to_owned)
+        };
+        assert_eq!(line("error.type").as_deref(), Some(kind), "{act:?}");
+        assert_eq!(line("http.response.status_code").as_deref(), status, "{act:?}");
+        assert_eq!(line("http.request.resend_count"), None, "{act:?}");
+        assert_eq!(line("otel.name").as_deref(), Some("threads.create"));
+        keeper.assert_nothing_secret();
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_is_told() {
+    let server = Script::of([Act::Hang]).await;
+    let client = server.builder().timeout(std::time::Duration::from_millis(30)).build().unwrap();
+    let (keeper, guard) = Keeper::keep();
+    client.threads().create().await.unwrap_err();
+    drop(guard);
+    assert!(keeper.requests()[0].contains(&"error.type: timeout".to_owned()));
+}
+
+/// Each operation has a name and a route of its own, and whatever is asked shows no text.
+#[tokio::test]
+async fn every_operation_has_its_name() {
+    let server = Script::of([Act::ok(format!(r#"{{"text": "{REPLY}"}}"#))]).await;
+    let moment = std::time::Duration::from_millis(1);
+    let client: Client = server
+        .builder()
+        .retry_policy(quick().attempts(1))
+        .poll_backoff(Backoff::new(moment, moment))
+        .build()
+        .unwrap();
+    let (keeper, guard) = Keeper::keep();
+    let (assistants, threads) = (client.assistants(), client.threads());
+    let (messages, runs) = (client.messages("t"), client.runs("t"));
+    let steps = runs.steps("r");
+    // The reply fits none of them, which is no matter here.
+    drop(assistants.create("m").instructions(TEXT).name(TEXT).await);
+    drop(assistants.retrieve("a").await);
+    drop(assistants.list().await);
+    drop(assistants.update("a").description(TEXT).await);
+    drop(assistants.delete("a").await);
+    drop(threads.create().user_message(TEXT).await);
+    drop(threads.create_and_run("a").user_message(TEXT).await);
+    drop(threads.retrieve("t").await);
+    drop(threads.update("t").metadata("k", TEXT).await);
+    drop(threads.delete("t").await);
+    drop(messages.create(TEXT).await);
+    drop(messages.list().await);
+    drop(messages.retrieve("m").await);
+    drop(messages.update("m").metadata("k", TEXT).await);
+    drop(messages.delete("m").await);
+    drop(runs.create("a").additional_instructions(TEXT).await);
+    drop(runs.list().items().try_next().await);
+    drop(runs.poll("r").await);
+    drop(runs.update("r").metadata("k", TEXT).await);
+    drop(runs.submit_tool_outputs("r").output("c", TEXT).await);
+    drop(runs.cancel("r").await);
+    drop(steps.list().await);
+    drop(steps.retrieve("s").await);
+    drop(runs.ensure_idle(IfActive::Wait).await);
+    drop(guard);
+    let document: serde_json::Value = serde_json::from_str(runstep_api::OPENAPI).unwrap();
+    let mut named = BTreeMap::new();
+    for request in keeper.requests() {
+        let line = |name: &str| {
+            let start = format!("{name}: ");
+            request.iter().find_map(|line| line.strip_prefix(&start)).unwrap().to_owned()
+        };
+        let (route, method) = (line("url.template"), line("http.request.method").to_lowercase());
+        assert!(document["paths"][&route][&method].is_object(), "{method} {route}");
+        named.insert(line("otel.name"), format!("{method} {route}"));
+    }
+    let routes: std::collections::BTreeSet<&String> = named.values().collect();
+    assert_eq!((named.len(), routes.len()), (23, 23), "{named:?}");
+    keeper.assert_nothing_secret();
+}
