@@ -55,6 +55,13 @@ async fn all() -> Result<()> {
     };
     show("bare reqwest again", &compare(PAIRS, bare, control).await?);
 
+    let limited = http_like_runstep()?;
+    let settings = async || {
+        let run = self::bare(&limited, &base_url).await?;
+        same(&run.id)
+    };
+    show("bare, same settings", &compare(PAIRS, bare, settings).await?);
+
     let client = runstep::Client::builder(&base_url).api_key(KEY).build()?;
     let facade = async || {
         let run = client.runs(THREAD).retrieve(RUN).await?;
@@ -83,6 +90,12 @@ async fn all() -> Result<()> {
 /// A client with a pool of its own. No proxy comes between, whatever the environment says.
 fn http() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().build()?)
+}
+
+/// The same with what runstep sets besides: its name as user agent, and a time limit.
+fn http_like_runstep() -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().no_proxy();
+    Ok(builder.user_agent("runstep/0.1.0").timeout(runstep::DEFAULT_TIMEOUT).build()?)
 }
 
 /// What one would write without an SDK.
