@@ -2,8 +2,7 @@
 
 use progenitor_client::{Error, ResponseValue};
 use serde::de::{DeserializeOwned, Error as _};
-use serde_json::Value;
-use serde_path_to_error::Segment;
+use serde_json::{Map, Value};
 
 /// How much of a value that cannot be decoded is shown, in characters.
 const EXCERPT: usize = 80;
@@ -14,45 +13,141 @@ const EXCERPT: usize = 80;
 ///
 /// An error that names the JSON path, what was expected there, and an excerpt of what is there.
 pub fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(json).map_err(|error| located::<T>(json, error))
+    serde_json::from_slice(json).map_err(|error| {
+        let Ok(mut whole) = serde_json::from_slice::<Value>(json) else {
+            return no_json(json, &error);
+        };
+        // Decoded once more, with tags first: what comes before a tag is read apart from the input,
+        // and a failure in it would have no place. A decoder that keeps track of the path would be
+        // another copy of all the code there is for all types.
+        tags_first(&mut whole);
+        let text = whole.to_string();
+        match serde_json::from_slice::<T>(text.as_bytes()) {
+            Ok(_) => error,
+            Err(placed) => located(&whole, &text, &placed),
+        }
+    })
 }
 
-/// Decodes once more, with an eye on the path. What is no JSON has none.
-fn located<T: DeserializeOwned>(json: &[u8], error: serde_json::Error) -> serde_json::Error {
-    let text = || match shortened(&String::from_utf8_lossy(json)) {
+fn no_json(json: &[u8], error: &serde_json::Error) -> serde_json::Error {
+    let text = match shortened(&String::from_utf8_lossy(json)) {
         text if text.is_empty() => "nothing".to_owned(),
         text => text,
     };
-    let mut input = serde_json::Deserializer::from_slice(json);
-    let Err(located) = serde_path_to_error::deserialize::<_, T>(&mut input) else { return error };
-    let whole: Option<Value> = serde_json::from_slice(json).ok();
-    let message = match whole.filter(|_| located.inner().is_data()) {
-        Some(whole) => {
-            let excerpt = shortened(&at(&whole, located.path()).to_string());
-            let path = located.path().to_string();
-            let place = if path == "." { "the top".to_owned() } else { format!("`{path}`") };
-            format!("at {place}: {}; there is: {excerpt}", located.inner())
-        }
-        None => format!("{}; there is: {}", located.inner(), text()),
-    };
-    serde_json::Error::custom(message)
+    serde_json::Error::custom(format!("{error}; there is: {text}"))
 }
 
-/// The value at a path, or the last one on the way there.
-fn at<'a>(whole: &'a Value, path: &serde_path_to_error::Path) -> &'a Value {
-    let mut value = whole;
-    for segment in path {
-        let next = match segment {
-            Segment::Map { key } => value.get(key),
-            Segment::Seq { index } => value.get(index),
-            _ => None,
-        };
-        match next {
-            Some(next) => value = next,
-            None => break,
+/// An error with the path of the value that the decoder had come to.
+fn located(whole: &Value, text: &str, error: &serde_json::Error) -> serde_json::Error {
+    let mut scan = Scan { text: text.as_bytes(), at: 0, offset: error.column(), found: None };
+    scan.value(&mut Vec::new());
+    let steps = scan.found.unwrap_or_default();
+    let value = steps.iter().try_fold(whole, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Index(index) => value.get(index),
+    });
+    let path = steps.iter().fold(String::new(), |path, step| match step {
+        Step::Key(key) if path.is_empty() => key.clone(),
+        Step::Key(key) => format!("{path}.{key}"),
+        Step::Index(index) => format!("{path}[{index}]"),
+    });
+    let place = if path.is_empty() { "the top".to_owned() } else { format!("`{path}`") };
+    let message = error.to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(before, _)| before);
+    let excerpt = shortened(&value.unwrap_or(whole).to_string());
+    serde_json::Error::custom(format!("at {place}: {message}; there is: {excerpt}"))
+}
+
+/// Puts what tells objects apart before everything else in them.
+fn tags_first(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.values_mut().for_each(tags_first);
+            let (tags, rest): (Map<String, Value>, Map<String, Value>) = std::mem::take(map)
+                .into_iter()
+                .partition(|(key, _)| crate::TAGS.contains(&key.as_str()));
+            *map = tags.into_iter().chain(rest).collect();
+        }
+        Value::Array(items) => items.iter_mut().for_each(tags_first),
+        _ => {}
+    }
+}
+
+#[derive(Clone)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// Goes through JSON without white space, up to the innermost value that has the byte before an
+/// offset.
+struct Scan<'a> {
+    text: &'a [u8],
+    at: usize,
+    offset: usize,
+    found: Option<Vec<Step>>,
+}
+
+impl Scan<'_> {
+    fn value(&mut self, path: &mut Vec<Step>) {
+        let start = self.at;
+        match self.text.get(self.at) {
+            Some(b'{') => self.entries(
+                b'}',
+                |scan, path, _| {
+                    let start = scan.at;
+                    scan.string();
+                    let key = scan.text.get(start..scan.at).unwrap_or_default();
+                    path.push(Step::Key(serde_json::from_slice(key).unwrap_or_default()));
+                    scan.at += 1;
+                },
+                path,
+            ),
+            Some(b'[') => self.entries(b']', |_, path, index| path.push(Step::Index(index)), path),
+            Some(b'"') => self.string(),
+            _ => {
+                while self.text.get(self.at).is_some_and(|byte| !matches!(byte, b',' | b'}' | b']'))
+                {
+                    self.at += 1;
+                }
+            }
+        }
+        if self.found.is_none() && start < self.offset && self.offset <= self.at {
+            self.found = Some(path.clone());
         }
     }
-    value
+
+    fn entries(
+        &mut self,
+        end: u8,
+        step: impl Fn(&mut Self, &mut Vec<Step>, usize),
+        path: &mut Vec<Step>,
+    ) {
+        self.at += 1;
+        let mut index = 0;
+        while self.text.get(self.at).is_some_and(|byte| *byte != end) {
+            step(self, path, index);
+            self.value(path);
+            path.pop();
+            index += 1;
+            if self.text.get(self.at) == Some(&b',') {
+                self.at += 1;
+            }
+        }
+        self.at += 1;
+    }
+
+    fn string(&mut self) {
+        self.at += 1;
+        while let Some(byte) = self.text.get(self.at) {
+            match byte {
+                b'\\' => self.at += 2,
+                b'"' => break,
+                _ => self.at += 1,
+            }
+        }
+        self.at += 1;
+    }
 }
 
 fn shortened(text: &str) -> String {

@@ -37,6 +37,9 @@ pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
 pub use decode::decode;
 pub use field::Field;
 
+/// The properties that tell the objects of unions apart.
+pub(crate) const TAGS: &[&str] = &["type"];
+
 /// The document that this crate was made from, as JSON.
 pub const OPENAPI: &str = include_str!("openapi.json");
 

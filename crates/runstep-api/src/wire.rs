@@ -616,7 +616,7 @@ impl<'de> Visitor<'de> for TagSeed {
 /// The entries already read, then those still to be read, as one object.
 struct Joined<A> {
     before: std::vec::IntoIter<(String, Value)>,
-    value: Option<(String, Value)>,
+    value: Option<Value>,
     rest: A,
 }
 
@@ -629,7 +629,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Joined<A> {
     ) -> Result<Option<K::Value>, A::Error> {
         match self.before.next() {
             Some((key, value)) => {
-                self.value = Some((key.clone(), value));
+                self.value = Some(value);
                 seed.deserialize(StringDeserializer::new(key)).map(Some)
             }
             None => self.rest.next_key_seed(seed),
@@ -637,17 +637,9 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Joined<A> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        let Some((key, value)) = self.value.take() else {
-            return self.rest.next_value_seed(seed);
-        };
-        // What is held is read apart from the input, whose path ends here: the rest of it is told.
-        let mut track = serde_path_to_error::Track::new();
-        let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
-        seed.deserialize(tracked).map_err(|error| {
-            let within = track.path().to_string();
-            let dot = if within.starts_with('[') { "" } else { "." };
-            let place = if within == "." { key } else { format!("{key}{dot}{within}") };
-            A::Error::custom(format_args!("at `{place}` of it: {error}"))
-        })
+        match self.value.take() {
+            Some(value) => seed.deserialize(value).map_err(A::Error::custom),
+            None => self.rest.next_value_seed(seed),
+        }
     }
 }

@@ -33,7 +33,7 @@ pub fn render(
         text: format!("{header}\n{text}"),
     };
     let mut files = vec![
-        source("lib.rs", LIBRARY),
+        source("lib.rs", &LIBRARY.replace("{tags}", &tags(unions))),
         source("wire.rs", WIRE),
         source("call.rs", CALL),
         source("decode.rs", DECODE),
@@ -51,6 +51,17 @@ pub fn render(
 
 const CLIENT_HEAD: &str = "//! The operations.\n\n#![allow(clippy::all)]\n\nuse crate::types;\n#[allow(unused_imports)]\nuse crate::types::*;\n\n";
 const STRUCTS_HEAD: &str = "//! The objects.\n\n#![allow(unused_imports)]\n\nuse crate::Field;\nuse crate::enums::*;\nuse crate::unions::*;\n\n";
+
+/// The tags of all unions, as the elements of a list.
+fn tags(unions: &Unions) -> String {
+    let tags: std::collections::BTreeSet<&str> = unions
+        .unions
+        .iter()
+        .map(|union| union.tag.as_str())
+        .filter(|tag| !tag.is_empty())
+        .collect();
+    tags.into_iter().map(|tag| format!("{tag:?}")).collect::<Vec<_>>().join(", ")
+}
 
 /// What makes the files a crate that stands by itself.
 pub fn manifest(name: &str, specification: &Path) -> File {
