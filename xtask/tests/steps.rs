@@ -312,6 +312,7 @@ fn selection_is_by_path_and_takes_along_what_is_reached() {
         "/v1/threads/{id}/runs": { "parameters": [{ "name": "trace", "in": "query" }], "get": reply("Run"), "delete": reply("Run") },
         "/images": { "get": reply("Image") },
     });
+    before.0["webhooks"] = json!({ "image_made": { "post": reply("Image") } });
     let selection = |patterns: &[&str]| select::Selection {
         patterns: patterns.iter().map(|one| (*one).to_owned()).collect(),
     };
@@ -320,6 +321,7 @@ fn selection_is_by_path_and_takes_along_what_is_reached() {
         schemas(&kept).as_object().unwrap().keys().collect::<Vec<_>>(),
         ["Run", "Usage", "Happening"]
     );
+    assert!(kept.0.get("webhooks").is_none());
     let item = &kept.0["paths"]["/v1/threads/{id}/runs"];
     assert_eq!(item["get"]["operationId"], "get_v1_threads_id_runs");
     assert_eq!(item["get"]["parameters"][0]["name"], "trace");

@@ -96,6 +96,10 @@ pub fn select(document: Document, selection: &Selection) -> Result<Document, Err
 
 /// Keeps the selected operations, whether or not all that make up the API are among them.
 pub fn keep(mut document: Document, selection: &Selection) -> Result<Document, Error> {
+    if let Some(root) = document.0.as_object_mut() {
+        // What a provider calls is no operation of its API.
+        root.shift_remove("webhooks");
+    }
     let Some(paths) = document.0.get_mut("paths").and_then(Value::as_object_mut) else {
         return Err(Error::at(
             "/paths",
