@@ -1,5 +1,6 @@
 //! What goes with a single call besides its arguments, and the one place where it is applied.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo};
+use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo, encode_path};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use serde_json::{Map, Value};
@@ -31,8 +32,7 @@ pub struct CallOptions {
     /// Whether the reply is a stream of events, whose reader bounds each event. Any other reply is
     /// bounded as a whole, whatever it calls itself.
     pub streams: bool,
-    /// Where the call leaves the headers of the reply, so that they are there when it fails to
-    /// decode.
+    /// Where the call leaves the headers of a reply of success that cannot be read or decoded.
     pub reply_headers: Arc<OnceLock<HeaderMap>>,
 }
 
@@ -94,10 +94,15 @@ impl ClientHooks<CallOptions> for Client {
         _: &OperationInfo,
     ) -> reqwest::Result<reqwest::Response> {
         let response = self.client().execute(request).await?;
-        let _ = self.inner().reply_headers.set(response.headers().clone());
         let options = self.inner();
         Ok(if options.streams { response } else { bounded(response, options.max_reply_bytes) })
     }
+}
+
+/// A segment of a path, encoded where that is needed.
+pub(crate) fn segment(text: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if text.bytes().all(plain) { Cow::Borrowed(text) } else { Cow::Owned(encode_path(text)) }
 }
 
 /// Puts fields into a request's body that its type does not have.
@@ -116,14 +121,14 @@ fn extend_body(
 }
 
 /// The same response, whose body ends in an error once it is longer than `limit` bytes.
-fn bounded(response: reqwest::Response, limit: u64) -> reqwest::Response {
+fn bounded(mut response: reqwest::Response, limit: u64) -> reqwest::Response {
     if response.content_length().is_some_and(|length| length <= limit) {
         return response;
     }
     let mut bounded = http::Response::new(());
     *bounded.status_mut() = response.status();
     *bounded.version_mut() = response.version();
-    *bounded.headers_mut() = response.headers().clone();
+    *bounded.headers_mut() = std::mem::take(response.headers_mut());
     let body = Bounded { body: Box::pin(response.bytes_stream()), left: limit, limit };
     bounded.map(|()| reqwest::Body::wrap_stream(body)).into()
 }

@@ -4,6 +4,8 @@ use progenitor_client::{Error, ResponseValue};
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
 
+use crate::CallOptions;
+
 /// How much of a value that cannot be decoded is shown, in characters.
 const EXCERPT: usize = 80;
 
@@ -161,12 +163,17 @@ fn shortened(text: &str) -> String {
 
 /// Reads a reply of success.
 pub(crate) async fn response<T: DeserializeOwned, E>(
-    response: reqwest::Response,
+    mut response: reqwest::Response,
+    options: &CallOptions,
 ) -> Result<ResponseValue<T>, Error<E>> {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
-    match decode(&body) {
-        Ok(value) => Ok(ResponseValue::new(value, status, headers)),
-        Err(error) => Err(Error::InvalidResponsePayload(body, error)),
-    }
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let error = match response.bytes().await {
+        Ok(body) => match decode(&body) {
+            Ok(value) => return Ok(ResponseValue::new(value, status, headers)),
+            Err(error) => Error::InvalidResponsePayload(body, error),
+        },
+        Err(error) => Error::ResponseBodyError(error),
+    };
+    let _ = options.reply_headers.set(headers);
+    Err(error)
 }

@@ -19,7 +19,10 @@ fn document() -> Document {
             "post": {
                 "operationId": "modifyRun",
                 "requestBody": { "required": true, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ModifyRun" } } } },
-                "responses": { "200": { "description": "A run", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Run" } } } } },
+                "responses": { "200": { "description": "A run", "content": {
+                    "application/json": { "schema": { "$ref": "#/components/schemas/Run" } },
+                    "text/event-stream": { "schema": { "type": "object" } },
+                } } },
             },
             "delete": { "operationId": "deleteRun", "responses": { "204": { "description": "It is gone" } } },
         } },
@@ -59,6 +62,7 @@ fn structs() {
 }
 
 /// No `new` with its timeout of 15 s, no `api-version` header, and replies are read by our decoder.
+/// What streams has a second method.
 #[test]
 fn client() {
     let text = prettyplease::unparse(&built().code.client);
@@ -66,6 +70,8 @@ fn client() {
     assert!(!text.contains("from_secs") && !text.contains("timeout"), "{text}");
     assert!(!text.contains("api-version") && !text.contains("header_map"), "{text}");
     assert!(text.contains("crate::decode::response(") && !text.contains("from_response"), "{text}");
+    assert!(text.contains("async fn modify_run_stream<"), "{text}");
+    assert!(text.contains("call::segment(run_id)") && !text.contains("encode_path("), "{text}");
     insta::assert_snapshot!(text);
 }
 
@@ -74,9 +80,14 @@ fn client() {
 fn a_method_that_does_not_decode_as_known_is_an_error() {
     let polished = |code: &str| {
         let document = document();
-        let (replies, boxed) = Default::default();
-        let shapes =
-            polish::Shapes { document: &document, enums: &[], replies: &replies, boxed: &boxed };
+        let (replies, boxed, streams) = Default::default();
+        let shapes = polish::Shapes {
+            document: &document,
+            enums: &[],
+            replies: &replies,
+            boxed: &boxed,
+            streams: &streams,
+        };
         polish::polish(code.parse().unwrap(), &shapes).map(drop)
     };
     polished("impl Client { pub async fn get(&self) { ResponseValue::from_response(x) } }")

@@ -16,6 +16,7 @@ pub mod read;
 pub mod recursion;
 pub mod render;
 pub mod select;
+pub mod streams;
 pub mod supported;
 pub mod surface;
 pub mod tags;
@@ -77,8 +78,14 @@ pub fn build_document(document: Document, selection: &Selection) -> Result<Gener
     let enums = enums::open_enums(&document);
     let tokens = generator::generate(&document, &unions, &enums)?;
     let boxed = recursion::boxed(&document, &unions);
-    let shape =
-        polish::Shapes { document: &document, enums: &enums, replies: &replies, boxed: &boxed };
+    let streams = streams::streaming_operations(&original);
+    let shape = polish::Shapes {
+        document: &document,
+        enums: &enums,
+        replies: &replies,
+        boxed: &boxed,
+        streams: &streams,
+    };
     let code = polish::polish(tokens, &shape)?;
     Ok(Generated { original, code, unions, enums })
 }

@@ -1,17 +1,23 @@
 //! The client's methods.
 
-use quote::quote;
+use std::collections::BTreeSet;
+
+use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Expr, File, ImplItem, Item, Stmt, parse_quote};
+use syn::{Expr, File, ImplItem, ImplItemFn, Item, LitStr, Stmt, Type, parse_quote};
 
 use crate::codegen::error::Error;
+use crate::codegen::lower::JSON;
+use crate::codegen::streams::EVENTS;
 
 /// The constructor with the generator's timeout of 15 s goes: it cuts long requests and streams.
 /// The `api-version` header goes too: it belongs to another kind of server. Replies are decoded by
-/// `decode`, which says where one fails.
+/// `decode`, which says where one fails, and segments of paths are not copied. What can be streamed
+/// gets a second method for that.
 ///
 /// What is looked for and not found is an error: the generator writes it in another way then.
-pub(super) fn polish(client: &mut File) -> Result<(), Error> {
+pub(super) fn polish(client: &mut File, streams: &BTreeSet<String>) -> Result<(), Error> {
+    let mut found = 0;
     for item in &mut client.items {
         let Item::Impl(block) = item else { continue };
         block.attrs.clear();
@@ -30,6 +36,7 @@ pub(super) fn polish(client: &mut File) -> Result<(), Error> {
             }
             let mut decode = Decode::default();
             decode.visit_block_mut(&mut function.block);
+            Segments { text: text_arguments(function) }.visit_block_mut(&mut function.block);
             let name = &function.sig.ident;
             if function.sig.asyncness.is_some() && !decode.found {
                 return Err(Error::Unexpected(format!(
@@ -41,6 +48,20 @@ pub(super) fn polish(client: &mut File) -> Result<(), Error> {
                 return Err(Error::Unexpected(format!("`{name}` still sends `api-version`")));
             }
         }
+        let methods = block.items.iter().filter_map(|item| match item {
+            ImplItem::Fn(function) => Some(function),
+            _ => None,
+        });
+        let streamed = methods
+            .filter(|function| streams.iter().any(|id| is_of(function, id)))
+            .map(streamed)
+            .collect::<Result<Vec<_>, _>>()?;
+        found += streamed.len();
+        block.items.extend(streamed);
+    }
+    if found != streams.len() {
+        let reason = format!("not every operation that streams has a method: {streams:?}");
+        return Err(Error::Unexpected(reason));
     }
     Ok(())
 }
@@ -69,6 +90,101 @@ impl VisitMut for DropHeaders {
     }
 }
 
+/// The names of a method's arguments that are text.
+fn text_arguments(function: &ImplItemFn) -> BTreeSet<String> {
+    let arguments = function.sig.inputs.iter().filter_map(|input| match input {
+        syn::FnArg::Typed(argument) => Some(argument),
+        syn::FnArg::Receiver(_) => None,
+    });
+    let text = arguments.filter(
+        |argument| matches!(&*argument.ty, Type::Reference(it) if *it.elem == parse_quote!(str)),
+    );
+    text.map(|argument| {
+        let name = &argument.pat;
+        quote!(#name).to_string()
+    })
+    .collect()
+}
+
+/// Puts `crate::call::segment` in the place of the generator's way to write a segment of a path,
+/// which copies it twice.
+struct Segments {
+    text: BTreeSet<String>,
+}
+
+impl VisitMut for Segments {
+    fn visit_macro_mut(&mut self, call: &mut syn::Macro) {
+        use syn::punctuated::Punctuated;
+        type Arguments = Punctuated<Expr, syn::Token![,]>;
+        let Ok(mut arguments) = call.parse_body_with(Arguments::parse_terminated) else { return };
+        for argument in &mut arguments {
+            let text = quote!(#argument).to_string();
+            let name = text.strip_prefix("encode_path (& ");
+            let name = name.and_then(|name| name.strip_suffix(" . to_string ())"));
+            if let Some(name) = name.filter(|name| self.text.contains(*name)) {
+                let name = format_ident!("{name}");
+                *argument = parse_quote!(crate::call::segment(#name));
+            }
+        }
+        call.tokens = quote!(#arguments);
+    }
+}
+
+/// Whether a method is that of an operation, whose id the generator writes in its own way.
+fn is_of(function: &ImplItemFn, operation_id: &str) -> bool {
+    let plain = |text: &str| -> String {
+        text.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    plain(&function.sig.ident.to_string()) == plain(operation_id)
+}
+
+/// The same operation, whose reply is read as it comes.
+fn streamed(function: &ImplItemFn) -> Result<ImplItem, Error> {
+    let mut function = function.clone();
+    let name = function.sig.ident.clone();
+    function.sig.ident = format_ident!("{name}_stream");
+    function.sig.output = parse_quote!(-> Result<ResponseValue<ByteStream>, Error<()>>);
+    let what = format!(
+        "As [`Self::{name}`], for a request that asks for a stream: the reply's bytes as they come, \
+         which are events if its content type says so. Set `streams` in the call's options.\n"
+    );
+    function.attrs = vec![parse_quote!(#[doc = #what])];
+    let mut stream = Stream::default();
+    stream.visit_block_mut(&mut function.block);
+    if stream.accepts != 1 || stream.decodes != 1 {
+        let reason =
+            format!("`{name}` cannot be made to stream: it accepts or decodes in another way");
+        return Err(Error::Unexpected(reason));
+    }
+    Ok(ImplItem::Fn(function))
+}
+
+/// Asks for events, and leaves the reply as it comes.
+#[derive(Default)]
+struct Stream {
+    accepts: usize,
+    decodes: usize,
+}
+
+impl VisitMut for Stream {
+    fn visit_lit_str_mut(&mut self, text: &mut LitStr) {
+        if text.value() == JSON {
+            // A server that cannot stream may still answer.
+            *text = LitStr::new(&format!("{EVENTS}, {JSON}"), text.span());
+            self.accepts += 1;
+        }
+    }
+
+    fn visit_expr_mut(&mut self, expression: &mut Expr) {
+        visit_mut::visit_expr_mut(self, expression);
+        let text = quote!(#expression).to_string();
+        if text.starts_with("crate :: decode :: response (") && text.ends_with(". await") {
+            *expression = parse_quote!(Ok(ResponseValue::stream(response)));
+            self.decodes += 1;
+        }
+    }
+}
+
 /// Puts `crate::decode::response` in the place of the generator's own decoding.
 #[derive(Default)]
 struct Decode {
@@ -77,6 +193,14 @@ struct Decode {
 }
 
 impl VisitMut for Decode {
+    fn visit_expr_call_mut(&mut self, call: &mut syn::ExprCall) {
+        visit_mut::visit_expr_call_mut(self, call);
+        if *call.func == parse_quote!(crate::decode::response) {
+            // Where the reply's headers are left when it cannot be decoded.
+            call.args.push(parse_quote!(&self.inner));
+        }
+    }
+
     fn visit_expr_path_mut(&mut self, path: &mut syn::ExprPath) {
         let names: Vec<String> =
             path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();

@@ -37,6 +37,8 @@ pub struct Shapes<'a> {
     pub replies: &'a BTreeSet<String>,
     /// Properties that need a box, by the Rust name of their object.
     pub boxed: &'a BTreeSet<(String, String)>,
+    /// The ids of the operations that can reply with a stream of events too.
+    pub streams: &'a BTreeSet<String>,
 }
 
 /// Takes the generator's output apart, drops what nobody needs, and adds what is missing.
@@ -51,7 +53,7 @@ pub fn polish(tokens: TokenStream, shapes: &Shapes<'_>) -> Result<Code, Error> {
         Item::Mod(module) => module.ident != "prelude",
         _ => true,
     });
-    client::polish(&mut client)?;
+    client::polish(&mut client, shapes.streams)?;
     let mut dropped = BTreeSet::new();
     let structs = polish_structs(structs, shapes, &mut dropped)?;
     let mut code = Code { client, structs: syn::parse2(quote!(#(#structs)*))? };
@@ -74,7 +76,7 @@ fn polish_structs(
     shapes: &Shapes<'_>,
     dropped: &mut BTreeSet<Ident>,
 ) -> Result<Vec<Item>, Error> {
-    let Shapes { document, enums, replies, boxed } = *shapes;
+    let Shapes { document, enums, replies, boxed, .. } = *shapes;
     let constants: BTreeSet<&str> =
         enums.iter().filter(|one| one.constant).map(|one| one.name.as_str()).collect();
     let named = document.schemas().enumerate();
