@@ -166,14 +166,12 @@ pub(crate) async fn response<T: DeserializeOwned, E>(
     mut response: reqwest::Response,
     options: &CallOptions,
 ) -> Result<ResponseValue<T>, Error<E>> {
-    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-    let error = match response.bytes().await {
-        Ok(body) => match decode(&body) {
-            Ok(value) => return Ok(ResponseValue::new(value, status, headers)),
-            Err(error) => Error::InvalidResponsePayload(body, error),
-        },
-        Err(error) => Error::ResponseBodyError(error),
-    };
-    let _ = options.reply_headers.set(headers);
-    Err(error)
+    let status = response.status();
+    // A caller who stops waiting has seen what came.
+    options.reply_headers.put(std::mem::take(response.headers_mut()));
+    let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
+    match decode(&body) {
+        Ok(value) => Ok(ResponseValue::new(value, status, options.reply_headers.take())),
+        Err(error) => Err(Error::InvalidResponsePayload(body, error)),
+    }
 }

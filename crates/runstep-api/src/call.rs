@@ -4,14 +4,16 @@
 //! What goes with a single call besides its arguments, and the one place where it is applied.
 
 use std::borrow::Cow;
+use std::fmt::Arguments;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo, encode_path};
+use reqwest::Url;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use serde_json::{Map, Value};
@@ -35,8 +37,24 @@ pub struct CallOptions {
     /// Whether the reply is a stream of events, whose reader bounds each event. Any other reply is
     /// bounded as a whole, whatever it calls itself.
     pub streams: bool,
-    /// Where the call leaves the headers of a reply of success that cannot be read or decoded.
-    pub reply_headers: Arc<OnceLock<HeaderMap>>,
+    /// Where the headers of a reply are while its body is read. They stay there when that fails.
+    pub reply_headers: ReplyHeaders,
+}
+
+/// The headers of a reply that is not whole; see [`CallOptions::reply_headers`]. Clones share them.
+#[derive(Clone, Default)]
+pub struct ReplyHeaders(Arc<Mutex<HeaderMap>>);
+
+impl ReplyHeaders {
+    /// Takes the headers out, and leaves none.
+    pub fn take(&self) -> HeaderMap {
+        self.put(HeaderMap::new())
+    }
+
+    pub(crate) fn put(&self, headers: HeaderMap) -> HeaderMap {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut place, headers)
+    }
 }
 
 impl Default for CallOptions {
@@ -48,7 +66,7 @@ impl Default for CallOptions {
             timeout: None,
             max_reply_bytes: 64 * 1024 * 1024,
             streams: false,
-            reply_headers: Arc::default(),
+            reply_headers: ReplyHeaders::default(),
         }
     }
 }
@@ -63,6 +81,41 @@ impl std::fmt::Debug for CallOptions {
             .field("timeout", &self.timeout)
             .field("max_reply_bytes", &self.max_reply_bytes)
             .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// The same client with other options. It shares the pool of connections.
+    pub fn with_options(&self, options: CallOptions) -> Self {
+        let (baseurl, client) = (self.baseurl.clone(), self.client.clone());
+        Self { baseurl, client, inner: options }
+    }
+}
+
+/// Where requests go. It is parsed once: that takes as long as the rest of building a request.
+#[derive(Clone, Debug)]
+pub(crate) struct BaseUrl(Arc<(String, Option<Url>)>);
+
+impl BaseUrl {
+    pub(crate) fn new(text: &str) -> Self {
+        let url = Url::parse(text).ok().filter(|url| !url.cannot_be_a_base());
+        Self(Arc::new((text.to_owned(), url)))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0.0
+    }
+
+    /// The URL of a path below it, such as `/threads`.
+    #[allow(clippy::result_large_err, reason = "the error is that of all methods")]
+    pub(crate) fn join<E>(&self, path: Arguments<'_>) -> Result<Url, Error<E>> {
+        let (text, url) = &*self.0;
+        let Some(mut url) = url.clone() else {
+            return Err(Error::InvalidRequest(format!("`{text}` is no base URL")));
+        };
+        let path = format!("{}{path}", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        Ok(url)
     }
 }
 

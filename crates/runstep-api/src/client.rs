@@ -20,7 +20,7 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 ///
 /// Version: 2026-08-21
 pub struct Client {
-    pub(crate) baseurl: String,
+    pub(crate) baseurl: crate::call::BaseUrl,
     pub(crate) client: reqwest::Client,
     pub(crate) inner: crate::CallOptions,
 }
@@ -36,7 +36,7 @@ impl Client {
         inner: crate::CallOptions,
     ) -> Self {
         Self {
-            baseurl: baseurl.to_string(),
+            baseurl: crate::call::BaseUrl::new(baseurl),
             client,
             inner,
         }
@@ -82,7 +82,7 @@ impl Client {
         limit: Option<u64>,
         order: Option<&'a Order>,
     ) -> Result<ResponseValue<types::AssistantList>, Error<()>> {
-        let url = format!("{}/assistants", self.baseurl,);
+        let url = self.baseurl.join(format_args!("/assistants",))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -120,7 +120,7 @@ impl Client {
         &'a self,
         body: &'a types::CreateAssistantRequest,
     ) -> Result<ResponseValue<types::Assistant>, Error<()>> {
-        let url = format!("{}/assistants", self.baseurl,);
+        let url = self.baseurl.join(format_args!("/assistants",))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -155,9 +155,9 @@ impl Client {
         &'a self,
         assistant_id: &'a str,
     ) -> Result<ResponseValue<types::Assistant>, Error<()>> {
-        let url = format!(
-            "{}/assistants/{}", self.baseurl, crate ::call::segment(assistant_id),
-        );
+        let url = self
+            .baseurl
+            .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -193,9 +193,9 @@ impl Client {
         assistant_id: &'a str,
         body: &'a types::UpdateAssistantRequest,
     ) -> Result<ResponseValue<types::Assistant>, Error<()>> {
-        let url = format!(
-            "{}/assistants/{}", self.baseurl, crate ::call::segment(assistant_id),
-        );
+        let url = self
+            .baseurl
+            .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -230,9 +230,9 @@ impl Client {
         &'a self,
         assistant_id: &'a str,
     ) -> Result<ResponseValue<types::DeletedAssistant>, Error<()>> {
-        let url = format!(
-            "{}/assistants/{}", self.baseurl, crate ::call::segment(assistant_id),
-        );
+        let url = self
+            .baseurl
+            .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -266,7 +266,7 @@ impl Client {
         &'a self,
         body: &'a types::CreateThreadRequest,
     ) -> Result<ResponseValue<types::Thread>, Error<()>> {
-        let url = format!("{}/threads", self.baseurl,);
+        let url = self.baseurl.join(format_args!("/threads",))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -301,7 +301,7 @@ impl Client {
         &'a self,
         body: &'a types::CreateThreadAndRunRequest,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
-        let url = format!("{}/threads/runs", self.baseurl,);
+        let url = self.baseurl.join(format_args!("/threads/runs",))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -336,9 +336,9 @@ impl Client {
         &'a self,
         thread_id: &'a str,
     ) -> Result<ResponseValue<types::Thread>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}", self.baseurl, crate ::call::segment(thread_id),
-        );
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -374,9 +374,9 @@ impl Client {
         thread_id: &'a str,
         body: &'a types::UpdateThreadRequest,
     ) -> Result<ResponseValue<types::Thread>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}", self.baseurl, crate ::call::segment(thread_id),
-        );
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -411,9 +411,9 @@ impl Client {
         &'a self,
         thread_id: &'a str,
     ) -> Result<ResponseValue<types::DeletedThread>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}", self.baseurl, crate ::call::segment(thread_id),
-        );
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -457,9 +457,11 @@ impl Client {
         order: Option<&'a Order>,
         run_id: Option<&'a str>,
     ) -> Result<ResponseValue<types::MessageList>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/messages", self.baseurl, crate ::call::segment(thread_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!("/threads/{}/messages", crate ::call::segment(thread_id)),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -500,9 +502,11 @@ impl Client {
         thread_id: &'a str,
         body: &'a types::CreateMessageRequest,
     ) -> Result<ResponseValue<types::Message>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/messages", self.baseurl, crate ::call::segment(thread_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!("/threads/{}/messages", crate ::call::segment(thread_id)),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -539,10 +543,14 @@ impl Client {
         thread_id: &'a str,
         message_id: &'a str,
     ) -> Result<ResponseValue<types::Message>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/messages/{}", self.baseurl, crate ::call::segment(thread_id),
-            crate ::call::segment(message_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/messages/{}", crate ::call::segment(thread_id), crate
+                    ::call::segment(message_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -580,10 +588,14 @@ impl Client {
         message_id: &'a str,
         body: &'a types::UpdateMessageRequest,
     ) -> Result<ResponseValue<types::Message>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/messages/{}", self.baseurl, crate ::call::segment(thread_id),
-            crate ::call::segment(message_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/messages/{}", crate ::call::segment(thread_id), crate
+                    ::call::segment(message_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -620,10 +632,14 @@ impl Client {
         thread_id: &'a str,
         message_id: &'a str,
     ) -> Result<ResponseValue<types::DeletedMessage>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/messages/{}", self.baseurl, crate ::call::segment(thread_id),
-            crate ::call::segment(message_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/messages/{}", crate ::call::segment(thread_id), crate
+                    ::call::segment(message_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -665,9 +681,9 @@ impl Client {
         limit: Option<u64>,
         order: Option<&'a Order>,
     ) -> Result<ResponseValue<types::RunList>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs", self.baseurl, crate ::call::segment(thread_id),
-        );
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -709,9 +725,9 @@ impl Client {
         include: Option<&'a Vec<RunInclude>>,
         body: &'a types::CreateRunRequest,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs", self.baseurl, crate ::call::segment(thread_id),
-        );
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -749,10 +765,14 @@ impl Client {
         thread_id: &'a str,
         run_id: &'a str,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs/{}", self.baseurl, crate ::call::segment(thread_id),
-            crate ::call::segment(run_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}", crate ::call::segment(thread_id), crate
+                    ::call::segment(run_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -790,10 +810,14 @@ impl Client {
         run_id: &'a str,
         body: &'a types::UpdateRunRequest,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs/{}", self.baseurl, crate ::call::segment(thread_id),
-            crate ::call::segment(run_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}", crate ::call::segment(thread_id), crate
+                    ::call::segment(run_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -832,10 +856,14 @@ impl Client {
         run_id: &'a str,
         body: &'a types::SubmitToolOutputsRequest,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs/{}/submit_tool_outputs", self.baseurl, crate
-            ::call::segment(thread_id), crate ::call::segment(run_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}/submit_tool_outputs", crate
+                    ::call::segment(thread_id), crate ::call::segment(run_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -872,10 +900,14 @@ impl Client {
         thread_id: &'a str,
         run_id: &'a str,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs/{}/cancel", self.baseurl, crate
-            ::call::segment(thread_id), crate ::call::segment(run_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}/cancel", crate ::call::segment(thread_id), crate
+                    ::call::segment(run_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -921,10 +953,14 @@ impl Client {
         limit: Option<u64>,
         order: Option<&'a Order>,
     ) -> Result<ResponseValue<types::RunStepList>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs/{}/steps", self.baseurl, crate
-            ::call::segment(thread_id), crate ::call::segment(run_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}/steps", crate ::call::segment(thread_id), crate
+                    ::call::segment(run_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -969,11 +1005,14 @@ impl Client {
         step_id: &'a str,
         include: Option<&'a Vec<RunInclude>>,
     ) -> Result<ResponseValue<types::RunStep>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs/{}/steps/{}", self.baseurl, crate
-            ::call::segment(thread_id), crate ::call::segment(run_id), crate
-            ::call::segment(step_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}/steps/{}", crate ::call::segment(thread_id),
+                    crate ::call::segment(run_id), crate ::call::segment(step_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -1001,7 +1040,7 @@ impl Client {
         &'a self,
         body: &'a types::CreateThreadAndRunRequest,
     ) -> Result<ResponseValue<ByteStream>, Error<()>> {
-        let url = format!("{}/threads/runs", self.baseurl,);
+        let url = self.baseurl.join(format_args!("/threads/runs",))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -1033,9 +1072,9 @@ impl Client {
         include: Option<&'a Vec<RunInclude>>,
         body: &'a types::CreateRunRequest,
     ) -> Result<ResponseValue<ByteStream>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs", self.baseurl, crate ::call::segment(thread_id),
-        );
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -1067,10 +1106,14 @@ impl Client {
         thread_id: &'a str,
         run_id: &'a str,
     ) -> Result<ResponseValue<ByteStream>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs/{}", self.baseurl, crate ::call::segment(thread_id),
-            crate ::call::segment(run_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}", crate ::call::segment(thread_id), crate
+                    ::call::segment(run_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client
@@ -1101,10 +1144,14 @@ impl Client {
         run_id: &'a str,
         body: &'a types::SubmitToolOutputsRequest,
     ) -> Result<ResponseValue<ByteStream>, Error<()>> {
-        let url = format!(
-            "{}/threads/{}/runs/{}/submit_tool_outputs", self.baseurl, crate
-            ::call::segment(thread_id), crate ::call::segment(run_id),
-        );
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}/submit_tool_outputs", crate
+                    ::call::segment(thread_id), crate ::call::segment(run_id)
+                ),
+            )?;
         #[allow(unused_mut)]
         let mut request = self
             .client

@@ -32,7 +32,7 @@ mod structs;
 mod unions;
 mod wire;
 
-pub use call::{CallOptions, ReadError};
+pub use call::{CallOptions, ReadError, ReplyHeaders};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
 pub use decode::decode;
 pub use field::Field;

@@ -16,11 +16,11 @@ use crate::options::{RequestOptions, extra_fields, request_options};
 use crate::request::{awaitable, body_setters, metadata_setter};
 use crate::response::Response;
 
-const CREATE: Operation = Operation::post("assistants.create", "/assistants");
-const LIST: Operation = Operation::get("assistants.list", "/assistants");
-const RETRIEVE: Operation = Operation::get("assistants.retrieve", "/assistants/{assistant_id}");
-const UPDATE: Operation = Operation::post("assistants.update", "/assistants/{assistant_id}");
-const DELETE: Operation = Operation::delete("assistants.delete", "/assistants/{assistant_id}");
+static CREATE: Operation = Operation::post("assistants.create", "/assistants");
+static LIST: Operation = Operation::get("assistants.list", "/assistants");
+static RETRIEVE: Operation = Operation::get("assistants.retrieve", "/assistants/{assistant_id}");
+static UPDATE: Operation = Operation::post("assistants.update", "/assistants/{assistant_id}");
+static DELETE: Operation = Operation::delete("assistants.delete", "/assistants/{assistant_id}");
 
 /// The assistants of a server; see [`Client::assistants`].
 #[derive(Clone, Debug)]
@@ -122,11 +122,11 @@ impl CreateAssistant {
     extra_fields!();
     request_options!(Assistant);
 
-    async fn execute(self) -> Result<Response<Assistant>> {
+    async fn execute(&self) -> Result<Response<Assistant>> {
         self.client.check(&self.body)?;
         let body = &self.body;
         let call = move |api: runstep_api::Client| async move { api.create_assistant(body).await };
-        self.client.call(CREATE, Subject::default(), &self.options, call).await
+        self.client.call(&CREATE, Subject::default(), &self.options, call).await
     }
 }
 
@@ -142,12 +142,12 @@ pub struct RetrieveAssistant {
 impl RetrieveAssistant {
     request_options!(Assistant);
 
-    async fn execute(self) -> Result<Response<Assistant>> {
+    async fn execute(&self) -> Result<Response<Assistant>> {
         let assistant_id = id::checked("assistant_id", &self.assistant_id)?;
         let call = move |api: runstep_api::Client| async move {
             api.retrieve_assistant(assistant_id).await
         };
-        self.client.call(RETRIEVE, Subject::assistant(assistant_id), &self.options, call).await
+        self.client.call(&RETRIEVE, Subject::assistant(assistant_id), &self.options, call).await
     }
 }
 
@@ -180,14 +180,14 @@ pub struct ListAssistants {
 }
 
 impl ListAssistants {
-    async fn execute(self) -> Result<Response<AssistantList>> {
+    async fn execute(&self) -> Result<Response<AssistantList>> {
         self.client.check_page(self.page.limit)?;
         let page = &self.page;
         let call = move |api: runstep_api::Client| async move {
             let (after, before) = (page.after.as_deref(), page.before.as_deref());
             api.list_assistants(after, before, page.limit, page.order.as_ref()).await
         };
-        self.client.call(LIST, Subject::default(), &self.options, call).await
+        self.client.call(&LIST, Subject::default(), &self.options, call).await
     }
 }
 
@@ -226,25 +226,25 @@ impl UpdateAssistant {
     extra_fields!();
     request_options!(Assistant);
 
-    async fn execute(self) -> Result<Response<Assistant>> {
+    async fn execute(&self) -> Result<Response<Assistant>> {
         let assistant_id = id::checked("assistant_id", &self.assistant_id)?;
         self.client.check(&self.body)?;
         let body = &self.body;
         let call = move |api: runstep_api::Client| async move {
             api.update_assistant(assistant_id, body).await
         };
-        self.client.call(UPDATE, Subject::assistant(assistant_id), &self.options, call).await
+        self.client.call(&UPDATE, Subject::assistant(assistant_id), &self.options, call).await
     }
 }
 
 impl DeleteAssistant {
     request_options!(DeletedAssistant);
 
-    async fn execute(self) -> Result<Response<DeletedAssistant>> {
+    async fn execute(&self) -> Result<Response<DeletedAssistant>> {
         let assistant_id = id::checked("assistant_id", &self.assistant_id)?;
         let call =
             move |api: runstep_api::Client| async move { api.delete_assistant(assistant_id).await };
-        self.client.call(DELETE, Subject::assistant(assistant_id), &self.options, call).await
+        self.client.call(&DELETE, Subject::assistant(assistant_id), &self.options, call).await
     }
 }
 

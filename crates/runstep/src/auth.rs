@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
@@ -73,16 +74,26 @@ impl Auth {
         Self::Token(Arc::new(Tokens { next, last: Mutex::new(None) }))
     }
 
-    /// The header that goes with a request.
-    pub(crate) async fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>> {
+    /// The header that goes with every request, unless it changes.
+    ///
+    /// # Errors
+    ///
+    /// The key cannot stand in a header.
+    pub(crate) fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>> {
         Ok(match self {
-            Self::None => None,
+            Self::None | Self::Token(_) => None,
             Self::Bearer(key) => Some((AUTHORIZATION, bearer(key)?)),
             Self::ApiKeyHeader(key) => {
-                Some((HeaderName::from_static("api-key"), secret(key.expose_secret())?))
+                Some((HeaderName::from_static("api-key"), secret(key.clone())?))
             }
-            Self::Token(tokens) => Some((AUTHORIZATION, bearer(&tokens.current().await?)?)),
         })
+    }
+
+    /// The header that goes with one request, where it changes.
+    pub(crate) async fn token(&self) -> Result<Option<HeaderValue>> {
+        let Self::Token(tokens) = self else { return Ok(None) };
+        // Boxed, for those who have none.
+        Ok(Some(bearer(&Box::pin(tokens.current()).await?)?))
     }
 
     /// Whether there may be another token after one that was refused.
@@ -97,15 +108,6 @@ impl Auth {
         let header = last.as_ref().and_then(|token| bearer(&token.secret).ok());
         if header.as_ref() == sent {
             *last = None;
-        }
-    }
-
-    /// Whether the key can stand in a header at all.
-    pub(crate) fn check(&self) -> Result<()> {
-        match self {
-            Self::Bearer(key) => bearer(key).map(drop),
-            Self::ApiKeyHeader(key) => secret(key.expose_secret()).map(drop),
-            Self::None | Self::Token(_) => Ok(()),
         }
     }
 }
@@ -125,11 +127,19 @@ impl Tokens {
 }
 
 fn bearer(key: &SecretString) -> Result<HeaderValue> {
-    secret(SecretString::from(format!("Bearer {}", key.expose_secret())).expose_secret())
+    secret(SecretString::from(format!("Bearer {}", key.expose_secret())))
 }
 
-fn secret(text: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| {
+/// A header whose text is wiped from memory with the last copy of it.
+fn secret(text: SecretString) -> Result<HeaderValue> {
+    struct Wiped(SecretString);
+    impl AsRef<[u8]> for Wiped {
+        fn as_ref(&self) -> &[u8] {
+            self.0.expose_secret().as_bytes()
+        }
+    }
+    let text = Bytes::from_owner(Wiped(text));
+    let mut value = HeaderValue::from_maybe_shared(text).map_err(|_| {
         let message =
             "the API key has characters that a header cannot have; is there a line end in it?";
         Error::new(ErrorKind::Configuration, message)

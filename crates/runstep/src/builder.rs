@@ -172,9 +172,7 @@ impl ClientBuilder {
     /// cannot be sent.
     pub fn build(self) -> Result<Client> {
         let base_url = base_url::checked(&self.base_url, self.allow_plain_http)?;
-        self.auth.check()?;
         let mut headers = HeaderMap::new();
-        headers.insert("openai-beta", HeaderValue::from_static("assistants=v2"));
         for (name, value) in &self.headers {
             let wrong = || {
                 configuration(format!(
@@ -185,10 +183,17 @@ impl ClientBuilder {
                 .map_err(|_| configuration(format!("`{name}` cannot be the name of a header")))?;
             headers.insert(header, HeaderValue::try_from(value).map_err(|_| wrong())?);
         }
+        let mut same = HeaderMap::new();
+        same.insert("openai-beta", HeaderValue::from_static("assistants=v2"));
+        if let Some((name, value)) = self.auth.header()? {
+            headers.remove(&name);
+            same.insert(name, value);
+        }
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::custom(base_url::follow_on_same_host))
-            .user_agent(concat!("runstep/", env!("CARGO_PKG_VERSION")));
+            .user_agent(concat!("runstep/", env!("CARGO_PKG_VERSION")))
+            .default_headers(same);
         if base_url::is_loopback(&base_url) {
             // A proxy that the environment names would be another machine, which reads the key.
             http = http.no_proxy();

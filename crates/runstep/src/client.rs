@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
-use runstep_api::CallOptions;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use runstep_api::{CallOptions, ClientInfo as _};
 
 use crate::assistants::Assistants;
 use crate::auth::Auth;
@@ -38,11 +38,11 @@ use crate::threads::Threads;
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    http: reqwest::Client,
-    base_url: String,
+    api: runstep_api::Client,
     host: String,
     port: Option<u16>,
     auth: Auth,
+    /// Those of the user. What is the same in all requests is added by the HTTP client.
     headers: HeaderMap,
     query: Vec<(String, String)>,
     settings: Settings,
@@ -108,9 +108,9 @@ impl Client {
         query: Vec<(String, String)>,
         settings: Settings,
     ) -> Self {
+        let text = base_url.as_str().trim_end_matches('/');
         Self(Arc::new(Inner {
-            http,
-            base_url: base_url.as_str().trim_end_matches('/').to_owned(),
+            api: runstep_api::Client::new_with_client(text, http, CallOptions::default()),
             host: base_url.host_str().unwrap_or_default().to_owned(),
             port: base_url.port_or_known_default(),
             auth,
@@ -169,27 +169,27 @@ impl Client {
     }
 
     /// Forgets the token that went with a request and was refused.
-    pub(crate) async fn forget_token(&self, sent: &CallOptions) {
-        self.0.auth.forget(sent.headers.get(AUTHORIZATION)).await;
+    pub(crate) async fn forget_token(&self, sent: Option<&HeaderValue>) {
+        self.0.auth.forget(sent).await;
     }
 
     /// What goes along with one attempt of a request.
     pub(crate) async fn call_options(&self, options: &RequestOptions) -> Result<CallOptions> {
         let mut call = CallOptions::default();
         call.headers.clone_from(&self.0.headers);
-        if let Some((name, value)) = self.0.auth.header().await? {
-            call.headers.insert(name, value);
+        if let Some(token) = self.0.auth.token().await? {
+            call.headers.insert(AUTHORIZATION, token);
         }
         options.add_headers(&mut call.headers)?;
         call.query = self.0.query.iter().chain(&options.query).cloned().collect();
         call.body.clone_from(&options.body);
-        call.timeout = Some(options.timeout.unwrap_or(self.0.settings.timeout));
+        call.streams = options.streams;
         Ok(call)
     }
 
     /// The generated client for one attempt.
     pub(crate) fn generated(&self, options: CallOptions) -> runstep_api::Client {
-        runstep_api::Client::new_with_client(&self.0.base_url, self.0.http.clone(), options)
+        self.0.api.with_options(options)
     }
 }
 
@@ -197,7 +197,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("base_url", &self.0.base_url)
+            .field("base_url", &self.0.api.baseurl())
             .field("auth", &self.0.auth)
             .field("settings", &self.0.settings)
             .finish_non_exhaustive()

@@ -11,6 +11,7 @@ use crate::error_body::excerpt;
 use crate::headers;
 
 /// How much of a reply's body an error keeps.
+const TIMED_OUT: &str = "the request timed out";
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
 
 /// The result of a request.
@@ -138,11 +139,15 @@ impl Error {
     pub(crate) fn http(error: reqwest::Error) -> Self {
         let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Connection };
         let message = match kind {
-            ErrorKind::Timeout => "the request timed out",
+            ErrorKind::Timeout => TIMED_OUT,
             _ if error.is_connect() => "could not connect to the server",
             _ => "the connection failed",
         };
         Self::new(kind, message).with_source(Source::Http(error.without_url()))
+    }
+
+    pub(crate) fn timed_out() -> Self {
+        Self::new(ErrorKind::Timeout, TIMED_OUT)
     }
 
     pub(crate) fn with_reply(mut self, headers: &HeaderMap, body: &[u8]) -> Self {

@@ -16,14 +16,14 @@ use crate::options::{RequestOptions, extra_fields, request_options};
 use crate::request::{awaitable, body_setters, metadata_setter};
 use crate::response::Response;
 
-const CREATE: Operation =
+static CREATE: Operation =
     Operation::post("threads.messages.create", "/threads/{thread_id}/messages");
-const LIST: Operation = Operation::get("threads.messages.list", "/threads/{thread_id}/messages");
-const RETRIEVE: Operation =
+static LIST: Operation = Operation::get("threads.messages.list", "/threads/{thread_id}/messages");
+static RETRIEVE: Operation =
     Operation::get("threads.messages.retrieve", "/threads/{thread_id}/messages/{message_id}");
-const UPDATE: Operation =
+static UPDATE: Operation =
     Operation::post("threads.messages.update", "/threads/{thread_id}/messages/{message_id}");
-const DELETE: Operation =
+static DELETE: Operation =
     Operation::delete("threads.messages.delete", "/threads/{thread_id}/messages/{message_id}");
 
 /// The messages of a thread; see [`Client::messages`].
@@ -120,14 +120,14 @@ impl CreateMessage {
     extra_fields!();
     request_options!(Message);
 
-    async fn execute(self) -> Result<Response<Message>> {
+    async fn execute(&self) -> Result<Response<Message>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         self.client.check(&self.body)?;
         let body = &self.body;
         let call = move |api: runstep_api::Client| async move {
             api.create_message(thread_id, body).await
         };
-        self.client.call(CREATE, Subject::thread(thread_id), &self.options, call).await
+        self.client.call(&CREATE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -149,7 +149,7 @@ impl ListMessages {
         self
     }
 
-    async fn execute(self) -> Result<Response<MessageList>> {
+    async fn execute(&self) -> Result<Response<MessageList>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         self.client.check_page(self.page.limit)?;
         let (page, run_id) = (&self.page, self.run_id.as_deref());
@@ -158,7 +158,7 @@ impl ListMessages {
             let order = page.order.as_ref();
             api.list_messages(thread_id, after, before, page.limit, order, run_id).await
         };
-        self.client.call(LIST, Subject::thread(thread_id), &self.options, call).await
+        self.client.call(&LIST, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -175,13 +175,13 @@ pub struct RetrieveMessage {
 impl RetrieveMessage {
     request_options!(Message);
 
-    async fn execute(self) -> Result<Response<Message>> {
+    async fn execute(&self) -> Result<Response<Message>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let message_id = id::checked("message_id", &self.message_id)?;
         let call = move |api: runstep_api::Client| async move {
             api.retrieve_message(thread_id, message_id).await
         };
-        self.client.call(RETRIEVE, Subject::thread(thread_id), &self.options, call).await
+        self.client.call(&RETRIEVE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -218,7 +218,7 @@ impl UpdateMessage {
     extra_fields!();
     request_options!(Message);
 
-    async fn execute(self) -> Result<Response<Message>> {
+    async fn execute(&self) -> Result<Response<Message>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let message_id = id::checked("message_id", &self.message_id)?;
         self.client.check(&self.body)?;
@@ -226,20 +226,20 @@ impl UpdateMessage {
         let call = move |api: runstep_api::Client| async move {
             api.update_message(thread_id, message_id, body).await
         };
-        self.client.call(UPDATE, Subject::thread(thread_id), &self.options, call).await
+        self.client.call(&UPDATE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
 impl DeleteMessage {
     request_options!(DeletedMessage);
 
-    async fn execute(self) -> Result<Response<DeletedMessage>> {
+    async fn execute(&self) -> Result<Response<DeletedMessage>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let message_id = id::checked("message_id", &self.message_id)?;
         let call = move |api: runstep_api::Client| async move {
             api.delete_message(thread_id, message_id).await
         };
-        self.client.call(DELETE, Subject::thread(thread_id), &self.options, call).await
+        self.client.call(&DELETE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 

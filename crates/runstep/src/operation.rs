@@ -2,21 +2,21 @@
 
 use std::future::Future;
 
-use reqwest::header::HeaderValue;
-use runstep_api::ResponseValue;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use runstep_api::{ByteStream, ReplyHeaders, ResponseValue};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::Client;
 use crate::backoff::unique_name;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::RequestOptions;
-use crate::reply;
+use crate::reply::{self, Reader};
 use crate::response::Response;
 
 /// An operation of the API, as the documents name it.
-#[derive(Clone, Copy)]
 pub(crate) struct Operation {
     name: &'static str,
     method: &'static str,
@@ -36,7 +36,7 @@ impl Operation {
         Self { name, method: "DELETE", route }
     }
 
-    fn makes_something(self) -> bool {
+    fn makes_something(&self) -> bool {
         self.method == "POST"
     }
 }
@@ -63,19 +63,56 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// What the generated client gives back.
+type ApiResult<T> = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>;
+
 impl Client {
+    // What passes futures on is no `async fn`: each of those would copy what it passes on.
+
     /// Calls an operation of the generated client, as often as the policy allows.
-    pub(crate) async fn call<T, F, Fut>(
+    pub(crate) fn call<T, F, Fut>(
         &self,
-        operation: Operation,
+        operation: &'static Operation,
         subject: Subject<'_>,
         options: &RequestOptions,
         call: F,
-    ) -> Result<Response<T>>
+    ) -> impl Future<Output = Result<Response<T>>>
     where
-        T: DeserializeOwned,
+        T: DeserializeOwned + Send + 'static,
         F: Fn(runstep_api::Client) -> Fut,
-        Fut: Future<Output = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>>,
+        Fut: Future<Output = ApiResult<T>>,
+    {
+        self.traced(operation, subject, options, call, reply::json)
+    }
+
+    #[expect(dead_code, reason = "the streams come next")]
+    /// The same for a reply that is read as it comes: only its beginning is waited for. The options
+    /// say that it streams.
+    pub(crate) fn open<F, Fut>(
+        &self,
+        operation: &'static Operation,
+        subject: Subject<'_>,
+        options: &RequestOptions,
+        call: F,
+    ) -> impl Future<Output = Result<Response<ByteStream>>>
+    where
+        F: Fn(runstep_api::Client) -> Fut,
+        Fut: Future<Output = ApiResult<ByteStream>>,
+    {
+        self.traced(operation, subject, options, call, reply::bytes)
+    }
+
+    fn traced<T, F, Fut>(
+        &self,
+        operation: &'static Operation,
+        subject: Subject<'_>,
+        options: &RequestOptions,
+        call: F,
+        read: Reader<T>,
+    ) -> impl Future<Output = Result<Response<T>>>
+    where
+        F: Fn(runstep_api::Client) -> Fut,
+        Fut: Future<Output = ApiResult<T>>,
     {
         let (address, port) = self.server();
         let span = tracing::info_span!(
@@ -94,79 +131,122 @@ impl Client {
             error.type = Empty,
         );
         let record = span.clone();
-        self.attempts(operation, options, call, record).instrument(span).await
+        self.attempts(operation, options, call, read, record).instrument(span)
     }
 
     async fn attempts<T, F, Fut>(
         &self,
-        operation: Operation,
+        operation: &'static Operation,
         options: &RequestOptions,
         call: F,
+        read: Reader<T>,
         span: tracing::Span,
     ) -> Result<Response<T>>
     where
-        T: DeserializeOwned,
         F: Fn(runstep_api::Client) -> Fut,
-        Fut: Future<Output = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>>,
+        Fut: Future<Output = ApiResult<T>>,
     {
-        let policy = options.retry.unwrap_or(self.retry_policy());
         let key = operation.makes_something().then(unique_name);
-        let mut attempt = 1;
-        let mut renewed = false;
+        let timeout = options.timeout.unwrap_or(self.settings().timeout);
+        let mut tried = Tried::default();
         loop {
-            let result = self.attempt(options, key.as_deref(), &call).await;
-            let error = match result {
-                Ok(response) => {
-                    span.record("http.response.status_code", response.status());
-                    return Ok(response);
-                }
-                Err(error) => error,
-            };
-            // The server did not act for somebody whom it does not know.
-            if error.status() == Some(401) && !renewed && self.may_renew_token() {
-                renewed = true;
-                continue;
+            let mut call_options = self.call_options(options).await?;
+            if let Some(key) = key.as_deref().and_then(|key| HeaderValue::from_str(key).ok()) {
+                call_options.headers.entry("idempotency-key").or_insert(key);
             }
-            let Some(pause) = policy.pause(&error, !operation.makes_something(), attempt) else {
-                if let Some(status) = error.status() {
-                    span.record("http.response.status_code", status);
-                }
-                span.record("error.type", error.kind().as_str());
-                return Err(error);
+            let mut reply = Awaited {
+                headers: call_options.reply_headers.clone(),
+                token: None,
+                until: Instant::now().checked_add(timeout),
             };
-            span.record("http.request.resend_count", attempt);
-            let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-            tracing::debug!(
-                attempt,
-                status = error.status(),
-                pause_ms = milliseconds,
-                "sending again"
-            );
-            tokio::time::sleep(pause).await;
-            attempt += 1;
+            if self.may_renew_token() {
+                reply.token = call_options.headers.get(AUTHORIZATION).cloned();
+            }
+            let sent = call(self.generated(call_options));
+            let error = match tokio::time::timeout(timeout, sent).await {
+                Ok(Ok(reply)) => {
+                    span.record("http.response.status_code", reply.status().as_u16());
+                    return Ok(Response::new(reply));
+                }
+                Ok(Err(error)) => Some(error),
+                Err(_) => None,
+            };
+            // What is seldom is boxed, so that every request need not have room for it.
+            let failed = self.failed(operation, options, error, reply, read, &mut tried, &span);
+            if let Some(result) = Box::pin(failed).await.transpose() {
+                return result;
+            }
         }
     }
 
-    async fn attempt<T, F, Fut>(
+    /// What comes after an attempt that failed: a reply after all, an error, or none where another
+    /// attempt may help.
+    #[allow(clippy::too_many_arguments, reason = "it is the second half of a function")]
+    async fn failed<T>(
         &self,
+        operation: &'static Operation,
         options: &RequestOptions,
-        key: Option<&str>,
-        call: &F,
-    ) -> Result<Response<T>>
-    where
-        T: DeserializeOwned,
-        F: Fn(runstep_api::Client) -> Fut,
-        Fut: Future<Output = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>>,
-    {
-        let mut call_options = self.call_options(options).await?;
-        if let Some(key) = key.and_then(|key| HeaderValue::from_str(key).ok()) {
-            call_options.headers.entry("idempotency-key").or_insert(key);
+        error: Option<runstep_api::Error<()>>,
+        awaited: Awaited,
+        read: Reader<T>,
+        tried: &mut Tried,
+        span: &tracing::Span,
+    ) -> Result<Option<Response<T>>> {
+        let headers = awaited.headers.take();
+        let result = match error {
+            Some(error) => reply::failed(error, headers, read, awaited.until).await,
+            None => Err(Error::timed_out().with_headers(&headers)),
+        };
+        let error = match result {
+            Ok(response) => {
+                span.record("http.response.status_code", response.status());
+                return Ok(Some(response));
+            }
+            Err(error) => error,
+        };
+        // The server did not act for somebody whom it does not know.
+        if error.status() == Some(401) {
+            self.forget_token(awaited.token.as_ref()).await;
+            if self.may_renew_token() && !tried.renewed {
+                tried.renewed = true;
+                return Ok(None);
+            }
         }
-        let api = self.generated(call_options.clone());
-        let result = reply::receive(&call_options, call(api).await).await;
-        if result.as_ref().is_err_and(|error| error.status() == Some(401)) {
-            Box::pin(self.forget_token(&call_options)).await;
-        }
-        result
+        tried.attempts += 1;
+        let policy = options.retry.unwrap_or(self.retry_policy());
+        let pause = policy.pause(&error, !operation.makes_something(), tried.attempts);
+        let Some(pause) = pause else {
+            if let Some(status) = error.status() {
+                span.record("http.response.status_code", status);
+            }
+            span.record("error.type", error.kind().as_str());
+            return Err(error);
+        };
+        span.record("http.request.resend_count", tried.attempts);
+        let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(
+            attempt = tried.attempts,
+            status = error.status(),
+            pause_ms = milliseconds,
+            "sending again"
+        );
+        tokio::time::sleep(pause).await;
+        Ok(None)
     }
+}
+
+/// What is known of an attempt while its reply is awaited.
+struct Awaited {
+    headers: ReplyHeaders,
+    /// The token that went along, if it may be renewed.
+    token: Option<HeaderValue>,
+    /// None: as long as it takes.
+    until: Option<Instant>,
+}
+
+/// What was tried before.
+#[derive(Default)]
+struct Tried {
+    attempts: u32,
+    renewed: bool,
 }

@@ -17,6 +17,8 @@ pub(crate) struct RequestOptions {
     pub(crate) body: Map<String, Value>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
+    /// Whether the reply is read as it comes.
+    pub(crate) streams: bool,
 }
 
 impl RequestOptions {
@@ -48,6 +50,7 @@ impl fmt::Debug for RequestOptions {
             .field("body", &self.body.keys().collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("retry", &self.retry)
+            .field("streams", &self.streams)
             .finish()
     }
 }
@@ -86,7 +89,7 @@ macro_rules! request_options {
         ///
         /// See [`Error`](crate::Error).
         pub fn send(self) -> $crate::ResponseFuture<$crate::Response<$Output>> {
-            Box::pin(self.execute())
+            Box::pin(async move { self.execute().await })
         }
     };
 }

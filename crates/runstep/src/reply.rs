@@ -1,81 +1,109 @@
 //! From what the generated client gives back to a value or an error that says what happened.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use runstep_api::{CallOptions, ReadError, ResponseValue};
+use runstep_api::{ByteStream, ReadError, ResponseValue};
 use serde::de::DeserializeOwned;
-
-use crate::response::Response;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, ErrorKind, MAX_BODY, Result, Source};
+use crate::response::Response;
 
-pub(crate) async fn receive<T: DeserializeOwned>(
-    options: &CallOptions,
-    result: std::result::Result<ResponseValue<T>, runstep_api::Error<()>>,
+type Api = runstep_api::Error<()>;
+
+/// How a reply of success is read whose status the document does not list.
+pub(crate) type Reader<T> = fn(reqwest::Response) -> Reading<T>;
+
+type Reading<T> = Pin<Box<dyn Future<Output = std::result::Result<ResponseValue<T>, Api>> + Send>>;
+
+/// What is to be done about a reply that the generated client does not take: a value after all, or
+/// an error. The rest of it is read until then, if it takes that long.
+pub(crate) async fn failed<T>(
+    error: Api,
+    headers: HeaderMap,
+    read: Reader<T>,
+    until: Option<Instant>,
 ) -> Result<Response<T>> {
-    use runstep_api::Error as Api;
-    let none = HeaderMap::new();
-    let headers = options.reply_headers.get().unwrap_or(&none);
-    let mut status = StatusCode::OK;
-    let result = match result {
+    let (mut status, mut headers) = (StatusCode::OK, headers);
+    let error = match error {
         // The document lists 200 only, but a run that was made with 201 has been made.
-        Err(Api::UnexpectedResponse(response)) if response.status().is_success() => {
-            status = response.status();
-            Box::pin(read(response)).await
+        Api::UnexpectedResponse(response) if response.status().is_success() => {
+            (status, headers) = (response.status(), response.headers().clone());
+            match within(until, read(response)).await {
+                Some(Ok(reply)) => return Ok(Response::new(reply)),
+                Some(Err(error)) => error,
+                None => return Err(Error::timed_out().with_headers(&headers)),
+            }
         }
-        result => result,
+        error => error,
     };
-    Err(match result {
-        Ok(reply) => {
-            let (status, headers) = (reply.status(), reply.headers().clone());
-            return Ok(Response::new(reply.into_inner(), status, headers));
-        }
-        // What is seldom is boxed, so that every request need not have room for it.
-        Err(Api::UnexpectedResponse(response)) => Box::pin(refused(response)).await,
-        Err(Api::InvalidResponsePayload(body, error)) => {
+    Err(match error {
+        Api::UnexpectedResponse(response) => refused(response, until).await,
+        Api::InvalidResponsePayload(body, error) => {
             Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
                 .with_status(status)
                 .with_source(Source::Json(error))
-                .with_reply(headers, &body)
+                .with_reply(&headers, &body)
         }
-        Err(Api::ResponseBodyError(error)) => match too_long(&error) {
-            Some(message) => Error::new(ErrorKind::Decode, message).with_reply(headers, b""),
-            None => Error::http(error).with_headers(headers),
+        Api::ResponseBodyError(error) => match too_long(&error) {
+            Some(message) => Error::new(ErrorKind::Decode, message).with_reply(&headers, b""),
+            None => Error::http(error).with_headers(&headers),
         },
-        Err(Api::CommunicationError(error)) if error.is_builder() => {
+        Api::CommunicationError(error) if error.is_builder() => {
             Error::new(ErrorKind::InvalidRequest, "the request cannot be built")
                 .with_source(Source::Http(error.without_url()))
         }
-        Err(Api::CommunicationError(error) | Api::InvalidUpgrade(error)) => Error::http(error),
-        Err(other @ (Api::InvalidRequest(_) | Api::Custom(_) | Api::ErrorResponse(_))) => {
+        Api::CommunicationError(error) | Api::InvalidUpgrade(error) => Error::http(error),
+        other @ (Api::InvalidRequest(_) | Api::Custom(_) | Api::ErrorResponse(_)) => {
             Error::new(ErrorKind::InvalidRequest, other.to_string())
         }
     })
 }
 
-/// A reply of success.
-async fn read<T: DeserializeOwned>(
-    response: reqwest::Response,
-) -> std::result::Result<ResponseValue<T>, runstep_api::Error<()>> {
-    use runstep_api::Error as Api;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await.map_err(Api::ResponseBodyError)?;
-    match runstep_api::decode(&body) {
-        Ok(value) => Ok(ResponseValue::new(value, status, headers)),
-        Err(error) => Err(Api::InvalidResponsePayload(body, error)),
+/// None when the time is up.
+async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match until {
+        Some(until) => timeout_at(until, work).await.ok(),
+        None => Some(work.await),
     }
 }
 
-/// An error reply; its body is read as far as it is of use.
-async fn refused(mut response: reqwest::Response) -> Error {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MAX_BODY - body.len();
-        body.extend(chunk.iter().take(room));
-        if body.len() == MAX_BODY {
-            break;
+/// The whole reply, decoded.
+pub(crate) fn json<T: DeserializeOwned + Send + 'static>(
+    response: reqwest::Response,
+) -> Reading<T> {
+    Box::pin(async move {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(Api::ResponseBodyError)?;
+        match runstep_api::decode(&body) {
+            Ok(value) => Ok(ResponseValue::new(value, status, headers)),
+            Err(error) => Err(Api::InvalidResponsePayload(body, error)),
         }
-    }
+    })
+}
+
+/// The reply as it comes.
+pub(crate) fn bytes(response: reqwest::Response) -> Reading<ByteStream> {
+    Box::pin(std::future::ready(Ok(ResponseValue::stream(response))))
+}
+
+/// An error reply; its body is read as far as it is of use.
+async fn refused(mut response: reqwest::Response, until: Option<Instant>) -> Error {
+    let mut body = Vec::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            let room = MAX_BODY - body.len();
+            body.extend(chunk.iter().take(room));
+            if body.len() == MAX_BODY {
+                break;
+            }
+        }
+    };
+    // What came in time tells something.
+    let _ = within(until, reading).await;
     let error = Error::api(response.status(), response.headers(), &body);
     if response.status().is_redirection() {
         return Error::new(

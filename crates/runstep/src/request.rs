@@ -16,9 +16,7 @@ macro_rules! awaitable {
             type IntoFuture = $crate::request::ResponseFuture<$Output>;
 
             fn into_future(self) -> Self::IntoFuture {
-                // An async block would have room for the request twice.
-                let sent = self.execute();
-                Box::pin(futures_util::TryFutureExt::map_ok(sent, $crate::Response::into_value))
+                Box::pin(async move { self.execute().await.map($crate::Response::into_value) })
             }
         }
     };

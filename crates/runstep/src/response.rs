@@ -1,52 +1,47 @@
 //! A reply: the value, and what came with it.
 
+use std::fmt;
 use std::ops::Deref;
 
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use runstep_api::ResponseValue;
 
 /// A value with the status and the headers of the reply that it came in. It can be used as the
 /// value itself.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Response<T> {
-    value: T,
-    status: StatusCode,
-    headers: HeaderMap,
-}
+pub struct Response<T>(ResponseValue<T>);
 
 impl<T> Response<T> {
-    pub(crate) fn new(value: T, status: StatusCode, headers: HeaderMap) -> Self {
-        Self { value, status, headers }
+    pub(crate) fn new(reply: ResponseValue<T>) -> Self {
+        Self(reply)
     }
 
     /// The value.
     pub fn value(&self) -> &T {
-        &self.value
+        &self.0
     }
 
     /// The value alone.
     pub fn into_value(self) -> T {
-        self.value
+        self.0.into_inner()
     }
 
     /// The HTTP status.
     pub fn status(&self) -> u16 {
-        self.status.as_u16()
+        self.0.status().as_u16()
     }
 
     /// A header as text; none where it is not there or is no text. The name's case is no matter.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        self.headers().get(name)?.to_str().ok()
     }
 
     /// The server's id of the request, by which its operators find it.
     pub fn request_id(&self) -> Option<&str> {
-        crate::headers::request_id(&self.headers)
+        crate::headers::request_id(self.headers())
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.headers
+        self.0.headers()
     }
 }
 
@@ -54,6 +49,22 @@ impl<T> Deref for Response<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.value
+        &self.0
+    }
+}
+
+impl<T: Clone> Clone for Response<T> {
+    fn clone(&self) -> Self {
+        Self(ResponseValue::new(T::clone(self), self.0.status(), self.headers().clone()))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Response<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("value", self.value())
+            .field("status", &self.status())
+            .field("headers", self.headers())
+            .finish()
     }
 }

@@ -20,17 +20,17 @@ use crate::request::{ResponseFuture, awaitable, body_setters, example, metadata_
 use crate::response::Response;
 use crate::steps::Steps;
 
-const CREATE: Operation = Operation::post("threads.runs.create", "/threads/{thread_id}/runs");
-const LIST: Operation = Operation::get("threads.runs.list", "/threads/{thread_id}/runs");
-const RETRIEVE: Operation =
+static CREATE: Operation = Operation::post("threads.runs.create", "/threads/{thread_id}/runs");
+static LIST: Operation = Operation::get("threads.runs.list", "/threads/{thread_id}/runs");
+static RETRIEVE: Operation =
     Operation::get("threads.runs.retrieve", "/threads/{thread_id}/runs/{run_id}");
-const UPDATE: Operation =
+static UPDATE: Operation =
     Operation::post("threads.runs.update", "/threads/{thread_id}/runs/{run_id}");
-const SUBMIT: Operation = Operation::post(
+static SUBMIT: Operation = Operation::post(
     "threads.runs.submit_tool_outputs",
     "/threads/{thread_id}/runs/{run_id}/submit_tool_outputs",
 );
-const CANCEL: Operation =
+static CANCEL: Operation =
     Operation::post("threads.runs.cancel", "/threads/{thread_id}/runs/{run_id}/cancel");
 
 /// The runs of a thread; see [`Client::runs`].
@@ -272,7 +272,7 @@ impl CreateRun {
     extra_fields!();
     request_options!(Run);
 
-    async fn execute(self) -> Result<Response<Run>> {
+    async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         self.client.check(&self.body)?;
         let include = (!self.include.is_empty()).then_some(&self.include);
@@ -282,7 +282,7 @@ impl CreateRun {
         let call = move |api: runstep_api::Client| async move {
             api.create_run(thread_id, include, body).await
         };
-        self.client.call(CREATE, subject, &self.options, call).await
+        self.client.call(&CREATE, subject, &self.options, call).await
     }
 }
 
@@ -303,7 +303,7 @@ pub struct ListRuns {
 }
 
 impl ListRuns {
-    async fn execute(self) -> Result<Response<RunList>> {
+    async fn execute(&self) -> Result<Response<RunList>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         self.client.check_page(self.page.limit)?;
         let page = &self.page;
@@ -311,7 +311,7 @@ impl ListRuns {
             let (after, before) = (page.after.as_deref(), page.before.as_deref());
             api.list_runs(thread_id, after, before, page.limit, page.order.as_ref()).await
         };
-        self.client.call(LIST, Subject::thread(thread_id), &self.options, call).await
+        self.client.call(&LIST, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -328,13 +328,13 @@ pub struct RetrieveRun {
 impl RetrieveRun {
     request_options!(Run);
 
-    async fn execute(self) -> Result<Response<Run>> {
+    async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
         let call = move |api: runstep_api::Client| async move {
             api.retrieve_run(thread_id, run_id).await
         };
-        self.client.call(RETRIEVE, Subject::run(thread_id, run_id), &self.options, call).await
+        self.client.call(&RETRIEVE, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 
@@ -361,7 +361,7 @@ impl UpdateRun {
     extra_fields!();
     request_options!(Run);
 
-    async fn execute(self) -> Result<Response<Run>> {
+    async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
         self.client.check(&self.body)?;
@@ -369,7 +369,7 @@ impl UpdateRun {
         let call = move |api: runstep_api::Client| async move {
             api.update_run(thread_id, run_id, body).await
         };
-        self.client.call(UPDATE, Subject::run(thread_id, run_id), &self.options, call).await
+        self.client.call(&UPDATE, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 
@@ -406,14 +406,14 @@ impl SubmitToolOutputs {
     extra_fields!();
     request_options!(Run);
 
-    async fn execute(self) -> Result<Response<Run>> {
+    async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
         let body = &self.body;
         let call = move |api: runstep_api::Client| async move {
             api.submit_tool_outputs(thread_id, run_id, body).await
         };
-        self.client.call(SUBMIT, Subject::run(thread_id, run_id), &self.options, call).await
+        self.client.call(&SUBMIT, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 
@@ -436,12 +436,12 @@ pub struct CancelRun {
 impl CancelRun {
     request_options!(Run);
 
-    async fn execute(self) -> Result<Response<Run>> {
+    async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
         let call =
             move |api: runstep_api::Client| async move { api.cancel_run(thread_id, run_id).await };
-        self.client.call(CANCEL, Subject::run(thread_id, run_id), &self.options, call).await
+        self.client.call(&CANCEL, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 

@@ -11,9 +11,9 @@ use crate::options::{RequestOptions, request_options};
 use crate::request::{awaitable, example};
 use crate::response::Response;
 
-const LIST: Operation =
+static LIST: Operation =
     Operation::get("threads.runs.steps.list", "/threads/{thread_id}/runs/{run_id}/steps");
-const RETRIEVE: Operation = Operation::get(
+static RETRIEVE: Operation = Operation::get(
     "threads.runs.steps.retrieve",
     "/threads/{thread_id}/runs/{run_id}/steps/{step_id}",
 );
@@ -89,7 +89,7 @@ impl ListSteps {
         self
     }
 
-    async fn execute(self) -> Result<Response<RunStepList>> {
+    async fn execute(&self) -> Result<Response<RunStepList>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
         self.client.check_page(self.page.limit)?;
@@ -100,7 +100,7 @@ impl ListSteps {
             let order = page.order.as_ref();
             api.list_run_steps(thread_id, run_id, after, before, include, page.limit, order).await
         };
-        self.client.call(LIST, Subject::run(thread_id, run_id), &self.options, call).await
+        self.client.call(&LIST, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 
@@ -125,7 +125,7 @@ impl RetrieveStep {
 
     request_options!(RunStep);
 
-    async fn execute(self) -> Result<Response<RunStep>> {
+    async fn execute(&self) -> Result<Response<RunStep>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let run_id = id::checked("run_id", &self.run_id)?;
         let step_id = id::checked("step_id", &self.step_id)?;
@@ -133,7 +133,7 @@ impl RetrieveStep {
         let call = move |api: runstep_api::Client| async move {
             api.retrieve_run_step(thread_id, run_id, step_id, include).await
         };
-        self.client.call(RETRIEVE, Subject::run(thread_id, run_id), &self.options, call).await
+        self.client.call(&RETRIEVE, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 

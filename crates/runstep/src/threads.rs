@@ -19,11 +19,11 @@ use crate::request::{ResponseFuture, awaitable, body_setters, example, metadata_
 use crate::response::Response;
 use crate::runs::run_setters;
 
-const CREATE: Operation = Operation::post("threads.create", "/threads");
-const CREATE_AND_RUN: Operation = Operation::post("threads.create_and_run", "/threads/runs");
-const RETRIEVE: Operation = Operation::get("threads.retrieve", "/threads/{thread_id}");
-const UPDATE: Operation = Operation::post("threads.update", "/threads/{thread_id}");
-const DELETE: Operation = Operation::delete("threads.delete", "/threads/{thread_id}");
+static CREATE: Operation = Operation::post("threads.create", "/threads");
+static CREATE_AND_RUN: Operation = Operation::post("threads.create_and_run", "/threads/runs");
+static RETRIEVE: Operation = Operation::get("threads.retrieve", "/threads/{thread_id}");
+static UPDATE: Operation = Operation::post("threads.update", "/threads/{thread_id}");
+static DELETE: Operation = Operation::delete("threads.delete", "/threads/{thread_id}");
 
 /// The threads of a server; see [`Client::threads`].
 #[derive(Clone, Debug)]
@@ -122,11 +122,11 @@ impl CreateThread {
     extra_fields!();
     request_options!(Thread);
 
-    async fn execute(self) -> Result<Response<Thread>> {
+    async fn execute(&self) -> Result<Response<Thread>> {
         self.client.check(&self.body)?;
         let body = &self.body;
         let call = move |api: runstep_api::Client| async move { api.create_thread(body).await };
-        self.client.call(CREATE, Subject::default(), &self.options, call).await
+        self.client.call(&CREATE, Subject::default(), &self.options, call).await
     }
 }
 
@@ -142,11 +142,11 @@ pub struct RetrieveThread {
 impl RetrieveThread {
     request_options!(Thread);
 
-    async fn execute(self) -> Result<Response<Thread>> {
+    async fn execute(&self) -> Result<Response<Thread>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let call =
             move |api: runstep_api::Client| async move { api.retrieve_thread(thread_id).await };
-        self.client.call(RETRIEVE, Subject::thread(thread_id), &self.options, call).await
+        self.client.call(&RETRIEVE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -186,24 +186,24 @@ impl UpdateThread {
     extra_fields!();
     request_options!(Thread);
 
-    async fn execute(self) -> Result<Response<Thread>> {
+    async fn execute(&self) -> Result<Response<Thread>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         self.client.check(&self.body)?;
         let body = &self.body;
         let call =
             move |api: runstep_api::Client| async move { api.update_thread(thread_id, body).await };
-        self.client.call(UPDATE, Subject::thread(thread_id), &self.options, call).await
+        self.client.call(&UPDATE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
 impl DeleteThread {
     request_options!(DeletedThread);
 
-    async fn execute(self) -> Result<Response<DeletedThread>> {
+    async fn execute(&self) -> Result<Response<DeletedThread>> {
         let thread_id = id::checked("thread_id", &self.thread_id)?;
         let call =
             move |api: runstep_api::Client| async move { api.delete_thread(thread_id).await };
-        self.client.call(DELETE, Subject::thread(thread_id), &self.options, call).await
+        self.client.call(&DELETE, Subject::thread(thread_id), &self.options, call).await
     }
 }
 
@@ -246,13 +246,13 @@ impl CreateThreadAndRun {
     extra_fields!();
     request_options!(Run);
 
-    async fn execute(self) -> Result<Response<Run>> {
+    async fn execute(&self) -> Result<Response<Run>> {
         self.client.check(&self.body)?;
         let body = &self.body;
         let call =
             move |api: runstep_api::Client| async move { api.create_thread_and_run(body).await };
         let subject = Subject::assistant(&body.assistant_id);
-        self.client.call(CREATE_AND_RUN, subject, &self.options, call).await
+        self.client.call(&CREATE_AND_RUN, subject, &self.options, call).await
     }
 }
 

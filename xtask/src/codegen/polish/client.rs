@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Expr, File, ImplItem, ImplItemFn, Item, LitStr, Stmt, Type, parse_quote};
+use syn::{Expr, ExprLit, File, ImplItem, ImplItemFn, Item, Lit, LitStr, Stmt, Type, parse_quote};
 
 use crate::codegen::error::Error;
 use crate::codegen::lower::JSON;
@@ -12,11 +12,12 @@ use crate::codegen::streams::EVENTS;
 
 /// The constructor with the generator's timeout of 15 s goes: it cuts long requests and streams.
 /// The `api-version` header goes too: it belongs to another kind of server. Replies are decoded by
-/// `decode`, which says where one fails, and segments of paths are not copied. What can be streamed
-/// gets a second method for that.
+/// `decode`, which says where one fails, and the base URL is parsed once. What can be streamed gets
+/// a second method for that.
 ///
 /// What is looked for and not found is an error: the generator writes it in another way then.
 pub(super) fn polish(client: &mut File, streams: &BTreeSet<String>) -> Result<(), Error> {
+    Base.visit_file_mut(client);
     let mut found = 0;
     for item in &mut client.items {
         let Item::Impl(block) = item else { continue };
@@ -36,7 +37,7 @@ pub(super) fn polish(client: &mut File, streams: &BTreeSet<String>) -> Result<()
             }
             let mut decode = Decode::default();
             decode.visit_block_mut(&mut function.block);
-            Segments { text: text_arguments(function) }.visit_block_mut(&mut function.block);
+            Urls { text: text_arguments(function) }.visit_block_mut(&mut function.block);
             let name = &function.sig.ident;
             if function.sig.asyncness.is_some() && !decode.found {
                 return Err(Error::Unexpected(format!(
@@ -106,17 +107,45 @@ fn text_arguments(function: &ImplItemFn) -> BTreeSet<String> {
     .collect()
 }
 
-/// Puts `crate::call::segment` in the place of the generator's way to write a segment of a path,
-/// which copies it twice.
-struct Segments {
+/// Makes the base URL's text one that is parsed.
+struct Base;
+
+impl VisitMut for Base {
+    fn visit_field_mut(&mut self, field: &mut syn::Field) {
+        if field.ident.as_ref().is_some_and(|name| name == "baseurl") {
+            field.ty = parse_quote!(crate::call::BaseUrl);
+        }
+    }
+
+    fn visit_field_value_mut(&mut self, field: &mut syn::FieldValue) {
+        if field.expr == parse_quote!(baseurl.to_string()) {
+            field.expr = parse_quote!(crate::call::BaseUrl::new(baseurl));
+        }
+    }
+}
+
+/// Builds URLs in another way than the generator does, which parses the base anew for each request,
+/// and copies each segment of the path twice.
+struct Urls {
     text: BTreeSet<String>,
 }
 
-impl VisitMut for Segments {
-    fn visit_macro_mut(&mut self, call: &mut syn::Macro) {
+impl VisitMut for Urls {
+    fn visit_expr_mut(&mut self, expression: &mut Expr) {
         use syn::punctuated::Punctuated;
         type Arguments = Punctuated<Expr, syn::Token![,]>;
-        let Ok(mut arguments) = call.parse_body_with(Arguments::parse_terminated) else { return };
+        visit_mut::visit_expr_mut(self, expression);
+        let Expr::Macro(call) = &*expression else { return };
+        let Ok(arguments) = call.mac.parse_body_with(Arguments::parse_terminated) else { return };
+        let mut arguments = arguments.into_iter();
+        let (Some(template), Some(base)) = (arguments.next(), arguments.next()) else { return };
+        let (Expr::Lit(ExprLit { lit: Lit::Str(template), .. }), true) =
+            (template, base == parse_quote!(self.baseurl))
+        else {
+            return;
+        };
+        let Some(path) = template.value().strip_prefix("{}").map(str::to_owned) else { return };
+        let mut arguments: Vec<Expr> = arguments.collect();
         for argument in &mut arguments {
             let text = quote!(#argument).to_string();
             let name = text.strip_prefix("encode_path (& ");
@@ -126,7 +155,7 @@ impl VisitMut for Segments {
                 *argument = parse_quote!(crate::call::segment(#name));
             }
         }
-        call.tokens = quote!(#arguments);
+        *expression = parse_quote!(self.baseurl.join(format_args!(#path, #(#arguments),*))?);
     }
 }
 
