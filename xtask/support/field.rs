@@ -1,4 +1,4 @@
-//! A field of a request that may be left out, or sent as null, which are two things.
+//! Fields that may be left out or null: in a request two things, in a reply one.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -66,4 +66,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Option::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Value))
     }
+}
+
+/// A list that a provider may send as null.
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -3,7 +3,7 @@
 
 //! The strings with a meaning.
 
-use crate::wire::{constant, open_enum};
+use crate::open_enum::{constant, open_enum};
 
 open_enum! {
     /// Direction of a list by creation time: `asc` is oldest first, `desc` is newest first.

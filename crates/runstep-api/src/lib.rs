@@ -25,12 +25,15 @@ mod client;
 mod decode;
 #[rustfmt::skip]
 mod enums;
+mod events;
 mod field;
+mod open_enum;
 #[rustfmt::skip]
 mod structs;
+mod tagged_object;
+mod union;
 #[rustfmt::skip]
 mod unions;
-mod wire;
 
 pub use call::{CallOptions, ReadError, ReplyHeaders};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};

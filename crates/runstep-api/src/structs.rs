@@ -1510,7 +1510,7 @@ pub struct Run {
     /// System instructions used.
     pub instructions: Option<String>,
     /// Tools the run may use; at most 20.
-    #[serde(default, deserialize_with = "crate::wire::null_as_default")]
+    #[serde(default, deserialize_with = "crate::field::null_as_default")]
     pub tools: Vec<Tool>,
     /// Your own key-value pairs on the run; at most 16. Null when the server keeps none.
     pub metadata: Option<std::collections::BTreeMap<String, String>>,

@@ -3,8 +3,9 @@
 
 //! The choices between objects.
 
+use crate::events::events;
 use crate::structs::*;
-use crate::wire::{events, union};
+use crate::union::union;
 
 union! {
     /// A tool which the model may use.

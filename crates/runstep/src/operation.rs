@@ -11,7 +11,7 @@ use tracing::field::Empty;
 
 use crate::Client;
 use crate::backoff::unique_name;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::RequestOptions;
 use crate::reply::{self, Reader};
 use crate::response::Response;
@@ -219,7 +219,11 @@ impl Client {
             if let Some(status) = error.status() {
                 span.record("http.response.status_code", status);
             }
-            span.record("error.type", error.kind().as_str());
+            // An error reply is named by its status, as the conventions have it.
+            match error.status().filter(|_| error.kind() == ErrorKind::Api) {
+                Some(status) => span.record("error.type", tracing::field::display(status)),
+                None => span.record("error.type", error.kind().as_str()),
+            };
             return Err(error);
         };
         span.record("http.request.resend_count", tried.attempts);

@@ -191,8 +191,8 @@ async fn a_span_tells_how_often_it_was_sent_again() {
 #[tokio::test]
 async fn a_span_tells_why_it_failed() {
     for (act, status, kind) in [
-        (refused(400), Some("400"), "api"),
-        (refused(401), Some("401"), "api"),
+        (refused(400), Some("400"), "400"),
+        (refused(401), Some("401"), "401"),
         (Act::ok(format!(r#"{{"id": "{REPLY}"}}"#)), Some("200"), "decode"),
         (Act::Reset, None, "connection"),
     ] {

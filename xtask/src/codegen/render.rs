@@ -14,7 +14,10 @@ use super::unions::{Events, Union, Unions, Variant};
 use super::{File, Generated};
 
 const LIBRARY: &str = include_str!("../../support/lib.rs");
-const WIRE: &str = include_str!("../../support/wire.rs");
+const OPEN_ENUM: &str = include_str!("../../support/open_enum.rs");
+const UNION: &str = include_str!("../../support/union.rs");
+const TAGGED_OBJECT: &str = include_str!("../../support/tagged_object.rs");
+const EVENTS: &str = include_str!("../../support/events.rs");
 const MANIFEST: &str = include_str!("../../support/Cargo.toml.template");
 const CALL: &str = include_str!("../../support/call.rs");
 const DECODE: &str = include_str!("../../support/decode.rs");
@@ -34,7 +37,10 @@ pub fn render(
     };
     let mut files = vec![
         source("lib.rs", &LIBRARY.replace("{tags}", &tags(unions))),
-        source("wire.rs", WIRE),
+        source("open_enum.rs", OPEN_ENUM),
+        source("union.rs", UNION),
+        source("tagged_object.rs", TAGGED_OBJECT),
+        source("events.rs", EVENTS),
         source("call.rs", CALL),
         source("decode.rs", DECODE),
         source("field.rs", FIELD),
@@ -94,7 +100,8 @@ fn write_docs(text: &mut String, indent: &str, description: Option<&str>, otherw
 
 fn render_enums(enums: &[OpenEnum]) -> String {
     let mut text =
-        "//! The strings with a meaning.\n\nuse crate::wire::{constant, open_enum};\n".to_owned();
+        "//! The strings with a meaning.\n\nuse crate::open_enum::{constant, open_enum};\n"
+            .to_owned();
     for one in enums {
         let _ = writeln!(text, "\n{}! {{", if one.constant { "constant" } else { "open_enum" });
         write_docs(&mut text, "    ", one.description.as_deref(), &format!("`{}`", one.name));
@@ -110,7 +117,7 @@ fn render_enums(enums: &[OpenEnum]) -> String {
 
 fn render_unions(unions: &Unions) -> String {
     let mut text =
-        "//! The choices between objects.\n\nuse crate::structs::*;\nuse crate::wire::{events, union};\n".to_owned();
+        "//! The choices between objects.\n\nuse crate::events::events;\nuse crate::structs::*;\nuse crate::union::union;\n".to_owned();
     for one in &unions.unions {
         render_union(&mut text, one);
     }

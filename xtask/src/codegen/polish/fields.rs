@@ -63,7 +63,7 @@ pub(super) fn polish(fields: &mut FieldsNamed, shape: &Shape<'_>, boxed: &dyn Fn
         let list = type_named(&field.ty, "Vec").is_some();
         if list && shape.tolerant && tolerate::PROPERTIES.contains(&name.as_str()) {
             field.attrs.push(
-                parse_quote!(#[serde(default, deserialize_with = "crate::wire::null_as_default")]),
+                parse_quote!(#[serde(default, deserialize_with = "crate::field::null_as_default")]),
             );
         }
         if is_constant(&field.ty, shape.constants) {

@@ -1,0 +1,136 @@
+//! Strings with a meaning.
+//!
+//! A value that nobody knew when this crate was generated is no error: it is kept as it came in the
+//! `Unknown` variant, and written back unchanged.
+
+use std::fmt;
+
+use serde::de::{Error, Visitor};
+
+/// Defines a string enum that keeps the values it does not know.
+macro_rules! open_enum {
+    (
+        $(#[$attribute:meta])*
+        pub enum $Name:ident { $($Variant:ident = $value:literal,)+ }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum $Name {
+            $(
+                #[doc = concat!("`", $value, "`")]
+                $Variant,
+            )+
+            /// A value that the specification does not list, as it came.
+            Unknown(String),
+        }
+
+        impl $Name {
+            /// The value as it is on the wire.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$Variant => $value,)+
+                    Self::Unknown(value) => value,
+                }
+            }
+
+            fn known(value: &str) -> Option<Self> {
+                match value {
+                    $($value => Some(Self::$Variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl std::fmt::Display for $Name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl AsRef<str> for $Name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl PartialEq<str> for $Name {
+            fn eq(&self, other: &str) -> bool {
+                self.as_str() == other
+            }
+        }
+
+        impl PartialEq<&str> for $Name {
+            fn eq(&self, other: &&str) -> bool {
+                self.as_str() == *other
+            }
+        }
+
+        impl From<&str> for $Name {
+            fn from(value: &str) -> Self {
+                Self::known(value).unwrap_or_else(|| Self::Unknown(value.to_owned()))
+            }
+        }
+
+        impl From<String> for $Name {
+            fn from(value: String) -> Self {
+                Self::known(&value).unwrap_or(Self::Unknown(value))
+            }
+        }
+
+        impl serde::Serialize for $Name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $Name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str($crate::open_enum::StringVisitor(
+                    Self::known,
+                    Self::Unknown,
+                ))
+            }
+        }
+    };
+}
+
+/// Defines a one-value string: what tells an object from others of its kind.
+macro_rules! constant {
+    (
+        $(#[$attribute:meta])*
+        pub enum $Name:ident { $Variant:ident = $value:literal }
+    ) => {
+        open_enum! {
+            $(#[$attribute])*
+            pub enum $Name { $Variant = $value, }
+        }
+
+        impl Default for $Name {
+            fn default() -> Self {
+                Self::$Variant
+            }
+        }
+    };
+}
+
+pub(crate) use {constant, open_enum};
+
+/// Decodes a string enum without allocating for the values it knows.
+pub(crate) struct StringVisitor<T>(pub(crate) fn(&str) -> Option<T>, pub(crate) fn(String) -> T);
+
+impl<T> Visitor<'_> for StringVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<T, E> {
+        Ok((self.0)(value).unwrap_or_else(|| (self.1)(value.to_owned())))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<T, E> {
+        Ok((self.0)(&value).unwrap_or_else(|| (self.1)(value)))
+    }
+}

@@ -1,0 +1,182 @@
+//! Objects whose kind one of their properties tells.
+
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, StringDeserializer};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::union::{object, sequence};
+
+/// An object read up to the property that tells what it is.
+///
+/// What came before that property is held; what comes after it is still unread, so that a variant
+/// is decoded straight from the input when its tag comes early.
+pub(crate) struct TaggedObject<A> {
+    name: &'static str,
+    tag: Tag,
+    before: Vec<(String, Value)>,
+    rest: A,
+}
+
+enum Tag {
+    Known(&'static str),
+    Other(Value),
+    Missing,
+}
+
+impl<'de, A: MapAccess<'de>> TaggedObject<A> {
+    pub(crate) fn read(
+        mut object: A,
+        name: &'static str,
+        known: &'static [&'static str],
+    ) -> Result<Self, A::Error> {
+        let mut before = Vec::new();
+        let mut tag = Tag::Missing;
+        while let Some(key) = object.next_key_seed(KeySeed(name))? {
+            match key {
+                Some(key) => before.push((key, object.next_value()?)),
+                None => {
+                    tag = object.next_value_seed(TagSeed(known))?;
+                    break;
+                }
+            }
+        }
+        Ok(Self { name, tag, before, rest: object })
+    }
+
+    pub(crate) fn is(&self, value: &str) -> bool {
+        matches!(self.tag, Tag::Known(known) if known == value)
+    }
+
+    /// Decodes the variant, without the tag.
+    pub(crate) fn variant<T: Deserialize<'de>>(self) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(Joined {
+            before: self.before.into_iter(),
+            value: None,
+            rest: self.rest,
+        }))
+    }
+
+    /// Keeps the whole object as it came.
+    pub(crate) fn unknown(mut self) -> Result<Value, A::Error> {
+        let mut whole: Map<String, Value> = self.before.into_iter().collect();
+        match self.tag {
+            Tag::Known(value) => drop(whole.insert(self.name.to_owned(), value.into())),
+            Tag::Other(value) => drop(whole.insert(self.name.to_owned(), value)),
+            Tag::Missing => {}
+        }
+        while let Some((key, value)) = self.rest.next_entry()? {
+            whole.insert(key, value);
+        }
+        Ok(Value::Object(whole))
+    }
+}
+
+/// Reads a key: none for the tag's.
+struct KeySeed(&'static str);
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok((key != self.0).then(|| key.to_owned()))
+    }
+}
+
+/// Reads a tag: which of the known ones it is, or what else.
+struct TagSeed(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for TagSeed {
+    type Value = Tag;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tag, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TagSeed {
+    type Value = Tag;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, tag: &str) -> Result<Tag, E> {
+        Ok(match self.0.iter().find(|known| **known == tag) {
+            Some(known) => Tag::Known(known),
+            None => Tag::Other(tag.into()),
+        })
+    }
+
+    fn visit_bool<E: Error>(self, tag: bool) -> Result<Tag, E> {
+        Ok(Tag::Other(tag.into()))
+    }
+
+    fn visit_i64<E: Error>(self, tag: i64) -> Result<Tag, E> {
+        Ok(Tag::Other(tag.into()))
+    }
+
+    fn visit_u64<E: Error>(self, tag: u64) -> Result<Tag, E> {
+        Ok(Tag::Other(tag.into()))
+    }
+
+    fn visit_f64<E: Error>(self, tag: f64) -> Result<Tag, E> {
+        Ok(Tag::Other(tag.into()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Tag, E> {
+        Ok(Tag::Other(Value::Null))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, items: A) -> Result<Tag, A::Error> {
+        sequence(items).map(Tag::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Tag, A::Error> {
+        object(entries).map(Tag::Other)
+    }
+}
+
+/// The entries already read, then those still to be read, as one object.
+struct Joined<A> {
+    before: std::vec::IntoIter<(String, Value)>,
+    value: Option<Value>,
+    rest: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Joined<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        match self.before.next() {
+            Some((key, value)) => {
+                self.value = Some(value);
+                seed.deserialize(StringDeserializer::new(key)).map(Some)
+            }
+            None => self.rest.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        match self.value.take() {
+            Some(value) => seed.deserialize(value).map_err(A::Error::custom),
+            None => self.rest.next_value_seed(seed),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Choices between objects. One that nobody knew when this crate was generated is kept as it came.
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, MapAccess, SeqAccess};
+
+/// Defines a union told apart by the value of one property, or by the kind of JSON value.
+macro_rules! union {
+    (
+        $(#[$attribute:meta])*
+        pub enum $Name:ident {
+            $(constants { $($Constant:ident = $constant:literal,)+ })?
+            $(text { $Text:ident })?
+            $(array { $Array:ident($Item:ty) })?
+            $(tagged $tag:literal { $($(#[$variant_attribute:meta])* $Variant:ident($Type:ty) = $value:literal,)+ })?
+            $(object { $Object:ident($ObjectType:ty) })?
+        }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        #[allow(clippy::large_enum_variant)]
+        pub enum $Name {
+            $($(
+                #[doc = concat!("The string `", $constant, "`.")]
+                $Constant,
+            )+)?
+            $(
+                /// Plain text.
+                $Text(String),
+            )?
+            $(
+                /// A list.
+                $Array(Vec<$Item>),
+            )?
+            $($(
+                $(#[$variant_attribute])*
+                $Variant($Type),
+            )+)?
+            $(
+                /// An object.
+                $Object($ObjectType),
+            )?
+            /// What the specification does not list, as it came.
+            Unknown(serde_json::Value),
+        }
+
+        impl serde::Serialize for $Name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $(
+                    #[derive(serde::Serialize)]
+                    struct Tagged<'a, T> {
+                        #[serde(rename = $tag)]
+                        tag: &'static str,
+                        #[serde(flatten)]
+                        body: &'a T,
+                    }
+                )?
+                match self {
+                    $($(Self::$Constant => serializer.serialize_str($constant),)+)?
+                    $(Self::$Text(text) => serializer.serialize_str(text),)?
+                    $(Self::$Array(items) => serde::Serialize::serialize(items, serializer),)?
+                    $($(
+                        Self::$Variant(body) => {
+                            serde::Serialize::serialize(&Tagged { tag: $value, body }, serializer)
+                        }
+                    )+)?
+                    $(Self::$Object(object) => serde::Serialize::serialize(object, serializer),)?
+                    Self::Unknown(value) => serde::Serialize::serialize(value, serializer),
+                }
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $Name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Union;
+
+                #[allow(unreachable_code, unused_variables)]
+                impl<'de> serde::de::Visitor<'de> for Union {
+                    type Value = $Name;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str(stringify!($Name))
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$Name, E> {
+                        $(match text {
+                            $($constant => return Ok($Name::$Constant),)+
+                            _ => {}
+                        })?
+                        $(return Ok($Name::$Text(text.to_owned()));)?
+                        Ok($Name::Unknown(text.into()))
+                    }
+
+                    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, items: A) -> Result<$Name, A::Error> {
+                        $(return $crate::union::sequence::<Vec<$Item>, A>(items).map($Name::$Array);)?
+                        $crate::union::sequence(items).map($Name::Unknown)
+                    }
+
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, object: A) -> Result<$Name, A::Error> {
+                        $(
+                            const KNOWN: &[&str] = &[$($value),+];
+                            let tagged = $crate::tagged_object::TaggedObject::read(object, $tag, KNOWN)?;
+                            $(
+                                if tagged.is($value) {
+                                    return tagged.variant().map($Name::$Variant);
+                                }
+                            )+
+                            return tagged.unknown().map($Name::Unknown);
+                        )?
+                        $(return $crate::union::object::<$ObjectType, A>(object).map($Name::$Object);)?
+                        #[allow(unreachable_code)]
+                        $crate::union::object(object).map($Name::Unknown)
+                    }
+
+                    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<$Name, E> {
+                        Ok($Name::Unknown(value.into()))
+                    }
+
+                    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<$Name, E> {
+                        Ok($Name::Unknown(value.into()))
+                    }
+
+                    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<$Name, E> {
+                        Ok($Name::Unknown(value.into()))
+                    }
+
+                    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<$Name, E> {
+                        Ok($Name::Unknown(value.into()))
+                    }
+
+                    fn visit_unit<E: serde::de::Error>(self) -> Result<$Name, E> {
+                        Ok($Name::Unknown(serde_json::Value::Null))
+                    }
+                }
+
+                deserializer.deserialize_any(Union)
+            }
+        }
+
+        $($(
+            impl From<$Type> for $Name {
+                fn from(body: $Type) -> Self {
+                    Self::$Variant(body)
+                }
+            }
+        )+)?
+        $(
+            impl From<$ObjectType> for $Name {
+                fn from(object: $ObjectType) -> Self {
+                    Self::$Object(object)
+                }
+            }
+        )?
+        $(
+            impl From<String> for $Name {
+                fn from(text: String) -> Self {
+                    Self::$Text(text)
+                }
+            }
+
+            impl From<&str> for $Name {
+                fn from(text: &str) -> Self {
+                    Self::$Text(text.to_owned())
+                }
+            }
+        )?
+        $(
+            impl From<Vec<$Item>> for $Name {
+                fn from(items: Vec<$Item>) -> Self {
+                    Self::$Array(items)
+                }
+            }
+        )?
+    };
+}
+
+pub(crate) use union;
+
+pub(crate) fn sequence<'de, T, A>(items: A) -> Result<T, A::Error>
+where
+    T: Deserialize<'de>,
+    A: SeqAccess<'de>,
+{
+    T::deserialize(SeqAccessDeserializer::new(items))
+}
+
+pub(crate) fn object<'de, T, A>(object: A) -> Result<T, A::Error>
+where
+    T: Deserialize<'de>,
+    A: MapAccess<'de>,
+{
+    T::deserialize(MapAccessDeserializer::new(object))
+}
