@@ -22,14 +22,19 @@
 //! `file_search`, tool resources, attachments, and content other than text.
 
 mod clock;
-mod connections;
 mod engine;
+mod events;
+mod faults;
 mod http;
 mod ids;
+mod metrics;
 pub mod model;
 mod schema;
 mod server;
 mod store;
 mod text;
 
+pub use clock::ManualClock;
+pub use faults::{Fault, Faults};
+pub use http::Operation;
 pub use server::{RunningServer, Server, ServerBuilder, StartError};

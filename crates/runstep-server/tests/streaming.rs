@@ -75,7 +75,7 @@ async fn an_answer_is_told_from_the_creation_of_its_run_to_its_end() {
 async fn each_event_shows_its_object_as_it_then_was() {
     let scene = Api::scripted([Turn::say("It is sunny.")]).scene(&[]).await;
     let events = scene.stream(json!({})).await;
-    for Event { name, data } in &events {
+    for Event { name, data, .. } in &events {
         let status = name.rsplit('.').next().unwrap();
         let shown = match (name.as_str(), status) {
             (_, "delta") | ("done", _) => continue,

@@ -9,9 +9,10 @@ use runstep_api::types::{
     ToolCall, ToolCallDelta, ToolCallsStepDetails, ToolCallsStepDetailsDelta, Usage,
 };
 
-use super::leg::Leg;
+use super::leg::{Leg, OnThread};
 use super::objects;
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, count_tokens};
+use crate::store::size;
 
 /// How far an answer has come.
 #[derive(Debug, Default)]
@@ -64,16 +65,20 @@ impl Answer {
     }
 
     /// Takes the next part of the answer.
-    pub(super) async fn take(
+    pub(super) fn take(
         &mut self,
-        leg: &mut Leg,
+        leg: &Leg,
         offered: &[String],
         event: ModelEvent,
     ) -> Result<(), ModelError> {
+        if leg.shared.storage.is_full() {
+            let message = "The server has no room for more of the answer.";
+            return Err(ModelError::new(ModelErrorKind::Server, message));
+        }
         match event {
-            ModelEvent::Text(text) => self.text(leg, text).await,
-            ModelEvent::ToolCall { index, name } => self.call(leg, offered, index, name).await?,
-            ModelEvent::Arguments { index, text } => self.arguments(leg, index, text).await?,
+            ModelEvent::Text(text) => self.text(leg, text),
+            ModelEvent::ToolCall { index, name } => self.call(leg, offered, index, name)?,
+            ModelEvent::Arguments { index, text } => self.arguments(leg, index, text)?,
             ModelEvent::Usage { prompt_tokens, completion_tokens } => {
                 self.prompt_tokens = prompt_tokens;
                 self.completion_tokens = completion_tokens;
@@ -83,82 +88,79 @@ impl Answer {
         Ok(())
     }
 
-    async fn text(&mut self, leg: &mut Leg, text: String) {
+    fn text(&mut self, leg: &Leg, text: String) {
         if text.is_empty() {
             return;
         }
         let first = self.message.is_none();
         if first {
-            self.open_message(leg).await;
+            self.open_message(leg);
         }
         let Some(open) = &mut self.message else { return };
         open.text.push_str(&text);
-        leg.with_run(|_, messages| {
-            if let Some(message) = messages.get_mut(&open.message_id) {
-                match message.content.first_mut() {
-                    Some(MessageContent::Text(content)) => content.text.value.push_str(&text),
-                    _ => message.content.push(objects::text_content(text.as_str())),
-                }
+        leg.while_in_progress(|on| {
+            let message = on.messages.get_mut(&open.message_id)?;
+            match message.content.first_mut() {
+                Some(MessageContent::Text(content)) => content.text.value.push_str(&text),
+                _ => message.content.push(objects::text_content(text.as_str())),
             }
+            on.charge.add(text.len());
+            let id = open.message_id.clone();
+            leg.tell(|| StreamEvent::MessageDelta(text_delta(id, text, first)));
+            Some(())
         });
-        let id = open.message_id.clone();
-        leg.events.emit(|| StreamEvent::MessageDelta(text_delta(id, text, first))).await;
     }
 
-    async fn open_message(&mut self, leg: &mut Leg) {
-        let (ids, now) = (&leg.engine.ids, leg.engine.clock.now());
-        let opened = leg.with_run(|state, messages| {
-            let thread_id = &state.run.thread_id;
-            let mut message =
-                objects::message(ids, now, thread_id, MessageRole::Assistant, Vec::new());
+    fn open_message(&mut self, leg: &Leg) {
+        let (ids, now) = (&leg.shared.ids, leg.shared.clock.now());
+        self.message = leg.while_in_progress(|on| {
+            let run = &on.run.run;
+            let role = MessageRole::Assistant;
+            let mut message = objects::message(ids, now, &run.thread_id, role, Vec::new());
             message.status = MessageStatus::InProgress;
-            message.assistant_id.clone_from(&state.run.assistant_id);
-            message.run_id = Some(state.run.id.clone());
+            message.assistant_id.clone_from(&run.assistant_id);
+            message.run_id = Some(run.id.clone());
             let creation = MessageCreation::new(message.id.clone());
             let details = MessageCreationStepDetails::new(creation);
-            let step = new_step(leg, state, RunStepType::MessageCreation, details.into());
-            messages.insert(message.id.clone(), message.clone());
-            state.steps.insert(step.id.clone(), step.clone());
-            (message, step)
+            let step = new_step(leg, on, RunStepType::MessageCreation, details.into());
+            let open = OpenMessage {
+                message_id: message.id.clone(),
+                step_id: step.id.clone(),
+                text: String::new(),
+            };
+            leg.tell(|| StreamEvent::MessageCreated(message.clone()));
+            leg.tell(|| StreamEvent::MessageInProgress(message.clone()));
+            on.charge.add(size(&message));
+            on.messages.insert(message.id.clone(), message);
+            Some(open)
         });
-        let Some((message, step)) = opened else { return };
-        self.message = Some(OpenMessage {
-            message_id: message.id.clone(),
-            step_id: step.id.clone(),
-            text: String::new(),
-        });
-        leg.events.emit(|| StreamEvent::StepCreated(step.clone())).await;
-        leg.events.emit(|| StreamEvent::StepInProgress(step)).await;
-        leg.events.emit(|| StreamEvent::MessageCreated(message.clone())).await;
-        leg.events.emit(|| StreamEvent::MessageInProgress(message)).await;
     }
 
     /// Text that comes before or after calls is a message of its own.
-    pub(super) async fn close_message(&mut self, leg: &mut Leg) {
+    pub(super) fn close_message(&mut self, leg: &Leg) {
         let Some(open) = self.message.take() else { return };
-        let now = leg.engine.clock.now();
+        let now = leg.shared.clock.now();
         let tokens = count_tokens(&open.text);
         self.told += tokens;
         let prompt_tokens = self.prompt_tokens.saturating_sub(self.prompt_told);
         self.prompt_told += prompt_tokens;
-        let closed = leg.with_run(|state, messages| {
-            let message = messages.get_mut(&open.message_id)?;
+        leg.while_in_progress(|on| {
+            let message = on.messages.get_mut(&open.message_id)?;
             message.status = MessageStatus::Completed;
             message.completed_at = Some(now);
-            let step = state.steps.get_mut(&open.step_id)?;
+            leg.tell(|| StreamEvent::MessageCompleted(message.clone()));
+            let step = on.run.steps.get_mut(&open.step_id)?;
             step.status = RunStepStatus::Completed;
             step.completed_at = Some(now);
             step.usage = Some(usage(prompt_tokens, tokens));
-            Some((message.clone(), step.clone()))
+            leg.tell(|| StreamEvent::StepCompleted(step.clone()));
+            Some(())
         });
-        let Some((message, step)) = closed.flatten() else { return };
-        leg.events.emit(|| StreamEvent::MessageCompleted(message)).await;
-        leg.events.emit(|| StreamEvent::StepCompleted(step)).await;
     }
 
-    async fn call(
+    fn call(
         &mut self,
-        leg: &mut Leg,
+        leg: &Leg,
         offered: &[String],
         index: usize,
         name: String,
@@ -170,37 +172,28 @@ impl Answer {
             let message = format!("The model called '{name}', which is not among the run's tools.");
             return Err(ModelError::new(ModelErrorKind::Server, message));
         }
-        self.close_message(leg).await;
+        self.close_message(leg);
         if self.calls.is_none() {
-            let opened = leg.with_run(|state, _| {
+            self.calls = leg.while_in_progress(|on| {
                 let details = ToolCallsStepDetails::new(Vec::new());
-                let step = new_step(leg, state, RunStepType::ToolCalls, details.into());
-                state.steps.insert(step.id.clone(), step.clone());
-                step
+                Some(new_step(leg, on, RunStepType::ToolCalls, details.into()).id)
             });
-            if let Some(step) = opened {
-                self.calls = Some(step.id.clone());
-                leg.events.emit(|| StreamEvent::StepCreated(step.clone())).await;
-                leg.events.emit(|| StreamEvent::StepInProgress(step)).await;
-            }
         }
-        let id = leg.engine.ids.next("call");
+        let id = leg.shared.ids.next("call");
         self.call_ids.push(id.clone());
         let call = FunctionToolCall::new(id.clone(), FunctionCall::new(name.clone(), ""));
-        self.change_calls(leg, |calls| calls.push(call.into()));
         let mut function = FunctionCallDelta::default();
         function.name = Some(name);
         function.arguments = Some(String::new());
-        self.emit_call_delta(leg, index, Some(id), function).await;
+        self.change_calls(leg, |calls| {
+            let length = size(&call);
+            calls.push(call.into());
+            (length, index, Some(id), function)
+        });
         Ok(())
     }
 
-    async fn arguments(
-        &mut self,
-        leg: &mut Leg,
-        index: usize,
-        text: String,
-    ) -> Result<(), ModelError> {
+    fn arguments(&mut self, leg: &Leg, index: usize, text: String) -> Result<(), ModelError> {
         if index >= self.call_ids.len() {
             return Err(out_of_order("arguments", index));
         }
@@ -208,42 +201,32 @@ impl Answer {
             if let Some(ToolCall::Function(call)) = calls.get_mut(index) {
                 call.function.arguments.push_str(&text);
             }
+            let length = text.len();
+            let mut function = FunctionCallDelta::default();
+            function.arguments = Some(text);
+            (length, index, None, function)
         });
-        let mut function = FunctionCallDelta::default();
-        function.arguments = Some(text);
-        self.emit_call_delta(leg, index, None, function).await;
         Ok(())
     }
 
-    fn change_calls(&self, leg: &Leg, change: impl FnOnce(&mut Vec<ToolCall>)) {
-        let Some(step_id) = &self.calls else { return };
-        leg.with_run(|state, _| {
-            let step = state.steps.get_mut(step_id);
-            if let Some(StepDetails::ToolCalls(details)) = step.map(|step| &mut step.step_details) {
-                change(&mut details.tool_calls);
-            }
-        });
-    }
-
-    async fn emit_call_delta(
+    /// Changes the calls, and tells of what the change says: how many bytes it added, to which
+    /// call, its id, and what of the call.
+    fn change_calls(
         &self,
-        leg: &mut Leg,
-        index: usize,
-        id: Option<String>,
-        function: FunctionCallDelta,
+        leg: &Leg,
+        change: impl FnOnce(&mut Vec<ToolCall>) -> (usize, usize, Option<String>, FunctionCallDelta),
     ) {
-        let Some(step_id) = self.calls.clone() else { return };
-        let event = || {
-            let mut call = FunctionToolCallDelta::new(index as u64);
-            call.id = id;
-            call.function = Some(function);
-            let mut details = ToolCallsStepDetailsDelta::default();
-            details.tool_calls = Some(vec![ToolCallDelta::Function(call)]);
-            let mut body = RunStepDeltaBody::default();
-            body.step_details = Some(details.into());
-            StreamEvent::StepDelta(RunStepDelta::new(step_id, body))
-        };
-        leg.events.emit(event).await;
+        let Some(step_id) = &self.calls else { return };
+        leg.while_in_progress(|on| {
+            let StepDetails::ToolCalls(details) = &mut on.run.steps.get_mut(step_id)?.step_details
+            else {
+                return None;
+            };
+            let (length, index, id, function) = change(&mut details.tool_calls);
+            on.charge.add(length);
+            leg.tell(|| StreamEvent::StepDelta(call_delta(step_id, index, id, function)));
+            Some(())
+        });
     }
 }
 
@@ -256,20 +239,36 @@ fn out_of_order(what: &str, index: usize) -> ModelError {
     ModelError::new(ModelErrorKind::Server, message)
 }
 
-fn new_step(
-    leg: &Leg,
-    state: &crate::store::RunState,
-    kind: RunStepType,
-    details: StepDetails,
-) -> RunStep {
-    let (id, now) = (leg.engine.ids.next("step"), leg.engine.clock.now());
-    let run = &state.run;
+/// Begins a step, and tells of it.
+fn new_step(leg: &Leg, on: &mut OnThread<'_>, kind: RunStepType, details: StepDetails) -> RunStep {
+    let (id, now) = (leg.shared.ids.next("step"), leg.shared.clock.now());
+    let run = &on.run.run;
     let status = RunStepStatus::InProgress;
     let mut step =
         RunStep::new(id, now, run.thread_id.clone(), run.id.clone(), kind, status, details);
     step.assistant_id.clone_from(&run.assistant_id);
     step.metadata = Some(std::collections::BTreeMap::new());
+    on.charge.add(size(&step));
+    on.run.steps.insert(step.id.clone(), step.clone());
+    leg.tell(|| StreamEvent::StepCreated(step.clone()));
+    leg.tell(|| StreamEvent::StepInProgress(step.clone()));
     step
+}
+
+fn call_delta(
+    step_id: &str,
+    index: usize,
+    id: Option<String>,
+    function: FunctionCallDelta,
+) -> RunStepDelta {
+    let mut call = FunctionToolCallDelta::new(index as u64);
+    call.id = id;
+    call.function = Some(function);
+    let mut details = ToolCallsStepDetailsDelta::default();
+    details.tool_calls = Some(vec![ToolCallDelta::Function(call)]);
+    let mut body = RunStepDeltaBody::default();
+    body.step_details = Some(details.into());
+    RunStepDelta::new(step_id, body)
 }
 
 fn text_delta(message_id: String, text: String, first: bool) -> MessageDelta {

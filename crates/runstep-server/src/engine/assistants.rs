@@ -20,8 +20,13 @@ impl Engine {
         let tools = request.tools.unwrap_or_default();
         support::check_tools(&tools)?;
         support::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        let mut assistant =
-            Assistant::new(self.ids.next("asst"), self.clock.now(), request.model, tools);
+        self.shared.check_room()?;
+        let mut assistant = Assistant::new(
+            self.shared.ids.next("asst"),
+            self.shared.clock.now(),
+            request.model,
+            tools,
+        );
         assistant.name = request.name.into_option();
         assistant.description = request.description.into_option();
         assistant.instructions = request.instructions.into_option();

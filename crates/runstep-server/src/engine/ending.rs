@@ -30,6 +30,17 @@ impl Ending {
             Self::Expired => RunStatus::Expired,
         }
     }
+
+    /// The status's name.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Incomplete(_) => "incomplete",
+            Self::Failed(_) => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// Ends a run and everything that is open in it. Gives the events that tell of it, in order: the
@@ -44,13 +55,9 @@ pub(super) fn end(
     // A cancel that came while the answer ended has been promised to whoever asked for it.
     let cancelling = state.run.status == RunStatus::Cancelling;
     let ending = if cancelling { &Ending::Cancelled } else { ending };
-    let before = state.run.clone();
     transition(&mut state.run, ending.status(), now)?;
 
     let mut events = Vec::new();
-    if cancelling {
-        events.push(StreamEvent::RunCancelling(before));
-    }
     let open = state.steps.values_mut().filter(|step| step.status == RunStepStatus::InProgress);
     let mut open_usage = state.waiting_step_usage.take().unwrap_or_else(|| open_usage.clone());
     for step in open {

@@ -5,119 +5,100 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use runstep_api::types::{
-    Message, RequiredAction, RequiredFunction, RequiredFunctionToolCall, RequiredToolCall,
-    RequiredToolOutputs, Run, RunIncompleteReason, RunStatus, StepDetails, StreamEvent,
-    SubmitToolOutputsAction, ToolCall, Usage,
-};
-use tokio::sync::{mpsc, oneshot};
+use runstep_api::types::{Message, RunIncompleteReason, RunStatus, StreamEvent, Usage};
+use tokio::sync::oneshot;
 
 use super::answer::Answer;
 use super::ending::{self, Ending};
 use super::lifecycle::transition;
-use super::{Engine, prompt};
+use super::shared::Shared;
+use super::slots::Place;
+use super::{objects, prompt};
+use crate::events::EventLog;
+use crate::metrics::Counted;
 use crate::model::{ModelError, ModelErrorKind, ModelRequest};
-use crate::store::{Ordered, RunState, ThreadHandle, ThreadState};
-
-/// Where a leg's events go, if anybody wants them. A listener that is slow slows the leg down; one
-/// that has gone is forgotten.
-pub(super) struct Events(Option<mpsc::Sender<StreamEvent>>);
-
-impl Events {
-    pub(super) fn new(listener: Option<mpsc::Sender<StreamEvent>>) -> Self {
-        Self(listener)
-    }
-
-    pub(super) async fn emit(&mut self, event: impl FnOnce() -> StreamEvent) {
-        if let Some(listener) = &self.0
-            && listener.send(event()).await.is_err()
-        {
-            self.0 = None;
-        }
-    }
-}
+use crate::store::{Charge, Ordered, RunState, ThreadHandle, ThreadState};
 
 /// What a leg works on.
 pub(super) struct Leg {
-    pub(super) engine: Arc<Engine>,
-    pub(super) thread: ThreadHandle,
-    pub(super) run_id: String,
+    pub(super) shared: Arc<Shared>,
+    thread: ThreadHandle,
+    run_id: String,
     /// How many times outputs had come before this leg.
-    pub(super) number: u64,
-    pub(super) events: Events,
+    number: u64,
+    /// Where its events go, if anybody ever wanted them.
+    log: Option<Arc<EventLog>>,
 }
 
 impl Leg {
-    /// Starts the leg as a task, with events that tell how it came to be.
-    pub(super) fn spawn(mut self, opening: Vec<StreamEvent>) {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        thread: &ThreadHandle,
+        run_id: &str,
+        number: u64,
+        log: Option<Arc<EventLog>>,
+    ) -> Self {
+        let (shared, thread) = (Arc::clone(shared), thread.clone());
+        Self { shared, thread, run_id: run_id.to_owned(), number, log }
+    }
+
+    /// Starts the leg as a task.
+    pub(super) fn spawn(self, place: Place) {
         tokio::spawn(async move {
             // A model that panics must not leave its run in progress for ever.
-            let run = AssertUnwindSafe(self.run(opening)).catch_unwind().await;
+            let run = AssertUnwindSafe(self.run(place)).catch_unwind().await;
             if run.is_err() {
                 let error =
                     ModelError::new(ModelErrorKind::Server, "The model failed unexpectedly.");
-                self.end(&Ending::Failed(error), &Usage::new(0, 0, 0)).await;
+                self.end(&Ending::Failed(error), &Usage::new(0, 0, 0));
             }
         });
     }
 
-    async fn run(&mut self, opening: Vec<StreamEvent>) {
-        let Some((cancel, expires_at)) =
-            self.with_run(|state, _| (state.cancel.clone(), state.run.expires_at))
-        else {
+    async fn run(&self, place: Place) {
+        let Some((cancel, expires_at)) = self.with(|thread, id| {
+            let state = thread.runs.get(id)?;
+            Some((state.cancel.clone(), state.run.expires_at.unwrap_or_default()))
+        }) else {
             return;
         };
-        let expires = self.engine.clock.instant(expires_at.unwrap_or_default());
-        let closing = self.engine.closing.clone();
         let mut answer = Answer::default();
-        for event in opening {
-            self.events.emit(|| event).await;
-        }
         let ending = tokio::select! {
             biased;
-            () = closing.cancelled() => return,
+            () = self.shared.closing.cancelled() => return,
             () = cancel.cancelled() => Some(Ending::Cancelled),
-            () = tokio::time::sleep_until(expires) => Some(Ending::Expired),
-            ending = self.work(&mut answer) => ending,
+            () = self.shared.clock.sleep_until(expires_at) => Some(Ending::Expired),
+            ending = self.work(&mut answer, place) => ending,
         };
         match ending {
             Some(ending) => {
                 let usage = self.count(&answer);
-                self.end(&ending, &usage).await;
+                self.end(&ending, &usage);
             }
-            None => self.wait_for_outputs(&answer).await,
+            None => self.wait_for_outputs(&answer, expires_at).await,
         }
     }
 
     /// Works until the answer is complete: to an ending, or to none when outputs are needed.
-    async fn work(&mut self, answer: &mut Answer) -> Option<Ending> {
+    async fn work(&self, answer: &mut Answer, place: Place) -> Option<Ending> {
+        let _turn = place.turn().await;
         let request = match self.begin() {
-            Ok((run, request)) => {
-                self.events.emit(|| StreamEvent::RunInProgress(run)).await;
-                request
-            }
             Err(ending) => return Some(ending),
-        };
-        let request = match request {
-            Err(prompt::TooLong) => {
-                return Some(Ending::Incomplete(RunIncompleteReason::MaxPromptTokens));
-            }
             Ok(request) if request.max_completion_tokens == Some(0) => {
                 return Some(Ending::Incomplete(RunIncompleteReason::MaxCompletionTokens));
             }
             Ok(request) => request,
         };
         let offered: Vec<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
-        let mut model = self.engine.model.respond(request);
+        let mut model = self.shared.model.respond(request);
         while let Some(event) = model.next().await {
             // A model that is always ready must let a cancel and the expiry in.
             tokio::task::consume_budget().await;
-            let taken = match event {
-                Ok(event) => answer.take(self, &offered, event).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = taken {
+            if let Err(error) = event.and_then(|event| answer.take(self, &offered, event)) {
                 return Some(Ending::Failed(error));
+            }
+            if let Some(log) = &self.log {
+                log.room().await;
             }
         }
         if answer.is_cut() {
@@ -126,124 +107,131 @@ impl Leg {
         if !answer.has_calls() {
             return Some(Ending::Completed);
         }
-        answer.close_message(self).await;
+        answer.close_message(self);
         None
     }
 
-    fn begin(&self) -> Result<(Run, Result<ModelRequest, prompt::TooLong>), Ending> {
-        let now = self.engine.clock.now();
-        self.with_run(|state, messages| {
-            match transition(&mut state.run, RunStatus::InProgress, now) {
-                Ok(()) => Ok((state.run.clone(), prompt::request(state, messages))),
-                Err(_) => Err(Ending::Cancelled),
-            }
-        })
-        .unwrap_or(Err(Ending::Cancelled))
+    /// Puts the run in progress, and makes of it what the model is asked.
+    fn begin(&self) -> Result<ModelRequest, Ending> {
+        let now = self.shared.clock.now();
+        let begun = self.with(|thread, id| {
+            let state = thread.runs.get_mut(id)?;
+            transition(&mut state.run, RunStatus::InProgress, now).ok()?;
+            self.tell(|| StreamEvent::RunInProgress(state.run.clone()));
+            Some(prompt::request(state, &thread.messages, self.shared.context_tokens))
+        });
+        // What cannot begin was stopped before.
+        begun
+            .ok_or(Ending::Cancelled)?
+            .map_err(|_| Ending::Incomplete(RunIncompleteReason::MaxPromptTokens))
     }
 
     /// Adds what the answer cost to the run's usage.
     fn count(&self, answer: &Answer) -> Usage {
         let usage = answer.usage();
-        self.with_run(|state, _| {
+        self.with(|thread, id| {
+            let state = thread.runs.get_mut(id)?;
             state.used = Usage::new(
                 state.used.completion_tokens + usage.completion_tokens,
                 state.used.prompt_tokens + usage.prompt_tokens,
                 state.used.total_tokens + usage.total_tokens,
             );
+            Some(())
         });
         answer.open_step_usage()
     }
 
-    async fn end(&mut self, ending: &Ending, open_usage: &Usage) {
-        let now = self.engine.clock.now();
-        let ended = {
-            let mut thread = self.thread.lock();
-            let ThreadState { runs, messages, active, .. } = &mut *thread;
+    fn end(&self, ending: &Ending, open_usage: &Usage) {
+        let now = self.shared.clock.now();
+        let ended = self.with(|thread, id| {
             // Once outputs have come, the end is for the next leg to tell.
-            let state = runs.get_mut(&self.run_id).filter(|state| state.leg == self.number);
-            let ended =
-                state.and_then(|state| ending::end(state, messages, ending, open_usage, now).ok());
-            if ended.is_some() {
-                *active = None;
-            }
-            ended
-        };
-        for event in ended.unwrap_or_default() {
-            self.events.emit(|| event).await;
+            let state = thread.runs.get_mut(id).filter(|state| state.leg == self.number)?;
+            let events = ending::end(state, &mut thread.messages, ending, open_usage, now).ok()?;
+            events.into_iter().for_each(|event| self.tell(|| event));
+            self.tell(|| StreamEvent::Done);
+            thread.active = None;
+            Some((state.run.status.clone(), now - state.run.created_at, state.used.clone()))
+        });
+        let Some((status, seconds, used)) = ended else { return };
+        self.shared.metrics.run_ended(ending.name(), seconds, &used);
+        tracing::info!(
+            target: "runstep_server::run",
+            run_id = self.run_id,
+            %status,
+            seconds,
+            prompt_tokens = used.prompt_tokens,
+            completion_tokens = used.completion_tokens,
+            "ended"
+        );
+        if let Some(log) = &self.log {
+            self.shared.kept.keep(Arc::clone(log));
         }
     }
 
-    /// Asks for outputs and waits, without listeners, until they come, or a cancel, or the expiry.
-    async fn wait_for_outputs(&mut self, answer: &Answer) {
+    /// Asks for outputs and waits until they come, or a cancel, or the expiry.
+    async fn wait_for_outputs(&self, answer: &Answer, expires_at: i64) {
         let open_usage = self.count(answer);
         let (waiting, resumed) = oneshot::channel();
-        let now = self.engine.clock.now();
-        let asked = self.with_run(|state, _| {
+        let now = self.shared.clock.now();
+        let asked = self.with(|thread, id| {
+            let state = thread.runs.get_mut(id)?;
             transition(&mut state.run, RunStatus::RequiresAction, now).ok()?;
-            state.run.required_action = Some(required_action(state, answer));
+            let step = answer.calls_step().and_then(|step| state.steps.get(step));
+            state.run.required_action = Some(objects::required_action(step));
             state.waiting_step_usage = Some(open_usage.clone());
             state.waiting = Some(waiting);
-            Some(state.run.clone())
+            self.tell(|| StreamEvent::RunRequiresAction(state.run.clone()));
+            self.tell(|| StreamEvent::Done);
+            Some(())
         });
-        let Some(run) = asked.flatten() else {
-            return self.end(&Ending::Cancelled, &open_usage).await;
-        };
-        let expires = self.engine.clock.instant(run.expires_at.unwrap_or_default());
-        let closing = self.engine.closing.clone();
-        // A listener that does not read must not hold up what comes then.
-        let telling = async {
-            self.events.emit(|| StreamEvent::RunRequiresAction(run.clone())).await;
-            self.events = Events::new(None);
-            std::future::pending::<()>().await;
-        };
+        if asked.is_none() {
+            return self.end(&Ending::Cancelled, &open_usage);
+        }
+        let _counted = Counted::by(&self.shared.metrics.runs_waiting);
         tokio::select! {
             biased;
-            () = telling => {}
-            () = closing.cancelled() => {}
-            // Gone: outputs came, and with them another leg; or a cancel did.
-            _ = resumed => {
-                let cancelling = |state: &mut RunState, _: &mut _| state.run.status == RunStatus::Cancelling;
-                if self.with_run(cancelling) == Some(true) {
-                    self.end(&Ending::Cancelled, &open_usage).await;
-                } else {
-                    // A listener that has not read so far is still told what the run waited for.
-                    self.events.emit(|| StreamEvent::RunRequiresAction(run)).await;
-                }
-            }
-            () = tokio::time::sleep_until(expires) => {
-                self.end(&Ending::Expired, &open_usage).await;
+            () = self.shared.closing.cancelled() => {}
+            // Gone: a cancel came, or outputs and with them another leg, which will end the run.
+            _ = resumed => self.end(&Ending::Cancelled, &open_usage),
+            () = self.shared.clock.sleep_until(expires_at) => {
+                self.end(&Ending::Expired, &open_usage);
             }
         }
     }
 
-    /// Looks at, or changes, the run and its thread's messages with the thread's lock held.
-    pub(super) fn with_run<R>(
+    /// Tells of something, to whoever listens. The thread is locked meanwhile, so that all is told
+    /// in the order in which it happened.
+    pub(super) fn tell(&self, event: impl FnOnce() -> StreamEvent) {
+        if let Some(log) = &self.log {
+            log.push(&event());
+            self.shared.metrics.events.inc();
+        }
+    }
+
+    /// Changes the thread, and in it the run of this id, with the lock held.
+    fn with<R>(&self, change: impl FnOnce(&mut ThreadState, &str) -> Option<R>) -> Option<R> {
+        change(&mut self.thread.lock(), &self.run_id)
+    }
+
+    /// Changes the thread for an answer, which goes nowhere once the run is to stop.
+    pub(super) fn while_in_progress<R>(
         &self,
-        change: impl FnOnce(&mut RunState, &mut Ordered<Message>) -> R,
+        change: impl FnOnce(&mut OnThread<'_>) -> Option<R>,
     ) -> Option<R> {
-        let mut thread = self.thread.lock();
-        let ThreadState { runs, messages, .. } = &mut *thread;
-        runs.get_mut(&self.run_id).map(|state| change(state, messages))
+        self.with(|thread, id| {
+            let ThreadState { runs, messages, charge, .. } = thread;
+            let run = runs.get_mut(id)?;
+            if run.run.status != RunStatus::InProgress {
+                return None;
+            }
+            change(&mut OnThread { run, messages, charge })
+        })
     }
 }
 
-fn required_action(state: &RunState, answer: &Answer) -> RequiredAction {
-    let step = answer.calls_step().and_then(|step| state.steps.get(step));
-    let calls = match step.map(|step| &step.step_details) {
-        Some(StepDetails::ToolCalls(details)) => details.tool_calls.as_slice(),
-        _ => &[],
-    };
-    let required = calls.iter().filter_map(|call| match call {
-        ToolCall::Function(call) => {
-            let function =
-                RequiredFunction::new(call.function.name.clone(), call.function.arguments.clone());
-            Some(RequiredToolCall::Function(RequiredFunctionToolCall::new(
-                call.id.clone(),
-                function,
-            )))
-        }
-        _ => None,
-    });
-    let outputs = RequiredToolOutputs::new(required.collect::<Vec<_>>());
-    SubmitToolOutputsAction::new(outputs).into()
+/// What an answer changes of a thread.
+pub(super) struct OnThread<'a> {
+    pub(super) run: &'a mut RunState,
+    pub(super) messages: &'a mut Ordered<Message>,
+    pub(super) charge: &'a mut Charge,
 }

@@ -22,13 +22,18 @@ pub(crate) fn is_terminal(status: &RunStatus) -> bool {
     next(status).is_empty()
 }
 
+/// Whether one status may follow another.
+pub(super) fn allows(from: &RunStatus, to: &RunStatus) -> bool {
+    next(from).contains(to)
+}
+
 /// A change that the table does not have.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct IllegalTransition;
 
 /// Changes a run's status, and the times that go with it.
 pub(crate) fn transition(run: &mut Run, to: RunStatus, now: i64) -> Result<(), IllegalTransition> {
-    if !next(&run.status).contains(&to) {
+    if !allows(&run.status, &to) {
         return Err(IllegalTransition);
     }
     match to {

@@ -15,13 +15,15 @@ impl Engine {
     ) -> Result<Message, Refusal> {
         let handle = self.handle(thread_id)?;
         support::check_message("", &request)?;
+        self.shared.check_room()?;
         let mut thread = handle.lock();
         if let Some(run_id) = &thread.active {
             let (thread_id, run_id) = (thread_id.to_owned(), run_id.clone());
             return Err(Refusal::MessagesWhileActive { thread_id, run_id });
         }
-        let message = objects::given_message(&self.ids, self.clock.now(), thread_id, request);
-        thread.messages.insert(message.id.clone(), message.clone());
+        let message =
+            objects::given_message(&self.shared.ids, self.shared.clock.now(), thread_id, request);
+        thread.insert_message(message.clone());
         Ok(message)
     }
 
@@ -79,7 +81,7 @@ impl Engine {
             let (thread_id, run_id) = (thread_id.to_owned(), run_id.clone());
             return Err(Refusal::DeletionWhileActive { thread_id, run_id });
         }
-        thread.messages.remove(message_id);
+        thread.remove_message(message_id);
         Ok(DeletedMessage::new(message_id, true))
     }
 }

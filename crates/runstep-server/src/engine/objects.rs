@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateMessageContent, CreateMessageRequest, CreateRunRequest, Message,
-    MessageContent, MessageContentPart, MessageRole, MessageStatus, MessageText, ResponseFormat,
-    Run, RunStatus, TextContent, ToolChoice, TruncationStrategy, TruncationStrategyType,
+    MessageContent, MessageContentPart, MessageRole, MessageStatus, MessageText, RequiredAction,
+    RequiredFunction, RequiredFunctionToolCall, RequiredToolCall, RequiredToolOutputs,
+    ResponseFormat, Run, RunStatus, RunStep, StepDetails, SubmitToolOutputsAction, TextContent,
+    ToolCall, ToolChoice, TruncationStrategy, TruncationStrategyType,
 };
 
 use crate::ids::Ids;
@@ -94,6 +96,25 @@ fn instructions(assistant: &Assistant, request: &CreateRunRequest) -> String {
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// What a run waits for: the outputs of the calls of a step.
+pub(super) fn required_action(step: Option<&RunStep>) -> RequiredAction {
+    let calls = match step.map(|step| &step.step_details) {
+        Some(StepDetails::ToolCalls(details)) => details.tool_calls.as_slice(),
+        _ => &[],
+    };
+    let required = calls.iter().filter_map(|call| match call {
+        ToolCall::Function(call) => {
+            let called = &call.function;
+            let function = RequiredFunction::new(called.name.clone(), called.arguments.clone());
+            let call = RequiredFunctionToolCall::new(call.id.clone(), function);
+            Some(RequiredToolCall::Function(call))
+        }
+        _ => None,
+    });
+    let outputs = RequiredToolOutputs::new(required.collect::<Vec<_>>());
+    SubmitToolOutputsAction::new(outputs).into()
 }
 
 /// Changes what may be there or not: nothing if the field was left out, and null takes it away.

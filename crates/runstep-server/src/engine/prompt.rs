@@ -1,8 +1,8 @@
 //! What the model is asked: the thread and the run so far, cut as the run says.
 
 use runstep_api::types::{
-    Message, MessageContent, MessageRole, ResponseFormat as Format, RunStep, StepDetails, Tool,
-    ToolCall as Call, ToolChoice as Choice, TruncationStrategyType,
+    Message, MessageContent, MessageRole, ResponseFormat as Format, Run, RunStep, StepDetails,
+    Tool, ToolCall as Call, ToolChoice as Choice, TruncationStrategyType,
 };
 use serde_json::Value;
 
@@ -12,29 +12,14 @@ use crate::model::{
 };
 use crate::store::{Ordered, RunState};
 
-/// Builds the request, or says that it cannot be made short enough for `max_prompt_tokens`.
+/// Builds the request, or says that it cannot be made short enough for `max_prompt_tokens`. What it
+/// costs depends on what is asked of the model, not on how long the thread is.
 pub(super) fn request(
     state: &RunState,
     messages: &Ordered<Message>,
+    context_tokens: u64,
 ) -> Result<ModelRequest, TooLong> {
     let run = &state.run;
-    let mut before: Vec<ConversationItem> = messages
-        .iter()
-        .filter(|message| message.run_id.as_deref() != Some(run.id.as_str()))
-        .map(said)
-        .collect();
-    let strategy = run.truncation_strategy.as_ref();
-    if let Some(strategy) = strategy.filter(|one| one.type_ == TruncationStrategyType::LastMessages)
-    {
-        let keep = strategy
-            .last_messages
-            .into_option()
-            .map_or(1, |count| usize::try_from(count).unwrap_or(usize::MAX));
-        before.drain(..before.len().saturating_sub(keep));
-    }
-    let during: Vec<ConversationItem> =
-        state.steps.iter().flat_map(|step| done(step, messages)).collect();
-
     let mut request = ModelRequest::new(run.model.clone().unwrap_or_default(), Vec::new());
     request.instructions = run.instructions.clone().filter(|text| !text.is_empty());
     request.tools = run.tools.iter().filter_map(function).collect();
@@ -47,25 +32,43 @@ pub(super) fn request(
     request.max_completion_tokens =
         run.max_completion_tokens.map(|limit| limit.saturating_sub(state.used.completion_tokens));
 
-    if let Some(limit) = run.max_prompt_tokens {
-        let room = limit.saturating_sub(state.used.prompt_tokens);
-        // Of the instructions and the functions: there is no conversation in it yet.
-        let fixed = prompt_tokens(&request) + tokens(&during);
-        let mut total = fixed + tokens(&before);
-        // The oldest go first; the newest is what the run is about.
-        let mut dropped = 0;
-        while total > room && dropped + 1 < before.len() {
-            total -= before.get(dropped).map_or(0, item_tokens);
-            dropped += 1;
+    let during: Vec<ConversationItem> =
+        state.steps.iter().flat_map(|step| done(step, messages)).collect();
+    let allowed = run.max_prompt_tokens.map(|limit| limit.saturating_sub(state.used.prompt_tokens));
+    let (most, room) = match last_messages(run) {
+        Some(count) => (count, allowed.unwrap_or(u64::MAX)),
+        None => (usize::MAX, allowed.unwrap_or(u64::MAX).min(context_tokens)),
+    };
+    // Of the instructions and the functions: there is no conversation in it yet.
+    let mut total = prompt_tokens(&request) + during.iter().map(item_tokens).sum::<u64>();
+    let mut conversation = Vec::new();
+    let earlier = messages.iter().rev().filter(|one| one.run_id.as_ref() != Some(&run.id));
+    for message in earlier.take(most) {
+        let item = said(message);
+        let tokens = item_tokens(&item);
+        // The oldest are left out; the newest is what the run is about.
+        if total + tokens > room && !conversation.is_empty() {
+            break;
         }
-        if total > room {
-            return Err(TooLong);
-        }
-        before.drain(..dropped);
+        total += tokens;
+        conversation.push(item);
     }
-    before.extend(during);
-    request.conversation = before;
+    if allowed.is_some_and(|allowed| total > allowed) {
+        return Err(TooLong);
+    }
+    conversation.reverse();
+    conversation.extend(during);
+    request.conversation = conversation;
     Ok(request)
+}
+
+/// How many messages a run asks for, if it does.
+fn last_messages(run: &Run) -> Option<usize> {
+    let strategy = run.truncation_strategy.as_ref()?;
+    (strategy.type_ == TruncationStrategyType::LastMessages).then(|| {
+        let count = strategy.last_messages.into_option();
+        count.map_or(1, |count| usize::try_from(count).unwrap_or(usize::MAX))
+    })
 }
 
 /// The conversation does not fit the run's `max_prompt_tokens`.
@@ -146,8 +149,4 @@ fn response_format(format: Option<&Format>) -> ResponseFormat {
         }
         _ => ResponseFormat::Text,
     }
-}
-
-fn tokens(items: &[ConversationItem]) -> u64 {
-    items.iter().map(item_tokens).sum()
 }

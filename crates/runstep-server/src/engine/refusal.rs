@@ -23,6 +23,10 @@ pub(crate) enum Refusal {
     CannotCancel { status: RunStatus },
     /// The field is part of the API, but this server cannot honour it.
     Unsupported { param: String, what: String },
+    /// As many runs are under way as may be.
+    Busy { concurrent: usize, queued: usize },
+    /// The objects take as much as they may.
+    Full { limit: usize },
     /// The field's value cannot be right.
     Invalid { param: String, message: String },
 }
@@ -88,6 +92,12 @@ impl std::fmt::Display for Refusal {
             Self::CannotCancel { status } => write!(f, "Cannot cancel run with status '{status}'."),
             Self::Unsupported { param, what } => {
                 write!(f, "Unsupported value for '{param}': this server does not support {what}.")
+            }
+            Self::Busy { concurrent, queued } => {
+                write!(f, "{concurrent} runs are in progress and {queued} more wait")
+            }
+            Self::Full { limit } => {
+                write!(f, "the objects take {limit} bytes, which is all they may: delete some")
             }
             Self::Invalid { param, message } => write!(f, "Invalid '{param}': {message}"),
         }

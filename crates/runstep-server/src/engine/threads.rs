@@ -2,7 +2,8 @@
 
 use runstep_api::types::{CreateThreadRequest, DeletedThread, Thread, UpdateThreadRequest};
 
-use super::{Engine, Refusal, objects, stop, support};
+use super::runs::stop;
+use super::{Engine, Refusal, objects, support};
 use crate::store::{ThreadHandle, ThreadState};
 
 impl Engine {
@@ -23,12 +24,13 @@ impl Engine {
         for (index, message) in given.iter().enumerate() {
             support::check_message(&format!("{prefix}messages[{index}]."), message)?;
         }
-        let now = self.clock.now();
-        let mut thread = Thread::new(self.ids.next("thread"), now);
+        self.shared.check_room()?;
+        let now = self.shared.clock.now();
+        let mut thread = Thread::new(self.shared.ids.next("thread"), now);
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = given
             .into_iter()
-            .map(|message| objects::given_message(&self.ids, now, &thread.id, message))
+            .map(|message| objects::given_message(&self.shared.ids, now, &thread.id, message))
             .collect();
         let handle = self.store.insert_thread(thread.clone(), messages);
         Ok((thread, handle))
@@ -61,7 +63,7 @@ impl Engine {
         let ThreadState { runs, active, .. } = &mut *state;
         if let Some(run) = active.as_ref().and_then(|run_id| runs.get_mut(run_id)) {
             // One that is stopping already needs nothing more.
-            let _ = stop(run, self.clock.now());
+            let _ = stop(run, self.shared.clock.now());
         }
         Ok(DeletedThread::new(id, true))
     }

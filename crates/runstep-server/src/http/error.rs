@@ -1,26 +1,33 @@
 //! Errors as the API writes them.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::engine::Refusal;
 use crate::schema::Violation;
 
+/// How long to wait when nobody knows when there will be room.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
 /// A reply that is an error.
 #[derive(Debug)]
-pub(super) struct ApiError {
+pub(crate) struct ApiError {
     status: StatusCode,
     kind: &'static str,
     message: String,
     param: Option<String>,
     code: Option<&'static str>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, message: String) -> Self {
-        Self { status, kind, message, param: None, code: None }
+        Self { status, kind, message, param: None, code: None, header: None }
     }
 
     fn invalid(message: String) -> Self {
@@ -75,8 +82,54 @@ impl ApiError {
             .with_code("method_not_allowed")
     }
 
+    /// No key, where one is needed.
+    pub(super) fn no_key() -> Self {
+        let message = "You didn't provide an API key. Send it as 'Authorization: Bearer KEY'.";
+        Self::unauthorized(message)
+    }
+
+    /// A key that is none of those let in. It is not told: it may be a good one somewhere else.
+    pub(super) fn wrong_key() -> Self {
+        Self::unauthorized("Incorrect API key provided: ********.")
+    }
+
+    fn unauthorized(message: &str) -> Self {
+        let kind = "invalid_request_error";
+        let challenge = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        Self {
+            header: Some(challenge),
+            ..Self::new(StatusCode::UNAUTHORIZED, kind, message.to_owned())
+                .with_code("invalid_api_key")
+        }
+    }
+
+    /// A body that did not come in time.
+    pub(super) fn too_slow(limit: Duration) -> Self {
+        let message = format!("The request took longer than {} s.", limit.as_secs_f64());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request_error", message)
+            .with_code("request_timeout")
+    }
+
+    /// More than the server takes at a time; `why` completes "because …".
+    pub(crate) fn rate_limited(why: &str, retry_after: Duration) -> Self {
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        let seconds = seconds.max(1);
+        let message =
+            format!("Rate limit reached, because {why}. Please try again in {seconds} s.");
+        Self {
+            header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message)
+                .with_code("rate_limit_exceeded")
+        }
+    }
+
+    /// As many streams are open as may be.
+    pub(super) fn too_many_streams(limit: usize) -> Self {
+        Self::rate_limited(&format!("{limit} streams are open"), RETRY_SOON)
+    }
+
     /// A defect of the server.
-    pub(super) fn internal(message: String) -> Self {
+    pub(crate) fn internal(message: String) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message)
     }
 }
@@ -85,14 +138,15 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal {
             Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
+            Refusal::Busy { .. } | Refusal::Full { .. } => {
+                return Self::rate_limited(&refusal.to_string(), RETRY_SOON);
+            }
             _ => StatusCode::BAD_REQUEST,
         };
         Self {
-            status,
-            kind: "invalid_request_error",
-            message: refusal.to_string(),
             param: refusal.param().map(str::to_owned),
             code: refusal.code(),
+            ..Self::new(status, "invalid_request_error", refusal.to_string())
         }
     }
 }
@@ -111,6 +165,8 @@ impl IntoResponse for ApiError {
             "param": self.param,
             "code": self.code,
         });
-        (self.status, Json(json!({ "error": error }))).into_response()
+        let mut response = (self.status, Json(json!({ "error": error }))).into_response();
+        response.headers_mut().extend(self.header);
+        response
     }
 }

@@ -39,7 +39,7 @@ impl App {
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, ApiError> {
-        let limit = self.max_body_bytes;
+        let limit = self.limits.body_bytes;
         to_bytes(body, limit).await.map_err(|error| {
             let too_long = error.into_inner().is::<LengthLimitError>();
             if too_long { ApiError::too_large(limit) } else { ApiError::unreadable() }

@@ -1,7 +1,13 @@
 //! The API over HTTP.
 
+mod access;
 mod error;
+mod events;
+mod health;
 mod input;
+mod observe;
+mod operation;
+mod origins;
 mod reply;
 mod routes;
 
@@ -9,27 +15,58 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::HeaderValue;
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::middleware;
+use tokio::sync::Semaphore;
 
-use crate::engine::Engine;
+use crate::faults::{self, Faults};
+use crate::ids::Ids;
+use crate::metrics::Metrics;
 use crate::schema::Schemas;
-use error::ApiError;
+use crate::server::{Limits, Shutdown};
+pub(crate) use access::Access;
+pub(crate) use error::ApiError;
+pub use operation::Operation;
+pub(crate) use origins::Origins;
 
 /// What every handler has at hand.
 pub(crate) struct App {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) schemas: Schemas,
-    pub(crate) poll_after: Duration,
-    pub(crate) max_body_bytes: usize,
+    access: Access,
+    schemas: Schemas,
+    limits: Limits,
+    poll_after: Duration,
+    shutdown: Shutdown,
+    metrics: Arc<Metrics>,
+    ids: Ids,
+    /// A permit for each stream that may be opened.
+    streams: Arc<Semaphore>,
 }
 
-/// All routes, under `/` and under `/v1` alike.
-pub(crate) fn router(app: App) -> Router {
+impl App {
+    pub(crate) fn new(
+        access: Access,
+        schemas: Schemas,
+        limits: Limits,
+        poll_after: Duration,
+        shutdown: Shutdown,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let streams = Arc::new(Semaphore::new(limits.open_streams.min(Semaphore::MAX_PERMITS)));
+        let ids = Ids::default();
+        Self { access, schemas, limits, poll_after, shutdown, metrics, ids, streams }
+    }
+
+    fn new_request_id(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.ids.next("req")).ok()
+    }
+}
+
+/// All routes, those of the API under `/` and under `/v1` alike.
+pub(crate) fn router(app: App, origins: Origins, faults: Faults) -> Router {
     let app = Arc::new(app);
-    Router::new()
+    let router = Router::new()
+        .merge(health::routes())
         .merge(routes::routes())
         .nest("/v1", routes::routes())
         .fallback(|request: Request| async move {
@@ -38,16 +75,11 @@ pub(crate) fn router(app: App) -> Router {
         .method_not_allowed_fallback(|request: Request| async move {
             ApiError::unknown_method(request.method().as_str(), request.uri().path())
         })
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), name_request))
-        .with_state(app)
-}
-
-/// Every reply says by which name the server knows the request.
-async fn name_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let id = app.engine.ids.next("req");
-    let mut response = next.run(request).await;
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", id);
-    }
-    response
+        .layer(middleware::from_fn_with_state(faults, faults::make))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), observe::observe));
+    let router = match origins.layer() {
+        Some(origins) => router.layer(origins),
+        None => router,
+    };
+    router.with_state(app)
 }

@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use runstep_api::types::{
-    Assistant, AssistantList, DeletedAssistant, DeletedMessage, DeletedThread, Message,
-    MessageList, RunList, RunStep, RunStepList, Thread,
+    Assistant, AssistantList, CreateRunRequest, CreateThreadAndRunRequest, DeletedAssistant,
+    DeletedMessage, DeletedThread, Message, MessageList, RunList, RunStep, RunStepList,
+    SubmitToolOutputsRequest, Thread,
 };
 
-use super::App;
+use super::access::Caller;
 use super::error::ApiError;
 use super::input::{Path, Query};
 use super::reply::Reply;
-
-type Shared = State<Arc<App>>;
+use super::{App, events};
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -49,228 +50,243 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 async fn create_assistant(
-    State(app): Shared,
+    caller: Caller,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Reply<Assistant> {
     Query::none(query.as_deref())?;
-    let request = app.decode("CreateAssistantRequest", body).await?;
-    Ok(Json(app.engine.create_assistant(request)?))
+    let request = caller.app.decode("CreateAssistantRequest", body).await?;
+    Ok(Json(caller.engine.create_assistant(request)?))
 }
 
 async fn retrieve_assistant(
-    State(app): Shared,
+    caller: Caller,
     Path(assistant_id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Reply<Assistant> {
     Query::none(query.as_deref())?;
-    Ok(Json(app.engine.assistant(&assistant_id)?))
+    Ok(Json(caller.engine.assistant(&assistant_id)?))
 }
 
-async fn list_assistants(State(app): Shared, RawQuery(query): RawQuery) -> Reply<AssistantList> {
+async fn list_assistants(caller: Caller, RawQuery(query): RawQuery) -> Reply<AssistantList> {
     let page = Query::page(query.as_deref())?;
-    Ok(Json(app.engine.assistants(&page)?))
+    Ok(Json(caller.engine.assistants(&page)?))
 }
 
 async fn update_assistant(
-    State(app): Shared,
+    caller: Caller,
     Path(assistant_id): Path<String>,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Reply<Assistant> {
     Query::none(query.as_deref())?;
-    let request = app.decode("UpdateAssistantRequest", body).await?;
-    Ok(Json(app.engine.update_assistant(&assistant_id, request)?))
+    let request = caller.app.decode("UpdateAssistantRequest", body).await?;
+    Ok(Json(caller.engine.update_assistant(&assistant_id, request)?))
 }
 
 /// Takes no body, as all that delete; one that comes all the same says nothing.
 async fn delete_assistant(
-    State(app): Shared,
+    caller: Caller,
     Path(assistant_id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Reply<DeletedAssistant> {
     Query::none(query.as_deref())?;
-    Ok(Json(app.engine.delete_assistant(&assistant_id)?))
+    Ok(Json(caller.engine.delete_assistant(&assistant_id)?))
 }
 
-async fn create_thread(State(app): Shared, RawQuery(query): RawQuery, body: Body) -> Reply<Thread> {
+async fn create_thread(caller: Caller, RawQuery(query): RawQuery, body: Body) -> Reply<Thread> {
     Query::none(query.as_deref())?;
-    let request = app.decode("CreateThreadRequest", body).await?;
-    Ok(Json(app.engine.create_thread(request)?))
+    let request = caller.app.decode("CreateThreadRequest", body).await?;
+    Ok(Json(caller.engine.create_thread(request)?))
 }
 
 async fn retrieve_thread(
-    State(app): Shared,
+    caller: Caller,
     Path(thread_id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Reply<Thread> {
     Query::none(query.as_deref())?;
-    Ok(Json(app.engine.thread(&thread_id)?))
+    Ok(Json(caller.engine.thread(&thread_id)?))
 }
 
 /// Here is also the thread that has the name for its id. There is none, and so it is told.
-async fn retrieve_thread_runs(app: Shared, query: RawQuery) -> Reply<Thread> {
-    retrieve_thread(app, Path("runs".to_owned()), query).await
+async fn retrieve_thread_runs(caller: Caller, query: RawQuery) -> Reply<Thread> {
+    retrieve_thread(caller, Path("runs".to_owned()), query).await
 }
 
-async fn delete_thread_runs(app: Shared, query: RawQuery) -> Reply<DeletedThread> {
-    delete_thread(app, Path("runs".to_owned()), query).await
+async fn delete_thread_runs(caller: Caller, query: RawQuery) -> Reply<DeletedThread> {
+    delete_thread(caller, Path("runs".to_owned()), query).await
 }
 
 async fn update_thread(
-    State(app): Shared,
+    caller: Caller,
     Path(thread_id): Path<String>,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Reply<Thread> {
     Query::none(query.as_deref())?;
-    let request = app.decode("UpdateThreadRequest", body).await?;
-    Ok(Json(app.engine.update_thread(&thread_id, request)?))
+    let request = caller.app.decode("UpdateThreadRequest", body).await?;
+    Ok(Json(caller.engine.update_thread(&thread_id, request)?))
 }
 
 async fn delete_thread(
-    State(app): Shared,
+    caller: Caller,
     Path(thread_id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Reply<DeletedThread> {
     Query::none(query.as_deref())?;
-    Ok(Json(app.engine.delete_thread(&thread_id)?))
+    Ok(Json(caller.engine.delete_thread(&thread_id)?))
 }
 
 async fn create_message(
-    State(app): Shared,
+    caller: Caller,
     Path(thread_id): Path<String>,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Reply<Message> {
     Query::none(query.as_deref())?;
-    let request = app.decode("CreateMessageRequest", body).await?;
-    Ok(Json(app.engine.create_message(&thread_id, request)?))
+    let request = caller.app.decode("CreateMessageRequest", body).await?;
+    Ok(Json(caller.engine.create_message(&thread_id, request)?))
 }
 
 async fn list_messages(
-    State(app): Shared,
+    caller: Caller,
     Path(thread_id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Reply<MessageList> {
     let (page, run_id) = Query::page_of_messages(query.as_deref())?;
-    Ok(Json(app.engine.messages(&thread_id, run_id.as_deref(), &page)?))
+    Ok(Json(caller.engine.messages(&thread_id, run_id.as_deref(), &page)?))
 }
 
 async fn retrieve_message(
-    State(app): Shared,
+    caller: Caller,
     Path((thread_id, message_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Reply<Message> {
     Query::none(query.as_deref())?;
-    Ok(Json(app.engine.message(&thread_id, &message_id)?))
+    Ok(Json(caller.engine.message(&thread_id, &message_id)?))
 }
 
 async fn update_message(
-    State(app): Shared,
+    caller: Caller,
     Path((thread_id, message_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Reply<Message> {
     Query::none(query.as_deref())?;
-    let request = app.decode("UpdateMessageRequest", body).await?;
-    Ok(Json(app.engine.update_message(&thread_id, &message_id, request)?))
+    let request = caller.app.decode("UpdateMessageRequest", body).await?;
+    Ok(Json(caller.engine.update_message(&thread_id, &message_id, request)?))
 }
 
 async fn delete_message(
-    State(app): Shared,
+    caller: Caller,
     Path((thread_id, message_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Reply<DeletedMessage> {
     Query::none(query.as_deref())?;
-    Ok(Json(app.engine.delete_message(&thread_id, &message_id)?))
+    Ok(Json(caller.engine.delete_message(&thread_id, &message_id)?))
 }
 
 async fn create_run(
-    State(app): Shared,
+    caller: Caller,
     Path(thread_id): Path<String>,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, ApiError> {
     Query::include(query.as_deref())?;
-    let request = app.decode("CreateRunRequest", body).await?;
-    Ok(app.run_or_events(app.engine.create_run(&thread_id, request)?))
+    let request: CreateRunRequest = caller.app.decode("CreateRunRequest", body).await?;
+    let place = caller.app.place(&request.stream)?;
+    let (run, listener) = caller.engine.create_run(&thread_id, request)?;
+    Ok(caller.app.run_or_events(run, listener.zip(place)))
 }
 
 async fn create_thread_and_run(
-    State(app): Shared,
+    caller: Caller,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, ApiError> {
     Query::none(query.as_deref())?;
-    let request = app.decode("CreateThreadAndRunRequest", body).await?;
-    Ok(app.run_or_events(app.engine.create_thread_and_run(request)?))
+    let request: CreateThreadAndRunRequest =
+        caller.app.decode("CreateThreadAndRunRequest", body).await?;
+    let place = caller.app.place(&request.stream)?;
+    let (run, listener) = caller.engine.create_thread_and_run(request)?;
+    Ok(caller.app.run_or_events(run, listener.zip(place)))
 }
 
 async fn list_runs(
-    State(app): Shared,
+    caller: Caller,
     Path(thread_id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Reply<RunList> {
     let page = Query::page(query.as_deref())?;
-    Ok(Json(app.engine.runs(&thread_id, &page)?))
+    Ok(Json(caller.engine.runs(&thread_id, &page)?))
 }
 
+/// A run; or its events from where a stream was lost, while they are kept.
 async fn retrieve_run(
-    State(app): Shared,
+    caller: Caller,
     Path((thread_id, run_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     Query::none(query.as_deref())?;
-    Ok(app.run(app.engine.run(&thread_id, &run_id)?))
+    if let Some(event) = events::resumed_after(&headers)
+        && let Some(listener) = caller.engine.listen_after(&thread_id, &run_id, event)?
+    {
+        return Ok(caller.app.events(listener, caller.app.stream_place()?));
+    }
+    Ok(caller.app.run(caller.engine.run(&thread_id, &run_id)?))
 }
 
 async fn update_run(
-    State(app): Shared,
+    caller: Caller,
     Path((thread_id, run_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, ApiError> {
     Query::none(query.as_deref())?;
-    let request = app.decode("UpdateRunRequest", body).await?;
-    Ok(app.run(app.engine.update_run(&thread_id, &run_id, request)?))
+    let request = caller.app.decode("UpdateRunRequest", body).await?;
+    Ok(caller.app.run(caller.engine.update_run(&thread_id, &run_id, request)?))
 }
 
 /// Takes no body; one that comes all the same says nothing.
 async fn cancel_run(
-    State(app): Shared,
+    caller: Caller,
     Path((thread_id, run_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     Query::none(query.as_deref())?;
-    Ok(app.run(app.engine.cancel_run(&thread_id, &run_id)?))
+    Ok(caller.app.run(caller.engine.cancel_run(&thread_id, &run_id)?))
 }
 
 async fn submit_tool_outputs(
-    State(app): Shared,
+    caller: Caller,
     Path((thread_id, run_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, ApiError> {
     Query::none(query.as_deref())?;
-    let request = app.decode("SubmitToolOutputsRequest", body).await?;
-    Ok(app.run_or_events(app.engine.submit_tool_outputs(&thread_id, &run_id, &request)?))
+    let request: SubmitToolOutputsRequest =
+        caller.app.decode("SubmitToolOutputsRequest", body).await?;
+    let place = caller.app.place(&request.stream)?;
+    let (run, listener) = caller.engine.submit_tool_outputs(&thread_id, &run_id, &request)?;
+    Ok(caller.app.run_or_events(run, listener.zip(place)))
 }
 
 async fn list_steps(
-    State(app): Shared,
+    caller: Caller,
     Path((thread_id, run_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Reply<RunStepList> {
     let page = Query::page_of_steps(query.as_deref())?;
-    Ok(Json(app.engine.steps(&thread_id, &run_id, &page)?))
+    Ok(Json(caller.engine.steps(&thread_id, &run_id, &page)?))
 }
 
 async fn retrieve_step(
-    State(app): Shared,
+    caller: Caller,
     Path((thread_id, run_id, step_id)): Path<(String, String, String)>,
     RawQuery(query): RawQuery,
 ) -> Reply<RunStep> {
     Query::include(query.as_deref())?;
-    Ok(Json(app.engine.step(&thread_id, &run_id, &step_id)?))
+    Ok(Json(caller.engine.step(&thread_id, &run_id, &step_id)?))
 }

@@ -10,6 +10,7 @@ mod scripted;
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_core::Stream;
 use serde_json::{Map, Value};
@@ -28,6 +29,18 @@ pub type ModelStream = Pin<Box<dyn Stream<Item = Result<ModelEvent, ModelError>>
 pub trait Model: Send + Sync + 'static {
     /// Begins an answer.
     fn respond(&self, request: ModelRequest) -> ModelStream;
+}
+
+impl<M: Model + ?Sized> Model for Arc<M> {
+    fn respond(&self, request: ModelRequest) -> ModelStream {
+        M::respond(self, request)
+    }
+}
+
+impl<M: Model + ?Sized> Model for Box<M> {
+    fn respond(&self, request: ModelRequest) -> ModelStream {
+        M::respond(self, request)
+    }
 }
 
 /// What a model is asked.

@@ -1,21 +1,29 @@
 //! Where the objects are: in memory, a lock for each thread.
 
 mod ordered;
+mod storage;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 
 use runstep_api::types::{Assistant, Message, ReasoningEffort, Run, RunStep, Thread, Usage};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::events::EventLog;
 pub(crate) use ordered::{Ordered, PageQuery, UnknownCursor};
+pub(crate) use storage::{Charge, Storage, size};
 
-/// All objects of a server.
-#[derive(Default)]
+/// All objects that one key can see.
 pub(crate) struct Store {
-    assistants: RwLock<Ordered<Arc<AssistantState>>>,
+    assistants: RwLock<Assistants>,
     threads: RwLock<HashMap<String, ThreadHandle>>,
+    storage: Arc<Storage>,
+}
+
+struct Assistants {
+    all: Ordered<Arc<AssistantState>>,
+    charge: Charge,
 }
 
 /// An assistant, and what its object does not show.
@@ -45,6 +53,21 @@ pub(crate) struct ThreadState {
     pub(crate) active: Option<String>,
     /// Whether only those who had it in hand when it was deleted still have it.
     pub(crate) deleted: bool,
+    /// What all of it takes.
+    pub(crate) charge: Charge,
+}
+
+impl ThreadState {
+    pub(crate) fn insert_message(&mut self, message: Message) {
+        self.charge.add(size(&message));
+        self.messages.insert(message.id.clone(), message);
+    }
+
+    pub(crate) fn remove_message(&mut self, id: &str) {
+        if let Some(message) = self.messages.remove(id) {
+            self.charge.remove(size(&message));
+        }
+    }
 }
 
 /// A run, and what its object does not show.
@@ -62,6 +85,8 @@ pub(crate) struct RunState {
     pub(crate) cancel: CancellationToken,
     /// Dropped when a run no longer waits for outputs.
     pub(crate) waiting: Option<oneshot::Sender<()>>,
+    /// What was told of it, while its leg or others keep that.
+    pub(crate) events: Weak<EventLog>,
 }
 
 impl RunState {
@@ -75,21 +100,30 @@ impl RunState {
             leg: 0,
             cancel: CancellationToken::new(),
             waiting: None,
+            events: Weak::new(),
         }
     }
 }
 
 impl Store {
-    pub(crate) fn insert_assistant(&self, state: AssistantState) {
-        self.write_assistants().insert(state.assistant.id.clone(), Arc::new(state));
+    pub(crate) fn new(storage: &Arc<Storage>) -> Self {
+        let assistants = Assistants { all: Ordered::default(), charge: storage.charge() };
+        let storage = Arc::clone(storage);
+        Self { assistants: RwLock::new(assistants), threads: RwLock::default(), storage }
     }
 
-    fn write_assistants(&self) -> RwLockWriteGuard<'_, Ordered<Arc<AssistantState>>> {
+    pub(crate) fn insert_assistant(&self, state: AssistantState) {
+        let mut assistants = self.write_assistants();
+        assistants.charge.add(size(&state.assistant));
+        assistants.all.insert(state.assistant.id.clone(), Arc::new(state));
+    }
+
+    fn write_assistants(&self) -> RwLockWriteGuard<'_, Assistants> {
         self.assistants.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn assistant(&self, id: &str) -> Option<Arc<AssistantState>> {
-        self.assistants.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.with_assistants(|all| all.get(id).cloned())
     }
 
     /// Looks at all assistants.
@@ -97,7 +131,7 @@ impl Store {
         &self,
         look: impl FnOnce(&Ordered<Arc<AssistantState>>) -> R,
     ) -> R {
-        look(&self.assistants.read().unwrap_or_else(PoisonError::into_inner))
+        look(&self.assistants.read().unwrap_or_else(PoisonError::into_inner).all)
     }
 
     /// Changes an assistant. Whoever has it in hand keeps it as it was.
@@ -106,26 +140,36 @@ impl Store {
         id: &str,
         change: impl FnOnce(&mut AssistantState) -> R,
     ) -> Option<R> {
-        self.write_assistants().get_mut(id).map(|state| change(Arc::make_mut(state)))
+        let mut assistants = self.write_assistants();
+        let Assistants { all, charge } = &mut *assistants;
+        let state = Arc::make_mut(all.get_mut(id)?);
+        let before = size(&state.assistant);
+        let changed = change(state);
+        charge.remove(before);
+        charge.add(size(&state.assistant));
+        Some(changed)
     }
 
     /// Takes an assistant out, if it is there.
     pub(crate) fn remove_assistant(&self, id: &str) -> bool {
-        self.write_assistants().remove(id).is_some()
+        let mut assistants = self.write_assistants();
+        let Some(state) = assistants.all.remove(id) else { return false };
+        assistants.charge.remove(size(&state.assistant));
+        true
     }
 
     pub(crate) fn insert_thread(&self, thread: Thread, messages: Vec<Message>) -> ThreadHandle {
         let id = thread.id.clone();
         let mut state = ThreadState {
+            charge: self.storage.charge(),
             thread,
             messages: Ordered::default(),
             runs: Ordered::default(),
             active: None,
             deleted: false,
         };
-        for message in messages {
-            state.messages.insert(message.id.clone(), message);
-        }
+        state.charge.add(size(&state.thread));
+        messages.into_iter().for_each(|message| state.insert_message(message));
         let handle = ThreadHandle(Arc::new(Mutex::new(state)));
         let mut threads = self.threads.write().unwrap_or_else(PoisonError::into_inner);
         threads.insert(id, handle.clone());

@@ -78,7 +78,7 @@ impl<T> Ordered<T> {
         self.items.values()
     }
 
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(crate) fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut T> {
         self.items.values_mut()
     }
 

@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use super::spec;
 
-/// One event: its name, and its data. The data of `done` is a string, as it is no JSON.
+/// One event: its number, its name, and its data. The data of `done` is a string, as it is no JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
+    /// None if it is no part of its run.
+    pub(crate) number: Option<u64>,
     pub(crate) name: String,
     pub(crate) data: Value,
 }
@@ -85,10 +87,13 @@ impl EventStream {
 }
 
 fn parsed(frame: &str) -> Frame {
-    let (mut name, mut data) = (None, None);
+    let (mut number, mut name, mut data) = (None, None, None);
     for line in frame.lines() {
         match line.split_once(':').expect("a line has a colon") {
             ("", _) => {}
+            ("id", value) => {
+                assert_eq!(number.replace(value.trim_start().parse().expect("a number")), None);
+            }
             ("event", value) => assert_eq!(name.replace(value.trim_start()), None),
             ("data", value) => assert_eq!(data.replace(value.trim_start()), None),
             (other, _) => panic!("unknown field {other}"),
@@ -99,7 +104,7 @@ fn parsed(frame: &str) -> Frame {
         (Some(name), Some(data)) => {
             let data = serde_json::from_str(data).unwrap_or_else(|_| data.into());
             spec::check_event(name, &data);
-            Frame::Event(Event { name: name.to_owned(), data })
+            Frame::Event(Event { number, name: name.to_owned(), data })
         }
         (name, data) => panic!("half an event: {name:?} {data:?}"),
     }

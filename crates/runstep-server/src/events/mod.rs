@@ -1,0 +1,168 @@
+//! The events of a run: numbered, kept for a while, and listened to from any of them on.
+
+mod frame;
+mod kept;
+mod listener;
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use runstep_api::types::StreamEvent;
+use tokio::sync::Notify;
+
+pub(crate) use frame::unnumbered;
+pub(crate) use kept::Kept;
+pub(crate) use listener::{Heard, Listener};
+
+/// How many bytes of events are kept of one run, unless more are still to be heard.
+const MOST_BYTES: usize = 1024 * 1024;
+/// How many events a listener may be behind before its run waits for it.
+const LAG: u64 = 256;
+/// How long a run waits for a listener that takes nothing; then it is taken for gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The events of one run, over all its legs. Those of a leg end in `done`.
+#[derive(Debug)]
+pub(crate) struct EventLog {
+    state: Mutex<State>,
+    /// Wakes listeners when there are new events, and the run when a listener has heard some.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    frames: VecDeque<Frame>,
+    /// The number of the first of the frames; the first event of a run has 1.
+    first: u64,
+    /// Of all frames.
+    bytes: usize,
+    /// Where the present leg begins.
+    leg: u64,
+    /// Those that a run waits for: what makes them out, and the number of what they hear next.
+    listeners: Vec<(u64, u64)>,
+    listeners_made: u64,
+}
+
+#[derive(Debug)]
+struct Frame {
+    bytes: Bytes,
+    /// Whether it is the `done` of a leg.
+    done: bool,
+}
+
+impl EventLog {
+    pub(crate) fn new() -> Self {
+        let state = State {
+            frames: VecDeque::new(),
+            first: 1,
+            bytes: 0,
+            leg: 1,
+            listeners: Vec::new(),
+            listeners_made: 0,
+        };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Adds an event.
+    pub(crate) fn push(&self, event: &StreamEvent) {
+        let mut state = self.lock();
+        let number = state.next();
+        let bytes = frame::numbered(number, event);
+        let done = matches!(event, StreamEvent::Done);
+        state.bytes += bytes.len();
+        state.frames.push_back(Frame { bytes, done });
+        if done {
+            state.leg = number + 1;
+        }
+        state.let_go();
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until those who listen have heard enough of what was told, but not for ever.
+    pub(crate) async fn room(&self) {
+        if !self.lock().is_crowded() {
+            return;
+        }
+        let heard = async {
+            loop {
+                let mut changed = pin!(self.changed.notified());
+                changed.as_mut().enable();
+                if !self.lock().is_crowded() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, heard).await.is_err() {
+            self.lock().leave_behind();
+        }
+    }
+
+    /// Listens to what comes after the event of this number, up to the next `done`. Nobody can if
+    /// that is not kept any more, or if nothing comes.
+    pub(crate) fn listen_after(self: &Arc<Self>, number: u64) -> Option<Listener> {
+        let mut state = self.lock();
+        let next = number.checked_add(1)?;
+        let over = state.frames.back().is_some_and(|frame| frame.done) && next == state.next();
+        (next >= state.first && next <= state.next() && !over)
+            .then(|| Listener::new(self, &mut state, next))
+    }
+
+    /// Listens to what comes from now on.
+    pub(crate) fn listen(self: &Arc<Self>) -> Listener {
+        let mut state = self.lock();
+        let next = state.next();
+        Listener::new(self, &mut state, next)
+    }
+
+    fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// It is changed in steps that cannot panic half-way.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The number of the next event.
+    fn next(&self) -> u64 {
+        self.first + self.frames.len() as u64
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.slowest().is_some_and(|place| self.next() - place > LAG)
+    }
+
+    /// Where the slowest of those is who listen to the present leg.
+    fn slowest(&self) -> Option<u64> {
+        self.listeners.iter().map(|(_, next)| *next).filter(|next| *next >= self.leg).min()
+    }
+
+    /// Lets go of the oldest when there are too many.
+    fn let_go(&mut self) {
+        let needed = self.slowest().unwrap_or(u64::MAX);
+        while self.bytes > MOST_BYTES
+            && self.first < needed
+            && let Some(frame) = self.frames.pop_front()
+        {
+            self.bytes -= frame.bytes.len();
+            self.first += 1;
+        }
+    }
+
+    /// Waits no more for those who are too slow. They may still hear what is kept.
+    fn leave_behind(&mut self) {
+        let crowded = self.next().saturating_sub(LAG);
+        self.listeners.retain(|(_, next)| *next >= crowded);
+        self.let_go();
+    }
+}
+
+#[cfg(test)]
+mod tests;
