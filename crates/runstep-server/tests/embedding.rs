@@ -60,8 +60,13 @@ impl Call {
 
 /// A stream of a run of a model that never answers.
 async fn stalled() -> (RunningServer, Call) {
-    let model = Scripted::new([Turn::say("It").and_stall()]);
-    let server = Server::builder().model(model).spawn().await.unwrap();
+    streaming(Turn::say("It").and_stall()).await
+}
+
+/// A stream of a run of a model that takes this turn, on a server that does not wait for long.
+async fn streaming(turn: Turn) -> (RunningServer, Call) {
+    let builder = Server::builder().model(Scripted::new([turn]));
+    let server = builder.shutdown_timeout(Duration::from_millis(300)).spawn().await.unwrap();
     let address = server.address();
     let assistant = Call::post(address, "/v1/assistants", &json!({"model": "m"})).await.id().await;
     let body = json!({"assistant_id": assistant, "stream": true});
@@ -135,6 +140,18 @@ async fn shutdown_ends_streams_and_takes_no_more_connections() {
     );
     assert!(end.contains("event: done\ndata: [DONE]\n"), "{end}");
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn shutdown_lets_a_stream_come_to_its_end() {
+    let turn = Turn::chunks(["It ", "is ", "sunny."]).every(Duration::from_millis(50));
+    let (server, stream) = streaming(turn).await;
+    let rest = tokio::spawn(stream.rest());
+    timeout(SOON, server.shutdown()).await.expect("an end").unwrap();
+    let rest = rest.await.unwrap();
+    assert!(!rest.contains("event: error"), "{rest}");
+    let (_, end) = rest.split_once("event: thread.run.completed\n").expect("an end");
+    assert!(end.contains("event: done\ndata: [DONE]\n"), "{end}");
 }
 
 #[tokio::test]

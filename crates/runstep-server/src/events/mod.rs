@@ -18,9 +18,11 @@ pub(crate) use kept::Kept;
 pub(crate) use listener::{Heard, Listener};
 
 /// How many bytes of events are kept of one run, unless more are still to be heard.
-const MOST_BYTES: usize = 1024 * 1024;
-/// How many events a listener may be behind before its run waits for it.
+const MOST_BYTES: usize = 512 * 1024;
+/// How many events a listener may be behind before its run waits for it,
 const LAG: u64 = 256;
+/// and how many bytes.
+const LAG_BYTES: u64 = 256 * 1024;
 /// How long a run waits for a listener that takes nothing; then it is taken for gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,7 +41,9 @@ struct State {
     first: u64,
     /// Of all frames.
     bytes: usize,
-    /// Where the present leg begins.
+    /// Of all that was ever pushed.
+    pushed: u64,
+    /// Where the leg begins whose events came last.
     leg: u64,
     /// Those that a run waits for: what makes them out, and the number of what they hear next.
     listeners: Vec<(u64, u64)>,
@@ -49,6 +53,8 @@ struct State {
 #[derive(Debug)]
 struct Frame {
     bytes: Bytes,
+    /// How many bytes had been pushed before.
+    before: u64,
     /// Whether it is the `done` of a leg.
     done: bool,
 }
@@ -59,6 +65,7 @@ impl EventLog {
             frames: VecDeque::new(),
             first: 1,
             bytes: 0,
+            pushed: 0,
             leg: 1,
             listeners: Vec::new(),
             listeners_made: 0,
@@ -71,12 +78,13 @@ impl EventLog {
         let mut state = self.lock();
         let number = state.next();
         let bytes = frame::numbered(number, event);
-        let done = matches!(event, StreamEvent::Done);
-        state.bytes += bytes.len();
-        state.frames.push_back(Frame { bytes, done });
-        if done {
-            state.leg = number + 1;
+        if state.frames.back().is_some_and(|frame| frame.done) {
+            state.leg = number;
         }
+        let (done, before) = (matches!(event, StreamEvent::Done), state.pushed);
+        state.bytes += bytes.len();
+        state.pushed += bytes.len() as u64;
+        state.frames.push_back(Frame { bytes, before, done });
         state.let_go();
         drop(state);
         self.changed.notify_waiters();
@@ -135,11 +143,18 @@ impl State {
         self.first + self.frames.len() as u64
     }
 
+    /// Whether somebody is far behind.
     fn is_crowded(&self) -> bool {
-        self.slowest().is_some_and(|place| self.next() - place > LAG)
+        self.slowest().is_some_and(|next| self.is_far_behind(next))
     }
 
-    /// Where the slowest of those is who listen to the present leg.
+    fn is_far_behind(&self, next: u64) -> bool {
+        let place = usize::try_from(next.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let unheard = self.frames.get(place).map_or(0, |frame| self.pushed - frame.before);
+        self.next() - next > LAG || unheard > LAG_BYTES
+    }
+
+    /// Where the slowest of those is who listen to the present leg, or the last one.
     fn slowest(&self) -> Option<u64> {
         self.listeners.iter().map(|(_, next)| *next).filter(|next| *next >= self.leg).min()
     }
@@ -158,8 +173,9 @@ impl State {
 
     /// Waits no more for those who are too slow. They may still hear what is kept.
     fn leave_behind(&mut self) {
-        let crowded = self.next().saturating_sub(LAG);
-        self.listeners.retain(|(_, next)| *next >= crowded);
+        let mut listeners = std::mem::take(&mut self.listeners);
+        listeners.retain(|(_, next)| !self.is_far_behind(*next));
+        self.listeners = listeners;
         self.let_go();
     }
 }

@@ -62,6 +62,35 @@ async fn what_is_kept_is_bounded_and_who_is_behind_is_told() {
     assert_eq!(slow.hear().await, Heard::FellBehind);
 }
 
+#[tokio::test]
+async fn nothing_is_let_go_before_a_listener_of_the_last_leg_has_heard_it() {
+    let log = log();
+    let mut slow = log.listen();
+    let count = MOST_BYTES / 200;
+    (0..count).for_each(|_| log.push(&event()));
+    log.push(&StreamEvent::Done);
+    let mut heard = 0;
+    while heard <= count {
+        heard += numbers(&slow.hear().await).len();
+    }
+    log.push(&event());
+    assert!(log.bytes() <= MOST_BYTES);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_waits_for_who_is_behind_by_long_events() {
+    let log = log();
+    let mut listener = log.listen();
+    let long = StreamEvent::Error(runstep_api::types::ErrorObject::new("x".repeat(300_000)));
+    log.push(&long);
+    let waiting = Arc::clone(&log);
+    let waiting = tokio::spawn(async move { waiting.room().await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    listener.hear().await;
+    waiting.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_waits_for_who_listens_but_not_for_ever() {
     let log = log();
@@ -90,6 +119,7 @@ async fn a_run_does_not_wait_for_who_has_gone_or_listens_to_an_earlier_leg() {
     let log = log();
     let _earlier = log.listen();
     log.push(&StreamEvent::Done);
+    log.push(&event());
     let gone = log.listen();
     (0..=LAG).for_each(|_| log.push(&event()));
     drop(gone);
