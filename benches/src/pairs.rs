@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::allocations::{Allocations, allocations};
 
 /// What a benchmark gives: it fails on errors only.
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// How one way compares with another.
 #[derive(Clone, Copy, Debug)]
