@@ -7,7 +7,8 @@ mod support;
 use std::collections::HashSet;
 
 use runstep_server::model::{
-    ConversationItem, ModelRequest, ResponseFormat, Scripted, ToolCall, ToolChoice, Turn,
+    ConversationItem, ModelRequest, NamedSchema, ResponseFormat, Scripted, ToolCall, ToolChoice,
+    Turn,
 };
 use serde_json::{Value, json};
 use support::{Api, Scene, call_ids, function, merged};
@@ -98,7 +99,15 @@ async fn what_a_run_says_goes_before_the_assistant() {
     assert_eq!(names, ["time", "place"]);
     assert_eq!(request.tool_choice, ToolChoice::Function("place".to_owned()));
     assert!(!request.parallel_tool_calls);
-    assert_eq!(request.response_format, ResponseFormat::JsonSchema(schema));
+    assert_eq!(
+        request.response_format,
+        ResponseFormat::JsonSchema(NamedSchema {
+            name: "x".to_owned(),
+            description: None,
+            schema,
+            strict: false
+        })
+    );
     assert_eq!((request.temperature, request.top_p), (Some(0.0), Some(1.0)));
     assert_eq!(request.reasoning_effort.as_deref(), Some("low"));
     assert_eq!(request.max_completion_tokens, Some(300));

@@ -2,13 +2,14 @@
 //! another step. What is stored is always as far as what was told.
 
 use runstep_api::types::{
-    FunctionCall, FunctionCallDelta, FunctionToolCall, FunctionToolCallDelta, MessageContent,
-    MessageContentDelta, MessageCreation, MessageCreationStepDetails, MessageDelta,
-    MessageDeltaBody, MessageRole, MessageStatus, MessageTextDelta, RunStep, RunStepDelta,
-    RunStepDeltaBody, RunStepStatus, RunStepType, StepDetails, StreamEvent, TextContentDelta,
-    ToolCall, ToolCallDelta, ToolCallsStepDetails, ToolCallsStepDetailsDelta, Usage,
+    FunctionCall, FunctionCallDelta, FunctionToolCall, MessageContent, MessageCreation,
+    MessageCreationStepDetails, MessageRole, MessageStatus, RefusalContent, RunIncompleteReason,
+    RunStep, RunStepStatus, RunStepType, StepDetails, StreamEvent, ToolCall, ToolCallsStepDetails,
+    Usage,
 };
 
+use super::deltas::{self, Kind};
+use super::ending::Ending;
 use super::leg::{Leg, OnThread};
 use super::objects;
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, count_tokens};
@@ -28,7 +29,7 @@ pub(super) struct Answer {
     prompt_told: u64,
     prompt_tokens: u64,
     completion_tokens: u64,
-    cut: bool,
+    cut: Option<Ending>,
 }
 
 #[derive(Debug)]
@@ -47,8 +48,9 @@ impl Answer {
         self.calls.as_deref()
     }
 
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut
+    /// How the run ends when the answer was cut.
+    pub(super) fn cut(&self) -> Option<Ending> {
+        self.cut.clone()
     }
 
     /// What the whole answer cost.
@@ -76,19 +78,24 @@ impl Answer {
             return Err(ModelError::new(ModelErrorKind::Server, message));
         }
         match event {
-            ModelEvent::Text(text) => self.text(leg, text),
+            ModelEvent::Text(text) => self.write(leg, Kind::Text, text),
+            ModelEvent::Refusal(text) => self.write(leg, Kind::Refusal, text),
             ModelEvent::ToolCall { index, name } => self.call(leg, offered, index, name)?,
             ModelEvent::Arguments { index, text } => self.arguments(leg, index, text)?,
             ModelEvent::Usage { prompt_tokens, completion_tokens } => {
                 self.prompt_tokens = prompt_tokens;
                 self.completion_tokens = completion_tokens;
             }
-            ModelEvent::TokenLimit => self.cut = true,
+            ModelEvent::TokenLimit => {
+                self.cut = Some(Ending::Incomplete(RunIncompleteReason::MaxCompletionTokens));
+            }
+            ModelEvent::ContentFilter => self.cut = Some(Ending::Filtered),
         }
         Ok(())
     }
 
-    fn text(&mut self, leg: &Leg, text: String) {
+    /// Appends to the message. Text and refusal are parts of their own.
+    fn write(&mut self, leg: &Leg, kind: Kind, text: String) {
         if text.is_empty() {
             return;
         }
@@ -99,14 +106,31 @@ impl Answer {
         let Some(open) = &mut self.message else { return };
         open.text.push_str(&text);
         leg.while_in_progress(|on| {
-            let message = on.messages.get_mut(&open.message_id)?;
-            match message.content.first_mut() {
-                Some(MessageContent::Text(content)) => content.text.value.push_str(&text),
-                _ => message.content.push(objects::text_content(text.as_str())),
-            }
+            let content = &mut on.messages.get_mut(&open.message_id)?.content;
+            let begins = match (kind, content.last_mut()) {
+                (Kind::Text, Some(MessageContent::Text(part))) => {
+                    part.text.value.push_str(&text);
+                    false
+                }
+                (Kind::Refusal, Some(MessageContent::Refusal(part))) => {
+                    part.refusal.push_str(&text);
+                    false
+                }
+                (Kind::Text, _) => {
+                    content.push(objects::text_content(text.as_str()));
+                    true
+                }
+                (Kind::Refusal, _) => {
+                    content.push(RefusalContent::new(text.as_str()).into());
+                    true
+                }
+            };
             on.charge.add(text.len());
-            let id = open.message_id.clone();
-            leg.tell(|| StreamEvent::MessageDelta(text_delta(id, text, first)));
+            let (id, index) = (open.message_id.clone(), content.len() as u64 - 1);
+            leg.tell(|| {
+                let delta = deltas::content(kind, index, text, begins);
+                StreamEvent::MessageDelta(deltas::message(id, delta, first))
+            });
             Some(())
         });
     }
@@ -224,7 +248,7 @@ impl Answer {
             };
             let (length, index, id, function) = change(&mut details.tool_calls);
             on.charge.add(length);
-            leg.tell(|| StreamEvent::StepDelta(call_delta(step_id, index, id, function)));
+            leg.tell(|| StreamEvent::StepDelta(deltas::call(step_id, index, id, function)));
             Some(())
         });
     }
@@ -253,34 +277,4 @@ fn new_step(leg: &Leg, on: &mut OnThread<'_>, kind: RunStepType, details: StepDe
     leg.tell(|| StreamEvent::StepCreated(step.clone()));
     leg.tell(|| StreamEvent::StepInProgress(step.clone()));
     step
-}
-
-fn call_delta(
-    step_id: &str,
-    index: usize,
-    id: Option<String>,
-    function: FunctionCallDelta,
-) -> RunStepDelta {
-    let mut call = FunctionToolCallDelta::new(index as u64);
-    call.id = id;
-    call.function = Some(function);
-    let mut details = ToolCallsStepDetailsDelta::default();
-    details.tool_calls = Some(vec![ToolCallDelta::Function(call)]);
-    let mut body = RunStepDeltaBody::default();
-    body.step_details = Some(details.into());
-    RunStepDelta::new(step_id, body)
-}
-
-fn text_delta(message_id: String, text: String, first: bool) -> MessageDelta {
-    let mut value = MessageTextDelta::default();
-    value.value = Some(text);
-    if first {
-        value.annotations = Some(Vec::new());
-    }
-    let mut content = TextContentDelta::new(0);
-    content.text = Some(value);
-    let mut body = MessageDeltaBody::default();
-    body.role = first.then_some(MessageRole::Assistant);
-    body.content = Some(vec![MessageContentDelta::Text(content)]);
-    MessageDelta::new(message_id, body)
 }

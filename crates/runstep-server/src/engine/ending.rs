@@ -15,6 +15,8 @@ use crate::store::{Ordered, RunState};
 pub(super) enum Ending {
     Completed,
     Incomplete(RunIncompleteReason),
+    /// Cut by the model's filter: incomplete, for a reason that only the message's names.
+    Filtered,
     Failed(ModelError),
     Cancelled,
     Expired,
@@ -24,7 +26,7 @@ impl Ending {
     fn status(&self) -> RunStatus {
         match self {
             Self::Completed => RunStatus::Completed,
-            Self::Incomplete(_) => RunStatus::Incomplete,
+            Self::Incomplete(_) | Self::Filtered => RunStatus::Incomplete,
             Self::Failed(_) => RunStatus::Failed,
             Self::Cancelled => RunStatus::Cancelled,
             Self::Expired => RunStatus::Expired,
@@ -35,7 +37,7 @@ impl Ending {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Completed => "completed",
-            Self::Incomplete(_) => "incomplete",
+            Self::Incomplete(_) | Self::Filtered => "incomplete",
             Self::Failed(_) => "failed",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
@@ -84,13 +86,14 @@ pub(super) fn end(
             details.reason = Some(reason.clone());
             state.run.incomplete_details = Some(details);
         }
+        Ending::Filtered => state.run.incomplete_details = Some(RunIncompleteDetails::default()),
         Ending::Failed(error) => state.run.last_error = Some(run_error(error)),
         _ => {}
     }
     let run = state.run.clone();
     events.push(match ending {
         Ending::Completed => StreamEvent::RunCompleted(run),
-        Ending::Incomplete(_) => StreamEvent::RunIncomplete(run),
+        Ending::Incomplete(_) | Ending::Filtered => StreamEvent::RunIncomplete(run),
         Ending::Failed(_) => StreamEvent::RunFailed(run),
         Ending::Cancelled => StreamEvent::RunCancelled(run),
         Ending::Expired => StreamEvent::RunExpired(run),
@@ -106,6 +109,7 @@ fn end_message(message: &mut Message, ending: &Ending, now: i64) {
             return;
         }
         Ending::Incomplete(_) => MessageIncompleteReason::MaxTokens,
+        Ending::Filtered => MessageIncompleteReason::ContentFilter,
         Ending::Failed(_) => MessageIncompleteReason::RunFailed,
         Ending::Cancelled => MessageIncompleteReason::RunCancelled,
         Ending::Expired => MessageIncompleteReason::RunExpired,
@@ -121,6 +125,10 @@ fn end_step(step: &mut RunStep, ending: &Ending, now: i64) -> StreamEvent {
         Ending::Failed(error) => Some(step_error(error)),
         Ending::Incomplete(_) if cut_call => {
             let message = "The arguments were cut at the token limit.";
+            Some(RunStepError::new(RunStepErrorCode::ServerError, message))
+        }
+        Ending::Filtered if cut_call => {
+            let message = "The arguments were cut by the model's content filter.";
             Some(RunStepError::new(RunStepErrorCode::ServerError, message))
         }
         _ => None,

@@ -101,8 +101,8 @@ impl Leg {
                 log.room().await;
             }
         }
-        if answer.is_cut() {
-            return Some(Ending::Incomplete(RunIncompleteReason::MaxCompletionTokens));
+        if let Some(ending) = answer.cut() {
+            return Some(ending);
         }
         if !answer.has_calls() {
             return Some(Ending::Completed);

@@ -14,7 +14,7 @@ impl Engine {
         request: CreateMessageRequest,
     ) -> Result<Message, Refusal> {
         let handle = self.handle(thread_id)?;
-        support::check_message("", &request)?;
+        support::check_message("", &request, self.shared.model.sees_images())?;
         self.shared.check_room()?;
         let mut thread = handle.lock();
         if let Some(run_id) = &thread.active {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod assistants;
+mod deltas;
 mod ending;
 mod leg;
 mod lifecycle;

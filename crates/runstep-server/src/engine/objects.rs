@@ -40,6 +40,7 @@ pub(super) fn given_message(
             .into_iter()
             .filter_map(|part| match part {
                 MessageContentPart::Text(part) => Some(text_content(part.text)),
+                MessageContentPart::ImageUrl(part) => Some(part.into()),
                 // Refused by `support` before it comes here.
                 _ => None,
             })

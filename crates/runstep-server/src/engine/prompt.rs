@@ -7,8 +7,8 @@ use runstep_api::types::{
 use serde_json::Value;
 
 use crate::model::{
-    ConversationItem, Function, ModelRequest, ResponseFormat, ToolCall, ToolChoice, item_tokens,
-    prompt_tokens,
+    ConversationItem, Function, ModelRequest, NamedSchema, ResponseFormat, ToolCall, ToolChoice,
+    UserPart, item_tokens, prompt_tokens,
 };
 use crate::store::{Ordered, RunState};
 
@@ -76,14 +76,29 @@ fn last_messages(run: &Run) -> Option<usize> {
 pub(super) struct TooLong;
 
 fn said(message: &Message) -> ConversationItem {
+    if message.content.iter().any(|part| matches!(part, MessageContent::ImageUrl(_))) {
+        return ConversationItem::UserParts(message.content.iter().filter_map(shown).collect());
+    }
     let texts = message.content.iter().filter_map(|part| match part {
         MessageContent::Text(content) => Some(content.text.value.as_str()),
+        MessageContent::Refusal(content) => Some(content.refusal.as_str()),
         _ => None,
     });
     let text = texts.collect::<Vec<_>>().join("\n");
     match message.role {
         MessageRole::Assistant => ConversationItem::Assistant(text),
         _ => ConversationItem::User(text),
+    }
+}
+
+fn shown(part: &MessageContent) -> Option<UserPart> {
+    match part {
+        MessageContent::Text(content) => Some(UserPart::Text(content.text.value.clone())),
+        MessageContent::ImageUrl(content) => Some(UserPart::Image {
+            url: content.image_url.url.clone(),
+            detail: content.image_url.detail.as_ref().map(ToString::to_string),
+        }),
+        _ => None,
     }
 }
 
@@ -144,8 +159,13 @@ fn response_format(format: Option<&Format>) -> ResponseFormat {
     match format {
         Some(Format::JsonObject(_)) => ResponseFormat::JsonObject,
         Some(Format::JsonSchema(format)) => {
-            let schema = format.json_schema.schema.clone().unwrap_or_default();
-            ResponseFormat::JsonSchema(Value::Object(schema))
+            let definition = &format.json_schema;
+            ResponseFormat::JsonSchema(NamedSchema {
+                name: definition.name.clone(),
+                description: definition.description.clone(),
+                schema: Value::Object(definition.schema.clone().unwrap_or_default()),
+                strict: definition.strict.into_option().unwrap_or(false),
+            })
         }
         _ => ResponseFormat::Text,
     }

@@ -66,7 +66,8 @@ impl Engine {
         for (index, message) in
             request.additional_messages.as_option().into_iter().flatten().enumerate()
         {
-            support::check_message(&format!("additional_messages[{index}]."), message)?;
+            let prefix = format!("additional_messages[{index}].");
+            support::check_message(&prefix, message, self.shared.model.sees_images())?;
         }
         self.shared.check_room()?;
         Ok(state)

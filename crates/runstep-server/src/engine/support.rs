@@ -63,8 +63,12 @@ pub(super) fn check_tool_choice(
     Err(invalid("tool_choice.function.name", message))
 }
 
-/// Text only: there are no files here to take images from, and the models are given text.
-pub(super) fn check_message(prefix: &str, message: &CreateMessageRequest) -> Result<(), Refusal> {
+/// Text, and images on the web for a model that sees them: there are no files here.
+pub(super) fn check_message(
+    prefix: &str,
+    message: &CreateMessageRequest,
+    sees_images: bool,
+) -> Result<(), Refusal> {
     if message.attachments.as_option().is_some_and(|attachments| !attachments.is_empty()) {
         return Err(Refusal::unsupported(format!("{prefix}attachments"), "attachments"));
     }
@@ -72,6 +76,7 @@ pub(super) fn check_message(prefix: &str, message: &CreateMessageRequest) -> Res
     for (index, part) in parts.iter().enumerate() {
         let what = match part {
             MessageContentPart::Text(_) => continue,
+            MessageContentPart::ImageUrl(_) if sees_images => continue,
             MessageContentPart::ImageFile(_) => "content of type 'image_file'",
             MessageContentPart::ImageUrl(_) => "content of type 'image_url'",
             _ => "this kind of content",

@@ -22,7 +22,11 @@ impl Engine {
         )?;
         let given = request.messages.unwrap_or_default();
         for (index, message) in given.iter().enumerate() {
-            support::check_message(&format!("{prefix}messages[{index}]."), message)?;
+            support::check_message(
+                &format!("{prefix}messages[{index}]."),
+                message,
+                self.shared.model.sees_images(),
+            )?;
         }
         self.shared.check_room()?;
         let now = self.shared.clock.now();

@@ -5,12 +5,15 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use super::{
-    ConversationItem, Function, ModelError, ModelEvent, ModelRequest, ModelStream, count_tokens,
+    ConversationItem, Function, ModelError, ModelEvent, ModelRequest, ModelStream, UserPart,
+    count_tokens,
 };
 use crate::text::split_at_character;
 
 /// Characters in each chunk of a call's arguments; they have no words to break between.
 const ARGUMENT_CHUNK: usize = 12;
+/// What an image counts for; what it truly costs is known to its model only.
+const IMAGE_TOKENS: u64 = 85;
 
 /// Collects an answer's events and counts what they cost.
 #[derive(Debug, Default)]
@@ -143,10 +146,18 @@ pub(crate) fn prompt_tokens(request: &ModelRequest) -> u64 {
 pub(crate) fn item_tokens(item: &ConversationItem) -> u64 {
     match item {
         ConversationItem::User(text) | ConversationItem::Assistant(text) => count_tokens(text),
+        ConversationItem::UserParts(parts) => parts.iter().map(part_tokens).sum(),
         ConversationItem::ToolCalls(calls) => {
             calls.iter().map(|call| count_tokens(&call.name) + count_tokens(&call.arguments)).sum()
         }
         ConversationItem::ToolOutput { output, .. } => count_tokens(output),
+    }
+}
+
+fn part_tokens(part: &UserPart) -> u64 {
+    match part {
+        UserPart::Text(text) => count_tokens(text),
+        UserPart::Image { .. } => IMAGE_TOKENS,
     }
 }
 

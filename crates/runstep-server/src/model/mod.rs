@@ -29,17 +29,31 @@ pub type ModelStream = Pin<Box<dyn Stream<Item = Result<ModelEvent, ModelError>>
 pub trait Model: Send + Sync + 'static {
     /// Begins an answer.
     fn respond(&self, request: ModelRequest) -> ModelStream;
+
+    /// Whether it can look at images. Messages with images are refused for one that cannot, which
+    /// is the default.
+    fn sees_images(&self) -> bool {
+        false
+    }
 }
 
 impl<M: Model + ?Sized> Model for Arc<M> {
     fn respond(&self, request: ModelRequest) -> ModelStream {
         M::respond(self, request)
     }
+
+    fn sees_images(&self) -> bool {
+        M::sees_images(self)
+    }
 }
 
 impl<M: Model + ?Sized> Model for Box<M> {
     fn respond(&self, request: ModelRequest) -> ModelStream {
         M::respond(self, request)
+    }
+
+    fn sees_images(&self) -> bool {
+        M::sees_images(self)
     }
 }
 
@@ -96,6 +110,8 @@ impl ModelRequest {
 pub enum ConversationItem {
     /// What the user wrote.
     User(String),
+    /// What the user wrote and showed; only for a model that [sees images](Model::sees_images).
+    UserParts(Vec<UserPart>),
     /// What the assistant wrote.
     Assistant(String),
     /// The functions that the assistant called in one answer.
@@ -106,6 +122,21 @@ pub enum ConversationItem {
         call_id: String,
         /// The function's output.
         output: String,
+    },
+}
+
+/// A part of what a user wrote and showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UserPart {
+    /// Text.
+    Text(String),
+    /// An image.
+    Image {
+        /// Where it is, or the image itself as a `data:` URL.
+        url: String,
+        /// How closely to look, such as `low` or `high`.
+        detail: Option<String>,
     },
 }
 
@@ -155,8 +186,21 @@ pub enum ResponseFormat {
     Text,
     /// Some JSON object.
     JsonObject,
-    /// JSON that fits this schema.
-    JsonSchema(Value),
+    /// JSON that fits a schema.
+    JsonSchema(NamedSchema),
+}
+
+/// A JSON schema for an answer's text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedSchema {
+    /// What the run calls it.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The schema.
+    pub schema: Value,
+    /// Whether the text must fit the schema exactly.
+    pub strict: bool,
 }
 
 /// A part of an answer.
@@ -165,6 +209,8 @@ pub enum ResponseFormat {
 pub enum ModelEvent {
     /// More text.
     Text(String),
+    /// More of the text with which the model declines to answer.
+    Refusal(String),
     /// A function call begins. Calls are numbered from 0 within an answer.
     ToolCall {
         /// The call's number.
@@ -188,6 +234,8 @@ pub enum ModelEvent {
     },
     /// The answer was cut because it reached `max_completion_tokens`.
     TokenLimit,
+    /// The answer was cut because a filter objected to it.
+    ContentFilter,
 }
 
 /// Why a model gave no answer. It becomes the run's `last_error`.

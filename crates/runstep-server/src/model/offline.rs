@@ -8,7 +8,7 @@ use super::answer::{Answer, Pace, prompt_tokens};
 use super::arguments::{arguments, value_for};
 use super::{
     ConversationItem, Function, Model, ModelEvent, ModelRequest, ModelStream, ResponseFormat,
-    ToolCall, ToolChoice,
+    ToolCall, ToolChoice, UserPart,
 };
 use crate::text::shortened;
 
@@ -84,6 +84,13 @@ impl<'a> CurrentTurn<'a> {
                 ConversationItem::User(text) => {
                     turn = Self { user: Some(text), calls: Vec::new(), outputs: Vec::new() };
                 }
+                ConversationItem::UserParts(parts) => {
+                    let text = parts.iter().find_map(|part| match part {
+                        UserPart::Text(text) => Some(text.as_str()),
+                        UserPart::Image { .. } => None,
+                    });
+                    turn = Self { user: text, calls: Vec::new(), outputs: Vec::new() };
+                }
                 ConversationItem::ToolCalls(calls) => turn.calls.extend(calls),
                 ConversationItem::ToolOutput { call_id, output } => {
                     let call = turn.calls.iter().find(|call| call.id == *call_id);
@@ -120,13 +127,13 @@ fn text(format: &ResponseFormat, turn: &CurrentTurn<'_>) -> String {
     match format {
         ResponseFormat::Text => sentence(turn),
         ResponseFormat::JsonObject => json!({ "answer": sentence(turn) }).to_string(),
-        ResponseFormat::JsonSchema(schema) => {
+        ResponseFormat::JsonSchema(format) => {
             let mut known = turn.user.unwrap_or_default().to_owned();
             for (_, output) in &turn.outputs {
                 known.push('\n');
                 known.push_str(output);
             }
-            value_for(schema, &known).to_string()
+            value_for(&format.schema, &known).to_string()
         }
     }
 }

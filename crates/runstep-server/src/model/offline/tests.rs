@@ -3,7 +3,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
-use crate::model::count_tokens;
+use crate::model::{NamedSchema, count_tokens};
 
 fn function(name: &str) -> Function {
     let parameters = json!({
@@ -160,11 +160,16 @@ async fn response_formats_are_obeyed() {
     let conversation =
         vec![user("How warm is Paris?"), calls(&["a"]), output("a", "{\"degrees\": 18}")];
     let mut shaped = request(conversation, &["a"]);
-    shaped.response_format = ResponseFormat::JsonSchema(json!({
-        "type": "object",
-        "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
-        "required": ["city", "degrees"],
-    }));
+    shaped.response_format = ResponseFormat::JsonSchema(NamedSchema {
+        name: "weather".to_owned(),
+        description: None,
+        schema: json!({
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
+            "required": ["city", "degrees"],
+        }),
+        strict: true,
+    });
     let (text, _) = answer(shaped).await;
     let value: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(value, json!({"city": "Paris", "degrees": 18}));
