@@ -1,6 +1,7 @@
 //! Server-sent events, read from a reply's body.
 
 use axum::body::{Body, BodyDataStream};
+use axum::http::Response;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
@@ -29,8 +30,13 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
-    pub(crate) fn new(body: Body) -> Self {
-        Self { body: body.into_data_stream(), buffer: String::new() }
+    /// The events of a reply that is a stream.
+    #[track_caller]
+    pub(crate) fn of(reply: Response<Body>) -> Self {
+        assert_eq!(reply.status(), 200);
+        assert_eq!(reply.headers()["content-type"], "text/event-stream");
+        assert_eq!(reply.headers()["cache-control"], "no-cache");
+        Self { body: reply.into_body().into_data_stream(), buffer: String::new() }
     }
 
     /// The next event or comment.

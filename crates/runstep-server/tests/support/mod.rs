@@ -25,6 +25,8 @@ const BODY: usize = 64 * 1024 * 1024;
 #[derive(Clone)]
 pub(crate) struct Api {
     app: Router,
+    /// What goes with every request.
+    headers: HeaderMap,
 }
 
 /// A reply that is JSON.
@@ -66,7 +68,14 @@ impl Api {
     }
 
     pub(crate) fn built(builder: ServerBuilder) -> Self {
-        Self { app: builder.app().unwrap() }
+        Self { app: builder.app().unwrap(), headers: HeaderMap::new() }
+    }
+
+    /// The same server, asked with one more header.
+    pub(crate) fn with(&self, name: &'static str, value: &str) -> Self {
+        let mut same = self.clone();
+        same.headers.insert(name, value.parse().unwrap());
+        same
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
@@ -87,38 +96,52 @@ impl Api {
 
     pub(crate) async fn request(&self, method: Method, path: &str, body: Body) -> Reply {
         let what = format!("{method} {path}");
-        let (parts, body) = self.send(method, path, body).await.into_parts();
+        let (parts, body) = self.send(method.clone(), path, body).await.into_parts();
         let bytes = to_bytes(body, BODY).await.unwrap();
         let body: Value = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| panic!("{what}: {}", String::from_utf8_lossy(&bytes)));
         assert!(!parts.status.is_server_error(), "{what}: {body}");
         let kind = parts.headers.get("content-type").map(|kind| kind.to_str().unwrap());
         assert_eq!(kind, Some("application/json"), "{what}");
-        spec::check_reply(&what, parts.status, &body);
+        spec::check_reply(&method, path, parts.status, &body);
         Reply { status: parts.status, headers: parts.headers, body }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Body) -> axum::http::Response<Body> {
-        let request = Request::builder()
+    /// A reply as it comes.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> axum::http::Response<Body> {
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("content-type", "application/json")
             .body(body)
             .unwrap();
+        request.headers_mut().extend(self.headers.clone());
         let hour = Duration::from_secs(3600);
         let reply = tokio::time::timeout(hour, self.app.clone().oneshot(request));
         let reply = reply.await.expect("no hang").unwrap();
-        let id = reply.headers().get("x-request-id").expect("a request id").to_str().unwrap();
-        assert!(id.starts_with("req_"), "{id}");
+        assert!(reply.headers().contains_key("x-request-id"), "{reply:?}");
         reply
     }
 
     /// Opens a stream, whose events can be read one by one.
     pub(crate) async fn listen(&self, path: &str, body: Value) -> EventStream {
         let reply = self.send(Method::POST, path, body.to_string().into()).await;
-        assert_eq!(reply.status(), 200);
-        assert_eq!(reply.headers()["content-type"], "text/event-stream");
-        EventStream::new(reply.into_body())
+        spec::check_stream(&Method::POST, path);
+        EventStream::of(reply)
+    }
+
+    /// Listens again to a run, after an event.
+    pub(crate) async fn resume(&self, path: &str, after: u64) -> EventStream {
+        let api =
+            self.with("accept", "text/event-stream").with("last-event-id", &after.to_string());
+        let reply = api.send(Method::GET, path, Body::empty()).await;
+        spec::check_stream(&Method::GET, path);
+        EventStream::of(reply)
     }
 
     /// All events of a stream, up to its end.

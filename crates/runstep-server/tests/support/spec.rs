@@ -1,15 +1,19 @@
 //! What the specification says of replies and events.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use jsonschema::Validator;
+use runstep_server::Operation;
 use serde_json::{Value, json};
 
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(runstep_api::OPENAPI).unwrap());
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+/// The operations whose replies were checked, and the statuses of these.
+pub(crate) static SEEN: LazyLock<Mutex<BTreeSet<(&'static str, u16)>>> =
+    LazyLock::new(Mutex::default);
 
 fn validator(component: &str) -> Arc<Validator> {
     let mut validators = VALIDATORS.lock().unwrap();
@@ -38,42 +42,68 @@ pub(crate) fn check(what: &str, component: &str, value: &Value) {
     assert!(misfits.is_empty(), "{what} is no {component}: {misfits:#?}\n{value:#}");
 }
 
-/// Which component a reply must be.
-fn component(status: StatusCode, body: &Value) -> &'static str {
-    let kind = |body: &Value| match body["object"].as_str() {
-        Some("assistant") => "Assistant",
-        Some("assistant.deleted") => "DeletedAssistant",
-        Some("thread") => "Thread",
-        Some("thread.deleted") => "DeletedThread",
-        Some("thread.message") => "Message",
-        Some("thread.message.deleted") => "DeletedMessage",
-        Some("thread.run") => "Run",
-        Some("thread.run.step") => "RunStep",
-        other => panic!("unknown object {other:?}: {body}"),
+/// The operation at a path, whether or not the path has the version in front.
+pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
+    let path = path.split('?').next().unwrap_or_default();
+    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let fits = |place: &str| {
+        let (one, other) = (place.split('/'), path.split('/'));
+        one.clone().count() == other.clone().count()
+            && one.zip(other).all(|(one, other)| one.starts_with('{') || one == other)
     };
-    if !status.is_success() {
-        return "ErrorResponse";
-    }
-    match (body["object"].as_str(), body["data"].get(0)) {
-        (Some("list"), None) => "RunList",
-        (Some("list"), Some(first)) => match kind(first) {
-            "Assistant" => "AssistantList",
-            "Message" => "MessageList",
-            "Run" => "RunList",
-            "RunStep" => "RunStepList",
-            other => panic!("there are no lists of {other}"),
-        },
-        _ => kind(body),
+    // What is written out goes before what is an id.
+    let found = Operation::ALL.iter().filter(|operation| operation.place().0 == *method);
+    found
+        .copied()
+        .filter(|operation| fits(operation.place().1))
+        .min_by_key(|operation| operation.place().1.matches('{').count())
+}
+
+/// What the specification says of the reply to an operation.
+fn response(operation: Operation, status: StatusCode) -> &'static Value {
+    let (method, path) = operation.place();
+    let method = method.as_str().to_lowercase();
+    let responses = &DOCUMENT["paths"][path][method]["responses"];
+    let exact = status.as_str();
+    let kind = format!("{}XX", &exact[..1]);
+    let found = [exact, &kind].into_iter().find_map(|status| responses.get(status));
+    let response = found.unwrap_or_else(|| panic!("{operation} has no reply with status {status}"));
+    match response["$ref"].as_str() {
+        Some(reference) => DOCUMENT.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => response,
     }
 }
 
+/// The component that a kind of content is.
+fn component(operation: Operation, status: StatusCode, kind: &str) -> &'static str {
+    let reference = &response(operation, status)["content"][kind]["schema"]["$ref"];
+    let reference = reference.as_str().unwrap_or_else(|| panic!("{operation} replies no {kind}"));
+    reference.rsplit('/').next().unwrap()
+}
+
+/// Checks a reply that is JSON against what its operation says.
 #[track_caller]
-pub(crate) fn check_reply(what: &str, status: StatusCode, body: &Value) {
-    check(what, component(status, body), body);
+pub(crate) fn check_reply(method: &Method, path: &str, status: StatusCode, body: &Value) {
+    let what = format!("{method} {path}");
+    let component = match operation(method, path) {
+        Some(operation) => {
+            SEEN.lock().unwrap().insert((operation.name(), status.as_u16()));
+            component(operation, status, "application/json")
+        }
+        None => "ErrorResponse",
+    };
+    check(&what, component, body);
     if !status.is_success() {
         let message = body["error"]["message"].as_str();
         assert!(message.is_some_and(|message| !message.is_empty()), "{what}: {body}");
     }
+}
+
+/// Checks that an operation may reply with a stream.
+#[track_caller]
+pub(crate) fn check_stream(method: &Method, path: &str) {
+    let operation = operation(method, path).unwrap();
+    assert_eq!(component(operation, StatusCode::OK, "text/event-stream"), "StreamEvent");
 }
 
 #[track_caller]
