@@ -10,6 +10,8 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use axum::http::Method;
+use runstep_server::Operation;
 use runstep_server::model::{ModelErrorKind, Turn};
 use serde_json::{Value, json};
 use support::{Api, Event, Scene, id, merged, outputs_for, spec};
@@ -112,6 +114,97 @@ async fn events_fit_the_specification_whatever_happens() {
     let mut all: BTreeSet<String> = events.iter().map(name).collect();
     assert!(all.remove("error"));
     assert_eq!(seen, all);
+}
+
+#[test]
+fn the_operations_are_those_of_the_specification() {
+    let document: Value = serde_json::from_str(runstep_api::OPENAPI).unwrap();
+    let mut specified = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if let Some(name) = operation["operationId"].as_str() {
+                specified.insert((name.to_owned(), method.to_uppercase(), path.clone()));
+            }
+        }
+    }
+    let ours = Operation::ALL.iter().map(|operation| {
+        let (method, path) = operation.place();
+        (operation.to_string(), method.to_string(), path.to_owned())
+    });
+    assert_eq!(ours.collect::<BTreeSet<_>>(), specified);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_operation_replies_as_specified_in_success_and_in_each_kind_of_refusal() {
+    let turns = [Turn::call("weather", json!({})), Turn::stall()];
+    let scene = Api::scripted(turns).scene(&["weather"]).await;
+    let api = &scene.api;
+    let run = scene.play(json!({})).await;
+    let step = id(&scene.steps(&run).await[0]);
+    let message = id(&api.get(&scene.messages()).await.ok()["data"][0]);
+    let outputs = outputs_for(&run, &["sun"]);
+    let filled = |path: &str, known: bool| {
+        let id = |id: &str| if known { id.to_owned() } else { "unknown".to_owned() };
+        path.replace("{assistant_id}", &id(&scene.assistant))
+            .replace("{thread_id}", &id(&scene.thread))
+            .replace("{message_id}", &id(&message))
+            .replace("{run_id}", &id(run["id"].as_str().unwrap()))
+            .replace("{step_id}", &id(&step))
+    };
+    let body = |operation: Operation| match operation {
+        Operation::CreateAssistant => json!({"model": "m"}),
+        Operation::CreateMessage => json!({"role": "user", "content": "Hi"}),
+        Operation::CreateRun | Operation::CreateThreadAndRun => scene.body(json!({})),
+        Operation::SubmitToolOutputs => outputs.clone(),
+        _ => json!({}),
+    };
+    let ask = async |operation: Operation, path: &str, body: String| {
+        api.request(operation.place().0, path, body.into()).await
+    };
+    for &operation in Operation::ALL {
+        let path = operation.place().1;
+        if path.contains('{') {
+            let reply = ask(operation, &filled(path, false), body(operation).to_string()).await;
+            assert_eq!(reply.status, 404, "{operation}");
+        }
+        let strange = format!("{}?strange=1", filled(path, true));
+        ask(operation, &strange, body(operation).to_string()).await.refused(400);
+        let takes_body = operation.place().0 == Method::POST && operation != Operation::CancelRun;
+        if takes_body {
+            for wrong in ["{", "[]", r#"{"strange": 1}"#, &"x".repeat(9_000_000)] {
+                let reply = ask(operation, &filled(path, true), wrong.to_owned()).await;
+                assert!([400, 413].contains(&reply.status.as_u16()), "{operation}");
+            }
+        }
+    }
+    // Those that succeed, in an order in which they can.
+    let (deletions, others): (Vec<Operation>, Vec<Operation>) =
+        Operation::ALL.iter().partition(|operation| operation.place().0 == Method::DELETE);
+    let busy = [Operation::CreateMessage, Operation::CreateRun];
+    let order = [Operation::SubmitToolOutputs, Operation::CancelRun];
+    let (last, first): (Vec<Operation>, Vec<Operation>) =
+        others.into_iter().partition(|operation| busy.contains(operation));
+    let first = first.into_iter().filter(|operation| !order.contains(operation));
+    for operation in first.chain(order).chain(last).chain(deletions.into_iter().rev()) {
+        if busy.contains(&operation) {
+            support::breathe().await;
+        }
+        if operation == Operation::DeleteMessage {
+            continue; // The run that was made last is active.
+        }
+        let path = filled(operation.place().1, true);
+        ask(operation, &path, body(operation).to_string()).await.ok();
+    }
+    let thread = api.thread("Hello").await;
+    let messages = format!("/threads/{thread}/messages");
+    let message = id(&api.get(&messages).await.ok()["data"][0]);
+    api.delete(&format!("{messages}/{message}")).await.ok();
+
+    let seen = spec::SEEN.lock().unwrap().clone();
+    for operation in Operation::ALL {
+        assert!(seen.contains(&(operation.name(), 200)), "{operation} did not succeed");
+        assert!(seen.contains(&(operation.name(), 400)), "{operation} was not refused");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use runstep_server::model::{Scripted, Turn};
-use runstep_server::{RunningServer, Server, StartError};
+use runstep_server::{Fault, Faults, Operation, RunningServer, Server, StartError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -253,4 +253,45 @@ async fn a_server_stops_when_its_handle_is_dropped() {
     drop(server);
     assert!(refuses(address).await, "it still takes connections");
     stream.rest().await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_waits_until_another_ends() {
+    let server = Server::builder().max_connections(1).spawn().await.unwrap();
+    let address = server.address();
+    let first = TcpStream::connect(address).await.unwrap();
+    // The first one is accepted before the second one asks.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let second = Call::post(address, "/threads", &json!({})).await;
+    let id = tokio::spawn(second.id());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!id.is_finished());
+    drop(first);
+    assert!(timeout(SOON, id).await.expect("its turn").unwrap().starts_with("thread_"));
+}
+
+#[tokio::test]
+async fn who_does_not_finish_the_head_of_a_request_is_cut_off() {
+    let timeout = Duration::from_millis(200);
+    let server = Server::builder().request_timeout(timeout).spawn().await.unwrap();
+    let mut socket = TcpStream::connect(server.address()).await.unwrap();
+    socket.write_all(b"POST /v1/threads HTTP/1.1\r\nhost: local").await.unwrap();
+    assert!(ends(socket).await);
+}
+
+#[tokio::test]
+async fn a_cut_stream_is_cut_on_the_socket_too() {
+    let faults = Faults::new([Fault::cut_after_events(4).on(Operation::CreateThreadAndRun)]);
+    let builder = Server::builder().model(Scripted::new([Turn::say("Hi.")])).faults(faults);
+    let server = builder.spawn().await.unwrap();
+    let address = server.address();
+    let assistant = Call::post(address, "/v1/assistants", &json!({"model": "m"})).await.id().await;
+    let body = json!({"assistant_id": assistant, "stream": true});
+    let mut stream = Call::post(address, "/v1/threads/runs", &body).await;
+    let mut text = Vec::new();
+    // It ends without the chunk that says that nothing comes.
+    let _ = timeout(SOON, stream.0.read_to_end(&mut text)).await.expect("an end");
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(text.matches("event: ").count(), 4, "{text}");
+    assert!(!text.ends_with("0\r\n\r\n"), "{text}");
 }

@@ -359,6 +359,34 @@ async fn a_slow_listener_is_told_what_its_run_waited_for_although_outputs_have_c
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_waits_half_a_minute_for_a_listener_that_does_not_read_and_goes_on() {
+    let words = vec!["word "; 1000];
+    let scene = Api::scripted([Turn::chunks(words)]).scene(&[]).await;
+    let stream = scene.listen(json!({})).await;
+    sleep(Duration::from_secs(29)).await;
+    let run = scene.api.get(&scene.runs()).await.ok()["data"][0].clone();
+    assert_eq!(run["status"], "in_progress");
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(scene.get_run(&run).await["status"], "completed");
+    assert_eq!(last_run(&stream.rest().await)["status"], "completed", "all is kept so far");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_is_too_slow_for_what_is_kept_is_told_so() {
+    let turn = Turn::chunks(vec!["x".repeat(10_000); 200]);
+    let scene = Api::scripted([turn]).scene(&[]).await;
+    let stream = scene.listen(json!({})).await;
+    sleep(Duration::from_secs(40)).await;
+    let events = stream.rest().await;
+    assert_eq!(names(&events), ["error", "done"]);
+    let message = "The stream broke off, because its events were not read in time.";
+    assert_eq!(events[0].data["message"], message);
+    assert_eq!(events[0].number, None, "it is no event of the run");
+    let run = scene.api.get(&scene.runs()).await.ok()["data"][0].clone();
+    assert_eq!(run["status"], "completed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_listener_misses_nothing() {
     let words = vec!["word "; 1000];
     let scene = Api::scripted([Turn::chunks(words.clone())]).scene(&[]).await;

@@ -77,7 +77,13 @@ fn changed(
         };
         stream::iter(pieces)
     });
-    Body::from_stream(chunks)
+    Body::from_stream(chunks.then(async |chunk| {
+        // What came before must go out before the connection breaks.
+        if chunk.is_err() {
+            tokio::task::yield_now().await;
+        }
+        chunk
+    }))
 }
 
 /// What is set apart by blank lines. The server's chunks are made of whole ones.

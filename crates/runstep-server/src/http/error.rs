@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -22,12 +22,13 @@ pub(crate) struct ApiError {
     message: String,
     param: Option<String>,
     code: Option<&'static str>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// When to come again, in seconds.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, message: String) -> Self {
-        Self { status, kind, message, param: None, code: None, header: None }
+        Self { status, kind, message, param: None, code: None, retry_after: None }
     }
 
     fn invalid(message: String) -> Self {
@@ -94,13 +95,8 @@ impl ApiError {
     }
 
     fn unauthorized(message: &str) -> Self {
-        let kind = "invalid_request_error";
-        let challenge = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        Self {
-            header: Some(challenge),
-            ..Self::new(StatusCode::UNAUTHORIZED, kind, message.to_owned())
-                .with_code("invalid_api_key")
-        }
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message.to_owned())
+            .with_code("invalid_api_key")
     }
 
     /// A body that did not come in time.
@@ -117,7 +113,7 @@ impl ApiError {
         let message =
             format!("Rate limit reached, because {why}. Please try again in {seconds} s.");
         Self {
-            header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
+            retry_after: Some(seconds),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message)
                 .with_code("rate_limit_exceeded")
         }
@@ -166,7 +162,13 @@ impl IntoResponse for ApiError {
             "code": self.code,
         });
         let mut response = (self.status, Json(json!({ "error": error }))).into_response();
-        response.headers_mut().extend(self.header);
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }

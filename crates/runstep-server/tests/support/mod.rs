@@ -114,18 +114,19 @@ impl Api {
         path: &str,
         body: Body,
     ) -> axum::http::Response<Body> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/json")
-            .body(body)
-            .unwrap();
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("content-type", "application/json").body(body).unwrap();
+        let reply = self.send_bare(request).await;
+        assert!(reply.headers().contains_key("x-request-id"), "{reply:?}");
+        reply
+    }
+
+    /// A reply to a request with no more headers than it has, other than those of all.
+    pub(crate) async fn send_bare(&self, mut request: Request<Body>) -> axum::http::Response<Body> {
         request.headers_mut().extend(self.headers.clone());
         let hour = Duration::from_secs(3600);
         let reply = tokio::time::timeout(hour, self.app.clone().oneshot(request));
-        let reply = reply.await.expect("no hang").unwrap();
-        assert!(reply.headers().contains_key("x-request-id"), "{reply:?}");
-        reply
+        reply.await.expect("no hang").unwrap()
     }
 
     /// Opens a stream, whose events can be read one by one.
@@ -307,4 +308,12 @@ pub(crate) fn merged(base: Value, more: Value) -> Value {
 /// Lets the tasks of the server run until they have to wait.
 pub(crate) async fn breathe() {
     tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// The figures for Prometheus.
+pub(crate) async fn figures(api: &Api) -> String {
+    let reply = api.send(Method::GET, "/metrics", Body::empty()).await;
+    assert_eq!(reply.status(), 200);
+    let bytes = to_bytes(reply.into_body(), BODY).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
 }
