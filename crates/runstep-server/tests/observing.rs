@@ -77,6 +77,8 @@ async fn figures_tell_what_goes_on() {
         "runstep_runs_in_progress 1",
         "runstep_runs_queued 1",
         "runstep_streams 1",
+        // Those of a whole answer, and of one that has only begun.
+        "runstep_events_total 17",
     ] {
         assert!(told.contains(&format!("\n{line}\n")), "{line} is not in {told}");
     }

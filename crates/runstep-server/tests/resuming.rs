@@ -228,3 +228,23 @@ async fn what_is_told_after_a_cancel_is_told_in_order_and_once() {
     let path = scene.run_path(&run, "");
     assert_eq!(scene.api.resume(&path, 1).await.rest().await, events[1..]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_a_run_that_waited_for_outputs_is_told_too() {
+    for cancel in [true, false] {
+        let scene = Api::scripted([Turn::call("weather", json!({}))]).scene(&["weather"]).await;
+        let events = scene.stream(json!({})).await;
+        let run = run(&events);
+        let done = events.last().unwrap().number.unwrap();
+        assert_eq!(answered(&scene, &run, &done.to_string()).await["status"], "requires_action");
+        let expected = if cancel {
+            scene.cancel(&run).await.ok();
+            vec!["run.cancelling", "run.step.cancelled", "run.cancelled", "done"]
+        } else {
+            sleep(Duration::from_secs(601)).await;
+            vec!["run.step.expired", "run.expired", "done"]
+        };
+        let rest = scene.api.resume(&scene.run_path(&run, ""), done).await.rest().await;
+        assert_eq!(support::names(&rest), expected);
+    }
+}

@@ -204,7 +204,6 @@ impl Leg {
     pub(super) fn tell(&self, event: impl FnOnce() -> StreamEvent) {
         if let Some(log) = &self.log {
             log.push(&event());
-            self.shared.metrics.events.inc();
         }
     }
 

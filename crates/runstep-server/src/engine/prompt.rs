@@ -79,12 +79,17 @@ fn said(message: &Message) -> ConversationItem {
     if message.content.iter().any(|part| matches!(part, MessageContent::ImageUrl(_))) {
         return ConversationItem::UserParts(message.content.iter().filter_map(shown).collect());
     }
-    let texts = message.content.iter().filter_map(|part| match part {
+    let mut texts = message.content.iter().filter_map(|part| match part {
         MessageContent::Text(content) => Some(content.text.value.as_str()),
         MessageContent::Refusal(content) => Some(content.refusal.as_str()),
         _ => None,
     });
-    let text = texts.collect::<Vec<_>>().join("\n");
+    // Nearly always there is one.
+    let mut text = texts.next().unwrap_or_default().to_owned();
+    for more in texts {
+        text.push('\n');
+        text.push_str(more);
+    }
     match message.role {
         MessageRole::Assistant => ConversationItem::Assistant(text),
         _ => ConversationItem::User(text),

@@ -83,7 +83,7 @@ impl Engine {
     ) -> Result<(Run, Option<Listener>), Refusal> {
         let shared = &self.shared;
         let now = shared.clock.now();
-        let log = is_streamed(&request.stream).then(|| Arc::new(EventLog::new()));
+        let log = is_streamed(&request.stream).then(|| shared.new_log());
         let listener = log.as_ref().map(EventLog::listen);
         let run = {
             let mut thread = handle.lock();
@@ -146,7 +146,7 @@ impl Engine {
         let (run, number) = (state.run.clone(), state.leg);
         let mut log = state.events.upgrade();
         let listener = is_streamed(&request.stream).then(|| {
-            let log = log.get_or_insert_with(|| Arc::new(EventLog::new()));
+            let log = log.get_or_insert_with(|| self.shared.new_log());
             state.events = Arc::downgrade(log);
             log.listen()
         });

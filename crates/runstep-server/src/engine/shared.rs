@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::slots::Slots;
 use super::{Engine, Refusal};
 use crate::clock::Clock;
-use crate::events::Kept;
+use crate::events::{EventLog, Kept};
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::model::Model;
@@ -75,6 +75,11 @@ impl Engines {
 }
 
 impl Shared {
+    /// Where the events of a run go.
+    pub(super) fn new_log(&self) -> Arc<EventLog> {
+        Arc::new(EventLog::new(self.metrics.events.clone()))
+    }
+
     /// Whether one more object may be made.
     pub(super) fn check_room(&self) -> Result<(), Refusal> {
         if self.storage.is_full() {

@@ -86,10 +86,12 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::metrics::counter::Counter;
+
     use super::*;
 
     fn log() -> (Arc<EventLog>, std::sync::Weak<EventLog>) {
-        let log = Arc::new(EventLog::new());
+        let log = Arc::new(EventLog::new(Counter::default()));
         let seen = Arc::downgrade(&log);
         (log, seen)
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use prometheus_client::metrics::counter::Counter;
 use runstep_api::types::StreamEvent;
 use tokio::sync::Notify;
 
@@ -30,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct EventLog {
     state: Mutex<State>,
+    /// Counts the events of all runs.
+    told: Counter,
     /// Wakes listeners when there are new events, and the run when a listener has heard some.
     changed: Notify,
 }
@@ -60,7 +63,8 @@ struct Frame {
 }
 
 impl EventLog {
-    pub(crate) fn new() -> Self {
+    /// `told` counts the events of all runs.
+    pub(crate) fn new(told: Counter) -> Self {
         let state = State {
             frames: VecDeque::new(),
             first: 1,
@@ -70,7 +74,7 @@ impl EventLog {
             listeners: Vec::new(),
             listeners_made: 0,
         };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { state: Mutex::new(state), told, changed: Notify::new() }
     }
 
     /// Adds an event.
@@ -87,6 +91,7 @@ impl EventLog {
         state.frames.push_back(Frame { bytes, before, done });
         state.let_go();
         drop(state);
+        self.told.inc();
         self.changed.notify_waiters();
     }
 

@@ -1,3 +1,4 @@
+use prometheus_client::metrics::counter::Counter;
 use runstep_api::types::{Run, RunStatus};
 
 use super::*;
@@ -7,7 +8,7 @@ fn event() -> StreamEvent {
 }
 
 fn log() -> Arc<EventLog> {
-    Arc::new(EventLog::new())
+    Arc::new(EventLog::new(Counter::default()))
 }
 
 /// The numbers of events.

@@ -21,7 +21,7 @@ pub(crate) async fn make(State(faults): State<Faults>, request: Request, next: N
         match kind {
             Kind::Delay(wait) => tokio::time::sleep(*wait).await,
             Kind::RateLimit(retry_after) => {
-                return ApiError::rate_limited("the server was told to", *retry_after)
+                return ApiError::rate_limited("the server was told to say so", *retry_after)
                     .into_response();
             }
             Kind::ServerError => {
