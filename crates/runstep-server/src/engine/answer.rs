@@ -12,7 +12,7 @@ use super::deltas::{self, Kind};
 use super::ending::Ending;
 use super::leg::{Leg, OnThread};
 use super::objects;
-use crate::model::{ModelError, ModelErrorKind, ModelEvent, count_tokens};
+use crate::model::{ModelError, ModelErrorKind, ModelEvent, tokens_of};
 use crate::store::size;
 
 /// How far an answer has come.
@@ -36,7 +36,7 @@ pub(super) struct Answer {
 struct OpenMessage {
     message_id: String,
     step_id: String,
-    text: String,
+    characters: usize,
 }
 
 impl Answer {
@@ -104,7 +104,7 @@ impl Answer {
             self.open_message(leg);
         }
         let Some(open) = &mut self.message else { return };
-        open.text.push_str(&text);
+        open.characters += text.chars().count();
         leg.while_in_progress(|on| {
             let content = &mut on.messages.get_mut(&open.message_id)?.content;
             let begins = match (kind, content.last_mut()) {
@@ -150,7 +150,7 @@ impl Answer {
             let open = OpenMessage {
                 message_id: message.id.clone(),
                 step_id: step.id.clone(),
-                text: String::new(),
+                characters: 0,
             };
             leg.tell(|| StreamEvent::MessageCreated(message.clone()));
             leg.tell(|| StreamEvent::MessageInProgress(message.clone()));
@@ -164,7 +164,7 @@ impl Answer {
     pub(super) fn close_message(&mut self, leg: &Leg) {
         let Some(open) = self.message.take() else { return };
         let now = leg.shared.clock.now();
-        let tokens = count_tokens(&open.text);
+        let tokens = tokens_of(open.characters);
         self.told += tokens;
         let prompt_tokens = self.prompt_tokens.saturating_sub(self.prompt_told);
         self.prompt_told += prompt_tokens;

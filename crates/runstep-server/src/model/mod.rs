@@ -277,5 +277,10 @@ impl std::error::Error for ModelError {}
 
 /// A rough count of a text's tokens: one for each four characters begun.
 pub fn count_tokens(text: &str) -> u64 {
-    text.chars().count().div_ceil(4) as u64
+    tokens_of(text.chars().count())
+}
+
+/// The same of a text of so many characters.
+pub(crate) fn tokens_of(characters: usize) -> u64 {
+    characters.div_ceil(4) as u64
 }

@@ -123,7 +123,7 @@ impl ServerBuilder {
     }
 
     /// How many runs are in progress at a time; others wait for their turn as `queued`. A run that
-    /// waits for tool outputs is not in progress. Default: 1024.
+    /// waits for tool outputs is not in progress. At least 1. Default: 1024.
     pub fn max_concurrent_runs(mut self, limit: usize) -> Self {
         self.limits.concurrent_runs = limit;
         self
@@ -158,8 +158,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How many connections are open at a time; others wait to be accepted. [`app`](Self::app) has
-    /// none. Default: 8192.
+    /// How many connections are open at a time; others wait to be accepted. At least 1;
+    /// [`app`](Self::app) has none. Default: 8192.
     pub fn max_connections(mut self, limit: usize) -> Self {
         self.limits.connections = limit;
         self
