@@ -1,10 +1,11 @@
 //! What answers: a [`Model`] gets a conversation and streams back text and tool calls.
 //!
-//! Two come with the server: [`Offline`], which needs no network and always gives the same answer,
+//! Three come with the server: [`Offline`], which needs no network and always gives the same answer,
 //! and [`Scripted`], which says what a test tells it to.
 
 mod answer;
 mod arguments;
+mod chat_completions;
 mod offline;
 mod scripted;
 
@@ -16,6 +17,9 @@ use futures_core::Stream;
 use serde_json::{Map, Value};
 
 pub(crate) use answer::{item_tokens, prompt_tokens};
+pub use chat_completions::{
+    ChatCompletions, ChatCompletionsBuilder, ChatCompletionsError, TokenLimitField,
+};
 pub use offline::Offline;
 pub use scripted::{Scripted, Turn};
 

@@ -1,0 +1,302 @@
+//! A provider that plays a script, one reply for each request.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use runstep_server::model::{
+    ChatCompletions, ChatCompletionsBuilder, ConversationItem, Model, ModelError, ModelEvent,
+    ModelRequest,
+};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Longer than anything here takes; a test that waits for so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The provider; it stops when it is dropped.
+pub(crate) struct Upstream {
+    url: String,
+    seen: Arc<Mutex<Seen>>,
+    left: watch::Receiver<usize>,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: Vec<Received>,
+    connections: usize,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    /// The request line and the headers.
+    pub(crate) head: String,
+    pub(crate) body: Value,
+}
+
+/// What is done with a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reply {
+    steps: Vec<Step>,
+    /// Whether the connection ends with it.
+    closes: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send(Vec<u8>),
+    Wait(Duration),
+    /// Waits until the client closes the connection.
+    Hang,
+}
+
+impl Reply {
+    /// Bytes as they stand, then the end of the connection.
+    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { steps: vec![Step::Send(bytes.into())], closes: true }
+    }
+
+    /// A whole reply.
+    pub(crate) fn status(status: u16, headers: &str, body: &str) -> Self {
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} Any\r\ncontent-length: {length}\r\n{headers}\r\n");
+        Self { closes: false, ..Self::raw(head + body) }
+    }
+
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::status(status, "content-type: application/json\r\n", &body.to_string())
+    }
+
+    /// The head of a stream, to be followed by parts of it.
+    pub(crate) fn stream() -> Self {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+            transfer-encoding: chunked\r\n\r\n";
+        Self::raw(head)
+    }
+
+    /// A stream of these chunks, with its proper end.
+    pub(crate) fn chunks(chunks: impl IntoIterator<Item = Value>) -> Self {
+        chunks.into_iter().fold(Self::stream(), Self::chunk).done()
+    }
+
+    /// More of a stream.
+    pub(crate) fn text(mut self, text: &str) -> Self {
+        self.steps.push(Step::Send(format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()));
+        self
+    }
+
+    pub(crate) fn chunk(self, chunk: Value) -> Self {
+        self.text(&format!("data: {chunk}\n\n"))
+    }
+
+    pub(crate) fn done(self) -> Self {
+        self.text("data: [DONE]\n\n").end()
+    }
+
+    pub(crate) fn end(mut self) -> Self {
+        self.steps.push(Step::Send(b"0\r\n\r\n".to_vec()));
+        self.closes = false;
+        self
+    }
+
+    pub(crate) fn wait(mut self, time: Duration) -> Self {
+        self.steps.push(Step::Wait(time));
+        self
+    }
+
+    pub(crate) fn hang(mut self) -> Self {
+        self.steps.push(Step::Hang);
+        self
+    }
+}
+
+/// A chunk with this delta.
+pub(crate) fn delta(delta: Value) -> Value {
+    json!({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta}]})
+}
+
+pub(crate) fn says(text: &str) -> Value {
+    delta(json!({"content": text}))
+}
+
+/// The chunk that tells why an answer ends.
+pub(crate) fn finish(reason: &str) -> Value {
+    json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+}
+
+/// The chunk after that, which has no choices.
+pub(crate) fn usage(prompt_tokens: u64, completion_tokens: u64) -> Value {
+    let total_tokens = prompt_tokens + completion_tokens;
+    json!({"choices": [], "usage": {"prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens, "total_tokens": total_tokens}})
+}
+
+/// An answer that says "Hello there.".
+pub(crate) fn hello() -> Reply {
+    Reply::chunks([
+        delta(json!({"role": "assistant", "content": ""})),
+        says("Hello "),
+        says("there."),
+        finish("stop"),
+        usage(9, 3),
+    ])
+}
+
+/// What a model gives for "Hello".
+pub(crate) async fn ask(model: &impl Model) -> Vec<Result<ModelEvent, ModelError>> {
+    let answer = model.respond(request()).collect();
+    tokio::time::timeout(PATIENCE, answer).await.expect("the answer does not end")
+}
+
+/// What a model gives when the provider plays this.
+pub(crate) async fn answer(reply: Reply) -> Vec<Result<ModelEvent, ModelError>> {
+    let upstream = Upstream::new([reply]).await;
+    ask(&upstream.builder().retries(0).build().unwrap()).await
+}
+
+/// The events of an answer that does not fail.
+pub(crate) async fn good(reply: Reply) -> Vec<ModelEvent> {
+    let events = answer(reply).await;
+    events.into_iter().collect::<Result<_, _>>().unwrap()
+}
+
+pub(crate) fn request() -> ModelRequest {
+    ModelRequest::new("test-model", vec![ConversationItem::User("Hello".to_owned())])
+}
+
+pub(crate) fn text(text: &str) -> ModelEvent {
+    ModelEvent::Text(text.to_owned())
+}
+
+pub(crate) fn cost(prompt_tokens: u64, completion_tokens: u64) -> ModelEvent {
+    ModelEvent::Usage { prompt_tokens, completion_tokens }
+}
+
+impl Upstream {
+    /// Plays these replies; a request more is closed without one.
+    pub(crate) async fn new(script: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let script: Arc<Mutex<VecDeque<Reply>>> =
+            Arc::new(Mutex::new(script.into_iter().collect()));
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (leaving, left) = watch::channel(0);
+        let serving = tokio::spawn({
+            let seen = Arc::clone(&seen);
+            async move {
+                loop {
+                    let (socket, _) = listener.accept().await.unwrap();
+                    seen.lock().unwrap().connections += 1;
+                    let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
+                    let leaving = leaving.clone();
+                    tokio::spawn(async move {
+                        if serve(socket, &seen, &script).await.is_none() {
+                            leaving.send_modify(|count| *count += 1);
+                        }
+                    });
+                }
+            }
+        });
+        Self { url, seen, left, serving }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A model that asks this provider, and does not pause before it asks again.
+    pub(crate) fn builder(&self) -> ChatCompletionsBuilder {
+        ChatCompletions::builder(self.url()).backoff(Duration::ZERO, Duration::ZERO)
+    }
+
+    pub(crate) fn model(&self) -> ChatCompletions {
+        self.builder().build().unwrap()
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Received> {
+        self.seen.lock().unwrap().requests.clone()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.seen.lock().unwrap().connections
+    }
+
+    /// Waits until a request has come.
+    pub(crate) async fn is_asked(&self) {
+        while self.requests().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until a client has closed a connection on which the script hung.
+    pub(crate) async fn is_left(&mut self) {
+        let left = self.left.wait_for(|count| *count > 0);
+        tokio::time::timeout(PATIENCE, left).await.expect("the client stays").unwrap();
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// Serves a connection; nothing when the client left while the script hung.
+async fn serve(
+    mut socket: TcpStream,
+    seen: &Mutex<Seen>,
+    script: &Mutex<VecDeque<Reply>>,
+) -> Option<()> {
+    loop {
+        let Some(received) = receive(&mut socket).await else { return Some(()) };
+        seen.lock().unwrap().requests.push(received);
+        let reply = script.lock().unwrap().pop_front();
+        let Some(reply) = reply else { return Some(()) };
+        for step in reply.steps {
+            match step {
+                Step::Send(bytes) => {
+                    if socket.write_all(&bytes).await.is_err() {
+                        return Some(());
+                    }
+                }
+                Step::Wait(time) => tokio::time::sleep(time).await,
+                Step::Hang => {
+                    let mut rest = [0; 64];
+                    while socket.read(&mut rest).await.is_ok_and(|count| count > 0) {}
+                    return None;
+                }
+            }
+        }
+        if reply.closes {
+            return Some(());
+        }
+    }
+}
+
+async fn receive(socket: &mut TcpStream) -> Option<Received> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        let mut part = [0; 4096];
+        let count = socket.read(&mut part).await.ok().filter(|count| *count > 0)?;
+        bytes.extend_from_slice(&part[..count]);
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+    };
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.unwrap().parse().unwrap();
+    let mut body = bytes[end..].to_vec();
+    while body.len() < length {
+        let mut part = [0; 4096];
+        let count = socket.read(&mut part).await.ok().filter(|count| *count > 0)?;
+        body.extend_from_slice(&part[..count]);
+    }
+    Some(Received { head, body: serde_json::from_slice(&body).unwrap() })
+}
