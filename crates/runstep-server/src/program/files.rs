@@ -1,0 +1,29 @@
+//! Reads files that options name.
+
+use std::fs;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use super::error::ProgramError;
+
+/// The text of a file. `what` says in an error what it was to hold.
+pub(super) fn text(path: &Path, what: &'static str) -> Result<String, ProgramError> {
+    fs::read_to_string(path).map_err(|source| ProgramError::File {
+        what,
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A TOML file.
+pub(super) fn toml<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+) -> Result<T, ProgramError> {
+    toml::from_str(&text(path, what)?).map_err(|source| ProgramError::Toml {
+        what,
+        path: path.to_owned(),
+        source: Box::new(source),
+    })
+}

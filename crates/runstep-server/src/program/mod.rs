@@ -1,0 +1,83 @@
+//! The server as a program: options become settings, which become a server, which serves until a
+//! signal ends it.
+
+mod configuration;
+mod error;
+mod files;
+mod keys;
+mod logs;
+mod options;
+mod settings;
+mod signals;
+mod upstream;
+
+use std::time::Duration;
+
+use runstep_server::Server;
+
+use self::configuration::Configuration;
+use self::error::ProgramError;
+use self::keys::Keys;
+pub(crate) use self::options::Arguments;
+use self::settings::Settings;
+use self::signals::Signals;
+use self::upstream::Upstream;
+
+/// The exit code of a program that a signal ended, as shells have it for Ctrl-C.
+const INTERRUPTED: i32 = 130;
+
+/// Checks the options, and serves until a signal comes.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
+    let configuration = Configuration::new(arguments.config.as_deref(), &arguments.options)?;
+    let settings = &configuration.settings;
+    let keys = settings.api_key_file.as_deref().map(Keys::read).transpose()?;
+    let address = settings.listen;
+    if keys.is_none() && !address.ip().is_loopback() {
+        return Err(ProgramError::OpenToAll { address });
+    }
+    let upstream = Upstream::new(settings)?;
+    if arguments.check_config {
+        print!("{}", configuration.report(keys.as_ref(), upstream.as_ref()));
+        return Ok(());
+    }
+    logs::start(settings.log_level, settings.log_format);
+    if let Some(keys) = &keys {
+        keys.warn_if_world_readable();
+    }
+    serve(settings, keys, upstream).await
+}
+
+async fn serve(
+    settings: &Settings,
+    keys: Option<Keys>,
+    upstream: Option<Upstream>,
+) -> Result<(), ProgramError> {
+    let mut server = Server::builder()
+        .api_keys(keys.iter().flat_map(Keys::secrets))
+        .allowed_origins(&settings.allowed_origins)
+        .run_lifetime(Duration::from_secs(settings.run_lifetime_seconds))
+        .poll_after(Duration::from_millis(settings.poll_after_milliseconds))
+        .max_body_bytes(settings.max_body_bytes)
+        .max_concurrent_runs(settings.max_concurrent_runs)
+        .max_queued_runs(settings.max_queued_runs)
+        .max_open_streams(settings.max_open_streams)
+        .max_context_tokens(settings.max_context_tokens)
+        .max_stored_bytes(settings.max_stored_bytes)
+        .max_connections(settings.max_connections)
+        .request_timeout(Duration::from_secs(settings.request_timeout_seconds))
+        .shutdown_timeout(Duration::from_secs(settings.shutdown_timeout_seconds));
+    if let Some(upstream) = upstream {
+        server = server.model(upstream.model);
+    }
+    let mut signals = Signals::new().map_err(ProgramError::Serve)?;
+    let server = server.spawn_on(settings.listen).await?;
+    println!("runstep-server listens on {}", server.base_url());
+    signals.next().await.map_err(ProgramError::Serve)?;
+    tokio::select! {
+        done = server.shutdown() => done.map_err(ProgramError::Serve),
+        again = signals.next() => {
+            again.map_err(ProgramError::Serve)?;
+            std::process::exit(INTERRUPTED);
+        }
+    }
+}

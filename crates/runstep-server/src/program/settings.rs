@@ -1,0 +1,37 @@
+//! What holds once all options are known.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::options::{LogFormat, LogLevel, TokenLimit};
+
+/// The options with the defaults in place of those left out; see [`super::options::Options`].
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Settings {
+    pub(super) listen: SocketAddr,
+    pub(super) api_key_file: Option<PathBuf>,
+    pub(super) allowed_origins: Vec<String>,
+    pub(super) upstream: Option<String>,
+    pub(super) upstream_key_env: Option<String>,
+    pub(super) model_map: Option<PathBuf>,
+    pub(super) upstream_retries: u32,
+    pub(super) upstream_timeout_seconds: u64,
+    pub(super) upstream_token_limit: TokenLimit,
+    pub(super) upstream_stream_usage: bool,
+    pub(super) run_lifetime_seconds: u64,
+    pub(super) poll_after_milliseconds: u64,
+    pub(super) max_context_tokens: u64,
+    pub(super) max_concurrent_runs: usize,
+    pub(super) max_queued_runs: usize,
+    pub(super) max_open_streams: usize,
+    pub(super) max_connections: usize,
+    pub(super) max_stored_bytes: usize,
+    pub(super) max_body_bytes: usize,
+    pub(super) request_timeout_seconds: u64,
+    pub(super) shutdown_timeout_seconds: u64,
+    pub(super) log_level: LogLevel,
+    pub(super) log_format: LogFormat,
+}

@@ -1,0 +1,127 @@
+//! The program as a process, in a folder of its own and with nothing in its environment.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// What the program is started with.
+pub(crate) struct Start {
+    folder: TempDir,
+    command: Command,
+}
+
+/// What a program that ended said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+impl Start {
+    pub(crate) fn new(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runstep-server"));
+        command.args(arguments).env_clear().current_dir(folder.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { folder, command }
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Adds a file where the program is started.
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs it to its end, which must come by itself.
+    pub(crate) fn end(mut self) -> Ended {
+        let child = self.command.spawn().unwrap();
+        let mut program = Program { child, address: None, _folder: self.folder };
+        let status = program.exit_status();
+        let (mut output, mut errors) = (String::new(), String::new());
+        program.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+        program.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        Ended { code: status.code(), output, errors }
+    }
+
+    /// Starts it, and waits until it listens.
+    pub(crate) fn serve(mut self) -> Program {
+        let child = self.command.spawn().unwrap();
+        let mut program = Program { child, address: None, _folder: self.folder };
+        let mut line = String::new();
+        BufReader::new(program.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let start = "runstep-server listens on http://";
+        let address = line.trim().strip_prefix(start).and_then(|url| url.strip_suffix("/v1"));
+        program.address = address.and_then(|address| address.parse().ok());
+        assert!(program.address.is_some(), "unexpected: {line}{}", program.errors());
+        program
+    }
+}
+
+/// A program that runs; it is killed when this is dropped.
+pub(crate) struct Program {
+    child: Child,
+    address: Option<SocketAddr>,
+    _folder: TempDir,
+}
+
+impl Program {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.unwrap()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    pub(crate) fn exit_status(&mut self) -> ExitStatus {
+        eventually("an end", || self.child.try_wait().unwrap())
+    }
+
+    /// Ends it, and gives what it wrote to its standard error.
+    pub(crate) fn errors(&mut self) -> String {
+        let _ = self.child.kill();
+        let mut errors = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        errors
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn eventually<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(60) {
+        if let Some(got) = get() {
+            return got;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("there was never {what}");
+}
