@@ -24,7 +24,7 @@ pub(super) fn start(level: LogLevel, format: LogFormat) {
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
     // Only tests within a process that logs already could fail here, and they have their logs.
     let _ = registry().with(lines.with_filter(filter)).try_init();

@@ -83,6 +83,11 @@ fn every_option_goes_by_flag_by_environment_and_by_file() {
     assert_eq!(checked(by_environment), by_flag);
     let by_file = start(&["--config", "options.toml"]).file("options.toml", &by_flag);
     assert_eq!(checked(by_file), by_flag);
+    // The page for those who host it tells each.
+    let page = include_str!("../../../../docs/hosting.md");
+    for (name, _) in options {
+        assert!(page.contains(&format!("\n| `{name}` |")), "{name}");
+    }
     // There is no option beside these.
     let lines = by_flag.lines().filter(|line| !line.starts_with('#'));
     assert_eq!(lines.count(), options.len());
