@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::ProgramError;
 use super::files;
 
-/// The keys of a file, each at least once.
+/// The keys of a file.
 #[derive(Debug)]
 pub(super) struct Keys {
     path: PathBuf,
@@ -21,7 +21,7 @@ impl Keys {
     pub(super) fn read(path: &Path) -> Result<Self, ProgramError> {
         let text = SecretString::from(files::text(path, "API keys")?);
         let (mut keys, mut known) = (Vec::new(), HashSet::new());
-        let lines = secrecy::ExposeSecret::expose_secret(&text).lines().map(str::trim).enumerate();
+        let lines = text.expose_secret().lines().map(str::trim).enumerate();
         for (line, key) in lines.filter(|(_, key)| !key.is_empty() && !key.starts_with('#')) {
             let path = || path.to_owned();
             if !key.chars().all(|character| character.is_ascii_graphic()) {

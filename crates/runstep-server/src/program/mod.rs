@@ -11,6 +11,7 @@ mod settings;
 mod signals;
 mod upstream;
 
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use runstep_server::Server;
@@ -37,7 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
     }
     let upstream = Upstream::new(settings)?;
     if arguments.check_config {
-        print!("{}", configuration.report(keys.as_ref(), upstream.as_ref()));
+        say(&configuration.report(keys.as_ref(), upstream.as_ref()));
         return Ok(());
     }
     logs::start(settings.log_level, settings.log_format);
@@ -71,7 +72,7 @@ async fn serve(
     }
     let mut signals = Signals::new().map_err(ProgramError::Serve)?;
     let server = server.spawn_on(settings.listen).await?;
-    println!("runstep-server listens on {}", server.base_url());
+    say(&format!("runstep-server listens on {}\n", server.base_url()));
     signals.next().await.map_err(ProgramError::Serve)?;
     tokio::select! {
         done = server.shutdown() => done.map_err(ProgramError::Serve),
@@ -80,4 +81,10 @@ async fn serve(
             std::process::exit(INTERRUPTED);
         }
     }
+}
+
+/// Writes to the standard output, whether or not somebody reads it.
+fn say(text: &str) {
+    let mut output = io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
