@@ -7,6 +7,7 @@ use std::ops::Sub;
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
     static BYTES: Cell<u64> = const { Cell::new(0) };
+    static FREED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The system's allocator, which counts what each thread asks for.
@@ -34,6 +35,15 @@ pub fn allocations() -> Allocations {
     Allocations { count: COUNT.get(), bytes: BYTES.get() }
 }
 
+/// How many bytes this thread holds: what it has asked for, less what it has given back.
+pub fn held() -> i64 {
+    BYTES.get().wrapping_sub(FREED.get()) as i64
+}
+
+fn note_freed(size: usize) {
+    let _ = FREED.try_with(|bytes| bytes.set(bytes.get() + size as u64));
+}
+
 fn note(size: usize) {
     // At the end of a thread nobody counts any more.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
@@ -58,11 +68,13 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size);
+        note_freed(layout.size());
         // SAFETY: the caller keeps the contract.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        note_freed(layout.size());
         // SAFETY: the caller keeps the contract.
         unsafe { System.dealloc(block, layout) }
     }

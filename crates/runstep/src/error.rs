@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use runstep_api::types::Run;
+use runstep_api::types::{ErrorObject, Run};
 
 use crate::error_body::excerpt;
 use crate::headers;
@@ -168,6 +168,24 @@ impl Error {
     pub(crate) fn token(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::new(ErrorKind::Authentication, "no token could be had; nothing was sent")
             .with_source(Source::Token(Box::new(source)))
+    }
+
+    /// What a server says in an event.
+    pub(crate) fn event(error: &ErrorObject) -> Self {
+        let mut told = Self::new(ErrorKind::Api, &error.message);
+        told.0.api = ApiError {
+            message: Some(error.message.clone()),
+            kind: error.type_.clone(),
+            param: error.param.clone(),
+            code: error.code.clone(),
+        };
+        told
+    }
+
+    /// Says first what the error means here.
+    pub(crate) fn with_context(mut self, context: &str) -> Self {
+        self.0.message = format!("{context}: {}", self.0.message);
+        self
     }
 
     pub(crate) fn with_param(mut self, param: &str) -> Self {

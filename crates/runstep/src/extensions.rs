@@ -1,8 +1,10 @@
 //! What one asks of the API's objects again and again.
 
+use std::borrow::Cow;
+
 use runstep_api::types::{
-    Message, MessageContent, RequiredAction, RequiredFunctionToolCall, RequiredToolCall, Run,
-    RunError, RunIncompleteReason, RunStatus,
+    Message, MessageContent, MessageContentDelta, MessageDelta, RequiredAction,
+    RequiredFunctionToolCall, RequiredToolCall, Run, RunError, RunIncompleteReason, RunStatus,
 };
 
 /// Where a run stands; see [`RunExt::outcome`]. Every case is here, so a `match` needs no others.
@@ -108,5 +110,22 @@ impl MessageExt for Message {
             _ => None,
         });
         parts.collect()
+    }
+}
+
+/// Questions to a [`MessageDelta`].
+pub trait MessageDeltaExt {
+    /// The text that the message grows by, of its text parts one after the other.
+    fn text(&self) -> Cow<'_, str>;
+}
+
+impl MessageDeltaExt for MessageDelta {
+    fn text(&self) -> Cow<'_, str> {
+        let parts = self.delta.content.iter().flatten().filter_map(|part| match part {
+            MessageContentDelta::Text(part) => part.text.as_ref()?.value.as_deref(),
+            _ => None,
+        });
+        // Most often it is one part, which need not be copied.
+        parts.map(Cow::Borrowed).reduce(|text, more| text + more).unwrap_or_default()
     }
 }

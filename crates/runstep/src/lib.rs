@@ -57,6 +57,7 @@ mod response;
 mod retry;
 mod runs;
 mod steps;
+mod stream;
 mod threads;
 
 pub use assistants::{
@@ -68,7 +69,7 @@ pub use backoff::Backoff;
 pub use builder::{ClientBuilder, DEFAULT_TIMEOUT};
 pub use client::Client;
 pub use error::{ActiveRun, Error, ErrorKind, Result};
-pub use extensions::{MessageExt, Outcome, RunExt};
+pub use extensions::{MessageDeltaExt, MessageExt, Outcome, RunExt};
 pub use idle::{EnsureIdle, IfActive};
 pub use list::Items;
 pub use messages::{
@@ -82,17 +83,23 @@ pub use request::ResponseFuture;
 pub use response::Response;
 pub use retry::RetryPolicy;
 pub use runs::{CancelRun, CreateRun, ListRuns, RetrieveRun, Runs, SubmitToolOutputs, UpdateRun};
+/// An event of a stream; see [`RunStream`].
+pub use runstep_api::types::StreamEvent as RunEvent;
 /// A field of a request that may be left out or sent as null, and the API's objects, enums and
 /// unions.
 pub use runstep_api::{Field, types};
 pub use steps::{ListSteps, RetrieveStep, Steps};
+pub use stream::{
+    CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong,
+    OpenStream, RunStream, RunStreamEnd, ServerSentEvent, TextDeltas,
+};
 pub use threads::{
     CreateThread, CreateThreadAndRun, DeleteThread, RetrieveThread, Threads, UpdateThread,
 };
 
 /// What makes the API's objects answer questions: `use runstep::prelude::*`.
 pub mod prelude {
-    pub use crate::extensions::{MessageExt as _, RunExt as _};
+    pub use crate::extensions::{MessageDeltaExt as _, MessageExt as _, RunExt as _};
 }
 
 /// The README's code, compiled as it stands there.

@@ -85,7 +85,6 @@ impl Client {
         self.traced(operation, subject, options, call, reply::json)
     }
 
-    #[expect(dead_code, reason = "the streams come next")]
     /// The same for a reply that is read as it comes: only its beginning is waited for. The options
     /// say that it streams.
     pub(crate) fn open<F, Fut>(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::IntoFuture as _;
 
+use runstep_api::ByteStream;
 use runstep_api::types::{
     CreateMessageContent, CreateMessageRequest, CreateRunRequest, MessageRole, ReasoningEffort,
     Run, RunInclude, RunList, SubmitToolOutputsRequest, ToolOutput, UpdateRunRequest,
@@ -15,10 +16,11 @@ use crate::idle::{EnsureIdle, IfActive};
 use crate::list::{Page, list_request};
 use crate::operation::{Operation, Subject};
 use crate::options::{RequestOptions, extra_fields, request_options};
-use crate::poll::{AndPoll, Poll, StartRun};
+use crate::poll::{AndPoll, Poll, RunRef, StartRun};
 use crate::request::{ResponseFuture, awaitable, body_setters, example, metadata_setter};
 use crate::response::Response;
 use crate::steps::Steps;
+use crate::stream::{OpenStream, StartStream};
 
 static CREATE: Operation = Operation::post("threads.runs.create", "/threads/{thread_id}/runs");
 static LIST: Operation = Operation::get("threads.runs.list", "/threads/{thread_id}/runs");
@@ -269,6 +271,24 @@ impl CreateRun {
         AndPoll::new(self)
     }
 
+    /// Runs, and tells what happens as it happens; see [`docs::streaming`](crate::docs::streaming).
+    ///
+    #[doc = example!("use runstep::RunEvent;
+
+let mut events = runs.create(&assistant.id).stream().await?;
+while let Some(event) = events.try_next().await? {
+    match event {
+        RunEvent::MessageDelta(delta) => print!(\"{}\", delta.text()),
+        RunEvent::StepCreated(step) => println!(\"{}\", step.type_),
+        _ => {}
+    }
+}
+let run = events.final_run().await?;
+assert_eq!(run.status, \"requires_action\");")]
+    pub fn stream(self) -> OpenStream<Self> {
+        OpenStream::new(self)
+    }
+
     extra_fields!();
     request_options!(Run);
 
@@ -283,6 +303,33 @@ impl CreateRun {
             api.create_run(thread_id, include, body).await
         };
         self.client.call(&CREATE, subject, &self.options, call).await
+    }
+}
+
+impl StartStream for CreateRun {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn later_leg(&self) -> Option<(RunRef, Vec<String>)> {
+        None
+    }
+
+    fn open(mut self) -> ResponseFuture<Response<ByteStream>> {
+        self.body.stream = true.into();
+        self.options.streams = true;
+        Box::pin(async move {
+            let thread_id = id::checked("thread_id", &self.thread_id)?;
+            self.client.check(&self.body)?;
+            let include = (!self.include.is_empty()).then_some(&self.include);
+            let body = &self.body;
+            let subject =
+                Subject { assistant_id: Some(&body.assistant_id), ..Subject::thread(thread_id) };
+            let call = move |api: runstep_api::Client| async move {
+                api.create_run_stream(thread_id, include, body).await
+            };
+            self.client.open(&CREATE, subject, &self.options, call).await
+        })
     }
 }
 
@@ -335,6 +382,19 @@ impl RetrieveRun {
             api.retrieve_run(thread_id, run_id).await
         };
         self.client.call(&RETRIEVE, Subject::run(thread_id, run_id), &self.options, call).await
+    }
+}
+
+impl RetrieveRun {
+    /// Asks for the run's events. A server that cannot tell them tells the run.
+    pub(crate) async fn open(mut self) -> Result<Response<ByteStream>> {
+        self.options.streams = true;
+        let thread_id = id::checked("thread_id", &self.thread_id)?;
+        let run_id = id::checked("run_id", &self.run_id)?;
+        let call = move |api: runstep_api::Client| async move {
+            api.retrieve_run_stream(thread_id, run_id).await
+        };
+        self.client.open(&RETRIEVE, Subject::run(thread_id, run_id), &self.options, call).await
     }
 }
 
@@ -403,6 +463,12 @@ impl SubmitToolOutputs {
         AndPoll::new(self)
     }
 
+    /// Submits, and tells what happens from then on. A stream that has told the run so far goes on
+    /// by its own [`RunStream::submit_tool_outputs`](crate::RunStream::submit_tool_outputs).
+    pub fn stream(self) -> OpenStream<Self> {
+        OpenStream::new(self)
+    }
+
     extra_fields!();
     request_options!(Run);
 
@@ -414,6 +480,32 @@ impl SubmitToolOutputs {
             api.submit_tool_outputs(thread_id, run_id, body).await
         };
         self.client.call(&SUBMIT, Subject::run(thread_id, run_id), &self.options, call).await
+    }
+}
+
+impl StartStream for SubmitToolOutputs {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn later_leg(&self) -> Option<(RunRef, Vec<String>)> {
+        let outputs = self.body.tool_outputs.iter();
+        let answered = outputs.filter_map(|output| output.tool_call_id.clone()).collect();
+        Some((RunRef::from((&self.thread_id, &self.run_id)), answered))
+    }
+
+    fn open(mut self) -> ResponseFuture<Response<ByteStream>> {
+        self.body.stream = true.into();
+        self.options.streams = true;
+        Box::pin(async move {
+            let thread_id = id::checked("thread_id", &self.thread_id)?;
+            let run_id = id::checked("run_id", &self.run_id)?;
+            let body = &self.body;
+            let call = move |api: runstep_api::Client| async move {
+                api.submit_tool_outputs_stream(thread_id, run_id, body).await
+            };
+            self.client.open(&SUBMIT, Subject::run(thread_id, run_id), &self.options, call).await
+        })
     }
 }
 

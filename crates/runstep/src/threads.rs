@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::IntoFuture as _;
 
+use runstep_api::ByteStream;
 use runstep_api::types::{
     CreateMessageContent, CreateMessageRequest, CreateThreadAndRunRequest, CreateThreadRequest,
     CreateToolResources, DeletedThread, MessageRole, Run, Thread, ToolResources,
@@ -14,10 +15,11 @@ use crate::error::Result;
 use crate::id;
 use crate::operation::{Operation, Subject};
 use crate::options::{RequestOptions, extra_fields, request_options};
-use crate::poll::{AndPoll, StartRun};
+use crate::poll::{AndPoll, RunRef, StartRun};
 use crate::request::{ResponseFuture, awaitable, body_setters, example, metadata_setter};
 use crate::response::Response;
 use crate::runs::run_setters;
+use crate::stream::{OpenStream, StartStream};
 
 static CREATE: Operation = Operation::post("threads.create", "/threads");
 static CREATE_AND_RUN: Operation = Operation::post("threads.create_and_run", "/threads/runs");
@@ -243,6 +245,11 @@ impl CreateThreadAndRun {
         AndPoll::new(self)
     }
 
+    /// Runs, and tells what happens as it happens; see [`docs::streaming`](crate::docs::streaming).
+    pub fn stream(self) -> OpenStream<Self> {
+        OpenStream::new(self)
+    }
+
     extra_fields!();
     request_options!(Run);
 
@@ -253,6 +260,30 @@ impl CreateThreadAndRun {
             move |api: runstep_api::Client| async move { api.create_thread_and_run(body).await };
         let subject = Subject::assistant(&body.assistant_id);
         self.client.call(&CREATE_AND_RUN, subject, &self.options, call).await
+    }
+}
+
+impl StartStream for CreateThreadAndRun {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn later_leg(&self) -> Option<(RunRef, Vec<String>)> {
+        None
+    }
+
+    fn open(mut self) -> ResponseFuture<Response<ByteStream>> {
+        self.body.stream = true.into();
+        self.options.streams = true;
+        Box::pin(async move {
+            self.client.check(&self.body)?;
+            let body = &self.body;
+            let subject = Subject::assistant(&body.assistant_id);
+            let call = move |api: runstep_api::Client| async move {
+                api.create_thread_and_run_stream(body).await
+            };
+            self.client.open(&CREATE_AND_RUN, subject, &self.options, call).await
+        })
     }
 }
 

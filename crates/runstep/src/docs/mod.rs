@@ -6,3 +6,5 @@ pub mod errors {}
 pub mod polling {}
 #[doc = include_str!("providers.md")]
 pub mod providers {}
+#[doc = include_str!("streaming.md")]
+pub mod streaming {}

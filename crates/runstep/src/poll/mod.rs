@@ -16,6 +16,7 @@ use futures_util::{StreamExt as _, TryFutureExt as _};
 use runstep_api::types::{Run, RunStep};
 
 pub use many::{PollAll, RunEnd, RunRef};
+pub(crate) use policy::Pace;
 pub use policy::PollErrorPolicy;
 
 use crate::Client;

@@ -1,0 +1,142 @@
+//! Requests whose run is told as it goes.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runstep_api::ByteStream;
+
+use super::decoder::DEFAULT_MAX_EVENT_BYTES;
+use super::remote::opened;
+use super::run_stream::RunStream;
+use crate::Client;
+use crate::backoff::Backoff;
+use crate::error::Result;
+use crate::poll::{DEFAULT_DEADLINE, PollErrorPolicy, RunRef};
+use crate::request::ResponseFuture;
+use crate::response::Response;
+
+/// How long a stream may be silent unless told: 2 minutes. Servers are expected to send a comment
+/// every 15 s or so.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How a stream is told to behave.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamSettings {
+    pub(super) recover: bool,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) max_event_bytes: usize,
+    pub(super) recovery_deadline: Duration,
+    pub(super) cancel_on_drop: bool,
+    pub(super) backoff: Option<Backoff>,
+    pub(super) errors: PollErrorPolicy,
+}
+
+/// A request that opens a stream of events.
+pub(crate) trait StartStream: Send + 'static {
+    fn client(&self) -> &Client;
+
+    /// The run that goes on, and the calls that are answered; none where a run is made.
+    fn later_leg(&self) -> Option<(RunRef, Vec<String>)>;
+
+    fn open(self) -> ResponseFuture<Response<ByteStream>>;
+}
+
+/// A request whose run is told as it goes; see [`CreateRun::stream`](crate::CreateRun::stream).
+///
+/// Awaited, it sends the request, and gives the stream once the server has begun to reply.
+#[derive(Clone, Debug)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct OpenStream<R> {
+    request: R,
+    recover: bool,
+    idle_timeout: Option<Duration>,
+    max_event_bytes: usize,
+    recovery_deadline: Duration,
+    cancel_on_drop: bool,
+}
+
+impl<R> OpenStream<R> {
+    pub(crate) fn new(request: R) -> Self {
+        Self {
+            request,
+            recover: true,
+            idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
+            max_event_bytes: DEFAULT_MAX_EVENT_BYTES,
+            recovery_deadline: DEFAULT_DEADLINE,
+            cancel_on_drop: false,
+        }
+    }
+
+    /// Whether a stream that is cut asks the server for the rest, or for the run. Default: yes.
+    /// Otherwise a cut is an error, and the run goes on unseen.
+    pub fn recover(mut self, recover: bool) -> Self {
+        self.recover = recover;
+        self
+    }
+
+    /// How long to look for the end of the run after a cut. Default: 15 minutes
+    /// ([`DEFAULT_DEADLINE`]).
+    pub fn recovery_deadline(mut self, deadline: Duration) -> Self {
+        self.recovery_deadline = deadline;
+        self
+    }
+
+    /// How long nothing may come, not even a comment, before the stream is taken for cut. Default:
+    /// [`DEFAULT_IDLE_TIMEOUT`]; `None` waits for ever. The time of a whole request
+    /// ([`ClientBuilder::timeout`](crate::ClientBuilder::timeout)) is that to the first byte here.
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.idle_timeout = timeout.into();
+        self
+    }
+
+    /// How long an event may be, in bytes. A longer one is an error, and the stream goes on.
+    /// Default: [`DEFAULT_MAX_EVENT_BYTES`].
+    pub fn max_event_bytes(mut self, limit: usize) -> Self {
+        self.max_event_bytes = limit;
+        self
+    }
+
+    /// Whether the server is asked to cancel the run when the stream is dropped before the run has
+    /// ended or requires action. Default: no. Needs a tokio runtime at that moment, and that the
+    /// stream has told its run.
+    pub fn cancel_on_drop(mut self, cancel: bool) -> Self {
+        self.cancel_on_drop = cancel;
+        self
+    }
+}
+
+#[allow(private_bounds, reason = "which requests stream is not for others to say")]
+impl<R: StartStream> OpenStream<R> {
+    async fn open(self) -> Result<RunStream> {
+        let client = self.request.client().clone();
+        let settings = StreamSettings {
+            recover: self.recover,
+            idle_timeout: self.idle_timeout,
+            max_event_bytes: self.max_event_bytes,
+            recovery_deadline: self.recovery_deadline,
+            cancel_on_drop: self.cancel_on_drop,
+            backoff: client.settings().poll_backoff,
+            errors: client.settings().poll_error_policy,
+        };
+        let later_leg = self.request.later_leg();
+        let opened = opened(self.request.open().await?).await?;
+        let remote = Arc::new(client);
+        Ok(match later_leg {
+            None => RunStream::new(remote, settings, opened),
+            Some((run, answered)) => {
+                RunStream::of_later_leg(remote, settings, opened, run, answered)
+            }
+        })
+    }
+}
+
+#[allow(private_bounds, reason = "which requests stream is not for others to say")]
+impl<R: StartStream> IntoFuture for OpenStream<R> {
+    type Output = Result<RunStream>;
+    type IntoFuture = ResponseFuture<RunStream>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}

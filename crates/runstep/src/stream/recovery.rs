@@ -1,0 +1,139 @@
+//! What is done about a stream that was cut.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runstep_api::types::Run;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::leg::Body;
+use super::open::StreamSettings;
+use super::progress::{Found, message_id};
+use super::remote::{Answer, Opened, Remote, Seen};
+use crate::error::{Error, ErrorKind, Result};
+use crate::poll::{Pace, PollErrorPolicy, RunRef, after};
+
+/// What a look at the server gave.
+pub(super) enum Look {
+    /// The stream goes on.
+    Resumed(Body),
+    /// The run as it is, and when to ask again.
+    Found(Box<Found>, Option<Duration>),
+}
+
+/// What to look for.
+pub(super) enum Target {
+    /// The run, and its events after the last that had an id.
+    Run { run: RunRef, last_event_id: String },
+    /// The run that was made along with a thread, of which only the thread is known.
+    OnlyRunOf { thread_id: String },
+}
+
+/// Looks, at a pace and up to a time, over a run whose stream was cut.
+pub(super) struct Recovery {
+    remote: Arc<dyn Remote>,
+    until: Instant,
+    pace: Pace,
+    errors: PollErrorPolicy,
+    failed_in_a_row: u32,
+}
+
+impl Recovery {
+    pub(super) fn new(remote: Arc<dyn Remote>, settings: &StreamSettings) -> Self {
+        Self {
+            remote,
+            until: after(settings.recovery_deadline),
+            pace: Pace::new(None, settings.backoff),
+            errors: settings.errors,
+            failed_in_a_row: 0,
+        }
+    }
+
+    /// A look after a pause. `told` are the messages that have been told to their end.
+    pub(super) fn look(
+        &self,
+        pause: Duration,
+        target: Target,
+        told: Vec<String>,
+    ) -> Answer<'static, Look> {
+        let (remote, until) = (Arc::clone(&self.remote), self.until);
+        Box::pin(async move {
+            let looked = async {
+                sleep(pause).await;
+                look(&*remote, target, &told).await
+            };
+            match timeout_at(until, looked).await {
+                Ok(looked) => looked,
+                Err(_) => Err(Error::new(
+                    ErrorKind::Deadline,
+                    "the stream was cut, and the run neither ended nor asked for action before the \
+                     deadline",
+                )),
+            }
+        })
+    }
+
+    /// How long to pause after a look that found the run under way.
+    pub(super) fn found(&mut self, ask_after: Option<Duration>) -> Duration {
+        self.failed_in_a_row = 0;
+        self.pace.pause(ask_after)
+    }
+
+    /// How long to pause after a look that failed.
+    ///
+    /// # Errors
+    ///
+    /// The same error, if there is to be no other look.
+    pub(super) fn failed(&mut self, error: Error) -> Result<Duration> {
+        if !self.errors.tolerates(&error, self.failed_in_a_row) {
+            return Err(error);
+        }
+        self.failed_in_a_row += 1;
+        Ok(self.pace.pause(error.retry_after()))
+    }
+}
+
+async fn look(remote: &dyn Remote, target: Target, told: &[String]) -> Result<Look> {
+    let (run_ref, seen) = match target {
+        Target::Run { run, last_event_id } if last_event_id.is_empty() => {
+            let seen = remote.run(&run).await?;
+            (run, seen)
+        }
+        Target::Run { run, last_event_id } => match remote.resume(&run, &last_event_id).await? {
+            Opened::Run(seen) => (run, *seen),
+            Opened::Events(body) => return Ok(Look::Resumed(body)),
+        },
+        Target::OnlyRunOf { thread_id } => {
+            let run = only_run(remote, &thread_id).await?;
+            (RunRef::from(&run), Seen { run, ask_after: None })
+        }
+    };
+    let steps = remote.steps(&run_ref).await?;
+    let mut messages = Vec::new();
+    let untold =
+        steps.iter().filter_map(message_id).filter(|id| !told.iter().any(|told| told == id));
+    for id in untold {
+        messages.extend(remote.message(&run_ref.thread_id, id).await?);
+    }
+    let Seen { run, ask_after } = seen;
+    Ok(Look::Found(Box::new(Found { run, steps, messages }), ask_after))
+}
+
+/// Nobody else knew of the thread, so that its only run is the one that was made with it.
+async fn only_run(remote: &dyn Remote, thread_id: &str) -> Result<Run> {
+    let mut runs = remote.newest_runs(thread_id).await?;
+    match (runs.pop(), runs.pop()) {
+        (Some(run), None) => Ok(run),
+        (None, _) => {
+            // It may be made in this moment; the policy says how often to look.
+            let message = format!("there is no run on {thread_id} yet");
+            Err(Error::new(ErrorKind::Connection, message))
+        }
+        (Some(_), Some(_)) => {
+            let message = format!(
+                "the stream was cut before it told its run, and {thread_id} has several by now"
+            );
+            Err(Error::new(ErrorKind::Decode, message))
+        }
+    }
+}

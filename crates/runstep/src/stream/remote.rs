@@ -1,0 +1,149 @@
+//! What a stream asks of the server besides the reply that it reads.
+
+use std::future::{Future, IntoFuture as _};
+use std::ops::Deref;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use reqwest::header::CONTENT_TYPE;
+use runstep_api::ByteStream;
+use runstep_api::types::{Message, Order, Run, RunStep, ToolOutput};
+
+use super::leg::Body;
+use super::open::StartStream as _;
+use crate::Client;
+use crate::error::{Error, ErrorKind, Result, Source};
+use crate::headers;
+use crate::poll::RunRef;
+use crate::response::Response;
+use crate::retry::RetryPolicy;
+
+/// How long a reply may be that is no stream, as with every other request.
+const MAX_REPLY: usize = 64 * 1024 * 1024;
+
+pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// A reply to a request that asks for events.
+pub(super) enum Opened {
+    Events(Body),
+    /// The server does not stream, and tells the run as it is.
+    Run(Box<Seen>),
+}
+
+/// A run as it was seen, and when the server asks to be asked again.
+pub(super) struct Seen {
+    pub(super) run: Run,
+    pub(super) ask_after: Option<Duration>,
+}
+
+impl Deref for Seen {
+    type Target = Run;
+
+    fn deref(&self) -> &Run {
+        &self.run
+    }
+}
+
+/// The server of a run.
+pub(super) trait Remote: Send + Sync + 'static {
+    /// The events after the one with this id, if the server still has them.
+    fn resume<'a>(&'a self, run: &'a RunRef, last_event_id: &'a str) -> Answer<'a, Opened>;
+
+    fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> Answer<'_, Opened>;
+
+    fn run<'a>(&'a self, run: &'a RunRef) -> Answer<'a, Seen>;
+
+    /// Oldest first.
+    fn steps<'a>(&'a self, run: &'a RunRef) -> Answer<'a, Vec<RunStep>>;
+
+    /// None if it has been deleted.
+    fn message<'a>(&'a self, thread_id: &'a str, id: &'a str) -> Answer<'a, Option<Message>>;
+
+    /// The newest runs of a thread, two at most.
+    fn newest_runs<'a>(&'a self, thread_id: &'a str) -> Answer<'a, Vec<Run>>;
+
+    fn cancel(&self, run: RunRef) -> Answer<'_, Run>;
+}
+
+/// Nothing is sent again by itself: whoever looks has a policy for it.
+impl Remote for Client {
+    fn resume<'a>(&'a self, run: &'a RunRef, last_event_id: &'a str) -> Answer<'a, Opened> {
+        let retrieve = self.runs(&run.thread_id).retrieve(&run.run_id);
+        let retrieve = retrieve.header("last-event-id", last_event_id);
+        Box::pin(
+            async move { opened(retrieve.retry_policy(RetryPolicy::none()).open().await?).await },
+        )
+    }
+
+    fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> Answer<'_, Opened> {
+        Box::pin(async move {
+            let submit = self.runs(run.thread_id).submit_tool_outputs(run.run_id);
+            opened(submit.outputs(outputs).open().await?).await
+        })
+    }
+
+    fn run<'a>(&'a self, run: &'a RunRef) -> Answer<'a, Seen> {
+        let retrieve = self.runs(&run.thread_id).retrieve(&run.run_id);
+        Box::pin(async move {
+            let reply = retrieve.retry_policy(RetryPolicy::none()).send().await?;
+            let ask_after = headers::poll_after(reply.headers());
+            Ok(Seen { run: reply.into_value(), ask_after })
+        })
+    }
+
+    fn steps<'a>(&'a self, run: &'a RunRef) -> Answer<'a, Vec<RunStep>> {
+        let steps = self.runs(&run.thread_id).steps(&run.run_id).list();
+        let steps = steps.order(Order::Asc).limit(100).retry_policy(RetryPolicy::none());
+        Box::pin(async move { steps.items().collect_all().await })
+    }
+
+    fn message<'a>(&'a self, thread_id: &'a str, id: &'a str) -> Answer<'a, Option<Message>> {
+        let message = self.messages(thread_id).retrieve(id).retry_policy(RetryPolicy::none());
+        Box::pin(async move {
+            match message.await {
+                Ok(message) => Ok(Some(message)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn newest_runs<'a>(&'a self, thread_id: &'a str) -> Answer<'a, Vec<Run>> {
+        let runs = self.runs(thread_id).list().limit(2).retry_policy(RetryPolicy::none());
+        Box::pin(async move { Ok(runs.await?.data) })
+    }
+
+    fn cancel(&self, run: RunRef) -> Answer<'_, Run> {
+        self.runs(run.thread_id).cancel(run.run_id).into_future()
+    }
+}
+
+/// What came, by its content type: an object of JSON is no stream.
+pub(super) async fn opened(reply: Response<ByteStream>) -> Result<Opened> {
+    let content_type = reply.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let is_json = content_type
+        .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"application/json"));
+    let ask_after = headers::poll_after(reply.headers());
+    if !is_json {
+        let body = reply.into_value().into_inner().map_err(Error::http);
+        return Ok(Opened::Events(Box::pin(body)));
+    }
+    let headers = reply.headers().clone();
+    let mut body = Vec::new();
+    let mut chunks = reply.into_value().into_inner();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| Error::http(error).with_headers(&headers))?;
+        if body.len() + chunk.len() > MAX_REPLY {
+            let message = format!("the reply is longer than {MAX_REPLY} bytes");
+            return Err(Error::new(ErrorKind::Decode, message).with_headers(&headers));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let run = runstep_api::decode(&body).map_err(|error| {
+        Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
+            .with_source(Source::Json(error))
+            .with_reply(&headers, &body)
+    })?;
+    Ok(Opened::Run(Box::new(Seen { run, ask_after })))
+}

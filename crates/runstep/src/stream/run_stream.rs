@@ -1,0 +1,488 @@
+//! The events of a run as they come, over cuts and tool outputs.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent, ToolOutput};
+use tokio::time::{Sleep, sleep_until};
+
+use super::leg::{Body, Heard, Leg};
+use super::open::StreamSettings;
+use super::progress::Progress;
+use super::recovery::{Look, Recovery, Target};
+use super::remote::{Answer, Opened, Remote};
+use super::{CollectedRun, RunStreamEnd, TextDeltas};
+use crate::error::{Error, ErrorKind, Result};
+use crate::poll::{RunRef, after};
+use crate::retry::is_passing;
+
+/// How long the end of a reply is waited for when the end of the run has been told, so that the
+/// connection can be used again.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How much is kept of messages and steps in all, as with a reply that is no stream: 64 MiB.
+const MAX_KEPT: usize = 64 * 1024 * 1024;
+
+/// The events of a run; see [`CreateRun::stream`](crate::CreateRun::stream) and
+/// [`docs::streaming`](crate::docs::streaming).
+///
+/// It ends when the run has ended or requires action, and says why ([`end`](Self::end)). Then
+/// [`submit_tool_outputs`](Self::submit_tool_outputs) lets the same stream go on.
+///
+/// A connection that breaks is no end: the stream asks the server for the rest, or for the run, and
+/// tells what was missed. The request is never sent again, so that no run is made twice.
+///
+/// Dropping it closes the connection at once. The run goes on, unless
+/// [`cancel_on_drop`](crate::OpenStream::cancel_on_drop) says otherwise.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct RunStream {
+    remote: Arc<dyn Remote>,
+    settings: StreamSettings,
+    source: Source,
+    progress: Progress,
+    run: Option<RunRef>,
+    /// Events made up for after a cut that are still to be given.
+    missed: VecDeque<RunEvent>,
+    recovered: bool,
+    recovery: Option<Recovery>,
+    last_event_id: String,
+    kept: usize,
+    guard: CancelOnDrop,
+}
+
+/// Where events come from.
+enum Source {
+    /// A reply that is read, for so long once the run has told its end.
+    Leg(Box<Leg>, Option<Pin<Box<Sleep>>>),
+    /// A look at the server after a cut.
+    Look(Answer<'static, Look>),
+    /// Nowhere: it is over, or waits for outputs.
+    None,
+}
+
+impl RunStream {
+    /// A stream of a request that makes a run.
+    pub(super) fn new(remote: Arc<dyn Remote>, settings: StreamSettings, opened: Opened) -> Self {
+        let mut stream = Self::resting(remote, settings, Progress::default());
+        stream.begin(opened);
+        stream
+    }
+
+    /// A stream of a request that lets a run go on, with answers to these calls.
+    pub(super) fn of_later_leg(
+        remote: Arc<dyn Remote>,
+        settings: StreamSettings,
+        opened: Opened,
+        run: RunRef,
+        answered: Vec<String>,
+    ) -> Self {
+        let mut stream = Self::resting(remote, settings, Progress::of_later_leg(answered));
+        stream.know(run);
+        stream.begin(opened);
+        stream
+    }
+
+    fn resting(remote: Arc<dyn Remote>, settings: StreamSettings, progress: Progress) -> Self {
+        Self {
+            guard: CancelOnDrop { remote: Arc::clone(&remote), run: None },
+            remote,
+            settings,
+            source: Source::None,
+            progress,
+            run: None,
+            missed: VecDeque::new(),
+            recovered: false,
+            recovery: None,
+            last_event_id: String::new(),
+            kept: 0,
+        }
+    }
+
+    /// The next event; none when the run has ended or requires action.
+    ///
+    /// # Errors
+    ///
+    /// - An event that does not decode. The stream goes on after it.
+    /// - The stream was cut, and that could not be made up for: the last item before the end, which
+    ///   is then [`RunStreamEnd::Cut`]. It carries the run as it was seen last.
+    pub async fn try_next(&mut self) -> Result<Option<RunEvent>> {
+        self.next().await.transpose()
+    }
+
+    /// Why the stream has ended; none while it goes on.
+    pub fn end(&self) -> Option<RunStreamEnd> {
+        if self.missed.is_empty() { self.progress.end() } else { None }
+    }
+
+    /// The run as it was told last; none before that.
+    pub fn run(&self) -> Option<&Run> {
+        self.progress.run()
+    }
+
+    /// The messages of the run as far as they have been told, oldest first. At the end they are
+    /// what [`Messages::retrieve`](crate::Messages::retrieve) gives.
+    pub fn messages(&self) -> &[Message] {
+        self.progress.snapshots().messages()
+    }
+
+    /// The steps of the run as far as they have been told, oldest first. At the end they are what
+    /// [`Steps::retrieve`](crate::Steps::retrieve) gives.
+    pub fn steps(&self) -> &[RunStep] {
+        self.progress.snapshots().steps()
+    }
+
+    /// Whether the last event was made up for after a cut, from the run, its steps and messages:
+    /// what came in pieces meanwhile is in one piece then, and objects on their way are made from
+    /// what they are now. Events that a server sends again after a cut are its own.
+    pub fn is_recovered(&self) -> bool {
+        self.recovered
+    }
+
+    /// The text of messages alone, piece by piece. Errors are as with [`try_next`](Self::try_next).
+    pub fn text_deltas(&mut self) -> TextDeltas<'_> {
+        TextDeltas::new(self)
+    }
+
+    /// Reads on to the end, and gives the run as it then is. Events that do not decode are passed
+    /// over: what they are about is told whole in the end.
+    ///
+    /// # Errors
+    ///
+    /// When the stream was cut and that could not be made up for.
+    pub async fn final_run(&mut self) -> Result<Run> {
+        loop {
+            match self.try_next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) if self.end() == Some(RunStreamEnd::Cut) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        match (self.end(), self.run()) {
+            (Some(RunStreamEnd::Cut) | None, _) | (_, None) => Err(self.cut_error(None)),
+            (_, Some(run)) => Ok(run.clone()),
+        }
+    }
+
+    /// Reads on to the end, and gives the run with all messages and steps.
+    ///
+    /// # Errors
+    ///
+    /// As with [`final_run`](Self::final_run).
+    pub async fn collect(mut self) -> Result<CollectedRun> {
+        let run = self.final_run().await?;
+        let end = self.end().unwrap_or(RunStreamEnd::Cut);
+        let (messages, steps) = self.progress.into_snapshots().into_parts();
+        Ok(CollectedRun { run, messages, steps, end })
+    }
+
+    /// Answers the tool calls that the run waits for, all of them at once, and goes on with the
+    /// same stream: `POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs`.
+    ///
+    /// # Errors
+    ///
+    /// When the run does not wait for outputs, or the request fails: the stream then stays where it
+    /// is. Where it is not known whether a request was carried out, the run is asked; if the
+    /// outputs have come, that is no error.
+    pub async fn submit_tool_outputs(
+        &mut self,
+        outputs: impl IntoIterator<Item = ToolOutput>,
+    ) -> Result<()> {
+        if self.end() != Some(RunStreamEnd::RequiresAction) {
+            return Err(self.not_waiting());
+        }
+        // The rest of the last reply, for the sake of its connection.
+        while self.next().await.is_some() {}
+        let Some(run) = self.run().cloned() else { return Err(self.not_waiting()) };
+        let run_ref = RunRef::from(&run);
+        let outputs: Vec<ToolOutput> = outputs.into_iter().collect();
+        let answered = outputs.iter().filter_map(|output| output.tool_call_id.clone()).collect();
+        let opened = match self.remote.submit(run_ref.clone(), outputs).await {
+            Err(error) if self.settings.recover && is_passing(&error) && !error.is_connect() => {
+                match self.remote.run(&run_ref).await {
+                    Ok(seen) if seen.required_action != run.required_action => {
+                        Opened::Run(Box::new(seen))
+                    }
+                    _ => return Err(error),
+                }
+            }
+            opened => opened?,
+        };
+        self.progress.begin_leg(answered);
+        self.know(run_ref);
+        self.begin(opened);
+        Ok(())
+    }
+
+    fn not_waiting(&self) -> Error {
+        let message = "the stream is not at requires_action; nothing was sent";
+        Error::new(ErrorKind::InvalidRequest, message).with_run(self.run().cloned())
+    }
+
+    fn begin(&mut self, opened: Opened) {
+        self.recovered = false;
+        self.recovery = None;
+        self.last_event_id.clear();
+        match opened {
+            Opened::Events(body) => self.read(body),
+            Opened::Run(run) => {
+                self.know(RunRef::from(&run.run));
+                let mut recovery = self.new_recovery();
+                // Even without recovery: nothing was cut, and nothing else will tell the end.
+                let pause = recovery.found(Some(Duration::ZERO));
+                self.source = Source::Look(self.look(&recovery, pause, String::new()));
+                self.recovery = Some(recovery);
+            }
+        }
+    }
+
+    fn read(&mut self, body: Body) {
+        let StreamSettings { max_event_bytes, idle_timeout, .. } = self.settings;
+        let leg = Leg::new(body, max_event_bytes, idle_timeout);
+        self.source = Source::Leg(Box::new(leg), None);
+    }
+
+    /// The run that the stream is of.
+    fn know(&mut self, run: RunRef) {
+        if self.settings.cancel_on_drop {
+            self.guard.run = Some(run.clone());
+        }
+        self.run = Some(run);
+    }
+
+    /// Takes what a reply says. None if there is nothing to give.
+    fn hear(&mut self, heard: Heard) -> Option<Result<RunEvent>> {
+        match heard {
+            Heard::Event(RunEvent::Done, _) if self.progress.end().is_some() => None,
+            Heard::Event(RunEvent::Done, _) => self.cut(None).map(Err),
+            // An event is large, so that it is moved as seldom as can be.
+            Heard::Event(event, size) => match self.take(&event, size) {
+                Ok(true) => Some(Ok(event)),
+                Ok(false) => None,
+                Err(error) => Some(Err(error)),
+            },
+            Heard::Defect(error) => Some(Err(error.with_run(self.run().cloned()))),
+            Heard::End(cause) => self.cut(cause).map(Err),
+        }
+    }
+
+    /// Whether an event is to be given.
+    fn take(&mut self, event: &RunEvent, size: usize) -> Result<bool> {
+        if grows(event) {
+            self.kept = self.kept.saturating_add(size);
+            if self.kept > MAX_KEPT {
+                let message =
+                    format!("the run's messages and steps are longer than {MAX_KEPT} bytes");
+                return Err(self.give_up(Error::new(ErrorKind::Decode, message)));
+            }
+        }
+        if !self.progress.hear(event) {
+            return Ok(false);
+        }
+        self.recovered = false;
+        if self.run.is_none()
+            && let Some(run) = self.progress.run()
+        {
+            self.know(RunRef::from(run));
+        }
+        if self.progress.end().is_some() {
+            self.guard.run = None;
+            if let Source::Leg(_, last_words @ None) = &mut self.source {
+                *last_words = Some(Box::pin(sleep_until(after(LAST_WORDS))));
+            }
+        }
+        Ok(true)
+    }
+
+    /// The reply has ended. Gives an error if it is not made up for.
+    fn cut(&mut self, cause: Option<Error>) -> Option<Error> {
+        let source = std::mem::replace(&mut self.source, Source::None);
+        if self.progress.end().is_some() {
+            return None;
+        }
+        let error = self.cut_error(cause);
+        let known = self.run.is_some() || self.progress.thread_id().is_some();
+        if !self.settings.recover || !known {
+            return Some(self.give_up(error));
+        }
+        let mut pause = Duration::ZERO;
+        let mut heard = true;
+        if let Source::Leg(leg, _) = &source {
+            heard = leg.has_heard();
+            if !leg.last_event_id().is_empty() {
+                leg.last_event_id().clone_into(&mut self.last_event_id);
+            }
+            pause = leg.retry().unwrap_or_default();
+        }
+        let recovery = match self.recovery.take() {
+            // It was resumed in vain.
+            Some(mut recovery) if !heard => match recovery.failed(error) {
+                Ok(longer) => {
+                    pause = pause.max(longer);
+                    recovery
+                }
+                Err(error) => return Some(self.give_up(error)),
+            },
+            _ => self.new_recovery(),
+        };
+        self.source = Source::Look(self.look(&recovery, pause, self.last_event_id.clone()));
+        self.recovery = Some(recovery);
+        None
+    }
+
+    fn new_recovery(&self) -> Recovery {
+        Recovery::new(Arc::clone(&self.remote), &self.settings)
+    }
+
+    fn look(
+        &self,
+        recovery: &Recovery,
+        pause: Duration,
+        last_event_id: String,
+    ) -> Answer<'static, Look> {
+        let target = match (&self.run, self.progress.thread_id()) {
+            (Some(run), _) => Target::Run { run: run.clone(), last_event_id },
+            (None, thread_id) => {
+                Target::OnlyRunOf { thread_id: thread_id.unwrap_or_default().to_owned() }
+            }
+        };
+        recovery.look(pause, target, self.progress.told_messages())
+    }
+
+    /// Takes what a look gave. Gives an error if there is to be no other.
+    fn looked(&mut self, looked: Result<Look>) -> Option<Error> {
+        self.source = Source::None;
+        let mut recovery = self.recovery.take()?;
+        let pause = match looked {
+            Ok(Look::Resumed(body)) => {
+                self.read(body);
+                self.recovery = Some(recovery);
+                return None;
+            }
+            Ok(Look::Found(found, ask_after)) => {
+                self.know(RunRef::from(&found.run));
+                self.last_event_id.clear();
+                self.missed = self.progress.catch_up(*found);
+                if self.progress.end().is_some() {
+                    self.guard.run = None;
+                    return None;
+                }
+                recovery.found(ask_after)
+            }
+            Err(error) => match recovery.failed(error) {
+                Ok(pause) => pause,
+                Err(error) => return Some(self.give_up(error)),
+            },
+        };
+        self.source = Source::Look(self.look(&recovery, pause, self.last_event_id.clone()));
+        self.recovery = Some(recovery);
+        None
+    }
+
+    fn give_up(&mut self, error: Error) -> Error {
+        self.source = Source::None;
+        self.recovery = None;
+        // What becomes of the run is for the caller to say.
+        self.guard.run = None;
+        self.progress.cut();
+        error.with_run(self.run().cloned())
+    }
+
+    fn cut_error(&self, cause: Option<Error>) -> Error {
+        let error = match (self.progress.error(), cause) {
+            (Some(error), _) => Error::event(error),
+            (None, Some(cause)) => cause,
+            (None, None) => Error::new(ErrorKind::Connection, "the server ended the stream"),
+        };
+        let what = match self.run {
+            Some(_) => "the stream was cut before its run had ended",
+            None => {
+                "the stream was cut before it told its run, which may have been made all the same: \
+                 look at the runs of the thread before you create another"
+            }
+        };
+        error.with_context(what).with_run(self.run().cloned())
+    }
+}
+
+/// Whether more is kept after an event than before.
+fn grows(event: &RunEvent) -> bool {
+    matches!(
+        event,
+        RunEvent::MessageDelta(_)
+            | RunEvent::StepDelta(_)
+            | RunEvent::MessageCreated(_)
+            | RunEvent::StepCreated(_)
+    )
+}
+
+impl Stream for RunStream {
+    type Item = Result<RunEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let stream = &mut *self;
+        loop {
+            if let Some(event) = stream.missed.pop_front() {
+                stream.recovered = true;
+                return Poll::Ready(Some(Ok(event)));
+            }
+            match &mut stream.source {
+                Source::Leg(leg, last_words) => match (leg.poll_heard(context), last_words) {
+                    (Poll::Ready(heard), _) => {
+                        if let Some(item) = stream.hear(heard) {
+                            return Poll::Ready(Some(item));
+                        }
+                    }
+                    (Poll::Pending, Some(last_words)) => {
+                        ready!(last_words.as_mut().poll(context));
+                        stream.source = Source::None;
+                    }
+                    (Poll::Pending, None) => return Poll::Pending,
+                },
+                Source::Look(look) => {
+                    let looked = ready!(look.as_mut().poll(context));
+                    if let Some(error) = stream.looked(looked) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+                Source::None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RunStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunStream")
+            .field("run", &self.run)
+            .field("end", &self.end())
+            .field("recovered", &self.recovered)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Asks to cancel the run when the stream is dropped before the run has settled.
+struct CancelOnDrop {
+    remote: Arc<dyn Remote>,
+    run: Option<RunRef>,
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let Some(run) = self.run.take() else { return };
+        let remote = Arc::clone(&self.remote);
+        // Outside of a runtime there is nobody who could ask.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _ = remote.cancel(run).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Streams that are cut, without a network: what was recorded from the real server is played.
+
+mod cuts;
+mod ends;
+mod recorded;
+mod text_deltas;
