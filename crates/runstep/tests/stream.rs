@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "stream/proxy.rs"]
+mod proxy;
 #[path = "stream/scene.rs"]
 mod scene;
 
 use std::time::Duration;
 
+use proxy::Proxy;
 use runstep::prelude::*;
 use runstep::types::{StreamEvent, ToolOutput};
-use runstep::{ErrorKind, RunEvent, RunStream, RunStreamEnd};
+use runstep::{Client, ErrorKind, RunEvent, RunStream, RunStreamEnd};
 use runstep_server::Server;
 use runstep_server::model::{ModelErrorKind, Scripted, Turn};
 use scene::{Scene, calls, lines, outputs};
@@ -194,4 +197,27 @@ fn a_stream_is_send_and_small() {
     }
     let _ = check;
     assert!(size_of::<RunStream>() < 2048, "{}", size_of::<RunStream>());
+}
+
+/// The server still has the events, so that nothing need be made up.
+#[tokio::test]
+async fn a_line_that_breaks_is_taken_up_where_it_broke() {
+    // Past the reply's headers and the event that tells the run, and then further on.
+    for passed in [1_500, 2_000, 2_777, 4_000, 5_001, 6_500] {
+        let scene = Scene::new([Turn::chunks(["It ", "is ", "sunny."])]).await;
+        let proxy = Proxy::start(scene.address(), passed).await;
+        let client = Client::builder(proxy.base_url()).build().unwrap();
+        let request = client.runs(&scene.thread_id).create(&scene.assistant_id);
+        let mut events = request.stream().await.unwrap();
+        let mut told = scene::Lines::default();
+        while let Some(event) = events.try_next().await.unwrap() {
+            assert!(!events.is_recovered(), "after {passed}");
+            told.push(&event);
+        }
+        insta::assert_snapshot!("taken_up_again", told.text());
+        assert_eq!(events.end(), Some(RunStreamEnd::Completed), "after {passed}");
+        scene.assert_same(&events).await;
+        assert!(proxy.connections() > 1, "after {passed}");
+        assert_eq!(scene.runs.list().await.unwrap().data.len(), 1, "after {passed}");
+    }
 }

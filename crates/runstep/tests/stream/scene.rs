@@ -3,6 +3,8 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+use std::net::SocketAddr;
+
 use runstep::prelude::*;
 use runstep::types::{
     FunctionDefinition, FunctionTool, MessageContentDelta, Order, RequiredFunctionToolCall,
@@ -17,7 +19,7 @@ pub(crate) struct Scene {
     pub(crate) runs: Runs,
     pub(crate) thread_id: String,
     pub(crate) assistant_id: String,
-    _server: RunningServer,
+    server: RunningServer,
 }
 
 impl Scene {
@@ -37,8 +39,12 @@ impl Scene {
             client,
             thread_id: thread.id,
             assistant_id: assistant.id,
-            _server: server,
+            server,
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     pub(crate) fn create(&self) -> CreateRun {
