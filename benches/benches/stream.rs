@@ -254,11 +254,23 @@ async fn count_allocations(events: &[String]) -> Result<()> {
 /// What a stream holds that has told its beginning and is silent now.
 async fn idle_streams(events: &[String]) -> Result<()> {
     const STREAMS: i64 = 200;
-    let server = EventServer::start(events.get(..50).unwrap_or_default(), Sending::Held)?;
-    let client = runstep::Client::builder(server.base_url()).build()?;
-    let open = async || -> Result<runstep::RunStream> {
+    const TOLD: usize = 12;
+    let server = EventServer::start(events.get(..TOLD).unwrap_or_default(), Sending::Held)?;
+    let base_url = server.base_url();
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let request = || http.post(format!("{base_url}/threads/thread_abc123/runs")).body("{}");
+    let read = async || {
+        let mut response = request().send().await?;
+        let mut bytes = 0;
+        while bytes < events.iter().take(TOLD).map(String::len).sum() {
+            bytes += response.chunk().await?.map_or(0, |chunk| chunk.len());
+        }
+        Ok(response)
+    };
+    let client = runstep::Client::builder(&base_url).build()?;
+    let open = async || {
         let mut events = client.runs("thread_abc123").create("asst_abc123").stream().await?;
-        for _ in 0..50 {
+        for _ in 0..TOLD {
             events.try_next().await?;
         }
         // It waits, and so its timer is there too.
@@ -266,12 +278,19 @@ async fn idle_streams(events: &[String]) -> Result<()> {
         same(waiting.is_err())?;
         Ok(events)
     };
+    let bare = held_by(STREAMS, read).await?;
+    let ours = held_by(STREAMS, open).await?;
+    println!("an idle stream holds {ours} bytes with its connection (reqwest's own: {bare})");
+    Ok(())
+}
+
+/// What each of so many holds, once the first is there.
+async fn held_by<T>(count: i64, open: impl AsyncFn() -> Result<T>) -> Result<i64> {
     let _first = open().await?;
     let before = held();
-    let mut streams = Vec::new();
-    for _ in 0..STREAMS {
-        streams.push(open().await?);
+    let mut all = Vec::new();
+    for _ in 0..count {
+        all.push(open().await?);
     }
-    println!("an idle stream holds {} bytes, with its connection", (held() - before) / STREAMS);
-    Ok(())
+    Ok((held() - before) / count)
 }

@@ -205,7 +205,7 @@ async fn resume_everywhere(legs: Vec<RecordedLeg>) {
     tokio::time::pause();
     let leg = with_ids(legs[0].clone());
     for cut in leg.ends[0]..leg.bytes.len() {
-        let player = Player::new(&[leg.clone()]);
+        let player = Player::new(std::slice::from_ref(&leg));
         // The rest is cut once more, a bit later.
         let (again, whole) = ((cut + leg.bytes.len()) / 2, leg.bytes.len());
         player.playing().resumes = vec![again, whole, whole];

@@ -109,7 +109,7 @@ async fn a_resume_in_vain_again_and_again_is_given_up() {
     let end = leg.ends[0];
     leg.bytes = [&leg.bytes[..end - 1], b"id: 0\n", &leg.bytes[end - 1..]].concat().into();
     leg.ends[0] += 6;
-    let player = Player::new(&[leg.clone()]);
+    let player = Player::new(std::slice::from_ref(&leg));
     player.playing().resumes = vec![0; 100];
     let mut stream = player.stream(leg.ends[0]);
     let error = error_of(&mut stream).await;
@@ -130,8 +130,7 @@ async fn a_dropped_stream_cancels_its_run_if_told_to() {
         }
         drop(stream);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let cancelled = player.playing().cancelled.clone();
-        cancelled
+        std::mem::take(&mut player.playing().cancelled)
     };
     assert_eq!(cancels(3, true).await, [run_id]);
     assert_eq!(cancels(3, false).await, Vec::<String>::new());
