@@ -29,7 +29,8 @@
 //!
 //! # More
 //!
-//! [Polling](docs::polling), [errors and retries](docs::errors), [providers](docs::providers).
+//! [Polling](docs::polling), [streaming](docs::streaming), [errors and retries](docs::errors),
+//! [providers](docs::providers).
 
 mod assistants;
 mod auth;

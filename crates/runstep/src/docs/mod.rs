@@ -1,4 +1,4 @@
-//! Pages to read: how waiting works, what can go wrong, and how to reach a provider.
+//! Pages to read: how waiting and streaming work, what can go wrong, and how to reach a provider.
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}
