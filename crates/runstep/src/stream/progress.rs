@@ -64,6 +64,11 @@ impl Progress {
         self.error.as_ref()
     }
 
+    /// It is about a reply that is over, and another one takes its place.
+    pub(super) fn forget_error(&mut self) {
+        self.error = None;
+    }
+
     pub(super) fn end(&self) -> Option<RunStreamEnd> {
         self.end
     }

@@ -1,5 +1,8 @@
 //! The events of a run as they come, over cuts and tool outputs.
 
+mod cancel;
+mod cut;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future as _;
@@ -13,10 +16,12 @@ use futures_util::StreamExt as _;
 use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent, ToolOutput};
 use tokio::time::{Sleep, sleep_until};
 
+use cancel::CancelOnDrop;
+
 use super::leg::{Body, Heard, Leg};
 use super::open::StreamSettings;
 use super::progress::Progress;
-use super::recovery::{Look, Recovery, Target};
+use super::recovery::{Look, Recovery};
 use super::remote::{Answer, Opened, Remote};
 use super::{CollectedRun, RunStreamEnd, TextDeltas};
 use crate::error::{Error, ErrorKind, Result};
@@ -300,116 +305,6 @@ impl RunStream {
         }
         Ok(true)
     }
-
-    /// The reply has ended. Gives an error if it is not made up for.
-    fn cut(&mut self, cause: Option<Error>) -> Option<Error> {
-        let source = std::mem::replace(&mut self.source, Source::None);
-        if self.progress.end().is_some() {
-            return None;
-        }
-        let error = self.cut_error(cause);
-        let known = self.run.is_some() || self.progress.thread_id().is_some();
-        if !self.settings.recover || !known {
-            return Some(self.give_up(error));
-        }
-        let mut pause = Duration::ZERO;
-        let mut heard = true;
-        if let Source::Leg(leg, _) = &source {
-            heard = leg.has_heard();
-            if !leg.last_event_id().is_empty() {
-                leg.last_event_id().clone_into(&mut self.last_event_id);
-            }
-            pause = leg.retry().unwrap_or_default();
-        }
-        let recovery = match self.recovery.take() {
-            // It was resumed in vain.
-            Some(mut recovery) if !heard => match recovery.failed(error) {
-                Ok(longer) => {
-                    pause = pause.max(longer);
-                    recovery
-                }
-                Err(error) => return Some(self.give_up(error)),
-            },
-            _ => self.new_recovery(),
-        };
-        self.source = Source::Look(self.look(&recovery, pause, self.last_event_id.clone()));
-        self.recovery = Some(recovery);
-        None
-    }
-
-    fn new_recovery(&self) -> Recovery {
-        Recovery::new(Arc::clone(&self.remote), &self.settings)
-    }
-
-    fn look(
-        &self,
-        recovery: &Recovery,
-        pause: Duration,
-        last_event_id: String,
-    ) -> Answer<'static, Look> {
-        let target = match (&self.run, self.progress.thread_id()) {
-            (Some(run), _) => Target::Run { run: run.clone(), last_event_id },
-            (None, thread_id) => {
-                Target::OnlyRunOf { thread_id: thread_id.unwrap_or_default().to_owned() }
-            }
-        };
-        recovery.look(pause, target, self.progress.told_messages())
-    }
-
-    /// Takes what a look gave. Gives an error if there is to be no other.
-    fn looked(&mut self, looked: Result<Look>) -> Option<Error> {
-        self.source = Source::None;
-        let mut recovery = self.recovery.take()?;
-        let pause = match looked {
-            Ok(Look::Resumed(body)) => {
-                self.read(body);
-                self.recovery = Some(recovery);
-                return None;
-            }
-            Ok(Look::Found(found, ask_after)) => {
-                self.know(RunRef::from(&found.run));
-                self.last_event_id.clear();
-                self.missed = self.progress.catch_up(*found);
-                if self.progress.end().is_some() {
-                    self.guard.run = None;
-                    return None;
-                }
-                recovery.found(ask_after)
-            }
-            Err(error) => match recovery.failed(error) {
-                Ok(pause) => pause,
-                Err(error) => return Some(self.give_up(error)),
-            },
-        };
-        self.source = Source::Look(self.look(&recovery, pause, self.last_event_id.clone()));
-        self.recovery = Some(recovery);
-        None
-    }
-
-    fn give_up(&mut self, error: Error) -> Error {
-        self.source = Source::None;
-        self.recovery = None;
-        // What becomes of the run is for the caller to say.
-        self.guard.run = None;
-        self.progress.cut();
-        error.with_run(self.run().cloned())
-    }
-
-    fn cut_error(&self, cause: Option<Error>) -> Error {
-        let error = match (self.progress.error(), cause) {
-            (Some(error), _) => Error::event(error),
-            (None, Some(cause)) => cause,
-            (None, None) => Error::new(ErrorKind::Connection, "the server ended the stream"),
-        };
-        let what = match self.run {
-            Some(_) => "the stream was cut before its run had ended",
-            None => {
-                "the stream was cut before it told its run, which may have been made all the same: \
-                 look at the runs of the thread before you create another"
-            }
-        };
-        error.with_context(what).with_run(self.run().cloned())
-    }
 }
 
 /// Whether more is kept after an event than before.
@@ -465,24 +360,5 @@ impl fmt::Debug for RunStream {
             .field("end", &self.end())
             .field("recovered", &self.recovered)
             .finish_non_exhaustive()
-    }
-}
-
-/// Asks to cancel the run when the stream is dropped before the run has settled.
-struct CancelOnDrop {
-    remote: Arc<dyn Remote>,
-    run: Option<RunRef>,
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        let Some(run) = self.run.take() else { return };
-        let remote = Arc::clone(&self.remote);
-        // Outside of a runtime there is nobody who could ask.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _ = remote.cancel(run).await;
-            });
-        }
     }
 }
