@@ -63,6 +63,10 @@ pub enum ErrorKind {
     Decode,
     /// A wait reached its deadline.
     Deadline,
+    /// A tool call failed and was not to be tolerated, or a run asked for too many rounds of calls.
+    Tool,
+    /// The run ended without the answer that was asked for.
+    NoAnswer,
 }
 
 impl ErrorKind {
@@ -77,6 +81,8 @@ impl ErrorKind {
             Self::Api => "api",
             Self::Decode => "decode",
             Self::Deadline => "deadline",
+            Self::Tool => "tool",
+            Self::NoAnswer => "no_answer",
         }
     }
 }
@@ -104,7 +110,7 @@ pub(crate) struct ApiError {
 pub(crate) enum Source {
     Http(reqwest::Error),
     Json(serde_json::Error),
-    Token(Box<dyn std::error::Error + Send + Sync>),
+    Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
@@ -167,7 +173,7 @@ impl Error {
     /// An error of whoever gives tokens.
     pub(crate) fn token(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::new(ErrorKind::Authentication, "no token could be had; nothing was sent")
-            .with_source(Source::Token(Box::new(source)))
+            .with_source(Source::Other(Box::new(source)))
     }
 
     /// What a server says in an event.
@@ -376,7 +382,7 @@ impl std::error::Error for Error {
         match &self.0.source {
             Some(Source::Http(error)) => Some(error),
             Some(Source::Json(error)) => Some(error),
-            Some(Source::Token(error)) => Some(error.as_ref()),
+            Some(Source::Other(error)) => Some(error.as_ref()),
             None => None,
         }
     }

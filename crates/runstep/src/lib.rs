@@ -26,6 +26,8 @@
 //! | --- | --- | --- |
 //! | `rustls` | yes | TLS, by rustls |
 //! | `native-tls` | no | TLS, by the system's library |
+//! | `tools` | yes | [Rust functions as tools](tools), answers as Rust types |
+//! | `chrono`, `uuid` | no | the types of these crates in arguments and answers |
 //!
 //! # More
 //!
@@ -57,9 +59,13 @@ mod request;
 mod response;
 mod retry;
 mod runs;
+#[cfg(feature = "tools")]
+mod schema;
 mod steps;
 mod stream;
 mod threads;
+#[cfg(feature = "tools")]
+pub mod tools;
 
 pub use assistants::{
     Assistants, CreateAssistant, DeleteAssistant, ListAssistants, RetrieveAssistant,
@@ -89,6 +95,10 @@ pub use runstep_api::types::StreamEvent as RunEvent;
 /// A field of a request that may be left out or sent as null, and the API's objects, enums and
 /// unions.
 pub use runstep_api::{Field, types};
+/// Derives the schemas of tools and answers. A program that does not name the crate itself says
+/// `#[schemars(crate = "runstep::schemars")]`.
+#[cfg(feature = "tools")]
+pub use schemars;
 pub use steps::{ListSteps, RetrieveStep, Steps};
 pub use stream::{
     CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong,

@@ -1,0 +1,274 @@
+//! Functions called as a run calls them, without a run.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests
+
+mod zoo;
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use runstep::tools::{Json, ToolContext, ToolErrorKind, ToolOptions, Toolbox};
+use runstep::{Error, ErrorKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use zoo::{GetWeather, Internal, Place, Unit};
+
+#[derive(Serialize)]
+struct Weather {
+    degrees: i32,
+}
+
+#[derive(Debug)]
+struct Broken;
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the thermometer is broken")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+async fn output(tools: &Toolbox, name: &str) -> String {
+    tools.call(name, json!({})).await.unwrap()
+}
+
+async fn kind_and_text(tools: &Toolbox, arguments: Value) -> (ToolErrorKind, String) {
+    let error = tools.call("tool", arguments).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tool);
+    (error.tool_error().unwrap().kind(), error.to_string())
+}
+
+#[tokio::test]
+async fn whatever_a_function_gives_back_becomes_text() {
+    let tools = Toolbox::new()
+        .function("str", || async { "as \"it\" is" })
+        .function("string", || async { String::from("owned") })
+        .function("cow", || async { Cow::Borrowed("borrowed") })
+        .function("json", || async { Json(Weather { degrees: 18 }) })
+        .function("json_text", || async { Json("quoted") })
+        .function("value", || async { json!({"degrees": [18, null]}) })
+        .function("value_text", || async { json!("text") })
+        .function("unit", || async {})
+        .function("ok_struct", || async { Ok::<_, Broken>(Weather { degrees: 18 }) })
+        .function("ok_text", || async { Ok::<_, String>("line\nbreak") })
+        .function("ok_list", || async { Ok::<_, Broken>(vec![1, 2]) })
+        .function("ok_number", || async { Ok::<_, Box<dyn std::error::Error + Send + Sync>>(2.5) })
+        .function("ok_unit", || async { Ok::<_, Broken>(()) });
+    let mut told = String::new();
+    for tool in tools.definitions().unwrap() {
+        let runstep::types::Tool::Function(tool) = tool else { panic!() };
+        let name = tool.function.name;
+        told.push_str(&format!("{name}: {}\n", output(&tools, &name).await));
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[tokio::test]
+async fn arguments_come_decoded() {
+    let tools = Toolbox::new().function("tool", |args: GetWeather| async move {
+        format!("{} in {:?}", args.city, args.unit)
+    });
+    let output = tools.call("tool", json!({"city": "Paris", "unit": "fahrenheit"})).await.unwrap();
+    assert_eq!(output, "Paris in Fahrenheit");
+    assert_eq!(tools.call("tool", json!({"city": "Oslo"})).await.unwrap(), "Oslo in Celsius");
+}
+
+#[tokio::test]
+async fn arguments_that_do_not_fit_are_told_by_their_place() {
+    let tools = Toolbox::new().function("tool", |_: GetWeather| async { "" });
+    let mut told = String::new();
+    for arguments in
+        [json!({}), json!({"city": 5}), json!({"city": "Oslo", "unit": "kelvin"}), json!([1])]
+    {
+        let (kind, text) = kind_and_text(&tools, arguments).await;
+        assert_eq!(kind, ToolErrorKind::Arguments);
+        told.push_str(&text);
+        told.push('\n');
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// In the strict subset null is the only way to leave something out.
+#[tokio::test]
+async fn null_stands_for_what_may_be_left_out() {
+    #[derive(Debug, Deserialize, JsonSchema, PartialEq)]
+    struct Arguments {
+        #[serde(default)]
+        unit: Unit,
+        #[serde(default = "seven")]
+        maybe: Option<u32>,
+        place: Place,
+        shapes: Vec<Internal>,
+        next: Option<Box<Arguments>>,
+    }
+    fn seven() -> Option<u32> {
+        Some(7)
+    }
+    let seen = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&seen);
+    for strict in [true, false] {
+        let keep = Arc::clone(&keep);
+        let options = ToolOptions::default().strict(strict);
+        let tools = Toolbox::new().function_with("tool", options, move |args: Arguments| {
+            *keep.lock().unwrap() = Some(args);
+            async {}
+        });
+        let place = json!({"latitude": 1.0, "longitude": 2.0, "height": null});
+        let inner = json!({"unit": null, "place": place, "shapes": [], "next": null});
+        let arguments = json!({
+            "unit": null,
+            "maybe": null,
+            "place": place,
+            "shapes": [
+                {"type": "circle", "radius": 1.0, "filled": null},
+                {"type": "square", "side": 1.0, "filled": null},
+            ],
+            "next": inner,
+        });
+        tools.call("tool", arguments).await.unwrap();
+        let got = seen.lock().unwrap().take().unwrap();
+        assert_eq!((got.unit, got.maybe, got.place.height), (Unit::Celsius, None, 35));
+        assert_eq!(got.shapes[0], Internal::Circle { radius: 1.0, filled: false });
+        assert_eq!(got.shapes[1], Internal::Square { side: 1.0, filled: None });
+        let next = got.next.unwrap();
+        assert_eq!((next.unit, next.maybe), (Unit::Celsius, Some(7)));
+    }
+}
+
+#[tokio::test]
+async fn null_for_what_must_be_there_is_an_error() {
+    let tools = Toolbox::new().function("tool", |_: GetWeather| async { "" });
+    let (kind, text) = kind_and_text(&tools, json!({"city": null, "unit": null})).await;
+    assert_eq!(kind, ToolErrorKind::Arguments);
+    assert!(text.contains("`city`"), "{text}");
+}
+
+#[tokio::test]
+async fn an_error_of_the_function_is_kept() {
+    let tools = Toolbox::new().function("tool", || async { Err::<String, _>(Broken) });
+    let error = tools.call("tool", json!({})).await.unwrap_err();
+    let tool_error = error.tool_error().unwrap();
+    assert_eq!(tool_error.kind(), ToolErrorKind::Handler);
+    assert_eq!(error.to_string(), "`tool` failed: the thermometer is broken");
+    assert!(std::error::Error::source(tool_error).unwrap().is::<Broken>());
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error() {
+    let tools = Toolbox::new()
+        .function("tool", |args: GetWeather| async move {
+            if args.city == "Oslo" { panic!("no weather in {}", args.city) } else { "fine" }
+        })
+        .function("before", || {
+            panic!("before the future");
+            #[allow(unreachable_code)] // for the type
+            async {
+                ""
+            }
+        });
+    let (kind, text) = kind_and_text(&tools, json!({"city": "Oslo"})).await;
+    assert_eq!(kind, ToolErrorKind::Panic);
+    assert_eq!(text, "`tool` panicked: no weather in Oslo");
+    assert_eq!(tools.call("tool", json!({"city": "Paris"})).await.unwrap(), "fine");
+    let error = tools.call("before", json!({})).await.unwrap_err();
+    assert_eq!(error.tool_error().unwrap().kind(), ToolErrorKind::Panic);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_cancels_the_call() {
+    let seen = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&seen);
+    let options = ToolOptions::default().timeout(Duration::from_secs(20));
+    let tools = Toolbox::new().function_with(
+        "tool",
+        options,
+        move |args: GetWeather, context: ToolContext| {
+            *keep.lock().unwrap() = Some(context.cancellation().clone());
+            async move {
+                let seconds = if args.city == "Oslo" { 21 } else { 19 };
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                "done"
+            }
+        },
+    );
+    let token = || -> CancellationToken { seen.lock().unwrap().take().unwrap() };
+    assert_eq!(tools.call("tool", json!({"city": "Paris"})).await.unwrap(), "done");
+    assert!(!token().is_cancelled(), "a call that is done is not cancelled");
+    let (kind, text) = kind_and_text(&tools, json!({"city": "Oslo"})).await;
+    assert_eq!(kind, ToolErrorKind::Timeout);
+    assert_eq!(text, "`tool` was not done within 20s, and was cancelled");
+    assert!(token().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_is_cancelled() {
+    let seen = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&seen);
+    let tools = Toolbox::new().function("tool", move |_: GetWeather, context: ToolContext| {
+        *keep.lock().unwrap() = Some(context.cancellation().clone());
+        std::future::pending::<String>()
+    });
+    let call = tools.call("tool", json!({"city": "Oslo"}));
+    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    let token: CancellationToken = seen.lock().unwrap().take().unwrap();
+    assert!(token.is_cancelled());
+}
+
+#[tokio::test]
+async fn an_unknown_name_is_an_error_that_says_which_there_are() {
+    let tools = Toolbox::new().function("now", || async { "" }).function("then", || async { "" });
+    let (kind, text) = kind_and_text(&tools, json!({})).await;
+    assert_eq!(kind, ToolErrorKind::UnknownTool);
+    assert_eq!(text, "there is no function `tool`; there are `now`, `then`");
+    let (_, text) = kind_and_text(&Toolbox::new(), json!({})).await;
+    assert_eq!(text, "there is no function `tool`; there are none");
+}
+
+#[tokio::test]
+async fn functions_share_the_state_and_know_their_call() {
+    struct Counter(AtomicU32);
+
+    async fn count(_: GetWeather, counter: Arc<Counter>) -> String {
+        (counter.0.fetch_add(1, Ordering::Relaxed) + 1).to_string()
+    }
+
+    async fn both(args: GetWeather, counter: Arc<Counter>, context: ToolContext) -> String {
+        let count = counter.0.load(Ordering::Relaxed);
+        let (thread, run, call) = (context.thread_id(), context.run_id(), context.call_id());
+        format!("{} {count} {thread} {run} {call}", args.city)
+    }
+
+    let state = Arc::new(Counter(AtomicU32::new(0)));
+    let tools =
+        Toolbox::with_state(Arc::clone(&state)).function("count", count).function("both", both);
+    let oslo = json!({"city": "Oslo"});
+    assert_eq!(tools.call("count", oslo.clone()).await.unwrap(), "1");
+    assert_eq!(tools.clone().call("count", oslo.clone()).await.unwrap(), "2");
+    let context = ToolContext::new("thread_1", "run_1", "call_1");
+    let output = tools.call_with("both", oslo, context).await.unwrap();
+    assert_eq!(output, "Oslo 2 thread_1 run_1 call_1");
+    assert_eq!(state.0.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn an_error_with_its_call_can_be_told_apart() {
+    let tools = Toolbox::new().function("tool", || async { Err::<(), _>("no") });
+    let context = ToolContext::new("thread_1", "run_1", "call_1");
+    let error: Error = tools.call_with("tool", json!({}), context).await.unwrap_err();
+    let error = error.tool_error().unwrap();
+    assert_eq!((error.tool(), error.call_id()), ("tool", "call_1"));
+}
+
+#[test]
+fn a_toolbox_and_its_calls_go_anywhere() {
+    fn everywhere<T: Send + Sync + 'static>(_: &T) {}
+    fn sent<T: Send>(_: T) {}
+    let tools = Toolbox::new().function("tool", || async { "" });
+    everywhere(&tools);
+    sent(tools.call("tool", json!({})));
+}
