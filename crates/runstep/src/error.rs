@@ -209,6 +209,11 @@ impl Error {
         self
     }
 
+    /// Adds the run, unless one is known already.
+    pub(crate) fn or_run(self, run: &Run) -> Self {
+        if self.0.run.is_some() { self } else { self.with_run(Some(run.clone())) }
+    }
+
     pub(crate) fn with_source(mut self, source: Source) -> Self {
         self.0.source = Some(source);
         self

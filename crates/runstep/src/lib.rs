@@ -83,7 +83,7 @@ pub use messages::{
     CreateMessage, DeleteMessage, ListMessages, Messages, RetrieveMessage, UpdateMessage,
 };
 pub use poll::{
-    AndPoll, DEFAULT_DEADLINE, Poll, PollAll, PollErrorPolicy, RunEnd, RunRef, RunUpdate,
+    AndPoll, DEFAULT_DEADLINE, Poll, PollAll, PollErrorPolicy, Polled, RunEnd, RunRef, RunUpdate,
     RunUpdates,
 };
 pub use request::ResponseFuture;

@@ -209,6 +209,12 @@ macro_rules! run_setters {
             response_format: runstep_api::types::ResponseFormat,
         }
 
+        /// Adds a tool. Together with the others it takes the place of the assistant's.
+        pub fn tool(mut self, tool: impl Into<runstep_api::types::Tool>) -> Self {
+            self.body.tools.get_or_insert_default().push(tool.into());
+            self
+        }
+
         /// How many tokens of the thread the run may read in all, at least 256; past them it
         /// ends `incomplete`. Default: no limit.
         pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {

@@ -1,4 +1,5 @@
-//! Pages to read: how waiting and streaming work, what can go wrong, and how to reach a provider.
+//! Pages to read: how waiting and streaming work, how calls are answered, what can go wrong, and how
+//! to reach a provider.
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}
@@ -8,3 +9,6 @@ pub mod polling {}
 pub mod providers {}
 #[doc = include_str!("streaming.md")]
 pub mod streaming {}
+#[cfg(feature = "tools")]
+#[doc = include_str!("tools.md")]
+pub mod tools {}

@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::request::ResponseFuture;
 use crate::runs::Runs;
 use watch::Watch;
-pub(crate) use watch::after;
+pub(crate) use watch::{CancelOnDrop, after};
 
 /// How long a poll waits in all unless told: 15 minutes. A run expires after 10.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(15 * 60);
@@ -33,13 +33,20 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// How a poll is told to wait.
 #[derive(Clone, Debug)]
 pub(crate) struct PollSettings {
-    deadline: Duration,
+    pub(crate) deadline: Duration,
+    pub(crate) cancel_on_deadline: bool,
+    pub(crate) cancel_on_drop: bool,
     interval: Option<Duration>,
     backoff: Option<Backoff>,
     errors: Option<PollErrorPolicy>,
     with_steps: bool,
-    cancel_on_deadline: bool,
-    cancel_on_drop: bool,
+}
+
+impl PollSettings {
+    /// The settings for a part of a longer wait, which sees to the rest of it itself.
+    pub(crate) fn for_part(&self, deadline: Duration) -> Self {
+        Self { deadline, cancel_on_drop: false, ..self.clone() }
+    }
 }
 
 impl Default for PollSettings {
@@ -124,7 +131,15 @@ pub struct Poll {
 
 impl Poll {
     pub(crate) fn new(runs: Runs, run_id: String) -> Self {
-        Self { runs, run_id, settings: PollSettings::default() }
+        Self::with_settings(runs, run_id, PollSettings::default())
+    }
+
+    pub(crate) fn with_settings(runs: Runs, run_id: String, settings: PollSettings) -> Self {
+        Self { runs, run_id, settings }
+    }
+
+    pub(crate) fn into_parts(self) -> (Runs, String, PollSettings) {
+        (self.runs, self.run_id, self.settings)
     }
 
     poll_setters!();
@@ -163,6 +178,28 @@ pub(crate) trait StartRun: Send + 'static {
     fn start(self) -> (Client, ResponseFuture<Run>);
 }
 
+/// A request that can be waited for, such as [`CreateRun`](crate::CreateRun).
+pub trait Polled {
+    /// What [`AndPoll`] gives at the end.
+    type Output;
+}
+
+/// How a request is waited for.
+pub(crate) trait Wait: Polled + Send + 'static {
+    fn wait(self, settings: PollSettings) -> ResponseFuture<Self::Output>;
+}
+
+#[allow(private_bounds, reason = "which requests start runs is not for others to say")]
+impl<R: StartRun> Polled for R {
+    type Output = Run;
+}
+
+impl<R: StartRun> Wait for R {
+    fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
+        Box::pin(async move { AndPoll { request: self, settings }.poll().await?.end().await })
+    }
+}
+
 /// A request whose run is waited for; see [`Runs::create`] and its `and_poll`.
 ///
 /// Awaited, it sends the request, and gives the run once it needs action or has ended.
@@ -196,13 +233,13 @@ impl<R: StartRun> AndPoll<R> {
     }
 }
 
-#[allow(private_bounds, reason = "which requests start runs is not for others to say")]
-impl<R: StartRun> IntoFuture for AndPoll<R> {
-    type Output = Result<Run>;
-    type IntoFuture = ResponseFuture<Run>;
+#[allow(private_bounds, reason = "which requests are waited for is not for others to say")]
+impl<R: Wait> IntoFuture for AndPoll<R> {
+    type Output = Result<R::Output>;
+    type IntoFuture = ResponseFuture<R::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.poll().await?.end().await })
+        self.request.wait(self.settings)
     }
 }
 

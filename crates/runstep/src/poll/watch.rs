@@ -55,7 +55,7 @@ impl Watch {
     pub(super) fn new(runs: Runs, run_id: String, settings: &PollSettings) -> Self {
         let defaults = runs.client().settings();
         let backoff = settings.backoff.or(defaults.poll_backoff);
-        let armed = settings.cancel_on_drop.then(|| (runs.clone(), run_id.clone()));
+        let guard = CancelOnDrop::of(&runs, &run_id, settings.cancel_on_drop);
         Self {
             until: after(settings.deadline),
             pace: Pace::new(settings.interval, backoff),
@@ -69,7 +69,7 @@ impl Watch {
             failed_in_a_row: 0,
             ended: false,
             looked_last: false,
-            guard: CancelOnDrop(armed),
+            guard,
             runs,
             run_id,
         }
@@ -175,11 +175,16 @@ impl Watch {
     }
 }
 
-/// Asks to cancel the run when the poll is dropped before the run has settled.
-struct CancelOnDrop(Option<(Runs, String)>);
+/// Asks to cancel the run when it is dropped before the run has settled.
+pub(crate) struct CancelOnDrop(Option<(Runs, String)>);
 
 impl CancelOnDrop {
-    fn disarm(&mut self) {
+    /// A guard of a run, if it is wanted.
+    pub(crate) fn of(runs: &Runs, run_id: &str, wanted: bool) -> Self {
+        Self(wanted.then(|| (runs.clone(), run_id.to_owned())))
+    }
+
+    pub(crate) fn disarm(&mut self) {
         self.0 = None;
     }
 }

@@ -2,15 +2,27 @@
 //!
 //! See [`docs::tools`](crate::docs::tools) for how the loop decides.
 
+mod answer;
 mod context;
 mod error;
+mod event;
 mod function;
 mod handler;
 mod output;
+mod policy;
+mod request;
+mod round;
+mod rounds;
+mod settings;
+mod submit;
 mod toolbox;
 
 pub use context::ToolContext;
 pub use error::{ToolError, ToolErrorKind};
+pub use event::{Approval, FunctionCall, ToolEvent};
 pub use handler::{Handler, OutputFuture};
 pub use output::{HandlerError, IntoOutput, Json};
+pub use policy::FailurePolicy;
+pub use request::WithToolbox;
+pub use settings::{DEFAULT_CONCURRENCY, DEFAULT_MAX_ROUNDS};
 pub use toolbox::{ToolOptions, Toolbox};

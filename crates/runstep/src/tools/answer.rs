@@ -1,0 +1,94 @@
+//! Answering a run round by round, by polling.
+
+use runstep_api::types::Run;
+use tokio::time::Instant;
+
+use super::rounds::{Rounds, give_up};
+use super::settings::Settings;
+use super::submit::Submission;
+use crate::error::{Error, ErrorKind, Result};
+use crate::poll::{CancelOnDrop, Poll, PollSettings, after};
+use crate::runs::Runs;
+
+/// A run whose calls are answered until it has ended, or asks for something else.
+pub(super) struct Answered {
+    runs: Runs,
+    run: Run,
+    settings: PollSettings,
+    rounds: Rounds,
+}
+
+impl Answered {
+    /// A run that was created after a moment, if that is known.
+    pub(super) fn new(
+        runs: Runs,
+        run: Run,
+        created_after: Option<Instant>,
+        settings: PollSettings,
+        calls: Settings,
+    ) -> Self {
+        let rounds = Rounds::new(calls, &run, created_after, after(settings.deadline));
+        Self { runs, run, settings, rounds }
+    }
+
+    pub(super) async fn end(mut self) -> Result<Run> {
+        let mut guard = CancelOnDrop::of(&self.runs, &self.run.id, self.settings.cancel_on_drop);
+        let ended = self.answer().await;
+        guard.disarm();
+        match ended {
+            Ok(()) => Ok(self.run),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn answer(&mut self) -> Result<()> {
+        loop {
+            self.run = self.poll().await?;
+            let mut round = match self.rounds.begin(&self.run) {
+                Ok(Some(round)) => round,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(self.give_up(error).await),
+            };
+            while let Some(event) = round.next().await {
+                if let Err(error) = self.rounds.judge(&event) {
+                    drop(round); // the other calls
+                    return Err(self.give_up(error).await);
+                }
+            }
+            if let Err(error) = self.rounds.check_deadline() {
+                return Err(self.late(error).await);
+            }
+            let Some(outputs) = round.into_outputs() else {
+                let message = "a tool call was left without an output; nothing was submitted";
+                return Err(self.give_up(Error::new(ErrorKind::Tool, message)).await);
+            };
+            let submission = Submission::new(&self.runs, &self.run.id, outputs);
+            let sent = tokio::time::timeout_at(self.rounds.deadline(), submission.send()).await;
+            match sent {
+                Ok(run) => self.run = run.map_err(|error| error.or_run(&self.run))?,
+                Err(_) => {
+                    let message = "the outputs could not be submitted before the deadline";
+                    return Err(self.late(Error::new(ErrorKind::Deadline, message)).await);
+                }
+            }
+        }
+    }
+
+    async fn poll(&self) -> Result<Run> {
+        let left = self.rounds.deadline().saturating_duration_since(Instant::now());
+        let settings = self.settings.for_part(left);
+        Poll::with_settings(self.runs.clone(), self.run.id.clone(), settings).await
+    }
+
+    async fn give_up(&self, error: Error) -> Error {
+        give_up(&self.runs, self.run.clone(), error).await
+    }
+
+    /// The deadline came: whether the run is cancelled is the caller's to say.
+    async fn late(&self, error: Error) -> Error {
+        if self.settings.cancel_on_deadline {
+            return self.give_up(error).await;
+        }
+        error.with_run(Some(self.run.clone()))
+    }
+}

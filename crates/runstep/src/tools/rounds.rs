@@ -1,0 +1,120 @@
+//! The rounds of one run: how many there may be, until when, and which failures end them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use runstep_api::types::{RequiredAction, RequiredToolCall, Run, RunStatus};
+use tokio::time::Instant;
+
+use super::event::ToolEvent;
+use super::round::Round;
+use super::settings::Settings;
+use crate::error::{Error, ErrorKind, Result};
+use crate::extensions::RunExt as _;
+use crate::poll::after;
+use crate::retry::RetryPolicy;
+use crate::runs::Runs;
+
+/// How long asking to cancel a run may take.
+const CANCEL: Duration = Duration::from_secs(5);
+
+/// What the rounds of a run have in common, whoever carries them out.
+pub(super) struct Rounds {
+    settings: Settings,
+    deadline: Instant,
+    expiry: Option<Instant>,
+    begun: u32,
+    /// Rounds with failures before this one, one after the other.
+    failed_in_a_row: u32,
+    /// Whether a call of this round has failed.
+    failed: bool,
+}
+
+impl Rounds {
+    /// The rounds of a run that was created after a moment, if that is known.
+    pub(super) fn new(
+        settings: Settings,
+        run: &Run,
+        created_after: Option<Instant>,
+        deadline: Instant,
+    ) -> Self {
+        let expiry = expiry(run, created_after);
+        Self { settings, deadline, expiry, begun: 0, failed_in_a_row: 0, failed: false }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The next round; none if the run does not wait for calls, or for something besides that
+    /// nobody here can answer.
+    pub(super) fn begin(&mut self, run: &Run) -> Result<Option<Round>> {
+        if !waits_for_functions(run) {
+            return Ok(None);
+        }
+        if self.begun == self.settings.max_rounds {
+            let most = self.settings.max_rounds;
+            let message = format!("the run asked for more than {most} rounds of tool calls");
+            return Err(Error::new(ErrorKind::Tool, message));
+        }
+        self.begun += 1;
+        self.failed_in_a_row = if self.failed { self.failed_in_a_row + 1 } else { 0 };
+        self.failed = false;
+        let until = self.expiry.map_or(self.deadline, |expiry| expiry.min(self.deadline));
+        Ok(Some(Round::new(self.settings.clone(), run, &run.function_calls(), until)))
+    }
+
+    /// Tells what happened, and gives an error if the run must not go on after it.
+    pub(super) fn judge(&mut self, event: &ToolEvent) -> Result<()> {
+        if let Some(progress) = &self.settings.progress {
+            progress(event);
+        }
+        let ToolEvent::Failed { error, .. } = event else { return Ok(()) };
+        self.failed = true;
+        if self.settings.failures.tolerates(error, self.failed_in_a_row) {
+            return Ok(());
+        }
+        Err(error.clone().into())
+    }
+
+    /// The caller's deadline came in the middle of a round.
+    pub(super) fn check_deadline(&self) -> Result<()> {
+        if Instant::now() < self.deadline {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Deadline, "the tool calls were not done before the deadline"))
+    }
+}
+
+/// Asks to cancel the run, which nobody would answer any more, and gives the error its last state.
+pub(super) async fn give_up(runs: &Runs, run: Run, error: Error) -> Error {
+    let cancel = runs.cancel(&run.id).retry_policy(RetryPolicy::none());
+    // That the run could not be cancelled would say less than why it should be.
+    let cancelled = tokio::time::timeout(CANCEL, cancel.into_future()).await;
+    error.with_run(Some(cancelled.ok().and_then(Result::ok).unwrap_or(run)))
+}
+
+/// Whether the run waits for outputs of functions and for nothing else.
+pub(super) fn waits_for_functions(run: &Run) -> bool {
+    let Some(RequiredAction::SubmitToolOutputs(action)) = &run.required_action else {
+        return false;
+    };
+    let calls = &action.submit_tool_outputs.tool_calls;
+    run.status == RunStatus::RequiresAction
+        && !calls.is_empty()
+        && calls.iter().all(|call| matches!(call, RequiredToolCall::Function(_)))
+}
+
+/// When the run expires, by our own clock.
+fn expiry(run: &Run, created_after: Option<Instant>) -> Option<Instant> {
+    let expires_at = run.expires_at?;
+    let seconds = |seconds: i64| u64::try_from(seconds).ok().map(Duration::from_secs);
+    if let Some(created_after) = created_after {
+        // The server's clock need not be ours: only how far apart its two times are is told.
+        let lifetime = seconds(expires_at.saturating_sub(run.created_at))?;
+        return created_after.checked_add(lifetime);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    // A clock by which a run that waits has expired already is not worth asking.
+    let left = seconds(expires_at)?.checked_sub(now)?;
+    Some(after(left))
+}
