@@ -116,8 +116,7 @@ impl Round {
                 Some(hook) => {
                     let decision = decide(Arc::clone(hook), call.clone(), self.until);
                     self.asking = true;
-                    self.steps
-                        .push(Box::pin(decision.map(move |made| Step::Decided(place, made))));
+                    self.steps.push(Box::pin(decision.map(move |made| Step::Decided(place, made))));
                 }
             }
         }

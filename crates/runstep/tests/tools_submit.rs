@@ -1,0 +1,134 @@
+//! Outputs that meet a run which has moved on, or a network that loses them.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests
+
+mod rounds;
+mod support;
+
+use rounds::{Call, Instead, Rounds, is_submission, quickly, refusal, rounds_but, usual};
+use runstep::tools::Toolbox;
+use runstep::{Error, Result, types::Run};
+use support::script::quick;
+
+const CALL: Call = ("call_1", "now", "{}");
+const NEXT: Call = ("call_2", "now", "{}");
+
+/// Answers a run of two rounds, with something else done to some requests.
+async fn answered(instead: Instead) -> (Rounds, Result<Run>) {
+    let world = rounds_but([vec![CALL], vec![NEXT]], instead).await;
+    let client = world.server.builder().retry_policy(quick()).build().unwrap();
+    let tools = Toolbox::new().function("now", || async { "12:00" });
+    let request = client.runs("thread_abc123").create("asst_abc123").toolbox(&tools);
+    let ended = quickly(request.and_poll()).await;
+    (world, ended)
+}
+
+fn refused(ended: Result<Run>) -> Error {
+    ended.expect_err("the run went on")
+}
+
+#[tokio::test]
+async fn a_run_that_was_cancelled_from_outside_is_given_back_cancelled() {
+    let (world, ended) = answered(|request, state| {
+        is_submission(request).then(|| {
+            state.status = Some("cancelled");
+            refusal(400, "Runs in status \"cancelled\" do not accept tool outputs.")
+        })
+    })
+    .await;
+    assert_eq!(ended.unwrap().status, "cancelled");
+    assert_eq!((world.submissions(), world.cancels()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_run_that_is_being_cancelled_is_waited_for() {
+    let (world, ended) = answered(|request, state| {
+        if is_submission(request) {
+            state.status = Some("cancelling");
+            let message = "Runs in status \"cancelling\" do not accept tool outputs.";
+            return Some(refusal(400, message));
+        }
+        let looks_after = request.method == "GET" && state.status == Some("cancelling");
+        let reply = looks_after.then(|| usual(request, state));
+        if looks_after {
+            state.status = Some("cancelled");
+        }
+        reply
+    })
+    .await;
+    assert_eq!(ended.unwrap().status, "cancelled");
+    assert_eq!(world.submissions(), 1);
+}
+
+#[tokio::test]
+async fn calls_that_somebody_else_answered_are_not_answered_again() {
+    let (world, ended) = answered(|request, state| {
+        (is_submission(request) && state.answered == 0).then(|| {
+            state.answered = 1;
+            refusal(400, "Expected tool outputs for call_ids ['call_2'], got ['call_1']")
+        })
+    })
+    .await;
+    assert_eq!(ended.unwrap().status, "completed");
+    insta::assert_snapshot!(world.submitted());
+}
+
+#[tokio::test]
+async fn outputs_that_are_refused_while_the_run_waits_for_them_are_an_error() {
+    let (world, ended) = answered(|request, _| {
+        is_submission(request).then(|| refusal(400, "The output is too long."))
+    })
+    .await;
+    let error = refused(ended);
+    assert_eq!((error.status(), error.message()), (Some(400), "The output is too long."));
+    assert_eq!(error.run().unwrap().status, "requires_action");
+    assert_eq!((world.submissions(), world.cancels()), (1, 0));
+}
+
+#[tokio::test]
+async fn outputs_that_arrived_though_the_reply_was_lost_are_not_sent_again() {
+    let (world, ended) = answered(|request, state| {
+        is_submission(request).then(|| {
+            usual(request, state);
+            refusal(502, "Bad gateway")
+        })
+    })
+    .await;
+    assert_eq!(ended.unwrap().status, "completed");
+    assert_eq!(world.submissions(), 2, "one for each round");
+}
+
+#[tokio::test]
+async fn outputs_that_never_arrived_are_sent_again() {
+    static LOST: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    let (world, ended) = answered(|request, _| {
+        let lost = is_submission(request) && !LOST.swap(true, std::sync::atomic::Ordering::SeqCst);
+        lost.then(|| refusal(502, "Bad gateway"))
+    })
+    .await;
+    assert_eq!(ended.unwrap().status, "completed");
+    assert_eq!(world.submissions(), 3);
+}
+
+#[tokio::test]
+async fn outputs_that_never_arrive_are_an_error_after_as_many_attempts_as_may_be() {
+    let (world, ended) =
+        answered(|request, _| is_submission(request).then(|| refusal(502, "Bad gateway"))).await;
+    let error = refused(ended);
+    assert_eq!(error.status(), Some(502));
+    assert_eq!(error.run().unwrap().status, "requires_action");
+    assert_eq!(world.submissions(), 3);
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_accepted_any_more_is_no_reason_to_look() {
+    let (world, ended) = answered(|request, _| {
+        is_submission(request).then(|| refusal(401, "Incorrect API key provided."))
+    })
+    .await;
+    let error = refused(ended);
+    assert!(error.is_authentication());
+    assert_eq!(error.run().unwrap().id, "run_abc123");
+    let last = world.server.seen().pop().unwrap();
+    assert!(is_submission(&last), "{}", last.target);
+}
