@@ -26,13 +26,15 @@
 //! | --- | --- | --- |
 //! | `rustls` | yes | TLS, by rustls |
 //! | `native-tls` | no | TLS, by the system's library |
-//! | `tools` | yes | [Rust functions as tools](tools), answers as Rust types |
-//! | `chrono`, `uuid` | no | the types of these crates in arguments and answers |
+//! | `chrono` | no | chrono's types in arguments of [tools] and in answers |
+//! | `uuid` | no | uuid's types likewise |
 //!
 //! # More
 //!
 //! [Polling](docs::polling), [streaming](docs::streaming), [errors and retries](docs::errors),
 //! [providers](docs::providers).
+//! [Polling](docs::polling), [functions as tools](docs::tools), [errors and
+//! retries](docs::errors), [providers](docs::providers).
 
 mod assistants;
 mod auth;
@@ -59,12 +61,11 @@ mod request;
 mod response;
 mod retry;
 mod runs;
-#[cfg(feature = "tools")]
 mod schema;
 mod steps;
 mod stream;
+mod structured;
 mod threads;
-#[cfg(feature = "tools")]
 pub mod tools;
 
 pub use assistants::{
@@ -97,13 +98,13 @@ pub use runstep_api::types::StreamEvent as RunEvent;
 pub use runstep_api::{Field, types};
 /// Derives the schemas of tools and answers. A program that does not name the crate itself says
 /// `#[schemars(crate = "runstep::schemars")]`.
-#[cfg(feature = "tools")]
 pub use schemars;
 pub use steps::{ListSteps, RetrieveStep, Steps};
 pub use stream::{
     CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong,
     OpenStream, RunStream, RunStreamEnd, ServerSentEvent, TextDeltas,
 };
+pub use structured::{Answer, ResponseAs};
 pub use threads::{
     CreateThread, CreateThreadAndRun, DeleteThread, RetrieveThread, Threads, UpdateThread,
 };

@@ -340,8 +340,12 @@ impl StartStream for CreateRun {
 }
 
 impl StartRun for CreateRun {
-    fn start(self) -> (Client, ResponseFuture<Run>) {
-        (self.client.clone(), self.into_future())
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn start(self) -> ResponseFuture<Run> {
+        self.into_future()
     }
 }
 
@@ -516,8 +520,12 @@ impl StartStream for SubmitToolOutputs {
 }
 
 impl StartRun for SubmitToolOutputs {
-    fn start(self) -> (Client, ResponseFuture<Run>) {
-        (self.client.clone(), self.into_future())
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn start(self) -> ResponseFuture<Run> {
+        self.into_future()
     }
 }
 

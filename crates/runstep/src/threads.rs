@@ -288,8 +288,12 @@ impl StartStream for CreateThreadAndRun {
 }
 
 impl StartRun for CreateThreadAndRun {
-    fn start(self) -> (Client, ResponseFuture<Run>) {
-        (self.client.clone(), self.into_future())
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn start(self) -> ResponseFuture<Run> {
+        self.into_future()
     }
 }
 

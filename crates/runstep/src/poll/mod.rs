@@ -175,7 +175,9 @@ impl IntoFuture for Poll {
 
 /// A request after which a run goes on.
 pub(crate) trait StartRun: Send + 'static {
-    fn start(self) -> (Client, ResponseFuture<Run>);
+    fn client(&self) -> &Client;
+
+    fn start(self) -> ResponseFuture<Run>;
 }
 
 /// A request that can be waited for, such as [`CreateRun`](crate::CreateRun).
@@ -186,6 +188,8 @@ pub trait Polled {
 
 /// How a request is waited for.
 pub(crate) trait Wait: Polled + Send + 'static {
+    fn client(&self) -> &Client;
+
     fn wait(self, settings: PollSettings) -> ResponseFuture<Self::Output>;
 }
 
@@ -195,6 +199,10 @@ impl<R: StartRun> Polled for R {
 }
 
 impl<R: StartRun> Wait for R {
+    fn client(&self) -> &Client {
+        StartRun::client(self)
+    }
+
     fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
         Box::pin(async move { AndPoll { request: self, settings }.poll().await?.end().await })
     }
@@ -227,8 +235,8 @@ impl<R: StartRun> AndPoll<R> {
     }
 
     async fn poll(self) -> Result<Poll> {
-        let (client, started) = self.request.start();
-        let run = started.await?;
+        let client = StartRun::client(&self.request).clone();
+        let run = self.request.start().await?;
         Ok(Poll { runs: client.runs(run.thread_id), run_id: run.id, settings: self.settings })
     }
 }

@@ -5,9 +5,9 @@ mod strict;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub(crate) use nulls::without_idle_nulls;
 pub(crate) use strict::strict;
 
 /// The longest name of a function or of a form of answers.
@@ -55,6 +55,18 @@ pub(crate) fn schema_of<T: JsonSchema>() -> TypeSchema {
         _ => None,
     };
     TypeSchema { name, description, schema }
+}
+
+/// Decodes what a model wrote after a schema.
+pub(crate) fn decode<T: DeserializeOwned>(
+    schema: &Map<String, Value>,
+    text: &str,
+) -> Result<T, serde_json::Error> {
+    runstep_api::decode(text.as_bytes()).or_else(|error| {
+        let Ok(value) = serde_json::from_str(text) else { return Err(error) };
+        let Some(value) = nulls::without_idle_nulls(schema, value) else { return Err(error) };
+        runstep_api::decode(value.to_string().as_bytes())
+    })
 }
 
 /// The schema of a function that takes nothing.

@@ -87,11 +87,10 @@ impl ToolError {
         known: impl Iterator<Item = &'a str>,
     ) -> Self {
         let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-        let known = match known.as_slice() {
-            [] => "there are none".to_owned(),
-            known => format!("there are {}", known.join(", ")),
+        let message = match known.as_slice() {
+            [] => format!("there is no function `{tool}`, nor any other"),
+            known => format!("there is no function `{tool}` among {}", known.join(", ")),
         };
-        let message = format!("there is no function `{tool}`; {known}");
         Self::new(tool, call_id, ToolErrorKind::UnknownTool, message)
     }
 

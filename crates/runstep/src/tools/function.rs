@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use runstep_api::types::{FunctionDefinition, FunctionTool, Tool};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -18,7 +16,7 @@ use super::error::ToolError;
 use super::handler::{ArgumentsSchema, Handler};
 use super::output::HandlerError;
 use super::toolbox::ToolOptions;
-use crate::schema::{Unfit, check_name, check_object, sentence, strict, without_idle_nulls};
+use crate::schema::{Unfit, check_name, check_object, decode, sentence, strict};
 
 /// A function with its types forgotten.
 type Run = dyn Fn(&str, ToolContext) -> Output + Send + Sync;
@@ -65,6 +63,10 @@ impl Function {
             definition = definition.strict(true);
         }
         let run = move |arguments: &str, context: ToolContext| -> Output {
+            let arguments = match arguments.trim() {
+                "" => "{}", // of a function that takes nothing
+                arguments => arguments,
+            };
             match decode(&schema, arguments) {
                 Ok(arguments) => {
                     let output = handler.call(arguments, Arc::clone(&state), context);
@@ -146,20 +148,4 @@ impl Function {
             },
         }
     }
-}
-
-/// Decodes arguments as the model wrote them.
-fn decode<T: DeserializeOwned>(
-    schema: &Map<String, Value>,
-    arguments: &str,
-) -> Result<T, serde_json::Error> {
-    let arguments = match arguments.trim() {
-        "" => "{}", // a function that takes nothing
-        arguments => arguments,
-    };
-    runstep_api::decode(arguments.as_bytes()).or_else(|error| {
-        let Ok(value) = serde_json::from_str(arguments) else { return Err(error) };
-        let Some(value) = without_idle_nulls(schema, value) else { return Err(error) };
-        runstep_api::decode(value.to_string().as_bytes())
-    })
 }

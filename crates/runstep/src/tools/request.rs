@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use runstep_api::types::{ResponseFormat, Run, Tool};
+use runstep_api::types::{Run, Tool};
 use tokio::time::Instant;
 
 use super::answer::Answered;
@@ -11,6 +11,7 @@ use super::event::{Approval, FunctionCall, ToolEvent};
 use super::policy::FailurePolicy;
 use super::settings::Settings;
 use super::toolbox::Toolbox;
+use crate::Client;
 use crate::error::Result;
 use crate::poll::{AndPoll, Poll, PollSettings, Polled, StartRun, Wait};
 use crate::request::{ResponseFuture, example};
@@ -25,8 +26,8 @@ use crate::threads::CreateThreadAndRun;
 #[derive(Clone)]
 #[must_use = "a request is sent when it is awaited"]
 pub struct WithToolbox<R> {
-    pub(super) request: R,
-    pub(super) settings: Settings,
+    pub(crate) request: R,
+    settings: Settings,
 }
 
 impl<R> WithToolbox<R> {
@@ -107,8 +108,6 @@ runs.create(&assistant.id)
 /// A request that says which tools its run has.
 pub(crate) trait TakesTools: StartRun {
     fn with_tool(self, tool: Tool) -> Self;
-
-    fn answering_in(self, format: ResponseFormat) -> Self;
 }
 
 #[allow(private_bounds, reason = "which requests take tools is not for others to say")]
@@ -150,12 +149,16 @@ impl<R: TakesTools> Polled for WithToolbox<R> {
 }
 
 impl<R: TakesTools> Wait for WithToolbox<R> {
+    fn client(&self) -> &Client {
+        StartRun::client(&self.request)
+    }
+
     fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
         Box::pin(async move {
             let (request, calls) = self.attached()?;
             let sent = Instant::now();
-            let (client, started) = request.start();
-            let run = started.await?;
+            let client = StartRun::client(&request).clone();
+            let run = request.start().await?;
             let runs = client.runs(&run.thread_id);
             Answered::new(runs, run, Some(sent), settings, calls).end().await
         })
@@ -190,10 +193,6 @@ macro_rules! takes_tools {
             impl TakesTools for $Request {
                 fn with_tool(self, tool: Tool) -> Self {
                     self.tool(tool)
-                }
-
-                fn answering_in(self, format: ResponseFormat) -> Self {
-                    self.response_format(format)
                 }
             }
 
