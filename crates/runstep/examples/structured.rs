@@ -1,0 +1,62 @@
+//! An answer as a Rust type.
+//!
+//! `cargo run -p runstep --example structured` starts a server within the program.
+
+use runstep_server::Server;
+use runstep_server::model::{Scripted, Turn};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+/// A dish and how to cook it
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Recipe {
+    /// What it is called
+    title: String,
+    steps: Vec<Step>,
+    /// For how many it is
+    #[serde(default = "two")]
+    persons: u32,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Step {
+    what: String,
+    /// How long it takes, if that is known
+    minutes: Option<u32>,
+}
+
+fn two() -> u32 {
+    2
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let steps = json!([{"what": "boil", "minutes": 20}, {"what": "season", "minutes": null}]);
+    let soup = json!({"title": "Soup", "steps": steps, "persons": null});
+    let model = Scripted::new([Turn::say(soup.to_string()), Turn::say("Soup is easy.")]);
+    let server = Server::builder().model(model).spawn().await?;
+    // `runstep::Client::from_env()?` is a client of the server that the environment names.
+    let client = runstep::Client::builder(server.base_url()).build()?;
+
+    let assistant = client.assistants().create("scripted").await?;
+    let thread = client.threads().create().user_message("How do I cook soup?").await?;
+    let runs = client.runs(&thread.id);
+
+    let answer = runs.create(&assistant.id).response_as::<Recipe>().and_poll().await?;
+    let recipe = answer.parse()?;
+    println!("{} for {}", recipe.title, recipe.persons);
+    for step in recipe.steps {
+        match step.minutes {
+            Some(minutes) => println!("  {} for {minutes} minutes", step.what),
+            None => println!("  {}", step.what),
+        }
+    }
+
+    // A model that is not held to the schema may write something else.
+    let answer = runs.create(&assistant.id).response_as::<Recipe>().and_poll().await?;
+    if let Err(error) = answer.parse() {
+        println!("{error}");
+    }
+    Ok(())
+}

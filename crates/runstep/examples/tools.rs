@@ -1,0 +1,112 @@
+//! Rust functions that a run calls: two at once, one that fails and is tried again, one that a
+//! person would have to allow.
+//!
+//! `cargo run -p runstep --example tools` starts a server within the program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runstep::prelude::*;
+use runstep::tools::{Approval, FunctionCall, ToolContext, ToolEvent, ToolOptions, Toolbox};
+use runstep_server::Server;
+use runstep_server::model::{Scripted, Turn};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Current weather in a city
+#[derive(Deserialize, JsonSchema)]
+struct GetWeather {
+    /// City name, such as Paris
+    city: String,
+    #[serde(default)]
+    unit: Unit,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Unit {
+    #[default]
+    Celsius,
+    Fahrenheit,
+}
+
+#[derive(Serialize)]
+struct Weather {
+    degrees: i32,
+    unit: Unit,
+}
+
+/// What the functions share.
+struct Station {
+    celsius: i32,
+}
+
+async fn get_weather(args: GetWeather, station: Arc<Station>) -> Result<Weather, String> {
+    if args.city == "Atlantis" {
+        return Err(format!("{} has no weather any more", args.city));
+    }
+    let degrees = match args.unit {
+        Unit::Celsius => station.celsius,
+        Unit::Fahrenheit => station.celsius * 9 / 5 + 32,
+    };
+    Ok(Weather { degrees, unit: args.unit })
+}
+
+/// Sends a postcard
+#[derive(Deserialize, JsonSchema)]
+struct SendPostcard {
+    to: String,
+    text: String,
+}
+
+async fn send_postcard(card: SendPostcard, _: Arc<Station>, context: ToolContext) -> String {
+    format!("sent to {} by {}: {}", card.to, context.run_id(), card.text)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let model = Scripted::new([
+        Turn::call("get_weather", json!({"city": "Paris"}))
+            .and_call("get_weather", json!({"city": "Atlantis", "unit": null})),
+        Turn::call("get_weather", json!({"city": "Athens", "unit": "fahrenheit"})),
+        Turn::call("send_postcard", json!({"to": "Ada", "text": "It is warm."})),
+        Turn::say("18 °C in Paris, 64 °F in Athens; the postcard stayed here."),
+    ]);
+    let server = Server::builder().model(model).spawn().await?;
+    // `runstep::Client::from_env()?` is a client of the server that the environment names.
+    let client = runstep::Client::builder(server.base_url()).build()?;
+
+    let strict = ToolOptions::default().strict(true).timeout(Duration::from_secs(20));
+    let tools = Toolbox::with_state(Arc::new(Station { celsius: 18 }))
+        .function_with("get_weather", strict, get_weather)
+        .function("send_postcard", send_postcard);
+    // Functions can be tried without a run:
+    println!("get_weather -> {}", tools.call("get_weather", json!({"city": "Rome"})).await?);
+
+    let assistant = client.assistants().create("scripted").await?;
+    let thread = client.threads().create().user_message("How is the weather?").await?;
+    let run = client
+        .runs(&thread.id)
+        .create(&assistant.id)
+        .toolbox(&tools)
+        .approve(|call: FunctionCall| async move {
+            match call.name.as_str() {
+                "send_postcard" => Approval::Deny("nobody is here to allow it".to_owned()),
+                _ => Approval::Allow,
+            }
+        })
+        .on_progress(|event| match event {
+            ToolEvent::Started(call) => println!("  {}({})", call.name, call.arguments),
+            ToolEvent::Finished { call, output, .. } => println!("  {} -> {output}", call.name),
+            ToolEvent::Failed { error, .. } => println!("  {error}"),
+            ToolEvent::Denied { call, reason } => println!("  {} denied: {reason}", call.name),
+            _ => {}
+        })
+        .and_poll()
+        .await?;
+
+    let messages = client.messages(&thread.id).list().run_id(&run.id).await?;
+    println!("{}: {}", run.status, messages.data.first().map(|m| m.text()).unwrap_or_default());
+    Ok(())
+}
