@@ -9,6 +9,5 @@ pub mod polling {}
 pub mod providers {}
 #[doc = include_str!("streaming.md")]
 pub mod streaming {}
-#[cfg(feature = "tools")]
 #[doc = include_str!("tools.md")]
 pub mod tools {}

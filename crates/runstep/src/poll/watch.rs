@@ -184,6 +184,11 @@ impl CancelOnDrop {
         Self(wanted.then(|| (runs.clone(), run_id.to_owned())))
     }
 
+    /// A guard of nothing.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     pub(crate) fn disarm(&mut self) {
         self.0 = None;
     }

@@ -106,8 +106,22 @@ impl<R> OpenStream<R> {
     }
 }
 
+impl<R> OpenStream<R> {
+    pub(crate) fn cancels_on_drop(&self) -> bool {
+        self.cancel_on_drop
+    }
+
+    pub(crate) fn map_request(self, change: impl FnOnce(R) -> R) -> Self {
+        Self { request: change(self.request), ..self }
+    }
+}
+
 #[allow(private_bounds, reason = "which requests stream is not for others to say")]
 impl<R: StartStream> OpenStream<R> {
+    pub(crate) fn client(&self) -> &Client {
+        self.request.client()
+    }
+
     async fn open(self) -> Result<RunStream> {
         let client = self.request.client().clone();
         let settings = StreamSettings {

@@ -1,5 +1,6 @@
 //! Answering a run round by round, by polling.
 
+use futures_util::StreamExt as _;
 use runstep_api::types::Run;
 use tokio::time::Instant;
 
@@ -58,9 +59,9 @@ impl Answered {
             if let Err(error) = self.rounds.check_deadline() {
                 return Err(self.late(error).await);
             }
-            let Some(outputs) = round.into_outputs() else {
-                let message = "a tool call was left without an output; nothing was submitted";
-                return Err(self.give_up(Error::new(ErrorKind::Tool, message)).await);
+            let outputs = match round.into_outputs() {
+                Ok(outputs) => outputs,
+                Err(error) => return Err(self.give_up(error).await),
             };
             let submission = Submission::new(&self.runs, &self.run.id, outputs);
             let sent = tokio::time::timeout_at(self.rounds.deadline(), submission.send()).await;

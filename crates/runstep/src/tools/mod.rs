@@ -14,6 +14,7 @@ mod request;
 mod round;
 mod rounds;
 mod settings;
+mod stream;
 mod submit;
 mod toolbox;
 
@@ -25,4 +26,5 @@ pub use output::{HandlerError, IntoOutput, Json};
 pub use policy::FailurePolicy;
 pub use request::WithToolbox;
 pub use settings::{DEFAULT_CONCURRENCY, DEFAULT_MAX_ROUNDS};
+pub use stream::{ToolStream, ToolStreamEvent};
 pub use toolbox::{ToolOptions, Toolbox};

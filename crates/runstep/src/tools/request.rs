@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use runstep_api::types::{Run, Tool};
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use super::answer::Answered;
 use super::event::{Approval, FunctionCall, ToolEvent};
 use super::policy::FailurePolicy;
 use super::settings::Settings;
+use super::stream::ToolStream;
 use super::toolbox::Toolbox;
 use crate::Client;
 use crate::error::Result;
@@ -17,6 +19,7 @@ use crate::poll::{AndPoll, Poll, PollSettings, Polled, StartRun, Wait};
 use crate::request::{ResponseFuture, example};
 use crate::retry::RetryPolicy;
 use crate::runs::CreateRun;
+use crate::stream::{OpenStream, StartStream};
 use crate::threads::CreateThreadAndRun;
 
 /// A request whose run has its calls answered by a toolbox; see [`CreateRun::toolbox`] and
@@ -106,7 +109,7 @@ runs.create(&assistant.id)
 }
 
 /// A request that says which tools its run has.
-pub(crate) trait TakesTools: StartRun {
+pub(crate) trait TakesTools: Send + 'static {
     fn with_tool(self, tool: Tool) -> Self;
 }
 
@@ -121,6 +124,16 @@ impl<R: TakesTools> WithToolbox<R> {
         self
     }
 
+    /// The request with the tools; an error if something is wrong with them.
+    fn attached(self) -> Result<(R, Settings)> {
+        let tools = self.settings.contents.definitions()?;
+        let tools = if self.settings.attach { tools } else { Vec::new() };
+        Ok((tools.into_iter().fold(self.request, TakesTools::with_tool), self.settings))
+    }
+}
+
+#[allow(private_bounds, reason = "which requests take tools is not for others to say")]
+impl<R: TakesTools + StartRun> WithToolbox<R> {
     /// Runs, answers the calls of every round, and waits until the run has ended.
     ///
     /// A run that waits for something else than the outputs of functions is given back as it came.
@@ -134,21 +147,79 @@ impl<R: TakesTools> WithToolbox<R> {
     pub fn and_poll(self) -> AndPoll<Self> {
         AndPoll::new(self)
     }
+}
 
-    /// The request with the tools; an error if something is wrong with them.
-    fn attached(self) -> Result<(R, Settings)> {
-        let tools = self.settings.contents.definitions()?;
-        let tools = if self.settings.attach { tools } else { Vec::new() };
-        Ok((tools.into_iter().fold(self.request, TakesTools::with_tool), self.settings))
+#[allow(private_bounds, reason = "which requests take tools is not for others to say")]
+impl<R: TakesTools + StartStream> WithToolbox<R> {
+    /// Runs, answers the calls of every round, and tells all that happens as one stream.
+    ///
+    /// What is to be said of the stream itself comes before the toolbox:
+    /// `.stream().idle_timeout(…).toolbox(&tools)`.
+    ///
+    #[doc = example!("use runstep::RunEvent;
+use runstep::tools::{ToolEvent, ToolStreamEvent, Toolbox};
+
+let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
+let mut events = runs.create(&assistant.id).toolbox(&tools).stream().await?;
+while let Some(event) = events.try_next().await? {
+    match event {
+        ToolStreamEvent::Run(RunEvent::MessageDelta(delta)) => print!(\"{}\", delta.text()),
+        ToolStreamEvent::Tool(ToolEvent::Started(call)) => println!(\"{} …\", call.name),
+        _ => {}
+    }
+}
+assert_eq!(events.run().unwrap().status, \"completed\");")]
+    ///
+    /// # Errors
+    ///
+    /// Awaited, it gives besides the errors of the request
+    /// [`Configuration`](crate::ErrorKind::Configuration) when something is wrong with the toolbox,
+    /// and nothing was sent.
+    pub fn stream(self) -> WithToolbox<OpenStream<R>> {
+        WithToolbox { request: OpenStream::new(self.request), settings: self.settings }
+    }
+}
+
+impl<R: TakesTools> TakesTools for OpenStream<R> {
+    fn with_tool(self, tool: Tool) -> Self {
+        self.map_request(|request| request.with_tool(tool))
+    }
+}
+
+impl<R> WithToolbox<OpenStream<R>> {
+    /// How long the run may take in all, with its calls. Default:
+    /// [`DEFAULT_DEADLINE`](crate::DEFAULT_DEADLINE).
+    ///
+    /// The error on the deadline ([`Error::is_deadline`](crate::Error::is_deadline)) carries the
+    /// last state of the run, which goes on.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.settings.deadline = deadline;
+        self
+    }
+}
+
+#[allow(private_bounds, reason = "which requests stream is not for others to say")]
+impl<R: TakesTools + StartStream> IntoFuture for WithToolbox<OpenStream<R>> {
+    type Output = Result<ToolStream>;
+    type IntoFuture = ResponseFuture<ToolStream>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (request, settings) = self.attached()?;
+            let client = request.client().clone();
+            let (sent, cancels_on_drop) = (Instant::now(), request.cancels_on_drop());
+            let events = request.await?;
+            Ok(ToolStream::new(client, settings, sent, events, cancels_on_drop))
+        })
     }
 }
 
 #[allow(private_bounds, reason = "which requests take tools is not for others to say")]
-impl<R: TakesTools> Polled for WithToolbox<R> {
+impl<R: TakesTools + StartRun> Polled for WithToolbox<R> {
     type Output = Run;
 }
 
-impl<R: TakesTools> Wait for WithToolbox<R> {
+impl<R: TakesTools + StartRun> Wait for WithToolbox<R> {
     fn client(&self) -> &Client {
         StartRun::client(&self.request)
     }
@@ -223,6 +294,14 @@ let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" }
 let request = client.threads().create_and_run(&assistant.id).user_message(\"How is it?\");
 let run = request.toolbox(&tools).and_poll().await?; // every round
 assert_eq!(run.status, \"completed\");");
+}
+
+#[allow(private_bounds, reason = "which requests stream is not for others to say")]
+impl<R: TakesTools + StartStream> OpenStream<R> {
+    /// Gives the run these tools, and has its calls answered by them; see [`WithToolbox::stream`].
+    pub fn toolbox<S: Send + Sync + 'static>(self, tools: &Toolbox<S>) -> WithToolbox<Self> {
+        WithToolbox::new(self, tools)
+    }
 }
 
 impl Poll {

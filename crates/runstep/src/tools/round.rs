@@ -4,8 +4,10 @@ use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use runstep_api::types::{RequiredFunctionToolCall, Run, ToolOutput};
@@ -16,6 +18,7 @@ use super::error::ToolError;
 use super::event::{Approval, FunctionCall, ToolEvent};
 use super::function::Function;
 use super::settings::{Approve, Settings};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Carries out the calls, several at once, and collects an output for each.
 ///
@@ -33,10 +36,12 @@ pub(super) struct Round {
     steps: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
 }
 
+type Decision = std::result::Result<Approval, ToolError>;
+
 /// What is done about a call, by the call's place.
 enum Step {
-    Decided(usize, Result<Approval, ToolError>),
-    Called(usize, Result<String, ToolError>, Duration),
+    Decided(usize, Decision),
+    Called(usize, std::result::Result<String, ToolError>, Duration),
 }
 
 impl Round {
@@ -70,36 +75,42 @@ impl Round {
         }
     }
 
-    /// What happens next; none once every call has an output. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Option<ToolEvent> {
+    /// What becomes of the calls; it ends once every call has an output.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<ToolEvent>> {
         loop {
             if let Some(event) = self.admit() {
-                return Some(event);
+                return Poll::Ready(Some(event));
             }
-            match self.steps.next().await? {
+            let Some(step) = ready!(self.steps.poll_next_unpin(context)) else {
+                return Poll::Ready(None);
+            };
+            let event = match step {
                 Step::Decided(place, decision) => {
                     self.asking = false;
-                    if let Some(event) = self.decided(place, decision) {
-                        return Some(event);
-                    }
+                    self.decided(place, decision)
                 }
                 Step::Called(place, Ok(output), elapsed) => {
-                    let call = self.finish(place, output.clone())?;
-                    return Some(ToolEvent::Finished { call, output, elapsed });
+                    let call = self.finish(place, output.clone());
+                    call.map(|call| ToolEvent::Finished { call, output, elapsed })
                 }
-                Step::Called(place, Err(error), elapsed) => {
-                    return self.failed(place, error, elapsed);
-                }
+                Step::Called(place, Err(error), elapsed) => self.failed(place, error, elapsed),
+            };
+            if event.is_some() {
+                return Poll::Ready(event);
             }
         }
     }
 
-    /// One output for each call, in the order of the calls; none as long as one is missing.
-    pub(super) fn into_outputs(self) -> Option<Vec<ToolOutput>> {
+    /// One output for each call, in the order of the calls; an error as long as one is missing.
+    pub(super) fn into_outputs(self) -> Result<Vec<ToolOutput>> {
         let outputs = self.calls.into_iter().zip(self.outputs).map(|(call, output)| {
             output.map(|output| ToolOutput::default().tool_call_id(call.id).output(output))
         });
-        outputs.collect()
+        let outputs: Option<Vec<ToolOutput>> = outputs.collect();
+        outputs.ok_or_else(|| {
+            let message = "a tool call was left without an output; nothing was submitted";
+            Error::new(ErrorKind::Tool, message)
+        })
     }
 
     /// Does something about the next call, if there is room for it.
@@ -123,11 +134,7 @@ impl Round {
         None
     }
 
-    fn decided(
-        &mut self,
-        place: usize,
-        decision: Result<Approval, ToolError>,
-    ) -> Option<ToolEvent> {
+    fn decided(&mut self, place: usize, decision: Decision) -> Option<ToolEvent> {
         match decision {
             Ok(Approval::Deny(reason)) => {
                 let output = format!("This call was not allowed: {reason}");
@@ -169,11 +176,15 @@ impl Round {
     }
 }
 
-async fn decide(
-    hook: Arc<Approve>,
-    call: FunctionCall,
-    until: Instant,
-) -> Result<Approval, ToolError> {
+impl Stream for Round {
+    type Item = ToolEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ToolEvent>> {
+        self.poll_event(context)
+    }
+}
+
+async fn decide(hook: Arc<Approve>, call: FunctionCall, until: Instant) -> Decision {
     let (name, id) = (call.name.clone(), call.id.clone());
     // The hook is the caller's own, and nothing of ours is shared with it.
     let decision = AssertUnwindSafe(async move { hook(call).await }).catch_unwind();

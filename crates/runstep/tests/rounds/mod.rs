@@ -90,6 +90,12 @@ fn client(server: &Recorder) -> Client {
 }
 
 pub(crate) fn usual(request: &Recorded, state: &mut State) -> Response {
+    if ["/steps", "/messages"].iter().any(|list| request.target.contains(list)) {
+        let page = json!({
+            "object": "list", "data": [], "first_id": null, "last_id": null, "has_more": false,
+        });
+        return reply_json(&page);
+    }
     let mut run = state.run();
     if request.target.ends_with("/runs") {
         run["status"] = "queued".into();
@@ -101,7 +107,21 @@ pub(crate) fn usual(request: &Recorded, state: &mut State) -> Response {
         state.status = Some("cancelled");
         run["status"] = "cancelling".into();
     }
-    reply_json(&run)
+    if streams(request) { events(&run, &state.run()) } else { reply_json(&run) }
+}
+
+fn streams(request: &Recorded) -> bool {
+    serde_json::from_slice(&request.body).is_ok_and(|body: Value| body["stream"] == true)
+}
+
+/// A reply that tells the run as it was and as it is now.
+pub(crate) fn events(was: &Value, is: &Value) -> Response {
+    let told = [was, is].map(|run| {
+        let status = run["status"].as_str().unwrap();
+        format!("event: thread.run.{status}\ndata: {run}\n\n")
+    });
+    let body = format!("{}event: done\ndata: [DONE]\n\n", told.concat());
+    reply(200, &[("content-type", "text/event-stream")], body)
 }
 
 pub(crate) fn is_submission(request: &Recorded) -> bool {

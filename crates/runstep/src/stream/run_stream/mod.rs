@@ -210,7 +210,7 @@ impl RunStream {
         let outputs: Vec<ToolOutput> = outputs.into_iter().collect();
         let answered = outputs.iter().filter_map(|output| output.tool_call_id.clone()).collect();
         let opened = match self.remote.submit(run_ref.clone(), outputs).await {
-            Err(error) if self.settings.recover && is_passing(&error) && !error.is_connect() => {
+            Err(error) if self.settings.recover && may_have_moved_on(&error) => {
                 match self.remote.run(&run_ref).await {
                     Ok(seen) if seen.required_action != run.required_action => {
                         Opened::Run(Box::new(seen))
@@ -305,6 +305,11 @@ impl RunStream {
         }
         Ok(true)
     }
+}
+
+/// Whether the run may be further than it was when outputs were sent that failed.
+fn may_have_moved_on(error: &Error) -> bool {
+    matches!(error.status(), Some(400 | 409)) || (is_passing(error) && !error.is_connect())
 }
 
 /// Whether more is kept after an event than before.
