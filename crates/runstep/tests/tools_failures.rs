@@ -39,7 +39,7 @@ fn tools() -> Toolbox {
             #[allow(unreachable_code)] // for the type
             ""
         })
-        .function_with("sleep", short, || std::future::pending::<String>())
+        .function_with("sleep", short, std::future::pending::<String>)
 }
 
 /// Each way to fail, by what the model calls.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 
+use runstep::tools::{ToolContext, Toolbox};
 use runstep::{Backoff, Client, IfActive, RetryPolicy};
 use support::script::{Act, Script, quick};
 use support::{KEY, example};
@@ -88,14 +89,18 @@ impl Keeper {
 
     /// The spans of requests, as `name: value` lines but for the port.
     fn requests(&self) -> Vec<Vec<String>> {
+        self.spans("runstep.request")
+    }
+
+    fn spans(&self, name: &str) -> Vec<Vec<String>> {
         let kept = self.0.lock().unwrap();
-        let requests = kept.names.iter().zip(&kept.spans);
-        let requests = requests.filter(|(name, _)| **name == "runstep.request");
+        let spans = kept.names.iter().zip(&kept.spans);
+        let spans = spans.filter(|(one, _)| **one == name);
         let lines = |fields: &BTreeMap<String, String>| {
             let fields = fields.iter().filter(|(name, _)| *name != "server.port");
             fields.map(|(name, value)| format!("{name}: {value}")).collect()
         };
-        requests.map(|(_, fields)| lines(fields)).collect()
+        spans.map(|(_, fields)| lines(fields)).collect()
     }
 
     fn events(&self) -> Vec<BTreeMap<String, String>> {
@@ -278,5 +283,48 @@ async fn every_operation_has_its_name() {
     }
     let routes: std::collections::BTreeSet<&String> = named.values().collect();
     assert_eq!((named.len(), routes.len()), (23, 23), "{named:?}");
+    keeper.assert_nothing_secret();
+}
+
+#[tokio::test]
+async fn a_tool_call_has_a_span_without_what_it_takes_and_gives() {
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Arguments {
+        text: String,
+    }
+    let tools = Toolbox::new()
+        .function("echo", |args: Arguments| async move { args.text })
+        .function("refuse", |args: Arguments| async move { Err::<String, _>(args.text) });
+    let (keeper, guard) = Keeper::keep();
+    let arguments = serde_json::json!({"text": TEXT});
+    let context = || ToolContext::new("thread_1", "run_1", "call_1");
+    tools.call_with("echo", arguments.clone(), context()).await.unwrap();
+    tools.call_with("refuse", arguments.clone(), context()).await.unwrap_err();
+    tools.call("echo", arguments).await.unwrap();
+    drop(guard);
+    let of_run = |name: &str, error: Option<&str>| {
+        let mut fields = vec![
+            "gen_ai.conversation.id: thread_1".to_owned(),
+            "gen_ai.operation.name: execute_tool".to_owned(),
+            "gen_ai.tool.call.id: call_1".to_owned(),
+            format!("gen_ai.tool.name: {name}"),
+            "gen_ai.tool.type: function".to_owned(),
+            format!("otel.name: execute_tool {name}"),
+            "runstep.run.id: run_1".to_owned(),
+        ];
+        fields.extend(error.map(|kind| format!("error.type: {kind}")));
+        fields.sort();
+        fields
+    };
+    let spans = keeper.spans("runstep.tool_call");
+    assert_eq!(spans[0], of_run("echo", None));
+    assert_eq!(spans[1], of_run("refuse", Some("handler")));
+    let alone = [
+        "gen_ai.operation.name: execute_tool",
+        "gen_ai.tool.name: echo",
+        "gen_ai.tool.type: function",
+        "otel.name: execute_tool echo",
+    ];
+    assert_eq!(spans[2], alone);
     keeper.assert_nothing_secret();
 }

@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::request::ResponseFuture;
 use crate::runs::Runs;
 use watch::Watch;
-pub(crate) use watch::{CancelOnDrop, after};
+pub(crate) use watch::{CancelOnDrop, after, is_settled};
 
 /// How long a poll waits in all unless told: 15 minutes. A run expires after 10.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(15 * 60);
@@ -138,8 +138,8 @@ impl Poll {
         Self { runs, run_id, settings }
     }
 
-    pub(crate) fn into_parts(self) -> (Runs, String, PollSettings) {
-        (self.runs, self.run_id, self.settings)
+    pub(crate) fn parts(&self) -> (Runs, PollSettings) {
+        (self.runs.clone(), self.settings.clone())
     }
 
     poll_setters!();

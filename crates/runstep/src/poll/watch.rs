@@ -26,7 +26,7 @@ pub(crate) fn after(duration: Duration) -> Instant {
 }
 
 /// Whether a poll is at its end.
-pub(super) fn is_settled(run: &Run) -> bool {
+pub(crate) fn is_settled(run: &Run) -> bool {
     run.is_terminal() || run.status == RunStatus::RequiresAction
 }
 

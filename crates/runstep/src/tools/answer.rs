@@ -8,7 +8,7 @@ use super::rounds::{Rounds, give_up};
 use super::settings::Settings;
 use super::submit::Submission;
 use crate::error::{Error, ErrorKind, Result};
-use crate::poll::{CancelOnDrop, Poll, PollSettings, after};
+use crate::poll::{CancelOnDrop, Poll, PollSettings, after, is_settled};
 use crate::runs::Runs;
 
 /// A run whose calls are answered until it has ended, or asks for something else.
@@ -20,7 +20,7 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// A run that was created after a moment, if that is known.
+    /// A run as it is, created after a moment, if that is known.
     pub(super) fn new(
         runs: Runs,
         run: Run,
@@ -34,45 +34,53 @@ impl Answered {
 
     pub(super) async fn end(mut self) -> Result<Run> {
         let mut guard = CancelOnDrop::of(&self.runs, &self.run.id, self.settings.cancel_on_drop);
-        let ended = self.answer().await;
+        let ended = self.answered().await;
         guard.disarm();
-        match ended {
-            Ok(()) => Ok(self.run),
-            Err(error) => Err(error),
-        }
+        ended.map(|()| self.run)
     }
 
-    async fn answer(&mut self) -> Result<()> {
-        loop {
+    async fn answered(&mut self) -> Result<()> {
+        if !is_settled(&self.run) {
             self.run = self.poll().await?;
-            let mut round = match self.rounds.begin(&self.run) {
-                Ok(Some(round)) => round,
-                Ok(None) => return Ok(()),
-                Err(error) => return Err(self.give_up(error).await),
-            };
-            while let Some(event) = round.next().await {
-                if let Err(error) = self.rounds.judge(&event) {
-                    drop(round); // the other calls
-                    return Err(self.give_up(error).await);
-                }
-            }
-            if let Err(error) = self.rounds.check_deadline() {
-                return Err(self.late(error).await);
-            }
-            let outputs = match round.into_outputs() {
-                Ok(outputs) => outputs,
-                Err(error) => return Err(self.give_up(error).await),
-            };
-            let submission = Submission::new(&self.runs, &self.run.id, outputs);
-            let sent = tokio::time::timeout_at(self.rounds.deadline(), submission.send()).await;
-            match sent {
-                Ok(run) => self.run = run.map_err(|error| error.or_run(&self.run))?,
-                Err(_) => {
-                    let message = "the outputs could not be submitted before the deadline";
-                    return Err(self.late(Error::new(ErrorKind::Deadline, message)).await);
-                }
+        }
+        while self.round().await? {
+            // Even if a reply to outputs should say that there is action required: it may not yet
+            // have taken them in.
+            self.run = self.poll().await?;
+        }
+        Ok(())
+    }
+
+    /// Answers the calls that the run waits for; says whether there were any.
+    async fn round(&mut self) -> Result<bool> {
+        let mut round = match self.rounds.begin(&self.run) {
+            Ok(Some(round)) => round,
+            Ok(None) => return Ok(false),
+            Err(error) => return Err(self.give_up(error).await),
+        };
+        while let Some(event) = round.next().await {
+            if let Err(error) = self.rounds.judge(&event) {
+                drop(round); // the other calls
+                return Err(self.give_up(error).await);
             }
         }
+        if let Err(error) = self.rounds.check_deadline() {
+            return Err(self.late(error).await);
+        }
+        let outputs = match round.into_outputs() {
+            Ok(outputs) => outputs,
+            Err(error) => return Err(self.give_up(error).await),
+        };
+        let submission = Submission::new(&self.runs, &self.run.id, outputs);
+        let sent = tokio::time::timeout_at(self.rounds.deadline(), submission.send()).await;
+        match sent {
+            Ok(run) => self.run = run.map_err(|error| error.or_run(&self.run))?,
+            Err(_) => {
+                let message = "the outputs could not be submitted before the deadline";
+                return Err(self.late(Error::new(ErrorKind::Deadline, message)).await);
+            }
+        }
+        Ok(true)
     }
 
     async fn poll(&self) -> Result<Run> {

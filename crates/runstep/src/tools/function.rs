@@ -101,9 +101,9 @@ impl Function {
             gen_ai.operation.name = "execute_tool",
             gen_ai.tool.name = name,
             gen_ai.tool.r#type = "function",
-            gen_ai.tool.call.id = context.call_id(),
-            gen_ai.conversation.id = context.thread_id(),
-            runstep.run.id = context.run_id(),
+            gen_ai.tool.call.id = known(context.call_id()),
+            gen_ai.conversation.id = known(context.thread_id()),
+            runstep.run.id = known(context.run_id()),
             error.r#type = Empty,
         );
         let output = self.bounded(arguments, context, until).instrument(span.clone()).await;
@@ -148,4 +148,9 @@ impl Function {
             },
         }
     }
+}
+
+/// An id, unless no run makes the call.
+fn known(id: &str) -> Option<&str> {
+    (!id.is_empty()).then_some(id)
 }

@@ -15,9 +15,8 @@ use super::stream::ToolStream;
 use super::toolbox::Toolbox;
 use crate::Client;
 use crate::error::Result;
-use crate::poll::{AndPoll, Poll, PollSettings, Polled, StartRun, Wait};
+use crate::poll::{AndPoll, Poll, PollSettings, Polled, StartRun, Wait, after};
 use crate::request::{ResponseFuture, example};
-use crate::retry::RetryPolicy;
 use crate::runs::CreateRun;
 use crate::stream::{OpenStream, StartStream};
 use crate::threads::CreateThreadAndRun;
@@ -243,9 +242,10 @@ impl IntoFuture for WithToolbox<Poll> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             self.settings.contents.check()?;
-            let (runs, run_id, settings) = self.request.into_parts();
-            // Its id, thread and expiry come from the first look.
-            let run = runs.retrieve(run_id).retry_policy(RetryPolicy::none()).await?;
+            let (runs, mut settings) = self.request.parts();
+            let until = after(settings.deadline);
+            let run = self.request.await?;
+            settings.deadline = until.saturating_duration_since(Instant::now());
             Answered::new(runs, run, None, settings, self.settings).end().await
         })
     }

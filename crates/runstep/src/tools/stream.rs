@@ -47,7 +47,7 @@ pub struct ToolStream {
     rounds: Option<Rounds>,
     state: State,
     cancels_on_drop: bool,
-    /// Armed while the calls are answered; the stream below has its own while it tells events.
+    /// Armed while the calls are answered; the stream of events has its own while it goes on.
     guard: CancelOnDrop,
 }
 
@@ -198,14 +198,13 @@ impl ToolStream {
 
     /// All calls are done.
     fn submit(&mut self, events: Box<RunStream>, round: Round) -> Result<State> {
-        self.guard.disarm();
         let late = self.rounds.as_ref().map_or(Ok(()), Rounds::check_deadline);
         let outputs = late.and_then(|()| round.into_outputs());
         let outputs = match outputs {
             Ok(outputs) => outputs,
             Err(error) => {
                 let error = error.with_run(events.run().cloned());
-                self.state = State::Failed(events);
+                self.fail(events);
                 return Err(error);
             }
         };
@@ -219,7 +218,6 @@ impl ToolStream {
     }
 
     fn give_up(&mut self, events: Box<RunStream>, error: Error) -> State {
-        self.guard.disarm();
         let Some(run) = events.run().cloned() else { return State::Ended(events) };
         let runs = self.client.runs(&run.thread_id);
         State::GivingUp(events, Box::pin(async move { give_up(&runs, run, error).await }))
@@ -243,16 +241,18 @@ impl ToolStream {
             }
             State::Submitting(_, submitted) => {
                 let (events, result) = ready!(submitted.as_mut().poll(context));
-                self.state = match &result {
-                    Ok(()) => State::Events(events),
-                    Err(_) => State::Failed(events),
-                };
-                return Poll::Ready(result.err().map(|error| Some(Err(error))));
+                if let Err(error) = result {
+                    self.fail(events);
+                    return Poll::Ready(Some(Some(Err(error))));
+                }
+                self.guard.disarm();
+                self.state = State::Events(events);
+                return Poll::Ready(None);
             }
             State::GivingUp(_, error) => {
                 let error = ready!(error.as_mut().poll(context));
                 if let State::GivingUp(events, _) = self.change() {
-                    self.state = State::Failed(events);
+                    self.fail(events);
                 }
                 return Poll::Ready(Some(Some(Err(error))));
             }
@@ -285,9 +285,15 @@ impl ToolStream {
         let error = Error::new(ErrorKind::Deadline, "the run did not end before the deadline");
         let error = error.with_run(self.run().cloned());
         if let State::Events(events) = self.change() {
-            self.state = State::Failed(events);
+            self.fail(events);
         }
         error
+    }
+
+    /// An error ends the stream: it is the caller's then to say what becomes of the run.
+    fn fail(&mut self, events: Box<RunStream>) {
+        self.guard.disarm();
+        self.state = State::Failed(events);
     }
 
     fn change(&mut self) -> State {
