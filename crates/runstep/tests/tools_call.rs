@@ -224,9 +224,9 @@ async fn an_unknown_name_is_an_error_that_says_which_there_are() {
     let tools = Toolbox::new().function("now", || async { "" }).function("then", || async { "" });
     let (kind, text) = kind_and_text(&tools, json!({})).await;
     assert_eq!(kind, ToolErrorKind::UnknownTool);
-    assert_eq!(text, "there is no function `tool`; there are `now`, `then`");
+    assert_eq!(text, "there is no function `tool` among `now`, `then`");
     let (_, text) = kind_and_text(&Toolbox::new(), json!({})).await;
-    assert_eq!(text, "there is no function `tool`; there are none");
+    assert_eq!(text, "there is no function `tool`, nor any other");
 }
 
 #[tokio::test]
