@@ -140,6 +140,43 @@ async fn null_stands_for_what_may_be_left_out() {
     }
 }
 
+/// A null is judged by the variant that the value is, not by another with the same property.
+#[tokio::test]
+async fn null_in_a_variant_is_judged_by_that_variant() {
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(tag = "kind")]
+    enum Wait {
+        Exact {
+            #[serde(default)]
+            seconds: u32,
+        },
+        AtMost {
+            #[serde(default = "minute")]
+            seconds: Option<u32>,
+        },
+    }
+    #[derive(Deserialize, JsonSchema)]
+    struct Arguments {
+        waits: Vec<Wait>,
+    }
+    fn minute() -> Option<u32> {
+        Some(60)
+    }
+    let tools = Toolbox::new().function("tool", |args: Arguments| async move {
+        let seconds = args.waits.iter().map(|wait| match wait {
+            Wait::Exact { seconds } => Some(*seconds),
+            Wait::AtMost { seconds } => *seconds,
+        });
+        Json(seconds.collect::<Vec<_>>())
+    });
+    let waits = json!([
+        {"kind": "Exact", "seconds": null},
+        {"kind": "AtMost", "seconds": null},
+        {"kind": "AtMost"},
+    ]);
+    assert_eq!(tools.call("tool", json!({"waits": waits})).await.unwrap(), "[0,null,60]");
+}
+
 #[tokio::test]
 async fn null_for_what_must_be_there_is_an_error() {
     let tools = Toolbox::new().function("tool", |_: GetWeather| async { "" });

@@ -225,6 +225,15 @@ async fn whoever_stops_waiting_cancels_the_calls_and_the_run_if_that_is_wanted()
 }
 
 #[tokio::test]
+async fn a_run_that_has_ended_is_not_cancelled_after_all() {
+    let world = rounds([vec![call("call_1", PARIS)]]).await;
+    quickly(world.with(&weather()).and_poll()).cancel_on_drop(true).await.unwrap();
+    // A request to cancel would be sent by a task of its own.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(world.cancels(), 0);
+}
+
+#[tokio::test]
 async fn what_else_a_run_waits_for_is_given_back_as_it_came() {
     let approval = serde_json::json!({
         "type": "submit_tool_approval",

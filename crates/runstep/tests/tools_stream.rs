@@ -217,6 +217,19 @@ async fn outputs_that_never_arrived_are_sent_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_busy_is_asked_no_more_often_than_the_policy_says() {
+    let world = rounds_but([vec![call("a")]], |request, _| {
+        is_submission(request).then(|| refusal(429, "Rate limit reached."))
+    })
+    .await;
+    let client = world.server.builder().retry_policy(quick()).build().unwrap();
+    let request = client.runs("thread_abc123").create("asst_abc123").toolbox(&weather());
+    let error = request.stream().await.unwrap().final_run().await.unwrap_err();
+    assert!(error.is_rate_limited(), "{error}");
+    assert_eq!(world.submissions(), 3);
+}
+
+#[tokio::test]
 async fn outputs_that_are_refused_end_the_stream_with_the_servers_words() {
     let world = rounds_but([vec![call("a")]], |request, _| {
         is_submission(request).then(|| refusal(400, "The output is too long."))
@@ -274,6 +287,18 @@ async fn a_stream_dropped_between_rounds_cancels_the_calls_and_the_run_if_that_i
         }
         assert_eq!((world.submissions(), world.cancels()), (0, usize::from(cancel)));
     }
+}
+
+#[tokio::test]
+async fn a_run_that_has_ended_is_not_cancelled_after_all() {
+    let world = rounds([vec![call("a")]]).await;
+    let request = world.runs.create("asst_abc123").stream().cancel_on_drop(true);
+    let mut events = request.toolbox(&weather()).await.unwrap();
+    assert_eq!(events.final_run().await.unwrap().status, "completed");
+    drop(events);
+    // A request to cancel would be sent by a task of its own.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(world.cancels(), 0);
 }
 
 #[tokio::test]

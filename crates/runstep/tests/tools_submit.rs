@@ -121,6 +121,15 @@ async fn outputs_that_never_arrive_are_an_error_after_as_many_attempts_as_may_be
 }
 
 #[tokio::test]
+async fn a_server_that_is_busy_is_asked_no_more_often_than_the_policy_says() {
+    let (world, ended) =
+        answered(|request, _| is_submission(request).then(|| refusal(429, "Rate limit reached.")))
+            .await;
+    assert!(refused(ended).is_rate_limited());
+    assert_eq!(world.submissions(), 3);
+}
+
+#[tokio::test]
 async fn a_key_that_is_not_accepted_any_more_is_no_reason_to_look() {
     let (world, ended) = answered(|request, _| {
         is_submission(request).then(|| refusal(401, "Incorrect API key provided."))

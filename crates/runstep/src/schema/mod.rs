@@ -40,12 +40,9 @@ pub(crate) fn schema_of<T: JsonSchema>() -> TypeSchema {
     let mut settings = SchemaSettings::draft2020_12();
     settings.meta_schema = None;
     settings.inline_subschemas = true;
-    let mut schema = match settings.into_generator().into_root_schema_for::<T>().to_value() {
-        Value::Object(schema) => schema,
-        anything => {
-            Map::from_iter([("not".to_owned(), Value::Bool(anything == Value::Bool(false)))])
-        }
-    };
+    let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    // It has a title at least, so it is an object.
+    let mut schema = schema.as_object().cloned().unwrap_or_default();
     let name = match schema.remove("title") {
         Some(Value::String(title)) => title,
         _ => T::schema_name().into_owned(),
@@ -71,9 +68,10 @@ pub(crate) fn decode<T: DeserializeOwned>(
 
 /// The schema of a function that takes nothing.
 pub(crate) fn schema_of_nothing() -> TypeSchema {
-    let Value::Object(schema) = serde_json::json!({"type": "object", "properties": {}}) else {
-        unreachable!("an object is written above")
-    };
+    let schema = Map::from_iter([
+        ("type".to_owned(), Value::from("object")),
+        ("properties".to_owned(), Value::Object(Map::new())),
+    ]);
     TypeSchema { name: String::new(), description: None, schema }
 }
 

@@ -54,31 +54,22 @@ impl ToolErrorKind {
     }
 }
 
-impl ToolError {
+impl Inner {
     fn new(tool: &str, call_id: &str, kind: ToolErrorKind, message: String) -> Self {
-        Self(Arc::new(Inner {
+        Self {
             tool: tool.to_owned(),
             call_id: call_id.to_owned(),
             kind,
             advice: message.clone(),
             message,
             source: None,
-        }))
-    }
-
-    /// Tells the model something else than the program.
-    fn advising(mut self, advice: String) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.advice = advice;
         }
-        self
     }
+}
 
-    fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.source = Some(source.into());
-        }
-        self
+impl ToolError {
+    fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
     }
 
     pub(super) fn unknown<'a>(
@@ -91,20 +82,20 @@ impl ToolError {
             [] => format!("there is no function `{tool}`, nor any other"),
             known => format!("there is no function `{tool}` among {}", known.join(", ")),
         };
-        Self::new(tool, call_id, ToolErrorKind::UnknownTool, message)
+        Self::new(Inner::new(tool, call_id, ToolErrorKind::UnknownTool, message))
     }
 
     pub(super) fn arguments(tool: &str, call_id: &str, error: serde_json::Error) -> Self {
         let message = format!("the arguments of `{tool}` do not fit: {error}");
         let advice = format!("{message}. Call it again with arguments that fit its schema.");
-        Self::new(tool, call_id, ToolErrorKind::Arguments, message)
-            .advising(advice)
-            .with_source(error)
+        let inner = Inner::new(tool, call_id, ToolErrorKind::Arguments, message);
+        Self::new(Inner { advice, source: Some(error.into()), ..inner })
     }
 
     pub(super) fn handler(tool: &str, call_id: &str, error: HandlerError) -> Self {
         let message = format!("`{tool}` failed: {error}");
-        Self::new(tool, call_id, ToolErrorKind::Handler, message).with_source(error.into_source())
+        let inner = Inner::new(tool, call_id, ToolErrorKind::Handler, message);
+        Self::new(Inner { source: Some(error.into_source()), ..inner })
     }
 
     /// What a panic says is for whoever wrote the function, not for the model.
@@ -115,18 +106,18 @@ impl ToolError {
             Some(said) => format!("`{tool}` panicked: {said}"),
             None => format!("`{tool}` panicked"),
         };
-        Self::new(tool, call_id, ToolErrorKind::Panic, message)
-            .advising(format!("`{tool}` failed for a reason that it does not tell"))
+        let advice = format!("`{tool}` failed for a reason that it does not tell");
+        Self::new(Inner { advice, ..Inner::new(tool, call_id, ToolErrorKind::Panic, message) })
     }
 
     pub(super) fn timeout(tool: &str, call_id: &str, timeout: Duration) -> Self {
         let message = format!("`{tool}` was not done within {timeout:?}, and was cancelled");
-        Self::new(tool, call_id, ToolErrorKind::Timeout, message)
+        Self::new(Inner::new(tool, call_id, ToolErrorKind::Timeout, message))
     }
 
     pub(super) fn late(tool: &str, call_id: &str) -> Self {
         let message = format!("`{tool}` was not done before the run's time was up");
-        Self::new(tool, call_id, ToolErrorKind::Late, message)
+        Self::new(Inner::new(tool, call_id, ToolErrorKind::Late, message))
     }
 
     /// The name that was called.
