@@ -5,10 +5,12 @@
 mod rounds;
 mod support;
 
-use rounds::{Call, Instead, Rounds, is_submission, quickly, refusal, rounds_but, usual};
+use std::time::Duration;
+
+use rounds::{Call, Instead, Rounds, is_submission, quickly, refusal, rounds, rounds_but, usual};
 use runstep::tools::Toolbox;
 use runstep::{Error, Result, types::Run};
-use support::script::quick;
+use support::script::{Act, Script, quick};
 
 const CALL: Call = ("call_1", "now", "{}");
 const NEXT: Call = ("call_2", "now", "{}");
@@ -127,6 +129,30 @@ async fn a_server_that_is_busy_is_asked_no_more_often_than_the_policy_says() {
             .await;
     assert!(refused(ended).is_rate_limited());
     assert_eq!(world.submissions(), 3);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_submission_that_hangs() {
+    let waiting = rounds([vec![CALL]]).await.state.lock().unwrap().run();
+    let tools = Toolbox::new().function("now", || async { "12:00" });
+    let soon = Duration::from_millis(300);
+
+    let server = Script::of([Act::ok(&waiting), Act::Hang]).await;
+    let request = server.client().runs("thread_abc123").create("asst_abc123").toolbox(&tools);
+    let error = request.and_poll().deadline(soon).await.unwrap_err();
+    assert!(error.is_deadline(), "{error}");
+    assert_eq!(error.run().unwrap().status, "requires_action");
+
+    let events = format!("event: thread.run.requires_action\ndata: {waiting}\n\n");
+    let events = Act::ok(events + "event: done\ndata: [DONE]\n\n");
+    let events = events.with("content-type", "text/event-stream");
+    let server = Script::of([events, Act::Hang]).await;
+    let request = server.client().runs("thread_abc123").create("asst_abc123").toolbox(&tools);
+    let mut events = request.stream().deadline(soon).await.unwrap();
+    let error = events.final_run().await.unwrap_err();
+    assert!(error.is_deadline(), "{error}");
+    assert_eq!(error.run().unwrap().status, "requires_action");
+    assert!(is_submission(server.seen().last().unwrap()));
 }
 
 #[tokio::test]

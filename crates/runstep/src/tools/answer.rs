@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::rounds::{Rounds, give_up};
 use super::settings::Settings;
-use super::submit::Submission;
-use crate::error::{Error, ErrorKind, Result};
+use super::submit::{Submission, not_submitted};
+use crate::error::{Error, Result};
 use crate::poll::{CancelOnDrop, Poll, PollSettings, after, is_settled};
 use crate::runs::Runs;
 
@@ -75,10 +75,7 @@ impl Answered {
         let sent = tokio::time::timeout_at(self.rounds.deadline(), submission.send()).await;
         match sent {
             Ok(run) => self.run = run.map_err(|error| error.or_run(&self.run))?,
-            Err(_) => {
-                let message = "the outputs could not be submitted before the deadline";
-                return Err(self.late(Error::new(ErrorKind::Deadline, message)).await);
-            }
+            Err(_) => return Err(self.late(not_submitted()).await),
         }
         Ok(true)
     }

@@ -13,6 +13,7 @@ use super::event::ToolEvent;
 use super::round::Round;
 use super::rounds::{Rounds, give_up};
 use super::settings::Settings;
+use super::submit::not_submitted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::poll::{CancelOnDrop, after};
 use crate::retry::RetryPolicy;
@@ -175,7 +176,7 @@ impl ToolStream {
         }
     }
 
-    /// The run waits or has ended. Gives an error that ends the stream.
+    /// The events have come to an end: the run waits, or it has ended.
     fn pause(&mut self, events: Box<RunStream>) -> State {
         let Some(run) = events.run().filter(|_| events.end() == Some(RunStreamEnd::RequiresAction))
         else {
@@ -213,8 +214,8 @@ impl ToolStream {
             messages: events.messages().to_vec(),
             steps: events.steps().to_vec(),
         });
-        let policy = self.client.retry_policy();
-        Ok(State::Submitting(seen, Box::pin(submitted(events, outputs, policy))))
+        let (policy, until) = (self.client.retry_policy(), self.deadline.deadline());
+        Ok(State::Submitting(seen, Box::pin(submitted(events, outputs, policy, until))))
     }
 
     fn give_up(&mut self, events: Box<RunStream>, error: Error) -> State {
@@ -309,18 +310,24 @@ async fn submitted(
     mut events: Box<RunStream>,
     outputs: Vec<ToolOutput>,
     policy: RetryPolicy,
+    until: Instant,
 ) -> Submitted {
-    let mut attempt = 1;
-    loop {
-        let result = events.submit_tool_outputs(outputs.iter().cloned()).await;
-        let Err(error) = &result else { return (events, result) };
-        // What may be sent again without a look has been already.
-        let sent_again = policy.pause(error, false, 1).is_some();
-        let pause = policy.pause(error, true, attempt).filter(|_| !sent_again);
-        let Some(pause) = pause else { return (events, result) };
-        tokio::time::sleep(pause).await;
-        attempt += 1;
-    }
+    let attempts = async {
+        let mut attempt = 1;
+        loop {
+            let result = events.submit_tool_outputs(outputs.iter().cloned()).await;
+            let Err(error) = &result else { return result };
+            // What may be sent again without a look has been already.
+            let sent_again = policy.pause(error, false, 1).is_some();
+            let pause = policy.pause(error, true, attempt).filter(|_| !sent_again);
+            let Some(pause) = pause else { return result };
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    };
+    let result = tokio::time::timeout_at(until, attempts).await;
+    let result = result.unwrap_or_else(|_| Err(not_submitted().with_run(events.run().cloned())));
+    (events, result)
 }
 
 impl Stream for ToolStream {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use runstep_api::types::{Run, ToolOutput};
 
 use super::rounds::waits_for_functions;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::extensions::RunExt as _;
 use crate::retry::{RetryPolicy, is_passing};
 use crate::runs::Runs;
@@ -77,6 +77,11 @@ impl<'a> Submission<'a> {
         let given = self.outputs.iter().filter_map(|output| output.tool_call_id.as_deref());
         waits_for_functions(run) && wanted == given.collect()
     }
+}
+
+/// The caller's deadline came before the outputs were taken.
+pub(super) fn not_submitted() -> Error {
+    Error::new(ErrorKind::Deadline, "the outputs could not be submitted before the deadline")
 }
 
 /// Whether the run may be further than it was when the outputs were sent.
