@@ -1,13 +1,16 @@
 //! Rust functions that a run calls: two at once, one that fails and is tried again, one that a
-//! person would have to allow.
+//! person would have to allow; first waited for, then as one stream.
 //!
 //! `cargo run -p runstep --example tools` starts a server within the program.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use runstep::RunEvent;
 use runstep::prelude::*;
-use runstep::tools::{Approval, FunctionCall, ToolContext, ToolEvent, ToolOptions, Toolbox};
+use runstep::tools::{
+    Approval, FunctionCall, ToolContext, ToolEvent, ToolOptions, ToolStreamEvent, Toolbox,
+};
 use runstep_server::Server;
 use runstep_server::model::{Scripted, Turn};
 use schemars::JsonSchema;
@@ -72,6 +75,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Turn::call("get_weather", json!({"city": "Athens", "unit": "fahrenheit"})),
         Turn::call("send_postcard", json!({"to": "Ada", "text": "It is warm."})),
         Turn::say("18 °C in Paris, 64 °F in Athens; the postcard stayed here."),
+        Turn::call("get_weather", json!({"city": "Oslo"})),
+        Turn::say("18 °C in Oslo too."),
     ]);
     let server = Server::builder().model(model).spawn().await?;
     // `runstep::Client::from_env()?` is a client of the server that the environment names.
@@ -96,17 +101,32 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 _ => Approval::Allow,
             }
         })
-        .on_progress(|event| match event {
-            ToolEvent::Started(call) => println!("  {}({})", call.name, call.arguments),
-            ToolEvent::Finished { call, output, .. } => println!("  {} -> {output}", call.name),
-            ToolEvent::Failed { error, .. } => println!("  {error}"),
-            ToolEvent::Denied { call, reason } => println!("  {} denied: {reason}", call.name),
-            _ => {}
-        })
+        .on_progress(tell)
         .and_poll()
         .await?;
 
     let messages = client.messages(&thread.id).list().run_id(&run.id).await?;
     println!("{}: {}", run.status, messages.data.first().map(|m| m.text()).unwrap_or_default());
+
+    client.messages(&thread.id).create("And in Oslo?").await?;
+    let mut events = client.runs(&thread.id).create(&assistant.id).toolbox(&tools).stream().await?;
+    while let Some(event) = events.try_next().await? {
+        match event {
+            ToolStreamEvent::Tool(event) => tell(&event),
+            ToolStreamEvent::Run(RunEvent::MessageDelta(delta)) => print!("{}", delta.text()),
+            ToolStreamEvent::Run(RunEvent::RunCompleted(_)) => println!(),
+            _ => {}
+        }
+    }
     Ok(())
+}
+
+fn tell(event: &ToolEvent) {
+    match event {
+        ToolEvent::Started(call) => println!("  {}({})", call.name, call.arguments),
+        ToolEvent::Finished { call, output, .. } => println!("  {} -> {output}", call.name),
+        ToolEvent::Failed { error, .. } => println!("  {error}"),
+        ToolEvent::Denied { call, reason } => println!("  {} denied: {reason}", call.name),
+        _ => {}
+    }
 }

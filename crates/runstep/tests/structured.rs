@@ -74,10 +74,11 @@ async fn an_answer_is_parsed_into_the_type() {
     assert_eq!(answer.parse().unwrap(), soup());
     assert_eq!(answer.status, "completed");
     assert_eq!(answer.text(), written());
-    let ResponseFormat::JsonSchema(schema) = &world.model.requests()[0].response_format else {
+    let ResponseFormat::JsonSchema(asked) = &world.model.requests()[0].response_format else {
         panic!("the model was asked for no schema")
     };
-    assert_eq!(schema["required"], json!(["title", "steps", "persons"]));
+    assert_eq!((asked.name.as_str(), asked.strict), ("Recipe", true));
+    assert_eq!(asked.schema["required"], json!(["title", "steps", "persons"]));
 }
 
 #[tokio::test]
