@@ -33,7 +33,8 @@ pub enum ToolStreamEvent {
 /// The events of a run whose calls are answered, over all rounds; see
 /// [`WithToolbox::stream`](crate::tools::WithToolbox::stream).
 ///
-/// It ends when the run has ended, or waits for something else than the outputs of functions.
+/// It ends when the run has ended, or waits for something else than the outputs of functions. Calls
+/// run while it is polled, several at once.
 ///
 /// Dropping it cancels the calls that run and closes the connection. The run goes on, unless
 /// [`cancel_on_drop`](crate::OpenStream::cancel_on_drop) says otherwise.
