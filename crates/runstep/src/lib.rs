@@ -31,10 +31,8 @@
 //!
 //! # More
 //!
-//! [Polling](docs::polling), [streaming](docs::streaming), [errors and retries](docs::errors),
-//! [providers](docs::providers).
-//! [Polling](docs::polling), [functions as tools](docs::tools), [errors and
-//! retries](docs::errors), [providers](docs::providers).
+//! [Polling](docs::polling), [streaming](docs::streaming), [functions as tools](docs::tools),
+//! [errors and retries](docs::errors), [providers](docs::providers).
 
 mod assistants;
 mod auth;
