@@ -54,6 +54,7 @@ async fn what_would_fail_again_is_not_sent_again() {
         Reply::json(429, &quota),
         Reply::status(503, told, ""),
         Reply::status(429, "retry-after: 3600\r\n", ""),
+        Reply::status(307, "location: /v1/elsewhere\r\n", ""),
         Reply::stream().text("data: nonsense\n\n").done(),
         Reply::chunks([json!({"error": {"code": "context_length_exceeded"}})]),
     ];
