@@ -94,8 +94,15 @@ impl Progress {
     /// Takes an event. False for one that says what has been said before.
     pub(super) fn hear(&mut self, event: &RunEvent) -> bool {
         match event {
-            RunEvent::MessageDelta(delta) => self.snapshots.extend_message(delta),
-            RunEvent::StepDelta(delta) => self.snapshots.extend_step(delta),
+            // What grows is in progress, whether that has been told or not.
+            RunEvent::MessageDelta(delta) => {
+                self.note(&delta.id, false);
+                self.snapshots.extend_message(delta);
+            }
+            RunEvent::StepDelta(delta) => {
+                self.note(&delta.id, false);
+                self.snapshots.extend_step(delta);
+            }
             RunEvent::ThreadCreated(thread) => self.thread_id = Some(thread.id.clone()),
             RunEvent::RunCreated(run) => self.run = Some(run.clone()),
             RunEvent::RunQueued(run) => self.hear_run(run, None, |told| told.queued = true),

@@ -193,8 +193,14 @@ fn missing_part(
 
 fn missing_text(known: &MessageText, text: &MessageText, index: u64) -> Option<TextContentDelta> {
     let value = beyond(&text.value, &known.value);
-    let annotations: Vec<AnnotationDelta> = (text.annotations.iter().enumerate())
-        .skip(known.annotations.len())
+    let annotations = text.annotations.iter().enumerate().filter(|(index, annotation)| {
+        match known.annotations.get(*index) {
+            // Fields are set, not added to, so that the whole of one is a piece too.
+            Some(known) => known != *annotation && !matches!(known, Annotation::Unknown(_)),
+            None => true,
+        }
+    });
+    let annotations: Vec<AnnotationDelta> = annotations
         .filter_map(|(index, annotation)| annotation_delta(annotation, index as u64))
         .collect();
     if value.is_none() && annotations.is_empty() {
