@@ -89,7 +89,12 @@ async fn sizes() -> Result<()> {
         let server =
             Server::builder().model(Instantly).max_stored_bytes(usize::MAX).spawn().await?;
         let assistant = assistant(server.address()).await?;
+        let before = resident("self")?;
         fill_with_runs(&server, &assistant, there).await?;
+        if there > 0 {
+            let each = resident("self")?.saturating_sub(before) as f64 / there as f64;
+            println!("{:<44} {each:>6.1} KiB of memory each", format!("{there} threads"));
+        }
         show_size(
             format!("{there} threads, each with a run"),
             &server,
@@ -282,15 +287,19 @@ fn idle_memory() -> Result<()> {
         .stderr(std::process::Stdio::null())
         .spawn()?;
     std::thread::sleep(Duration::from_secs(2));
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+    let taken = resident(&child.id().to_string());
     child.kill()?;
     child.wait()?;
-    for line in
-        status?.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"))
-    {
-        println!("idle memory of the program: {line}");
-    }
+    println!("idle memory of the program: {} KiB", taken?);
     Ok(())
+}
+
+/// How much memory a process takes, in KiB.
+fn resident(process: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let amount = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS")?;
+    Ok(amount.parse()?)
 }
 
 /// The middle, what one in a hundred exceeds, and the most.

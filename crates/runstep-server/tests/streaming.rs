@@ -4,12 +4,16 @@
 
 mod support;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use runstep_server::model::{ModelErrorKind, Offline, Turn};
+use futures_util::{StreamExt as _, stream};
+use runstep_server::model::{
+    Model, ModelErrorKind, ModelEvent, ModelRequest, ModelStream, Offline, Turn,
+};
 use serde_json::{Value, json};
 use support::{
-    Api, Event, Frame, breathe, call_ids, function, id, merged, names, outputs_for, text,
+    Api, Event, Frame, Scene, breathe, call_ids, function, id, merged, names, outputs_for, text,
 };
 use tokio::time::{sleep, timeout};
 
@@ -261,6 +265,36 @@ async fn a_cancel_is_told_to_whoever_listens() {
     done
     ");
     last_run(&events);
+}
+
+/// Says something, has its own run cancelled, and says something more in the same breath.
+struct Meddling(Arc<OnceLock<Scene>>);
+
+impl Model for Meddling {
+    fn respond(&self, _: ModelRequest) -> ModelStream {
+        let scene = self.0.get().unwrap().clone();
+        let say = |text: &str| Ok(ModelEvent::Text(text.to_owned()));
+        let meddle = stream::once(async move {
+            let run = scene.api.get(&scene.runs()).await.ok()["data"][0].clone();
+            scene.cancel(&run).await.ok();
+            say("too late")
+        });
+        Box::pin(stream::iter([say("in time")]).chain(meddle))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_model_says_after_a_cancel_goes_nowhere() {
+    let told_later = Arc::new(OnceLock::new());
+    let scene = Api::new(Meddling(Arc::clone(&told_later))).scene(&[]).await;
+    told_later.set(scene.clone()).ok().unwrap();
+    let events = scene.stream(json!({})).await;
+    assert_eq!(told(&events), "in time");
+    let names = names(&events);
+    let expected =
+        ["run.cancelling", "message.incomplete", "run.step.cancelled", "run.cancelled", "done"];
+    assert_eq!(names[names.len() - 5..], expected);
+    assert_eq!(scene.texts().await[1], "in time");
 }
 
 #[tokio::test(start_paused = true)]
