@@ -121,3 +121,28 @@ pub(crate) fn names(events: &[Event]) -> Vec<&str> {
     let short = |name| str::strip_prefix(name, "thread.").unwrap_or(name);
     events.iter().map(|event| short(event.name.as_str())).collect()
 }
+
+/// What the texts in message deltas add up to.
+pub(crate) fn told(events: &[Event]) -> String {
+    let deltas = events.iter().filter(|event| event.name == "thread.message.delta");
+    let parts = deltas.map(|event| {
+        let part = &event.data["delta"]["content"][0];
+        assert_eq!((part["index"].as_u64(), part["type"].as_str()), (Some(0), Some("text")));
+        part["text"]["value"].as_str().unwrap().to_owned()
+    });
+    parts.collect()
+}
+
+/// The run in the last event before `done`, after a check that the stream ends once.
+#[track_caller]
+pub(crate) fn last_run(events: &[Event]) -> Value {
+    let ends = ["completed", "incomplete", "failed", "cancelled", "expired", "requires_action"];
+    let names = names(events);
+    let is_end = |name: &&str| name.strip_prefix("run.").is_some_and(|name| ends.contains(&name));
+    assert_eq!(names.iter().copied().filter(|name| is_end(name)).count(), 1, "{names:?}");
+    assert_eq!(names.iter().filter(|name| **name == "done").count(), 1, "{names:?}");
+    let [.., run, done] = events else { panic!("{names:?}") };
+    assert_eq!(done.data, "[DONE]");
+    assert!(is_end(&run.name.strip_prefix("thread.").unwrap()), "{names:?}");
+    run.data.clone()
+}

@@ -16,7 +16,7 @@ use runstep_server::{Server, ServerBuilder};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
-pub(crate) use events::{Event, EventStream, Frame, names};
+pub(crate) use events::{Event, EventStream, Frame, last_run, names, told};
 
 /// Longer than any body in these tests.
 const BODY: usize = 64 * 1024 * 1024;
