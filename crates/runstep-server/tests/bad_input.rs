@@ -266,11 +266,22 @@ async fn what_is_required_is_missed_in_an_empty_body_too() {
             assert_eq!(error["message"], message);
         }
     }
-    // Nothing is required here.
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_needs_a_body_and_a_new_thread_none() {
+    let scene = scene().await;
+    let run = scene.play(json!({})).await;
+    let message = scene.api.get(&scene.messages()).await.ok()["first_id"].clone();
+    let message = format!("{}/{}", scene.messages(), message.as_str().unwrap());
+    let changed = [scene.assistant_path(), scene.thread_path(), scene.run_path(&run, ""), message];
+    for path in changed {
+        let error = scene.api.post_text(&path, "").await.refused(400);
+        assert_eq!(error["message"], "The request has no body: send one in JSON, if only {}.");
+        assert_eq!((&error["param"], &error["code"]), (&Value::Null, &"missing_body".into()));
+        scene.api.post_text(&path, "{}").await.ok();
+    }
     scene.api.post_text("/threads", "").await.ok();
-    scene.api.post_text(&scene.run_path(&run, ""), "").await.ok();
-    scene.api.post_text(&scene.assistant_path(), "").await.ok();
-    scene.api.post_text(&scene.thread_path(), "").await.ok();
 }
 
 #[tokio::test(start_paused = true)]

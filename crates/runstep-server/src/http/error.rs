@@ -52,6 +52,12 @@ impl ApiError {
         Self::invalid(message).with_code("invalid_json")
     }
 
+    /// No body where one is needed.
+    pub(super) fn no_body() -> Self {
+        let message = "The request has no body: send one in JSON, if only {}.";
+        Self::invalid(message.to_owned()).with_code("missing_body")
+    }
+
     /// A body that is longer than the server takes.
     pub(super) fn too_large(limit: usize) -> Self {
         let message = format!("The request body is longer than {limit} bytes.");

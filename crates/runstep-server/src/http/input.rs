@@ -5,7 +5,7 @@ use axum::extract::{self, FromRequestParts};
 use axum::http::request::Parts;
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::App;
 use super::error::ApiError;
@@ -17,19 +17,38 @@ const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
 
 impl App {
-    /// Reads a body and decodes it as a component of the specification. An empty body is an empty
-    /// object, which is refused by name where something is required.
+    /// Reads a body and decodes it as a component of the specification.
     pub(super) async fn decode<T: DeserializeOwned>(
         &self,
         component: &str,
         body: Body,
     ) -> Result<T, ApiError> {
         let bytes = self.read(body).await?;
-        let mut value: Value = if bytes.is_empty() {
-            Value::Object(serde_json::Map::new())
-        } else {
-            serde_json::from_slice(&bytes).map_err(|error| ApiError::malformed(&error))?
-        };
+        if bytes.is_empty() {
+            // Says what would be missed first, if anything would.
+            self.schemas.check(component, &Value::Object(Map::new()))?;
+            return Err(ApiError::no_body());
+        }
+        self.decode_bytes(component, &bytes)
+    }
+
+    /// The same of a body that may be left out, which then asks for nothing.
+    pub(super) async fn decode_if_any<T: DeserializeOwned>(
+        &self,
+        component: &str,
+        body: Body,
+    ) -> Result<T, ApiError> {
+        let bytes = self.read(body).await?;
+        self.decode_bytes(component, if bytes.is_empty() { b"{}" } else { &bytes })
+    }
+
+    fn decode_bytes<T: DeserializeOwned>(
+        &self,
+        component: &str,
+        bytes: &[u8],
+    ) -> Result<T, ApiError> {
+        let mut value: Value =
+            serde_json::from_slice(bytes).map_err(|error| ApiError::malformed(&error))?;
         self.schemas.check(component, &value)?;
         self.schemas.write_integers(component, &mut value);
         // What fits the specification fits the types that are made from it.

@@ -96,7 +96,7 @@ async fn delete_assistant(
 
 async fn create_thread(caller: Caller, RawQuery(query): RawQuery, body: Body) -> Reply<Thread> {
     Query::none(query.as_deref())?;
-    let request = caller.app.decode("CreateThreadRequest", body).await?;
+    let request = caller.app.decode_if_any("CreateThreadRequest", body).await?;
     Ok(Json(caller.engine.create_thread(request)?))
 }
 
