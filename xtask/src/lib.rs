@@ -3,3 +3,4 @@
 pub mod codegen;
 pub mod compat;
 pub mod diff;
+pub mod programs;

@@ -21,7 +21,7 @@ enum Command {
     /// Tell what changed between two documents: exit status 0 for nothing, 1 for compatible changes,
     /// 2 for breaking ones (and 3 when they cannot be compared)
     Diff(Diff),
-    /// Run the official Python client against the server binary
+    /// Run the official Python and Node clients against the server binary
     Compat,
 }
 
