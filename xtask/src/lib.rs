@@ -2,5 +2,7 @@
 
 pub mod codegen;
 pub mod compat;
+pub mod contract;
 pub mod diff;
+pub mod operations;
 pub mod programs;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, compat, diff};
+use xtask::{codegen, compat, contract, diff};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Diff(Diff),
     /// Run the official Python and Node clients against the server binary
     Compat,
+    /// Hold the server binary against openapi/runs.yaml, with requests that schemathesis makes up
+    Contract(Contract),
 }
 
 #[derive(clap::Args)]
@@ -56,6 +58,14 @@ struct Diff {
     select: Vec<String>,
 }
 
+#[derive(clap::Args)]
+struct Contract {
+    /// How many requests to make up for an operation, beside those that its schema names; more take
+    /// longer and find more
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    examples: u32,
+}
+
 /// How much room the walk through a document gets: schemas may be within one another by the
 /// thousand, and only what is used of it is taken.
 const STACK: usize = 256 << 20;
@@ -78,6 +88,9 @@ fn run() -> ExitCode {
         Command::Codegen(arguments) => generate(arguments).map_err(|error| error.to_string()),
         Command::Diff(arguments) => return diff(arguments),
         Command::Compat => compat::run(&root()).map_err(|error| error.to_string()),
+        Command::Contract(Contract { examples }) => {
+            contract::run(&root(), examples).map_err(|error| error.to_string())
+        }
     };
     match done {
         Ok(message) => {

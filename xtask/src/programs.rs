@@ -65,9 +65,10 @@ pub fn target_directory(root: &Path) -> Result<PathBuf, Error> {
 ///
 /// When it cannot be built.
 pub fn server_binary(root: &Path) -> Result<PathBuf, Error> {
+    // With the features that the whole workspace asks for, so that nothing is built twice.
+    let build = ["build", "--workspace", "--bin", SERVER];
     let format = ["--message-format", "json-render-diagnostics"];
-    let built =
-        cargo(root, &[&["build", "--package", SERVER, "--bin", SERVER][..], &format].concat())?;
+    let built = cargo(root, &[&build[..], &format].concat())?;
     executable_in(&built, SERVER).ok_or(Error::Untold("where the server is"))
 }
 
@@ -134,6 +135,21 @@ pub fn output(command: &mut Command) -> Result<String, Error> {
         Ok(_) => Err(Error::Failed(program)),
         Err(source) => Err(Error::Start { program, source }),
     }
+}
+
+/// Writes a file that only its owner may read, as the server asks of a file of keys.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(file(path))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(file(path))?;
+    }
+    Ok(())
 }
 
 /// What is told of a file that cannot be read or written.

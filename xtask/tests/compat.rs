@@ -2,9 +2,9 @@
 
 #![allow(clippy::expect_used)]
 
-use xtask::compat::operations::Operations;
 use xtask::compat::outcome::Outcome;
 use xtask::compat::table::Table;
+use xtask::operations::Operations;
 
 const DOCUMENT: &str = "
 paths:

@@ -1,16 +1,15 @@
 //! `cargo xtask compat`: official clients, unmodified, against the server binary.
 
 mod clients;
-pub mod operations;
 pub mod outcome;
 mod servers;
 pub mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::operations::Operations;
 use crate::programs;
 use clients::Client;
-use operations::Operations;
 use outcome::Outcome;
 use servers::Servers;
 use table::Table;
@@ -22,9 +21,6 @@ pub enum Error {
     /// A program did not do what it was started for.
     #[error(transparent)]
     Program(#[from] programs::Error),
-    /// The document of the API has no operations.
-    #[error("{}: no operations are found in it", .0.display())]
-    NoOperations(PathBuf),
     /// A script printed something else than what it should report.
     #[error("a line of the scripts' output is no report: {0}")]
     Unreadable(String),

@@ -1,11 +1,9 @@
 //! What the scripts of one client report.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::Error;
-use super::operations::Operations;
+use crate::operations::{Operations, Replies, Reply};
 
 /// What one client's checks came to.
 #[derive(Debug, Default)]
@@ -16,8 +14,8 @@ pub struct Outcome {
     pub runtime: String,
     /// The checks in their order.
     pub checks: Vec<Check>,
-    /// How many good replies each operation gave.
-    pub replies: BTreeMap<String, usize>,
+    /// What the server replied.
+    pub replies: Replies,
 }
 
 /// One check.
@@ -35,7 +33,7 @@ pub struct Check {
 #[serde(untagged)]
 enum Line {
     Client { client: String, runtime: String },
-    Reply { method: String, path: String, status: u16 },
+    Reply(Reply),
     Check(Check),
 }
 
@@ -52,23 +50,12 @@ impl Outcome {
                 Ok(Line::Client { client, runtime }) => {
                     (outcome.client, outcome.runtime) = (client, runtime);
                 }
-                Ok(Line::Reply { method, path, status }) => {
-                    let operation = operations.asked_for(&method, &path);
-                    if let Some(operation) = operation.filter(|_| (200..300).contains(&status)) {
-                        *outcome.replies.entry(operation.to_owned()).or_default() += 1;
-                    }
-                }
+                Ok(Line::Reply(reply)) => outcome.replies.count(operations, &reply),
                 Ok(Line::Check(check)) => outcome.checks.push(check),
                 Err(_) => return Err(Error::Unreadable(line.to_owned())),
             }
         }
         Ok(outcome)
-    }
-
-    /// How often an operation was called with success.
-    #[must_use]
-    pub fn replies_of(&self, operation: &str) -> usize {
-        self.replies.get(operation).copied().unwrap_or_default()
     }
 
     /// A check by its topic and name.

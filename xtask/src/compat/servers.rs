@@ -1,11 +1,10 @@
 //! The servers that the clients are run against.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use super::clients::node_in;
-use crate::programs::{Error, Running, file};
+use crate::programs::{Error, Running, write_secret};
 
 /// The keys that are let in to the server that asks for one.
 const KEYS: [&str; 2] = ["compat-key-1", "compat-key-2"];
@@ -66,15 +65,4 @@ impl Servers {
             ("FORWARDING_BASE_URL", self.forwarding.url.clone()),
         ]
     }
-}
-
-/// Writes a file that only its owner may read, as the server asks of a file of keys.
-fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
-    fs::write(path, text).map_err(file(path))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(file(path))?;
-    }
-    Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::operations::Operations;
 use super::outcome::Outcome;
+use crate::operations::Operations;
 
 /// A line for each check and each operation, with a column for each client, and what is wrong.
 #[derive(Debug)]
@@ -72,7 +72,8 @@ impl Table {
     fn operations(&mut self, operations: &Operations, outcomes: &[Outcome]) {
         self.line::<&str>("good replies of each operation", []);
         for operation in operations.ids() {
-            let replies: Vec<_> = outcomes.iter().map(|one| one.replies_of(operation)).collect();
+            let replies: Vec<_> =
+                outcomes.iter().map(|one| one.replies.of(operation).good).collect();
             self.count(replies.iter().map(|count| *count > 0));
             let told = replies.iter().map(|count| match count {
                 0 => "MISSING".to_owned(),

@@ -1,11 +1,13 @@
-//! The operations of the API, and which of them a request asks for.
+//! The operations of the API, and what a server replied to each.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_yaml_ng::Value;
 
-use super::Error;
-use crate::programs;
+use crate::programs::{Error, file};
 
 /// The operations of a document, in its order.
 #[derive(Debug)]
@@ -24,9 +26,11 @@ impl Operations {
     /// # Errors
     ///
     /// When the file cannot be read or has no operations.
-    pub fn read(file: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(file).map_err(programs::file(file))?;
-        Self::of(&text).ok_or(Error::NoOperations(file.to_owned()))
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(file(path))?;
+        Self::of(&text).ok_or_else(|| {
+            file(path)(io::Error::new(io::ErrorKind::InvalidData, "it has no operations"))
+        })
     }
 
     /// The operations of a document, if it has any.
@@ -73,5 +77,46 @@ fn fits(template: &str, path: &str) -> bool {
             (Some(wanted), Some(given)) if wanted == given || wanted.starts_with('{') => {}
             _ => return false,
         }
+    }
+}
+
+/// A reply to a request; the path may be that of the document.
+#[derive(Debug, Deserialize)]
+pub struct Reply {
+    method: String,
+    path: String,
+    status: u16,
+}
+
+/// How many replies each operation gave.
+#[derive(Debug, Default)]
+pub struct Replies(BTreeMap<String, Counts>);
+
+/// How many replies of an operation there were, by what they said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Those with a status of success.
+    pub good: usize,
+    /// All others.
+    pub refused: usize,
+}
+
+impl Replies {
+    /// Counts a reply for the operation it is of, if it is of one.
+    pub fn count(&mut self, operations: &Operations, reply: &Reply) {
+        if let Some(operation) = operations.asked_for(&reply.method, &reply.path) {
+            let counts = self.0.entry(operation.to_owned()).or_default();
+            if (200..300).contains(&reply.status) {
+                counts.good += 1;
+            } else {
+                counts.refused += 1;
+            }
+        }
+    }
+
+    /// How many replies an operation gave.
+    #[must_use]
+    pub fn of(&self, operation: &str) -> Counts {
+        self.0.get(operation).copied().unwrap_or_default()
     }
 }
