@@ -62,17 +62,20 @@ def stream_conformance(context, response, case):
     document = case.operation.schema.raw_schema
     schema = {"$ref": "#/components/schemas/StreamEvent", "components": document["components"]}
     described = Draft202012Validator(schema)
-    events = [event_of(block) for block in response.text.split("\n\n") if block]
+    events = [event_of(block) for block in response.text.split("\n\n") if "data: " in block]
+
+    def fail(title, message):
+        raise Failure(operation=case.operation.label, title=title, message=message)
+
     for event in events:
         for error in described.iter_errors(event):
-            raise Failure(
-                operation=case.operation.label, title="Event outside the schema", message=f"{event}: {error}"
-            )
+            fail("Event outside the schema", f"{event}: {error}")
     if not events or events[-1]["event"] != "done":
-        raise Failure(operation=case.operation.label, title="Stream without an end", message=response.text[-500:])
+        fail("Stream without an end", response.text[-500:])
 
 
 def event_of(block):
-    fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+    # Not splitlines: what ends a line elsewhere may stand within JSON.
+    fields = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
     data = fields["data"]
     return {"event": fields["event"], "data": data if data == "[DONE]" else json.loads(data)}

@@ -49,7 +49,10 @@ check("models have the providers names", async () => {
 check("a providers tool calls are answered", async () => {
   let run = await answered("weather", { tools: [WEATHER] });
   const calls = callsOf(run);
-  assert.deepEqual(calls.map((call) => call.function.arguments), ['{"city":"Paris"}', '{"city":"Rome"}']);
+  assert.deepEqual(
+    calls.map((call) => call.function.arguments),
+    ['{"city":"Paris"}', '{"city":"Rome"}'],
+  );
   assert.notEqual(calls[0].id, calls[1].id);
   const tool_outputs = calls.map((call) => ({ tool_call_id: call.id, output: "18" }));
   run = await runs.submitToolOutputsAndPoll(run.id, { thread_id: run.thread_id, tool_outputs });
@@ -58,7 +61,12 @@ check("a providers tool calls are answered", async () => {
 });
 
 check("a providers failures are the runs", async () => {
-  const codes = { limit: "rate_limit_exceeded", long: "invalid_prompt", broken: "server_error", cut: "server_error" };
+  const codes = {
+    limit: "rate_limit_exceeded",
+    long: "invalid_prompt",
+    broken: "server_error",
+    cut: "server_error",
+  };
   for (const [text, code] of Object.entries(codes)) {
     const run = await answered(text);
     assert.deepEqual([text, run.status, run.last_error.code], [text, "failed", code]);

@@ -81,5 +81,7 @@ check("a refused stream is an error and no stream", async () => {
   await badRequest(`Thread ${thread_id} already has an active run ${id}.`, () =>
     runs.create(thread_id, { assistant_id, stream: true }),
   );
-  await notFound("No thread found with id 'thread_x'.", () => runs.stream("thread_x", { assistant_id }).done());
+  await notFound("No thread found with id 'thread_x'.", () =>
+    runs.stream("thread_x", { assistant_id }).done(),
+  );
 });

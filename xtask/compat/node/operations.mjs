@@ -4,7 +4,19 @@ import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { all, refused, topic } from "./gate.mjs";
 import {
-  WEATHER, answer, assistant, assistants, callsOf, messages, outputs, place, runs, steps, textOf, thread, threads,
+  WEATHER,
+  answer,
+  assistant,
+  assistants,
+  callsOf,
+  messages,
+  outputs,
+  place,
+  runs,
+  steps,
+  textOf,
+  thread,
+  threads,
   waitingRun,
 } from "./given.mjs";
 
@@ -13,7 +25,11 @@ const ids = (objects) => objects.map((one) => one.id);
 
 check("companions come back as they were made", async () => {
   const made = await assistants.create({
-    model: "offline", name: "Baker", instructions: "Bake.", tools: [WEATHER], metadata: { shelf: "2" },
+    model: "offline",
+    name: "Baker",
+    instructions: "Bake.",
+    tools: [WEATHER],
+    metadata: { shelf: "2" },
   });
   assert.deepEqual(await assistants.retrieve(made.id), made);
   assert.equal(made.tools[0].function.name, "get_weather");
@@ -27,7 +43,11 @@ check("companions come back as they were made", async () => {
 
 check("companions are changed field by field", async () => {
   const made = await assistants.create({
-    model: "offline", name: "Baker", instructions: "Bake.", temperature: 0.5, metadata: { shelf: "2" },
+    model: "offline",
+    name: "Baker",
+    instructions: "Bake.",
+    temperature: 0.5,
+    metadata: { shelf: "2" },
   });
   const renamed = { name: "Master baker", instructions: null, tools: [WEATHER] };
   const changed = await assistants.update(made.id, renamed);
@@ -77,7 +97,8 @@ check("a run is created retrieved and changed", async () => {
 
 check("a thread is created with its run", async () => {
   const run = await threads.createAndRun({
-    assistant_id: (await assistant()).id, thread: { messages: [{ role: "user", content: "Good evening" }] },
+    assistant_id: (await assistant()).id,
+    thread: { messages: [{ role: "user", content: "Good evening" }] },
   });
   assert.equal(run.status, "queued");
   await runs.poll(run.id, { thread_id: run.thread_id });
@@ -140,10 +161,16 @@ check("steps tell what a run did", async () => {
   const where = { thread_id: run.thread_id };
   run = await runs.submitToolOutputsAndPoll(run.id, outputs(run));
   const made = await all(steps.list(run.id, { ...where, limit: 1, order: "asc" }));
-  assert.deepEqual(made.map((step) => step.type), ["tool_calls", "message_creation"]);
+  assert.deepEqual(
+    made.map((step) => step.type),
+    ["tool_calls", "message_creation"],
+  );
   assert.ok(made.every((step) => step.status === "completed" && step.usage.total_tokens > 0));
   assert.equal(made[0].step_details.tool_calls[0].function.output, "18 degrees");
-  assert.equal(made.reduce((sum, step) => sum + step.usage.total_tokens, 0), run.usage.total_tokens);
+  assert.equal(
+    made.reduce((sum, step) => sum + step.usage.total_tokens, 0),
+    run.usage.total_tokens,
+  );
   for (const step of made) {
     assert.deepEqual(await steps.retrieve(step.id, { ...where, run_id: run.id }), step);
   }

@@ -2,7 +2,19 @@
 
 import assert from "node:assert/strict";
 import { all, topic } from "./gate.mjs";
-import { WEATHER, assistant, callsOf, messages, outputs, place, runs, steps, textOf, threads, waitingRun } from "./given.mjs";
+import {
+  WEATHER,
+  assistant,
+  callsOf,
+  messages,
+  outputs,
+  place,
+  runs,
+  steps,
+  textOf,
+  threads,
+  waitingRun,
+} from "./given.mjs";
 
 const check = topic("streaming");
 const PLAIN = `thread.run.created thread.run.queued thread.run.in_progress
@@ -16,7 +28,9 @@ const once = (names) => names.filter((name, at) => !(name === names[at - 1] && /
 const names = (events) => once(events.map((event) => event.event));
 const dataOf = (events, name) => events.filter((event) => event.event === name).map((event) => event.data);
 const said = (events) =>
-  dataOf(events, "thread.message.delta").map((data) => data.delta.content[0].text.value).join("");
+  dataOf(events, "thread.message.delta")
+    .map((data) => data.delta.content[0].text.value)
+    .join("");
 
 check("create streams its events in order", async () => {
   const [thread_id, helper] = await place("Hello");
@@ -99,7 +113,12 @@ check("callbacks tell of a tool call", async () => {
   const stream = runs.stream(...(await place(undefined, [WEATHER])));
   const { called, given } = await recorded(stream);
   assert.deepEqual(without(called, "toolCallDelta", "runStepDelta"), [
-    "connect", "runStepCreated", "toolCallCreated", "toolCallDone", "run", "end",
+    "connect",
+    "runStepCreated",
+    "toolCallCreated",
+    "toolCallDone",
+    "run",
+    "end",
   ]);
   const [call] = given.toolCallDone;
   assert.equal(call.function.arguments, '{"city":"Paris"}');
@@ -136,7 +155,8 @@ check("snapshots equal what is retrieved", async () => {
 
 check("create and run stream opens a thread", async () => {
   const stream = threads.createAndRunStream({
-    assistant_id: (await assistant()).id, thread: { messages: [{ role: "user", content: "Good evening" }] },
+    assistant_id: (await assistant()).id,
+    thread: { messages: [{ role: "user", content: "Good evening" }] },
   });
   const events = await all(stream);
   assert.deepEqual(names(events), ["thread.created", ...PLAIN]);

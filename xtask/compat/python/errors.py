@@ -24,7 +24,9 @@ def what_is_not_there_is_not_found():
     place = run.thread_id
     not_found("No thread found with id 'thread_x'.", lambda: threads.retrieve("thread_x"))
     not_found("No assistant found with id 'asst_x'.", lambda: client.beta.assistants.retrieve("asst_x"))
-    not_found("No message found with id 'msg_x'.", lambda: threads.messages.retrieve("msg_x", thread_id=place))
+    not_found(
+        "No message found with id 'msg_x'.", lambda: threads.messages.retrieve("msg_x", thread_id=place)
+    )
     not_found("No run found with id 'run_x'.", lambda: runs.retrieve("run_x", thread_id=place))
     not_found(
         "No run found", lambda: runs.submit_tool_outputs("run_x", thread_id=place, tool_outputs=outputs(run))
