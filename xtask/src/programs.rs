@@ -247,6 +247,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_told_with_what_to_install() {
+        let told = |program: &str| {
+            let source = io::Error::from(io::ErrorKind::NotFound);
+            Error::Start { program: program.to_owned(), source }.to_string()
+        };
+        assert_eq!(
+            told("npm"),
+            "cannot start npm: entity not found\n  help: install Node.js 22 or later, with npm"
+        );
+        assert!(told("python3").ends_with("install Python 3.11 or later, with its module venv"));
+        assert!(told("/elsewhere/runstep-server").ends_with("is it installed and on the PATH?"));
+    }
+
+    #[test]
     fn servers_say_where_they_listen() {
         let told = address_in("runstep-server listens on http://127.0.0.1:1/v1");
         assert_eq!(told.as_deref(), Some("http://127.0.0.1:1/v1"));
