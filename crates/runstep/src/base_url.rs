@@ -43,17 +43,23 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A key must not follow a redirect to somebody else.
+/// Follows what leaves the request as it is: a key must not go to somebody else, and after 301, 302
+/// or 303 a POST would go on as a GET, which does nothing and still succeeds.
 pub(crate) fn follow_on_same_host(
     attempt: reqwest::redirect::Attempt<'_>,
 ) -> reqwest::redirect::Action {
+    let unchanged = matches!(attempt.status().as_u16(), 307 | 308);
     let next = attempt.url();
     let same = attempt.previous().iter().all(|url| {
         url.scheme() == next.scheme()
             && url.host_str() == next.host_str()
             && url.port_or_known_default() == next.port_or_known_default()
     });
-    if !same || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
+    if !same || !unchanged || attempt.previous().len() > 5 {
+        attempt.stop()
+    } else {
+        attempt.follow()
+    }
 }
 
 /// A URL with a path appended, if it has none of its own.

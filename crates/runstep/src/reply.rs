@@ -108,7 +108,8 @@ async fn refused(mut response: reqwest::Response, until: Option<Instant>) -> Err
     if response.status().is_redirection() {
         return Error::new(
             ErrorKind::Api,
-            "the server redirects where the client does not follow: to another host, or in a circle",
+            "the server redirects where the client does not follow: to another host, in a circle, or \
+             not by 307 or 308, which alone leave a request as it is; is the base URL right?",
         )
         .with_reply(response.headers(), &body)
         .with_status(response.status());

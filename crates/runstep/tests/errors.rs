@@ -268,12 +268,45 @@ async fn a_redirect_on_the_same_host_is_followed_with_the_key() {
     assert_eq!(seen[1].header("authorization"), Some(format!("Bearer {KEY}").as_str()));
 }
 
+/// After these a POST would go on as a GET without a body, and a DELETE as a GET.
+#[tokio::test]
+async fn a_redirect_that_changes_the_request_is_not_followed() {
+    for status in [301, 302, 303] {
+        let server = Recorder::start(move |number| match number {
+            0 => reply(status, &[("location", "/elsewhere")], ""),
+            _ => support::json(&example("Run")),
+        });
+        let server = server.await;
+        let error = server.client().runs("t").create("asst_1").await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Api, Some(status)));
+        assert!(error.message().contains("307"), "{error}");
+        assert_eq!(server.count(), 1);
+        let server = Recorder::with_reply(status, &[("location", "/elsewhere")], "").await;
+        let error = server.client().threads().delete("t").await.unwrap_err();
+        assert_eq!((error.status(), server.count()), (Some(status), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_that_changes_nothing_takes_the_body_along() {
+    for status in [307, 308] {
+        let server = Recorder::start(move |number| match number {
+            0 => reply(status, &[("location", "/elsewhere")], ""),
+            _ => support::json(&example("Run")),
+        });
+        let server = server.await;
+        server.client().runs("t").create("asst_1").await.unwrap();
+        let seen = server.seen();
+        assert_eq!((seen[1].method.as_str(), &seen[1].body), ("POST", &seen[0].body));
+    }
+}
+
 #[tokio::test]
 async fn a_redirect_in_a_circle_is_given_up() {
     let server = Recorder::start(|_| reply(307, &[("location", "/v1/round")], "")).await;
     let error = error_of(&server).await;
     assert_eq!(error.status(), Some(307));
-    assert!(error.message().ends_with("or in a circle"), "{error}");
+    assert!(error.message().contains("in a circle"), "{error}");
     assert!(server.seen().len() < 10);
 }
 
