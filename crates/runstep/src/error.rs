@@ -10,9 +10,11 @@ use runstep_api::types::{ErrorObject, Run};
 use crate::error_body::excerpt;
 use crate::headers;
 
-/// How much of a reply's body an error keeps.
 const TIMED_OUT: &str = "the request timed out";
+/// How much of a reply's body an error keeps, in bytes.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
+/// How much of it is kept where many errors are, in bytes.
+const KEPT: usize = 16 * 1024;
 
 /// The result of a request.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -39,6 +41,7 @@ struct Inner {
     retry_after: Option<Duration>,
     should_retry: Option<bool>,
     body: Option<String>,
+    active: Option<ActiveRun>,
     run: Option<Run>,
     source: Option<Source>,
 }
@@ -124,9 +127,19 @@ impl Error {
             retry_after: None,
             should_retry: None,
             body: None,
+            active: None,
             run: None,
             source: None,
         }))
+    }
+
+    /// A thread that is busy, as seen by the client itself.
+    pub(crate) fn active(active: ActiveRun) -> Self {
+        let ActiveRun { thread_id, run_id } = &active;
+        let message = format!("Thread {thread_id} already has an active run {run_id}.");
+        let mut error = Self::new(ErrorKind::Api, message);
+        error.0.active = Some(active);
+        error
     }
 
     /// An error reply, with its body as far as it was read.
@@ -219,6 +232,24 @@ impl Error {
         self
     }
 
+    /// Names the error below, if there is one.
+    pub(crate) fn with_cause(self, cause: Option<Self>) -> Self {
+        match cause {
+            Some(cause) => self.with_source(Source::Other(Box::new(cause))),
+            None => self,
+        }
+    }
+
+    /// The same error with the beginning of what the server said only, for those that keep many.
+    pub(crate) fn shortened(mut self) -> Self {
+        for text in std::iter::once(&mut self.0.message).chain(&mut self.0.body) {
+            if text.len() > KEPT {
+                *text = text.chars().take(KEPT / 4).chain(['…']).collect();
+            }
+        }
+        self
+    }
+
     /// Which kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -266,10 +297,15 @@ impl Error {
     /// The thread and the run that keeps it busy, when the server refuses a run or a message
     /// because of it. [`Runs::ensure_idle`](crate::Runs::ensure_idle) helps.
     pub fn active_run(&self) -> Option<ActiveRun> {
+        if self.0.active.is_some() || self.0.kind != ErrorKind::Api {
+            return self.0.active.clone();
+        }
         // No code tells it, only the message, whose words are part of the API.
-        let words: Vec<&str> = self.0.message.split([' ', '.', ',']).collect();
-        let (thread_id, run_id) = match words.as_slice() {
-            ["Thread", thread, "already", "has", "an", "active", "run", run, ..] => (thread, run),
+        let words: Vec<&str> = self.0.message.split(' ').collect();
+        let (thread, run) = match words.as_slice() {
+            ["Thread", thread, "already", "has", "an", "active", "run", run, ..] => {
+                (thread, run.strip_suffix('.').unwrap_or(run))
+            }
             [
                 "Can't",
                 "add",
@@ -281,13 +317,12 @@ impl Error {
                 "run",
                 run,
                 "is",
-                "active",
+                "active" | "active.",
                 ..,
-            ] => (thread, run),
+            ] => (thread, *run),
             _ => return None,
         };
-        (self.0.kind == ErrorKind::Api)
-            .then(|| ActiveRun { thread_id: (*thread_id).to_owned(), run_id: (*run_id).to_owned() })
+        Some(ActiveRun { thread_id: (*thread).to_owned(), run_id: run.to_owned() })
     }
 
     /// Whether the thread is busy with another run.

@@ -3,12 +3,13 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use runstep_api::types::Run;
-use tokio::time::Instant;
+use runstep_api::types::{Order, Run};
+use tokio::time::{Instant, timeout_at};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ActiveRun, Error, ErrorKind, Result};
 use crate::extensions::RunExt as _;
-use crate::poll::{DEFAULT_DEADLINE, after};
+use crate::options::TakesOptions as _;
+use crate::poll::{PollSettings, after, look_setters, to_the_end};
 use crate::request::ResponseFuture;
 use crate::runs::Runs;
 
@@ -34,75 +35,69 @@ pub struct EnsureIdle {
     runs: Runs,
     thread_id: String,
     if_active: IfActive,
-    deadline: Duration,
-    interval: Duration,
+    settings: PollSettings,
 }
 
 impl EnsureIdle {
     pub(crate) fn new(runs: Runs, thread_id: String, if_active: IfActive) -> Self {
-        let interval = Duration::from_millis(500);
-        Self { runs, thread_id, if_active, deadline: DEFAULT_DEADLINE, interval }
+        Self { runs, thread_id, if_active, settings: PollSettings::default() }
     }
 
-    /// How long to wait in all. Default: [`DEFAULT_DEADLINE`].
+    /// How long it may take in all. Default: [`DEFAULT_DEADLINE`](crate::DEFAULT_DEADLINE).
+    ///
+    /// The error on the deadline carries the last state of the run, if one was seen. It comes up to
+    /// a second later, because of a last look.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.settings.deadline = deadline;
         self
     }
 
-    /// How long to pause between two looks at a run that waits for outputs. Default: 500 ms.
-    pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
-        self
-    }
+    look_setters!();
 
     async fn ensure(self) -> Result<Option<Run>> {
-        // The newest run is the only one that can be active.
-        let newest = self.runs.list().limit(1).await?.data.into_iter().next();
-        let Some(run) = newest.filter(|run| !run.is_terminal()) else { return Ok(None) };
-        match self.if_active {
-            IfActive::Fail => Err(self.busy(run)),
-            IfActive::Wait => self.wait(run).await.map(Some),
-            IfActive::Cancel => match self.runs.cancel(&run.id).await {
-                Ok(run) => self.wait(run).await.map(Some),
+        let until = after(self.settings.deadline);
+        let Some(run) = by(until, self.active()).await.ok_or_else(|| late(None))?? else {
+            return Ok(None);
+        };
+        let run = match self.if_active {
+            IfActive::Fail => return Err(self.busy(run)),
+            IfActive::Wait => run,
+            IfActive::Cancel => match by(until, self.cancel(&run)).await {
+                Some(Ok(run)) => run,
                 // It may have ended in the meantime, or be cancelled already.
-                Err(error) if error.status() == Some(400) => self.wait(run).await.map(Some),
-                Err(error) => Err(error),
+                Some(Err(error)) if error.status() == Some(400) => run,
+                Some(Err(error)) => return Err(error.with_run(Some(run))),
+                None => return Err(late(Some(run))),
             },
-        }
+        };
+        to_the_end(self.runs, run, &self.settings, until).await.map(Some)
     }
 
-    async fn wait(&self, mut run: Run) -> Result<Run> {
-        let until = after(self.deadline);
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.runs.poll(&run.id).deadline(left).await {
-                Ok(seen) => run = seen,
-                Err(error) if error.is_deadline() => {
-                    return Err(late(error.run().cloned().unwrap_or(run)));
-                }
-                Err(error) => return Err(error),
-            }
-            if run.is_terminal() {
-                return Ok(run);
-            }
-            if left.is_zero() {
-                return Err(late(run));
-            }
-            let pause = self.interval.max(Duration::from_millis(1));
-            tokio::time::sleep(pause.min(until.saturating_duration_since(Instant::now()))).await;
-        }
+    async fn active(&self) -> Result<Option<Run>> {
+        // The newest run is the only one that can be active.
+        let newest = self.runs.list().with_options(self.settings.options.clone());
+        let newest = newest.order(Order::Desc).limit(1).await?.data.into_iter().next();
+        Ok(newest.filter(|run| !run.is_terminal()))
+    }
+
+    async fn cancel(&self, run: &Run) -> Result<Run> {
+        self.runs.cancel(&run.id).with_options(self.settings.options.clone()).await
     }
 
     fn busy(&self, run: Run) -> Error {
-        let message = format!("Thread {} already has an active run {}.", self.thread_id, run.id);
-        Error::new(ErrorKind::Api, message).with_run(Some(run))
+        let active = ActiveRun { thread_id: self.thread_id.clone(), run_id: run.id.clone() };
+        Error::active(active).with_run(Some(run))
     }
 }
 
-fn late(run: Run) -> Error {
-    let message = "the thread's run did not end before the deadline";
-    Error::new(ErrorKind::Deadline, message).with_run(Some(run))
+/// None when the time is up.
+async fn by<T>(until: Instant, work: impl Future<Output = T>) -> Option<T> {
+    timeout_at(until, work).await.ok()
+}
+
+fn late(run: Option<Run>) -> Error {
+    let message = "the thread was not seen free of runs before the deadline";
+    Error::new(ErrorKind::Deadline, message).with_run(run)
 }
 
 impl IntoFuture for EnsureIdle {

@@ -22,6 +22,25 @@ pub(crate) struct RequestOptions {
 }
 
 impl RequestOptions {
+    /// Those that hold for other requests about the same run: not what is the one request's own.
+    pub(crate) fn for_others(&self) -> Self {
+        let own = |name: &str| name.eq_ignore_ascii_case("idempotency-key");
+        let headers = self.headers.iter().filter(|(name, _)| !own(name));
+        Self {
+            headers: headers.cloned().collect(),
+            query: self.query.clone(),
+            timeout: self.timeout,
+            ..Self::default()
+        }
+    }
+
+    /// These and others, which come first where there can be only one.
+    pub(crate) fn extended(mut self, others: Self) -> Self {
+        self.headers.extend(others.headers);
+        self.query.extend(others.query);
+        Self { timeout: others.timeout.or(self.timeout), ..self }
+    }
+
     /// Adds the headers to those of the client.
     pub(crate) fn add_headers(&self, headers: &mut HeaderMap) -> Result<()> {
         for (name, value) in &self.headers {
@@ -52,6 +71,16 @@ impl fmt::Debug for RequestOptions {
             .field("retry", &self.retry)
             .field("streams", &self.streams)
             .finish()
+    }
+}
+
+/// A request that takes options.
+pub(crate) trait TakesOptions: Sized {
+    fn options(&mut self) -> &mut RequestOptions;
+
+    fn with_options(mut self, options: RequestOptions) -> Self {
+        *self.options() = options;
+        self
     }
 }
 

@@ -11,6 +11,12 @@ pub type ResponseFuture<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// Makes a request awaitable.
 macro_rules! awaitable {
     ($Request:ident -> $Output:ty) => {
+        impl $crate::options::TakesOptions for $Request {
+            fn options(&mut self) -> &mut $crate::options::RequestOptions {
+                &mut self.options
+            }
+        }
+
         impl std::future::IntoFuture for $Request {
             type Output = $crate::error::Result<$Output>;
             type IntoFuture = $crate::request::ResponseFuture<$Output>;

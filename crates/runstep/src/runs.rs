@@ -1,7 +1,6 @@
 //! Runs: an assistant at work on a thread.
 
 use std::collections::BTreeMap;
-use std::future::IntoFuture as _;
 
 use runstep_api::ByteStream;
 use runstep_api::types::{
@@ -344,8 +343,8 @@ impl StartRun for CreateRun {
         &self.client
     }
 
-    fn start(self) -> ResponseFuture<Run> {
-        self.into_future()
+    fn start(self) -> ResponseFuture<Response<Run>> {
+        self.send()
     }
 }
 
@@ -524,8 +523,8 @@ impl StartRun for SubmitToolOutputs {
         &self.client
     }
 
-    fn start(self) -> ResponseFuture<Run> {
-        self.into_future()
+    fn start(self) -> ResponseFuture<Response<Run>> {
+        self.send()
     }
 }
 

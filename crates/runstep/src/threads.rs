@@ -1,7 +1,6 @@
 //! Threads: conversations that runs work on.
 
 use std::collections::BTreeMap;
-use std::future::IntoFuture as _;
 
 use runstep_api::ByteStream;
 use runstep_api::types::{
@@ -292,8 +291,8 @@ impl StartRun for CreateThreadAndRun {
         &self.client
     }
 
-    fn start(self) -> ResponseFuture<Run> {
-        self.into_future()
+    fn start(self) -> ResponseFuture<Response<Run>> {
+        self.send()
     }
 }
 

@@ -225,3 +225,84 @@ async fn a_thread_that_is_not_there_is_an_error() {
     let error = world.client.runs("thread_X").ensure_idle(IfActive::Wait).await.unwrap_err();
     assert!(error.is_not_found());
 }
+
+/// A server whose list says that a run is active; the rest hangs.
+#[tokio::test]
+async fn the_deadline_covers_every_request() {
+    for (if_active, hangs) in [(IfActive::Fail, 0), (IfActive::Cancel, 1), (IfActive::Wait, 1)] {
+        let server = Recorder::start(move |number| {
+            if number == hangs {
+                let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+                return reply(200, &[], axum::body::Body::from_stream(never));
+            }
+            json_reply(&list_of("in_progress"))
+        })
+        .await;
+        let late = server.client().runs("t").ensure_idle(if_active);
+        let error = late.deadline(Duration::from_millis(250)).await.unwrap_err();
+        assert!(error.is_deadline(), "{error:?}");
+        let last = error.run().map(|run| run.status.as_str());
+        assert_eq!(last, (hangs > 0).then_some("in_progress"), "{if_active:?}");
+    }
+}
+
+fn list_of(status: &str) -> serde_json::Value {
+    json!({
+        "object": "list", "data": [run(status)], "has_more": true,
+        "first_id": "run_abc123", "last_id": "run_abc123",
+    })
+}
+
+/// Also while it waits for outputs: the server sets the pace, and failures are counted in a row.
+#[tokio::test]
+async fn waiting_for_outputs_is_waiting_like_any_other() {
+    let server = Recorder::start(|number| {
+        let mut response = match number {
+            0 => json_reply(&list_of("requires_action")),
+            1 | 3 => json_reply(&run("requires_action")),
+            2 => reply(503, &[], "{}"),
+            _ => json_reply(&run("completed")),
+        };
+        response.headers_mut().insert("openai-poll-after-ms", "3600000".parse().unwrap());
+        response
+    })
+    .await;
+    let wait = server.client().runs("t").ensure_idle(IfActive::Wait);
+    let wait = wait.header("x-tenant", "7").query("region", "eu");
+    let quick = wait.clone().interval(Duration::from_millis(1));
+    assert_eq!(quick.await.unwrap().unwrap().status, "completed");
+    assert_eq!(server.count(), 5);
+    for request in server.seen() {
+        assert_eq!(request.header("x-tenant"), Some("7"));
+        assert!(request.target.contains("region=eu"));
+    }
+    assert!(server.seen()[0].target.contains("order=desc"));
+    let policy = runstep::PollErrorPolicy::none();
+    let server = Recorder::start(|number| match number {
+        0 => json_reply(&list_of("requires_action")),
+        _ => reply(503, &[], "{}"),
+    })
+    .await;
+    let wait = server.client().runs("t").ensure_idle(IfActive::Wait).error_policy(policy);
+    assert_eq!(wait.await.unwrap_err().status(), Some(503));
+    assert_eq!(server.count(), 2);
+}
+
+/// Ids have no form that the client could know.
+#[tokio::test]
+async fn ids_with_dots_are_told_too() {
+    for message in [
+        "Thread t.1 already has an active run r.2.",
+        "Thread t.1 already has an active run r.2",
+        "Can't add messages to t.1 while a run r.2 is active.",
+    ] {
+        let body = json!({"error": {"message": message}}).to_string();
+        let server = Recorder::with_reply(400, &[], body).await;
+        let error = server.client().runs("t.1").create("asst_1").await.unwrap_err();
+        let active = error.active_run().unwrap();
+        assert_eq!((active.thread_id.as_str(), active.run_id.as_str()), ("t.1", "r.2"));
+    }
+    let server = Recorder::with_json(list_of("queued")).await;
+    let error = server.client().runs("my thread.").ensure_idle(IfActive::Fail).await.unwrap_err();
+    assert_eq!(error.active_run().unwrap().thread_id, "my thread.");
+}

@@ -32,6 +32,7 @@ async fn server(
     let looks = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
     Recorder::answering(move |_, request| {
         let id = request.target.rsplit('/').next().unwrap();
+        let id = id.split('?').next().unwrap();
         let look = {
             let mut looks = looks.lock().unwrap();
             let count = looks.entry(id.to_owned()).or_default();
@@ -266,4 +267,60 @@ async fn no_number_is_a_fault() {
     }
     let all = poll_all(&server, ids(0..1)).deadline(Duration::MAX);
     assert_eq!(ends(all).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_look_at_the_deadline_sees_what_has_just_ended() {
+    let server =
+        server(|id, look| json(&run(id, if look == 0 { "queued" } else { "completed" }))).await;
+    let all = poll_all(&server, ids(0..3)).interval(HOUR).deadline(Duration::from_millis(500));
+    let told = ends(all).await;
+    assert!(told.iter().all(|(_, result)| result.as_deref() == Ok("completed")), "{told:?}");
+    assert_eq!((told.len(), server.count()), (3, 6));
+}
+
+/// The last looks take a second at most, and keep to the budget.
+#[tokio::test]
+async fn looks_at_the_deadline_keep_to_the_budget() {
+    let server = server(|id, _| json(&run(id, "queued"))).await;
+    let all = poll_all(&server, ids(0..100)).deadline(Duration::ZERO).requests_per_second(10.0);
+    let told = ends(all).await;
+    assert!(told.iter().all(|(_, result)| *result == Err(ErrorKind::Deadline)), "{told:?}");
+    assert_eq!(told.len(), 100);
+    assert!((1..=11).contains(&server.count()), "{} requests", server.count());
+}
+
+#[tokio::test]
+async fn the_error_on_the_deadline_tells_the_failure_before_it() {
+    let server = server(|_, _| reply(503, &[], "{}")).await;
+    let policy = PollErrorPolicy::default().in_a_row(u32::MAX);
+    let all = poll_all(&server, ids(0..1)).error_policy(policy);
+    let end = all.deadline(Duration::from_millis(300)).next_end().await.unwrap();
+    let error = end.result.unwrap_err();
+    assert!(error.is_deadline());
+    let cause = std::error::Error::source(&error).unwrap().downcast_ref::<runstep::Error>();
+    assert_eq!(cause.unwrap().status(), Some(503));
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_look_holds_for_many_too() {
+    let server = server(|id, look| match look {
+        0 => json(&run(id, "queued")),
+        _ => {
+            let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+            reply(200, &[], axum::body::Body::from_stream(never))
+        }
+    })
+    .await;
+    let client = server.builder().poll_backoff(Backoff::new(HOUR, HOUR)).build().unwrap();
+    let all = client.poll_all(ids(0..1)).backoff(Backoff::new(TINY, TINY));
+    let all = all.header("x-tenant", "7").query("region", "eu");
+    let mut all =
+        all.request_timeout(Duration::from_millis(200)).error_policy(PollErrorPolicy::none());
+    assert!(all.next_end().await.unwrap().result.unwrap_err().is_timeout());
+    assert_eq!(server.count(), 2);
+    for request in server.seen() {
+        assert_eq!(request.header("x-tenant"), Some("7"));
+        assert!(request.target.ends_with("?region=eu"));
+    }
 }

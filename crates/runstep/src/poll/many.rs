@@ -14,14 +14,13 @@ use futures_util::stream::FuturesUnordered;
 use runstep_api::types::Run;
 use tokio::time::Instant;
 
-use super::DEFAULT_DEADLINE;
 use super::policy::{Pace, PollErrorPolicy};
-use super::watch::{after, is_settled};
+use super::settings::{PollSettings, look_setters};
+use super::watch::{LAST_LOOK, LATE, after, is_settled};
 use crate::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::request::ResponseFuture;
+use crate::options::{RequestOptions, TakesOptions as _};
 use crate::response::Response;
-use crate::retry::RetryPolicy;
 
 /// How many requests a second go out unless told.
 const REQUESTS_PER_SECOND: f64 = 10.0;
@@ -77,9 +76,8 @@ pub struct RunEnd {
 #[must_use = "a stream does nothing until it is polled"]
 pub struct PollAll {
     client: Client,
-    deadline: Duration,
+    settings: PollSettings,
     spacing: Duration,
-    errors: PollErrorPolicy,
     runs: Vec<RunRef>,
     stream: Option<Pin<Box<dyn Stream<Item = RunEnd> + Send>>>,
 }
@@ -87,9 +85,8 @@ pub struct PollAll {
 impl PollAll {
     pub(crate) fn new(client: Client, runs: Vec<RunRef>) -> Self {
         Self {
-            deadline: DEFAULT_DEADLINE,
+            settings: PollSettings::default(),
             spacing: Duration::from_secs_f64(1.0 / REQUESTS_PER_SECOND),
-            errors: client.settings().poll_error_policy,
             client,
             runs,
             stream: None,
@@ -104,18 +101,17 @@ impl PollAll {
         self
     }
 
-    /// How long to wait for all of them. Default: [`DEFAULT_DEADLINE`]. Those that have not ended
-    /// by then are given with an error that carries their last state.
+    /// How long to wait for all of them. Default: [`DEFAULT_DEADLINE`](crate::DEFAULT_DEADLINE).
+    ///
+    /// As many as the budget allows are looked at once more within a second from then. Those that
+    /// have not ended are given with an error that carries their last state, and the last look that
+    /// failed as its cause.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.settings.deadline = deadline;
         self
     }
 
-    /// Which failed looks are tolerated, for each run. Default: the client's.
-    pub fn error_policy(mut self, policy: PollErrorPolicy) -> Self {
-        self.errors = policy;
-        self
-    }
+    look_setters!();
 
     /// The next run that has ended; none after the last.
     pub async fn next_end(&mut self) -> Option<RunEnd> {
@@ -123,22 +119,19 @@ impl PollAll {
     }
 
     fn start(&mut self) -> Pin<Box<dyn Stream<Item = RunEnd> + Send>> {
-        let backoff = self.client.settings().poll_backoff;
+        let pace = self.settings.pace(&self.client);
         let now = Instant::now();
         let watched: Vec<Watched> = std::mem::take(&mut self.runs)
             .into_iter()
-            .map(|run_ref| Watched {
-                run_ref,
-                pace: Pace::new(None, backoff),
-                last: None,
-                failed_in_a_row: 0,
-            })
+            .map(|run_ref| Watched { run_ref, pace, last: None, failure: None, failed_in_a_row: 0 })
             .collect();
         let crowd = Crowd {
-            client: self.client.clone(),
-            until: after(self.deadline),
+            until: after(self.settings.deadline),
+            closing: false,
             spacing: self.spacing,
-            errors: self.errors,
+            errors: self.settings.errors(&self.client),
+            options: self.settings.look_options(&self.client),
+            client: self.client.clone(),
             next_slot: now,
             due: (0..watched.len()).map(|number| Reverse((now, number))).collect(),
             watched: watched.into_iter().map(Some).collect(),
@@ -169,7 +162,7 @@ impl Stream for PollAll {
 impl fmt::Debug for PollAll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PollAll")
-            .field("deadline", &self.deadline)
+            .field("settings", &self.settings)
             .field("spacing", &self.spacing)
             .finish_non_exhaustive()
     }
@@ -179,7 +172,16 @@ struct Watched {
     run_ref: RunRef,
     pace: Pace,
     last: Option<Run>,
+    /// The last look, if it failed.
+    failure: Option<Error>,
     failed_in_a_row: u32,
+}
+
+impl Watched {
+    fn late(self) -> RunEnd {
+        let error = Error::new(ErrorKind::Deadline, LATE).with_run(self.last);
+        RunEnd { run_ref: self.run_ref, result: Err(error.with_cause(self.failure)) }
+    }
 }
 
 type Look = Pin<Box<dyn Future<Output = (usize, Result<Response<Run>>)> + Send>>;
@@ -188,8 +190,11 @@ type Look = Pin<Box<dyn Future<Output = (usize, Result<Response<Run>>)> + Send>>
 struct Crowd {
     client: Client,
     until: Instant,
+    /// Whether the deadline has come, so that each look is a run's last.
+    closing: bool,
     spacing: Duration,
     errors: PollErrorPolicy,
+    options: RequestOptions,
     /// When the next request may go out.
     next_slot: Instant,
     due: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -200,7 +205,10 @@ struct Crowd {
 impl Crowd {
     async fn next(&mut self) -> Option<RunEnd> {
         loop {
-            let next_due = self.due.peek().map(|Reverse((due, _))| (*due).max(self.next_slot));
+            let next_due = self.due.peek().map(|Reverse((due, _))| match self.closing {
+                true => self.next_slot,
+                false => (*due).max(self.next_slot),
+            });
             if next_due.is_none() && self.looks.is_empty() {
                 return None;
             }
@@ -221,8 +229,12 @@ impl Crowd {
                         return Some(end);
                     }
                 }
-                None if Instant::now() >= self.until => return self.late(),
-                None => self.look(),
+                None if Instant::now() < self.until => self.look(),
+                None if self.closing => return self.late(),
+                None => {
+                    self.closing = true;
+                    self.until = after(LAST_LOOK);
+                }
             }
         }
     }
@@ -232,9 +244,8 @@ impl Crowd {
         let Some(Some(watched)) = self.watched.get(number) else { return };
         self.next_slot = Instant::now() + self.spacing;
         let RunRef { thread_id, run_id } = watched.run_ref.clone();
-        let retrieve =
-            self.client.runs(thread_id).retrieve(run_id).retry_policy(RetryPolicy::none());
-        let look: ResponseFuture<Response<Run>> = retrieve.send();
+        let retrieve = self.client.runs(thread_id).retrieve(run_id);
+        let look = retrieve.with_options(self.options.clone()).send();
         self.looks.push(Box::pin(async move { (number, look.await) }));
     }
 
@@ -244,6 +255,7 @@ impl Crowd {
         let pause = match look {
             Ok(reply) => {
                 watched.failed_in_a_row = 0;
+                watched.failure = None;
                 let pause = watched.pace.pause_after(reply.headers());
                 let run = reply.into_value();
                 if is_settled(&run) {
@@ -255,7 +267,9 @@ impl Crowd {
             }
             Err(error) if self.errors.tolerates(&error, watched.failed_in_a_row) => {
                 watched.failed_in_a_row += 1;
-                watched.pace.pause(error.retry_after())
+                let pause = watched.pace.pause(error.retry_after());
+                watched.failure = Some(error.shortened());
+                pause
             }
             Err(error) => {
                 let ended = place.take()?;
@@ -265,19 +279,20 @@ impl Crowd {
                 });
             }
         };
+        if self.closing {
+            return place.take().map(Watched::late);
+        }
         self.due.push(Reverse((after(pause), number)));
         None
     }
 
-    /// The deadline has come: those that are left are given one by one.
+    /// The time is up: those that are left are given one by one.
     fn late(&mut self) -> Option<RunEnd> {
         self.looks.clear();
         self.due.clear();
         let left = self.watched.iter_mut().find_map(Option::take)?;
         // Something must be due, or the next call would take this for the end.
         self.due.push(Reverse((self.until, usize::MAX)));
-        let message = "the run neither ended nor asked for action before the deadline";
-        let error = Error::new(ErrorKind::Deadline, message).with_run(left.last);
-        Some(RunEnd { run_ref: left.run_ref, result: Err(error) })
+        Some(left.late())
     }
 }

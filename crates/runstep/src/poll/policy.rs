@@ -45,6 +45,26 @@ impl PollErrorPolicy {
     }
 }
 
+/// Failed looks that were tolerated and not told yet; the last of them.
+#[derive(Default)]
+pub(super) struct Failures(Vec<Error>);
+
+impl Failures {
+    /// How many are kept, whatever the policy tolerates.
+    const MOST: usize = 8;
+
+    pub(super) fn push(&mut self, error: Error) {
+        if self.0.len() == Self::MOST {
+            self.0.remove(0);
+        }
+        self.0.push(error.shortened());
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.0)
+    }
+}
+
 /// The shortest pause that a server can ask for, so that none is asked without end.
 const LEAST_ASKED: Duration = Duration::from_millis(20);
 /// The shortest pause that a caller can ask for.
@@ -75,7 +95,7 @@ impl Pace {
         if let Some(asked) = asked {
             return asked.clamp(LEAST_ASKED, LONGEST_PAUSE);
         }
-        let pause = self.backoff.pause(self.looks);
+        let pause = self.backoff.pause(self.looks).max(LEAST_PAUSE);
         self.looks = self.looks.saturating_add(1);
         pause
     }

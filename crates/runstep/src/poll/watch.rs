@@ -1,25 +1,30 @@
-//! Looking at one run again and again.
+//! A run that is looked at until it settles.
 
-use std::future::IntoFuture as _;
 use std::time::Duration;
 
 use runstep_api::types::{Order, Run, RunStatus, RunStep};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::policy::{Pace, PollErrorPolicy};
-use super::{PollSettings, RunUpdate};
+use super::RunUpdate;
+use super::guard::CancelOnDrop;
+use super::policy::{Failures, Pace, PollErrorPolicy};
+use super::settings::PollSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extensions::RunExt as _;
-use crate::retry::RetryPolicy;
+use crate::options::{RequestOptions, TakesOptions as _};
+use crate::response::Response;
 use crate::runs::Runs;
 
 /// The longest a poll looks ahead, so that no sum of times overflows: a year.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How long the last look may take, when the deadline has come.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+pub(super) const LAST_LOOK: Duration = Duration::from_secs(1);
 /// How long asking to cancel may take, when the deadline has come.
 const LAST_REQUEST: Duration = Duration::from_secs(5);
+
+/// What the error on the deadline says.
+pub(super) const LATE: &str = "the run neither ended nor asked for action before the deadline";
 
 pub(crate) fn after(duration: Duration) -> Instant {
     Instant::now() + duration.min(FAR)
@@ -39,11 +44,17 @@ pub(super) struct Watch {
     errors: PollErrorPolicy,
     with_steps: bool,
     cancel_on_deadline: bool,
+    /// Whether a run that asks for action is waited for too.
+    to_the_end: bool,
+    options: RequestOptions,
+    /// The run as the request left it that started it; told before any look.
+    started: Option<Run>,
     /// When to look next; at once at first.
     next_look: Option<Instant>,
     last: Option<Run>,
+    told: Option<RunStatus>,
     last_step: Option<String>,
-    failures: Vec<Error>,
+    failures: Failures,
     failed_in_a_row: u32,
     ended: bool,
     /// Whether the last look, at the deadline, has been taken.
@@ -52,27 +63,59 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(runs: Runs, run_id: String, settings: &PollSettings) -> Self {
-        let defaults = runs.client().settings();
-        let backoff = settings.backoff.or(defaults.poll_backoff);
+    pub(super) fn new(runs: Runs, run_id: String, settings: &PollSettings, until: Instant) -> Self {
+        let client = runs.client();
         let guard = CancelOnDrop::of(&runs, &run_id, settings.cancel_on_drop);
         Self {
-            until: after(settings.deadline),
-            pace: Pace::new(settings.interval, backoff),
-            errors: settings.errors.unwrap_or(defaults.poll_error_policy),
+            until,
+            pace: settings.pace(client),
+            errors: settings.errors(client),
             with_steps: settings.with_steps,
             cancel_on_deadline: settings.cancel_on_deadline,
+            to_the_end: false,
+            options: settings.look_options(client),
+            started: None,
             next_look: None,
             last: None,
+            told: None,
             last_step: None,
-            failures: Vec::new(),
+            failures: Failures::default(),
             failed_in_a_row: 0,
             ended: false,
             looked_last: false,
-            guard,
+            guard: guard.with_options(&settings.options),
             runs,
             run_id,
         }
+    }
+
+    /// Goes on from the reply that started the run. One that asks for action may only not have taken
+    /// in yet what was submitted, and steps are not in it: these are looked at at once.
+    pub(super) fn from(mut self, reply: Response<Run>) -> Self {
+        let pause = self.pace.pause_after(reply.headers());
+        let run = reply.into_value();
+        if !is_settled(&run) || (run.is_terminal() && !self.with_steps) {
+            self.next_look = Some(after(pause));
+            self.started = Some(run.clone());
+        }
+        self.last = Some(run);
+        self
+    }
+
+    /// Waits for a run that was seen, also while it asks for action.
+    pub(super) fn to_the_end(mut self, seen: Run) -> Self {
+        self.to_the_end = true;
+        self.last = Some(seen);
+        self
+    }
+
+    /// The run at the end of the wait.
+    pub(super) async fn end(mut self) -> Result<Run> {
+        let mut last = None;
+        while let Some(update) = self.next().await? {
+            last = Some(update.run);
+        }
+        last.ok_or_else(|| Error::new(ErrorKind::Decode, "the run was never seen"))
     }
 
     /// The next change; none after the end. An error is an end too: it is the caller's then to say
@@ -87,19 +130,20 @@ impl Watch {
     }
 
     async fn change(&mut self) -> Result<Option<RunUpdate>> {
+        if let Some(run) = self.started.take() {
+            return Ok(self.changed(run, Vec::new()));
+        }
         while !self.ended {
             if self.looked_last {
-                return Err(self.late().await);
+                return self.late().await;
             }
-            // A pause beyond the deadline ends at it, with one last look.
-            let mut limit = self.until;
             if let Some(wake) = self.next_look {
                 tokio::time::sleep_until(wake.min(self.until)).await;
-                if wake >= self.until {
-                    limit = Instant::now() + LAST_LOOK;
-                    self.looked_last = true;
-                }
             }
+            // At the deadline there is one last look, also for somebody who comes late.
+            let now = Instant::now();
+            self.looked_last = now >= self.until;
+            let limit = if self.looked_last { now + LAST_LOOK } else { self.until };
             if let Some(update) = self.look(limit).await? {
                 return Ok(Some(update));
             }
@@ -108,37 +152,31 @@ impl Watch {
     }
 
     async fn look(&mut self, limit: Instant) -> Result<Option<RunUpdate>> {
-        let Ok(looked) = tokio::time::timeout_at(limit, self.fetch()).await else {
-            return Err(self.late().await);
+        let Ok(looked) = timeout_at(limit, self.fetch()).await else {
+            return self.late().await;
         };
-        let (run, new_steps, pause) = match looked {
-            Ok(looked) => looked,
-            Err(error) => return self.failed(error),
-        };
-        self.failed_in_a_row = 0;
-        self.next_look = Some(after(pause));
-        self.ended = is_settled(&run);
-        if self.ended {
-            self.guard.disarm();
+        match looked {
+            Ok((run, new_steps, pause)) => {
+                self.failed_in_a_row = 0;
+                self.next_look = Some(after(pause));
+                Ok(self.changed(run, new_steps))
+            }
+            Err(error) if self.errors.tolerates(&error, self.failed_in_a_row) => {
+                self.failed_in_a_row += 1;
+                self.next_look = Some(after(self.pace.pause(error.retry_after())));
+                self.failures.push(error);
+                Ok(None)
+            }
+            Err(error) => Err(error.with_run(self.last.clone())),
         }
-        let changed = self.last.as_ref().map(|last| &last.status) != Some(&run.status);
-        self.last = Some(run.clone());
-        if !changed && new_steps.is_empty() && self.failures.is_empty() {
-            return Ok(None);
-        }
-        let failures = std::mem::take(&mut self.failures);
-        Ok(Some(RunUpdate { run, new_steps, failures }))
     }
 
     async fn fetch(&mut self) -> Result<(Run, Vec<RunStep>, Duration)> {
-        let once = RetryPolicy::none();
-        let reply = self.runs.retrieve(&self.run_id).retry_policy(once).send().await?;
-        let pause = self.pace.pause_after(reply.headers());
-        let run = reply.into_value();
+        let (run, pause) = self.retrieve().await?;
         let mut new_steps = Vec::new();
         if self.with_steps {
-            let mut steps =
-                self.runs.steps(&self.run_id).list().order(Order::Asc).retry_policy(once);
+            let steps = self.runs.steps(&self.run_id).list().with_options(self.options.clone());
+            let mut steps = steps.order(Order::Asc);
             if let Some(last) = &self.last_step {
                 steps = steps.after(last);
             }
@@ -150,58 +188,66 @@ impl Watch {
         Ok((run, new_steps, pause))
     }
 
-    /// A look that failed: tolerated and told with the next update, or the end.
-    fn failed(&mut self, error: Error) -> Result<Option<RunUpdate>> {
-        if !self.errors.tolerates(&error, self.failed_in_a_row) {
-            return Err(error.with_run(self.last.clone()));
+    /// The run as it is now, kept whatever becomes of its steps.
+    async fn retrieve(&mut self) -> Result<(Run, Duration)> {
+        let retrieve = self.runs.retrieve(&self.run_id).with_options(self.options.clone());
+        let reply = retrieve.send().await?;
+        let pause = self.pace.pause_after(reply.headers());
+        let run = reply.into_value();
+        if self.is_end(&run) {
+            self.guard.disarm();
         }
-        self.failed_in_a_row += 1;
-        self.next_look = Some(after(self.pace.pause(error.retry_after())));
-        let Some(run) = self.last.clone() else {
-            self.failures.push(error);
-            return Ok(None);
-        };
-        Ok(Some(RunUpdate { run, new_steps: Vec::new(), failures: vec![error] }))
+        self.last = Some(run.clone());
+        Ok((run, pause))
     }
 
-    async fn late(&mut self) -> Error {
-        if self.cancel_on_deadline {
+    fn is_end(&self, run: &Run) -> bool {
+        if self.to_the_end { run.is_terminal() } else { is_settled(run) }
+    }
+
+    /// What there is to tell of a run that was seen; none if that is nothing new.
+    fn changed(&mut self, run: Run, new_steps: Vec<RunStep>) -> Option<RunUpdate> {
+        self.ended = self.is_end(&run);
+        if self.ended {
+            self.guard.disarm();
+        }
+        if self.told.as_ref() == Some(&run.status) && new_steps.is_empty() {
+            return None;
+        }
+        self.told = Some(run.status.clone());
+        Some(RunUpdate { run, new_steps, failures: self.failures.take() })
+    }
+
+    /// The deadline has come: an error, unless the run turns out to have ended.
+    async fn late(&mut self) -> Result<Option<RunUpdate>> {
+        let settled = self.last.as_ref().is_some_and(|run| self.is_end(run));
+        if self.cancel_on_deadline && !settled {
             // The error tells of the deadline; that the cancel failed would say less.
-            let cancel = self.runs.cancel(&self.run_id).retry_policy(RetryPolicy::none());
-            let _ = tokio::time::timeout(LAST_REQUEST, cancel.into_future()).await;
+            let cancelled = timeout(LAST_REQUEST, self.cancel()).await;
+            if let Some(run) = cancelled.ok().flatten() {
+                return Ok(self.changed(run, Vec::new()));
+            }
         }
-        let message = "the run neither ended nor asked for action before the deadline";
-        Error::new(ErrorKind::Deadline, message).with_run(self.last.take())
-    }
-}
-
-/// Asks to cancel the run when it is dropped before the run has settled.
-pub(crate) struct CancelOnDrop(Option<(Runs, String)>);
-
-impl CancelOnDrop {
-    /// A guard of a run, if it is wanted.
-    pub(crate) fn of(runs: &Runs, run_id: &str, wanted: bool) -> Self {
-        Self(wanted.then(|| (runs.clone(), run_id.to_owned())))
+        let message = match settled {
+            true => "the run's steps could not be listed before the deadline",
+            false if self.to_the_end => "the run did not end before the deadline",
+            false => LATE,
+        };
+        let error = Error::new(ErrorKind::Deadline, message).with_run(self.last.take());
+        Err(error.with_cause(self.failures.take().pop()))
     }
 
-    /// A guard of nothing.
-    pub(crate) fn none() -> Self {
-        Self(None)
-    }
-
-    pub(crate) fn disarm(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        let Some((runs, run_id)) = self.0.take() else { return };
-        // Outside of a runtime there is nobody who could ask.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _ = runs.cancel(run_id).await;
-            });
+    /// Asks to cancel, and keeps the run as that leaves it. Gives it if it had ended before.
+    async fn cancel(&mut self) -> Option<Run> {
+        let cancel = self.runs.cancel(&self.run_id).with_options(self.options.clone());
+        match cancel.send().await {
+            Ok(reply) => self.last = Some(reply.into_value()),
+            Err(error) if error.status() == Some(400) => {
+                let (run, _) = self.retrieve().await.ok()?;
+                return Some(run).filter(|run| self.is_end(run));
+            }
+            Err(_) => {}
         }
+        None
     }
 }

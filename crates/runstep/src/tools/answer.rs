@@ -33,7 +33,8 @@ impl Answered {
     }
 
     pub(super) async fn end(mut self) -> Result<Run> {
-        let mut guard = CancelOnDrop::of(&self.runs, &self.run.id, self.settings.cancel_on_drop);
+        let mut guard = CancelOnDrop::of(&self.runs, &self.run.id, self.settings.cancel_on_drop)
+            .with_options(&self.settings.options);
         let ended = self.answered().await;
         guard.disarm();
         ended.map(|()| self.run)

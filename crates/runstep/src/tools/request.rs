@@ -15,7 +15,7 @@ use super::stream::ToolStream;
 use super::toolbox::Toolbox;
 use crate::Client;
 use crate::error::Result;
-use crate::poll::{AndPoll, Poll, PollSettings, Polled, StartRun, Wait, after};
+use crate::poll::{AndPoll, Poll, PollSettings, Polled, StartRun, Wait, after, started};
 use crate::request::{ResponseFuture, example};
 use crate::runs::CreateRun;
 use crate::stream::{OpenStream, StartStream};
@@ -224,13 +224,13 @@ impl<R: TakesTools + StartRun> Wait for WithToolbox<R> {
     }
 
     fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
+        let mut settings = settings;
         Box::pin(async move {
             let (request, calls) = self.attached()?;
-            let sent = Instant::now();
-            let client = StartRun::client(&request).clone();
-            let run = request.start().await?;
-            let runs = client.runs(&run.thread_id);
-            Answered::new(runs, run, Some(sent), settings, calls).end().await
+            let (sent, until) = (Instant::now(), after(settings.deadline));
+            let (runs, reply) = started(request, &mut settings, until).await?;
+            settings.deadline = until.saturating_duration_since(Instant::now());
+            Answered::new(runs, reply.into_value(), Some(sent), settings, calls).end().await
         })
     }
 }

@@ -4,12 +4,36 @@ use super::*;
 
 #[tokio::test]
 async fn the_run_is_cancelled_on_the_deadline_if_asked() {
-    for (cancel, times) in [(true, 1), (false, 0)] {
+    // The error has the run as the cancel left it.
+    for (cancel, status, times) in [(true, "cancelling", 1), (false, "in_progress", 0)] {
         let server = looks(&[Run("in_progress")]).await;
         let poll = poll(&server).interval(TINY).deadline(SOON);
         let late = poll.cancel_on_deadline(cancel).await;
-        assert_deadline(late, Some("in_progress"));
+        assert_deadline(late, Some(status));
         assert_eq!(cancels(&server), times);
+    }
+}
+
+/// Between the last look and the cancel the run has ended, so the server refuses the cancel.
+#[tokio::test]
+async fn a_run_that_ended_before_the_cancel_is_given_after_all() {
+    for (after, status) in [("completed", Ok("completed")), ("cancelling", Err("cancelling"))] {
+        let refused = Arc::new(AtomicUsize::new(0));
+        let server = Recorder::answering(move |_, request| match request.method.as_str() {
+            "POST" => {
+                refused.store(1, Ordering::SeqCst);
+                reply(400, &[], r#"{"error": {"message": "Cannot cancel run."}}"#)
+            }
+            _ if refused.load(Ordering::SeqCst) == 1 => json(&run(after)),
+            _ => json(&run("in_progress")),
+        })
+        .await;
+        let ended = poll(&server).interval(TINY).deadline(SOON).cancel_on_deadline(true).await;
+        match status {
+            Ok(status) => assert_eq!(ended.unwrap().status, status),
+            Err(status) => drop(assert_deadline(ended, Some(status))),
+        }
+        assert_eq!(cancels(&server), 1);
     }
 }
 
@@ -86,7 +110,8 @@ async fn a_poll_that_did_nothing_leaves_nothing_behind() {
     let server = looks(&[Run("in_progress")]).await;
     let poll = poll(&server).cancel_on_drop(true);
     drop(poll.clone());
-    drop(poll.into_future());
+    drop(poll.clone().into_future());
+    drop(poll.into_stream());
     settled(&server, 0).await;
     assert_eq!(server.count(), 0);
 }

@@ -2,13 +2,14 @@
 
 use super::*;
 
+/// With the next change, since each change is told once.
 #[tokio::test]
 async fn failures_are_told_and_the_poll_goes_on() {
     for status in [408, 429, 500, 503] {
         let server = Recorder::start(move |number| match number {
-            0 => json(&run("queued")),
+            0 | 3 => json(&run("queued")),
             1 | 2 => reply(status, &[], r#"{"error": {"message": "Oh no"}}"#),
-            3 => json(&run("queued")),
+            4 => json(&run("in_progress")),
             _ => json(&run("completed")),
         })
         .await;
@@ -18,11 +19,31 @@ async fn failures_are_told_and_the_poll_goes_on() {
             let failures: Vec<_> = update.failures.iter().map(Error::status).collect();
             told.push((update.status.to_string(), failures));
         }
-        let failed = || ("queued".to_owned(), vec![Some(status)]);
-        let expected =
-            [("queued".to_owned(), vec![]), failed(), failed(), ("completed".to_owned(), vec![])];
+        let expected = [
+            ("queued".to_owned(), vec![]),
+            ("in_progress".to_owned(), vec![Some(status); 2]),
+            ("completed".to_owned(), vec![]),
+        ];
         assert_eq!(told, expected);
-        assert_eq!(server.count(), 5);
+        assert_eq!(server.count(), 6);
+    }
+}
+
+/// However many there were, the last eight are kept, and of each the beginning.
+#[tokio::test]
+async fn failures_take_no_memory_without_end() {
+    let server = Recorder::start(|number| match number {
+        0..20 => reply(500, &[], format!("{number} {}", "x".repeat(1 << 20))),
+        _ => json(&run("completed")),
+    })
+    .await;
+    let policy = PollErrorPolicy::default().in_a_row(u32::MAX);
+    let mut updates = poll(&server).interval(TINY).error_policy(policy).into_stream();
+    let update = updates.try_next().await.unwrap().unwrap();
+    let bodies: Vec<&str> = update.failures.iter().map(|error| error.body().unwrap()).collect();
+    assert_eq!(bodies.len(), 8);
+    for (number, body) in (12..20).zip(bodies) {
+        assert!(body.starts_with(&format!("{number} xxx")) && body.len() < 20_000);
     }
 }
 
@@ -120,4 +141,40 @@ async fn retries_are_not_nested_in_a_poll() {
     assert_eq!(server.count(), 6);
     poll.with_steps(true).await.unwrap_err();
     assert_eq!(server.count(), 12);
+}
+
+#[tokio::test]
+async fn how_long_a_look_may_take_can_be_said() {
+    let server = Recorder::start(|_| hanging()).await;
+    let poll = poll(&server).request_timeout(SOON).error_policy(PollErrorPolicy::none());
+    assert!(poll.await.unwrap_err().is_timeout());
+}
+
+/// A look takes no longer than half a minute, although the client's requests may.
+#[tokio::test]
+async fn a_look_is_given_up_in_time() {
+    let server = Recorder::start(|_| hanging()).await;
+    let poll = poll(&server).deadline(HOUR).error_policy(PollErrorPolicy::none());
+    let ended = tokio::spawn(poll.into_future());
+    while server.count() == 0 {
+        tokio::time::sleep(TINY).await;
+    }
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    assert!(ended.await.unwrap().unwrap_err().is_timeout());
+    assert!(begun.elapsed() <= Duration::from_secs(31), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn what_goes_along_with_the_requests_of_a_poll_can_be_said() {
+    let server = looks(&[Run("in_progress")]).await;
+    let poll = poll(&server).interval(TINY).deadline(SOON).with_steps(true);
+    let poll = poll.header("x-tenant", "7").query("region", "eu");
+    poll.cancel_on_deadline(true).error_policy(PollErrorPolicy::none()).await.unwrap_err();
+    let seen = server.seen();
+    assert!(seen.len() > 1);
+    for request in seen {
+        assert_eq!(request.header("x-tenant"), Some("7"), "{request:?}");
+        assert!(request.target.contains("region=eu"), "{request:?}");
+    }
 }

@@ -106,6 +106,13 @@ async fn looks(script: &'static [Look]) -> Recorder {
     .await
 }
 
+/// Lets time pass in which nothing happens.
+async fn later(duration: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(duration).await;
+    tokio::time::resume();
+}
+
 fn cancels(server: &Recorder) -> usize {
     server.count_of("POST", "/threads/thread_abc123/runs/run_abc123/cancel")
 }

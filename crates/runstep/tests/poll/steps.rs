@@ -82,3 +82,28 @@ async fn without_steps_none_are_asked_for() {
     }
     assert_eq!(server.count(), 2);
 }
+
+#[tokio::test]
+async fn a_run_that_was_seen_is_kept_although_its_steps_could_not_be_listed() {
+    let server = stepping(&[1, 1], Some(0)).await;
+    let poll = poll(&server).interval(TINY).with_steps(true);
+    let error = poll.error_policy(PollErrorPolicy::none()).await.unwrap_err();
+    assert_eq!(error.status(), Some(500));
+    assert_eq!(error.run().map(|run| run.status.as_str()), Some("in_progress"));
+}
+
+/// A run that has ended is not cancelled because its steps could not be listed.
+#[tokio::test]
+async fn the_deadline_of_the_steps_is_told_as_such() {
+    let server = Recorder::answering(|_, request| match request.target.contains("/steps") {
+        true => reply(500, &[], "{}"),
+        false => json(&run("completed")),
+    })
+    .await;
+    let policy = PollErrorPolicy::default().in_a_row(u32::MAX);
+    let poll = poll(&server).interval(TINY).deadline(SOON).with_steps(true).error_policy(policy);
+    let late = poll.cancel_on_deadline(true).cancel_on_drop(true).await;
+    let error = assert_deadline(late, Some("completed"));
+    assert!(error.message().contains("steps"), "{error}");
+    settled(&server, 0).await;
+}
