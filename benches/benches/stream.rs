@@ -22,7 +22,12 @@ fn main() -> Result<()> {
     println!("{EVENTS} deltas, {bytes} bytes\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        for sending in [Sending::EachEvent, Sending::ManyEvents, Sending::BigChunks] {
+        for sending in [
+            Sending::EachEvent,
+            Sending::ManyEvents,
+            Sending::Chunks(1400),
+            Sending::Chunks(64 * 1024),
+        ] {
             over_loopback(&events, sending).await?;
         }
         in_memory(&events.concat())?;

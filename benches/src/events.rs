@@ -13,8 +13,8 @@ pub enum Sending {
     /// Each event in a chunk of its own, and as many as fit in each write: what a client gets that
     /// is slower than the server.
     ManyEvents,
-    /// Chunks of 64 KiB, as a proxy may make them.
-    BigChunks,
+    /// Chunks of so many bytes, wherever events end, as a proxy may make them.
+    Chunks(usize),
     /// Each event in a chunk of its own, and after them nothing more, not even the end.
     Held,
 }
@@ -65,7 +65,9 @@ fn writes(events: &[String], sending: Sending) -> Vec<Vec<u8>> {
         Sending::ManyEvents => {
             together(events.iter().flat_map(|event| chunk(event.as_bytes())).collect())
         }
-        Sending::BigChunks => events.concat().as_bytes().chunks(64 * 1024).map(chunk).collect(),
+        Sending::Chunks(bytes) => {
+            together(events.concat().as_bytes().chunks(bytes).flat_map(chunk).collect())
+        }
     };
     if sending != Sending::Held {
         writes.push(chunk(b""));
