@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo, encode_path};
-use reqwest::Url;
+use reqwest::{StatusCode, Url};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use serde_json::{Map, Value};
@@ -34,23 +34,25 @@ pub struct CallOptions {
     /// Whether the reply is a stream of events, whose reader bounds each event. Any other reply is
     /// bounded as a whole, whatever it calls itself.
     pub streams: bool,
-    /// Where the headers of a reply are while its body is read. They stay there when that fails.
+    /// Where the status and the headers of a reply are while its body is read. They stay there when
+    /// that fails.
     pub reply_headers: ReplyHeaders,
 }
 
-/// The headers of a reply that is not whole; see [`CallOptions::reply_headers`]. Clones share them.
+/// The status and the headers of a reply that is not whole; see [`CallOptions::reply_headers`].
+/// Clones share them.
 #[derive(Clone, Default)]
-pub struct ReplyHeaders(Arc<Mutex<HeaderMap>>);
+pub struct ReplyHeaders(Arc<Mutex<(Option<StatusCode>, HeaderMap)>>);
 
 impl ReplyHeaders {
-    /// Takes the headers out, and leaves none.
-    pub fn take(&self) -> HeaderMap {
-        self.put(HeaderMap::new())
+    /// Takes them out, and leaves none. There is no status before there is a reply.
+    pub fn take(&self) -> (Option<StatusCode>, HeaderMap) {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn put(&self, headers: HeaderMap) -> HeaderMap {
+    pub(crate) fn put(&self, status: StatusCode, headers: HeaderMap) {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut place, headers)
+        *place = (Some(status), headers);
     }
 }
 

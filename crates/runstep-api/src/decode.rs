@@ -171,10 +171,10 @@ pub(crate) async fn response<T: DeserializeOwned, E>(
 ) -> Result<ResponseValue<T>, Error<E>> {
     let status = response.status();
     // A caller who stops waiting has seen what came.
-    options.reply_headers.put(std::mem::take(response.headers_mut()));
+    options.reply_headers.put(status, std::mem::take(response.headers_mut()));
     let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
     match decode(&body) {
-        Ok(value) => Ok(ResponseValue::new(value, status, options.reply_headers.take())),
+        Ok(value) => Ok(ResponseValue::new(value, status, options.reply_headers.take().1)),
         Err(error) => Err(Error::InvalidResponsePayload(body, error)),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,37 +13,45 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, TokenError};
 
-/// A token is renewed this long before it ends.
+/// A token is renewed this long before it ends, but no longer than a tenth of its life.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// A bearer token, and for how long it is good.
 #[derive(Clone, Debug)]
 pub struct Token {
     secret: SecretString,
-    expires: Option<Instant>,
+    /// When to renew it, and when it ends.
+    times: Option<(Instant, Instant)>,
 }
 
 impl Token {
     /// A token that is good until the server refuses it.
     pub fn new(secret: impl Into<SecretString>) -> Self {
-        Self { secret: secret.into(), expires: None }
+        Self { secret: secret.into(), times: None }
     }
 
-    /// How long it is good for from now. It is renewed a minute before.
+    /// How long it is good for from now. It is renewed a minute before, or when a tenth of the time
+    /// is left if that is less.
     #[must_use]
     pub fn expires_in(mut self, duration: Duration) -> Self {
-        self.expires = Instant::now().checked_add(duration);
+        let renew = duration - MARGIN.min(duration / 10);
+        let now = Instant::now();
+        self.times = now.checked_add(renew).zip(now.checked_add(duration));
         self
     }
 
+    fn is_fresh(&self) -> bool {
+        self.times.is_none_or(|(renew, _)| Instant::now() < renew)
+    }
+
     fn is_good(&self) -> bool {
-        self.expires.is_none_or(|expires| Instant::now() + MARGIN < expires)
+        self.times.is_none_or(|(_, end)| Instant::now() < end)
     }
 }
 
-type TokenFuture = Pin<Box<dyn Future<Output = Result<Token>> + Send>>;
+type TokenFuture = Pin<Box<dyn Future<Output = std::result::Result<Token, TokenError>> + Send>>;
 
 /// Who asks.
 #[derive(Clone, Default)]
@@ -57,7 +66,16 @@ pub(crate) enum Auth {
 /// Tokens from a callback; the last one is kept while it is good.
 pub(crate) struct Tokens {
     next: Box<dyn Fn() -> TokenFuture + Send + Sync>,
-    last: Mutex<Option<Token>>,
+    last: Mutex<Last>,
+    /// How often there was none.
+    failures: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Last {
+    token: Option<Token>,
+    /// Why there was none the last time, for those who waited meanwhile.
+    failure: Option<TokenError>,
 }
 
 impl Auth {
@@ -65,13 +83,15 @@ impl Auth {
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = std::result::Result<Token, E>> + Send + 'static,
-        E: std::error::Error + Send + Sync + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let next = Box::new(move || {
             let token = next();
-            Box::pin(async move { token.await.map_err(Error::token) }) as TokenFuture
+            Box::pin(async move { token.await.map_err(|error| Arc::from(error.into())) })
+                as TokenFuture
         });
-        Self::Token(Arc::new(Tokens { next, last: Mutex::new(None) }))
+        let (last, failures) = (Mutex::default(), AtomicUsize::new(0));
+        Self::Token(Arc::new(Tokens { next, last, failures }))
     }
 
     /// The header that goes with every request, unless it changes.
@@ -92,8 +112,8 @@ impl Auth {
     /// The header that goes with one request, where it changes.
     pub(crate) async fn token(&self) -> Result<Option<HeaderValue>> {
         let Self::Token(tokens) = self else { return Ok(None) };
-        // Boxed, for those who have none.
-        Ok(Some(bearer(&Box::pin(tokens.current()).await?)?))
+        let token = tokens.current().await.map_err(Error::token)?;
+        Ok(Some(bearer(&token)?))
     }
 
     /// Whether there may be another token after one that was refused.
@@ -105,24 +125,43 @@ impl Auth {
     pub(crate) async fn forget(&self, sent: Option<&HeaderValue>) {
         let Self::Token(tokens) = self else { return };
         let mut last = tokens.last.lock().await;
-        let header = last.as_ref().and_then(|token| bearer(&token.secret).ok());
+        let header = last.token.as_ref().and_then(|token| bearer(&token.secret).ok());
         if header.as_ref() == sent {
-            *last = None;
+            last.token = None;
         }
     }
 }
 
 impl Tokens {
-    /// One request at a time asks for a token; the others wait for it.
-    async fn current(&self) -> Result<SecretString> {
+    /// One request at a time asks for a token; the others wait for it, or for why there is none.
+    async fn current(&self) -> std::result::Result<SecretString, TokenError> {
+        let failures = self.failures.load(Ordering::Acquire);
         let mut last = self.last.lock().await;
-        if let Some(token) = last.as_ref().filter(|token| token.is_good()) {
+        if let Some(token) = last.token.as_ref().filter(|token| token.is_fresh()) {
             return Ok(token.secret.clone());
         }
-        let token = (self.next)().await?;
-        let secret = token.secret.clone();
-        *last = Some(token);
-        Ok(secret)
+        // For those who waited while the callback failed it has been asked.
+        let failed = self.failures.load(Ordering::Acquire) != failures;
+        let error = match last.failure.clone().filter(|_| failed) {
+            Some(error) => error,
+            None => match (self.next)().await {
+                Ok(token) => {
+                    let secret = token.secret.clone();
+                    last.token = Some(token);
+                    return Ok(secret);
+                }
+                Err(error) => {
+                    last.failure = Some(Arc::clone(&error));
+                    self.failures.fetch_add(1, Ordering::AcqRel);
+                    error
+                }
+            },
+        };
+        // A token that could not be renewed may still be good.
+        match last.token.as_ref().filter(|token| token.is_good()) {
+            Some(token) => Ok(token.secret.clone()),
+            None => Err(error),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::base_url::{self, configuration};
 use crate::client::{Client, Settings};
 use crate::error::{Error, Result, Source};
+use crate::options::callers;
 use crate::poll::PollErrorPolicy;
 use crate::retry::RetryPolicy;
 
@@ -76,7 +77,9 @@ impl ClientBuilder {
     }
 
     /// Where bearer tokens come from that end, such as Entra's. The callback is called when there
-    /// is no token yet, a minute before one ends, and once more when the server refuses one.
+    /// is no token yet, a minute before one ends, and once more when the server refuses one. One call
+    /// at a time, within the time that the request has. A token that cannot be renewed is used until
+    /// it has ended.
     ///
     /// ```
     /// use std::time::Duration;
@@ -95,7 +98,7 @@ impl ClientBuilder {
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = std::result::Result<Token, E>> + Send + 'static,
-        E: std::error::Error + Send + Sync + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.auth = Auth::tokens(callback);
         self
@@ -181,7 +184,7 @@ impl ClientBuilder {
             };
             let header = HeaderName::try_from(name)
                 .map_err(|_| configuration(format!("`{name}` cannot be the name of a header")))?;
-            headers.insert(header, HeaderValue::try_from(value).map_err(|_| wrong())?);
+            headers.insert(header, callers(value).ok_or_else(wrong)?);
         }
         let mut same = HeaderMap::new();
         same.insert("openai-beta", HeaderValue::from_static("assistants=v2"));

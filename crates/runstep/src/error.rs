@@ -1,20 +1,25 @@
 //! What can go wrong, in one type.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use runstep_api::types::{ErrorObject, Run};
 
-use crate::error_body::excerpt;
+use crate::error_body::{beginning, excerpt};
 use crate::headers;
 
 const TIMED_OUT: &str = "the request timed out";
 /// How much of a reply's body an error keeps, in bytes.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
-/// How much of it is kept where many errors are, in bytes.
-const KEPT: usize = 16 * 1024;
+/// How much of it is kept where many errors are, in characters.
+const KEPT: usize = 4 * 1024;
+
+/// How much of a message is shown, in characters.
+const SHOWN: usize = 1000;
 
 /// The result of a request.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -113,8 +118,12 @@ pub(crate) struct ApiError {
 pub(crate) enum Source {
     Http(reqwest::Error),
     Json(serde_json::Error),
+    Token(TokenError),
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
+
+/// What a callback for tokens fails with.
+pub(crate) type TokenError = Arc<dyn std::error::Error + Send + Sync>;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -143,14 +152,19 @@ impl Error {
     }
 
     /// An error reply, with its body as far as it was read.
-    pub(crate) fn api(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub(crate) fn api(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        cut: Option<&str>,
+    ) -> Self {
         let api = crate::error_body::parse(body);
         let message = match &api.message {
             Some(message) => message.clone(),
-            None => crate::error_body::describe(headers, body),
+            None => crate::error_body::describe(headers, body, cut),
         };
-        let mut error = Self::new(ErrorKind::Api, message).with_reply(headers, body);
-        error.0.status = Some(status);
+        let error = Self::new(ErrorKind::Api, message);
+        let mut error = error.with_head(Some(status), headers).with_body(body);
         error.0.api = api;
         error
     }
@@ -169,11 +183,16 @@ impl Error {
         Self::new(ErrorKind::Timeout, TIMED_OUT)
     }
 
-    pub(crate) fn with_reply(mut self, headers: &HeaderMap, body: &[u8]) -> Self {
-        self = self.with_headers(headers);
+    pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
         let body = body.get(..MAX_BODY).unwrap_or(body);
         self.0.body = Some(String::from_utf8_lossy(body).into_owned());
         self
+    }
+
+    /// What a reply began with, if one came.
+    pub(crate) fn with_head(mut self, status: Option<StatusCode>, headers: &HeaderMap) -> Self {
+        self.0.status = status;
+        self.with_headers(headers)
     }
 
     pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
@@ -183,10 +202,10 @@ impl Error {
         self
     }
 
-    /// An error of whoever gives tokens.
-    pub(crate) fn token(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    /// An error of whoever gives tokens. All requests that waited for the token have it.
+    pub(crate) fn token(source: TokenError) -> Self {
         Self::new(ErrorKind::Authentication, "no token could be had; nothing was sent")
-            .with_source(Source::Other(Box::new(source)))
+            .with_source(Source::Token(source))
     }
 
     /// What a server says in an event.
@@ -209,11 +228,6 @@ impl Error {
 
     pub(crate) fn with_param(mut self, param: &str) -> Self {
         self.0.api.param = Some(param.to_owned());
-        self
-    }
-
-    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
-        self.0.status = Some(status);
         self
     }
 
@@ -243,8 +257,8 @@ impl Error {
     /// The same error with the beginning of what the server said only, for those that keep many.
     pub(crate) fn shortened(mut self) -> Self {
         for text in std::iter::once(&mut self.0.message).chain(&mut self.0.body) {
-            if text.len() > KEPT {
-                *text = text.chars().take(KEPT / 4).chain(['…']).collect();
+            if let Cow::Owned(beginning) = beginning(text, KEPT) {
+                *text = beginning;
             }
         }
         self
@@ -255,7 +269,8 @@ impl Error {
         self.0.kind
     }
 
-    /// What happened, in the server's words where it gave any.
+    /// What happened, in the server's words where it gave any. All of them: `Display` shows the
+    /// beginning of a long message only.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -379,7 +394,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        f.write_str(&beginning(&self.0.message, SHOWN))?;
         let mut details = Vec::new();
         if let Some(status) = self.0.status {
             details.push(format!("status {}", status.as_u16()));
@@ -387,7 +402,7 @@ impl fmt::Display for Error {
         for (name, value) in
             [("param", self.param()), ("code", self.code()), ("request id", self.request_id())]
         {
-            details.extend(value.map(|value| format!("{name} {value}")));
+            details.extend(value.map(|value| format!("{name} {}", excerpt(value))));
         }
         if let Some(run) = &self.0.run {
             details.push(format!("run {} is {}", run.id, run.status));
@@ -403,11 +418,11 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
             .field("kind", &self.0.kind)
-            .field("message", &self.0.message)
+            .field("message", &beginning(&self.0.message, SHOWN))
             .field("status", &self.status())
-            .field("type", &self.0.api.kind)
-            .field("param", &self.0.api.param)
-            .field("code", &self.0.api.code)
+            .field("type", &self.0.api.kind.as_deref().map(excerpt))
+            .field("param", &self.0.api.param.as_deref().map(excerpt))
+            .field("code", &self.0.api.code.as_deref().map(excerpt))
             .field("request_id", &self.0.request_id)
             .field("retry_after", &self.0.retry_after)
             .field("body", &self.0.body.as_deref().map(excerpt))
@@ -422,6 +437,7 @@ impl std::error::Error for Error {
         match &self.0.source {
             Some(Source::Http(error)) => Some(error),
             Some(Source::Json(error)) => Some(error),
+            Some(Source::Token(error)) => Some(error.as_ref()),
             Some(Source::Other(error)) => Some(error.as_ref()),
             None => None,
         }

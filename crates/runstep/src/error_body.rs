@@ -1,6 +1,8 @@
 //! Error replies as providers send them: the API's own form, its dialects, HTML from a proxy, or
 //! nothing at all.
 
+use std::borrow::Cow;
+
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
@@ -34,10 +36,15 @@ fn text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// Says what came in place of an error object.
-pub(crate) fn describe(headers: &HeaderMap, body: &[u8]) -> String {
+/// Says what came in place of an error object; `cut` is what there is to say of a body that is not
+/// whole.
+pub(crate) fn describe(headers: &HeaderMap, body: &[u8], cut: Option<&str>) -> String {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
+    if let Some(cut) = cut {
+        let came = if text.is_empty() { String::new() } else { format!(": {}", excerpt(text)) };
+        return format!("the reply {cut}, after {} bytes{came}", body.len());
+    }
     if text.is_empty() {
         return "the reply has no body".to_owned();
     }
@@ -48,8 +55,13 @@ pub(crate) fn describe(headers: &HeaderMap, body: &[u8]) -> String {
 /// The beginning of a text, on one line.
 pub(crate) fn excerpt(text: &str) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(EXCERPT) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
+    beginning(&line, EXCERPT).into_owned()
+}
+
+/// As many characters of a text as told.
+pub(crate) fn beginning(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most).and_then(|(end, _)| text.get(..end)) {
+        Some(beginning) => Cow::Owned(format!("{beginning}…")),
+        None => Cow::Borrowed(text),
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) fn checked<'a>(name: &str, id: &'a str) -> Result<&'a str> {
     let wrong = |what: &str| {
         let message = format!("`{name}` {what}; nothing was sent");
-        Err(Error::new(ErrorKind::InvalidRequest, message))
+        Err(Error::new(ErrorKind::InvalidRequest, message).with_param(name))
     };
     if id.is_empty() {
         return wrong("is empty");

@@ -181,7 +181,8 @@ impl RetrieveMessage {
         let call = move |api: runstep_api::Client| async move {
             api.retrieve_message(thread_id, message_id).await
         };
-        self.client.call(&RETRIEVE, Subject::thread(thread_id), &self.options, call).await
+        let subject = Subject::message(thread_id, message_id);
+        self.client.call(&RETRIEVE, subject, &self.options, call).await
     }
 }
 
@@ -207,7 +208,7 @@ pub struct DeleteMessage {
 }
 
 impl UpdateMessage {
-    metadata_setter!();
+    metadata_setter!(in_place);
 
     /// All pairs at once, in place of those that are there and of those given before.
     pub fn all_metadata(mut self, metadata: impl Into<BTreeMap<String, String>>) -> Self {
@@ -226,7 +227,8 @@ impl UpdateMessage {
         let call = move |api: runstep_api::Client| async move {
             api.update_message(thread_id, message_id, body).await
         };
-        self.client.call(&UPDATE, Subject::thread(thread_id), &self.options, call).await
+        let subject = Subject::message(thread_id, message_id);
+        self.client.call(&UPDATE, subject, &self.options, call).await
     }
 }
 
@@ -239,7 +241,8 @@ impl DeleteMessage {
         let call = move |api: runstep_api::Client| async move {
             api.delete_message(thread_id, message_id).await
         };
-        self.client.call(&DELETE, Subject::thread(thread_id), &self.options, call).await
+        let subject = Subject::message(thread_id, message_id);
+        self.client.call(&DELETE, subject, &self.options, call).await
     }
 }
 

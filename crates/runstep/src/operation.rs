@@ -1,9 +1,12 @@
 //! One operation: sent, sent again where that is right, and traced.
 
+use std::any::Any;
 use std::future::Future;
+use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use runstep_api::{ByteStream, ReplyHeaders, ResponseValue};
+use runstep_api::types::{Assistant, Message, Run, Thread};
+use runstep_api::{ByteStream, CallOptions, ReplyHeaders, ResponseValue};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -47,6 +50,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) thread_id: Option<&'a str>,
     pub(crate) run_id: Option<&'a str>,
     pub(crate) assistant_id: Option<&'a str>,
+    pub(crate) step_id: Option<&'a str>,
+    pub(crate) message_id: Option<&'a str>,
 }
 
 impl<'a> Subject<'a> {
@@ -56,6 +61,14 @@ impl<'a> Subject<'a> {
 
     pub(crate) fn run(thread_id: &'a str, run_id: &'a str) -> Self {
         Self { run_id: Some(run_id), ..Self::thread(thread_id) }
+    }
+
+    pub(crate) fn step(thread_id: &'a str, run_id: &'a str, step_id: &'a str) -> Self {
+        Self { step_id: Some(step_id), ..Self::run(thread_id, run_id) }
+    }
+
+    pub(crate) fn message(thread_id: &'a str, message_id: &'a str) -> Self {
+        Self { message_id: Some(message_id), ..Self::thread(thread_id) }
     }
 
     pub(crate) fn assistant(assistant_id: &'a str) -> Self {
@@ -110,6 +123,7 @@ impl Client {
         read: Reader<T>,
     ) -> impl Future<Output = Result<Response<T>>>
     where
+        T: 'static,
         F: Fn(runstep_api::Client) -> Fut,
         Fut: Future<Output = ApiResult<T>>,
     {
@@ -125,9 +139,12 @@ impl Client {
             gen_ai.conversation.id = subject.thread_id,
             gen_ai.agent.id = subject.assistant_id,
             runstep.run.id = subject.run_id,
+            runstep.step.id = subject.step_id,
+            runstep.message.id = subject.message_id,
             http.request.resend_count = Empty,
             http.response.status_code = Empty,
             error.type = Empty,
+            otel.status_code = Empty,
         );
         let record = span.clone();
         self.attempts(operation, options, call, read, record).instrument(span)
@@ -142,6 +159,7 @@ impl Client {
         span: tracing::Span,
     ) -> Result<Response<T>>
     where
+        T: 'static,
         F: Fn(runstep_api::Client) -> Fut,
         Fut: Future<Output = ApiResult<T>>,
     {
@@ -149,58 +167,75 @@ impl Client {
         let timeout = options.timeout.unwrap_or(self.settings().timeout);
         let mut tried = Tried::default();
         loop {
-            let mut call_options = self.call_options(options).await?;
-            if let Some(key) = key.as_deref().and_then(|key| HeaderValue::from_str(key).ok()) {
-                call_options.headers.entry("idempotency-key").or_insert(key);
-            }
-            let mut reply = Awaited {
-                headers: call_options.reply_headers.clone(),
-                token: None,
-                until: Instant::now().checked_add(timeout),
+            let mut awaited = Awaited::new(timeout);
+            let prepared = match self.may_renew_token() {
+                // What is seldom is boxed, so that every request need not have room for it.
+                true => Box::pin(self.prepared_by_token(options, timeout, &mut awaited)).await,
+                false => self.call_options(options, None),
             };
-            if self.may_renew_token() {
-                reply.token = call_options.headers.get(AUTHORIZATION).cloned();
-            }
-            let sent = call(self.generated(call_options));
-            let error = match tokio::time::timeout(timeout, sent).await {
-                Ok(Ok(reply)) => {
-                    span.record("http.response.status_code", reply.status().as_u16());
-                    return Ok(Response::new(reply));
+            let failure = match prepared {
+                Ok(mut call_options) => {
+                    let key = key.as_deref().and_then(|key| HeaderValue::from_str(key).ok());
+                    if let Some(key) = key {
+                        call_options.headers.entry("idempotency-key").or_insert(key);
+                    }
+                    awaited.headers = Some(call_options.reply_headers.clone());
+                    let sent = call(self.generated(call_options));
+                    match tokio::time::timeout(awaited.left, sent).await {
+                        Ok(Ok(reply)) => return Ok(told(&span, operation, Response::new(reply))),
+                        Ok(Err(error)) => Failure::Refused(error),
+                        Err(_) => Failure::Late,
+                    }
                 }
-                Ok(Err(error)) => Some(error),
-                Err(_) => None,
+                Err(error) => Failure::NotSent(error),
             };
-            // What is seldom is boxed, so that every request need not have room for it.
-            let failed = self.failed(operation, options, error, reply, read, &mut tried, &span);
+            let failed = self.failed(operation, options, failure, awaited, read, &mut tried, &span);
             if let Some(result) = Box::pin(failed).await.transpose() {
                 return result;
             }
         }
     }
 
+    /// What goes along with an attempt, once there is a token. Getting it takes some of the time.
+    async fn prepared_by_token(
+        &self,
+        options: &RequestOptions,
+        timeout: Duration,
+        awaited: &mut Awaited,
+    ) -> Result<CallOptions> {
+        let Ok(token) = tokio::time::timeout(timeout, self.token()).await else {
+            let message = "no token came before the request's timeout; nothing was sent";
+            return Err(Error::new(ErrorKind::Timeout, message));
+        };
+        if let Some(until) = awaited.until {
+            awaited.left = until.saturating_duration_since(Instant::now());
+        }
+        let call_options = self.call_options(options, token?)?;
+        awaited.token = call_options.headers.get(AUTHORIZATION).cloned();
+        Ok(call_options)
+    }
+
     /// What comes after an attempt that failed: a reply after all, an error, or none where another
     /// attempt may help.
     #[allow(clippy::too_many_arguments, reason = "it is the second half of a function")]
-    async fn failed<T>(
+    async fn failed<T: 'static>(
         &self,
         operation: &'static Operation,
         options: &RequestOptions,
-        error: Option<runstep_api::Error<()>>,
+        failure: Failure,
         awaited: Awaited,
         read: Reader<T>,
         tried: &mut Tried,
         span: &tracing::Span,
     ) -> Result<Option<Response<T>>> {
-        let headers = awaited.headers.take();
-        let result = match error {
-            Some(error) => reply::failed(error, headers, read, awaited.until).await,
-            None => Err(Error::timed_out().with_headers(&headers)),
+        let head = awaited.headers.map(|headers| headers.take()).unwrap_or_default();
+        let result = match failure {
+            Failure::Refused(error) => reply::failed(error, head, read, awaited.until).await,
+            Failure::Late => Err(Error::timed_out().with_head(head.0, &head.1)),
+            Failure::NotSent(error) => Err(error),
         };
         let error = match result {
-            Ok(response) => {
-                span.record("http.response.status_code", response.status());
-                return Ok(Some(response));
-            }
+            Ok(response) => return Ok(Some(told(span, operation, response))),
             Err(error) => error,
         };
         // The server did not act for somebody whom it does not know.
@@ -223,6 +258,7 @@ impl Client {
                 Some(status) => span.record("error.type", tracing::field::display(status)),
                 None => span.record("error.type", error.kind().as_str()),
             };
+            span.record("otel.status_code", "ERROR");
             return Err(error);
         };
         span.record("http.request.resend_count", tried.attempts);
@@ -238,13 +274,61 @@ impl Client {
     }
 }
 
+/// Shows a reply in its span, and the ids of what the request made.
+fn told<T: 'static>(
+    span: &tracing::Span,
+    operation: &Operation,
+    reply: Response<T>,
+) -> Response<T> {
+    span.record("http.response.status_code", reply.status());
+    if span.is_disabled() || !operation.makes_something() {
+        return reply;
+    }
+    let made: &dyn Any = reply.value();
+    if let Some(run) = made.downcast_ref::<Run>() {
+        span.record("gen_ai.conversation.id", &run.thread_id);
+        span.record("runstep.run.id", &run.id);
+    } else if let Some(thread) = made.downcast_ref::<Thread>() {
+        span.record("gen_ai.conversation.id", &thread.id);
+    } else if let Some(message) = made.downcast_ref::<Message>() {
+        span.record("runstep.message.id", &message.id);
+    } else if let Some(assistant) = made.downcast_ref::<Assistant>() {
+        span.record("gen_ai.agent.id", &assistant.id);
+    }
+    reply
+}
+
 /// What is known of an attempt while its reply is awaited.
 struct Awaited {
-    headers: ReplyHeaders,
+    /// Where they are once it has begun; none where nothing was sent.
+    headers: Option<ReplyHeaders>,
     /// The token that went along, if it may be renewed.
     token: Option<HeaderValue>,
-    /// None: as long as it takes.
+    /// How long the reply may take.
+    left: Duration,
+    /// When it must be there. None: as long as it takes.
     until: Option<Instant>,
+}
+
+impl Awaited {
+    fn new(timeout: Duration) -> Self {
+        Self {
+            headers: None,
+            token: None,
+            left: timeout,
+            until: Instant::now().checked_add(timeout),
+        }
+    }
+}
+
+/// Why an attempt gave no value.
+enum Failure {
+    /// Something is wrong with what goes along.
+    NotSent(Error),
+    /// The generated client does not take what came.
+    Refused(runstep_api::Error<()>),
+    /// Nothing came in time.
+    Late,
 }
 
 /// What was tried before.

@@ -50,11 +50,18 @@ impl RequestOptions {
                 Error::new(ErrorKind::InvalidRequest, message)
             };
             let header = HeaderName::try_from(name).map_err(|_| wrong("name"))?;
-            let value = HeaderValue::try_from(value).map_err(|_| wrong("value"))?;
+            let value = callers(value).ok_or_else(|| wrong("value"))?;
             headers.insert(header, value);
         }
         Ok(())
     }
+}
+
+/// The value of a header that the caller gave, which may be secret.
+pub(crate) fn callers(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// Names only: values may be secret.

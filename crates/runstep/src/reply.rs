@@ -23,19 +23,19 @@ type Reading<T> = Pin<Box<dyn Future<Output = std::result::Result<ResponseValue<
 /// an error. The rest of it is read until then, if it takes that long.
 pub(crate) async fn failed<T>(
     error: Api,
-    headers: HeaderMap,
+    head: (Option<StatusCode>, HeaderMap),
     read: Reader<T>,
     until: Option<Instant>,
 ) -> Result<Response<T>> {
-    let (mut status, mut headers) = (StatusCode::OK, headers);
+    let (mut status, mut headers) = head;
     let error = match error {
         // The document lists 200 only, but a run that was made with 201 has been made.
         Api::UnexpectedResponse(response) if response.status().is_success() => {
-            (status, headers) = (response.status(), response.headers().clone());
+            (status, headers) = (Some(response.status()), response.headers().clone());
             match within(until, read(response)).await {
                 Some(Ok(reply)) => return Ok(Response::new(reply)),
                 Some(Err(error)) => error,
-                None => return Err(Error::timed_out().with_headers(&headers)),
+                None => return Err(Error::timed_out().with_head(status, &headers)),
             }
         }
         error => error,
@@ -44,13 +44,13 @@ pub(crate) async fn failed<T>(
         Api::UnexpectedResponse(response) => refused(response, until).await,
         Api::InvalidResponsePayload(body, error) => {
             Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
-                .with_status(status)
                 .with_source(Source::Json(error))
-                .with_reply(&headers, &body)
+                .with_head(status, &headers)
+                .with_body(&body)
         }
         Api::ResponseBodyError(error) => match too_long(&error) {
-            Some(message) => Error::new(ErrorKind::Decode, message).with_reply(&headers, b""),
-            None => Error::http(error).with_headers(&headers),
+            Some(message) => Error::new(ErrorKind::Decode, message).with_head(status, &headers),
+            None => Error::http(error).with_head(status, &headers),
         },
         Api::CommunicationError(error) if error.is_builder() => {
             Error::new(ErrorKind::InvalidRequest, "the request cannot be built")
@@ -94,27 +94,54 @@ pub(crate) fn bytes(response: reqwest::Response) -> Reading<ByteStream> {
 async fn refused(mut response: reqwest::Response, until: Option<Instant>) -> Error {
     let mut body = Vec::new();
     let reading = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
-            let room = MAX_BODY - body.len();
-            body.extend(chunk.iter().take(room));
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend(chunk.iter().take(MAX_BODY - body.len())),
+                Ok(None) => return Ending::Whole,
+                Err(error) => return Ending::Broken(error),
+            }
             if body.len() == MAX_BODY {
-                break;
+                return Ending::Long;
             }
         }
     };
     // What came in time tells something.
-    let _ = within(until, reading).await;
-    let error = Error::api(response.status(), response.headers(), &body);
-    if response.status().is_redirection() {
+    let ending = within(until, reading).await.unwrap_or(Ending::Late);
+    let (status, headers) = (response.status(), response.headers());
+    if status.is_redirection() {
         return Error::new(
             ErrorKind::Api,
             "the server redirects where the client does not follow: to another host, in a circle, or \
              not by 307 or 308, which alone leave a request as it is; is the base URL right?",
         )
-        .with_reply(response.headers(), &body)
-        .with_status(response.status());
+        .with_head(Some(status), headers)
+        .with_body(&body);
     }
-    error
+    let error = Error::api(status, headers, &body, ending.cut());
+    match ending {
+        Ending::Broken(cause) => error.with_source(Source::Http(cause.without_url())),
+        _ => error,
+    }
+}
+
+/// How the reading of an error reply's body ended.
+enum Ending {
+    Whole,
+    Long,
+    Broken(reqwest::Error),
+    Late,
+}
+
+impl Ending {
+    /// What is to be said of a body that is not whole.
+    fn cut(&self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::Long => Some("is longer than an error is read"),
+            Self::Broken(_) => Some("broke off"),
+            Self::Late => Some("did not come whole before the timeout"),
+        }
+    }
 }
 
 /// Whether reading stopped because the reply is longer than the client takes.

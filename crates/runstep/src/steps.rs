@@ -133,7 +133,8 @@ impl RetrieveStep {
         let call = move |api: runstep_api::Client| async move {
             api.retrieve_run_step(thread_id, run_id, step_id, include).await
         };
-        self.client.call(&RETRIEVE, Subject::run(thread_id, run_id), &self.options, call).await
+        let subject = Subject::step(thread_id, run_id, step_id);
+        self.client.call(&RETRIEVE, subject, &self.options, call).await
     }
 }
 

@@ -244,3 +244,85 @@ async fn no_secret_is_shown() {
     assert!(!shown.contains(KEY) && !shown.contains("Bearer"), "{shown}");
     assert!(server.count() > 0);
 }
+
+/// What anyhow and others have for an error.
+#[tokio::test]
+async fn a_callback_may_fail_with_a_boxed_error() {
+    let server = accepts_all().await;
+    let client = server.builder().token_callback(|| async {
+        Err::<Token, Box<dyn std::error::Error + Send + Sync>>("the vault is locked".into())
+    });
+    let error = retrieve(&client.build().unwrap()).await.unwrap_err();
+    assert_eq!(error.source().unwrap().to_string(), "the vault is locked");
+}
+
+#[tokio::test]
+async fn a_callback_that_hangs_is_a_timeout() {
+    let server = accepts_all().await;
+    let client = server
+        .builder()
+        .timeout(Duration::from_millis(50))
+        .token_callback(|| std::future::pending::<std::result::Result<Token, Broken>>());
+    let error = retrieve(&client.build().unwrap()).await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(error.to_string(), "no token came before the request's timeout; nothing was sent");
+    assert_eq!(server.count(), 0);
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_share_one_failure() {
+    let server = accepts_all().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let client = server.builder().token_callback(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        async {
+            tokio::task::yield_now().await;
+            Err::<Token, _>(Broken)
+        }
+    });
+    let client = client.build().unwrap();
+    for errors in futures_util::future::join_all((0..10).map(|_| retrieve(&client))).await {
+        assert!(errors.unwrap_err().source().unwrap().downcast_ref::<Broken>().is_some());
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    retrieve(&client).await.unwrap_err();
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "the next request asks again");
+}
+
+/// A callback that gives one token for these seconds, and fails from then on.
+fn once(server: &Recorder, seconds: u64) -> (Client, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let client = server.builder().token_callback(move || {
+        let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        let token = Token::new(KEY).expires_in(Duration::from_secs(seconds));
+        async move { if first { Ok(token) } else { Err(Broken) } }
+    });
+    (client.build().unwrap(), asked)
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_renewed_is_used_until_it_ends() {
+    let server = accepts_all().await;
+    let (client, asked) = once(&server, 3600);
+    retrieve(&client).await.unwrap();
+    later(Duration::from_secs(3600 - 30)).await;
+    retrieve(&client).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    later(Duration::from_secs(31)).await;
+    assert_eq!(retrieve(&client).await.unwrap_err().kind(), ErrorKind::Authentication);
+}
+
+#[tokio::test]
+async fn a_short_token_is_not_asked_for_again_each_time() {
+    let server = accepts_all().await;
+    let (client, asked) = once(&server, 50);
+    retrieve(&client).await.unwrap();
+    later(Duration::from_secs(44)).await;
+    retrieve(&client).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    later(Duration::from_secs(2)).await;
+    retrieve(&client).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "within the last tenth of its time");
+}

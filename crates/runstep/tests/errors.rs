@@ -155,7 +155,7 @@ async fn a_reply_that_breaks_off_is_a_broken_connection() {
     let error = retrieve(&client).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
     assert!(!error.is_connect() && !error.is_decode());
-    assert_eq!(error.to_string(), "the connection failed");
+    assert_eq!(error.to_string(), "the connection failed (status 200)");
     assert!(error.source().is_some());
 }
 
@@ -235,7 +235,10 @@ async fn a_reply_without_end_is_given_up() {
     .await;
     let error = error_of(&server).await;
     assert!(error.is_decode(), "{error:?}");
-    assert_eq!(error.to_string(), "the reply is longer than 67108864 bytes (request id req_42)");
+    assert_eq!(
+        error.to_string(),
+        "the reply is longer than 67108864 bytes (status 200, request id req_42)"
+    );
 }
 
 #[tokio::test]
@@ -354,4 +357,77 @@ async fn which_errors_are_about_the_key() {
         let error = error_of(&Recorder::with_reply(status, &[], "{}").await).await;
         assert_eq!(error.is_authentication(), about_the_key, "{status}");
     }
+}
+
+/// The head of an error reply, and a part of its body.
+fn error_head(rest: &str) -> String {
+    format!("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 999\r\nx-request-id: req_7\r\n\r\n{rest}")
+}
+
+#[tokio::test]
+async fn an_error_reply_that_breaks_off_says_so() {
+    let error = retrieve(&raw(error_head(r#"{"error": {"mess"#))).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Api, Some(502)));
+    assert!(error.source().is_some());
+    insta::assert_snapshot!(error, @r#"the reply broke off, after 16 bytes: {"error": {"mess (status 502, request id req_7)"#);
+    let error = retrieve(&raw(error_head(""))).await.unwrap_err();
+    insta::assert_snapshot!(error, @"the reply broke off, after 0 bytes (status 502, request id req_7)");
+}
+
+#[tokio::test]
+async fn an_error_reply_that_does_not_come_whole_says_so() {
+    let server = Recorder::start(|_| {
+        let begun = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from("{\"er"))]);
+        let never = futures_util::StreamExt::chain(begun, futures_util::stream::pending());
+        reply(500, &[], Body::from_stream(never))
+    })
+    .await;
+    let client = server.builder().timeout(Duration::from_millis(300)).build().unwrap();
+    let error = retrieve(&client).await.unwrap_err();
+    assert_eq!((error.status(), error.body()), (Some(500), Some("{\"er")));
+    insta::assert_snapshot!(error, @r#"the reply did not come whole before the timeout, after 4 bytes: {"er (status 500)"#);
+}
+
+#[tokio::test]
+async fn an_error_reply_without_end_says_so() {
+    let body = format!("{{\"error\": \"{}\"}}", "x".repeat(1 << 20));
+    let error = error_of(&Recorder::with_reply(500, &[], body).await).await;
+    assert_eq!(error.body().map(str::len), Some(1 << 20));
+    assert!(error.message().starts_with("the reply is longer than an error is read"), "{error}");
+}
+
+/// A reply of success that is cut, late or endless came with a status all the same.
+#[tokio::test]
+async fn the_status_is_known_from_its_line_on() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 999\r\nx-request-id: req_7\r\n\r\n{";
+    let error = retrieve(&raw(head)).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Connection, Some(200)));
+    assert_eq!(error.request_id(), Some("req_7"));
+    let error = retrieve(&raw(head.replace("200 OK", "201 Created"))).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Connection, Some(201)));
+    for status in [200, 201] {
+        let server = Recorder::start(move |_| {
+            let never =
+                futures_util::stream::pending::<std::result::Result<Bytes, std::io::Error>>();
+            reply(status, &[("x-request-id", "req_7")], Body::from_stream(never))
+        })
+        .await;
+        let client = server.builder().timeout(Duration::from_millis(300)).build().unwrap();
+        let error = retrieve(&client).await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        assert_eq!((error.status(), error.request_id()), (Some(status), Some("req_7")));
+    }
+}
+
+#[tokio::test]
+async fn however_long_the_servers_words_are_what_is_shown_is_short() {
+    let long = "x".repeat(100_000);
+    let body = serde_json::json!({"error": {
+        "message": long, "type": long, "param": long, "code": long,
+    }});
+    let error = error_of(&Recorder::with_reply(400, &[], body.to_string()).await).await;
+    assert_eq!(error.message(), long);
+    assert_eq!((error.param(), error.code()), (Some(long.as_str()), Some(long.as_str())));
+    assert!(error.to_string().len() < 2000, "{} bytes", error.to_string().len());
+    assert!(format!("{error:?}").len() < 4000, "{} bytes", format!("{error:?}").len());
 }

@@ -68,7 +68,8 @@ async fn refused(id: &str, why: &str) {
     for (request, name, future) in uses(&server.client(), id) {
         let error = future.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{request}: {error}");
-        assert_eq!(error.to_string(), format!("`{name}` {why}; nothing was sent"), "{request}");
+        assert_eq!(error.message(), format!("`{name}` {why}; nothing was sent"), "{request}");
+        assert_eq!(error.param(), Some(name), "{request}");
     }
     assert_eq!(server.seen().len(), 0);
 }

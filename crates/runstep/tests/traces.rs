@@ -140,11 +140,12 @@ async fn a_span_tells_what_was_asked_and_what_came() {
         requests,
         [[
             "gen_ai.agent.id: asst_1",
-            "gen_ai.conversation.id: thread_1",
+            "gen_ai.conversation.id: thread_abc123",
             "http.request.method: POST",
             "http.response.status_code: 200",
             "otel.kind: client",
             "otel.name: threads.runs.create",
+            "runstep.run.id: run_abc123",
             "server.address: 127.0.0.1",
             "url.template: /threads/{thread_id}/runs",
         ]]
@@ -214,6 +215,7 @@ async fn a_span_tells_why_it_failed() {
         assert_eq!(line("error.type").as_deref(), Some(kind), "{act:?}");
         assert_eq!(line("http.response.status_code").as_deref(), status, "{act:?}");
         assert_eq!(line("http.request.resend_count"), None, "{act:?}");
+        assert_eq!(line("otel.status_code").as_deref(), Some("ERROR"), "{act:?}");
         assert_eq!(line("otel.name").as_deref(), Some("threads.create"));
         keeper.assert_nothing_secret();
     }
@@ -327,4 +329,68 @@ async fn a_tool_call_has_a_span_without_what_it_takes_and_gives() {
     ];
     assert_eq!(spans[2], alone);
     keeper.assert_nothing_secret();
+}
+
+/// The one span of a request, which is sent to a server that replies with this.
+async fn span_of<T>(
+    reply: serde_json::Value,
+    request: impl AsyncFnOnce(Client) -> runstep::Result<T>,
+) -> Vec<String> {
+    let server = Script::of([Act::ok(reply)]).await;
+    let client = server.client();
+    let (keeper, guard) = Keeper::keep();
+    let _ = request(client).await;
+    drop(guard);
+    keeper.requests().swap_remove(0)
+}
+
+#[tokio::test]
+async fn a_span_tells_the_ids_of_what_was_made() {
+    let with = |name: &str, field: &str, value: &str| {
+        let mut object = example(name);
+        object[field] = value.into();
+        object
+    };
+    let run = with("Run", "thread_id", "thread_new");
+    let span = span_of(run, async |client| client.threads().create_and_run("asst_1").await).await;
+    assert!(span.contains(&"gen_ai.conversation.id: thread_new".to_owned()), "{span:?}");
+    assert!(span.contains(&"runstep.run.id: run_abc123".to_owned()), "{span:?}");
+    let thread = with("Thread", "id", "thread_new");
+    let span = span_of(thread, async |client| client.threads().create().await).await;
+    assert!(span.contains(&"gen_ai.conversation.id: thread_new".to_owned()), "{span:?}");
+    let message = with("Message", "id", "msg_new");
+    let span = span_of(message, async |client| client.messages("t").create("Hi").await).await;
+    assert!(span.contains(&"runstep.message.id: msg_new".to_owned()), "{span:?}");
+    let assistant = with("Assistant", "id", "asst_new");
+    let span = span_of(assistant, async |client| client.assistants().create("m").await).await;
+    assert!(span.contains(&"gen_ai.agent.id: asst_new".to_owned()), "{span:?}");
+}
+
+#[tokio::test]
+async fn a_span_tells_which_step_or_message_was_asked_for() {
+    let none = serde_json::json!({});
+    let span =
+        span_of(none.clone(), async |client| client.runs("t").steps("r").retrieve("step_1").await);
+    assert!(span.await.contains(&"runstep.step.id: step_1".to_owned()));
+    let asked = async |client: Client| client.messages("t").retrieve("msg_1").await;
+    let span = span_of(none, asked).await;
+    assert!(span.contains(&"runstep.message.id: msg_1".to_owned()), "{span:?}");
+}
+
+/// What never leaves the client has an error too.
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_is_told() {
+    let server = Script::of([told()]).await;
+    let tokens = || async { Err::<runstep::Token, _>(std::io::Error::other(KEY)) };
+    let client = server.builder().token_callback(tokens).build().unwrap();
+    let (keeper, guard) = Keeper::keep();
+    client.threads().create().await.unwrap_err();
+    server.client().threads().create().header("a b", "c").await.unwrap_err();
+    drop(guard);
+    for (span, kind) in keeper.requests().iter().zip(["authentication", "invalid_request"]) {
+        assert!(span.contains(&format!("error.type: {kind}")), "{span:?}");
+        assert!(span.contains(&"otel.status_code: ERROR".to_owned()), "{span:?}");
+    }
+    keeper.assert_nothing_secret();
+    assert_eq!(server.count(), 0);
 }

@@ -256,7 +256,7 @@ impl Crowd {
             Ok(reply) => {
                 watched.failed_in_a_row = 0;
                 watched.failure = None;
-                let pause = watched.pace.pause_after(reply.headers());
+                let pause = watched.pace.pause_after(reply.header_map());
                 let run = reply.into_value();
                 if is_settled(&run) {
                     let run_ref = place.take()?.run_ref;

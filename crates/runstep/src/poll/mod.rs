@@ -72,9 +72,9 @@ impl Poll {
     }
 
     /// Begins to wait. That is when the deadline begins to count.
-    async fn watch(self) -> Result<Watch> {
+    async fn watch(self) -> Result<Box<Watch>> {
         let until = after(self.settings.deadline);
-        Ok(Watch::new(self.runs, self.run_id, &self.settings, until))
+        Ok(Box::new(Watch::new(self.runs, self.run_id, &self.settings, until)))
     }
 }
 
@@ -97,7 +97,8 @@ pub(crate) async fn to_the_end(
     if seen.is_terminal() {
         return Ok(seen);
     }
-    Watch::new(runs, seen.id.clone(), settings, until).to_the_end(seen).end().await
+    let watch = Watch::new(runs, seen.id.clone(), settings, until).to_the_end(seen);
+    Box::new(watch).end().await
 }
 
 /// What a poll saw: the run, and what is new. It can be used as the run itself.
@@ -127,7 +128,7 @@ impl Deref for RunUpdate {
 pub struct RunUpdates(Pin<Box<dyn Stream<Item = Result<RunUpdate>> + Send>>);
 
 /// The changes that a watch sees once it has begun.
-fn updates(watch: impl Future<Output = Result<Watch>> + Send + 'static) -> RunUpdates {
+fn updates(watch: impl Future<Output = Result<Box<Watch>>> + Send + 'static) -> RunUpdates {
     let changes = watch.map_ok(|watch| {
         futures_util::stream::try_unfold(watch, |mut watch| async move {
             Ok(watch.next().await?.map(|update| (update, watch)))

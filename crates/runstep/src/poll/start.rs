@@ -47,7 +47,9 @@ impl<R: StartRun> Wait for R {
     }
 
     fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
-        Box::pin(async move { AndPoll { request: self, settings }.watch().await?.end().await })
+        Box::pin(
+            async move { Box::pin(AndPoll { request: self, settings }.watch()).await?.end().await },
+        )
     }
 }
 
@@ -94,10 +96,11 @@ impl<R: StartRun> AndPoll<R> {
         updates(self.watch())
     }
 
-    async fn watch(mut self) -> Result<Watch> {
+    async fn watch(mut self) -> Result<Box<Watch>> {
         let until = after(self.settings.deadline);
         let (runs, reply) = started(self.request, &mut self.settings, until).await?;
-        Ok(Watch::new(runs, reply.id.clone(), &self.settings, until).from(reply))
+        let watch = Watch::new(runs, reply.id.clone(), &self.settings, until);
+        Ok(Box::new(watch.from(reply)))
     }
 }
 

@@ -92,7 +92,7 @@ impl Watch {
     /// Goes on from the reply that started the run. One that asks for action may only not have taken
     /// in yet what was submitted, and steps are not in it: these are looked at at once.
     pub(super) fn from(mut self, reply: Response<Run>) -> Self {
-        let pause = self.pace.pause_after(reply.headers());
+        let pause = self.pace.pause_after(reply.header_map());
         let run = reply.into_value();
         if !is_settled(&run) || (run.is_terminal() && !self.with_steps) {
             self.next_look = Some(after(pause));
@@ -110,7 +110,7 @@ impl Watch {
     }
 
     /// The run at the end of the wait.
-    pub(super) async fn end(mut self) -> Result<Run> {
+    pub(super) async fn end(mut self: Box<Self>) -> Result<Run> {
         let mut last = None;
         while let Some(update) = self.next().await? {
             last = Some(update.run);
@@ -192,7 +192,7 @@ impl Watch {
     async fn retrieve(&mut self) -> Result<(Run, Duration)> {
         let retrieve = self.runs.retrieve(&self.run_id).with_options(self.options.clone());
         let reply = retrieve.send().await?;
-        let pause = self.pace.pause_after(reply.headers());
+        let pause = self.pace.pause_after(reply.header_map());
         let run = reply.into_value();
         if self.is_end(&run) {
             self.guard.disarm();
