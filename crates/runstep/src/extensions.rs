@@ -84,7 +84,10 @@ impl RunExt for Run {
     }
 
     fn function_calls(&self) -> Vec<&RequiredFunctionToolCall> {
-        let Some(RequiredAction::SubmitToolOutputs(action)) = &self.required_action else {
+        // Some servers leave the action in a run that has gone on.
+        let waits = self.status == RunStatus::RequiresAction;
+        let action = self.required_action.as_ref().filter(|_| waits);
+        let Some(RequiredAction::SubmitToolOutputs(action)) = action else {
             return Vec::new();
         };
         let calls = action.submit_tool_outputs.tool_calls.iter();

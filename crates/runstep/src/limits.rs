@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use runstep_api::Field;
 use runstep_api::types::{
-    CreateAssistantRequest, CreateMessageRequest, CreateRunRequest, CreateThreadAndRunRequest,
-    CreateThreadRequest, UpdateAssistantRequest, UpdateMessageRequest, UpdateRunRequest,
+    CodeInterpreterResources, CreateAssistantRequest, CreateMessageRequest, CreateRunRequest,
+    CreateThreadAndRunRequest, CreateThreadRequest, CreateToolResources, ToolResources,
+    TruncationStrategy, UpdateAssistantRequest, UpdateMessageRequest, UpdateRunRequest,
     UpdateThreadRequest,
 };
 
@@ -21,6 +22,9 @@ const DESCRIPTION: usize = 512;
 const RUN_TOOLS: usize = 20;
 const ASSISTANT_TOOLS: usize = 128;
 const LEAST_TOKENS: u64 = 256;
+const LEAST_MESSAGES: u64 = 1;
+const FILES: usize = 20;
+const STORES: usize = 1;
 const PAGE: std::ops::RangeInclusive<u64> = 1..=100;
 
 /// A body that has limits.
@@ -107,6 +111,41 @@ fn metadata(place: &str, pairs: &Field<BTreeMap<String, String>>) -> Result<()> 
     Ok(())
 }
 
+fn truncation(strategy: &Field<TruncationStrategy>) -> Result<()> {
+    let last = strategy.as_option().and_then(|strategy| strategy.last_messages.as_option());
+    match last {
+        Some(last) if *last < LEAST_MESSAGES => Err(beyond(
+            "truncation_strategy.last_messages",
+            format!("must be at least {LEAST_MESSAGES}, and is {last}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn files(place: &str, resources: Option<&CodeInterpreterResources>) -> Result<()> {
+    let files = resources.and_then(|resources| resources.file_ids.as_ref());
+    count(&format!("{place}tool_resources.code_interpreter.file_ids"), files, FILES)
+}
+
+/// Checks files and stores that are there; the place is as for [`metadata`].
+fn resources(place: &str, resources: &Field<ToolResources>) -> Result<()> {
+    let Some(resources) = resources.as_option() else { return Ok(()) };
+    files(place, resources.code_interpreter.as_ref())?;
+    let Some(search) = &resources.file_search else { return Ok(()) };
+    let place = format!("{place}tool_resources.file_search.");
+    count(&format!("{place}vector_store_ids"), search.vector_store_ids.as_ref(), STORES)
+}
+
+/// The same for stores that may be made along the way.
+fn new_resources(place: &str, resources: &Field<CreateToolResources>) -> Result<()> {
+    let Some(resources) = resources.as_option() else { return Ok(()) };
+    files(place, resources.code_interpreter.as_ref())?;
+    let Some(search) = &resources.file_search else { return Ok(()) };
+    let place = format!("{place}tool_resources.file_search.");
+    count(&format!("{place}vector_store_ids"), search.vector_store_ids.as_ref(), STORES)?;
+    count(&format!("{place}vector_stores"), search.vector_stores.as_ref(), STORES)
+}
+
 fn messages(place: &str, messages: Option<&Vec<CreateMessageRequest>>) -> Result<()> {
     for (index, message) in messages.into_iter().flatten().enumerate() {
         metadata(&format!("{place}[{index}]."), &message.metadata)?;
@@ -116,6 +155,7 @@ fn messages(place: &str, messages: Option<&Vec<CreateMessageRequest>>) -> Result
 
 fn thread(place: &str, thread: &CreateThreadRequest) -> Result<()> {
     metadata(place, &thread.metadata)?;
+    new_resources(place, &thread.tool_resources)?;
     messages(&format!("{place}messages"), thread.messages.as_ref())
 }
 
@@ -129,6 +169,7 @@ macro_rules! check_run {
         number("top_p", &$body.top_p, 1.0)?;
         tokens("max_prompt_tokens", &$body.max_prompt_tokens)?;
         tokens("max_completion_tokens", &$body.max_completion_tokens)?;
+        truncation(&$body.truncation_strategy)?;
     };
 }
 
@@ -142,6 +183,7 @@ impl Limited for CreateRunRequest {
 impl Limited for CreateThreadAndRunRequest {
     fn check(&self) -> Result<()> {
         check_run!(self);
+        resources("", &self.tool_resources)?;
         self.thread.as_ref().map_or(Ok(()), |body| thread("thread.", body))
     }
 }
@@ -174,19 +216,20 @@ macro_rules! check_assistant {
 impl Limited for CreateAssistantRequest {
     fn check(&self) -> Result<()> {
         check_assistant!(self);
-        Ok(())
+        new_resources("", &self.tool_resources)
     }
 }
 
 impl Limited for UpdateAssistantRequest {
     fn check(&self) -> Result<()> {
         check_assistant!(self);
-        Ok(())
+        resources("", &self.tool_resources)
     }
 }
 
 impl Limited for UpdateThreadRequest {
     fn check(&self) -> Result<()> {
+        resources("", &self.tool_resources)?;
         metadata("", &self.metadata)
     }
 }

@@ -42,10 +42,25 @@ macro_rules! body_setters {
     };
 }
 
-/// The method that adds a pair to a body's metadata.
+/// The method that adds a pair to a body's metadata, which is new or in place of what is there.
 macro_rules! metadata_setter {
     () => {
-        /// Adds a pair of your own; at most 16, keys of up to 64 and values of up to 512 characters.
+        $crate::request::metadata_setter! {
+            /// Adds a pair of your own; at most 16, keys of up to 64 and values of up to 512
+            /// characters.
+        }
+    };
+    (in_place) => {
+        $crate::request::metadata_setter! {
+            /// Adds a pair of your own; at most 16, keys of up to 64 and values of up to 512
+            /// characters.
+            ///
+            /// The pairs of the request take the place of all that are there: one that is to stay
+            /// is given again. Without any the metadata stays as it is.
+        }
+    };
+    ($(#[$attribute:meta])+) => {
+        $(#[$attribute])+
         pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
             self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
             self

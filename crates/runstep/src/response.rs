@@ -32,15 +32,20 @@ impl<T> Response<T> {
 
     /// A header as text; none where it is not there or is no text. The name's case is no matter.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().get(name)?.to_str().ok()
+        self.header_map().get(name)?.to_str().ok()
+    }
+
+    /// All headers, their names in lower case; one that came several times is there several times.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.header_map().iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
 
     /// The server's id of the request, by which its operators find it.
     pub fn request_id(&self) -> Option<&str> {
-        crate::headers::request_id(self.headers())
+        crate::headers::request_id(self.header_map())
     }
 
-    pub(crate) fn headers(&self) -> &HeaderMap {
+    pub(crate) fn header_map(&self) -> &HeaderMap {
         self.0.headers()
     }
 }
@@ -55,7 +60,7 @@ impl<T> Deref for Response<T> {
 
 impl<T: Clone> Clone for Response<T> {
     fn clone(&self) -> Self {
-        Self(ResponseValue::new(T::clone(self), self.0.status(), self.headers().clone()))
+        Self(ResponseValue::new(T::clone(self), self.0.status(), self.header_map().clone()))
     }
 }
 
@@ -64,7 +69,7 @@ impl<T: fmt::Debug> fmt::Debug for Response<T> {
         f.debug_struct("Response")
             .field("value", self.value())
             .field("status", &self.status())
-            .field("headers", self.headers())
+            .field("headers", self.header_map())
             .finish()
     }
 }

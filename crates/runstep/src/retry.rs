@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind};
 /// it was never sent, or if the server says that it did nothing: status 429, 503 with a time to
 /// come back, or `x-should-retry: true`. So no run is made twice.
 ///
+/// A request to delete that is sent again because the first reply was lost may find nothing left to
+/// delete: status 404 then tells that it is gone.
+///
 /// `x-should-retry: false` forbids it. `retry-after-ms` and `Retry-After` are honoured up to
 /// [`longest_retry_after`](Self::longest_retry_after); a server that asks for more gets no second
 /// request, and the error says how long in [`Error::retry_after`].

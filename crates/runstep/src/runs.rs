@@ -419,7 +419,7 @@ pub struct UpdateRun {
 }
 
 impl UpdateRun {
-    metadata_setter!();
+    metadata_setter!(in_place);
 
     /// All pairs at once, in place of those given before.
     pub fn all_metadata(mut self, metadata: impl Into<BTreeMap<String, String>>) -> Self {

@@ -176,7 +176,7 @@ impl UpdateThread {
         tool_resources: ToolResources,
     }
 
-    metadata_setter!();
+    metadata_setter!(in_place);
 
     /// All pairs at once, in place of those that are there and of those given before.
     pub fn all_metadata(mut self, metadata: impl Into<BTreeMap<String, String>>) -> Self {

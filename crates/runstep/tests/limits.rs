@@ -9,7 +9,9 @@ use std::future::IntoFuture;
 use std::sync::LazyLock;
 
 use runstep::types::{
-    CodeInterpreterTool, CreateMessageRequest, CreateThreadRequest, MessageRole, Tool,
+    CodeInterpreterResources, CodeInterpreterTool, CreateFileSearchResources, CreateMessageRequest,
+    CreateThreadRequest, CreateToolResources, FileSearchResources, MessageRole, Tool,
+    ToolResources, TruncationStrategy, VectorStoreInput,
 };
 use runstep::{Client, ErrorKind, Result};
 use serde_json::{Value, json};
@@ -283,4 +285,84 @@ async fn limits_can_be_switched_off() {
     world.sent(world.client.assistants().create("model").name(text(300))).await;
     world.sent(world.client.assistants().update("asst_1").description(text(600))).await;
     world.sent(runs.list().limit(1000)).await;
+}
+
+#[tokio::test]
+async fn a_truncation_keeps_a_message_at_least() {
+    let world = World::new().await;
+    let (runs, threads) = (world.client.runs("thread_1"), world.client.threads());
+    let least = whole("TruncationStrategy", "properties/last_messages/minimum") as u64;
+    let keep = |count| TruncationStrategy::new("last_messages").last_messages(count);
+    let field = "truncation_strategy.last_messages";
+    world.sent(runs.create("asst_1").truncation_strategy(keep(least))).await;
+    world.refused(field, runs.create("asst_1").truncation_strategy(keep(least - 1))).await;
+    let both = || threads.create_and_run("asst_1");
+    world.sent(both().truncation_strategy(keep(least))).await;
+    world.refused(field, both().truncation_strategy(keep(least - 1))).await;
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("id_{number}")).collect()
+}
+
+/// Files and stores, wherever they are.
+macro_rules! resources_limits {
+    ($world:ident, $place:literal, $Resources:ident, $Search:ident, $request:expr) => {{
+        let files = whole("CodeInterpreterResources", "properties/file_ids/maxItems");
+        let stores = whole("FileSearchResources", "properties/vector_store_ids/maxItems");
+        let with_files = |count| {
+            let files = CodeInterpreterResources::default().file_ids(names(count));
+            $Resources::default().code_interpreter(files)
+        };
+        let with_stores = |count| {
+            let stores = $Search::default().vector_store_ids(names(count));
+            $Resources::default().file_search(stores)
+        };
+        let field = concat!($place, "tool_resources.code_interpreter.file_ids");
+        $world.sent($request(with_files(files))).await;
+        $world.refused(field, $request(with_files(files + 1))).await;
+        let field = concat!($place, "tool_resources.file_search.vector_store_ids");
+        $world.sent($request(with_stores(stores))).await;
+        $world.refused(field, $request(with_stores(stores + 1))).await;
+    }};
+}
+
+#[tokio::test]
+async fn files_and_stores_have_limits_wherever_they_are() {
+    let world = World::new().await;
+    let (threads, assistants) = (world.client.threads(), world.client.assistants());
+    resources_limits!(world, "", ToolResources, FileSearchResources, |resources| {
+        threads.create_and_run("asst_1").tool_resources(resources)
+    });
+    resources_limits!(world, "", ToolResources, FileSearchResources, |resources| {
+        threads.update("thread_1").tool_resources(resources)
+    });
+    resources_limits!(world, "", ToolResources, FileSearchResources, |resources| {
+        assistants.update("asst_1").tool_resources(resources)
+    });
+    resources_limits!(world, "", CreateToolResources, CreateFileSearchResources, |resources| {
+        assistants.create("model").tool_resources(resources)
+    });
+    resources_limits!(world, "", CreateToolResources, CreateFileSearchResources, |resources| {
+        threads.create().tool_resources(resources)
+    });
+    let with_thread = |resources| {
+        let thread = CreateThreadRequest::default().tool_resources(resources);
+        threads.create_and_run("asst_1").thread(thread)
+    };
+    resources_limits!(
+        world,
+        "thread.",
+        CreateToolResources,
+        CreateFileSearchResources,
+        with_thread
+    );
+    let most = whole("CreateFileSearchResources", "properties/vector_stores/maxItems");
+    let with = |count| {
+        let stores = vec![VectorStoreInput::default(); count];
+        let search = CreateFileSearchResources::default().vector_stores(stores);
+        threads.create().tool_resources(CreateToolResources::default().file_search(search))
+    };
+    world.sent(with(most)).await;
+    world.refused("tool_resources.file_search.vector_stores", with(most + 1)).await;
 }

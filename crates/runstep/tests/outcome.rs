@@ -113,3 +113,22 @@ fn a_match_is_exhaustive() {
         assert_eq!(ended, run.is_terminal(), "{status}");
     }
 }
+
+/// Some servers leave the action in a run that has gone on.
+#[test]
+fn only_a_run_that_requires_action_has_calls() {
+    let action = example("Run")["required_action"].clone();
+    let action = match action {
+        Value::Null => {
+            json!({"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+            ]}})
+        }
+        action => action,
+    };
+    let with = json!({"required_action": action});
+    assert_eq!(run("requires_action", &with).function_calls().len(), 1);
+    for status in ["queued", "in_progress", "cancelling", "completed", "frozen"] {
+        assert!(run(status, &with).function_calls().is_empty(), "{status}");
+    }
+}

@@ -208,3 +208,21 @@ async fn a_compatible_host_gets_v1_unless_it_has_a_path() {
         assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
     }
 }
+
+/// Also those that are no text, or come several times.
+#[tokio::test]
+async fn all_headers_of_a_reply_can_be_had() {
+    let server = Recorder::start(|_| {
+        let mut reply = support::json(&example("Run"));
+        reply.headers_mut().append("x-warning", "one".parse().unwrap());
+        let odd = axum::http::HeaderValue::from_bytes(b"\xff").unwrap();
+        reply.headers_mut().append("x-warning", odd);
+        reply
+    })
+    .await;
+    let reply = server.client().runs("t").retrieve("r").send().await.unwrap();
+    let warnings: Vec<&[u8]> =
+        reply.headers().filter(|(name, _)| *name == "x-warning").map(|(_, value)| value).collect();
+    assert_eq!(warnings, [b"one".as_slice(), b"\xff"]);
+    assert!(reply.headers().any(|(name, _)| name == "content-type"));
+}
