@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use reqwest::header::HeaderMap;
 use runstep_api::types::StreamEvent as RunEvent;
 use tokio::time::{Sleep, sleep_until};
 
@@ -98,7 +97,7 @@ fn decoded(event: std::result::Result<ServerSentEvent<'_>, EventTooLong>) -> Hea
             Heard::Defect(
                 Error::new(ErrorKind::Decode, message)
                     .with_source(Source::Json(error))
-                    .with_reply(&HeaderMap::new(), event.data.as_bytes()),
+                    .with_body(event.data.as_bytes()),
             )
         }
     }

@@ -87,7 +87,7 @@ impl Remote for Client {
         let retrieve = self.runs(&run.thread_id).retrieve(&run.run_id);
         Box::pin(async move {
             let reply = retrieve.retry_policy(RetryPolicy::none()).send().await?;
-            let ask_after = headers::poll_after(reply.headers());
+            let ask_after = headers::poll_after(reply.header_map());
             Ok(Seen { run: reply.into_value(), ask_after })
         })
     }
@@ -121,15 +121,15 @@ impl Remote for Client {
 
 /// What came, by its content type: an object of JSON is no stream.
 pub(super) async fn opened(reply: Response<ByteStream>) -> Result<Opened> {
-    let content_type = reply.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let content_type = reply.header_map().get(CONTENT_TYPE).map(|value| value.as_bytes());
     let is_json = content_type
         .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"application/json"));
-    let ask_after = headers::poll_after(reply.headers());
+    let ask_after = headers::poll_after(reply.header_map());
     if !is_json {
         let body = reply.into_value().into_inner().map_err(Error::http);
         return Ok(Opened::Events(Box::pin(body)));
     }
-    let headers = reply.headers().clone();
+    let headers = reply.header_map().clone();
     let mut body = Vec::new();
     let mut chunks = reply.into_value().into_inner();
     while let Some(chunk) = chunks.next().await {
@@ -143,7 +143,8 @@ pub(super) async fn opened(reply: Response<ByteStream>) -> Result<Opened> {
     let run = runstep_api::decode(&body).map_err(|error| {
         Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
             .with_source(Source::Json(error))
-            .with_reply(&headers, &body)
+            .with_headers(&headers)
+            .with_body(&body)
     })?;
     Ok(Opened::Run(Box::new(Seen { run, ask_after })))
 }
