@@ -4,13 +4,14 @@
 
 mod support;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use runstep::types::{DeletedThread, Run};
 use runstep::{Backoff, Client, Error, ErrorKind, Result, RetryPolicy};
 use support::script::{Act, Script, quick};
 use support::{KEY, example};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 fn ok() -> Act {
     Act::ok(example("Run"))
@@ -216,15 +217,45 @@ async fn milliseconds_come_before_seconds() {
     get(&slow(&server)).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_client_does_not_come_back_sooner_than_asked() {
-    for (name, value) in [("retry-after", "0.08"), ("retry-after-ms", "80")] {
+    for (name, value) in [("retry-after", "30"), ("retry-after-ms", "30000")] {
         let server = Script::of([Act::status(429).with(name, value), ok()]).await;
         let client = server.client();
         let begun = Instant::now();
         get(&client).await.unwrap();
-        assert!(begun.elapsed() >= Duration::from_millis(80), "{name}: {:?}", begun.elapsed());
+        let took = begun.elapsed().as_millis();
+        assert!((30_000..30_100).contains(&took), "{name}: {took} ms");
     }
+}
+
+/// From half a second to 8 seconds, each up to a quarter shorter by chance.
+#[tokio::test(start_paused = true)]
+async fn attempts_are_half_a_second_to_eight_apart() {
+    let server = Script::of([Act::status(500)]).await;
+    let policy = RetryPolicy::default();
+    for (attempts, longest) in [(2, 0.5), (3, 1.5), (6, 15.5), (7, 23.5)] {
+        let client = server.builder().retry_policy(policy.attempts(attempts)).build().unwrap();
+        let begun = Instant::now();
+        get(&client).await.unwrap_err();
+        let took = begun.elapsed().as_secs_f64();
+        let bounds = longest * 0.75..=longest + 0.1;
+        assert!(bounds.contains(&took), "{attempts} attempts took {took} s, not {bounds:?}");
+    }
+}
+
+#[test]
+fn pauses_grow_and_differ_by_chance() {
+    let second = Duration::from_secs(1);
+    let backoff = Backoff::new(second, 20 * second).factor(3.0);
+    for (before, longest) in [(0, 1.0), (1, 3.0), (2, 9.0), (3, 20.0), (u32::MAX, 20.0)] {
+        let pauses: Vec<f64> = (0..200).map(|_| backoff.pause(before).as_secs_f64()).collect();
+        assert!(pauses.iter().all(|pause| (longest * 0.75..=longest).contains(pause)));
+        let shortest = pauses.iter().fold(longest, |a, b| a.min(*b));
+        assert!(shortest < longest * 0.85, "the pauses after {before} hardly differ");
+    }
+    let all = Backoff::new(second, second).jitter(1.0);
+    assert!((0..200).any(|_| all.pause(0) < second / 2));
 }
 
 async fn given_up(policy: RetryPolicy, name: &'static str, value: String) -> (Error, usize) {

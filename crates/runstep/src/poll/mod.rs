@@ -97,7 +97,7 @@ pub(crate) async fn to_the_end(
     if seen.is_terminal() {
         return Ok(seen);
     }
-    let watch = Watch::new(runs, seen.id.clone(), settings, until).to_the_end(seen);
+    let watch = Watch::new(runs, seen.id.clone(), settings, until).until_ended(seen);
     Box::new(watch).end().await
 }
 

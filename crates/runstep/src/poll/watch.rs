@@ -103,7 +103,7 @@ impl Watch {
     }
 
     /// Waits for a run that was seen, also while it asks for action.
-    pub(super) fn to_the_end(mut self, seen: Run) -> Self {
+    pub(super) fn until_ended(mut self, seen: Run) -> Self {
         self.to_the_end = true;
         self.last = Some(seen);
         self

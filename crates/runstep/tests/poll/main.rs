@@ -19,7 +19,7 @@ use serde_json::Value;
 use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::script::{Act, Script, quick};
 use support::{Recorder, example, json, reply};
 
