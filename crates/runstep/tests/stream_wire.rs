@@ -223,6 +223,48 @@ async fn a_server_that_cannot_resume_tells_the_run() {
 }
 
 #[tokio::test]
+async fn whatever_a_server_says_instead_of_the_rest_the_run_is_looked_at() {
+    let done = || reply(200, EVENTS, "event: done\ndata: [DONE]\n\n");
+    let unreadable = || reply(200, EVENTS, "event: thread.run.completed\ndata: {}\n\n");
+    let old = || reply(200, EVENTS, "id: 7\nevent: news\ndata: {}\n\n");
+    let gone = || reply(410, &[], "gone");
+    let broken_down = || reply(500, &[], "oh");
+    let page = || reply(200, &[("content-type", "application/json")], "[]");
+    let instead: [fn() -> Response; 6] = [done, unreadable, old, gone, broken_down, page];
+    for (case, instead) in instead.into_iter().enumerate() {
+        let recorder = Recorder::answering(move |number, request| match number {
+            0 => broken(first_half(true)),
+            _ if request.header("last-event-id").is_some() => instead(),
+            _ => found(request),
+        })
+        .await;
+        let mut events = open(&recorder).recovery_deadline(Duration::from_secs(20)).await.unwrap();
+        let run = events.final_run().await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(run.status, "completed", "{case}");
+        let seen = recorder.seen();
+        let resumes = seen.iter().filter(|request| request.header("last-event-id").is_some());
+        assert_eq!(resumes.count(), 1, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_grown_without_a_word_of_its_beginning_is_not_told_again() {
+    let half = first_half(false);
+    let begins = |event: &&str| {
+        ["step", "message"].iter().any(|what| event.contains(&format!("{what}.in_progress\n")))
+    };
+    let half: String = half.split_inclusive("\n\n").filter(|event| !begins(event)).collect();
+    let recorder = Recorder::answering(move |number, request| match number {
+        0 => broken(half.clone()),
+        _ => found(request),
+    })
+    .await;
+    let (names, recovered) = names(open(&recorder)).await;
+    let after = ["run.step.in_progress", "message.delta", "message.completed"];
+    assert_eq!(names[recovered.unwrap()..][..3], after);
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_stream_is_polled() {
     let recorder = Recorder::answering(|number, request| match number {
         0 => support::json(&run("queued")),

@@ -33,18 +33,12 @@ pub(super) struct Leg {
     body: Body,
     decoder: EventDecoder,
     idle: Option<Idle>,
-    /// Whether any event has come.
-    heard: bool,
 }
 
 impl Leg {
     pub(super) fn new(body: Body, limit: usize, idle: Option<Duration>) -> Self {
         let decoder = EventDecoder::new().max_event_bytes(limit);
-        Self { body, decoder, idle: idle.map(Idle::new), heard: false }
-    }
-
-    pub(super) fn has_heard(&self) -> bool {
-        self.heard
+        Self { body, decoder, idle: idle.map(Idle::new) }
     }
 
     pub(super) fn last_event_id(&self) -> &str {
@@ -59,7 +53,6 @@ impl Leg {
     pub(super) fn poll_heard(&mut self, context: &mut Context<'_>) -> Poll<Heard> {
         loop {
             if let Some(event) = self.decoder.next_event() {
-                self.heard = true;
                 return Poll::Ready(decoded(event));
             }
             match self.body.as_mut().poll_next(context) {

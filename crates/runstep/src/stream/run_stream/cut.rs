@@ -9,45 +9,54 @@ use crate::poll::RunRef;
 use crate::stream::recovery::{Look, Recovery, Target};
 use crate::stream::remote::Answer;
 
+/// The longest that a server can ask a stream to wait before it is resumed.
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+
 impl RunStream {
-    /// The reply has ended. Gives an error if it is not made up for.
-    pub(super) fn cut(&mut self, cause: Option<Error>) -> Option<Error> {
+    /// The reply has ended, by its own word or not. Gives an error if it is not made up for.
+    pub(super) fn cut(&mut self, cause: Option<Error>, said_done: bool) -> Option<Error> {
         let source = std::mem::replace(&mut self.source, Source::None);
         if self.progress.end().is_some() {
             return None;
         }
+        let broke = cause.is_some();
         let error = self.cut_error(cause);
         let known = self.run.is_some() || self.progress.thread_id().is_some();
         if !self.settings.recover || !known {
             return Some(self.give_up(error));
         }
         self.progress.forget_error();
-        let mut pause = Duration::ZERO;
-        let mut heard = true;
+        let (mut further, mut retry) = (false, Duration::ZERO);
         if let Source::Leg(leg, _) = &source {
-            heard = leg.has_heard();
-            if !leg.last_event_id().is_empty() {
-                leg.last_event_id().clone_into(&mut self.last_event_id);
+            let id = leg.last_event_id();
+            further = !id.is_empty() && id != self.last_event_id;
+            if further {
+                id.clone_into(&mut self.last_event_id);
             }
-            pause = leg.retry().unwrap_or_default();
+            retry = leg.retry().unwrap_or_default().min(LONGEST_RETRY);
         }
+        let mut pause = Duration::ZERO;
         let recovery = match self.recovery.take() {
-            // It was resumed in vain.
-            Some(mut recovery) if !heard => match recovery.failed(error) {
-                Ok(longer) => {
-                    pause = pause.max(longer);
-                    recovery
+            None => self.new_recovery(),
+            // It was resumed, and cut again: a server that does so for ever is asked at a pace, and
+            // only what was new gives it more time.
+            Some(before) => {
+                let mut recovery = if self.advanced { self.new_recovery() } else { before };
+                let again = if broke && !further { recovery.failed(error).ok() } else { None };
+                if !further && again.is_none() {
+                    // There is no rest to be had: the run itself is looked at.
+                    self.last_event_id.clear();
                 }
-                Err(error) => return Some(self.give_up(error)),
-            },
-            // It was resumed, and cut again: a server that does so for ever is asked at a pace.
-            Some(_) => {
-                let mut recovery = self.new_recovery();
-                pause = pause.max(recovery.found(None));
+                pause = again.unwrap_or_else(|| recovery.found(None));
                 recovery
             }
-            None => self.new_recovery(),
         };
+        if said_done {
+            self.last_event_id.clear();
+        }
+        if !self.last_event_id.is_empty() {
+            pause = pause.max(retry);
+        }
         self.source = Source::Look(self.look(&recovery, pause, self.last_event_id.clone()));
         self.recovery = Some(recovery);
         None
@@ -92,6 +101,11 @@ impl RunStream {
                 }
                 recovery.found(ask_after)
             }
+            // A server that answers but does not resume can still tell the run.
+            Err(error) if !self.last_event_id.is_empty() && is_answer(&error) => {
+                self.last_event_id.clear();
+                recovery.found(error.retry_after())
+            }
             Err(error) => match recovery.failed(error) {
                 Ok(pause) => pause,
                 Err(error) => return Some(self.give_up(error)),
@@ -103,10 +117,7 @@ impl RunStream {
     }
 
     pub(super) fn give_up(&mut self, error: Error) -> Error {
-        self.source = Source::None;
-        self.recovery = None;
-        // What becomes of the run is for the caller to say.
-        self.guard.run = None;
+        self.stop();
         self.progress.cut();
         error.with_run(self.run().cloned())
     }
@@ -126,4 +137,9 @@ impl RunStream {
         };
         error.with_context(what).with_run(self.run().cloned())
     }
+}
+
+/// Whether a server answered, though not with what it was asked for.
+fn is_answer(error: &Error) -> bool {
+    error.status().is_some() || error.kind() == ErrorKind::Decode
 }

@@ -58,6 +58,8 @@ pub struct RunStream {
     recovered: bool,
     recovery: Option<Recovery>,
     last_event_id: String,
+    /// Whether the reply that is read has told something new.
+    advanced: bool,
     kept: usize,
     guard: CancelOnDrop,
 }
@@ -106,6 +108,7 @@ impl RunStream {
             recovered: false,
             recovery: None,
             last_event_id: String::new(),
+            advanced: false,
             kept: 0,
         }
     }
@@ -210,20 +213,27 @@ impl RunStream {
         let outputs: Vec<ToolOutput> = outputs.into_iter().collect();
         let answered = outputs.iter().filter_map(|output| output.tool_call_id.clone()).collect();
         let opened = match self.remote.submit(run_ref.clone(), outputs).await {
-            Err(error) if self.settings.recover && may_have_moved_on(&error) => {
+            Err(error) if may_have_moved_on(&error) => {
                 match self.remote.run(&run_ref).await {
                     Ok(seen) if seen.required_action != run.required_action => {
                         Opened::Run(Box::new(seen))
                     }
-                    _ => return Err(error),
+                    _ => return Err(error.or_run(&run)),
                 }
             }
-            opened => opened?,
+            opened => opened.map_err(|error| error.or_run(&run))?,
         };
         self.progress.begin_leg(answered);
         self.know(run_ref);
         self.begin(opened);
         Ok(())
+    }
+
+    /// Closes the connection, and leaves the run to the caller.
+    pub(crate) fn stop(&mut self) {
+        self.source = Source::None;
+        self.recovery = None;
+        self.guard.run = None;
     }
 
     fn not_waiting(&self) -> Error {
@@ -252,6 +262,7 @@ impl RunStream {
         let StreamSettings { max_event_bytes, idle_timeout, .. } = self.settings;
         let leg = Leg::new(body, max_event_bytes, idle_timeout);
         self.source = Source::Leg(Box::new(leg), None);
+        self.advanced = false;
     }
 
     /// The run that the stream is of.
@@ -266,7 +277,7 @@ impl RunStream {
     fn hear(&mut self, heard: Heard) -> Option<Result<RunEvent>> {
         match heard {
             Heard::Event(RunEvent::Done, _) if self.progress.end().is_some() => None,
-            Heard::Event(RunEvent::Done, _) => self.cut(None).map(Err),
+            Heard::Event(RunEvent::Done, _) => self.cut(None, true).map(Err),
             // An event is large, so that it is moved as seldom as can be.
             Heard::Event(event, size) => match self.take(&event, size) {
                 Ok(true) => Some(Ok(event)),
@@ -274,7 +285,7 @@ impl RunStream {
                 Err(error) => Some(Err(error)),
             },
             Heard::Defect(error) => Some(Err(error.with_run(self.run().cloned()))),
-            Heard::End(cause) => self.cut(cause).map(Err),
+            Heard::End(cause) => self.cut(cause, false).map(Err),
         }
     }
 
@@ -292,6 +303,7 @@ impl RunStream {
             return Ok(false);
         }
         self.recovered = false;
+        self.advanced |= !matches!(event, RunEvent::Error(_) | RunEvent::Unknown { .. });
         if self.run.is_none()
             && let Some(run) = self.progress.run()
         {
@@ -334,18 +346,19 @@ impl Stream for RunStream {
                 return Poll::Ready(Some(Ok(event)));
             }
             match &mut stream.source {
-                Source::Leg(leg, last_words) => match (leg.poll_heard(context), last_words) {
-                    (Poll::Ready(heard), _) => {
-                        if let Some(item) = stream.hear(heard) {
-                            return Poll::Ready(Some(item));
-                        }
-                    }
-                    (Poll::Pending, Some(last_words)) => {
-                        ready!(last_words.as_mut().poll(context));
+                Source::Leg(leg, last_words) => {
+                    // First, so that whoever goes on talking is not listened to for ever.
+                    if let Some(last_words) = last_words
+                        && last_words.as_mut().poll(context).is_ready()
+                    {
                         stream.source = Source::None;
+                        continue;
                     }
-                    (Poll::Pending, None) => return Poll::Pending,
-                },
+                    let heard = ready!(leg.poll_heard(context));
+                    if let Some(item) = stream.hear(heard) {
+                        return Poll::Ready(Some(item));
+                    }
+                }
                 Source::Look(look) => {
                     let looked = ready!(look.as_mut().poll(context));
                     if let Some(error) = stream.looked(looked) {

@@ -1,7 +1,9 @@
 //! How a stream ends when it is not made up for, and what is asked of the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use runstep_server::model::Turn;
 use tokio::time::Instant;
 
@@ -9,6 +11,7 @@ use super::recorded::{Player, RecordedLeg, outputs, record, settings};
 use crate::error::ErrorKind;
 use crate::poll::PollErrorPolicy;
 use crate::stream::open::StreamSettings;
+use crate::stream::remote::Opened;
 use crate::stream::{RunStream, RunStreamEnd};
 
 async fn answer() -> Vec<RecordedLeg> {
@@ -83,7 +86,8 @@ async fn failed_looks_are_tolerated_as_with_a_poll() {
     assert_eq!((player.playing().requests.len(), stream.end()), (3, Some(RunStreamEnd::Cut)));
 
     let player = Player::new(&legs);
-    player.playing().failures = vec![ErrorKind::Decode];
+    // What cannot be read in place of the rest, and then of the run.
+    player.playing().failures = vec![ErrorKind::Decode; 2];
     let mut stream = player.stream(legs[0].ends[3]);
     assert_eq!(error_of(&mut stream).await.kind(), ErrorKind::Decode);
 }
@@ -102,7 +106,7 @@ async fn a_run_that_does_not_end_is_looked_for_until_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_resume_in_vain_again_and_again_is_given_up() {
+async fn a_resume_in_vain_falls_back_to_the_run() {
     let legs = answer().await;
     let mut leg = legs[0].clone();
     // Only the first event has an id, and after it nothing comes any more.
@@ -112,9 +116,47 @@ async fn a_resume_in_vain_again_and_again_is_given_up() {
     let player = Player::new(std::slice::from_ref(&leg));
     player.playing().resumes = vec![0; 100];
     let mut stream = player.stream(leg.ends[0]);
-    let error = error_of(&mut stream).await;
-    assert_eq!(error.kind(), ErrorKind::Connection);
-    assert_eq!(player.playing().requests.len(), 6);
+    stream.final_run().await.unwrap();
+    assert_eq!(stream.end(), Some(RunStreamEnd::Completed));
+    let requests = player.playing().requests.clone();
+    assert_eq!(requests[..6], ["resume after 0"; 6]);
+    assert_eq!(requests[6], "run");
+}
+
+#[tokio::test]
+async fn a_server_cannot_put_off_a_resume_for_ever() {
+    let legs = answer().await;
+    let mut leg = legs[0].clone();
+    let (end, added) = (leg.ends[0], b"id: 0\nretry: 3600000\n");
+    leg.bytes = [&leg.bytes[..end - 1], added, &leg.bytes[end - 1..]].concat().into();
+    leg.ends.iter_mut().for_each(|end| *end += added.len());
+    let player = Player::new(std::slice::from_ref(&leg));
+    player.playing().resumes = vec![leg.bytes.len()];
+    let mut stream = player.stream(leg.ends[0]);
+    let start = Instant::now();
+    stream.final_run().await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!(player.playing().requests, ["resume after 0"]);
+}
+
+#[tokio::test]
+async fn a_server_that_talks_on_after_the_end_is_not_listened_to_for_ever() {
+    let legs = answer().await;
+    let end = *legs[0].ends.last().unwrap();
+    let more = std::iter::repeat_n(Bytes::from_static(b"event: news\ndata: {}\n\n"), 100);
+    let chunks = std::iter::once(legs[0].bytes.slice(..end)).chain(more);
+    let body = Box::pin(futures_util::stream::iter(chunks.map(Ok)));
+    let remote = Arc::new(Player::new(&legs));
+    let mut stream = RunStream::new(remote, settings(), Opened::Events(body));
+    let mut told = 0;
+    while stream.try_next().await.unwrap().is_some() {
+        told += 1;
+        if stream.end().is_some() {
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+    }
+    assert_eq!(stream.end(), Some(RunStreamEnd::Completed));
+    assert!(told - legs[0].events.len() <= 10, "{told}");
 }
 
 #[tokio::test]
@@ -146,9 +188,9 @@ async fn outputs_that_may_have_come_are_looked_for_and_never_sent_again() {
     tokio::time::pause();
     let whole = legs[0].bytes.len();
 
-    // They came: the run no longer waits for them.
+    // They came: the run no longer waits for them. Nothing was cut, so that this is no recovery.
     let player = Player::new(&legs);
-    let mut stream = player.stream(whole);
+    let mut stream = player.stream_with(whole, StreamSettings { recover: false, ..settings() });
     let run = stream.final_run().await.unwrap();
     player.playing().failures = vec![ErrorKind::Timeout];
     player.playing().looks = vec![legs[1].states.last().unwrap().clone()];
@@ -164,7 +206,7 @@ async fn outputs_that_may_have_come_are_looked_for_and_never_sent_again() {
     stream.final_run().await.unwrap();
     player.playing().failures = vec![ErrorKind::Timeout];
     let error = stream.submit_tool_outputs(outputs(&run)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!((error.kind(), error.run()), (ErrorKind::Timeout, Some(&run)));
     assert_eq!(stream.end(), Some(RunStreamEnd::RequiresAction));
     stream.submit_tool_outputs(outputs(&run)).await.unwrap();
     assert_eq!(stream.final_run().await.unwrap().status, "completed");
