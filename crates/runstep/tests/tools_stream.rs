@@ -338,6 +338,35 @@ async fn the_deadline_ends_the_stream_whatever_it_waits_for() {
 }
 
 #[tokio::test]
+async fn the_deadline_is_nothing_to_a_run_that_has_ended() {
+    let world = rounds([]).await;
+    let request = world.with(&weather()).stream().deadline(Duration::from_millis(300));
+    let mut events = request.await.unwrap();
+    while events.run().is_none_or(|run| run.status != "completed") {
+        events.try_next().await.unwrap().unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(events.final_run().await.unwrap().status, "completed");
+    assert_eq!(events.end(), Some(RunStreamEnd::Completed));
+}
+
+#[tokio::test]
+async fn after_an_error_the_run_is_the_callers() {
+    let world = world([Turn::stall()]).await;
+    let runs = world.client.runs(&world.thread_id);
+    let request = runs.create(&world.assistant_id).stream().cancel_on_drop(true);
+    let request = request.toolbox(&weather()).deadline(Duration::from_millis(300));
+    let mut events = request.await.unwrap();
+    let error = events.final_run().await.unwrap_err();
+    assert!(error.is_deadline(), "{error}");
+    drop(events);
+    // A request to cancel would be sent by a task of its own.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let run = runs.retrieve(&error.run().unwrap().id).await.unwrap();
+    assert_eq!(run.status, "in_progress");
+}
+
+#[tokio::test]
 async fn a_next_that_is_dropped_loses_nothing() {
     let world = rounds(["a", "b"].map(|id| vec![call(id)])).await;
     let tools = Toolbox::new().function("get_weather", |args: GetWeather| async move {

@@ -229,7 +229,7 @@ impl ToolStream {
     fn step(&mut self, context: &mut Context<'_>) -> Poll<Option<Option<Item>>> {
         match &mut self.state {
             State::Events(events) => {
-                if self.deadline.as_mut().poll(context).is_ready() {
+                if events.end().is_none() && self.deadline.as_mut().poll(context).is_ready() {
                     return Poll::Ready(Some(Some(Err(self.late()))));
                 }
                 if let Some(item) = ready!(events.poll_next_unpin(context)) {
@@ -293,8 +293,9 @@ impl ToolStream {
     }
 
     /// An error ends the stream: it is the caller's then to say what becomes of the run.
-    fn fail(&mut self, events: Box<RunStream>) {
+    fn fail(&mut self, mut events: Box<RunStream>) {
         self.guard.disarm();
+        events.stop();
         self.state = State::Failed(events);
     }
 
