@@ -83,6 +83,17 @@ async fn objects_fit_the_specification_in_every_status() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_may_have_as_many_tools_as_its_assistant() {
+    let names: Vec<String> = (0..128).map(|number| format!("function_{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for count in [21, 128] {
+        let scene = Api::scripted([Turn::say("Hi.")]).scene(&names[..count]).await;
+        let run = scene.play(json!({})).await;
+        assert_eq!(run["tools"].as_array().unwrap().len(), count);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_fit_the_specification_whatever_happens() {
     let mut seen = BTreeSet::new();
     let mut note = |events: &[Event]| seen.extend(events.iter().map(|event| event.name.clone()));
