@@ -19,7 +19,8 @@ pub(crate) struct Limits {
     pub(crate) stored_bytes: usize,
     /// How many connections are open at a time.
     pub(crate) connections: usize,
-    /// How long the head of a request may take, and then its body and the beginning of its reply.
+    /// How long the head of a request may take, and then its body and the beginning of its reply;
+    /// and how long a client may take nothing of a reply.
     pub(crate) request_time: Duration,
 }
 

@@ -166,7 +166,8 @@ impl ServerBuilder {
     }
 
     /// How long the head of a request may take, and then its body and the beginning of its reply; a
-    /// longer one is refused with status 408. Streams may last. Default: 60 s.
+    /// longer one is refused with status 408. Streams may last, but a client that takes nothing of a
+    /// reply for as long is cut off. Default: 60 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.limits.request_time = timeout;
         self

@@ -16,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -32,6 +33,7 @@ pub(super) struct Serving {
     app: Router,
     http: http1::Builder,
     room: Arc<Semaphore>,
+    request_time: Duration,
     shutdown: Shutdown,
     grace: Duration,
     connections: JoinSet<()>,
@@ -48,7 +50,9 @@ impl Serving {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.request_time);
         let room = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { listener, app, http, room, shutdown, grace, connections: JoinSet::new() }
+        let request_time = limits.request_time;
+        let connections = JoinSet::new();
+        Self { listener, app, http, room, request_time, shutdown, grace, connections }
     }
 
     /// Serves until it is told to stop, and then until all connections have ended.
@@ -98,7 +102,11 @@ impl Serving {
         let app = self.app.clone();
         let app = app.map_request(|request: Request<Incoming>| request.map(Body::new));
         let service = TowerToHyperService::new(app);
-        let connection = self.http.serve_connection(TokioIo::new(socket), service);
+        // While a client takes nothing, hyper does not look at the reply, and so would never end it.
+        let mut socket = TimeoutWriter::new(socket);
+        socket.set_timeout(Some(self.request_time));
+        let socket = TokioIo::new(Box::pin(socket));
+        let connection = self.http.serve_connection(socket, service);
         // One of its own, so that connections do not wait for each other's locks.
         let draining: CancellationToken = self.shutdown.draining.child_token();
         self.connections.spawn(async move {
