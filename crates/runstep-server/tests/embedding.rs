@@ -131,12 +131,12 @@ async fn shutdown_ends_streams_and_takes_no_more_connections() {
     let (error, end) = end.split_once('\n').unwrap();
     assert_eq!(
         serde_json::from_str::<Value>(error).unwrap(),
-        json!({
+        json!({"error": {
             "code": null,
             "message": "The server is shutting down.",
             "param": null,
             "type": "server_error",
-        })
+        }})
     );
     assert!(end.contains("event: done\ndata: [DONE]\n"), "{end}");
     assert!(TcpStream::connect(address).await.is_err());
@@ -219,6 +219,31 @@ async fn shutdown_waits_only_so_long_for_clients() {
         stopped.unwrap_or_else(|_| panic!("{kind} holds up the shutdown")).unwrap();
         assert!(ends(socket).await, "{kind} is still connected");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_loses_its_stream() {
+    let mebibyte = "x".repeat(1024 * 1024);
+    let model = Scripted::new([Turn::chunks(vec![mebibyte; 64])]);
+    let builder = Server::builder().model(model).request_timeout(Duration::from_millis(500));
+    let server = builder.spawn().await.unwrap();
+    let address = server.address();
+    let assistant = Call::post(address, "/v1/assistants", &json!({"model": "m"})).await.id().await;
+    let body = json!({"assistant_id": assistant, "stream": true});
+    let mut stream = Call::post(address, "/v1/threads/runs", &body).await;
+    stream.until("event: thread.message.delta").await;
+    let freed = async {
+        loop {
+            let mut call = Call(TcpStream::connect(address).await.unwrap());
+            let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+            call.0.write_all(request).await.unwrap();
+            if call.rest().await.contains("\nrunstep_streams 0\n") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, freed).await.expect("its place is free again");
 }
 
 #[tokio::test]

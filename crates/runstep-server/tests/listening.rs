@@ -6,6 +6,8 @@ mod support;
 
 use std::time::Duration;
 
+use axum::body::to_bytes;
+use axum::http::Method;
 use runstep_server::model::{Offline, Turn};
 use serde_json::json;
 use support::{Api, Frame, breathe, last_run, names, told};
@@ -23,6 +25,21 @@ async fn silence_is_broken_by_a_comment_every_fifteen_seconds() {
     let third = timeout(Duration::from_secs(16), stream.frame()).await;
     assert_eq!(third.expect("too late"), Some(Frame::Comment));
     assert_eq!(last_run(&stream.rest().await)["status"], "completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comment_is_no_event_without_data() {
+    let turn = Turn::say("It is sunny.").after(Duration::from_secs(20));
+    let scene = Api::scripted([turn]).scene(&[]).await;
+    let body = scene.body(json!({"stream": true})).to_string();
+    let reply = scene.api.send(Method::POST, &scene.runs(), body.into()).await;
+    let bytes = to_bytes(reply.into_body(), 100_000).await.unwrap();
+    let text = std::str::from_utf8(&bytes).unwrap();
+    assert_eq!(text.matches("\n:\n").count(), 1);
+    // As clients read that remember the last `id:`, and so take each blank line for an event's end.
+    for event in text.trim_end().split("\n\n") {
+        assert!(event.contains("\ndata: "), "{event:?} has no data");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +120,7 @@ async fn a_listener_that_is_too_slow_for_what_is_kept_is_told_so() {
     let events = stream.rest().await;
     assert_eq!(names(&events), ["error", "done"]);
     let message = "The stream broke off, because its events were not read in time.";
-    assert_eq!(events[0].data["message"], message);
+    assert_eq!(events[0].data["error"]["message"], message);
     assert_eq!(events[0].number, None, "it is no event of the run");
     let run = scene.api.get(&scene.runs()).await.ok()["data"][0].clone();
     assert_eq!(run["status"], "completed");

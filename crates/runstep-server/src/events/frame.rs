@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use axum::body::Bytes;
-use runstep_api::types::StreamEvent;
+use runstep_api::types::{ErrorResponse, StreamEvent};
 
 /// What an event takes besides its name and its data.
 const FRAME: usize = 48;
@@ -19,8 +19,13 @@ pub(crate) fn unnumbered(event: &StreamEvent) -> Bytes {
 }
 
 fn written(number: Option<u64>, event: &StreamEvent) -> Bytes {
+    // Clients that get a bare error object take the stream for complete.
+    let data = match event {
+        StreamEvent::Error(error) => serde_json::to_string(&ErrorResponse::new(error.clone())),
+        event => event.data(),
+    };
     // The server's own objects can always be written as JSON, and that on one line.
-    let data = event.data().unwrap_or_default();
+    let data = data.unwrap_or_default();
     let name = event.event();
     let mut bytes = Vec::with_capacity(FRAME + name.len() + data.len());
     // Nor can writing to memory fail.

@@ -86,18 +86,20 @@ fn changed(
     }))
 }
 
-/// What is set apart by blank lines. The server's chunks are made of whole ones.
+/// Comments, each a line, and events, each with a blank line after it. The server's chunks are made
+/// of whole ones.
 fn blocks(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
-        let blank = bytes.windows(2).position(|pair| pair == b"\n\n");
-        let end = blank.map_or(bytes.len(), |position| position + 2);
+        let mark: &[u8] = if is_event(bytes) { b"\n\n" } else { b"\n" };
+        let found = bytes.windows(mark.len()).position(|window| window == mark);
+        let end = found.map_or(bytes.len(), |position| position + mark.len());
         let (block, rest) = bytes.split_at_checked(end)?;
         bytes = rest;
         (!block.is_empty()).then_some(block)
     })
 }
 
-/// Comments are none.
+/// Whether a block, or the first of many, is no comment.
 fn is_event(block: &[u8]) -> bool {
     !block.starts_with(b":")
 }

@@ -21,7 +21,9 @@ use crate::metrics::Counted;
 
 /// A comment goes out when no event has for this long, so that nobody takes the line for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+/// No blank line after it: clients that remember the last `id:` would take that for an event without
+/// data.
+const COMMENT: Bytes = Bytes::from_static(b":\n");
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// A place among the open streams.

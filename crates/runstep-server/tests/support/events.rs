@@ -42,9 +42,11 @@ impl EventStream {
     /// The next event or comment.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         loop {
-            if let Some(end) = self.buffer.find("\n\n") {
+            // A comment is a line by itself, an event ends in a blank one.
+            let mark = if self.buffer.starts_with(':') { "\n" } else { "\n\n" };
+            if let Some(end) = self.buffer.find(mark) {
                 let frame = self.buffer[..end].to_owned();
-                self.buffer.drain(..end + 2);
+                self.buffer.drain(..end + mark.len());
                 return Some(parsed(&frame));
             }
             match self.body.next().await {
