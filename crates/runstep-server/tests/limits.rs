@@ -222,6 +222,93 @@ async fn when_objects_take_all_they_may_none_is_made_until_some_are_deleted() {
     assert!(support::figures(&api).await.contains("\nrunstep_stored_bytes 0\n"));
 }
 
+async fn stored_bytes(api: &Api) -> i64 {
+    let told = support::figures(api).await;
+    let (_, rest) = told.split_once("\nrunstep_stored_bytes ").unwrap();
+    rest.lines().next().unwrap().parse().unwrap()
+}
+
+/// As much metadata as there may be, and more when it is written as JSON.
+fn much_metadata() -> Value {
+    let pairs = (0..16).map(|number| (format!("key {number}"), json!("\"".repeat(512))));
+    json!({"metadata": Value::Object(pairs.collect())})
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_is_counted_and_given_back() {
+    let api = Api::scripted([Turn::say("Hi.")]);
+    let scene = api.scene(&[]).await;
+    let run = scene.play(json!({})).await;
+    let message = id(&api.get(&scene.messages()).await.ok()["data"][0]);
+    for path in [
+        scene.assistant_path(),
+        scene.thread_path(),
+        format!("{}/{message}", scene.messages()),
+        scene.run_path(&run, ""),
+    ] {
+        let before = stored_bytes(&api).await;
+        api.post(&path, much_metadata()).await.ok();
+        let grown = stored_bytes(&api).await - before;
+        assert!((16_000..20_000).contains(&grown), "{path}: {grown}");
+        api.post(&path, json!({"metadata": null})).await.ok();
+        assert_eq!(stored_bytes(&api).await, before, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_gives_back_no_more_than_was_counted() {
+    // Written as JSON it is six times as long.
+    let turn = Turn::chunks(vec!["\u{1}".repeat(1000); 10]);
+    let scene = Api::scripted([turn]).scene(&[]).await;
+    let api = &scene.api;
+    scene
+        .api
+        .post(&scene.messages(), json!({"role": "user", "content": "x".repeat(90_000)}))
+        .await
+        .ok();
+    let before = stored_bytes(api).await;
+    let run = scene.play(json!({})).await;
+    let message = id(&api.get(&scene.messages()).await.ok()["data"][0]);
+    let path = format!("{}/{message}", scene.messages());
+    api.post(&path, much_metadata()).await.ok();
+    api.delete(&path).await.ok();
+    let left = stored_bytes(api).await - before;
+    let kept = scene.get_run(&run).await.to_string().len() as i64;
+    assert!((kept..kept + 5000).contains(&left), "{left} of a run of {kept}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_remembered_places_of_deleted_messages_are_counted() {
+    let api = Api::scripted([]);
+    let scene = api.scene(&[]).await;
+    let before = stored_bytes(&api).await;
+    for _ in 0..10 {
+        let message = json!({"role": "user", "content": "Hi"});
+        let message = id(&api.post(&scene.messages(), message).await.ok());
+        api.delete(&format!("{}/{message}", scene.messages())).await.ok();
+    }
+    assert!(stored_bytes(&api).await >= before + 10 * 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_there_is_no_room_objects_shrink_and_do_not_grow() {
+    let api = Api::built(Server::builder().max_stored_bytes(20_000));
+    let scene = api.scene(&[]).await;
+    api.post(&scene.thread_path(), json!({"metadata": {"short": "x"}})).await.ok();
+    let message = json!({"role": "user", "content": "x".repeat(20_000)});
+    let message = id(&api.post(&scene.messages(), message).await.ok());
+    let message = format!("{}/{message}", scene.messages());
+    let why = "the objects take 20000 bytes, which is all they may: delete some";
+    for path in [scene.assistant_path(), scene.thread_path(), message] {
+        let before = api.get(&path).await.ok();
+        rate_limited(api.post(&path, much_metadata()).await, why);
+        assert_eq!(api.get(&path).await.ok(), before);
+        api.post(&path, json!({"metadata": {}})).await.ok();
+    }
+    let long = json!({"instructions": "x".repeat(1000)});
+    rate_limited(api.post(&scene.assistant_path(), long).await, why);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_finds_no_room_fails_its_run() {
     let turn = Turn::chunks(vec!["x".repeat(1000); 100]);

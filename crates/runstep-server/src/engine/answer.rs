@@ -13,7 +13,10 @@ use super::ending::Ending;
 use super::leg::{Leg, OnThread};
 use super::objects;
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, tokens_of};
-use crate::store::size;
+use crate::store::{length, size};
+
+/// What JSON puts around a text.
+const QUOTES: usize = 2;
 
 /// How far an answer has come.
 #[derive(Debug, Default)]
@@ -107,6 +110,8 @@ impl Answer {
         open.characters += text.chars().count();
         leg.while_in_progress(|on| {
             let content = &mut on.messages.get_mut(&open.message_id)?.content;
+            // As JSON, which is what a message that is deleted gives back.
+            let mut taken = length(&text).saturating_sub(QUOTES);
             let begins = match (kind, content.last_mut()) {
                 (Kind::Text, Some(MessageContent::Text(part))) => {
                     part.text.value.push_str(&text);
@@ -116,16 +121,17 @@ impl Answer {
                     part.refusal.push_str(&text);
                     false
                 }
-                (Kind::Text, _) => {
-                    content.push(objects::text_content(text.as_str()));
-                    true
-                }
-                (Kind::Refusal, _) => {
-                    content.push(RefusalContent::new(text.as_str()).into());
+                (kind, _) => {
+                    let part = match kind {
+                        Kind::Text => objects::text_content(text.as_str()),
+                        Kind::Refusal => RefusalContent::new(text.as_str()).into(),
+                    };
+                    taken = length(&part);
+                    content.push(part);
                     true
                 }
             };
-            on.charge.add(text.len());
+            on.charge.add(taken);
             let (id, index) = (open.message_id.clone(), content.len() as u64 - 1);
             leg.tell(|| {
                 let delta = deltas::content(kind, index, text, begins);

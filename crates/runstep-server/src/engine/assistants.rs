@@ -63,11 +63,8 @@ impl Engine {
         self.assistant_state(id)?;
         support::check_tools(request.tools.as_deref().unwrap_or_default())?;
         support::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        let changed = self.store.change_assistant(id, |state| {
-            change(state, request);
-            state.assistant.clone()
-        });
-        changed.ok_or_else(|| Refusal::not_found("assistant", id))
+        let changed = self.store.change_assistant(id, |state| change(state, request));
+        Ok(changed.ok_or_else(|| Refusal::not_found("assistant", id))??)
     }
 
     /// Deletes an assistant. Its runs go on: they have all that they need of it.

@@ -5,7 +5,7 @@ use runstep_api::types::{
 };
 
 use super::{Engine, Refusal, lists, objects, support};
-use crate::store::PageQuery;
+use crate::store::{PageQuery, ThreadState};
 
 impl Engine {
     pub(crate) fn create_message(
@@ -57,11 +57,11 @@ impl Engine {
     ) -> Result<Message, Refusal> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
-        let message = thread
-            .messages
+        let ThreadState { messages, charge, .. } = &mut *thread;
+        let message = messages
             .get_mut(message_id)
             .ok_or_else(|| Refusal::not_found("message", message_id))?;
-        objects::change_metadata(&mut message.metadata, request.metadata);
+        objects::change_kept_metadata(&mut message.metadata, request.metadata, charge)?;
         Ok(message.clone())
     }
 

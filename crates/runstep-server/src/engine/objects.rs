@@ -12,6 +12,7 @@ use runstep_api::types::{
 };
 
 use crate::ids::Ids;
+use crate::store::{Charge, Full, length};
 
 pub(super) fn message(
     ids: &Ids,
@@ -134,4 +135,17 @@ pub(super) fn change_metadata(
 ) {
     change(present, field);
     present.get_or_insert_default();
+}
+
+/// The same for those of an object that is kept, if there is room for what they become.
+pub(super) fn change_kept_metadata(
+    present: &mut Option<BTreeMap<String, String>>,
+    field: Field<BTreeMap<String, String>>,
+    charge: &mut Charge,
+) -> Result<(), Full> {
+    let mut changed = present.clone();
+    change_metadata(&mut changed, field);
+    charge.resize(length(present), length(&changed))?;
+    *present = changed;
+    Ok(())
 }

@@ -2,6 +2,8 @@
 
 use runstep_api::types::RunStatus;
 
+use crate::store::Full;
+
 /// A request that the state of things, or the server's abilities, do not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -53,6 +55,12 @@ impl Refusal {
             Self::Invalid { .. } => Some("invalid_value"),
             _ => None,
         }
+    }
+}
+
+impl From<Full> for Refusal {
+    fn from(full: Full) -> Self {
+        Self::Full { limit: full.limit }
     }
 }
 

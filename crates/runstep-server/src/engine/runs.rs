@@ -193,9 +193,10 @@ impl Engine {
     ) -> Result<Run, Refusal> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
-        let state = found(&mut thread, run_id)?;
-        objects::change_metadata(&mut state.run.metadata, request.metadata);
-        Ok(state.run.clone())
+        let ThreadState { runs, charge, .. } = &mut *thread;
+        let run = runs.get_mut(run_id).ok_or_else(|| Refusal::not_found("run", run_id))?;
+        objects::change_kept_metadata(&mut run.run.metadata, request.metadata, charge)?;
+        Ok(run.run.clone())
     }
 
     /// Asks a run to stop; it has not stopped yet when this returns.

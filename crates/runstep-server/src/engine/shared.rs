@@ -82,9 +82,6 @@ impl Shared {
 
     /// Whether one more object may be made.
     pub(super) fn check_room(&self) -> Result<(), Refusal> {
-        if self.storage.is_full() {
-            return Err(Refusal::Full { limit: self.storage.limit() });
-        }
-        Ok(())
+        Ok(self.storage.check_room()?)
     }
 }

@@ -52,8 +52,9 @@ impl Engine {
         let handle = self.handle(id)?;
         support::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         let mut state = handle.lock();
-        objects::change_metadata(&mut state.thread.metadata, request.metadata);
-        Ok(state.thread.clone())
+        let ThreadState { thread, charge, .. } = &mut *state;
+        objects::change_kept_metadata(&mut thread.metadata, request.metadata, charge)?;
+        Ok(thread.clone())
     }
 
     /// Deletes a thread and all that is on it. An active run is asked to stop: its leg has the

@@ -12,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events::EventLog;
 pub(crate) use ordered::{Ordered, PageQuery, UnknownCursor};
-pub(crate) use storage::{Charge, Storage, size};
+pub(crate) use storage::{Charge, Full, Storage, length, size};
+
+/// What the remembered place of a message takes that is gone.
+const PLACE: usize = 128;
 
 /// All objects that one key can see.
 pub(crate) struct Store {
@@ -64,8 +67,10 @@ impl ThreadState {
     }
 
     pub(crate) fn remove_message(&mut self, id: &str) {
+        let remembered = self.messages.remembered();
         if let Some(message) = self.messages.remove(id) {
             self.charge.remove(size(&message));
+            self.charge.add((self.messages.remembered() - remembered) * PLACE);
         }
     }
 }
@@ -134,20 +139,24 @@ impl Store {
         look(&self.assistants.read().unwrap_or_else(PoisonError::into_inner).all)
     }
 
-    /// Changes an assistant. Whoever has it in hand keeps it as it was.
-    pub(crate) fn change_assistant<R>(
+    /// Changes an assistant, if it is there and there is room for what it becomes. Whoever has it in
+    /// hand keeps it as it was.
+    pub(crate) fn change_assistant(
         &self,
         id: &str,
-        change: impl FnOnce(&mut AssistantState) -> R,
-    ) -> Option<R> {
+        change: impl FnOnce(&mut AssistantState),
+    ) -> Option<Result<Assistant, Full>> {
         let mut assistants = self.write_assistants();
         let Assistants { all, charge } = &mut *assistants;
-        let state = Arc::make_mut(all.get_mut(id)?);
-        let before = size(&state.assistant);
-        let changed = change(state);
-        charge.remove(before);
-        charge.add(size(&state.assistant));
-        Some(changed)
+        let state = all.get_mut(id)?;
+        let mut changed = AssistantState::clone(state);
+        change(&mut changed);
+        let assistant = changed.assistant.clone();
+        let resized = charge.resize(size(&state.assistant), size(&assistant));
+        Some(resized.map(|()| {
+            *state = Arc::new(changed);
+            assistant
+        }))
     }
 
     /// Takes an assistant out, if it is there.

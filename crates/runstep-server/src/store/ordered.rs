@@ -65,6 +65,11 @@ impl<T> Ordered<T> {
         Some(item)
     }
 
+    /// Of how many removed entries the place is remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.removed.len()
+    }
+
     pub(crate) fn get(&self, id: &str) -> Option<&T> {
         self.items.get(self.numbers.get(id)?)
     }

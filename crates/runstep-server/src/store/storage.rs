@@ -26,8 +26,9 @@ impl Storage {
         self.used() > self.limit
     }
 
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
+    /// Whether something more may be added.
+    pub(crate) fn check_room(&self) -> Result<(), Full> {
+        if self.is_full() { Err(Full { limit: self.limit }) } else { Ok(()) }
     }
 
     pub(crate) fn used(&self) -> usize {
@@ -47,6 +48,12 @@ pub(crate) struct Charge {
     bytes: usize,
 }
 
+/// There is no room for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub(crate) limit: usize,
+}
+
 impl Charge {
     pub(crate) fn add(&mut self, bytes: usize) {
         self.bytes += bytes;
@@ -57,6 +64,16 @@ impl Charge {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         self.storage.used.dec_by(signed(bytes));
+    }
+
+    /// Counts what has changed its size. It may shrink whenever it likes, and grow if there is room.
+    pub(crate) fn resize(&mut self, before: usize, after: usize) -> Result<(), Full> {
+        if after > before {
+            self.storage.check_room()?;
+        }
+        self.remove(before);
+        self.add(after);
+        Ok(())
     }
 }
 
@@ -72,10 +89,15 @@ fn signed(bytes: usize) -> i64 {
 
 /// About what an object takes: as much as it does as JSON, and a little for its places in maps.
 pub(crate) fn size(object: &impl Serialize) -> usize {
+    OVERHEAD + length(object)
+}
+
+/// What a part of an object takes: as much as it does as JSON.
+pub(crate) fn length(part: &impl Serialize) -> usize {
     let mut length = Length(0);
     // The server's own objects can always be written.
-    let _ = serde_json::to_writer(&mut length, object);
-    OVERHEAD + length.0
+    let _ = serde_json::to_writer(&mut length, part);
+    length.0
 }
 
 /// Counts what is written.
@@ -112,6 +134,19 @@ mod tests {
         charge.remove(60);
         drop(charge);
         assert_eq!(storage.used(), 0);
+    }
+
+    #[test]
+    fn what_changes_may_shrink_and_grows_only_if_there_is_room() {
+        let storage = Storage::new(100, Gauge::default());
+        let mut charge = storage.charge();
+        charge.add(90);
+        assert_eq!(charge.resize(40, 60), Ok(()));
+        assert_eq!(charge.resize(60, 61), Err(Full { limit: 100 }));
+        assert_eq!(charge.resize(60, 60), Ok(()));
+        assert_eq!(storage.used(), 110);
+        assert_eq!(charge.resize(60, 20), Ok(()));
+        assert_eq!(storage.used(), 70);
     }
 
     #[test]
