@@ -4,12 +4,15 @@
 
 mod support;
 
+use std::sync::{Arc, OnceLock};
+
 use axum::body::{Body, to_bytes};
 use axum::http::Method;
+use futures_util::stream;
 use runstep_server::Server;
-use runstep_server::model::{Scripted, Turn};
+use runstep_server::model::{Model, ModelEvent, ModelRequest, ModelStream, Scripted, Turn};
 use serde_json::json;
-use support::{Api, figures};
+use support::{Api, figures, id};
 
 #[tokio::test(start_paused = true)]
 async fn the_name_that_a_client_gives_its_request_is_kept_if_it_is_sane() {
@@ -38,6 +41,36 @@ async fn a_server_that_runs_is_healthy_and_ready() {
     let api = Api::scripted([]);
     assert_eq!(text(&api, "/healthz").await, (200, "ok\n".to_owned()));
     assert_eq!(text(&api, "/readyz").await, (200, "ready\n".to_owned()));
+}
+
+/// A model that cancels its run while it answers.
+#[derive(Clone, Default)]
+struct CancelsItself(Arc<OnceLock<Api>>);
+
+impl Model for CancelsItself {
+    fn respond(&self, _: ModelRequest) -> ModelStream {
+        let api = self.0.get().unwrap().clone();
+        Box::pin(stream::once(async move {
+            let thread = api.get("/assistants").await.ok()["data"][0]["metadata"]["thread"].clone();
+            let runs = format!("/threads/{}/runs", thread.as_str().unwrap());
+            let run = id(&api.get(&runs).await.ok()["data"][0]);
+            api.post_text(&format!("{runs}/{run}/cancel"), "").await.ok();
+            Ok(ModelEvent::Text("Too late.".to_owned()))
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_counted_under_the_status_that_it_ends_with() {
+    let model = CancelsItself::default();
+    let api = Api::new(model.clone());
+    assert!(model.0.set(api.clone()).is_ok());
+    let scene = api.scene(&[]).await;
+    let thread = json!({"metadata": {"thread": scene.thread}});
+    api.post(&scene.assistant_path(), thread).await.ok();
+    assert_eq!(scene.play(json!({})).await["status"], "cancelled");
+    let told = figures(&api).await;
+    assert!(told.contains("\nrunstep_runs_ended_total{status=\"cancelled\"} 1\n"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,7 +34,7 @@ impl Ending {
     }
 
     /// The status's name.
-    pub(super) fn name(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Completed => "completed",
             Self::Incomplete(_) | Self::Filtered => "incomplete",
@@ -45,15 +45,15 @@ impl Ending {
     }
 }
 
-/// Ends a run and everything that is open in it. Gives the events that tell of it, in order: the
-/// message, its step, the run.
+/// Ends a run and everything that is open in it. Gives the name of the status that it ends with,
+/// and the events that tell of it, in order: the message, its step, the run.
 pub(super) fn end(
     state: &mut RunState,
     messages: &mut Ordered<Message>,
     ending: &Ending,
     open_usage: &Usage,
     now: i64,
-) -> Result<Vec<StreamEvent>, IllegalTransition> {
+) -> Result<(&'static str, Vec<StreamEvent>), IllegalTransition> {
     // A cancel that came while the answer ended has been promised to whoever asked for it.
     let cancelling = state.run.status == RunStatus::Cancelling;
     let ending = if cancelling { &Ending::Cancelled } else { ending };
@@ -98,7 +98,7 @@ pub(super) fn end(
         Ending::Cancelled => StreamEvent::RunCancelled(run),
         Ending::Expired => StreamEvent::RunExpired(run),
     });
-    Ok(events)
+    Ok((ending.name(), events))
 }
 
 fn end_message(message: &mut Message, ending: &Ending, now: i64) {

@@ -146,14 +146,15 @@ impl Leg {
         let ended = self.with(|thread, id| {
             // Once outputs have come, the end is for the next leg to tell.
             let state = thread.runs.get_mut(id).filter(|state| state.leg == self.number)?;
-            let events = ending::end(state, &mut thread.messages, ending, open_usage, now).ok()?;
+            let (status, events) =
+                ending::end(state, &mut thread.messages, ending, open_usage, now).ok()?;
             events.into_iter().for_each(|event| self.tell(|| event));
             self.tell(|| StreamEvent::Done);
             thread.active = None;
-            Some((state.run.status.clone(), now - state.run.created_at, state.used.clone()))
+            Some((status, now - state.run.created_at, state.used.clone()))
         });
         let Some((status, seconds, used)) = ended else { return };
-        self.shared.metrics.run_ended(ending.name(), seconds, &used);
+        self.shared.metrics.run_ended(status, seconds, &used);
         tracing::info!(
             target: "runstep_server::run",
             run_id = self.run_id,
