@@ -8,9 +8,11 @@ use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 
 use runstep_server::Server;
-use runstep_server::model::{Scripted, Turn};
+use runstep_server::model::{ChatCompletions, Scripted, Turn};
 use serde_json::json;
 use support::{Api, id};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -90,4 +92,41 @@ async fn logs_tell_of_requests_and_runs_but_not_what_people_write() {
     for secret in [KEY, TEXT, "wrong-but-somebodys"] {
         assert!(!told.contains(secret), "{secret} is in {told}");
     }
+}
+
+/// A provider that refuses everything, and repeats what it was sent.
+async fn echo(listener: TcpListener) {
+    while let Ok((mut socket, _)) = listener.accept().await {
+        let mut bytes = vec![0; 64 * 1024];
+        let mut read = 0;
+        while !bytes[..read].ends_with(b"}") {
+            read += socket.read(&mut bytes[read..]).await.unwrap();
+        }
+        let said = json!({"error": {"message": String::from_utf8_lossy(&bytes[..read])}});
+        let said = said.to_string();
+        let length = said.len();
+        let reply = format!("HTTP/1.1 503 Busy\r\ncontent-length: {length}\r\n\r\n{said}");
+        socket.write_all(reply.as_bytes()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn logs_tell_of_a_provider_that_fails_but_not_what_it_repeats() {
+    const TEXT: &str = "a text that nobody may read";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let provider = tokio::spawn(echo(listener));
+    let keeper = Keeper::default();
+    let guard = tracing::subscriber::set_default(keeper.clone());
+    let model = ChatCompletions::builder(&url).retries(1).build().unwrap();
+    let api = Api::new(model);
+    let (assistant, thread) = (api.assistant(json!({})).await, api.thread(TEXT).await);
+    let run = support::Scene { api, assistant, thread }.play(json!({})).await;
+    drop(guard);
+    provider.abort();
+
+    assert!(run["last_error"].to_string().contains(TEXT), "the provider repeats it: {run}");
+    let told = keeper.0.lock().unwrap().clone();
+    assert!(told.contains("kind=Server status=503 failures=1"), "{told}");
+    assert!(!told.contains(TEXT), "{told}");
 }

@@ -17,6 +17,28 @@ fn error(message: &str, kind: &str, code: Value) -> Value {
     json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
 }
 
+/// A provider may repeat a part of the key, wherever it refuses it.
+#[tokio::test]
+async fn a_refusal_of_the_key_is_not_quoted_whatever_its_shape() {
+    let says = "Incorrect API key provided: sk-ab***yz";
+    let invalid = error(says, "invalid_request_error", json!("invalid_api_key"));
+    let replies = [
+        Reply::json(400, &invalid),
+        Reply::json(200, &invalid),
+        Reply::chunks([invalid]),
+        Reply::chunks([error(says, "authentication_error", json!(null))]),
+        Reply::chunks([error(says, "error", json!(401))]),
+        Reply::chunks([error(says, "error", json!("403"))]),
+    ];
+    for reply in replies {
+        let what = format!("{reply:?}");
+        let ModelError { kind, message, .. } = failure(reply).await;
+        assert_eq!(kind, ModelErrorKind::Server, "{what}");
+        let told = "The model's provider refused the key of this server";
+        assert!(message.starts_with(told) && !message.contains("sk-"), "{what}: {message}");
+    }
+}
+
 #[tokio::test]
 async fn refusals_have_their_kind() {
     let context = "This model's maximum context length is 4096 tokens.";

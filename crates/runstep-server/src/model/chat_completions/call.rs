@@ -47,7 +47,10 @@ pub(super) async fn begin(
         let Some(pause) = upstream.backoff.pause(failures, failure.advice) else {
             return Err(failure.error);
         };
-        tracing::warn!(error = %failure.error, failures, ?pause, "the model is asked again");
+        // Not the error itself: providers repeat in it what people write.
+        let status = failure.status.map(|status| status.as_u16());
+        let kind = failure.error.kind;
+        tracing::warn!(?kind, status, failures, ?pause, "the model is asked again");
         tokio::time::sleep(pause).await;
     }
 }

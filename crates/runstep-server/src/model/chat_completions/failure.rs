@@ -33,11 +33,13 @@ const TOO_LONG: [&str; 5] =
 pub(super) struct Failure {
     pub(super) error: ModelError,
     pub(super) advice: Advice,
+    /// What the provider answered with, if it was no success.
+    pub(super) status: Option<StatusCode>,
 }
 
 impl Failure {
     fn new(kind: ModelErrorKind, message: String, advice: Advice) -> Self {
-        Self { error: ModelError::new(kind, message), advice }
+        Self { error: ModelError::new(kind, message), advice, status: None }
     }
 
     /// The provider did something that it would do again.
@@ -79,7 +81,7 @@ impl Failure {
         let told = Told::of(body);
         let kind = told.kind(status);
         let number = status.as_u16();
-        let is_key = matches!(number, 401 | 403) && kind == ModelErrorKind::Server;
+        let is_key = told.is_of_key(status);
         // Some providers repeat a part of the key.
         let said = told.quoted(key).filter(|_| !is_key);
         let said = said.map(|said| format!(": {said}")).unwrap_or_default();
@@ -92,15 +94,18 @@ impl Failure {
         };
         let message = format!("The model's provider {what} (status {number}){said}");
         let advice = if told.is_out_of_quota() { Advice::GiveUp } else { advice(status, headers) };
-        Self::new(kind, message, advice)
+        Self { status: Some(status), ..Self::new(kind, message, advice) }
     }
 
     /// The provider told an error in place of a part of its answer.
     pub(super) fn told(error: &Value, key: Option<&SecretString>) -> Self {
         let told = Told::read(error);
         let status = told.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let said = told.quoted(key).map(|said| format!(": {said}")).unwrap_or_default();
-        let message = format!("The model's provider failed within its answer{said}");
+        let is_key = told.is_of_key(status);
+        let said = told.quoted(key).filter(|_| !is_key);
+        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+        let what = if is_key { "refused the key of this server" } else { "failed" };
+        let message = format!("The model's provider {what} within its answer{said}");
         let kind = told.kind(status);
         let advice = match kind {
             ModelErrorKind::InvalidPrompt => Advice::GiveUp,
@@ -163,6 +168,13 @@ impl Told {
 
     fn is_out_of_quota(&self) -> bool {
         self.is_called(&["insufficient_quota"])
+    }
+
+    /// Whether the server's key is refused.
+    fn is_of_key(&self, status: StatusCode) -> bool {
+        let is_refused = matches!(status.as_u16(), 401 | 403)
+            || self.is_called(&["invalid_api_key", "authentication"]);
+        is_refused && self.kind(status) == ModelErrorKind::Server
     }
 
     fn kind(&self, status: StatusCode) -> ModelErrorKind {
