@@ -262,7 +262,7 @@ async fn a_callback_that_hangs_is_a_timeout() {
     let client = server
         .builder()
         .timeout(Duration::from_millis(50))
-        .token_callback(|| std::future::pending::<std::result::Result<Token, Broken>>());
+        .token_callback(std::future::pending::<std::result::Result<Token, Broken>>);
     let error = retrieve(&client.build().unwrap()).await.unwrap_err();
     assert!(error.is_timeout());
     assert_eq!(error.to_string(), "no token came before the request's timeout; nothing was sent");
