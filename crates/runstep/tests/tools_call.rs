@@ -177,6 +177,37 @@ async fn null_in_a_variant_is_judged_by_that_variant() {
     assert_eq!(tools.call("tool", json!({"waits": waits})).await.unwrap(), "[0,null,60]");
 }
 
+/// Each level fits both variants, so that there are twice as many ways to read the next.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema matters")]
+enum Either {
+    One { next: Option<Box<Either>> },
+    Other { next: Option<Box<Either>>, more: Option<String> },
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Chain {
+    first: Either,
+    #[serde(default)]
+    plain: Vec<u32>,
+}
+
+#[tokio::test]
+async fn deep_arguments_of_a_type_that_contains_itself_take_no_time() {
+    let tools = Toolbox::new().function("tool", |chain: Chain| async move {
+        let _ = chain.first;
+        chain.plain.len().to_string()
+    });
+    let mut deep = json!({"next": null});
+    for _ in 0..60 {
+        deep = json!({"next": deep});
+    }
+    let (kind, text) = kind_and_text(&tools, json!({"first": deep, "plain": null})).await;
+    assert_eq!(kind, ToolErrorKind::Arguments);
+    assert!(text.contains("plain"), "{text}");
+}
+
 #[tokio::test]
 async fn null_for_what_must_be_there_is_an_error() {
     let tools = Toolbox::new().function("tool", |_: GetWeather| async { "" });

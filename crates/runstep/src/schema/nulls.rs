@@ -6,19 +6,25 @@ use serde_json::{Map, Value};
 /// stack.
 const DEPTH: usize = 128;
 
+/// How many places of the schema are looked at in all. Variants that contain their own type double
+/// the work with each level, so that a small value could take for ever.
+const PLACES: usize = 100_000;
+
 /// Takes the nulls out of a value that the schema does not allow where it allows nothing at all:
 /// models write them, and in the strict subset they have no other way to leave something out.
 ///
-/// Gives none if there was nothing to take out.
+/// Gives none if there was nothing to take out, or if it would take too long to know.
 pub(crate) fn without_idle_nulls(schema: &Map<String, Value>, mut value: Value) -> Option<Value> {
-    let mut walk = Walk { root: schema, taken: false };
+    let mut walk = Walk { root: schema, taken: false, left: PLACES };
     walk.object(schema, &mut value, 0);
-    walk.taken.then_some(value)
+    (walk.taken && walk.left > 0).then_some(value)
 }
 
 struct Walk<'a> {
     root: &'a Map<String, Value>,
     taken: bool,
+    /// How many places may still be looked at.
+    left: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -29,7 +35,8 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self, schema: &'a Map<String, Value>, value: &mut Value, depth: usize) {
-        if depth > DEPTH {
+        self.left = self.left.saturating_sub(1);
+        if depth > DEPTH || self.left == 0 {
             return;
         }
         let deeper = depth + 1;
