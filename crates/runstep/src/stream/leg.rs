@@ -21,8 +21,7 @@ pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 /// What a leg says.
 #[allow(clippy::large_enum_variant, reason = "most often it is the large one")]
 pub(super) enum Heard {
-    /// An event, and how long its data was.
-    Event(RunEvent, usize),
+    Event(RunEvent),
     /// An event that is none, which is no end.
     Defect(Error),
     /// The body has ended, or broke off.
@@ -81,10 +80,10 @@ fn decoded(event: std::result::Result<ServerSentEvent<'_>, EventTooLong>) -> Hea
     if event.name == "thread.message.delta"
         && let Some(delta) = text_delta::read(&event.data)
     {
-        return Heard::Event(RunEvent::MessageDelta(delta), event.data.len());
+        return Heard::Event(RunEvent::MessageDelta(delta));
     }
     match RunEvent::decode(&event.name, &event.data) {
-        Ok(decoded) => Heard::Event(decoded, event.data.len()),
+        Ok(decoded) => Heard::Event(decoded),
         Err(error) => {
             let message = format!("the event `{}` cannot be decoded: {error}", event.name);
             Heard::Defect(

@@ -9,6 +9,7 @@ use runstep_api::types::{
 
 use super::RunStreamEnd;
 use super::snapshots::{Snapshots, next_message_delta, next_step_delta};
+use crate::extensions::RunExt as _;
 
 /// A run as the server has it, with its steps, oldest first, and those of its messages that had
 /// not been told to their end.
@@ -165,8 +166,14 @@ impl Progress {
 
     /// The events that were missed, from what has been told to what is. They are in the order in
     /// which a stream tells them, and what grew in pieces comes in one.
+    ///
+    /// A run that is still seen to wait for the calls that were answered tells nothing: it was seen
+    /// as it had been.
     pub(super) fn catch_up(&mut self, found: Found) -> VecDeque<RunEvent> {
         let Found { run, steps, messages } = found;
+        if self.waits_for_answered(&run) {
+            return VecDeque::new();
+        }
         let (answered, steps) = self.split_at_leg(&steps);
         let mut missed = Missed { progress: self, events: VecDeque::new() };
         // Outputs complete the step that asked for them, before the run is queued again.
@@ -194,6 +201,13 @@ impl Progress {
         let events = missed.finish(&run);
         self.run = Some(run);
         events
+    }
+
+    fn waits_for_answered(&self, run: &Run) -> bool {
+        let calls = run.function_calls();
+        run.status == RunStatus::RequiresAction
+            && !calls.is_empty()
+            && calls.iter().all(|call| self.answered.contains(&call.id))
     }
 
     /// Of all steps of a run, the one whose calls were answered when this leg began, and those that

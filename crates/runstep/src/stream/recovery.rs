@@ -10,8 +10,17 @@ use super::leg::Body;
 use super::open::StreamSettings;
 use super::progress::{Found, message_id};
 use super::remote::{Answer, Opened, Remote, Seen};
+use super::snapshots::json_size;
 use crate::error::{Error, ErrorKind, Result};
 use crate::poll::{Pace, PollErrorPolicy, RunRef, after};
+
+/// How much is kept of messages and steps in all, as with a reply that is no stream: 64 MiB.
+pub(super) const MAX_KEPT: usize = 64 * 1024 * 1024;
+
+pub(super) fn too_long() -> Error {
+    let message = format!("the run's messages and steps are longer than {MAX_KEPT} bytes");
+    Error::new(ErrorKind::Decode, message)
+}
 
 /// What a look at the server gave.
 pub(super) enum Look {
@@ -112,8 +121,14 @@ async fn look(remote: &dyn Remote, target: Target, told: &[String]) -> Result<Lo
     let mut messages = Vec::new();
     let untold =
         steps.iter().filter_map(message_id).filter(|id| !told.iter().any(|told| told == id));
+    let mut size: usize = steps.iter().map(json_size).sum();
     for id in untold {
-        messages.extend(remote.message(&run_ref.thread_id, id).await?);
+        let Some(message) = remote.message(&run_ref.thread_id, id).await? else { continue };
+        size += json_size(&message);
+        if size > MAX_KEPT {
+            return Err(too_long());
+        }
+        messages.push(message);
     }
     let Seen { run, ask_after } = seen;
     Ok(Look::Found(Box::new(Found { run, steps, messages }), ask_after))

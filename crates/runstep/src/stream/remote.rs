@@ -12,6 +12,8 @@ use runstep_api::types::{Message, Order, Run, RunStep, ToolOutput};
 
 use super::leg::Body;
 use super::open::StartStream as _;
+use super::recovery::{MAX_KEPT, too_long};
+use super::snapshots::json_size;
 use crate::Client;
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::headers;
@@ -95,7 +97,17 @@ impl Remote for Client {
     fn steps<'a>(&'a self, run: &'a RunRef) -> Answer<'a, Vec<RunStep>> {
         let steps = self.runs(&run.thread_id).steps(&run.run_id).list();
         let steps = steps.order(Order::Asc).limit(100).retry_policy(RetryPolicy::none());
-        Box::pin(async move { steps.items().collect_all().await })
+        Box::pin(async move {
+            let (mut items, mut all, mut size) = (steps.items(), Vec::new(), 0_usize);
+            while let Some(step) = items.try_next().await? {
+                size += json_size(&step);
+                if size > MAX_KEPT {
+                    return Err(too_long());
+                }
+                all.push(step);
+            }
+            Ok(all)
+        })
     }
 
     fn message<'a>(&'a self, thread_id: &'a str, id: &'a str) -> Answer<'a, Option<Message>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{RunStream, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::poll::RunRef;
-use crate::stream::recovery::{Look, Recovery, Target};
+use crate::stream::recovery::{Look, MAX_KEPT, Recovery, Target, too_long};
 use crate::stream::remote::Answer;
 
 /// The longest that a server can ask a stream to wait before it is resumed.
@@ -95,6 +95,9 @@ impl RunStream {
                 self.know(RunRef::from(&found.run));
                 self.last_event_id.clear();
                 self.missed = self.progress.catch_up(*found);
+                if self.progress.snapshots().size() > MAX_KEPT {
+                    return Some(self.give_up(too_long()));
+                }
                 if self.progress.end().is_some() {
                     self.guard.run = None;
                     return None;

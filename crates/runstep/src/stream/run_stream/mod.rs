@@ -21,7 +21,7 @@ use cancel::CancelOnDrop;
 use super::leg::{Body, Heard, Leg};
 use super::open::StreamSettings;
 use super::progress::Progress;
-use super::recovery::{Look, Recovery};
+use super::recovery::{Look, MAX_KEPT, Recovery, too_long};
 use super::remote::{Answer, Opened, Remote};
 use super::{CollectedRun, RunStreamEnd, TextDeltas};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,9 +31,6 @@ use crate::retry::is_passing;
 /// How long the end of a reply is waited for when the end of the run has been told, so that the
 /// connection can be used again.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// How much is kept of messages and steps in all, as with a reply that is no stream: 64 MiB.
-const MAX_KEPT: usize = 64 * 1024 * 1024;
 
 /// The events of a run; see [`CreateRun::stream`](crate::CreateRun::stream) and
 /// [`docs::streaming`](crate::docs::streaming).
@@ -60,7 +57,6 @@ pub struct RunStream {
     last_event_id: String,
     /// Whether the reply that is read has told something new.
     advanced: bool,
-    kept: usize,
     guard: CancelOnDrop,
 }
 
@@ -109,7 +105,6 @@ impl RunStream {
             recovery: None,
             last_event_id: String::new(),
             advanced: false,
-            kept: 0,
         }
     }
 
@@ -276,10 +271,10 @@ impl RunStream {
     /// Takes what a reply says. None if there is nothing to give.
     fn hear(&mut self, heard: Heard) -> Option<Result<RunEvent>> {
         match heard {
-            Heard::Event(RunEvent::Done, _) if self.progress.end().is_some() => None,
-            Heard::Event(RunEvent::Done, _) => self.cut(None, true).map(Err),
+            Heard::Event(RunEvent::Done) if self.progress.end().is_some() => None,
+            Heard::Event(RunEvent::Done) => self.cut(None, true).map(Err),
             // An event is large, so that it is moved as seldom as can be.
-            Heard::Event(event, size) => match self.take(&event, size) {
+            Heard::Event(event) => match self.take(&event) {
                 Ok(true) => Some(Ok(event)),
                 Ok(false) => None,
                 Err(error) => Some(Err(error)),
@@ -290,17 +285,12 @@ impl RunStream {
     }
 
     /// Whether an event is to be given.
-    fn take(&mut self, event: &RunEvent, size: usize) -> Result<bool> {
-        if grows(event) {
-            self.kept = self.kept.saturating_add(size);
-            if self.kept > MAX_KEPT {
-                let message =
-                    format!("the run's messages and steps are longer than {MAX_KEPT} bytes");
-                return Err(self.give_up(Error::new(ErrorKind::Decode, message)));
-            }
-        }
+    fn take(&mut self, event: &RunEvent) -> Result<bool> {
         if !self.progress.hear(event) {
             return Ok(false);
+        }
+        if self.progress.snapshots().size() > MAX_KEPT {
+            return Err(self.give_up(too_long()));
         }
         self.recovered = false;
         self.advanced |= !matches!(event, RunEvent::Error(_) | RunEvent::Unknown { .. });
@@ -322,17 +312,6 @@ impl RunStream {
 /// Whether the run may be further than it was when outputs were sent that failed.
 fn may_have_moved_on(error: &Error) -> bool {
     matches!(error.status(), Some(400 | 409)) || (is_passing(error) && !error.is_connect())
-}
-
-/// Whether more is kept after an event than before.
-fn grows(event: &RunEvent) -> bool {
-    matches!(
-        event,
-        RunEvent::MessageDelta(_)
-            | RunEvent::StepDelta(_)
-            | RunEvent::MessageCreated(_)
-            | RunEvent::StepCreated(_)
-    )
 }
 
 impl Stream for RunStream {

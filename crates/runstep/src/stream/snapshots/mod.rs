@@ -1,12 +1,14 @@
 //! Messages and steps as far as they have been told.
 
 mod message;
+mod size;
 mod step;
 mod unknown;
 
-use runstep_api::types::{Message, MessageDelta, RunStep, RunStepDelta};
+use runstep_api::types::{Message, MessageDelta, RunStep, RunStepDelta, StepDetails};
 
 pub(super) use message::next_message_delta;
+pub(super) use size::json_size;
 pub(super) use step::next_step_delta;
 
 /// The messages and steps of a run, oldest first.
@@ -16,6 +18,8 @@ pub(super) struct Snapshots {
     message_places: Vec<Places>,
     steps: Vec<RunStep>,
     step_places: Vec<Places>,
+    /// How long all of them are.
+    size: usize,
 }
 
 impl Snapshots {
@@ -25,6 +29,11 @@ impl Snapshots {
 
     pub(super) fn steps(&self) -> &[RunStep] {
         &self.steps
+    }
+
+    /// How long the messages and steps are in all, in bytes; about that of their JSON.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 
     pub(super) fn into_parts(self) -> (Vec<Message>, Vec<RunStep>) {
@@ -41,11 +50,13 @@ impl Snapshots {
 
     /// Puts a whole message in the place of what was known of it.
     pub(super) fn put_message(&mut self, message: &Message) {
-        let places = message::places(message);
+        let mut places = message::places(message);
+        places.size = json_size(message);
+        self.size += places.size;
         match self.messages.iter().rposition(|known| known.id == message.id) {
             Some(at) => {
                 replace(&mut self.messages, at, message.clone());
-                replace(&mut self.message_places, at, places);
+                self.size -= replace(&mut self.message_places, at, places).map_or(0, Places::size);
             }
             None => {
                 self.messages.push(message.clone());
@@ -56,11 +67,13 @@ impl Snapshots {
 
     /// Puts a whole step in the place of what was known of it.
     pub(super) fn put_step(&mut self, step: &RunStep) {
-        let places = step::places(step);
+        let mut places = step::places(step);
+        places.size = json_size(step);
+        self.size += places.size;
         match self.steps.iter().rposition(|known| known.id == step.id) {
             Some(at) => {
                 replace(&mut self.steps, at, step.clone());
-                replace(&mut self.step_places, at, places);
+                self.size -= replace(&mut self.step_places, at, places).map_or(0, Places::size);
             }
             None => {
                 self.steps.push(step.clone());
@@ -73,7 +86,10 @@ impl Snapshots {
     pub(super) fn extend_message(&mut self, delta: &MessageDelta) {
         let mut known = self.messages.iter_mut().zip(&mut self.message_places).rev();
         if let Some((message, places)) = known.find(|(message, _)| message.id == delta.id) {
+            let parts = message.content.len();
             message::extend(message, places, &delta.delta);
+            let added = (message.content.len() - parts) * size::PART;
+            self.size += places.grow(added + size::of_message_piece(&delta.delta));
         }
     }
 
@@ -83,30 +99,50 @@ impl Snapshots {
         if let Some((step, places)) = known.find(|(step, _)| step.id == delta.id)
             && let Some(details) = &delta.delta.step_details
         {
+            let parts = calls(step);
             step::extend(&mut step.step_details, places, details);
+            let added = (calls(step) - parts) * size::PART;
+            self.size += places.grow(added + size::of_step_piece(details));
         }
     }
 }
 
-fn replace<T>(all: &mut [T], at: usize, value: T) {
-    if let Some(place) = all.get_mut(at) {
-        *place = value;
+fn replace<T>(all: &mut [T], at: usize, value: T) -> Option<T> {
+    Some(std::mem::replace(all.get_mut(at)?, value))
+}
+
+fn calls(step: &RunStep) -> usize {
+    match &step.step_details {
+        StepDetails::ToolCalls(details) => details.tool_calls.len(),
+        _ => 0,
     }
 }
 
 /// Which index of the protocol each item of a list has, in ascending order, and the same of the
-/// items within each. They are kept, so that a server which skips indexes costs no memory.
+/// items within each. They are kept, so that a server which skips indexes costs no memory. Also how
+/// long it all is.
 #[derive(Debug, Default)]
 struct Places {
     indexes: Vec<u64>,
     within: Vec<Vec<u64>>,
+    size: usize,
 }
 
 impl Places {
     /// Of a list that came whole, each of whose items has so many within.
     fn whole(within: impl Iterator<Item = usize>) -> Self {
         let within: Vec<Vec<u64>> = within.map(|count| (0..count as u64).collect()).collect();
-        Self { indexes: (0..within.len() as u64).collect(), within }
+        Self { indexes: (0..within.len() as u64).collect(), within, size: 0 }
+    }
+
+    fn size(self) -> usize {
+        self.size
+    }
+
+    /// Counts so many bytes more, and gives them back.
+    fn grow(&mut self, bytes: usize) -> usize {
+        self.size += bytes;
+        bytes
     }
 
     /// Adds a piece to the item with its index: a new one where there is none. Also gives the

@@ -213,6 +213,21 @@ async fn outputs_that_may_have_come_are_looked_for_and_never_sent_again() {
 }
 
 #[tokio::test]
+async fn a_run_seen_as_it_was_before_its_outputs_came_is_looked_at_again() {
+    let turns = vec![Turn::call("get_time", serde_json::json!({})), Turn::chunks(["Noon"])];
+    let legs = record(turns, |create| create, async |_, _| {}, Duration::from_secs(600)).await;
+    tokio::time::pause();
+    let player = Player::new(&legs);
+    let mut stream = player.stream(legs[0].bytes.len());
+    let run = stream.final_run().await.unwrap();
+    player.cut_next_leg(0);
+    stream.submit_tool_outputs(outputs(&run)).await.unwrap();
+    let [before, after] = [0, 1].map(|leg: usize| legs[leg].states.last().unwrap().clone());
+    player.playing().looks = vec![before.clone(), before, after];
+    assert_eq!(stream.final_run().await.unwrap().status, "completed");
+}
+
+#[tokio::test]
 async fn a_stream_that_waits_for_nothing_takes_no_outputs() {
     let legs = answer().await;
     let player = Player::new(&legs);

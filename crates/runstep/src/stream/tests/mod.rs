@@ -2,5 +2,6 @@
 
 mod cuts;
 mod ends;
+mod kept;
 mod recorded;
 mod text_deltas;
