@@ -45,8 +45,8 @@
 //! a `GET` of the run that has `Accept: text/event-stream` and the last number as `Last-Event-ID`.
 //! Events are kept while a run is active, and for a minute after, as long as they are not too many;
 //! else the answer is the run, as without these headers. A comment goes out after 15 s of silence. A
-//! run goes on whether or not somebody listens; one that is read too slowly waits for half a minute
-//! at most.
+//! run goes on whether or not somebody listens; each leg of one that is read too slowly waits for
+//! half a minute in all.
 
 mod clock;
 mod engine;

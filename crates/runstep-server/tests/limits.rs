@@ -278,6 +278,30 @@ async fn deleting_gives_back_no_more_than_was_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_of_a_run_that_waits_for_outputs_are_counted_while_it_waits() {
+    let mut bytes = Vec::new();
+    for streamed in [false, true] {
+        let turn = Turn::chunks(vec!["It "; 100]).and_call("weather", json!({}));
+        let scene = Api::scripted([turn]).scene(&["weather"]).await;
+        if streamed {
+            scene.stream(json!({})).await;
+        } else {
+            scene.start(json!({})).await;
+        }
+        let run = scene.api.get(&scene.runs()).await.ok()["data"][0].clone();
+        let run = scene.settle(&run).await;
+        assert_eq!(run["status"], "requires_action");
+        let waiting = stored_bytes(&scene.api).await;
+        scene.cancel(&run).await.ok();
+        scene.settle(&run).await;
+        bytes.push((waiting, stored_bytes(&scene.api).await));
+    }
+    let [(unstreamed, _), (streamed, after)] = bytes[..] else { unreachable!() };
+    assert!(streamed > unstreamed + 10_000, "{streamed}, {unstreamed}");
+    assert!(after < unstreamed + 1000, "{after}, {unstreamed}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_remembered_places_of_deleted_messages_are_counted() {
     let api = Api::scripted([]);
     let scene = api.scene(&[]).await;

@@ -14,7 +14,7 @@ use super::lifecycle::transition;
 use super::shared::Shared;
 use super::slots::Place;
 use super::{objects, prompt};
-use crate::events::EventLog;
+use crate::events::{EventLog, PATIENCE};
 use crate::metrics::Counted;
 use crate::model::{ModelError, ModelErrorKind, ModelRequest};
 use crate::store::{Charge, Ordered, RunState, ThreadHandle, ThreadState};
@@ -90,6 +90,7 @@ impl Leg {
             Ok(request) => request,
         };
         let offered: Vec<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
+        let mut patience = PATIENCE;
         let mut model = self.shared.model.respond(request);
         while let Some(event) = model.next().await {
             // A model that is always ready must let a cancel and the expiry in.
@@ -98,7 +99,7 @@ impl Leg {
                 return Some(Ending::Failed(error));
             }
             if let Some(log) = &self.log {
-                log.room().await;
+                log.room(&mut patience).await;
             }
         }
         if let Some(ending) = answer.cut() {
@@ -189,6 +190,9 @@ impl Leg {
             return self.end(&Ending::Cancelled, &open_usage);
         }
         let _counted = Counted::by(&self.shared.metrics.runs_waiting);
+        // Any number of runs may wait, and each keeps its events meanwhile.
+        let mut kept = self.shared.storage.charge();
+        kept.add(self.log.as_ref().map_or(0, |log| log.bytes()));
         tokio::select! {
             biased;
             () = self.shared.closing.cancelled() => {}

@@ -13,6 +13,7 @@ use axum::body::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use runstep_api::types::StreamEvent;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 pub(crate) use frame::unnumbered;
 pub(crate) use kept::Kept;
@@ -24,8 +25,8 @@ const MOST_BYTES: usize = 512 * 1024;
 const LAG: u64 = 256;
 /// and how many bytes.
 const LAG_BYTES: u64 = 256 * 1024;
-/// How long a run waits for a listener that takes nothing; then it is taken for gone.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a leg of a run waits in all for listeners that are behind; then it goes on without them.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The events of one run, over all its legs. Those of a leg end in `done`.
 #[derive(Debug)]
@@ -95,8 +96,9 @@ impl EventLog {
         self.changed.notify_waiters();
     }
 
-    /// Waits until those who listen have heard enough of what was told, but not for ever.
-    pub(crate) async fn room(&self) {
+    /// Waits until those who listen have heard enough of what was told, but not longer than there is
+    /// patience left, of which this takes its part.
+    pub(crate) async fn room(&self, patience: &mut Duration) {
         if !self.lock().is_crowded() {
             return;
         }
@@ -110,9 +112,11 @@ impl EventLog {
                 changed.await;
             }
         };
-        if tokio::time::timeout(PATIENCE, heard).await.is_err() {
+        let started = Instant::now();
+        if tokio::time::timeout(*patience, heard).await.is_err() {
             self.lock().leave_behind();
         }
+        *patience = patience.saturating_sub(started.elapsed());
     }
 
     /// Listens to what comes after the event of this number, up to the next `done`. Nobody can if
@@ -132,7 +136,8 @@ impl EventLog {
         Listener::new(self, &mut state, next)
     }
 
-    fn bytes(&self) -> usize {
+    /// How many bytes of events are kept.
+    pub(crate) fn bytes(&self) -> usize {
         self.lock().bytes
     }
 

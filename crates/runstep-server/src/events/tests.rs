@@ -85,7 +85,7 @@ async fn a_run_waits_for_who_is_behind_by_long_events() {
     let long = StreamEvent::Error(runstep_api::types::ErrorObject::new("x".repeat(300_000)));
     log.push(&long);
     let waiting = Arc::clone(&log);
-    let waiting = tokio::spawn(async move { waiting.room().await });
+    let waiting = tokio::spawn(async move { waiting.room(&mut { PATIENCE }).await });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
     listener.hear().await;
@@ -99,7 +99,7 @@ async fn a_run_waits_for_who_listens_but_not_for_ever() {
     (0..=LAG).for_each(|_| log.push(&event()));
     let started = tokio::time::Instant::now();
     let waiting = Arc::clone(&log);
-    let waiting = tokio::spawn(async move { waiting.room().await });
+    let waiting = tokio::spawn(async move { waiting.room(&mut { PATIENCE }).await });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
     let heard = numbers(&listener.hear().await).len();
@@ -107,10 +107,10 @@ async fn a_run_waits_for_who_listens_but_not_for_ever() {
     assert_eq!(started.elapsed(), Duration::ZERO, "it waits no more than it must");
 
     (0..=LAG).for_each(|_| log.push(&event()));
-    log.room().await;
+    log.room(&mut { PATIENCE }).await;
     assert_eq!(started.elapsed(), PATIENCE);
     (0..=LAG).for_each(|_| log.push(&event()));
-    log.room().await;
+    log.room(&mut { PATIENCE }).await;
     assert_eq!(started.elapsed(), PATIENCE, "it is waited for no more");
     assert_eq!(numbers(&listener.hear().await).first(), Some(&(heard as u64 + 1)));
 }
@@ -125,6 +125,26 @@ async fn a_run_does_not_wait_for_who_has_gone_or_listens_to_an_earlier_leg() {
     (0..=LAG).for_each(|_| log.push(&event()));
     drop(gone);
     let started = tokio::time::Instant::now();
-    log.room().await;
+    log.room(&mut { PATIENCE }).await;
     assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_waits_no_longer_in_all_for_who_hears_a_little_now_and_then() {
+    let log = log();
+    let mut listener = log.listen();
+    let hearing = tokio::spawn(async move {
+        for _ in 0..9 {
+            tokio::time::sleep(PATIENCE * 2 / 3).await;
+            listener.hear().await;
+        }
+    });
+    let started = tokio::time::Instant::now();
+    let mut patience = PATIENCE;
+    for _ in 0..9 {
+        (0..=LAG).for_each(|_| log.push(&event()));
+        log.room(&mut patience).await;
+    }
+    assert_eq!(started.elapsed(), PATIENCE);
+    hearing.await.unwrap();
 }
