@@ -4,10 +4,14 @@
 
 mod support;
 
+use std::net::SocketAddr;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, Method};
 use runstep_server::{Server, StartError};
 use support::Api;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const PAGE: &str = "https://example.com";
 
@@ -70,6 +74,52 @@ async fn pages_of_other_origins_may_not() {
 async fn a_star_lets_all_ask() {
     let (_, headers) = preflight(&server(&[PAGE, "*"]), "https://example.org").await;
     assert_eq!(header(&headers, "access-control-allow-origin"), Some("*"));
+}
+
+#[tokio::test]
+async fn without_keys_only_pages_of_allowed_origins_may_ask() {
+    let api = Api::built(Server::builder().allowed_origins([PAGE]));
+    api.get("/assistants").await.ok();
+    api.with("origin", PAGE).get("/assistants").await.ok();
+    for origin in ["https://example.org", "null", "http://127.0.0.1:8080"] {
+        for path in ["/assistants", "/metrics", "/nothing"] {
+            let error = api.with("origin", origin).get(path).await.refused(403);
+            assert_eq!(error["code"], "forbidden");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains(&format!("'{origin}', start it with")), "{message}");
+        }
+    }
+    let any = Api::built(Server::builder().allowed_origins(["*"]));
+    any.with("origin", "https://example.org").get("/assistants").await.ok();
+}
+
+/// The status of the reply to a request for a host.
+async fn asked_as(address: SocketAddr, target: &str, host: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    socket.read_to_string(&mut reply).await.unwrap();
+    reply.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn without_keys_a_page_cannot_ask_under_a_name_of_its_own() {
+    let server = Server::builder().spawn().await.unwrap();
+    let address = server.address();
+    let own = address.to_string();
+    for host in [&own, "localhost", "LOCALHOST:8080", "127.0.0.2", "[::1]:80", "[::1]"] {
+        assert_eq!(asked_as(address, "/assistants", host).await, "200", "{host}");
+    }
+    for host in
+        ["evil.example", "evil.example:80", "192.168.0.1", "localhost.evil.example", "", "a b"]
+    {
+        assert_eq!(asked_as(address, "/assistants", host).await, "403", "{host}");
+    }
+    let target = "http://evil.example/assistants";
+    assert_eq!(asked_as(address, target, "localhost").await, "403");
+    let server = Server::builder().api_keys(["sk-key"]).spawn().await.unwrap();
+    assert_eq!(asked_as(server.address(), "/healthz", "api.example.com").await, "200");
 }
 
 #[test]

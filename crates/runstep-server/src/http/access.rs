@@ -44,6 +44,11 @@ impl Access {
         Ok(Self::Keys(known))
     }
 
+    /// Whether there are no keys.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_))
+    }
+
     /// What the key in these headers can see.
     pub(super) fn engine(&self, headers: &HeaderMap) -> Result<&Arc<Engine>, ApiError> {
         match self {

@@ -10,9 +10,13 @@ use serde_json::json;
 
 use crate::engine::Refusal;
 use crate::schema::Violation;
+use crate::text::shortened;
 
 /// How long to wait when nobody knows when there will be room.
 const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// How much of a host or an origin is repeated, in characters.
+const LONGEST_NAME: usize = 200;
 
 /// A reply that is an error.
 #[derive(Debug)]
@@ -103,6 +107,29 @@ impl ApiError {
     fn unauthorized(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message.to_owned())
             .with_code("invalid_api_key")
+    }
+
+    /// A web page asks that may not.
+    pub(super) fn forbidden_origin(origin: &str) -> Self {
+        let origin = shortened(origin, LONGEST_NAME);
+        Self::forbidden(format!(
+            "This server has no API keys, so that web pages may not ask it. To let those of \
+             '{origin}', start it with that as an allowed origin."
+        ))
+    }
+
+    /// A name that may be a web page's own.
+    pub(super) fn forbidden_host(host: &str) -> Self {
+        let host = shortened(host, LONGEST_NAME);
+        Self::forbidden(format!(
+            "This server has no API keys, so that it may only be asked as localhost or by a \
+             loopback address, not as '{host}'. Ask for http://127.0.0.1 and its port, or start it \
+             with keys."
+        ))
+    }
+
+    fn forbidden(message: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "invalid_request_error", message).with_code("forbidden")
     }
 
     /// A body that did not come in time.

@@ -8,6 +8,7 @@ mod input;
 mod observe;
 mod operation;
 mod origins;
+mod pages;
 mod reply;
 mod routes;
 
@@ -29,6 +30,7 @@ pub(crate) use access::Access;
 pub(crate) use error::ApiError;
 pub use operation::Operation;
 pub(crate) use origins::Origins;
+use pages::Pages;
 
 /// What every handler has at hand.
 pub(crate) struct App {
@@ -62,9 +64,10 @@ impl App {
     }
 }
 
-/// All routes, those of the API under `/` and under `/v1` alike.
-pub(crate) fn router(app: App, origins: Origins, faults: Faults) -> Router {
-    let app = Arc::new(app);
+/// All routes, those of the API under `/` and under `/v1` alike. `is_local` tells that only this
+/// machine can reach them.
+pub(crate) fn router(app: App, origins: Origins, is_local: bool, faults: Faults) -> Router {
+    let (app, origins) = (Arc::new(app), Arc::new(origins));
     let router = Router::new()
         .merge(health::routes())
         .merge(routes::routes())
@@ -75,8 +78,14 @@ pub(crate) fn router(app: App, origins: Origins, faults: Faults) -> Router {
         .method_not_allowed_fallback(|request: Request| async move {
             ApiError::unknown_method(request.method().as_str(), request.uri().path())
         })
-        .layer(middleware::from_fn_with_state(faults, faults::make))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), observe::observe));
+        .layer(middleware::from_fn_with_state(faults, faults::make));
+    let router = if app.access.is_open() {
+        let pages = Arc::new(Pages { origins: Arc::clone(&origins), is_local });
+        router.layer(middleware::from_fn_with_state(pages, pages::keep_out))
+    } else {
+        router
+    };
+    let router = router.layer(middleware::from_fn_with_state(Arc::clone(&app), observe::observe));
     let router = match origins.layer() {
         Some(origins) => router.layer(origins),
         None => router,

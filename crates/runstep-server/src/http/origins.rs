@@ -8,23 +8,36 @@ use super::reply::POLL_AFTER;
 use crate::server::StartError;
 
 /// The origins whose pages may ask; none unless told.
-pub(crate) struct Origins(Option<AllowOrigin>);
+pub(crate) enum Origins {
+    Any,
+    Listed(Vec<HeaderValue>),
+}
 
 impl Origins {
     pub(crate) fn new(origins: &[String]) -> Result<Self, StartError> {
-        if origins.is_empty() {
-            return Ok(Self(None));
-        }
         if origins.iter().any(|origin| origin == "*") {
-            return Ok(Self(Some(AllowOrigin::any())));
+            return Ok(Self::Any);
         }
         let values: Result<Vec<HeaderValue>, StartError> =
             origins.iter().map(|origin| value(origin)).collect();
-        Ok(Self(Some(AllowOrigin::list(values?))))
+        Ok(Self::Listed(values?))
+    }
+
+    /// Whether pages of this one may ask.
+    pub(super) fn allow(&self, origin: &HeaderValue) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(origins) => origins.contains(origin),
+        }
     }
 
     /// What answers browsers that ask first, and tells them who may read a reply.
-    pub(super) fn layer(self) -> Option<CorsLayer> {
+    pub(super) fn layer(&self) -> Option<CorsLayer> {
+        let allowed = match self {
+            Self::Any => AllowOrigin::any(),
+            Self::Listed(origins) if origins.is_empty() => return None,
+            Self::Listed(origins) => AllowOrigin::list(origins.clone()),
+        };
         let exposed = [
             HeaderName::from_static(REQUEST_ID),
             HeaderName::from_static(POLL_AFTER),
@@ -35,7 +48,7 @@ impl Origins {
             // Clients send some of their own with every request.
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(exposed);
-        self.0.map(|origins| layer.allow_origin(origins))
+        Some(layer.allow_origin(allowed))
     }
 }
 

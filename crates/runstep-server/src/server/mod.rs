@@ -87,7 +87,9 @@ impl ServerBuilder {
 
     /// The keys that are let in, as `Authorization: Bearer KEY` or `api-key: KEY`; whoever has none
     /// of them gets a 401. Each key has objects of its own, which no other key can see. Default:
-    /// none, and then all who ask are let in and share their objects.
+    /// none, and then all who ask are let in and share their objects, except web pages: those only
+    /// of [`allowed_origins`](Self::allowed_origins), and on a loopback address only requests whose
+    /// `Host` is `localhost` or such an address; others get a 403.
     pub fn api_keys<K: Into<SecretString>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.keys = keys.into_iter().map(Into::into).collect();
         self
@@ -193,17 +195,17 @@ impl ServerBuilder {
     }
 
     /// The routes alone, to be called without a socket or served in another way. They must be
-    /// called within a tokio runtime.
+    /// called within a tokio runtime. Where they are served is not known, so that any `Host` will do.
     ///
     /// # Errors
     ///
     /// [`StartError::ApiKey`] and [`StartError::Origin`] when one cannot be right, and
     /// [`StartError::Specification`] when the built-in specification cannot be read: a defect.
     pub fn app(self) -> Result<Router, StartError> {
-        self.router(Shutdown::default())
+        self.router(Shutdown::default(), false)
     }
 
-    fn router(self, shutdown: Shutdown) -> Result<Router, StartError> {
+    fn router(self, shutdown: Shutdown, is_local: bool) -> Result<Router, StartError> {
         let schemas = Schemas::new(runstep_api::OPENAPI)
             .map_err(|error| StartError::Specification(error.to_string()))?;
         let metrics = Arc::new(Metrics::new());
@@ -218,7 +220,7 @@ impl ServerBuilder {
         let access = Access::new(&self.keys, &Engines::new(options))?;
         let origins = Origins::new(&self.origins)?;
         let app = App::new(access, schemas, self.limits, self.poll_after, shutdown, metrics);
-        Ok(http::router(app, origins, self.faults))
+        Ok(http::router(app, origins, is_local, self.faults))
     }
 
     /// Serves on a free port of this machine, until the handle is dropped.
@@ -239,7 +241,7 @@ impl ServerBuilder {
     pub async fn spawn_on(self, address: SocketAddr) -> Result<RunningServer, StartError> {
         let (limits, grace) = (self.limits.clone(), self.shutdown_timeout);
         let shutdown = Shutdown::default();
-        let app = self.router(shutdown.clone())?;
+        let app = self.router(shutdown.clone(), address.ip().is_loopback())?;
         let listen = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
