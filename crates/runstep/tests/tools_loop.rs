@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rounds::{Call, Rounds, quickly, rounds};
+use rounds::{Call, Rounds, quickly, rounds, rounds_but};
 use runstep::tools::{ToolContext, ToolEvent, Toolbox};
 use runstep::{ErrorKind, RetryPolicy};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use support::example;
+use support::script::quick;
+use support::{example, reply};
 use tokio::sync::Barrier;
 use tokio_util::sync::CancellationToken;
 
@@ -182,6 +183,23 @@ async fn a_run_that_expires_in_the_middle_of_a_call_is_given_back_expired() {
     assert_eq!(run.status, "expired");
     assert!(was_cancelled(&seen));
     assert_eq!(world.cancels(), 0);
+}
+
+#[tokio::test]
+async fn a_run_lives_from_its_creation_and_not_from_the_first_attempt() {
+    static REFUSED: AtomicUsize = AtomicUsize::new(0);
+    let world = rounds_but([vec![call("a", PARIS)]], |request, state| {
+        state.lifetime = 1;
+        let first = request.target.ends_with("/runs");
+        let first = first && REFUSED.fetch_add(1, Ordering::SeqCst) == 0;
+        first.then(|| reply(429, &[("retry-after", "1")], "busy"))
+    })
+    .await;
+    let client = world.server.builder().retry_policy(quick()).build().unwrap();
+    let request = client.runs("thread_abc123").create("asst_abc123").toolbox(&weather());
+    quickly(request.and_poll()).await.unwrap();
+    assert_eq!(REFUSED.load(Ordering::SeqCst), 2);
+    assert!(world.submitted().contains("18 degrees in Paris"), "{}", world.submitted());
 }
 
 #[tokio::test]

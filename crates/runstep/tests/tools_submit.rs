@@ -5,6 +5,7 @@
 mod rounds;
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rounds::{Call, Instead, Rounds, is_submission, quickly, refusal, rounds, rounds_but, usual};
@@ -73,6 +74,24 @@ async fn calls_that_somebody_else_answered_are_not_answered_again() {
     .await;
     assert_eq!(ended.unwrap().status, "completed");
     insta::assert_snapshot!(world.submitted());
+}
+
+#[tokio::test]
+async fn calls_that_a_stale_look_shows_again_are_not_made_again() {
+    static STALE: AtomicUsize = AtomicUsize::new(0);
+    let (world, ended) = answered(|request, state| {
+        // For three looks the outputs of the first round are not to be seen.
+        let stale = request.method == "GET" && state.answered == 1;
+        let stale = stale && STALE.fetch_add(1, Ordering::SeqCst) < 3;
+        stale.then(|| {
+            let mut before = state.clone();
+            before.answered = 0;
+            support::json(&before.run())
+        })
+    })
+    .await;
+    assert_eq!(ended.unwrap().status, "completed");
+    assert_eq!(world.submissions(), 2);
 }
 
 #[tokio::test]

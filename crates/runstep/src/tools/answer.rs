@@ -2,11 +2,11 @@
 
 use futures_util::StreamExt as _;
 use runstep_api::types::Run;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::rounds::{Rounds, give_up};
 use super::settings::Settings;
-use super::submit::{Submission, not_submitted};
+use super::submit::{Submission, not_submitted, not_taken};
 use crate::error::{Error, Result};
 use crate::poll::{CancelOnDrop, Poll, PollSettings, after, is_settled};
 use crate::runs::Runs;
@@ -16,20 +16,20 @@ pub(super) struct Answered {
     runs: Runs,
     run: Run,
     settings: PollSettings,
-    rounds: Rounds,
+    rounds: Box<Rounds>,
 }
 
 impl Answered {
-    /// A run as it is, created after a moment, if that is known.
+    /// A run as it is, created at a moment, if that is known.
     pub(super) fn new(
         runs: Runs,
         run: Run,
-        created_after: Option<Instant>,
+        created: Option<Instant>,
         settings: PollSettings,
         calls: Settings,
     ) -> Self {
-        let rounds = Rounds::new(calls, &run, created_after, after(settings.deadline));
-        Self { runs, run, settings, rounds }
+        let rounds = Rounds::new(calls, &run, created, after(settings.deadline));
+        Self { runs, run, settings, rounds: Box::new(rounds) }
     }
 
     pub(super) async fn end(mut self) -> Result<Run> {
@@ -47,7 +47,18 @@ impl Answered {
         while self.round().await? {
             // Even if a reply to outputs should say that there is action required: it may not yet
             // have taken them in.
-            self.run = self.poll().await?;
+            let mut pace = self.settings.pace();
+            loop {
+                self.run = self.poll().await?;
+                if !self.rounds.has_answered(&self.run) {
+                    break;
+                }
+                let next = Instant::now() + pace.pause(None);
+                sleep_until(next.min(self.rounds.deadline())).await;
+                if Instant::now() >= self.rounds.deadline() {
+                    return Err(self.late(not_taken()).await);
+                }
+            }
         }
         Ok(())
     }

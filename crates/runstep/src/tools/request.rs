@@ -206,9 +206,9 @@ impl<R: TakesTools + StartStream> IntoFuture for WithToolbox<OpenStream<R>> {
         Box::pin(async move {
             let (request, settings) = self.attached()?;
             let client = request.client().clone();
-            let (sent, cancels_on_drop) = (Instant::now(), request.cancels_on_drop());
+            let cancels_on_drop = request.cancels_on_drop();
             let events = request.await?;
-            Ok(ToolStream::new(client, settings, sent, events, cancels_on_drop))
+            Ok(ToolStream::new(client, settings, events, cancels_on_drop))
         })
     }
 }
@@ -227,10 +227,12 @@ impl<R: TakesTools + StartRun> Wait for WithToolbox<R> {
         let mut settings = settings;
         Box::pin(async move {
             let (request, calls) = self.attached()?;
-            let (sent, until) = (Instant::now(), after(settings.deadline));
+            let until = after(settings.deadline);
             let (runs, reply) = started(request, &mut settings, until).await?;
-            settings.deadline = until.saturating_duration_since(Instant::now());
-            Answered::new(runs, reply.into_value(), Some(sent), settings, calls).end().await
+            // Not when it was sent: it may have been sent more than once.
+            let created = Instant::now();
+            settings.deadline = until.saturating_duration_since(created);
+            Answered::new(runs, reply.into_value(), Some(created), settings, calls).end().await
         })
     }
 }

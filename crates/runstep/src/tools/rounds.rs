@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use runstep_api::types::{RequiredAction, RequiredToolCall, Run, RunStatus};
+use runstep_api::types::{
+    RequiredAction, RequiredFunctionToolCall, RequiredToolCall, Run, RunStatus,
+};
 use tokio::time::Instant;
 
 use super::event::ToolEvent;
@@ -23,6 +25,8 @@ pub(super) struct Rounds {
     deadline: Instant,
     expiry: Option<Instant>,
     begun: u32,
+    /// The calls of the last round.
+    last: Vec<RequiredFunctionToolCall>,
     /// Rounds with failures before this one, one after the other.
     failed_in_a_row: u32,
     /// Whether a call of this round has failed.
@@ -30,19 +34,36 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    /// The rounds of a run that was created after a moment, if that is known.
+    /// The rounds of a run that was created at a moment, if that is known.
     pub(super) fn new(
         settings: Settings,
         run: &Run,
-        created_after: Option<Instant>,
+        created: Option<Instant>,
         deadline: Instant,
     ) -> Self {
-        let expiry = expiry(run, created_after);
-        Self { settings, deadline, expiry, begun: 0, failed_in_a_row: 0, failed: false }
+        let expiry = expiry(run, created);
+        Self {
+            settings,
+            deadline,
+            expiry,
+            begun: 0,
+            last: Vec::new(),
+            failed_in_a_row: 0,
+            failed: false,
+        }
     }
 
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Whether the run waits for the very calls of the last round, which have been answered: it was
+    /// seen as it had been before.
+    ///
+    /// Ids alone do not tell, because there are servers that count them anew in each round.
+    pub(super) fn has_answered(&self, run: &Run) -> bool {
+        let calls = run.function_calls();
+        waits_for_functions(run) && calls.iter().copied().eq(&self.last)
     }
 
     /// The next round; none if the run does not wait for calls, or for something besides that
@@ -60,7 +81,9 @@ impl Rounds {
         self.failed_in_a_row = if self.failed { self.failed_in_a_row + 1 } else { 0 };
         self.failed = false;
         let until = self.expiry.map_or(self.deadline, |expiry| expiry.min(self.deadline));
-        Ok(Some(Round::new(self.settings.clone(), run, &run.function_calls(), until)))
+        let calls = run.function_calls();
+        self.last = calls.iter().copied().cloned().collect();
+        Ok(Some(Round::new(self.settings.clone(), run, &calls, until)))
     }
 
     /// Tells what happened, and gives an error if the run must not go on after it.
@@ -105,13 +128,13 @@ pub(super) fn waits_for_functions(run: &Run) -> bool {
 }
 
 /// When the run expires, by our own clock.
-fn expiry(run: &Run, created_after: Option<Instant>) -> Option<Instant> {
+fn expiry(run: &Run, created: Option<Instant>) -> Option<Instant> {
     let expires_at = run.expires_at?;
     let seconds = |seconds: i64| u64::try_from(seconds).ok().map(Duration::from_secs);
-    if let Some(created_after) = created_after {
+    if let Some(created) = created {
         // The server's clock need not be ours: only how far apart its two times are is told.
         let lifetime = seconds(expires_at.saturating_sub(run.created_at))?;
-        return created_after.checked_add(lifetime);
+        return created.checked_add(lifetime);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     // A clock by which a run that waits has expired already is not worth asking.

@@ -42,8 +42,8 @@ pub enum ToolStreamEvent {
 pub struct ToolStream {
     client: Client,
     settings: Settings,
-    /// When the request was sent.
-    sent: Instant,
+    /// When the reply came, and the run was new.
+    created: Instant,
     deadline: Pin<Box<Sleep>>,
     /// None before the first round.
     rounds: Option<Rounds>,
@@ -83,7 +83,6 @@ impl ToolStream {
     pub(super) fn new(
         client: Client,
         settings: Settings,
-        sent: Instant,
         events: RunStream,
         cancels_on_drop: bool,
     ) -> Self {
@@ -91,7 +90,7 @@ impl ToolStream {
             client,
             deadline: Box::pin(sleep_until(after(settings.deadline))),
             settings,
-            sent,
+            created: Instant::now(),
             rounds: None,
             state: State::Events(Box::new(events)),
             cancels_on_drop,
@@ -144,6 +143,12 @@ impl ToolStream {
         }
     }
 
+    /// Whether the last event of the run was made up for after a cut; see
+    /// [`RunStream::is_recovered`].
+    pub fn is_recovered(&self) -> bool {
+        self.events().is_some_and(RunStream::is_recovered)
+    }
+
     /// Reads on to the end, and gives the run as it then is. Events that do not decode are passed
     /// over.
     ///
@@ -185,7 +190,7 @@ impl ToolStream {
         };
         let rounds = self.rounds.get_or_insert_with(|| {
             let until = self.deadline.deadline();
-            Rounds::new(self.settings.clone(), run, Some(self.sent), until)
+            Rounds::new(self.settings.clone(), run, Some(self.created), until)
         });
         match rounds.begin(run) {
             Ok(Some(round)) => {

@@ -84,6 +84,11 @@ pub(super) fn not_submitted() -> Error {
     Error::new(ErrorKind::Deadline, "the outputs could not be submitted before the deadline")
 }
 
+/// The caller's deadline came before the run went on after the outputs.
+pub(super) fn not_taken() -> Error {
+    Error::new(ErrorKind::Deadline, "the run still waited for submitted outputs at the deadline")
+}
+
 /// Whether the run may be further than it was when the outputs were sent.
 fn may_have_moved_on(error: &Error) -> bool {
     matches!(error.status(), Some(400 | 409)) || is_passing(error)
