@@ -320,6 +320,10 @@ impl StartStream for CreateRun {
         None
     }
 
+    fn included(&self) -> &[RunInclude] {
+        &self.include
+    }
+
     fn open(mut self) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
         self.options.streams = true;

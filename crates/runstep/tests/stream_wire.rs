@@ -177,6 +177,23 @@ async fn a_connection_that_breaks_is_made_up_for_and_the_request_not_sent_again(
 }
 
 #[tokio::test]
+async fn steps_that_are_looked_up_have_what_was_asked_for() {
+    let recorder = Recorder::answering(|number, request| match number {
+        0 => broken(first_half(false)),
+        _ => found(request),
+    })
+    .await;
+    let what = "step_details.tool_calls[*].file_search.results[*].content";
+    let create = recorder.client().runs("thread_1").create("asst_1").include(what);
+    create.stream().await.unwrap().final_run().await.unwrap();
+    let seen = recorder.seen();
+    let query = seen[0].target.split_once('?').unwrap().1;
+    assert!(query.contains("file_search.results"), "{query}");
+    let steps = seen.iter().find(|request| request.target.contains("/steps")).unwrap();
+    assert!(steps.target.contains(query), "{}", steps.target);
+}
+
+#[tokio::test]
 async fn wherever_the_connection_breaks_the_end_is_the_same() {
     let whole = first_half(false) + &second_half();
     let told = whole.find("\n\n").unwrap() + 2;

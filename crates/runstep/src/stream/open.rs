@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runstep_api::ByteStream;
+use runstep_api::types::RunInclude;
 
 use super::decoder::DEFAULT_MAX_EVENT_BYTES;
 use super::remote::opened;
@@ -21,8 +22,10 @@ use crate::response::Response;
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How a stream is told to behave.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StreamSettings {
+    /// What steps are to have besides the usual, also when they are looked up.
+    pub(super) include: Vec<RunInclude>,
     pub(super) recover: bool,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) max_event_bytes: usize,
@@ -38,6 +41,11 @@ pub(crate) trait StartStream: Send + 'static {
 
     /// The run that goes on, and the calls that are answered; none where a run is made.
     fn later_leg(&self) -> Option<(RunRef, Vec<String>)>;
+
+    /// What the steps of its events are to have besides the usual.
+    fn included(&self) -> &[RunInclude] {
+        &[]
+    }
 
     fn open(self) -> ResponseFuture<Response<ByteStream>>;
 }
@@ -125,6 +133,7 @@ impl<R: StartStream> OpenStream<R> {
     async fn open(self) -> Result<RunStream> {
         let client = self.request.client().clone();
         let settings = StreamSettings {
+            include: self.request.included().to_vec(),
             recover: self.recover,
             idle_timeout: self.idle_timeout,
             max_event_bytes: self.max_event_bytes,

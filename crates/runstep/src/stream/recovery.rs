@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runstep_api::types::Run;
+use runstep_api::types::{Run, RunInclude};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::leg::Body;
@@ -41,6 +41,7 @@ pub(super) enum Target {
 /// Looks, at a pace and up to a time, over a run whose stream was cut.
 pub(super) struct Recovery {
     remote: Arc<dyn Remote>,
+    include: Vec<RunInclude>,
     until: Instant,
     pace: Pace,
     errors: PollErrorPolicy,
@@ -51,6 +52,7 @@ impl Recovery {
     pub(super) fn new(remote: Arc<dyn Remote>, settings: &StreamSettings) -> Self {
         Self {
             remote,
+            include: settings.include.clone(),
             until: after(settings.recovery_deadline),
             pace: Pace::new(None, settings.backoff),
             errors: settings.errors,
@@ -66,10 +68,11 @@ impl Recovery {
         told: Vec<String>,
     ) -> Answer<'static, Look> {
         let (remote, until) = (Arc::clone(&self.remote), self.until);
+        let include = self.include.clone();
         Box::pin(async move {
             let looked = async {
                 sleep(pause).await;
-                look(&*remote, target, &told).await
+                look(&*remote, target, &include, &told).await
             };
             match timeout_at(until, looked).await {
                 Ok(looked) => looked,
@@ -102,7 +105,12 @@ impl Recovery {
     }
 }
 
-async fn look(remote: &dyn Remote, target: Target, told: &[String]) -> Result<Look> {
+async fn look(
+    remote: &dyn Remote,
+    target: Target,
+    include: &[RunInclude],
+    told: &[String],
+) -> Result<Look> {
     let (run_ref, seen) = match target {
         Target::Run { run, last_event_id } if last_event_id.is_empty() => {
             let seen = remote.run(&run).await?;
@@ -117,7 +125,7 @@ async fn look(remote: &dyn Remote, target: Target, told: &[String]) -> Result<Lo
             (RunRef::from(&run), Seen { run, ask_after: None })
         }
     };
-    let steps = remote.steps(&run_ref).await?;
+    let steps = remote.steps(&run_ref, include).await?;
     let mut messages = Vec::new();
     let untold =
         steps.iter().filter_map(message_id).filter(|id| !told.iter().any(|told| told == id));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::header::CONTENT_TYPE;
 use runstep_api::ByteStream;
-use runstep_api::types::{Message, Order, Run, RunStep, ToolOutput};
+use runstep_api::types::{Message, Order, Run, RunInclude, RunStep, ToolOutput};
 
 use super::leg::Body;
 use super::open::StartStream as _;
@@ -57,7 +57,7 @@ pub(super) trait Remote: Send + Sync + 'static {
     fn run<'a>(&'a self, run: &'a RunRef) -> Answer<'a, Seen>;
 
     /// Oldest first.
-    fn steps<'a>(&'a self, run: &'a RunRef) -> Answer<'a, Vec<RunStep>>;
+    fn steps<'a>(&'a self, run: &'a RunRef, include: &'a [RunInclude]) -> Answer<'a, Vec<RunStep>>;
 
     /// None if it has been deleted.
     fn message<'a>(&'a self, thread_id: &'a str, id: &'a str) -> Answer<'a, Option<Message>>;
@@ -94,8 +94,9 @@ impl Remote for Client {
         })
     }
 
-    fn steps<'a>(&'a self, run: &'a RunRef) -> Answer<'a, Vec<RunStep>> {
+    fn steps<'a>(&'a self, run: &'a RunRef, include: &'a [RunInclude]) -> Answer<'a, Vec<RunStep>> {
         let steps = self.runs(&run.thread_id).steps(&run.run_id).list();
+        let steps = include.iter().cloned().fold(steps, |steps, what| steps.include(what));
         let steps = steps.order(Order::Asc).limit(100).retry_policy(RetryPolicy::none());
         Box::pin(async move {
             let (mut items, mut all, mut size) = (steps.items(), Vec::new(), 0_usize);

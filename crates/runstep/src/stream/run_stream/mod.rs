@@ -208,14 +208,12 @@ impl RunStream {
         let outputs: Vec<ToolOutput> = outputs.into_iter().collect();
         let answered = outputs.iter().filter_map(|output| output.tool_call_id.clone()).collect();
         let opened = match self.remote.submit(run_ref.clone(), outputs).await {
-            Err(error) if may_have_moved_on(&error) => {
-                match self.remote.run(&run_ref).await {
-                    Ok(seen) if seen.required_action != run.required_action => {
-                        Opened::Run(Box::new(seen))
-                    }
-                    _ => return Err(error.or_run(&run)),
+            Err(error) if may_have_moved_on(&error) => match self.remote.run(&run_ref).await {
+                Ok(seen) if seen.required_action != run.required_action => {
+                    Opened::Run(Box::new(seen))
                 }
-            }
+                _ => return Err(error.or_run(&run)),
+            },
             opened => opened.map_err(|error| error.or_run(&run))?,
         };
         self.progress.begin_leg(answered);

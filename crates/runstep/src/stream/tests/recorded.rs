@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use runstep_api::types::{
-    FunctionDefinition, FunctionTool, Message, Order, Run, RunStep, StreamEvent as RunEvent,
-    ToolOutput,
+    FunctionDefinition, FunctionTool, Message, Order, Run, RunInclude, RunStep,
+    StreamEvent as RunEvent, ToolOutput,
 };
 use runstep_server::Server;
 use runstep_server::model::{Scripted, Turn};
@@ -224,6 +224,7 @@ impl Player {
 
 pub(super) fn settings() -> StreamSettings {
     StreamSettings {
+        include: Vec::new(),
         recover: true,
         idle_timeout: Some(Duration::from_secs(60)),
         max_event_bytes: 1024 * 1024,
@@ -267,7 +268,7 @@ impl Remote for Player {
         self.ask("run".to_owned(), |playing| Ok(playing.look()))
     }
 
-    fn steps<'a>(&'a self, _: &'a RunRef) -> Answer<'a, Vec<RunStep>> {
+    fn steps<'a>(&'a self, _: &'a RunRef, _: &'a [RunInclude]) -> Answer<'a, Vec<RunStep>> {
         self.ask("steps".to_owned(), |playing| Ok(playing.looks[0].steps.clone()))
     }
 
