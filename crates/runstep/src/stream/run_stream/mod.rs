@@ -154,7 +154,8 @@ impl RunStream {
     }
 
     /// Reads on to the end, and gives the run as it then is. Events that do not decode are passed
-    /// over: what they are about is told whole in the end.
+    /// over. A piece of a message or step is told again with the whole; a whole one that does not
+    /// decode is missing from what the stream keeps, and can be retrieved.
     ///
     /// # Errors
     ///
