@@ -68,6 +68,39 @@ async fn a_stream_that_is_not_to_recover_is_an_error_with_its_run() {
     assert_eq!(again.kind(), ErrorKind::Connection);
 }
 
+/// A stream that told its thread and not its run, while the thread has these runs.
+fn only_thread_told(player: &Player, runs: usize) -> RunStream {
+    let run = player.playing().looks[0].run.clone();
+    player.playing().newest = vec![run; runs];
+    let thread =
+        r#"{"id":"thread_1","object":"thread","created_at":1,"metadata":{},"tool_resources":null}"#;
+    let told = Bytes::from(format!("event: thread.created\ndata: {thread}\n\n"));
+    let body = Box::pin(futures_util::stream::iter([Ok(told)]));
+    RunStream::new(Arc::new(player.clone()), settings(), Opened::Events(body))
+}
+
+#[tokio::test]
+async fn the_run_of_a_new_thread_is_the_only_one_that_the_thread_has() {
+    let legs = answer().await;
+    let asked = |player: &Player| player.playing().requests.clone();
+
+    let player = Player::new(&legs);
+    only_thread_told(&player, 1).final_run().await.unwrap();
+    assert_eq!(asked(&player)[0], "newest runs");
+
+    // It may be made yet.
+    let player = Player::new(&legs);
+    let error = error_of(&mut only_thread_told(&player, 0)).await;
+    assert_eq!(error.kind(), ErrorKind::Connection);
+    assert_eq!(asked(&player), ["newest runs"; 6]);
+
+    // Which of them it is cannot be known.
+    let player = Player::new(&legs);
+    let error = error_of(&mut only_thread_told(&player, 2)).await;
+    assert!(error.message().contains("has several by now"), "{error}");
+    assert_eq!(asked(&player), ["newest runs"]);
+}
+
 #[tokio::test]
 async fn failed_looks_are_tolerated_as_with_a_poll() {
     let legs = answer().await;
