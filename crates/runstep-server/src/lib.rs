@@ -30,9 +30,9 @@
 //!
 //! # In operation
 //!
-//! - `GET /healthz` tells that it runs, `GET /readyz` that it takes requests (503 while it shuts
-//!   down), and `GET /metrics` its figures, in the text format of Prometheus. The first two need no
-//!   key.
+//! - `GET /healthz` tells that it runs, `GET /readyz` that it takes requests, and `GET /metrics` its
+//!   figures, in the text format of Prometheus. The first two need no key. While it shuts down it
+//!   refuses connections.
 //! - Each reply has an `x-request-id`: the client's if it sent one of at most 128 letters, digits
 //!   and `-_.:/+=@`, else one that the server makes.
 //! - It logs by `tracing`: `runstep_server::http` has a line for each request, in a span with its
