@@ -57,7 +57,8 @@ impl Connection {
         Ok(body)
     }
 
-    /// Sends a request and hands on what comes as it comes, until that says that it is enough.
+    /// Sends a request and hands on the events as they come, whole ones, until that says that it is
+    /// enough.
     pub(crate) async fn listen(
         &mut self,
         request: &[u8],
@@ -65,11 +66,16 @@ impl Connection {
     ) -> Result<()> {
         self.socket.write_all(request).await?;
         self.buffer.clear();
-        while !hear(self.buffer.as_slice()) {
-            self.buffer.clear();
+        loop {
             self.read().await?;
+            let Some(end) = self.buffer.windows(2).rposition(|pair| pair == b"\n\n") else {
+                continue;
+            };
+            let events: Vec<u8> = self.buffer.drain(..end + 2).collect();
+            if hear(&events) {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn read(&mut self) -> Result<()> {
