@@ -13,8 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo, encode_path};
-use reqwest::{StatusCode, Url};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{StatusCode, Url};
 
 use serde_json::{Map, Value};
 

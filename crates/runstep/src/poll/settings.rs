@@ -48,7 +48,7 @@ impl PollSettings {
         Self { deadline, cancel_on_drop: false, ..self.clone() }
     }
 
-    pub(super) fn pace(&self, client: &Client) -> Pace {
+    pub(crate) fn pace(&self, client: &Client) -> Pace {
         Pace::new(self.interval, self.backoff.or(client.settings().poll_backoff))
     }
 

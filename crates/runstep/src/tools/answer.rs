@@ -47,7 +47,7 @@ impl Answered {
         while self.round().await? {
             // Even if a reply to outputs should say that there is action required: it may not yet
             // have taken them in.
-            let mut pace = self.settings.pace();
+            let mut pace = self.settings.pace(self.runs.client());
             loop {
                 self.run = self.poll().await?;
                 if !self.rounds.has_answered(&self.run) {
