@@ -181,7 +181,8 @@ async fn stuck(kind: &str) -> (RunningServer, TcpStream) {
         }
         "half a body" => {
             let mut socket = TcpStream::connect(address).await.unwrap();
-            let half = b"POST /v1/threads HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n{";
+            let half =
+                b"POST /v1/threads HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{";
             socket.write_all(half).await.unwrap();
             socket
         }
@@ -261,7 +262,7 @@ async fn shutdown_lets_a_request_come_to_its_end() {
     let server = builder.spawn().await.unwrap();
     let address = server.address();
     let mut socket = TcpStream::connect(address).await.unwrap();
-    let head = b"POST /v1/threads HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{";
+    let head = b"POST /v1/threads HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{";
     socket.write_all(head).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let stopping = tokio::spawn(server.shutdown());
