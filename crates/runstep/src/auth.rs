@@ -11,7 +11,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::error::{Error, ErrorKind, Result, TokenError};
 
@@ -110,10 +110,14 @@ impl Auth {
     }
 
     /// The header that goes with one request, where it changes.
-    pub(crate) async fn token(&self) -> Result<Option<HeaderValue>> {
+    pub(crate) async fn token(&self, limit: Duration) -> Result<Option<HeaderValue>> {
         let Self::Token(tokens) = self else { return Ok(None) };
-        let token = tokens.current().await.map_err(Error::token)?;
-        Ok(Some(bearer(&token)?))
+        // Boxed, for those who have none.
+        let Ok(token) = Box::pin(timeout(limit, tokens.current())).await else {
+            let message = "no token came before the request's timeout; nothing was sent";
+            return Err(Error::new(ErrorKind::Timeout, message));
+        };
+        Ok(Some(bearer(&token.map_err(Error::token)?)?))
     }
 
     /// Whether there may be another token after one that was refused.

@@ -168,25 +168,20 @@ impl Client {
         self.0.auth.may_renew()
     }
 
-    /// The token for a request, if there are tokens.
-    pub(crate) async fn token(&self) -> Result<Option<HeaderValue>> {
-        self.0.auth.token().await
-    }
-
     /// Forgets the token that went with a request and was refused.
     pub(crate) async fn forget_token(&self, sent: Option<&HeaderValue>) {
         self.0.auth.forget(sent).await;
     }
 
-    /// What goes along with one attempt of a request.
-    pub(crate) fn call_options(
+    /// What goes along with one attempt of a request. A token has to be there in time.
+    pub(crate) async fn call_options(
         &self,
         options: &RequestOptions,
-        token: Option<HeaderValue>,
+        timeout: Duration,
     ) -> Result<CallOptions> {
         let mut call = CallOptions::default();
         call.headers.clone_from(&self.0.headers);
-        if let Some(token) = token {
+        if let Some(token) = self.0.auth.token(timeout).await? {
             call.headers.insert(AUTHORIZATION, token);
         }
         options.add_headers(&mut call.headers)?;

@@ -1,7 +1,8 @@
 //! What can go wrong, in one type.
 
+mod text;
+
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use runstep_api::types::{ErrorObject, Run};
 
-use crate::error_body::{beginning, excerpt};
+use crate::error_body::beginning;
 use crate::headers;
 
 const TIMED_OUT: &str = "the request timed out";
@@ -17,9 +18,6 @@ const TIMED_OUT: &str = "the request timed out";
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
 /// How much of it is kept where many errors are, in characters.
 const KEPT: usize = 4 * 1024;
-
-/// How much of a message is shown, in characters.
-const SHOWN: usize = 1000;
 
 /// The result of a request.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -158,9 +156,9 @@ impl Error {
         body: &[u8],
         cut: Option<&str>,
     ) -> Self {
-        let api = crate::error_body::parse(body);
-        let message = match &api.message {
-            Some(message) => message.clone(),
+        let mut api = crate::error_body::parse(body);
+        let message = match api.message.take() {
+            Some(message) => message,
             None => crate::error_body::describe(headers, body, cut),
         };
         let error = Self::new(ErrorKind::Api, message);
@@ -256,7 +254,9 @@ impl Error {
 
     /// The same error with the beginning of what the server said only, for those that keep many.
     pub(crate) fn shortened(mut self) -> Self {
-        for text in std::iter::once(&mut self.0.message).chain(&mut self.0.body) {
+        let Inner { message, body, api: ApiError { kind, param, code, .. }, .. } = &mut *self.0;
+        let texts = [body, kind, param, code].into_iter().flatten();
+        for text in texts.chain([message]) {
             if let Cow::Owned(beginning) = beginning(text, KEPT) {
                 *text = beginning;
             }
@@ -389,57 +389,5 @@ impl Error {
     /// Whether the reply could not be decoded.
     pub fn is_decode(&self) -> bool {
         self.0.kind == ErrorKind::Decode
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&beginning(&self.0.message, SHOWN))?;
-        let mut details = Vec::new();
-        if let Some(status) = self.0.status {
-            details.push(format!("status {}", status.as_u16()));
-        }
-        for (name, value) in
-            [("param", self.param()), ("code", self.code()), ("request id", self.request_id())]
-        {
-            details.extend(value.map(|value| format!("{name} {}", excerpt(value))));
-        }
-        if let Some(run) = &self.0.run {
-            details.push(format!("run {} is {}", run.id, run.status));
-        }
-        if !details.is_empty() {
-            write!(f, " ({})", details.join(", "))?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("message", &beginning(&self.0.message, SHOWN))
-            .field("status", &self.status())
-            .field("type", &self.0.api.kind.as_deref().map(excerpt))
-            .field("param", &self.0.api.param.as_deref().map(excerpt))
-            .field("code", &self.0.api.code.as_deref().map(excerpt))
-            .field("request_id", &self.0.request_id)
-            .field("retry_after", &self.0.retry_after)
-            .field("body", &self.0.body.as_deref().map(excerpt))
-            .field("run", &self.0.run.as_ref().map(|run| (&run.id, &run.status)))
-            .field("source", &self.0.source)
-            .finish()
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0.source {
-            Some(Source::Http(error)) => Some(error),
-            Some(Source::Json(error)) => Some(error),
-            Some(Source::Token(error)) => Some(error.as_ref()),
-            Some(Source::Other(error)) => Some(error.as_ref()),
-            None => None,
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use runstep_api::types::{Assistant, Message, Run, Thread};
-use runstep_api::{ByteStream, CallOptions, ReplyHeaders, ResponseValue};
+use runstep_api::{ByteStream, ReplyHeaders, ResponseValue};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -167,52 +167,34 @@ impl Client {
         let timeout = options.timeout.unwrap_or(self.settings().timeout);
         let mut tried = Tried::default();
         loop {
-            let mut awaited = Awaited::new(timeout);
-            let prepared = match self.may_renew_token() {
-                // What is seldom is boxed, so that every request need not have room for it.
-                true => Box::pin(self.prepared_by_token(options, timeout, &mut awaited)).await,
-                false => self.call_options(options, None),
-            };
-            let failure = match prepared {
-                Ok(mut call_options) => {
-                    let key = key.as_deref().and_then(|key| HeaderValue::from_str(key).ok());
-                    if let Some(key) = key {
-                        call_options.headers.entry("idempotency-key").or_insert(key);
+            let until = Instant::now().checked_add(timeout);
+            let prepared = self.call_options(options, timeout).await;
+            let mut call_options = prepared.map_err(|error| told_error(&span, error))?;
+            if let Some(key) = key.as_deref().and_then(|key| HeaderValue::from_str(key).ok()) {
+                call_options.headers.entry("idempotency-key").or_insert(key);
+            }
+            let mut reply =
+                Awaited { headers: call_options.reply_headers.clone(), token: None, until };
+            if self.may_renew_token() {
+                reply.token = call_options.headers.get(AUTHORIZATION).cloned();
+            }
+            let sent = call(self.generated(call_options));
+            let error = match tokio::time::timeout(reply.left(timeout), sent).await {
+                Ok(Ok(reply)) => {
+                    span.record("http.response.status_code", reply.status().as_u16());
+                    if operation.makes_something() {
+                        tell_ids(&span, &*reply);
                     }
-                    awaited.headers = Some(call_options.reply_headers.clone());
-                    let sent = call(self.generated(call_options));
-                    match tokio::time::timeout(awaited.left, sent).await {
-                        Ok(Ok(reply)) => return Ok(told(&span, operation, Response::new(reply))),
-                        Ok(Err(error)) => Failure::Refused(error),
-                        Err(_) => Failure::Late,
-                    }
+                    return Ok(Response::new(reply));
                 }
-                Err(error) => Failure::NotSent(error),
+                Ok(Err(error)) => Some(error),
+                Err(_) => None,
             };
-            let failed = self.failed(operation, options, failure, awaited, read, &mut tried, &span);
+            let failed = self.failed(operation, options, error, reply, read, &mut tried, &span);
             if let Some(result) = Box::pin(failed).await.transpose() {
                 return result;
             }
         }
-    }
-
-    /// What goes along with an attempt, once there is a token. Getting it takes some of the time.
-    async fn prepared_by_token(
-        &self,
-        options: &RequestOptions,
-        timeout: Duration,
-        awaited: &mut Awaited,
-    ) -> Result<CallOptions> {
-        let Ok(token) = tokio::time::timeout(timeout, self.token()).await else {
-            let message = "no token came before the request's timeout; nothing was sent";
-            return Err(Error::new(ErrorKind::Timeout, message));
-        };
-        if let Some(until) = awaited.until {
-            awaited.left = until.saturating_duration_since(Instant::now());
-        }
-        let call_options = self.call_options(options, token?)?;
-        awaited.token = call_options.headers.get(AUTHORIZATION).cloned();
-        Ok(call_options)
     }
 
     /// What comes after an attempt that failed: a reply after all, an error, or none where another
@@ -222,20 +204,23 @@ impl Client {
         &self,
         operation: &'static Operation,
         options: &RequestOptions,
-        failure: Failure,
+        error: Option<runstep_api::Error<()>>,
         awaited: Awaited,
         read: Reader<T>,
         tried: &mut Tried,
         span: &tracing::Span,
     ) -> Result<Option<Response<T>>> {
-        let head = awaited.headers.map(|headers| headers.take()).unwrap_or_default();
-        let result = match failure {
-            Failure::Refused(error) => reply::failed(error, head, read, awaited.until).await,
-            Failure::Late => Err(Error::timed_out().with_head(head.0, &head.1)),
-            Failure::NotSent(error) => Err(error),
+        let head = awaited.headers.take();
+        let result = match error {
+            Some(error) => reply::failed(error, head, read, awaited.until).await,
+            None => Err(Error::timed_out().with_head(head.0, &head.1)),
         };
         let error = match result {
-            Ok(response) => return Ok(Some(told(span, operation, response))),
+            Ok(response) => {
+                span.record("http.response.status_code", response.status());
+                tell_ids(span, response.value());
+                return Ok(Some(response));
+            }
             Err(error) => error,
         };
         // The server did not act for somebody whom it does not know.
@@ -249,18 +234,7 @@ impl Client {
         tried.attempts += 1;
         let policy = options.retry.unwrap_or(self.retry_policy());
         let pause = policy.pause(&error, !operation.makes_something(), tried.attempts);
-        let Some(pause) = pause else {
-            if let Some(status) = error.status() {
-                span.record("http.response.status_code", status);
-            }
-            // An error reply is named by its status, as the conventions have it.
-            match error.status().filter(|_| error.kind() == ErrorKind::Api) {
-                Some(status) => span.record("error.type", tracing::field::display(status)),
-                None => span.record("error.type", error.kind().as_str()),
-            };
-            span.record("otel.status_code", "ERROR");
-            return Err(error);
-        };
+        let Some(pause) = pause else { return Err(told_error(span, error)) };
         span.record("http.request.resend_count", tried.attempts);
         let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(
@@ -274,17 +248,10 @@ impl Client {
     }
 }
 
-/// Shows a reply in its span, and the ids of what the request made.
-fn told<T: 'static>(
-    span: &tracing::Span,
-    operation: &Operation,
-    reply: Response<T>,
-) -> Response<T> {
-    span.record("http.response.status_code", reply.status());
-    if span.is_disabled() || !operation.makes_something() {
-        return reply;
-    }
-    let made: &dyn Any = reply.value();
+/// Shows in its span the ids of what a request made.
+#[cold]
+fn tell_ids<T: 'static>(span: &tracing::Span, reply: &T) {
+    let made: &dyn Any = reply;
     if let Some(run) = made.downcast_ref::<Run>() {
         span.record("gen_ai.conversation.id", &run.thread_id);
         span.record("runstep.run.id", &run.id);
@@ -295,40 +262,40 @@ fn told<T: 'static>(
     } else if let Some(assistant) = made.downcast_ref::<Assistant>() {
         span.record("gen_ai.agent.id", &assistant.id);
     }
-    reply
+}
+
+/// Shows in its span why a request failed.
+#[cold]
+fn told_error(span: &tracing::Span, error: Error) -> Error {
+    if let Some(status) = error.status() {
+        span.record("http.response.status_code", status);
+    }
+    // An error reply is named by its status, as the conventions have it.
+    match error.status().filter(|_| error.kind() == ErrorKind::Api) {
+        Some(status) => span.record("error.type", tracing::field::display(status)),
+        None => span.record("error.type", error.kind().as_str()),
+    };
+    span.record("otel.status_code", "ERROR");
+    error
 }
 
 /// What is known of an attempt while its reply is awaited.
 struct Awaited {
-    /// Where they are once it has begun; none where nothing was sent.
-    headers: Option<ReplyHeaders>,
+    headers: ReplyHeaders,
     /// The token that went along, if it may be renewed.
     token: Option<HeaderValue>,
-    /// How long the reply may take.
-    left: Duration,
-    /// When it must be there. None: as long as it takes.
+    /// None: as long as it takes.
     until: Option<Instant>,
 }
 
 impl Awaited {
-    fn new(timeout: Duration) -> Self {
-        Self {
-            headers: None,
-            token: None,
-            left: timeout,
-            until: Instant::now().checked_add(timeout),
+    /// How much of the time is left: all of it, unless some went by until there was a token.
+    fn left(&self, timeout: Duration) -> Duration {
+        match self.until.filter(|_| self.token.is_some()) {
+            Some(until) => until.saturating_duration_since(Instant::now()),
+            None => timeout,
         }
     }
-}
-
-/// Why an attempt gave no value.
-enum Failure {
-    /// Something is wrong with what goes along.
-    NotSent(Error),
-    /// The generated client does not take what came.
-    Refused(runstep_api::Error<()>),
-    /// Nothing came in time.
-    Late,
 }
 
 /// What was tried before.
