@@ -11,7 +11,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, ErrorKind, Result, TokenError};
 
@@ -110,10 +110,10 @@ impl Auth {
     }
 
     /// The header that goes with one request, where it changes.
-    pub(crate) async fn token(&self, limit: Duration) -> Result<Option<HeaderValue>> {
+    pub(crate) async fn token(&self, until: Instant) -> Result<Option<HeaderValue>> {
         let Self::Token(tokens) = self else { return Ok(None) };
         // Boxed, for those who have none.
-        let Ok(token) = Box::pin(timeout(limit, tokens.current())).await else {
+        let Ok(token) = Box::pin(timeout_at(until, tokens.current())).await else {
             let message = "no token came before the request's timeout; nothing was sent";
             return Err(Error::new(ErrorKind::Timeout, message));
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use runstep_api::{CallOptions, ClientInfo as _};
+use tokio::time::Instant;
 
 use crate::assistants::Assistants;
 use crate::auth::Auth;
@@ -177,11 +178,11 @@ impl Client {
     pub(crate) async fn call_options(
         &self,
         options: &RequestOptions,
-        timeout: Duration,
+        until: Instant,
     ) -> Result<CallOptions> {
         let mut call = CallOptions::default();
         call.headers.clone_from(&self.0.headers);
-        if let Some(token) = self.0.auth.token(timeout).await? {
+        if let Some(token) = self.0.auth.token(until).await? {
             call.headers.insert(AUTHORIZATION, token);
         }
         options.add_headers(&mut call.headers)?;

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use runstep_api::types::{Assistant, Message, Run, Thread};
@@ -16,6 +15,7 @@ use crate::Client;
 use crate::backoff::unique_name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::RequestOptions;
+use crate::poll::after;
 use crate::reply::{self, Reader};
 use crate::response::Response;
 
@@ -167,8 +167,8 @@ impl Client {
         let timeout = options.timeout.unwrap_or(self.settings().timeout);
         let mut tried = Tried::default();
         loop {
-            let until = Instant::now().checked_add(timeout);
-            let prepared = self.call_options(options, timeout).await;
+            let until = after(timeout);
+            let prepared = self.call_options(options, until).await;
             let mut call_options = prepared.map_err(|error| told_error(&span, error))?;
             if let Some(key) = key.as_deref().and_then(|key| HeaderValue::from_str(key).ok()) {
                 call_options.headers.entry("idempotency-key").or_insert(key);
@@ -179,7 +179,7 @@ impl Client {
                 reply.token = call_options.headers.get(AUTHORIZATION).cloned();
             }
             let sent = call(self.generated(call_options));
-            let error = match tokio::time::timeout(reply.left(timeout), sent).await {
+            let error = match tokio::time::timeout_at(until, sent).await {
                 Ok(Ok(reply)) => {
                     span.record("http.response.status_code", reply.status().as_u16());
                     if operation.makes_something() {
@@ -284,18 +284,7 @@ struct Awaited {
     headers: ReplyHeaders,
     /// The token that went along, if it may be renewed.
     token: Option<HeaderValue>,
-    /// None: as long as it takes.
-    until: Option<Instant>,
-}
-
-impl Awaited {
-    /// How much of the time is left: all of it, unless some went by until there was a token.
-    fn left(&self, timeout: Duration) -> Duration {
-        match self.until.filter(|_| self.token.is_some()) {
-            Some(until) => until.saturating_duration_since(Instant::now()),
-            None => timeout,
-        }
-    }
+    until: Instant,
 }
 
 /// What was tried before.

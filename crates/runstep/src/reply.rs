@@ -25,17 +25,17 @@ pub(crate) async fn failed<T>(
     error: Api,
     head: (Option<StatusCode>, HeaderMap),
     read: Reader<T>,
-    until: Option<Instant>,
+    until: Instant,
 ) -> Result<Response<T>> {
     let (mut status, mut headers) = head;
     let error = match error {
         // The document lists 200 only, but a run that was made with 201 has been made.
         Api::UnexpectedResponse(response) if response.status().is_success() => {
             (status, headers) = (Some(response.status()), response.headers().clone());
-            match within(until, read(response)).await {
-                Some(Ok(reply)) => return Ok(Response::new(reply)),
-                Some(Err(error)) => error,
-                None => return Err(Error::timed_out().with_head(status, &headers)),
+            match timeout_at(until, read(response)).await {
+                Ok(Ok(reply)) => return Ok(Response::new(reply)),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(Error::timed_out().with_head(status, &headers)),
             }
         }
         error => error,
@@ -63,14 +63,6 @@ pub(crate) async fn failed<T>(
     })
 }
 
-/// None when the time is up.
-async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
-    match until {
-        Some(until) => timeout_at(until, work).await.ok(),
-        None => Some(work.await),
-    }
-}
-
 /// The whole reply, decoded.
 pub(crate) fn json<T: DeserializeOwned + Send + 'static>(
     response: reqwest::Response,
@@ -91,7 +83,7 @@ pub(crate) fn bytes(response: reqwest::Response) -> Reading<ByteStream> {
 }
 
 /// An error reply; its body is read as far as it is of use.
-async fn refused(mut response: reqwest::Response, until: Option<Instant>) -> Error {
+async fn refused(mut response: reqwest::Response, until: Instant) -> Error {
     let mut body = Vec::new();
     let reading = async {
         loop {
@@ -106,7 +98,7 @@ async fn refused(mut response: reqwest::Response, until: Option<Instant>) -> Err
         }
     };
     // What came in time tells something.
-    let ending = within(until, reading).await.unwrap_or(Ending::Late);
+    let ending = timeout_at(until, reading).await.unwrap_or(Ending::Late);
     let (status, headers) = (response.status(), response.headers());
     if status.is_redirection() {
         return Error::new(
