@@ -14,7 +14,6 @@ macro_rules! events {
         $(#[$attribute])*
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
-        #[allow(clippy::large_enum_variant)]
         pub enum $Name {
             $(
                 $(#[$variant_attribute])*

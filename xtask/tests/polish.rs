@@ -112,6 +112,7 @@ fn unions_and_enums() {
         description: None,
         value: value.to_owned(),
         body: body.to_owned(),
+        boxed: body == "Run",
     };
     let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
     let mut generated = built();

@@ -253,51 +253,51 @@ events! {
     pub enum StreamEvent {
         events {
             /// A thread was created; only sent when a thread and a run are created together.
-            ThreadCreated(Thread) = "thread.created",
+            ThreadCreated(Box<Thread>) = "thread.created",
             /// A run was created.
-            RunCreated(Run) = "thread.run.created",
+            RunCreated(Box<Run>) = "thread.run.created",
             /// The run waits in the queue.
-            RunQueued(Run) = "thread.run.queued",
+            RunQueued(Box<Run>) = "thread.run.queued",
             /// The run started or went on.
-            RunInProgress(Run) = "thread.run.in_progress",
+            RunInProgress(Box<Run>) = "thread.run.in_progress",
             /// The run waits for tool outputs; the stream ends after this.
-            RunRequiresAction(Run) = "thread.run.requires_action",
+            RunRequiresAction(Box<Run>) = "thread.run.requires_action",
             /// The run completed.
-            RunCompleted(Run) = "thread.run.completed",
+            RunCompleted(Box<Run>) = "thread.run.completed",
             /// The run stopped early at a limit.
-            RunIncomplete(Run) = "thread.run.incomplete",
+            RunIncomplete(Box<Run>) = "thread.run.incomplete",
             /// The run failed.
-            RunFailed(Run) = "thread.run.failed",
+            RunFailed(Box<Run>) = "thread.run.failed",
             /// The run is being cancelled.
-            RunCancelling(Run) = "thread.run.cancelling",
+            RunCancelling(Box<Run>) = "thread.run.cancelling",
             /// The run was cancelled.
-            RunCancelled(Run) = "thread.run.cancelled",
+            RunCancelled(Box<Run>) = "thread.run.cancelled",
             /// The run expired.
-            RunExpired(Run) = "thread.run.expired",
+            RunExpired(Box<Run>) = "thread.run.expired",
             /// A step was created.
-            StepCreated(RunStep) = "thread.run.step.created",
+            StepCreated(Box<RunStep>) = "thread.run.step.created",
             /// The step started.
-            StepInProgress(RunStep) = "thread.run.step.in_progress",
+            StepInProgress(Box<RunStep>) = "thread.run.step.in_progress",
             /// Part of the step arrived.
             StepDelta(RunStepDelta) = "thread.run.step.delta",
             /// The step completed.
-            StepCompleted(RunStep) = "thread.run.step.completed",
+            StepCompleted(Box<RunStep>) = "thread.run.step.completed",
             /// The step failed.
-            StepFailed(RunStep) = "thread.run.step.failed",
+            StepFailed(Box<RunStep>) = "thread.run.step.failed",
             /// The step was cancelled.
-            StepCancelled(RunStep) = "thread.run.step.cancelled",
+            StepCancelled(Box<RunStep>) = "thread.run.step.cancelled",
             /// The step expired.
-            StepExpired(RunStep) = "thread.run.step.expired",
+            StepExpired(Box<RunStep>) = "thread.run.step.expired",
             /// A message was created.
-            MessageCreated(Message) = "thread.message.created",
+            MessageCreated(Box<Message>) = "thread.message.created",
             /// The message is being written.
-            MessageInProgress(Message) = "thread.message.in_progress",
+            MessageInProgress(Box<Message>) = "thread.message.in_progress",
             /// Part of the message arrived.
             MessageDelta(MessageDelta) = "thread.message.delta",
             /// The message was finished.
-            MessageCompleted(Message) = "thread.message.completed",
+            MessageCompleted(Box<Message>) = "thread.message.completed",
             /// The message was cut short.
-            MessageIncomplete(Message) = "thread.message.incomplete",
+            MessageIncomplete(Box<Message>) = "thread.message.incomplete",
             /// Something went wrong and the stream ends.
             Error(ErrorObject) = "error",
         }

@@ -6,7 +6,6 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::docs;
-use super::document::rust_name;
 use super::enums::OpenEnum;
 use super::error::Error;
 use super::examples;
@@ -159,7 +158,7 @@ fn render_union(text: &mut String, union: &Union) {
 
 fn render_variant(text: &mut String, indent: &str, variant: &Variant) {
     write_docs(text, indent, variant.description.as_deref(), &format!("`{}`", variant.value));
-    let body = rust_name(&variant.body);
+    let body = variant.body_type();
     let _ = writeln!(text, "{indent}{}({body}) = {:?},", variant.name, variant.value);
 }
 

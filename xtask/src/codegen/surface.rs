@@ -54,8 +54,8 @@ pub fn surface(generated: &Generated) -> String {
         }
         for variant in &union.tagged {
             let (tag, value) = (&union.tag, &variant.value);
-            let _ =
-                writeln!(text, "    {name}::{}({}) = {tag} {value:?}", variant.name, variant.body);
+            let body = variant.body_type();
+            let _ = writeln!(text, "    {name}::{}({body}) = {tag} {value:?}", variant.name);
         }
         if let Some((variant, body)) = &union.object {
             let _ = writeln!(text, "    {name}::{variant}({body})");
@@ -65,8 +65,8 @@ pub fn surface(generated: &Generated) -> String {
         let name = &events.name;
         let _ = writeln!(text, "events {name}");
         for event in &events.events {
-            let _ =
-                writeln!(text, "    {name}::{}({}) = {:?}", event.name, event.body, event.value);
+            let body = event.body_type();
+            let _ = writeln!(text, "    {name}::{}({body}) = {:?}", event.name, event.value);
         }
         for event in &events.plain {
             let _ = writeln!(text, "    {name}::{} = {:?}", event.name, event.value);

@@ -44,7 +44,21 @@ pub struct Variant {
     pub value: String,
     /// The component of what comes with it.
     pub body: String,
+    /// Whether it is so large that it stands in a box.
+    pub boxed: bool,
 }
+
+impl Variant {
+    /// The Rust type of its body, as it stands in the variant.
+    pub fn body_type(&self) -> String {
+        let body = rust_name(&self.body);
+        if self.boxed { format!("Box<{body}>") } else { body }
+    }
+}
+
+/// An event with more properties than this stands in a box. Nearly all events of a stream are small
+/// pieces, and each is moved several times: at the size of the largest, if that is not boxed.
+const MAX_INLINE_PROPERTIES: usize = 4;
 
 /// The events of a stream: a union whose alternatives are `{event, data}` pairs.
 #[derive(Clone, Debug, PartialEq)]
@@ -247,12 +261,14 @@ fn events(document: &Document, name: &str, alternatives: &[Alternative]) -> Opti
             description: description(&alternative.schema).map(str::to_owned),
             value: event,
             body: String::new(),
+            boxed: false,
         };
         if let Some(text) = constant(document, &alternative.schema, "data") {
             variant.body = text;
             found.plain.push(variant);
         } else {
             variant.body = target(data)?.to_owned();
+            variant.boxed = properties(document, &variant.body) > MAX_INLINE_PROPERTIES;
             found.events.push(variant);
         }
     }
@@ -261,6 +277,12 @@ fn events(document: &Document, name: &str, alternatives: &[Alternative]) -> Opti
     }
     tell_names_apart(found.events.iter_mut().chain(&mut found.plain));
     Some(found)
+}
+
+fn properties(document: &Document, component: &str) -> usize {
+    let schema = document.schema(component);
+    let properties = schema.and_then(|schema| schema.get("properties")?.as_object());
+    properties.map_or(0, Map::len)
 }
 
 /// Gives variants that would have the same name, or that of the variant for what is not known, a
@@ -310,6 +332,7 @@ fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Resul
                 description: description(&object.schema).map(str::to_owned),
                 value,
                 body: component_of(object)?,
+                boxed: false,
             });
         }
         tell_names_apart(union.tagged.iter_mut());

@@ -158,8 +158,8 @@ impl Answer {
                 step_id: step.id.clone(),
                 characters: 0,
             };
-            leg.tell(|| StreamEvent::MessageCreated(message.clone()));
-            leg.tell(|| StreamEvent::MessageInProgress(message.clone()));
+            leg.tell(|| StreamEvent::MessageCreated(Box::new(message.clone())));
+            leg.tell(|| StreamEvent::MessageInProgress(Box::new(message.clone())));
             on.charge.add(size(&message));
             on.messages.insert(message.id.clone(), message);
             Some(open)
@@ -178,12 +178,12 @@ impl Answer {
             let message = on.messages.get_mut(&open.message_id)?;
             message.status = MessageStatus::Completed;
             message.completed_at = Some(now);
-            leg.tell(|| StreamEvent::MessageCompleted(message.clone()));
+            leg.tell(|| StreamEvent::MessageCompleted(Box::new(message.clone())));
             let step = on.run.steps.get_mut(&open.step_id)?;
             step.status = RunStepStatus::Completed;
             step.completed_at = Some(now);
             step.usage = Some(usage(prompt_tokens, tokens));
-            leg.tell(|| StreamEvent::StepCompleted(step.clone()));
+            leg.tell(|| StreamEvent::StepCompleted(Box::new(step.clone())));
             Some(())
         });
     }
@@ -280,7 +280,7 @@ fn new_step(leg: &Leg, on: &mut OnThread<'_>, kind: RunStepType, details: StepDe
     step.metadata = Some(std::collections::BTreeMap::new());
     on.charge.add(size(&step));
     on.run.steps.insert(step.id.clone(), step.clone());
-    leg.tell(|| StreamEvent::StepCreated(step.clone()));
-    leg.tell(|| StreamEvent::StepInProgress(step.clone()));
+    leg.tell(|| StreamEvent::StepCreated(Box::new(step.clone())));
+    leg.tell(|| StreamEvent::StepInProgress(Box::new(step.clone())));
     step
 }

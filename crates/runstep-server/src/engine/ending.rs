@@ -68,8 +68,8 @@ pub(super) fn end(
         {
             end_message(message, ending, now);
             events.push(match ending {
-                Ending::Completed => StreamEvent::MessageCompleted(message.clone()),
-                _ => StreamEvent::MessageIncomplete(message.clone()),
+                Ending::Completed => StreamEvent::MessageCompleted(Box::new(message.clone())),
+                _ => StreamEvent::MessageIncomplete(Box::new(message.clone())),
             });
         }
         // The steps' usages add up to the run's.
@@ -92,11 +92,11 @@ pub(super) fn end(
     }
     let run = state.run.clone();
     events.push(match ending {
-        Ending::Completed => StreamEvent::RunCompleted(run),
-        Ending::Incomplete(_) | Ending::Filtered => StreamEvent::RunIncomplete(run),
-        Ending::Failed(_) => StreamEvent::RunFailed(run),
-        Ending::Cancelled => StreamEvent::RunCancelled(run),
-        Ending::Expired => StreamEvent::RunExpired(run),
+        Ending::Completed => StreamEvent::RunCompleted(Box::new(run)),
+        Ending::Incomplete(_) | Ending::Filtered => StreamEvent::RunIncomplete(Box::new(run)),
+        Ending::Failed(_) => StreamEvent::RunFailed(Box::new(run)),
+        Ending::Cancelled => StreamEvent::RunCancelled(Box::new(run)),
+        Ending::Expired => StreamEvent::RunExpired(Box::new(run)),
     });
     Ok((ending.name(), events))
 }
@@ -137,23 +137,23 @@ fn end_step(step: &mut RunStep, ending: &Ending, now: i64) -> StreamEvent {
         step.status = RunStepStatus::Failed;
         step.failed_at = Some(now);
         step.last_error = Some(error);
-        return StreamEvent::StepFailed(step.clone());
+        return StreamEvent::StepFailed(Box::new(step.clone()));
     }
     match ending {
         Ending::Cancelled => {
             step.status = RunStepStatus::Cancelled;
             step.cancelled_at = Some(now);
-            StreamEvent::StepCancelled(step.clone())
+            StreamEvent::StepCancelled(Box::new(step.clone()))
         }
         Ending::Expired => {
             step.status = RunStepStatus::Expired;
             step.expired_at = Some(now);
-            StreamEvent::StepExpired(step.clone())
+            StreamEvent::StepExpired(Box::new(step.clone()))
         }
         _ => {
             step.status = RunStepStatus::Completed;
             step.completed_at = Some(now);
-            StreamEvent::StepCompleted(step.clone())
+            StreamEvent::StepCompleted(Box::new(step.clone()))
         }
     }
 }

@@ -118,7 +118,7 @@ impl Leg {
         let begun = self.with(|thread, id| {
             let state = thread.runs.get_mut(id)?;
             transition(&mut state.run, RunStatus::InProgress, now).ok()?;
-            self.tell(|| StreamEvent::RunInProgress(state.run.clone()));
+            self.tell(|| StreamEvent::RunInProgress(Box::new(state.run.clone())));
             Some(prompt::request(state, &thread.messages, self.shared.context_tokens))
         });
         // What cannot begin was stopped before.
@@ -182,7 +182,7 @@ impl Leg {
             state.run.required_action = Some(objects::required_action(step));
             state.waiting_step_usage = Some(open_usage.clone());
             state.waiting = Some(waiting);
-            self.tell(|| StreamEvent::RunRequiresAction(state.run.clone()));
+            self.tell(|| StreamEvent::RunRequiresAction(Box::new(state.run.clone())));
             self.tell(|| StreamEvent::Done);
             Some(())
         });

@@ -52,7 +52,13 @@ impl Engine {
         let assistant = self.check_run(&run)?;
         let place = self.shared.slots.enter()?;
         let (thread, handle) = self.insert_thread("thread.", thread)?;
-        self.start(&handle, &assistant, run, place, Some(StreamEvent::ThreadCreated(thread)))
+        self.start(
+            &handle,
+            &assistant,
+            run,
+            place,
+            Some(StreamEvent::ThreadCreated(Box::new(thread))),
+        )
     }
 
     /// Whether a run could be made as it is asked for, its thread aside. Gives the assistant that
@@ -115,8 +121,8 @@ impl Engine {
             // Told before the thread is free, so that nothing comes before it.
             if let Some(log) = &log {
                 opening.into_iter().for_each(|event| log.push(&event));
-                log.push(&StreamEvent::RunCreated(run.clone()));
-                log.push(&StreamEvent::RunQueued(run.clone()));
+                log.push(&StreamEvent::RunCreated(Box::new(run.clone())));
+                log.push(&StreamEvent::RunQueued(Box::new(run.clone())));
             }
             run
         };
@@ -152,8 +158,8 @@ impl Engine {
         });
         // Told before the thread is free, so that nothing of the new leg comes before it.
         if let Some(log) = &log {
-            step.into_iter().for_each(|step| log.push(&StreamEvent::StepCompleted(step)));
-            log.push(&StreamEvent::RunQueued(run.clone()));
+            step.into_iter().for_each(|step| log.push(&StreamEvent::StepCompleted(Box::new(step))));
+            log.push(&StreamEvent::RunQueued(Box::new(run.clone())));
         }
         drop(thread);
         Leg::new(&self.shared, &handle, run_id, number, log).spawn(place);
@@ -229,7 +235,7 @@ pub(super) fn stop(state: &mut RunState, now: i64) -> Result<(), IllegalTransiti
     state.waiting = None;
     state.cancel.cancel();
     if let Some(log) = state.events.upgrade() {
-        log.push(&StreamEvent::RunCancelling(state.run.clone()));
+        log.push(&StreamEvent::RunCancelling(Box::new(state.run.clone())));
     }
     Ok(())
 }

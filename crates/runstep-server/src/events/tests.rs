@@ -4,7 +4,7 @@ use runstep_api::types::{Run, RunStatus};
 use super::*;
 
 fn event() -> StreamEvent {
-    StreamEvent::RunQueued(Run::new("run_1", 0, "thread_1", RunStatus::Queued))
+    StreamEvent::RunQueued(Box::new(Run::new("run_1", 0, "thread_1", RunStatus::Queued)))
 }
 
 fn log() -> Arc<EventLog> {

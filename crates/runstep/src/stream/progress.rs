@@ -24,7 +24,7 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     thread_id: Option<String>,
-    run: Option<Run>,
+    run: Option<Box<Run>>,
     snapshots: Snapshots,
     error: Option<ErrorObject>,
     end: Option<RunStreamEnd>,
@@ -49,7 +49,7 @@ impl Progress {
     }
 
     pub(super) fn run(&self) -> Option<&Run> {
-        self.run.as_ref()
+        self.run.as_deref()
     }
 
     pub(super) fn snapshots(&self) -> &Snapshots {
@@ -139,7 +139,7 @@ impl Progress {
 
     fn hear_run(&mut self, run: &Run, end: Option<RunStreamEnd>, told: impl FnOnce(&mut Self)) {
         told(self);
-        self.run = Some(run.clone());
+        self.run = Some(Box::new(run.clone()));
         self.end = end;
     }
 
@@ -199,7 +199,7 @@ impl Progress {
             missed.tell_end(step, message_of(step, &messages));
         }
         let events = missed.finish(&run);
-        self.run = Some(run);
+        self.run = Some(Box::new(run));
         events
     }
 
@@ -295,17 +295,17 @@ impl Missed<'_> {
         };
         match message.filter(|message| !told(message)) {
             Some(message) if message.status == MessageStatus::Completed => {
-                self.tell(RunEvent::MessageCompleted(message.clone()));
+                self.tell(RunEvent::MessageCompleted(Box::new(message.clone())));
             }
             Some(message) if message.status == MessageStatus::Incomplete => {
-                self.tell(RunEvent::MessageIncomplete(message.clone()));
+                self.tell(RunEvent::MessageIncomplete(Box::new(message.clone())));
             }
             _ => {}
         }
         if self.progress.snapshots.step(&step.id).is_some_and(step_has_ended) {
             return;
         }
-        let step = step.clone();
+        let step = Box::new(step.clone());
         match step.status {
             RunStepStatus::Completed => self.tell(RunEvent::StepCompleted(step)),
             RunStepStatus::Failed => self.tell(RunEvent::StepFailed(step)),
@@ -317,7 +317,7 @@ impl Missed<'_> {
 
     /// The end of the run or of the leg, if it has come, and all events.
     fn finish(mut self, run: &Run) -> VecDeque<RunEvent> {
-        let ended = |event: fn(Run) -> RunEvent| Some(event(run.clone()));
+        let ended = |event: fn(Box<Run>) -> RunEvent| Some(event(Box::new(run.clone())));
         let end = match run.status {
             RunStatus::RequiresAction => ended(RunEvent::RunRequiresAction),
             RunStatus::Completed => ended(RunEvent::RunCompleted),
@@ -362,8 +362,8 @@ fn step_has_ended(step: &RunStep) -> bool {
 }
 
 /// A run as it was on its way.
-fn under_way(run: &Run, status: RunStatus) -> Run {
-    let mut before = run.clone();
+fn under_way(run: &Run, status: RunStatus) -> Box<Run> {
+    let mut before = Box::new(run.clone());
     before.status = status;
     before.required_action = None;
     before.last_error = None;
@@ -376,8 +376,8 @@ fn under_way(run: &Run, status: RunStatus) -> Run {
 }
 
 /// A step as it was when it was created.
-fn new_step(step: &RunStep) -> RunStep {
-    let mut new = step.clone();
+fn new_step(step: &RunStep) -> Box<RunStep> {
+    let mut new = Box::new(step.clone());
     new.status = RunStepStatus::InProgress;
     if let StepDetails::ToolCalls(_) = &step.step_details {
         new.step_details = ToolCallsStepDetails::new(Vec::new()).into();
@@ -392,8 +392,8 @@ fn new_step(step: &RunStep) -> RunStep {
 }
 
 /// A message as it was when it was created.
-fn new_message(message: &Message) -> Message {
-    let mut new = message.clone();
+fn new_message(message: &Message) -> Box<Message> {
+    let mut new = Box::new(message.clone());
     new.status = MessageStatus::InProgress;
     new.content = Vec::new();
     new.incomplete_details = None;
