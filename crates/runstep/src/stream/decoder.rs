@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
 /// How long an event of a stream may be unless told: 16 MiB.
 pub const DEFAULT_MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
@@ -60,6 +60,12 @@ pub struct ServerSentEvent<'a> {
     pub name: Cow<'a, str>,
     /// Its data, several lines of it joined by `\n`.
     pub data: Cow<'a, str>,
+}
+
+/// A server-sent event as it came, which need not be UTF-8.
+pub(super) struct EventBytes<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) data: Cow<'a, [u8]>,
 }
 
 /// An event is longer than the limit. The decoder leaves it out and goes on with the next one.
@@ -158,6 +164,18 @@ impl EventDecoder {
 
     /// The next event, or that one was too long; none until more bytes come.
     pub fn next_event(&mut self) -> Option<Result<ServerSentEvent<'_>, EventTooLong>> {
+        let event = self.next_bytes()?;
+        Some(event.map(|EventBytes { name, data }| ServerSentEvent {
+            name: text(name),
+            data: match data {
+                Cow::Borrowed(data) => text(data),
+                Cow::Owned(data) => Cow::Owned(text(&data).into_owned()),
+            },
+        }))
+    }
+
+    /// The next event likewise, as it came.
+    pub(super) fn next_bytes(&mut self) -> Option<Result<EventBytes<'_>, EventTooLong>> {
         if self.place == Place::Start && !self.skip_mark() {
             return None;
         }
@@ -282,16 +300,16 @@ impl EventDecoder {
         (fields.data_lines > 0).then_some((fields, lines))
     }
 
-    fn event(&self, fields: &Fields, lines: Range<usize>) -> ServerSentEvent<'_> {
+    fn event(&self, fields: &Fields, lines: Range<usize>) -> EventBytes<'_> {
         let name = match &fields.name {
-            Some(name) if !name.is_empty() => text(self.slice(name.clone())),
-            _ => Cow::Borrowed("message"),
+            Some(name) if !name.is_empty() => self.slice(name.clone()),
+            _ => b"message",
         };
         let data = match fields.data_lines {
-            1 => text(self.slice(fields.data.clone())),
+            1 => Cow::Borrowed(self.slice(fields.data.clone())),
             _ => Cow::Owned(joined_data(self.slice(lines))),
         };
-        ServerSentEvent { name, data }
+        EventBytes { name, data }
     }
 
     /// What to do when the end of a line has not come.
@@ -340,13 +358,15 @@ impl EventDecoder {
 
 /// A field's name, and where its value is in the line. That of a comment is empty.
 fn field(line: &[u8]) -> (&[u8], Range<usize>) {
-    let Some(colon) = memchr(b':', line) else { return (line, line.len()..line.len()) };
+    // A short walk most often, and a search would have to be set up.
+    let colon = line.iter().position(|byte| *byte == b':');
+    let Some(colon) = colon else { return (line, line.len()..line.len()) };
     let space = usize::from(line.get(colon + 1) == Some(&b' '));
     (line.get(..colon).unwrap_or_default(), colon + 1 + space..line.len())
 }
 
 /// The data of an event that has several lines of it.
-fn joined_data(mut lines: &[u8]) -> String {
+fn joined_data(mut lines: &[u8]) -> Vec<u8> {
     let mut data = Vec::with_capacity(lines.len());
     while !lines.is_empty() {
         let end = memchr2(b'\n', b'\r', lines).unwrap_or(lines.len());
@@ -359,10 +379,11 @@ fn joined_data(mut lines: &[u8]) -> String {
         lines = lines.get(end + 1..).unwrap_or_default();
     }
     data.pop();
-    text(&data).into_owned()
+    data
 }
 
-fn text(bytes: &[u8]) -> Cow<'_, str> {
+/// Text, with what is no UTF-8 replaced.
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     match str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(String::from_utf8_lossy(bytes).into_owned()),

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use runstep_api::types::StreamEvent as RunEvent;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::decoder::{EventDecoder, EventTooLong, ServerSentEvent};
-use super::text_delta;
+use super::decoder::{EventBytes, EventDecoder, EventTooLong, text};
+use super::text_delta::TextDeltaDecoder;
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::poll::after;
 
@@ -31,13 +31,14 @@ pub(super) enum Heard {
 pub(super) struct Leg {
     body: Body,
     decoder: EventDecoder,
+    text_deltas: TextDeltaDecoder,
     idle: Option<Idle>,
 }
 
 impl Leg {
     pub(super) fn new(body: Body, limit: usize, idle: Option<Duration>) -> Self {
         let decoder = EventDecoder::new().max_event_bytes(limit);
-        Self { body, decoder, idle: idle.map(Idle::new) }
+        Self { body, decoder, text_deltas: TextDeltaDecoder::default(), idle: idle.map(Idle::new) }
     }
 
     pub(super) fn last_event_id(&self) -> &str {
@@ -51,8 +52,8 @@ impl Leg {
 
     pub(super) fn poll_heard(&mut self, context: &mut Context<'_>) -> Poll<Heard> {
         loop {
-            if let Some(event) = self.decoder.next_event() {
-                return Poll::Ready(decoded(event));
+            if let Some(event) = self.decoder.next_bytes() {
+                return Poll::Ready(decoded(event, &mut self.text_deltas));
             }
             match self.body.as_mut().poll_next(context) {
                 Poll::Ready(Some(Ok(bytes))) => {
@@ -72,49 +73,54 @@ impl Leg {
     }
 }
 
-fn decoded(event: std::result::Result<ServerSentEvent<'_>, EventTooLong>) -> Heard {
-    let event = match event {
+fn decoded(
+    event: std::result::Result<EventBytes<'_>, EventTooLong>,
+    text_deltas: &mut TextDeltaDecoder,
+) -> Heard {
+    let EventBytes { name, data } = match event {
         Ok(event) => event,
         Err(error) => return Heard::Defect(Error::new(ErrorKind::Decode, error.to_string())),
     };
-    if event.name == "thread.message.delta"
-        && let Some(delta) = text_delta::read(&event.data)
-    {
-        return Heard::Event(RunEvent::MessageDelta(delta));
-    }
-    match RunEvent::decode(&event.name, &event.data) {
-        Ok(decoded) => Heard::Event(decoded),
-        Err(error) => {
-            let message = format!("the event `{}` cannot be decoded: {error}", event.name);
-            Heard::Defect(
-                Error::new(ErrorKind::Decode, message)
-                    .with_source(Source::Json(error))
-                    .with_body(event.data.as_bytes()),
-            )
-        }
-    }
+    let decoded = match name {
+        b"thread.message.delta" => text_deltas.decode(&data),
+        _ => RunEvent::decode(&text(name), &text(&data)),
+    };
+    decoded.map_or_else(|error| Heard::Defect(undecoded(name, &data, error)), Heard::Event)
 }
 
-/// How long nothing has come. The timer is touched only when there is nothing to read.
+fn undecoded(name: &[u8], data: &[u8], error: serde_json::Error) -> Error {
+    let message = format!("the event `{}` cannot be decoded: {error}", text(name));
+    Error::new(ErrorKind::Decode, message).with_source(Source::Json(error)).with_body(data)
+}
+
+/// How long nothing has come. The timer is touched only when there is nothing to read, and set
+/// anew only when it has run out: most often something has come by then.
 struct Idle {
     timeout: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     heard: bool,
+    until: Instant,
 }
 
 impl Idle {
     fn new(timeout: Duration) -> Self {
-        Self { timeout, timer: None, heard: false }
+        Self { timeout, timer: None, heard: true, until: Instant::now() }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Error> {
-        let timeout = self.timeout;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(after(timeout))));
         if std::mem::take(&mut self.heard) {
-            timer.as_mut().reset(after(timeout));
+            self.until = after(self.timeout);
         }
-        ready!(timer.as_mut().poll(context));
-        let message = format!("nothing came for {timeout:?}, not even a comment");
+        let until = self.until;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        loop {
+            ready!(timer.as_mut().poll(context));
+            if timer.deadline() >= until {
+                break;
+            }
+            timer.as_mut().reset(until);
+        }
+        let message = format!("nothing came for {:?}, not even a comment", self.timeout);
         Poll::Ready(Error::new(ErrorKind::Timeout, message))
     }
 }

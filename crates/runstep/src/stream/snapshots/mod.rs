@@ -59,8 +59,8 @@ impl Snapshots {
                 self.size -= replace(&mut self.message_places, at, places).map_or(0, Places::size);
             }
             None => {
-                self.messages.push(message.clone());
-                self.message_places.push(places);
+                push_one(&mut self.messages, message.clone());
+                push_one(&mut self.message_places, places);
             }
         }
     }
@@ -76,8 +76,8 @@ impl Snapshots {
                 self.size -= replace(&mut self.step_places, at, places).map_or(0, Places::size);
             }
             None => {
-                self.steps.push(step.clone());
-                self.step_places.push(places);
+                push_one(&mut self.steps, step.clone());
+                push_one(&mut self.step_places, places);
             }
         }
     }
@@ -193,7 +193,20 @@ fn position(indexes: &[u64], index: u64) -> Result<usize, usize> {
 }
 
 fn insert<T>(items: &mut Vec<T>, at: usize, item: T) {
+    make_place(items);
     items.insert(at.min(items.len()), item);
+}
+
+fn push_one<T>(items: &mut Vec<T>, item: T) {
+    make_place(items);
+    items.push(item);
+}
+
+/// Most lists have one item only, and a vector would begin with places for four.
+fn make_place<T>(items: &mut Vec<T>) {
+    if items.is_empty() {
+        items.reserve_exact(1);
+    }
 }
 
 /// Sets what a piece has a value for.

@@ -1,73 +1,112 @@
-//! What is read without the general decoder means the same.
+//! What is decoded from the piece before means the same as what is decoded whole.
 
 use proptest::prelude::*;
-use runstep_api::types::MessageDelta;
+use runstep_api::types::StreamEvent as RunEvent;
 
-use crate::stream::text_delta;
+use crate::stream::text_delta::TextDeltaDecoder;
 
-fn general(data: &str) -> Option<MessageDelta> {
-    runstep_api::decode(data.as_bytes()).ok()
-}
+const PLAIN: &str = r#"{"id":"msg_1","object":"thread.message.delta","delta":{"content":[{"index":0,"type":"text","text":{"value":"TEXT"}}]}}"#;
 
-#[test]
-fn the_forms_that_servers_write_are_read() {
-    for data in [
-        r#"{"id":"msg_1","object":"thread.message.delta","delta":{"content":[{"index":0,"type":"text","text":{"value":"Hello"}}]}}"#,
-        r#"{"id":"msg_1","object":"thread.message.delta","delta":{"content":[{"type":"text","index":12,"text":{"value":"Höllo \u007F"}}]}}"#,
-        r#"{"id": "msg_1", "object": "thread.message.delta", "delta": {"content": [{"index": 0, "type": "text", "text": {"value": ""}}]}} "#,
-    ] {
-        let data = data.replace("\\u007F", "\u{7F}");
-        assert_eq!(text_delta::read(&data), general(&data), "{data}");
-        assert!(text_delta::read(&data).is_some(), "{data}");
+/// Pieces as servers write them, and some that have more than one string in which a text could be.
+const FORMS: &[&str] = &[
+    PLAIN,
+    r#"{"id": "msg_1", "object": "thread.message.delta", "delta": {"content": [{"type": "text", "index": 12, "text": {"value": "TEXT", "annotations": []}}]}} "#,
+    r#"{"id":"msg_1","delta":{"role":"assistant","content":[{"index":0,"type":"text","text":{"value" : "TEXT"}}]}}"#,
+    r#"{"id":"msg_1","delta":{"content":[{"index":0,"type":"text","text":{"value":"TEXT"}}]},"value":"TEXT"}"#,
+    r#"{"id":"msg_1","delta":{"content":[{"index":0,"type":"text","text":{"value":"Hello"}}]},"value":"TEXT"}"#,
+    r#"{"value":"TEXT","id":"msg_1","delta":{"content":[{"index":0,"type":"text","text":{"value":"TEXT"}}]}}"#,
+    r#"{"id":"TEXT","delta":{"content":[{"index":0,"type":"text","text":{"value":"TEXT"}}]}}"#,
+    r#"{"id":"msg_1","delta":{"content":[{"index":0,"type":"text","text":{"value":"TEXT"}},{"index":1,"type":"text","text":{"value":"TEXT"}}]}}"#,
+    r#"{"id":"msg_1","delta":{"content":[{"index":0,"type":"refusal","refusal":"TEXT","value":"TEXT"}]}}"#,
+    r#"{"id":"msg_1","delta":{"content":[{"index":0,"type":"text","text":{"value":null}}]}}"#,
+    r#"{"id":"msg_1","delta":{"content":[{"index":0,"type":"text","text":{"value":"TEXT","annotations":[{"index":0,"type":"file_citation","text":"\"value\":\"TEXT\""}]}}]}}"#,
+    r#"{"thread.message.delta":{"id":"msg_1","delta":{"content":[{"index":0,"type":"text","text":{"value":"TEXT"}}]}}}"#,
+];
+
+#[track_caller]
+fn assert_same(decoder: &mut TextDeltaDecoder, data: &str) {
+    let whole = RunEvent::decode("thread.message.delta", data);
+    match (decoder.decode(data.as_bytes()), whole) {
+        (Ok(decoded), Ok(whole)) => assert_eq!(decoded, whole, "{data}"),
+        (Err(error), Err(whole)) => assert_eq!(error.to_string(), whole.to_string(), "{data}"),
+        (decoded, whole) => panic!("{data}: {decoded:?} and not {whole:?}"),
     }
 }
 
 #[test]
-fn what_is_anything_else_is_left() {
-    let whole = r#"{"id":"msg_1","object":"thread.message.delta","delta":{"content":[{"index":0,"type":"text","text":{"value":"Hello"}}]}}"#;
-    for (from, to) in [
-        ("Hello", "a \\\"word\\\""),
-        ("Hello", "line\nend"),
-        ("\"value\":\"Hello\"", "\"value\":null"),
-        ("\"value\":\"Hello\"", "\"value\":\"Hello\",\"annotations\":[]"),
-        ("\"type\":\"text\"", "\"type\":\"refusal\""),
-        ("\"index\":0", "\"index\":-1"),
-        ("\"index\":0", "\"index\":00"),
-        ("\"index\":0", "\"index\":1.0"),
-        ("\"index\":0", "\"index\":99999999999999999999"),
-        ("\"index\":0,", "\"index\":0,\"index\":0,"),
-        ("\"content\":[", "\"role\":\"assistant\",\"content\":["),
-        ("}}]}}", "}}]}}}"),
-        ("}}]}}", "}}]}"),
-        ("}}]}}", "}},]}}"),
-        ("\"id\":\"msg_1\",", ""),
-        ("thread.message.delta", "thread.message"),
-    ] {
-        let data = whole.replacen(from, to, 1);
-        assert_ne!(data, whole);
-        assert_eq!(text_delta::read(&data), None, "{data}");
+fn each_form_follows_each() {
+    for form in FORMS {
+        for next in FORMS {
+            let mut decoder = TextDeltaDecoder::default();
+            for text in ["Hello", "", " w\u{f6}rld", "a \\\"word\\\"\\n", "\\u263a", "TEXTx"] {
+                assert_same(&mut decoder, &form.replace("TEXT", text));
+            }
+            for text in ["!", "", "\\", "\\\\", "\n", "a\",\"b\":\"c", "\\ud83d", "\\ud83d\\ude00"]
+            {
+                assert_same(&mut decoder, &next.replace("TEXT", text));
+            }
+        }
     }
-    for end in 0..whole.len() {
-        assert_eq!(text_delta::read(&whole[..end]), None, "{end}");
+}
+
+#[test]
+fn a_piece_that_is_cut_off_is_an_error() {
+    let mut decoder = TextDeltaDecoder::default();
+    for end in 0..PLAIN.len() {
+        assert_same(&mut decoder, PLAIN);
+        assert_same(&mut decoder, &PLAIN[..end]);
+    }
+}
+
+#[test]
+fn what_is_no_utf_8_is_replaced() {
+    let mut decoder = TextDeltaDecoder::default();
+    assert_same(&mut decoder, PLAIN);
+    let (before, after) = PLAIN.split_once("TEXT").unwrap();
+    let data = [before.as_bytes(), b"\xFF", after.as_bytes()].concat();
+    let decoded = decoder.decode(&data).unwrap();
+    let whole = RunEvent::decode("thread.message.delta", &PLAIN.replace("TEXT", "\u{FFFD}"));
+    assert_eq!(decoded, whole.unwrap());
+}
+
+#[test]
+fn pieces_that_always_differ_in_more_than_their_text() {
+    let mut decoder = TextDeltaDecoder::default();
+    for number in 0..100 {
+        assert_same(&mut decoder, &PLAIN.replace("msg_1", &format!("msg_{}", number % 7)));
+    }
+    for _ in 0..3 {
+        assert_same(&mut decoder, PLAIN);
     }
 }
 
 proptest! {
-    /// Any text between the parts of a delta, and any of its bytes changed.
+    /// Any texts in any forms, as they are or escaped, and any character changed.
     #[test]
-    fn what_is_read_means_the_same(
-        value in ".{0,12}",
-        at in 0_usize..160,
-        change in prop_oneof![Just(None), any::<char>().prop_map(Some)],
+    fn what_is_decoded_means_the_same(
+        pieces in prop::collection::vec(
+            (
+                prop::sample::select(FORMS),
+                ".{0,12}",
+                any::<bool>(),
+                0_usize..160,
+                prop_oneof![3 => Just(None), 1 => any::<char>().prop_map(Some)],
+            ),
+            1..6,
+        ),
     ) {
-        let mut data = format!(
-            r#"{{"id":"msg_1","object":"thread.message.delta","delta":{{"content":[{{"index":0,"type":"text","text":{{"value":"{value}"}}}}]}}}}"#
-        );
-        if let (Some(change), Some((at, old))) = (change, data.char_indices().nth(at)) {
-            data.replace_range(at..at + old.len_utf8(), &change.to_string());
-        }
-        if let Some(read) = text_delta::read(&data) {
-            prop_assert_eq!(Some(read), general(&data));
+        let mut decoder = TextDeltaDecoder::default();
+        for (form, text, escaped, at, change) in pieces {
+            let mut text = text;
+            if escaped {
+                text = serde_json::to_string(&text).unwrap();
+                text = text[1..text.len() - 1].to_owned();
+            }
+            let mut data = form.replace("TEXT", &text);
+            if let (Some(change), Some((at, old))) = (change, data.char_indices().nth(at)) {
+                data.replace_range(at..at + old.len_utf8(), &change.to_string());
+            }
+            assert_same(&mut decoder, &data);
         }
     }
 }
