@@ -25,6 +25,7 @@ fn main() -> Result<()> {
         for sending in [
             Sending::EachEvent,
             Sending::ManyEvents,
+            Sending::Together(3),
             Sending::Chunks(1400),
             Sending::Chunks(64 * 1024),
         ] {
@@ -283,19 +284,23 @@ async fn idle_streams(events: &[String]) -> Result<()> {
         same(waiting.is_err())?;
         Ok(events)
     };
-    let bare = held_by(STREAMS, read).await?;
-    let ours = held_by(STREAMS, open).await?;
-    println!("an idle stream holds {ours} bytes with its connection (reqwest's own: {bare})");
+    let (bare, _) = held_by(STREAMS, read).await?;
+    let (ours, own) = held_by(STREAMS, open).await?;
+    println!("an idle stream holds {ours} bytes with its connection, {own} without it");
+    println!("a response of reqwest's, read as far, holds {bare} with its connection");
     Ok(())
 }
 
-/// What each of so many holds, once the first is there.
-async fn held_by<T>(count: i64, open: impl AsyncFn() -> Result<T>) -> Result<i64> {
+/// What each of so many holds, once the first is there: with its connection, and what is given back
+/// when it is dropped, before the connection has a chance to notice.
+async fn held_by<T>(count: i64, open: impl AsyncFn() -> Result<T>) -> Result<(i64, i64)> {
     let _first = open().await?;
     let before = held();
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(count as usize);
     for _ in 0..count {
         all.push(open().await?);
     }
-    Ok((held() - before) / count)
+    let whole = held() - before;
+    drop(all);
+    Ok((whole / count, (before + whole - held()) / count))
 }

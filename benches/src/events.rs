@@ -13,6 +13,8 @@ pub enum Sending {
     /// Each event in a chunk of its own, and as many as fit in each write: what a client gets that
     /// is slower than the server.
     ManyEvents,
+    /// So many events in each chunk, as a server does that tells at once what came at once.
+    Together(usize),
     /// Chunks of so many bytes, wherever events end, as a proxy may make them.
     Chunks(usize),
     /// Each event in a chunk of its own, and after them nothing more, not even the end.
@@ -65,6 +67,9 @@ fn writes(events: &[String], sending: Sending) -> Vec<Vec<u8>> {
         Sending::ManyEvents => {
             together(events.iter().flat_map(|event| chunk(event.as_bytes())).collect())
         }
+        Sending::Together(count) => together(
+            events.chunks(count).flat_map(|events| chunk(events.concat().as_bytes())).collect(),
+        ),
         Sending::Chunks(bytes) => {
             together(events.concat().as_bytes().chunks(bytes).flat_map(chunk).collect())
         }

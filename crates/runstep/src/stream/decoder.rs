@@ -340,6 +340,9 @@ impl EventDecoder {
     /// Keeps what has not been read, and not the chunk that it came in, which may be a part of
     /// something far larger.
     fn keep_unread(&mut self) {
+        if self.start == 0 && self.chunk.is_empty() {
+            return;
+        }
         let start = std::mem::take(&mut self.start);
         if !self.joined.is_empty() {
             self.joined.drain(..start);
