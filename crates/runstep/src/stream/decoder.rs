@@ -245,9 +245,16 @@ impl EventDecoder {
             }
         }
         let bytes = self.bytes();
-        let Some(length) = memchr2(b'\n', b'\r', bytes.get(self.scanned..)?) else {
-            self.scanned = bytes.len();
-            return None;
+        let length = match bytes.get(self.scanned..)? {
+            // The end of an event: no search is set up for it.
+            [b'\n', ..] => 0,
+            rest => match memchr2(b'\n', b'\r', rest) {
+                Some(length) => length,
+                None => {
+                    self.scanned = bytes.len();
+                    return None;
+                }
+            },
         };
         let line = self.read..self.scanned + length;
         let (after, ends_in_return) = match (bytes.get(line.end), bytes.get(line.end + 1)) {
