@@ -19,6 +19,7 @@ pub use decoder::{DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong, ServerSen
 pub(crate) use open::StartStream;
 pub use open::{DEFAULT_IDLE_TIMEOUT, OpenStream};
 pub use run_stream::RunStream;
+pub(crate) use text::TellsRun;
 pub use text::TextDeltas;
 
 /// Why a stream has ended; see [`RunStream::end`]. The run itself is in [`RunStream::run`], and

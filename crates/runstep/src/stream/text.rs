@@ -10,38 +10,61 @@ use runstep_api::types::{MessageContentDelta, MessageDelta, StreamEvent as RunEv
 use super::RunStream;
 use crate::error::Result;
 
-/// The text of messages, piece by piece; see [`RunStream::text_deltas`].
+/// The text of messages, piece by piece; see [`RunStream::text_deltas`] and
+/// [`ToolStream::text_deltas`](crate::tools::ToolStream::text_deltas).
 #[derive(Debug)]
 #[must_use = "a stream does nothing until it is polled"]
-pub struct TextDeltas<'a>(&'a mut RunStream);
+pub struct TextDeltas<'a, S = RunStream>(&'a mut S);
 
-impl<'a> TextDeltas<'a> {
-    pub(super) fn new(stream: &'a mut RunStream) -> Self {
+/// A stream that tells events of a run, maybe among others.
+pub(crate) trait TellsRun: Stream<Item = Result<Self::Event>> + Send + Unpin {
+    type Event;
+
+    /// The event of the run, if it is one.
+    fn of_run(event: Self::Event) -> Option<RunEvent>;
+}
+
+impl TellsRun for RunStream {
+    type Event = RunEvent;
+
+    fn of_run(event: RunEvent) -> Option<RunEvent> {
+        Some(event)
+    }
+}
+
+impl<'a, S> TextDeltas<'a, S> {
+    pub(crate) fn new(stream: &'a mut S) -> Self {
         Self(stream)
     }
+}
 
-    /// The next piece of text; none when the run has ended or requires action.
+#[allow(private_bounds, reason = "which streams tell runs is not for others to say")]
+impl<S: TellsRun> TextDeltas<'_, S> {
+    /// The next piece of text; none when the stream has ended.
     ///
     /// # Errors
     ///
-    /// As with [`RunStream::try_next`].
+    /// As with the stream's own `try_next`.
     pub async fn try_next(&mut self) -> Result<Option<String>> {
         self.next().await.transpose()
     }
 }
 
-impl Stream for TextDeltas<'_> {
+impl<S: TellsRun> Stream for TextDeltas<'_, S> {
     type Item = Result<String>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             match ready!(Pin::new(&mut *self.0).poll_next(context)) {
-                Some(Ok(RunEvent::MessageDelta(delta))) => {
-                    if let Some(text) = into_text(delta) {
+                Some(Ok(event)) => {
+                    let text = match S::of_run(event) {
+                        Some(RunEvent::MessageDelta(delta)) => into_text(delta),
+                        _ => None,
+                    };
+                    if let Some(text) = text {
                         return Poll::Ready(Some(Ok(text)));
                     }
                 }
-                Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }

@@ -1,5 +1,7 @@
 //! One stream over all rounds: what the run does, and what becomes of its calls.
 
+mod read;
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -98,19 +100,6 @@ impl ToolStream {
         }
     }
 
-    /// The next event; none when the run has ended, or waits for something else than the outputs of
-    /// functions.
-    ///
-    /// # Errors
-    ///
-    /// - An event that does not decode. The stream goes on after it.
-    /// - What ends the stream: a cut that could not be made up for, outputs that could not be
-    ///   submitted, the deadline, or, with the kind [`Tool`](ErrorKind::Tool), a call that failed
-    ///   for good or too many rounds.
-    pub async fn try_next(&mut self) -> Result<Option<ToolStreamEvent>> {
-        self.next().await.transpose()
-    }
-
     /// Why the stream has ended; none while it goes on, or when an error of the calls has ended it.
     pub fn end(&self) -> Option<RunStreamEnd> {
         match &self.state {
@@ -147,28 +136,6 @@ impl ToolStream {
     /// [`RunStream::is_recovered`].
     pub fn is_recovered(&self) -> bool {
         self.events().is_some_and(RunStream::is_recovered)
-    }
-
-    /// Reads on to the end, and gives the run as it then is. Events that do not decode are passed
-    /// over.
-    ///
-    /// # Errors
-    ///
-    /// Whatever ends the stream before the run; see [`try_next`](Self::try_next).
-    pub async fn final_run(&mut self) -> Result<Run> {
-        let mut last = None;
-        loop {
-            match self.try_next().await {
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) => last = Some(error),
-            }
-        }
-        match (self.end(), self.run(), last) {
-            (Some(end), Some(run), _) if end != RunStreamEnd::Cut => Ok(run.clone()),
-            (.., Some(error)) => Err(error),
-            _ => Err(Error::new(ErrorKind::Connection, "the stream told no run")),
-        }
     }
 
     fn events(&self) -> Option<&RunStream> {
