@@ -102,7 +102,7 @@ pub use stream::{
     CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong,
     OpenStream, RunStream, RunStreamEnd, ServerSentEvent, TextDeltas,
 };
-pub use structured::{Answer, ResponseAs};
+pub use structured::{Answer, AnswerStream, ResponseAs};
 pub use threads::{
     CreateThread, CreateThreadAndRun, DeleteThread, RetrieveThread, Threads, UpdateThread,
 };

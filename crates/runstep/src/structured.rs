@@ -1,5 +1,7 @@
 //! Answers as Rust types.
 
+mod stream;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -10,6 +12,8 @@ use runstep_api::types::{
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+
+pub use stream::AnswerStream;
 
 use crate::Client;
 use crate::error::{Error, ErrorKind, Result};
@@ -90,13 +94,18 @@ where
             let run = self.request.answering_in(format).wait(settings).await?;
             let mut message = None;
             if run.status == RunStatus::Completed {
-                let newest = client.messages(&run.thread_id).list().run_id(&run.id).limit(1);
-                let page = newest.await.map_err(|error| error.or_run(&run))?;
-                message = page.data.into_iter().next();
+                message = newest_message(&client, &run).await?;
             }
             Ok(Answer { run, message, answer: PhantomData })
         })
     }
+}
+
+/// The message that a run wrote last, if it wrote any.
+async fn newest_message(client: &Client, run: &Run) -> Result<Option<Message>> {
+    let newest = client.messages(&run.thread_id).list().run_id(&run.id).limit(1);
+    let page = newest.await.map_err(|error| error.or_run(run))?;
+    Ok(page.data.into_iter().next())
 }
 
 /// The answer of a run that was asked for a `T`; see [`CreateRun::response_as`]. It can be used as

@@ -5,7 +5,9 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_util::StreamExt as _;
-use runstep_api::types::{MessageContentDelta, MessageDelta, StreamEvent as RunEvent};
+use runstep_api::types::{
+    Message, MessageContentDelta, MessageDelta, Run, RunStep, StreamEvent as RunEvent,
+};
 
 use super::RunStream;
 use crate::error::Result;
@@ -22,6 +24,12 @@ pub(crate) trait TellsRun: Stream<Item = Result<Self::Event>> + Send + Unpin {
 
     /// The event of the run, if it is one.
     fn of_run(event: Self::Event) -> Option<RunEvent>;
+
+    /// Reads on to the end.
+    fn read_on(&mut self) -> impl Future<Output = Result<Run>> + Send;
+
+    /// The messages and the steps, as far as they have been told.
+    fn told(&self) -> (&[Message], &[RunStep]);
 }
 
 impl TellsRun for RunStream {
@@ -29,6 +37,14 @@ impl TellsRun for RunStream {
 
     fn of_run(event: RunEvent) -> Option<RunEvent> {
         Some(event)
+    }
+
+    async fn read_on(&mut self) -> Result<Run> {
+        self.final_run().await
+    }
+
+    fn told(&self) -> (&[Message], &[RunStep]) {
+        (self.messages(), self.steps())
     }
 }
 

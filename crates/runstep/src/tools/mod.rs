@@ -24,6 +24,7 @@ pub use event::{Approval, FunctionCall, ToolEvent};
 pub use handler::{Handler, OutputFuture};
 pub use output::{HandlerError, IntoOutput, Json};
 pub use policy::FailurePolicy;
+pub(crate) use request::TakesTools;
 pub use request::WithToolbox;
 pub use settings::{DEFAULT_CONCURRENCY, DEFAULT_MAX_ROUNDS};
 pub use stream::{ToolStream, ToolStreamEvent};

@@ -1,7 +1,7 @@
 //! Reading on: event by event, the text alone, or to the end.
 
 use futures_util::StreamExt as _;
-use runstep_api::types::Run;
+use runstep_api::types::{Message, Run, RunStep};
 
 use super::{State, ToolStream, ToolStreamEvent};
 use crate::error::{Error, ErrorKind, Result};
@@ -96,5 +96,13 @@ impl TellsRun for ToolStream {
             ToolStreamEvent::Run(event) => Some(event),
             ToolStreamEvent::Tool(_) => None,
         }
+    }
+
+    async fn read_on(&mut self) -> Result<Run> {
+        self.final_run().await
+    }
+
+    fn told(&self) -> (&[Message], &[RunStep]) {
+        (self.messages(), self.steps())
     }
 }
