@@ -5,13 +5,17 @@
 mod rounds;
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::response::Response;
 use rounds::{Call, Instead, Rounds, is_submission, quickly, refusal, rounds, rounds_but, usual};
 use runstep::tools::Toolbox;
 use runstep::{Error, Result, types::Run};
+use serde_json::{Value, json};
 use support::script::{Act, Script, quick};
+use support::{Recorded, example};
 
 const CALL: Call = ("call_1", "now", "{}");
 const NEXT: Call = ("call_2", "now", "{}");
@@ -81,6 +85,101 @@ async fn calls_that_a_stale_look_shows_again_are_not_made_again() {
     static STALE: AtomicUsize = AtomicUsize::new(0);
     let (world, ended) = answered(|request, state| {
         // For three looks the outputs of the first round are not to be seen.
+        let looks = request.method == "GET" && !request.target.contains("/steps");
+        let stale = looks && state.answered == 1;
+        let stale = stale && STALE.fetch_add(1, Ordering::SeqCst) < 3;
+        stale.then(|| {
+            let mut before = state.clone();
+            before.answered = 0;
+            support::json(&before.run())
+        })
+    })
+    .await;
+    assert_eq!(ended.unwrap().status, "completed");
+    assert_eq!(world.submissions(), 2);
+    assert!(world.submitted().contains("call_2"), "{}", world.submitted());
+}
+
+/// A run that asks for the same in three rounds, by the same id, and how often it was answered.
+async fn repeated(instead: Instead) -> (Rounds, usize, Result<Run>) {
+    let world = rounds_but([vec![CALL], vec![CALL], vec![CALL]], instead).await;
+    let count = Arc::new(AtomicUsize::new(0));
+    let calls = Arc::clone(&count);
+    let tools = Toolbox::new().function("now", move || {
+        calls.fetch_add(1, Ordering::SeqCst);
+        async { "12:00" }
+    });
+    let ended = quickly(world.with(&tools).and_poll()).deadline(Duration::from_secs(1)).await;
+    (world, count.load(Ordering::SeqCst), ended)
+}
+
+/// A step that makes the call.
+fn step(number: usize, done: bool) -> Value {
+    let mut step = example("RunStep");
+    let function = json!({"name": "now", "arguments": "{}", "output": null});
+    let call = json!({"id": "call_1", "type": "function", "function": function});
+    step["id"] = format!("step_{number}").into();
+    step["type"] = "tool_calls".into();
+    step["status"] = if done { "completed" } else { "in_progress" }.into();
+    step["step_details"] = json!({"type": "tool_calls", "tool_calls": [call]});
+    step
+}
+
+/// The steps of that run when it has been answered so often, if they are asked for.
+fn steps_when(request: &Recorded, answered: usize) -> Option<Response> {
+    list_of(
+        (0..=answered.min(2)).rev().map(|number| step(number, number < answered)).collect(),
+        request,
+    )
+}
+
+/// A list of steps, if it is asked for.
+fn list_of(steps: Vec<Value>, request: &Recorded) -> Option<Response> {
+    request.target.contains("/steps").then(|| {
+        support::json(&json!({
+            "object": "list", "data": steps,
+            "first_id": "step_9", "last_id": "step_0", "has_more": false,
+        }))
+    })
+}
+
+#[tokio::test]
+async fn the_same_calls_by_the_same_ids_are_answered_each_time_if_the_steps_tell() {
+    let (world, calls, ended) =
+        repeated(|request, state| steps_when(request, state.answered)).await;
+    assert_eq!(ended.unwrap().status, "completed");
+    assert_eq!((calls, world.submissions()), (3, 3));
+}
+
+#[tokio::test]
+async fn stale_looks_at_the_same_calls_are_seen_through() {
+    static STALE: AtomicUsize = AtomicUsize::new(0);
+    let (world, calls, ended) = repeated(|request, state| {
+        if request.target.contains("/steps") {
+            // They, too, are seen as they were, one time out of two.
+            let stale = STALE.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
+            return steps_when(request, state.answered - usize::from(stale));
+        }
+        let stale = request.method == "GET" && state.answered > 0;
+        let stale = stale && STALE.fetch_add(1, Ordering::SeqCst).is_multiple_of(3);
+        stale.then(|| {
+            let mut before = state.clone();
+            before.answered -= 1;
+            support::json(&before.run())
+        })
+    })
+    .await;
+    assert_eq!(ended.unwrap().status, "completed");
+    assert_eq!((calls, world.submissions()), (3, 3));
+}
+
+#[tokio::test]
+async fn calls_that_are_done_by_the_steps_are_not_made_again() {
+    static STALE: AtomicUsize = AtomicUsize::new(0);
+    let (world, ended) = answered(|request, state| {
+        if request.target.contains("/steps") {
+            return list_of(vec![step(0, true)], request);
+        }
         let stale = request.method == "GET" && state.answered == 1;
         let stale = stale && STALE.fetch_add(1, Ordering::SeqCst) < 3;
         stale.then(|| {
@@ -92,6 +191,33 @@ async fn calls_that_a_stale_look_shows_again_are_not_made_again() {
     .await;
     assert_eq!(ended.unwrap().status, "completed");
     assert_eq!(world.submissions(), 2);
+    assert!(world.submitted().contains("call_2"), "{}", world.submitted());
+}
+
+#[tokio::test]
+async fn without_steps_calls_that_look_the_same_are_waited_for() {
+    for steps in [
+        (|request, _| request.target.contains("/steps").then(|| refusal(404, "Not found.")))
+            as Instead,
+        |request, _| steps_when(request, 0),
+    ] {
+        let (world, calls, ended) = repeated(steps).await;
+        assert!(refused(ended).is_deadline());
+        assert_eq!((calls, world.submissions()), (1, 1));
+    }
+}
+
+/// Others may have answered some of its calls before.
+#[tokio::test]
+async fn the_steps_of_a_run_that_was_started_elsewhere_tell_nothing() {
+    let world =
+        rounds_but([vec![CALL], vec![CALL]], |request, state| steps_when(request, state.answered))
+            .await;
+    let tools = Toolbox::new().function("now", || async { "12:00" });
+    let poll = world.runs.poll("run_abc123").interval(Duration::from_millis(1));
+    let ended = poll.deadline(Duration::from_millis(300)).toolbox(&tools).await;
+    assert!(refused(ended).is_deadline());
+    assert_eq!(world.submissions(), 1);
 }
 
 #[tokio::test]

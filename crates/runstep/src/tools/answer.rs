@@ -8,7 +8,9 @@ use super::rounds::{Rounds, give_up};
 use super::settings::Settings;
 use super::submit::{Submission, not_submitted, not_taken};
 use crate::error::{Error, Result};
+use crate::options::TakesOptions as _;
 use crate::poll::{CancelOnDrop, Poll, PollSettings, after, is_settled};
+use crate::retry::RetryPolicy;
 use crate::runs::Runs;
 
 /// A run whose calls are answered until it has ended, or asks for something else.
@@ -50,7 +52,7 @@ impl Answered {
             let mut pace = self.settings.pace(self.runs.client());
             loop {
                 self.run = self.poll().await?;
-                if !self.rounds.has_answered(&self.run) {
+                if !self.rounds.has_answered(&self.run) || self.is_asked_again().await {
                     break;
                 }
                 let next = Instant::now() + pace.pause(None);
@@ -90,6 +92,19 @@ impl Answered {
             Err(_) => return Err(self.late(not_submitted()).await),
         }
         Ok(true)
+    }
+
+    /// Whether the run waits for calls that merely look like the last ones. It is told by its steps;
+    /// where these cannot be had, it is not known.
+    async fn is_asked_again(&self) -> bool {
+        if !self.rounds.knows_all_calls() {
+            return false;
+        }
+        let steps =
+            self.runs.steps(&self.run.id).list().with_options(self.settings.options.clone());
+        let steps = steps.limit(100).retry_policy(RetryPolicy::none()).items().collect_all();
+        let listed = tokio::time::timeout_at(self.rounds.deadline(), steps).await;
+        matches!(listed, Ok(Ok(steps)) if self.rounds.have_come_again(&steps))
     }
 
     async fn poll(&self) -> Result<Run> {

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use runstep_api::types::{
-    RequiredAction, RequiredFunctionToolCall, RequiredToolCall, Run, RunStatus,
+    FunctionToolCall, RequiredAction, RequiredFunctionToolCall, RequiredToolCall, Run, RunStatus,
+    RunStep, RunStepStatus, StepDetails, ToolCall,
 };
 use tokio::time::Instant;
 
@@ -27,6 +28,8 @@ pub(super) struct Rounds {
     begun: u32,
     /// The calls of the last round.
     last: Vec<RequiredFunctionToolCall>,
+    /// How many calls all rounds had; none for a run that others may have answered before.
+    calls: Option<usize>,
     /// Rounds with failures before this one, one after the other.
     failed_in_a_row: u32,
     /// Whether a call of this round has failed.
@@ -48,6 +51,7 @@ impl Rounds {
             expiry,
             begun: 0,
             last: Vec::new(),
+            calls: created.map(|_| 0),
             failed_in_a_row: 0,
             failed: false,
         }
@@ -60,10 +64,36 @@ impl Rounds {
     /// Whether the run waits for the very calls of the last round, which have been answered: it was
     /// seen as it had been before.
     ///
-    /// Ids alone do not tell, because there are servers that count them anew in each round.
+    /// Ids alone do not tell, because there are servers that count them anew in each round. Nor does
+    /// all of it where a model asks the same again on such a server; see
+    /// [`have_come_again`](Self::have_come_again).
     pub(super) fn has_answered(&self, run: &Run) -> bool {
         let calls = run.function_calls();
         waits_for_functions(run) && calls.iter().copied().eq(&self.last)
+    }
+
+    /// Whether the steps could tell that the calls of the last round have come a second time.
+    pub(super) fn knows_all_calls(&self) -> bool {
+        self.calls.is_some()
+    }
+
+    /// Whether the steps, all of them, tell that the calls of the last round have come a second
+    /// time: as many calls as have been answered are done, and these wait besides.
+    ///
+    /// Steps that are seen as they had been before have fewer calls that are done. Calls are
+    /// counted, and not steps, because a server may make a step of each call.
+    pub(super) fn have_come_again(&self, steps: &[RunStep]) -> bool {
+        let Some(all) = self.calls else { return false };
+        let calls_in = |status: RunStepStatus| {
+            let steps = steps.iter().filter(move |step| step.status == status);
+            steps.flat_map(function_calls)
+        };
+        let waiting: Vec<&FunctionToolCall> = calls_in(RunStepStatus::InProgress).collect();
+        let waits =
+            |call: &RequiredFunctionToolCall| waiting.iter().any(|waiting| is_same(waiting, call));
+        calls_in(RunStepStatus::Completed).count() >= all
+            && waiting.len() == self.last.len()
+            && self.last.iter().all(waits)
     }
 
     /// The next round; none if the run does not wait for calls, or for something besides that
@@ -83,6 +113,7 @@ impl Rounds {
         let until = self.expiry.map_or(self.deadline, |expiry| expiry.min(self.deadline));
         let calls = run.function_calls();
         self.last = calls.iter().copied().cloned().collect();
+        self.calls = self.calls.map(|all| all + calls.len());
         Ok(Some(Round::new(self.settings.clone(), run, &calls, until)))
     }
 
@@ -125,6 +156,24 @@ pub(super) fn waits_for_functions(run: &Run) -> bool {
     run.status == RunStatus::RequiresAction
         && !calls.is_empty()
         && calls.iter().all(|call| matches!(call, RequiredToolCall::Function(_)))
+}
+
+/// The calls of functions in a step.
+fn function_calls(step: &RunStep) -> impl Iterator<Item = &FunctionToolCall> {
+    let calls = match &step.step_details {
+        StepDetails::ToolCalls(details) => details.tool_calls.as_slice(),
+        _ => &[],
+    };
+    calls.iter().filter_map(|call| match call {
+        ToolCall::Function(call) => Some(call),
+        _ => None,
+    })
+}
+
+/// Whether a call of a step is the one that a run waits for.
+fn is_same(call: &FunctionToolCall, waited_for: &RequiredFunctionToolCall) -> bool {
+    let (function, asked) = (&call.function, &waited_for.function);
+    call.id == waited_for.id && function.name == asked.name && function.arguments == asked.arguments
 }
 
 /// When the run expires, by our own clock.
