@@ -202,3 +202,20 @@ impl fmt::Debug for Auth {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So that whatever logs headers, or compresses them, knows that they are secret.
+    #[tokio::test]
+    async fn keys_and_tokens_are_marked_as_secret() -> Result<()> {
+        for auth in [Auth::Bearer("a key".into()), Auth::ApiKeyHeader("a key".into())] {
+            assert!(auth.header()?.is_some_and(|(_, value)| value.is_sensitive()), "{auth:?}");
+        }
+        let auth = Auth::tokens(|| async { Ok::<_, std::fmt::Error>(Token::new("a token")) });
+        let token = auth.token(Instant::now() + MARGIN).await?;
+        assert!(token.is_some_and(|value| value.is_sensitive()));
+        Ok(())
+    }
+}

@@ -146,3 +146,23 @@ macro_rules! extra_fields {
 }
 
 pub(crate) use {extra_fields, request_options};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So that whatever logs headers, or compresses them, knows that they are secret.
+    #[test]
+    fn the_callers_headers_are_marked_as_secret() -> Result<()> {
+        let pair = |name: &str| (name.to_owned(), "a key".to_owned());
+        let options = RequestOptions {
+            headers: ["authorization", "api-key", "x-any"].map(pair).to_vec(),
+            ..RequestOptions::default()
+        };
+        let mut headers = HeaderMap::new();
+        options.add_headers(&mut headers)?;
+        assert_eq!(headers.len(), 3);
+        assert!(headers.values().all(HeaderValue::is_sensitive), "{headers:?}");
+        Ok(())
+    }
+}
