@@ -317,3 +317,19 @@ pub(crate) async fn figures(api: &Api) -> String {
     let bytes = to_bytes(reply.into_body(), BODY).await.unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()
 }
+
+/// Which of a run's times are set, `expires_at` among them.
+pub(crate) fn times(run: &Value) -> Vec<&str> {
+    let all =
+        ["expires_at", "started_at", "cancelled_at", "failed_at", "completed_at", "expired_at"];
+    all.into_iter().filter(|name| run[name].is_i64()).collect()
+}
+
+/// What so many tokens are as a usage.
+pub(crate) fn usage(prompt: u64, completion: u64) -> Value {
+    json!({
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    })
+}
