@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use runstep_api::ByteStream;
 use runstep_api::types::{
-    CreateMessageContent, CreateMessageRequest, CreateThreadAndRunRequest, CreateThreadRequest,
-    CreateToolResources, DeletedThread, MessageRole, Run, Thread, ToolResources,
-    UpdateThreadRequest,
+    CreateMessageContent, CreateMessageRequest, CreateThreadRequest, CreateToolResources,
+    DeletedThread, MessageRole, Thread, ToolResources, UpdateThreadRequest,
 };
 
 use crate::Client;
@@ -14,14 +12,11 @@ use crate::error::Result;
 use crate::id;
 use crate::operation::{Operation, Subject};
 use crate::options::{RequestOptions, extra_fields, request_options};
-use crate::poll::{AndPoll, RunRef, StartRun};
-use crate::request::{ResponseFuture, awaitable, body_setters, example, metadata_setter};
+use crate::request::{awaitable, body_setters, example, metadata_setter};
 use crate::response::Response;
-use crate::runs::run_setters;
-use crate::stream::{OpenStream, StartStream};
+pub use crate::runs::CreateThreadAndRun;
 
 static CREATE: Operation = Operation::post("threads.create", "/threads");
-static CREATE_AND_RUN: Operation = Operation::post("threads.create_and_run", "/threads/runs");
 static RETRIEVE: Operation = Operation::get("threads.retrieve", "/threads/{thread_id}");
 static UPDATE: Operation = Operation::post("threads.update", "/threads/{thread_id}");
 static DELETE: Operation = Operation::delete("threads.delete", "/threads/{thread_id}");
@@ -84,11 +79,7 @@ impl Threads {
     .await?;
 println!(\"{} on {}\", run.status, run.thread_id);")]
     pub fn create_and_run(&self, assistant_id: impl Into<String>) -> CreateThreadAndRun {
-        CreateThreadAndRun {
-            client: self.client.clone(),
-            options: RequestOptions::default(),
-            body: CreateThreadAndRunRequest::new(assistant_id),
-        }
+        CreateThreadAndRun::new(self.client.clone(), assistant_id)
     }
 }
 
@@ -208,96 +199,7 @@ impl DeleteThread {
     }
 }
 
-/// A request to create a thread and run an assistant on it.
-#[derive(Clone, Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct CreateThreadAndRun {
-    client: Client,
-    options: RequestOptions,
-    body: CreateThreadAndRunRequest,
-}
-
-impl CreateThreadAndRun {
-    run_setters!();
-
-    body_setters! {
-        /// Files for the built-in tools, for this run. Default: the assistant's.
-        tool_resources: ToolResources,
-        /// The thread to create. Default: an empty one.
-        thread: CreateThreadRequest,
-    }
-
-    /// Adds a message to the new thread.
-    pub fn message(mut self, message: CreateMessageRequest) -> Self {
-        let thread = self.body.thread.get_or_insert_default();
-        thread.messages.get_or_insert_default().push(message);
-        self
-    }
-
-    /// Adds a message of the user to the new thread.
-    pub fn user_message(self, content: impl Into<CreateMessageContent>) -> Self {
-        self.message(CreateMessageRequest::new(MessageRole::User, content))
-    }
-
-    /// Runs, and waits until the run needs action or has ended.
-    pub fn and_poll(self) -> AndPoll<Self> {
-        AndPoll::new(self)
-    }
-
-    /// Runs, and tells what happens as it happens; see [`docs::streaming`](crate::docs::streaming).
-    pub fn stream(self) -> OpenStream<Self> {
-        OpenStream::new(self)
-    }
-
-    extra_fields!();
-    request_options!(Run);
-
-    async fn execute(&self) -> Result<Response<Run>> {
-        self.client.check(&self.body)?;
-        let body = &self.body;
-        let call =
-            move |api: runstep_api::Client| async move { api.create_thread_and_run(body).await };
-        let subject = Subject::assistant(&body.assistant_id);
-        self.client.call(&CREATE_AND_RUN, subject, &self.options, call).await
-    }
-}
-
-impl StartStream for CreateThreadAndRun {
-    fn client(&self) -> &Client {
-        &self.client
-    }
-
-    fn later_leg(&self) -> Option<(RunRef, Vec<String>)> {
-        None
-    }
-
-    fn open(mut self) -> ResponseFuture<Response<ByteStream>> {
-        self.body.stream = true.into();
-        self.options.streams = true;
-        Box::pin(async move {
-            self.client.check(&self.body)?;
-            let body = &self.body;
-            let subject = Subject::assistant(&body.assistant_id);
-            let call = move |api: runstep_api::Client| async move {
-                api.create_thread_and_run_stream(body).await
-            };
-            self.client.open(&CREATE_AND_RUN, subject, &self.options, call).await
-        })
-    }
-}
-
-impl StartRun for CreateThreadAndRun {
-    fn client(&self) -> &Client {
-        &self.client
-    }
-
-    fn start(self) -> ResponseFuture<Response<Run>> {
-        self.send()
-    }
-}
-
 awaitable!(CreateThread -> Thread);
 awaitable!(RetrieveThread -> Thread);
 awaitable!(UpdateThread -> Thread);
 awaitable!(DeleteThread -> DeletedThread);
-awaitable!(CreateThreadAndRun -> Run);
