@@ -56,7 +56,7 @@ async fn pages_of_an_allowed_origin_may_ask_with_what_clients_send() {
     }
     let reply = api.with("origin", PAGE).get("/assistants").await;
     assert_eq!(reply.header("access-control-allow-origin"), Some(PAGE));
-    let exposed = "x-request-id,openai-poll-after-ms,retry-after";
+    let exposed = "x-request-id,openai-poll-after-ms,retry-after,content-location";
     assert_eq!(reply.header("access-control-expose-headers"), Some(exposed));
     reply.refused(401);
 }

@@ -7,9 +7,11 @@ mod support;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use runstep_server::Server;
+use axum::Router;
+use axum::http::Method;
 use runstep_server::model::{Offline, Scripted, Turn};
-use serde_json::json;
+use runstep_server::{Operation, Server};
+use serde_json::{Value, json};
 use support::{Api, breathe, id};
 
 const POLL: &str = "openai-poll-after-ms";
@@ -149,4 +151,61 @@ async fn the_pace_of_polling_can_be_set() {
         .poll_after(Duration::from_millis(1500));
     let scene = Api::built(builder).scene(&[]).await;
     assert_eq!(scene.try_start(json!({})).await.header(POLL), Some("1500"));
+}
+
+/// Where a stream says that its run is.
+async fn content_location(api: &Api, method: Method, path: &str, body: Value) -> String {
+    let reply = api.send(method, path, body.to_string().into()).await;
+    assert_eq!(reply.headers()["content-type"], "text/event-stream");
+    reply.headers()["content-location"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_names_its_run_by_the_path_under_which_it_was_asked_for() {
+    let mut named = Vec::new();
+    for prefix in ["", "/v1", "/tenant/v1"] {
+        let turns = [Turn::call("weather", json!({})), Turn::say("Done."), Turn::say("Done.")];
+        let app = Server::builder().model(Scripted::new(turns)).app().unwrap();
+        let api = Api::of(Router::new().nest("/tenant", app.clone()).merge(app));
+        let scene = api.scene(&["weather"]).await;
+        let stream = scene.body(json!({"stream": true}));
+        let post = async |path: &str, body: Value| {
+            content_location(&api, Method::POST, &format!("{prefix}{path}"), body).await
+        };
+        let mut told = vec![post(&scene.runs(), stream.clone()).await];
+        breathe().await;
+        let run = api.get(&scene.runs()).await.ok()["data"][0].clone();
+        let waiting = scene.settle(&run).await;
+        let resuming = api.with("accept", "text/event-stream").with("last-event-id", "1");
+        let path = format!("{prefix}{}", scene.run_path(&run, ""));
+        told.push(content_location(&resuming, Method::GET, &path, json!(null)).await);
+        let outputs = support::outputs_for(&waiting, &["sun"]);
+        let outputs = support::merged(outputs, json!({"stream": true}));
+        told.push(post(&scene.run_path(&run, "/submit_tool_outputs"), outputs).await);
+        assert_eq!(told, [path.clone(), path.clone(), path]);
+
+        let of_thread_too = post("/threads/runs", stream).await;
+        let ids: Vec<&str> = of_thread_too.rsplit('/').collect();
+        let plain = api.get(of_thread_too.strip_prefix(prefix).unwrap()).await;
+        assert_eq!(plain.header("content-location"), None);
+        let run = plain.ok();
+        assert_eq!([&run["id"], &run["thread_id"]], [ids[0], ids[2]]);
+        named.push(of_thread_too.replace(ids[0], "RUN").replace(ids[2], "THREAD"));
+    }
+    insta::assert_snapshot!(named.join("\n"), @r"
+    /threads/THREAD/runs/RUN
+    /v1/threads/THREAD/runs/RUN
+    /tenant/v1/threads/THREAD/runs/RUN
+    ");
+}
+
+#[test]
+fn the_document_tells_of_the_header_of_streams() {
+    let document: Value = serde_json::from_str(runstep_api::OPENAPI).unwrap();
+    for operation in Operation::ALL {
+        let (method, path) = operation.place();
+        let reply = &document["paths"][path][method.as_str().to_lowercase()]["responses"]["200"];
+        let streams = reply["content"].get("text/event-stream").is_some();
+        assert_eq!(reply["headers"].get("Content-Location").is_some(), streams, "{operation}");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use futures_util::{Stream, stream};
@@ -46,8 +46,8 @@ impl App {
         Ok(StreamPlace { _permit: permit, _counted: Counted::by(&self.metrics.streams) })
     }
 
-    /// What a listener hears, as it comes.
-    pub(super) fn events(&self, listener: Listener, place: StreamPlace) -> Response {
+    /// What a listener hears of the run at a path, as it comes.
+    pub(super) fn events(&self, listener: Listener, place: StreamPlace, path: &str) -> Response {
         let told = told(listener, self.shutdown.closing.child_token(), place);
         let mut response = Response::new(Body::from_stream(told));
         let headers = response.headers_mut();
@@ -55,6 +55,10 @@ impl App {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         // Some proxies would wait for the end.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        // Whoever is cut off before the first event knows of which run the stream was.
+        if let Ok(path) = HeaderValue::try_from(path) {
+            headers.insert(CONTENT_LOCATION, path);
+        }
         response
     }
 }

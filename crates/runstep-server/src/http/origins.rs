@@ -42,6 +42,7 @@ impl Origins {
             HeaderName::from_static(REQUEST_ID),
             HeaderName::from_static(POLL_AFTER),
             axum::http::header::RETRY_AFTER,
+            axum::http::header::CONTENT_LOCATION,
         ];
         let layer = CorsLayer::new()
             .allow_methods([Method::GET, Method::POST, Method::DELETE])

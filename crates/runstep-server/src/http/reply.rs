@@ -1,7 +1,11 @@
 //! Replies: objects as JSON, and runs with the pace at which to ask again, or as their events.
 
+use std::convert::Infallible;
+
 use axum::Json;
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::HeaderValue;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use runstep_api::types::{Run, RunStatus};
 
@@ -14,6 +18,26 @@ use crate::events::Listener;
 pub(super) const POLL_AFTER: &str = "openai-poll-after-ms";
 
 pub(super) type Reply<T> = Result<Json<T>, ApiError>;
+
+/// Where the one who asks has found the API: what is before `/threads` in the path.
+pub(super) struct Prefix(String);
+
+impl Prefix {
+    /// The path of a run, for the same one.
+    pub(super) fn of_run(&self, thread_id: &str, run_id: &str) -> String {
+        format!("{}/threads/{thread_id}/runs/{run_id}", self.0)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Prefix {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let OriginalUri(uri) = OriginalUri::from_request_parts(parts, state).await?;
+        let prefix = uri.path().rsplit_once("/threads/").map(|(prefix, _)| prefix);
+        Ok(Self(prefix.unwrap_or_default().to_owned()))
+    }
+}
 
 impl App {
     /// A run; one that is under way with when to ask again.
@@ -33,10 +57,13 @@ impl App {
         &self,
         run: Run,
         listener: Option<(Listener, StreamPlace)>,
+        prefix: &Prefix,
     ) -> Response {
         match listener {
             None => self.run(run),
-            Some((listener, place)) => self.events(listener, place),
+            Some((listener, place)) => {
+                self.events(listener, place, &prefix.of_run(&run.thread_id, &run.id))
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use runstep_api::types::{
 use super::access::Caller;
 use super::error::ApiError;
 use super::input::{Path, Query};
-use super::reply::Reply;
+use super::reply::{Prefix, Reply};
 use super::{App, events};
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -189,6 +189,7 @@ async fn delete_message(
 
 async fn create_run(
     caller: Caller,
+    prefix: Prefix,
     Path(thread_id): Path<String>,
     RawQuery(query): RawQuery,
     body: Body,
@@ -197,11 +198,12 @@ async fn create_run(
     let request: CreateRunRequest = caller.app.decode("CreateRunRequest", body).await?;
     let place = caller.app.place(&request.stream)?;
     let (run, listener) = caller.engine.create_run(&thread_id, request)?;
-    Ok(caller.app.run_or_events(run, listener.zip(place)))
+    Ok(caller.app.run_or_events(run, listener.zip(place), &prefix))
 }
 
 async fn create_thread_and_run(
     caller: Caller,
+    prefix: Prefix,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -210,7 +212,7 @@ async fn create_thread_and_run(
         caller.app.decode("CreateThreadAndRunRequest", body).await?;
     let place = caller.app.place(&request.stream)?;
     let (run, listener) = caller.engine.create_thread_and_run(request)?;
-    Ok(caller.app.run_or_events(run, listener.zip(place)))
+    Ok(caller.app.run_or_events(run, listener.zip(place), &prefix))
 }
 
 async fn list_runs(
@@ -225,6 +227,7 @@ async fn list_runs(
 /// A run; or its events from where a stream was lost, while they are kept.
 async fn retrieve_run(
     caller: Caller,
+    prefix: Prefix,
     Path((thread_id, run_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -233,7 +236,8 @@ async fn retrieve_run(
     if let Some(event) = events::resumed_after(&headers)
         && let Some(listener) = caller.engine.listen_after(&thread_id, &run_id, event)?
     {
-        return Ok(caller.app.events(listener, caller.app.stream_place()?));
+        let place = caller.app.stream_place()?;
+        return Ok(caller.app.events(listener, place, &prefix.of_run(&thread_id, &run_id)));
     }
     Ok(caller.app.run(caller.engine.run(&thread_id, &run_id)?))
 }
@@ -261,6 +265,7 @@ async fn cancel_run(
 
 async fn submit_tool_outputs(
     caller: Caller,
+    prefix: Prefix,
     Path((thread_id, run_id)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     body: Body,
@@ -270,7 +275,7 @@ async fn submit_tool_outputs(
         caller.app.decode("SubmitToolOutputsRequest", body).await?;
     let place = caller.app.place(&request.stream)?;
     let (run, listener) = caller.engine.submit_tool_outputs(&thread_id, &run_id, &request)?;
-    Ok(caller.app.run_or_events(run, listener.zip(place)))
+    Ok(caller.app.run_or_events(run, listener.zip(place), &prefix))
 }
 
 async fn list_steps(

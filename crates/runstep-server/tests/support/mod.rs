@@ -68,7 +68,12 @@ impl Api {
     }
 
     pub(crate) fn built(builder: ServerBuilder) -> Self {
-        Self { app: builder.app().unwrap(), headers: HeaderMap::new() }
+        Self::of(builder.app().unwrap())
+    }
+
+    /// A server that is part of another application, or is one.
+    pub(crate) fn of(app: Router) -> Self {
+        Self { app, headers: HeaderMap::new() }
     }
 
     /// The same server, asked with one more header.
