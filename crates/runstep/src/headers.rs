@@ -1,8 +1,8 @@
 //! What replies say in their headers.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_LOCATION, DATE, HeaderMap, RETRY_AFTER};
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
@@ -11,6 +11,17 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// The request id, by the names that servers give it.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
     text(headers, "x-request-id").or_else(|| text(headers, "apim-request-id"))
+}
+
+/// Which object the reply is about, as a URL or a path.
+pub(crate) fn content_location(headers: &HeaderMap) -> Option<&str> {
+    text(headers, CONTENT_LOCATION.as_str())
+}
+
+/// When the reply was made, in seconds since the Unix epoch.
+pub(crate) fn date(headers: &HeaderMap) -> Option<i64> {
+    let date = httpdate::parse_http_date(text(headers, DATE.as_str())?).ok()?;
+    i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
 /// When to come back: `retry-after-ms`, else `Retry-After` in seconds or as a date.

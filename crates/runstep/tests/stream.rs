@@ -13,8 +13,8 @@ use proxy::Proxy;
 use runstep::prelude::*;
 use runstep::types::{StreamEvent, ToolOutput};
 use runstep::{Client, ErrorKind, RunEvent, RunStream, RunStreamEnd};
-use runstep_server::Server;
 use runstep_server::model::{ModelErrorKind, Scripted, Turn};
+use runstep_server::{Fault, Faults, Operation, Server};
 use scene::{Scene, calls, lines, outputs};
 use serde_json::json;
 
@@ -197,6 +197,47 @@ fn a_stream_is_send_and_small() {
     }
     let _ = check;
     assert!(size_of::<RunStream>() < 2048, "{}", size_of::<RunStream>());
+}
+
+/// A line that breaks in the first bytes of the events, before any of them is whole.
+#[tokio::test]
+async fn a_run_is_found_that_was_not_told() {
+    for passed in [1, 2, 17, 60, 100] {
+        for makes_thread in [false, true] {
+            let what = format!("{passed} bytes, with a thread: {makes_thread}");
+            let cut = Fault::cut_after_bytes(passed);
+            let cut = cut.on(Operation::CreateRun).on(Operation::CreateThreadAndRun).times(1);
+            let model = Scripted::new([Turn::chunks(["It ", "is ", "sunny."])]);
+            let server = Server::builder().model(model).faults(Faults::new([cut]));
+            let scene = Scene::of(server.spawn().await.unwrap()).await;
+            let mut events = match makes_thread {
+                false => scene.stream().await,
+                true => {
+                    let threads = scene.client.threads();
+                    let request = threads.create_and_run(&scene.assistant_id);
+                    request.user_message("How is it?").stream().await.unwrap()
+                }
+            };
+            let mut names = Vec::new();
+            while let Some(event) = events.try_next().await.unwrap() {
+                assert!(events.is_recovered() || !names.is_empty(), "{what}");
+                names.push(event.event().to_owned());
+            }
+            names.dedup();
+            let begin = if makes_thread { "thread.created" } else { "thread.run.created" };
+            assert_eq!(names[0], begin, "{what}");
+            assert_eq!(names.len(), if makes_thread { 12 } else { 11 }, "{what}: {names:?}");
+            assert_eq!(events.end(), Some(RunStreamEnd::Completed), "{what}");
+            let run = events.run().unwrap();
+            assert_eq!(events.messages()[0].text(), "It is sunny.", "{what}");
+            let runs = scene.client.runs(&run.thread_id);
+            let listed = runs.list().await.unwrap().data;
+            assert_eq!(listed, std::slice::from_ref(run), "{what}");
+            // None was made on the other thread either.
+            let others = scene.runs.list().await.unwrap().data.len();
+            assert_eq!(others, usize::from(!makes_thread), "{what}");
+        }
+    }
 }
 
 /// The server still has the events, so that nothing need be made up.

@@ -11,10 +11,10 @@ use crate::error::Result;
 use crate::id;
 use crate::operation::{Operation, Subject};
 use crate::options::{RequestOptions, extra_fields, request_options};
-use crate::poll::{AndPoll, RunRef, StartRun};
+use crate::poll::{AndPoll, StartRun};
 use crate::request::{ResponseFuture, awaitable, body_setters, example};
 use crate::response::Response;
-use crate::stream::{OpenStream, StartStream};
+use crate::stream::{OpenStream, StartStream, WhichRun};
 
 static CREATE: Operation = Operation::post("threads.runs.create", "/threads/{thread_id}/runs");
 static CREATE_AND_RUN: Operation = Operation::post("threads.create_and_run", "/threads/runs");
@@ -159,8 +159,9 @@ impl StartStream for CreateRun {
         &self.client
     }
 
-    fn later_leg(&self) -> Option<(RunRef, Vec<String>)> {
-        None
+    fn which_run(&self) -> WhichRun {
+        let thread_id = Some(self.thread_id.clone());
+        WhichRun::New { thread_id, assistant_id: self.body.assistant_id.clone() }
     }
 
     fn included(&self) -> &[RunInclude] {
@@ -262,8 +263,8 @@ impl StartStream for CreateThreadAndRun {
         &self.client
     }
 
-    fn later_leg(&self) -> Option<(RunRef, Vec<String>)> {
-        None
+    fn which_run(&self) -> WhichRun {
+        WhichRun::New { thread_id: None, assistant_id: self.body.assistant_id.clone() }
     }
 
     fn open(mut self) -> ResponseFuture<Response<ByteStream>> {

@@ -11,7 +11,7 @@ use crate::options::{RequestOptions, extra_fields, request_options};
 use crate::poll::{AndPoll, RunRef, StartRun};
 use crate::request::{ResponseFuture, awaitable};
 use crate::response::Response;
-use crate::stream::{OpenStream, StartStream};
+use crate::stream::{OpenStream, StartStream, WhichRun};
 
 static SUBMIT: Operation = Operation::post(
     "threads.runs.submit_tool_outputs",
@@ -83,10 +83,10 @@ impl StartStream for SubmitToolOutputs {
         &self.client
     }
 
-    fn later_leg(&self) -> Option<(RunRef, Vec<String>)> {
+    fn which_run(&self) -> WhichRun {
         let outputs = self.body.tool_outputs.iter();
         let answered = outputs.filter_map(|output| output.tool_call_id.clone()).collect();
-        Some((RunRef::from((&self.thread_id, &self.run_id)), answered))
+        WhichRun::Later { run: RunRef::from((&self.thread_id, &self.run_id)), answered }
     }
 
     fn open(mut self) -> ResponseFuture<Response<ByteStream>> {

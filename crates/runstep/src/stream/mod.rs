@@ -1,6 +1,7 @@
 //! Runs as they go: events, snapshots, and an end that always comes.
 
 mod decoder;
+mod identity;
 mod leg;
 mod open;
 mod progress;
@@ -16,8 +17,8 @@ mod text_delta;
 use runstep_api::types::{Message, Run, RunStep};
 
 pub use decoder::{DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong, ServerSentEvent};
-pub(crate) use open::StartStream;
 pub use open::{DEFAULT_IDLE_TIMEOUT, OpenStream};
+pub(crate) use open::{StartStream, WhichRun};
 pub use run_stream::RunStream;
 pub(crate) use text::TellsRun;
 pub use text::TextDeltas;

@@ -8,6 +8,7 @@ use runstep_api::ByteStream;
 use runstep_api::types::RunInclude;
 
 use super::decoder::DEFAULT_MAX_EVENT_BYTES;
+use super::identity::Origin;
 use super::remote::opened;
 use super::run_stream::RunStream;
 use crate::Client;
@@ -35,12 +36,19 @@ pub(super) struct StreamSettings {
     pub(super) errors: PollErrorPolicy,
 }
 
+/// The run of a request that opens a stream.
+pub(crate) enum WhichRun {
+    /// One that it makes, along with a thread where it names none.
+    New { thread_id: Option<String>, assistant_id: String },
+    /// One that goes on, since these calls are answered.
+    Later { run: RunRef, answered: Vec<String> },
+}
+
 /// A request that opens a stream of events.
 pub(crate) trait StartStream: Send + 'static {
     fn client(&self) -> &Client;
 
-    /// The run that goes on, and the calls that are answered; none where a run is made.
-    fn later_leg(&self) -> Option<(RunRef, Vec<String>)>;
+    fn which_run(&self) -> WhichRun;
 
     /// What the steps of its events are to have besides the usual.
     fn included(&self) -> &[RunInclude] {
@@ -78,6 +86,11 @@ impl<R> OpenStream<R> {
 
     /// Whether a stream that is cut asks the server for the rest, or for the run. Default: yes.
     /// Otherwise a cut is an error, and the run goes on unseen.
+    ///
+    /// It does so wherever it is cut. If that is before its run was told, and the head of the reply
+    /// does not name the run, it looks for it in the thread. A cut is still an error where the run
+    /// cannot be told from others there, and where the request makes the thread too, which has
+    /// neither been told nor named; see [`docs::streaming`](crate::docs::streaming).
     pub fn recover(mut self, recover: bool) -> Self {
         self.recover = recover;
         self
@@ -107,7 +120,8 @@ impl<R> OpenStream<R> {
 
     /// Whether the server is asked to cancel the run when the stream is dropped before the run has
     /// ended or requires action. Default: no. Needs a tokio runtime at that moment, and that the
-    /// stream has told its run.
+    /// run is known: from the head of the reply if the server names it there, else from the first
+    /// event.
     pub fn cancel_on_drop(mut self, cancel: bool) -> Self {
         self.cancel_on_drop = cancel;
         self
@@ -142,13 +156,16 @@ impl<R: StartStream> OpenStream<R> {
             backoff: client.settings().poll_backoff,
             errors: client.settings().poll_error_policy,
         };
-        let later_leg = self.request.later_leg();
-        let opened = opened(self.request.open().await?).await?;
+        let which_run = self.request.which_run();
+        let reply = self.request.open().await?;
         let remote = Arc::new(client);
-        Ok(match later_leg {
-            None => RunStream::new(remote, settings, opened),
-            Some((run, answered)) => {
-                RunStream::of_later_leg(remote, settings, opened, run, answered)
+        Ok(match which_run {
+            WhichRun::New { thread_id, assistant_id } => {
+                let origin = Origin::new(thread_id, assistant_id, reply.header_map());
+                RunStream::new(remote, settings, opened(reply).await?, origin)
+            }
+            WhichRun::Later { run, answered } => {
+                RunStream::of_later_leg(remote, settings, opened(reply).await?, run, answered)
             }
         })
     }

@@ -1,20 +1,34 @@
 //! What is known of a run, from the events that were told and from what was looked up after a cut.
 
+mod missed;
+
 use std::collections::VecDeque;
 
 use runstep_api::types::{
     ErrorObject, Message, MessageStatus, Run, RunStatus, RunStep, RunStepStatus, StepDetails,
-    StreamEvent as RunEvent, ToolCall, ToolCallsStepDetails,
+    StreamEvent as RunEvent, Thread, ToolCall,
 };
 
 use super::RunStreamEnd;
-use super::snapshots::{Snapshots, next_message_delta, next_step_delta};
+use super::snapshots::Snapshots;
 use crate::extensions::RunExt as _;
+use missed::{Missed, message_has_ended, message_of};
 
-/// A run as the server has it, with its steps, oldest first, and those of its messages that had
-/// not been told to their end.
+pub(super) use missed::message_id;
+
+/// What has been told to its end, and need not be looked up.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The thread, or it is not for the stream to tell.
+    pub(super) thread: bool,
+    pub(super) messages: Vec<String>,
+}
+
+/// A run as the server has it, with its steps, oldest first, and what had not been told to its end
+/// of its messages and its thread.
 #[derive(Debug)]
 pub(super) struct Found {
+    pub(super) thread: Option<Thread>,
     pub(super) run: Run,
     pub(super) steps: Vec<RunStep>,
     pub(super) messages: Vec<Message>,
@@ -23,6 +37,8 @@ pub(super) struct Found {
 /// How far a run has been told. Its legs are parted by tool outputs.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
+    /// Whether the thread is made along with the run, and told before it.
+    makes_thread: bool,
     thread_id: Option<String>,
     run: Option<Box<Run>>,
     snapshots: Snapshots,
@@ -39,6 +55,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// That of a run which is made along with its thread.
+    pub(super) fn of_new_thread() -> Self {
+        Self { makes_thread: true, ..Self::default() }
+    }
+
     /// That of a run which goes on after these calls have been answered.
     pub(super) fn of_later_leg(answered: Vec<String>) -> Self {
         Self { answered, ..Self::default() }
@@ -78,10 +99,13 @@ impl Progress {
         self.end = Some(RunStreamEnd::Cut);
     }
 
-    /// The messages that have been told to their end.
-    pub(super) fn told_messages(&self) -> Vec<String> {
+    pub(super) fn told(&self) -> Told {
         let ended = self.snapshots.messages().iter().filter(|message| message_has_ended(message));
-        ended.map(|message| message.id.clone()).collect()
+        Told {
+            // Servers that tell the run first do not tell the thread.
+            thread: !self.makes_thread || self.thread_id.is_some() || self.run.is_some(),
+            messages: ended.map(|message| message.id.clone()).collect(),
+        }
     }
 
     /// Outputs of these calls have been taken, and the run goes on.
@@ -170,17 +194,20 @@ impl Progress {
     /// A run that is still seen to wait for the calls that were answered tells nothing: it was seen
     /// as it had been.
     pub(super) fn catch_up(&mut self, found: Found) -> VecDeque<RunEvent> {
-        let Found { run, steps, messages } = found;
+        let Found { thread, run, steps, messages } = found;
         if self.waits_for_answered(&run) {
             return VecDeque::new();
         }
         let (answered, steps) = self.split_at_leg(&steps);
-        let mut missed = Missed { progress: self, events: VecDeque::new() };
+        let mut missed = Missed::new(self);
+        if let Some(thread) = thread {
+            missed.tell(RunEvent::ThreadCreated(Box::new(thread)));
+        }
         // Outputs complete the step that asked for them, before the run is queued again.
         if let Some(step) = answered.filter(|step| step.status == RunStepStatus::Completed) {
             missed.tell_end(step, None);
         }
-        missed.tell_way(&run);
+        missed.tell_way(&run, !steps.is_empty());
         for step in steps {
             let message = message_of(step, &messages);
             missed.tell_growth(step, message);
@@ -190,10 +217,7 @@ impl Progress {
                 missed.tell_end(step, message);
             }
         }
-        let cancelled = matches!(run.status, RunStatus::Cancelling | RunStatus::Cancelled);
-        if cancelled && !missed.progress.cancelling {
-            missed.tell(RunEvent::RunCancelling(under_way(&run, RunStatus::Cancelling)));
-        }
+        missed.tell_cancelling(&run);
         // What the run's own end ends.
         for step in answered.into_iter().chain(steps) {
             missed.tell_end(step, message_of(step, &messages));
@@ -224,180 +248,4 @@ impl Progress {
             None => (None, steps),
         }
     }
-}
-
-/// Events made from what was found.
-struct Missed<'a> {
-    progress: &'a mut Progress,
-    events: VecDeque<RunEvent>,
-}
-
-impl Missed<'_> {
-    fn tell(&mut self, event: RunEvent) {
-        if self.progress.hear(&event) {
-            self.events.push_back(event);
-        }
-    }
-
-    /// The statuses that the run has passed through in this leg.
-    fn tell_way(&mut self, run: &Run) {
-        if self.progress.run.is_none() && self.progress.answered.is_empty() {
-            self.tell(RunEvent::RunCreated(under_way(run, RunStatus::Queued)));
-        }
-        if !self.progress.queued && !self.progress.begun {
-            self.tell(RunEvent::RunQueued(under_way(run, RunStatus::Queued)));
-        }
-        let begun = match run.status {
-            RunStatus::Queued => false,
-            // It may have ended before it began.
-            RunStatus::Cancelling | RunStatus::Cancelled | RunStatus::Expired => {
-                run.started_at.is_some()
-            }
-            _ => true,
-        };
-        if begun && !self.progress.begun {
-            self.tell(RunEvent::RunInProgress(under_way(run, RunStatus::InProgress)));
-        }
-    }
-
-    /// What a step, and the message that it creates, have grown to.
-    fn tell_growth(&mut self, step: &RunStep, message: Option<&Message>) {
-        if self.progress.snapshots.step(&step.id).is_none() {
-            self.tell(RunEvent::StepCreated(new_step(step)));
-        }
-        if self.progress.created.contains(&step.id) {
-            self.tell(RunEvent::StepInProgress(new_step(step)));
-        }
-        if let Some(message) = message {
-            if self.progress.snapshots.message(&message.id).is_none() {
-                self.tell(RunEvent::MessageCreated(new_message(message)));
-            }
-            if self.progress.created.contains(&message.id) {
-                self.tell(RunEvent::MessageInProgress(new_message(message)));
-            }
-            let known = self.progress.snapshots.message(&message.id);
-            let open = known.filter(|known| !message_has_ended(known));
-            if let Some(delta) = open.and_then(|known| next_message_delta(known, message)) {
-                self.tell(RunEvent::MessageDelta(delta));
-            }
-        }
-        let known = self.progress.snapshots.step(&step.id);
-        let open = known.filter(|known| !step_has_ended(known));
-        if let Some(delta) = open.and_then(|known| next_step_delta(known, step)) {
-            self.tell(RunEvent::StepDelta(delta));
-        }
-    }
-
-    /// The end of a step and of its message, if they have ended.
-    fn tell_end(&mut self, step: &RunStep, message: Option<&Message>) {
-        let told = |message: &&Message| {
-            self.progress.snapshots.message(&message.id).is_some_and(message_has_ended)
-        };
-        match message.filter(|message| !told(message)) {
-            Some(message) if message.status == MessageStatus::Completed => {
-                self.tell(RunEvent::MessageCompleted(Box::new(message.clone())));
-            }
-            Some(message) if message.status == MessageStatus::Incomplete => {
-                self.tell(RunEvent::MessageIncomplete(Box::new(message.clone())));
-            }
-            _ => {}
-        }
-        if self.progress.snapshots.step(&step.id).is_some_and(step_has_ended) {
-            return;
-        }
-        let step = Box::new(step.clone());
-        match step.status {
-            RunStepStatus::Completed => self.tell(RunEvent::StepCompleted(step)),
-            RunStepStatus::Failed => self.tell(RunEvent::StepFailed(step)),
-            RunStepStatus::Cancelled => self.tell(RunEvent::StepCancelled(step)),
-            RunStepStatus::Expired => self.tell(RunEvent::StepExpired(step)),
-            _ => {}
-        }
-    }
-
-    /// The end of the run or of the leg, if it has come, and all events.
-    fn finish(mut self, run: &Run) -> VecDeque<RunEvent> {
-        let ended = |event: fn(Box<Run>) -> RunEvent| Some(event(Box::new(run.clone())));
-        let end = match run.status {
-            RunStatus::RequiresAction => ended(RunEvent::RunRequiresAction),
-            RunStatus::Completed => ended(RunEvent::RunCompleted),
-            RunStatus::Incomplete => ended(RunEvent::RunIncomplete),
-            RunStatus::Failed => ended(RunEvent::RunFailed),
-            RunStatus::Cancelled => ended(RunEvent::RunCancelled),
-            RunStatus::Expired => ended(RunEvent::RunExpired),
-            _ => None,
-        };
-        if let Some(end) = end {
-            self.tell(end);
-        }
-        self.events
-    }
-}
-
-/// The message that a step creates.
-pub(super) fn message_id(step: &RunStep) -> Option<&str> {
-    match &step.step_details {
-        StepDetails::MessageCreation(details) => Some(&details.message_creation.message_id),
-        _ => None,
-    }
-}
-
-fn message_of<'a>(step: &RunStep, messages: &'a [Message]) -> Option<&'a Message> {
-    let id = message_id(step)?;
-    messages.iter().find(|message| message.id == id)
-}
-
-fn message_has_ended(message: &Message) -> bool {
-    matches!(message.status, MessageStatus::Completed | MessageStatus::Incomplete)
-}
-
-fn step_has_ended(step: &RunStep) -> bool {
-    matches!(
-        step.status,
-        RunStepStatus::Completed
-            | RunStepStatus::Failed
-            | RunStepStatus::Cancelled
-            | RunStepStatus::Expired
-    )
-}
-
-/// A run as it was on its way.
-fn under_way(run: &Run, status: RunStatus) -> Box<Run> {
-    let mut before = Box::new(run.clone());
-    before.status = status;
-    before.required_action = None;
-    before.last_error = None;
-    before.incomplete_details = None;
-    before.completed_at = None;
-    before.failed_at = None;
-    before.cancelled_at = None;
-    before.usage = None;
-    before
-}
-
-/// A step as it was when it was created.
-fn new_step(step: &RunStep) -> Box<RunStep> {
-    let mut new = Box::new(step.clone());
-    new.status = RunStepStatus::InProgress;
-    if let StepDetails::ToolCalls(_) = &step.step_details {
-        new.step_details = ToolCallsStepDetails::new(Vec::new()).into();
-    }
-    new.last_error = None;
-    new.expired_at = None;
-    new.cancelled_at = None;
-    new.failed_at = None;
-    new.completed_at = None;
-    new.usage = None;
-    new
-}
-
-/// A message as it was when it was created.
-fn new_message(message: &Message) -> Box<Message> {
-    let mut new = Box::new(message.clone());
-    new.status = MessageStatus::InProgress;
-    new.content = Vec::new();
-    new.incomplete_details = None;
-    new.completed_at = None;
-    new.incomplete_at = None;
-    new
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runstep_api::types::{Run, RunInclude};
+use runstep_api::types::RunInclude;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::identity::Origin;
 use super::leg::Body;
 use super::open::StreamSettings;
-use super::progress::{Found, message_id};
+use super::progress::{Found, Told, message_id};
 use super::remote::{Answer, Opened, Remote, Seen};
 use super::snapshots::json_size;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,8 +35,8 @@ pub(super) enum Look {
 pub(super) enum Target {
     /// The run, and its events after the last that had an id.
     Run { run: RunRef, last_event_id: String },
-    /// The run that was made along with a thread, of which only the thread is known.
-    OnlyRunOf { thread_id: String },
+    /// The run that was made on a thread, of which no more is known than where it came from.
+    NewRun { thread_id: String, origin: Origin },
 }
 
 /// Looks, at a pace and up to a time, over a run whose stream was cut.
@@ -60,12 +61,12 @@ impl Recovery {
         }
     }
 
-    /// A look after a pause. `told` are the messages that have been told to their end.
+    /// A look after a pause.
     pub(super) fn look(
         &self,
         pause: Duration,
         target: Target,
-        told: Vec<String>,
+        told: Told,
     ) -> Answer<'static, Look> {
         let (remote, until) = (Arc::clone(&self.remote), self.until);
         let include = self.include.clone();
@@ -109,7 +110,7 @@ async fn look(
     remote: &dyn Remote,
     target: Target,
     include: &[RunInclude],
-    told: &[String],
+    told: &Told,
 ) -> Result<Look> {
     let (run_ref, seen) = match target {
         Target::Run { run, last_event_id } if last_event_id.is_empty() => {
@@ -120,15 +121,21 @@ async fn look(
             Opened::Run(seen) => (run, *seen),
             Opened::Events(body) => return Ok(Look::Resumed(body)),
         },
-        Target::OnlyRunOf { thread_id } => {
-            let run = only_run(remote, &thread_id).await?;
+        Target::NewRun { thread_id, origin } => {
+            let run = origin.find(&thread_id, remote.newest_runs(&thread_id).await?)?;
             (RunRef::from(&run), Seen { run, ask_after: None })
         }
     };
+    let thread = match told.thread {
+        true => None,
+        false => Some(remote.thread(&run_ref.thread_id).await?),
+    };
     let steps = remote.steps(&run_ref, include).await?;
     let mut messages = Vec::new();
-    let untold =
-        steps.iter().filter_map(message_id).filter(|id| !told.iter().any(|told| told == id));
+    let untold = steps
+        .iter()
+        .filter_map(message_id)
+        .filter(|id| !told.messages.iter().any(|told| told == id));
     let mut size: usize = steps.iter().map(json_size).sum();
     for id in untold {
         let Some(message) = remote.message(&run_ref.thread_id, id).await? else { continue };
@@ -139,24 +146,5 @@ async fn look(
         messages.push(message);
     }
     let Seen { run, ask_after } = seen;
-    Ok(Look::Found(Box::new(Found { run, steps, messages }), ask_after))
-}
-
-/// Nobody else knew of the thread, so that its only run is the one that was made with it.
-async fn only_run(remote: &dyn Remote, thread_id: &str) -> Result<Run> {
-    let mut runs = remote.newest_runs(thread_id).await?;
-    match (runs.pop(), runs.pop()) {
-        (Some(run), None) => Ok(run),
-        (None, _) => {
-            // It may be made in this moment; the policy says how often to look.
-            let message = format!("there is no run on {thread_id} yet");
-            Err(Error::new(ErrorKind::Connection, message))
-        }
-        (Some(_), Some(_)) => {
-            let message = format!(
-                "the stream was cut before it told its run, and {thread_id} has several by now"
-            );
-            Err(Error::new(ErrorKind::Decode, message))
-        }
-    }
+    Ok(Look::Found(Box::new(Found { thread, run, steps, messages }), ask_after))
 }

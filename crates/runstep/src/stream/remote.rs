@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::header::CONTENT_TYPE;
 use runstep_api::ByteStream;
-use runstep_api::types::{Message, Order, Run, RunInclude, RunStep, ToolOutput};
+use runstep_api::types::{Message, Order, Run, RunInclude, RunStep, Thread, ToolOutput};
 
 use super::leg::Body;
 use super::open::StartStream as _;
@@ -23,6 +23,9 @@ use crate::retry::RetryPolicy;
 
 /// How long a reply may be that is no stream, as with every other request.
 const MAX_REPLY: usize = 64 * 1024 * 1024;
+
+/// Among how many of the newest runs of a thread one is looked for that was made just now.
+const NEWEST: u64 = 20;
 
 pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
@@ -62,7 +65,9 @@ pub(super) trait Remote: Send + Sync + 'static {
     /// None if it has been deleted.
     fn message<'a>(&'a self, thread_id: &'a str, id: &'a str) -> Answer<'a, Option<Message>>;
 
-    /// The newest runs of a thread, two at most.
+    fn thread<'a>(&'a self, thread_id: &'a str) -> Answer<'a, Thread>;
+
+    /// The newest runs of a thread, the newest first.
     fn newest_runs<'a>(&'a self, thread_id: &'a str) -> Answer<'a, Vec<Run>>;
 
     fn cancel(&self, run: RunRef) -> Answer<'_, Run>;
@@ -122,9 +127,13 @@ impl Remote for Client {
         })
     }
 
+    fn thread<'a>(&'a self, thread_id: &'a str) -> Answer<'a, Thread> {
+        self.threads().retrieve(thread_id).retry_policy(RetryPolicy::none()).into_future()
+    }
+
     fn newest_runs<'a>(&'a self, thread_id: &'a str) -> Answer<'a, Vec<Run>> {
-        let runs = self.runs(thread_id).list().limit(2).retry_policy(RetryPolicy::none());
-        Box::pin(async move { Ok(runs.await?.data) })
+        let runs = self.runs(thread_id).list().order(Order::Desc).limit(NEWEST);
+        Box::pin(async move { Ok(runs.retry_policy(RetryPolicy::none()).await?.data) })
     }
 
     fn cancel(&self, run: RunRef) -> Answer<'_, Run> {

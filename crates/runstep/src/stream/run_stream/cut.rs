@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{RunStream, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::poll::RunRef;
+use crate::stream::identity::Identity;
 use crate::stream::recovery::{Look, MAX_KEPT, Recovery, Target, too_long};
 use crate::stream::remote::Answer;
 
@@ -21,7 +22,7 @@ impl RunStream {
         }
         let broke = cause.is_some();
         let error = self.cut_error(cause);
-        let known = self.run.is_some() || self.progress.thread_id().is_some();
+        let known = self.identity.run().is_some() || self.thread_id().is_some();
         if !self.settings.recover || !known {
             return Some(self.give_up(error));
         }
@@ -72,13 +73,25 @@ impl RunStream {
         pause: Duration,
         last_event_id: String,
     ) -> Answer<'static, Look> {
-        let target = match (&self.run, self.progress.thread_id()) {
-            (Some(run), _) => Target::Run { run: run.clone(), last_event_id },
-            (None, thread_id) => {
-                Target::OnlyRunOf { thread_id: thread_id.unwrap_or_default().to_owned() }
-            }
+        let target = match &self.identity {
+            Identity::Told(run) => Target::Run { run: run.clone(), last_event_id },
+            Identity::Sought(origin) => match self.identity.run() {
+                Some(run) => Target::Run { run: run.clone(), last_event_id },
+                None => Target::NewRun {
+                    thread_id: self.thread_id().unwrap_or_default().to_owned(),
+                    origin: origin.clone(),
+                },
+            },
         };
-        recovery.look(pause, target, self.progress.told_messages())
+        recovery.look(pause, target, self.progress.told())
+    }
+
+    /// The thread that the run is on, if it is known.
+    fn thread_id(&self) -> Option<&str> {
+        match &self.identity {
+            Identity::Told(run) => Some(&run.thread_id),
+            Identity::Sought(origin) => self.progress.thread_id().or(origin.thread_id()),
+        }
     }
 
     /// Takes what a look gave. Gives an error if there is to be no other.
@@ -131,14 +144,19 @@ impl RunStream {
             (None, Some(cause)) => cause,
             (None, None) => Error::new(ErrorKind::Connection, "the server ended the stream"),
         };
-        let what = match self.run {
-            Some(_) => "the stream was cut before its run had ended",
-            None => {
+        let what = match (&self.identity, self.identity.run()) {
+            (Identity::Told(_), _) => "the stream was cut before its run had ended".to_owned(),
+            (Identity::Sought(_), Some(run)) => format!(
+                "the stream was cut before it told its run, which is {} on {}",
+                run.run_id, run.thread_id
+            ),
+            (Identity::Sought(_), None) => {
                 "the stream was cut before it told its run, which may have been made all the same: \
                  look at the runs of the thread before you create another"
+                    .to_owned()
             }
         };
-        error.with_context(what).with_run(self.run().cloned())
+        error.with_context(&what).with_run(self.run().cloned())
     }
 }
 

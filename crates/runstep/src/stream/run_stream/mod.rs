@@ -18,6 +18,7 @@ use tokio::time::{Sleep, sleep_until};
 
 use cancel::CancelOnDrop;
 
+use super::identity::{Identity, Origin};
 use super::leg::{Body, Heard, Leg};
 use super::open::StreamSettings;
 use super::progress::Progress;
@@ -49,7 +50,7 @@ pub struct RunStream {
     settings: StreamSettings,
     source: Source,
     progress: Progress,
-    run: Option<RunRef>,
+    identity: Identity,
     /// Events made up for after a cut that are still to be given.
     missed: VecDeque<RunEvent>,
     recovered: bool,
@@ -72,8 +73,17 @@ enum Source {
 
 impl RunStream {
     /// A stream of a request that makes a run.
-    pub(super) fn new(remote: Arc<dyn Remote>, settings: StreamSettings, opened: Opened) -> Self {
-        let mut stream = Self::resting(remote, settings, Progress::default());
+    pub(super) fn new(
+        remote: Arc<dyn Remote>,
+        settings: StreamSettings,
+        opened: Opened,
+        origin: Origin,
+    ) -> Self {
+        let progress = match origin.thread_id() {
+            Some(_) => Progress::default(),
+            None => Progress::of_new_thread(),
+        };
+        let mut stream = Self::resting(remote, settings, progress, Identity::Sought(origin));
         stream.begin(opened);
         stream
     }
@@ -86,20 +96,26 @@ impl RunStream {
         run: RunRef,
         answered: Vec<String>,
     ) -> Self {
-        let mut stream = Self::resting(remote, settings, Progress::of_later_leg(answered));
-        stream.know(run);
+        let progress = Progress::of_later_leg(answered);
+        let mut stream = Self::resting(remote, settings, progress, Identity::Told(run));
         stream.begin(opened);
         stream
     }
 
-    fn resting(remote: Arc<dyn Remote>, settings: StreamSettings, progress: Progress) -> Self {
+    fn resting(
+        remote: Arc<dyn Remote>,
+        settings: StreamSettings,
+        progress: Progress,
+        identity: Identity,
+    ) -> Self {
+        let watched = identity.run().filter(|_| settings.cancel_on_drop).cloned();
         Self {
-            guard: CancelOnDrop { remote: Arc::clone(&remote), run: None },
+            guard: CancelOnDrop { remote: Arc::clone(&remote), run: watched },
             remote,
             settings,
             source: Source::None,
             progress,
-            run: None,
+            identity,
             missed: VecDeque::new(),
             recovered: false,
             recovery: None,
@@ -261,10 +277,12 @@ impl RunStream {
 
     /// The run that the stream is of.
     fn know(&mut self, run: RunRef) {
-        if self.settings.cancel_on_drop {
-            self.guard.run = Some(run.clone());
-        }
-        self.run = Some(run);
+        self.identify(Identity::Told(run));
+    }
+
+    fn identify(&mut self, identity: Identity) {
+        self.guard.run = identity.run().filter(|_| self.settings.cancel_on_drop).cloned();
+        self.identity = identity;
     }
 
     /// Takes what a reply says. None if there is nothing to give.
@@ -293,10 +311,9 @@ impl RunStream {
         }
         self.recovered = false;
         self.advanced |= !matches!(event, RunEvent::Error(_) | RunEvent::Unknown { .. });
-        if self.run.is_none()
-            && let Some(run) = self.progress.run()
-        {
-            self.know(RunRef::from(run));
+        if let Identity::Sought(origin) = &self.identity {
+            let identity = origin.settled(self.progress.run(), self.progress.thread_id());
+            self.identify(identity);
         }
         if self.progress.end().is_some() {
             self.guard.run = None;
@@ -352,7 +369,7 @@ impl Stream for RunStream {
 impl fmt::Debug for RunStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunStream")
-            .field("run", &self.run)
+            .field("run", &self.identity.run())
             .field("end", &self.end())
             .field("recovered", &self.recovered)
             .finish_non_exhaustive()

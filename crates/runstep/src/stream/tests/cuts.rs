@@ -1,6 +1,7 @@
 //! Every scripted stream, cut after each byte: the end is always the right one, and no event is
 //! lost or told twice.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use runstep_api::types::{
@@ -9,7 +10,7 @@ use runstep_api::types::{
 use runstep_server::model::{ModelErrorKind, Turn};
 use serde_json::json;
 
-use super::recorded::{Player, RecordedLeg, State, outputs, record};
+use super::recorded::{Player, Playing, RecordedLeg, State, outputs, record, record_with_thread};
 use crate::stream::{RunStream, RunStreamEnd};
 
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -95,6 +96,7 @@ fn id(event: &RunEvent) -> &str {
         | RunEvent::MessageInProgress(message)
         | RunEvent::MessageCompleted(message)
         | RunEvent::MessageIncomplete(message) => &message.id,
+        RunEvent::ThreadCreated(thread) => &thread.id,
         other => panic!("{other:?}"),
     }
 }
@@ -141,27 +143,42 @@ fn assert_told(events: &[(RunEvent, bool)], leg: &RecordedLeg, whole: &[Told], w
 async fn cut_everywhere(legs: Vec<RecordedLeg>) {
     tokio::time::pause();
     for (number, leg) in legs.iter().enumerate() {
-        let state = leg.states.last().unwrap();
-        let whole = told(leg.events.iter());
-        // Before its run is told a stream cannot be made up for.
-        let first = if number == 0 { leg.ends[0] } else { 0 };
-        for cut in first..=leg.bytes.len() {
-            let what = format!("leg {number} cut after {cut}");
-            let player = Player::new(&legs);
-            let mut stream = player.stream(if number == 0 { cut } else { legs[0].bytes.len() });
-            for later in 1..=number {
-                drain(&mut stream).await;
-                if later == number {
-                    player.cut_next_leg(cut);
-                }
-                let outputs = outputs(stream.run().unwrap());
-                stream.submit_tool_outputs(outputs).await.unwrap();
+        cut_leg(&legs, number, 0..leg.bytes.len() + 1, Playing::name_run).await;
+    }
+    // Once its run is told, where it was found is no matter.
+    cut_leg(&legs, 0, 0..legs[0].ends[0], Playing::list_run).await;
+}
+
+/// One leg is cut after so many bytes, with a server that is prepared so.
+async fn cut_leg(
+    legs: &[RecordedLeg],
+    number: usize,
+    cuts: Range<usize>,
+    prepare: fn(&mut Playing),
+) {
+    let leg = &legs[number];
+    let state = leg.states.last().unwrap();
+    let whole = told(leg.events.iter());
+    for cut in cuts {
+        let what = format!("leg {number} cut after {cut}");
+        let player = Player::new(legs);
+        prepare(&mut player.playing());
+        let mut stream = player.stream(if number == 0 { cut } else { legs[0].bytes.len() });
+        for later in 1..=number {
+            drain(&mut stream).await;
+            if later == number {
+                player.cut_next_leg(cut);
             }
-            let events = drain(&mut stream).await;
-            assert_told(&events, leg, &whole, &what);
-            assert_eq!(stream.end(), Some(end_of(leg)), "{what}");
-            assert_same(&stream, state, &what);
+            let outputs = outputs(stream.run().unwrap());
+            stream.submit_tool_outputs(outputs).await.unwrap();
         }
+        let events = drain(&mut stream).await;
+        assert_told(&events, leg, &whole, &what);
+        assert_eq!(stream.end(), Some(end_of(leg)), "{what}");
+        assert_same(&stream, state, &what);
+        let requests = player.playing().requests.clone();
+        let submitted = requests.iter().filter(|one| one.starts_with("submit")).count();
+        assert_eq!(submitted, number, "{what}");
     }
 }
 
@@ -260,6 +277,15 @@ async fn expired() -> Vec<RecordedLeg> {
 #[tokio::test]
 async fn an_answer() {
     cut_everywhere(recorded(answer()).await).await;
+}
+
+#[tokio::test]
+async fn an_answer_on_a_thread_that_is_made_too() {
+    let legs = record_with_thread(answer()).await;
+    tokio::time::pause();
+    cut_leg(&legs, 0, 0..legs[0].bytes.len() + 1, Playing::name_run).await;
+    // Without a name neither the thread nor the run can be found before the thread is told.
+    cut_leg(&legs, 0, legs[0].ends[0]..legs[0].ends[1], Playing::list_run).await;
 }
 
 #[tokio::test]

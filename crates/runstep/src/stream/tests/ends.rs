@@ -1,6 +1,5 @@
 //! How a stream ends when it is not made up for, and what is asked of the server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,10 +10,9 @@ use super::recorded::{Player, RecordedLeg, outputs, record, settings};
 use crate::error::ErrorKind;
 use crate::poll::PollErrorPolicy;
 use crate::stream::open::StreamSettings;
-use crate::stream::remote::Opened;
 use crate::stream::{RunStream, RunStreamEnd};
 
-async fn answer() -> Vec<RecordedLeg> {
+pub(super) async fn answer() -> Vec<RecordedLeg> {
     let turns = vec![Turn::chunks(["It ", "is"])];
     let legs = record(turns, |create| create, async |_, _| {}, Duration::from_secs(600)).await;
     tokio::time::pause();
@@ -22,7 +20,7 @@ async fn answer() -> Vec<RecordedLeg> {
 }
 
 /// Reads on to the error that ends the stream.
-async fn error_of(stream: &mut RunStream) -> crate::Error {
+pub(super) async fn error_of(stream: &mut RunStream) -> crate::Error {
     loop {
         match stream.try_next().await {
             Ok(Some(_)) => {}
@@ -32,20 +30,6 @@ async fn error_of(stream: &mut RunStream) -> crate::Error {
                 return error;
             }
         }
-    }
-}
-
-#[tokio::test]
-async fn a_stream_that_never_told_its_run_is_an_error_and_nothing_is_asked() {
-    let legs = answer().await;
-    for cut in 0..legs[0].ends[0] {
-        let player = Player::new(&legs);
-        let mut stream = player.stream(cut);
-        let error = error_of(&mut stream).await;
-        assert_eq!(error.kind(), ErrorKind::Connection, "{cut}");
-        assert!(error.message().contains("may have been made"), "{error}");
-        assert_eq!(stream.end(), Some(RunStreamEnd::Cut));
-        assert_eq!(player.playing().requests, Vec::<String>::new());
     }
 }
 
@@ -66,39 +50,6 @@ async fn a_stream_that_is_not_to_recover_is_an_error_with_its_run() {
     assert_eq!(player.playing().requests, Vec::<String>::new());
     let again = stream.final_run().await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Connection);
-}
-
-/// A stream that told its thread and not its run, while the thread has these runs.
-fn only_thread_told(player: &Player, runs: usize) -> RunStream {
-    let run = player.playing().looks[0].run.clone();
-    player.playing().newest = vec![run; runs];
-    let thread =
-        r#"{"id":"thread_1","object":"thread","created_at":1,"metadata":{},"tool_resources":null}"#;
-    let told = Bytes::from(format!("event: thread.created\ndata: {thread}\n\n"));
-    let body = Box::pin(futures_util::stream::iter([Ok(told)]));
-    RunStream::new(Arc::new(player.clone()), settings(), Opened::Events(body))
-}
-
-#[tokio::test]
-async fn the_run_of_a_new_thread_is_the_only_one_that_the_thread_has() {
-    let legs = answer().await;
-    let asked = |player: &Player| player.playing().requests.clone();
-
-    let player = Player::new(&legs);
-    only_thread_told(&player, 1).final_run().await.unwrap();
-    assert_eq!(asked(&player)[0], "newest runs");
-
-    // It may be made yet.
-    let player = Player::new(&legs);
-    let error = error_of(&mut only_thread_told(&player, 0)).await;
-    assert_eq!(error.kind(), ErrorKind::Connection);
-    assert_eq!(asked(&player), ["newest runs"; 6]);
-
-    // Which of them it is cannot be known.
-    let player = Player::new(&legs);
-    let error = error_of(&mut only_thread_told(&player, 2)).await;
-    assert!(error.message().contains("has several by now"), "{error}");
-    assert_eq!(asked(&player), ["newest runs"]);
 }
 
 #[tokio::test]
@@ -179,8 +130,7 @@ async fn a_server_that_talks_on_after_the_end_is_not_listened_to_for_ever() {
     let more = std::iter::repeat_n(Bytes::from_static(b"event: news\ndata: {}\n\n"), 100);
     let chunks = std::iter::once(legs[0].bytes.slice(..end)).chain(more);
     let body = Box::pin(futures_util::stream::iter(chunks.map(Ok)));
-    let remote = Arc::new(Player::new(&legs));
-    let mut stream = RunStream::new(remote, settings(), Opened::Events(body));
+    let mut stream = Player::new(&legs).stream_of(body, settings());
     let mut told = 0;
     while stream.try_next().await.unwrap().is_some() {
         told += 1;
@@ -209,7 +159,7 @@ async fn a_dropped_stream_cancels_its_run_if_told_to() {
     };
     assert_eq!(cancels(3, true).await, [run_id]);
     assert_eq!(cancels(3, false).await, Vec::<String>::new());
-    // Before its run is told, and after its end, there is nothing to cancel.
+    // Before its run is known, and after its end, there is nothing to cancel.
     assert_eq!(cancels(0, true).await, Vec::<String>::new());
     assert_eq!(cancels(legs[0].events.len(), true).await, Vec::<String>::new());
 }

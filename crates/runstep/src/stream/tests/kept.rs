@@ -1,6 +1,5 @@
 //! How much of a run is kept.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::recorded::{Player, record, settings};
 use crate::error::{ErrorKind, Result};
-use crate::stream::remote::Opened;
 use crate::stream::{RunStream, RunStreamEnd};
 
 /// 80 of these are more than is kept.
@@ -28,8 +26,7 @@ async fn told(event: impl Fn(Value) -> String) -> Result<RunStream> {
     let many = std::iter::repeat_n(Bytes::from(event(message)), 80);
     let chunks: Vec<Bytes> = std::iter::once(beginning).chain(many).chain([end]).collect();
     let body = Box::pin(stream::iter(chunks.into_iter().map(Ok)));
-    let remote = Arc::new(Player::new(&legs));
-    let mut stream = RunStream::new(remote, settings(), Opened::Events(body));
+    let mut stream = Player::new(&legs).stream_of(body, settings());
     stream.final_run().await?;
     Ok(stream)
 }

@@ -4,4 +4,5 @@ mod cuts;
 mod ends;
 mod kept;
 mod recorded;
+mod sought;
 mod text_deltas;

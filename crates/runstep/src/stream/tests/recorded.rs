@@ -1,13 +1,14 @@
 //! Runs of the real server, recorded, and played again as a server that breaks off where told.
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::header::{CONTENT_LOCATION, DATE, HeaderMap};
 use runstep_api::types::{
     FunctionDefinition, FunctionTool, Message, Order, Run, RunInclude, RunStep,
-    StreamEvent as RunEvent, ToolOutput,
+    StreamEvent as RunEvent, Thread, ToolOutput,
 };
 use runstep_server::Server;
 use runstep_server::model::{Scripted, Turn};
@@ -16,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::extensions::RunExt as _;
 use crate::poll::{PollErrorPolicy, RunRef};
 use crate::stream::RunStream;
+use crate::stream::identity::Origin;
 use crate::stream::leg::Body;
 use crate::stream::open::{StartStream, StreamSettings};
 use crate::stream::progress::Progress;
@@ -38,7 +40,7 @@ pub(super) struct RecordedLeg {
     pub(super) events: Arc<[RunEvent]>,
     /// Where each event ends in the bytes.
     pub(super) ends: Vec<usize>,
-    /// What the server had after each event.
+    /// What the server had after each event, from the one that told the run.
     pub(super) states: Arc<[State]>,
 }
 
@@ -56,12 +58,27 @@ pub(super) async fn record(
     let assistant = client.assistants().create("scripted");
     let assistant = assistant.tool(tool("get_weather")).tool(tool("get_time")).await.unwrap();
     let thread = client.threads().create().user_message("How is it?").await.unwrap();
-    let runs = client.runs(&thread.id);
+    let request = prepare(client.runs(&thread.id).create(&assistant.id));
+    record_legs(&client, request, during).await
+}
 
+/// The same for a run that is made along with its thread.
+pub(super) async fn record_with_thread(turns: Vec<Turn>) -> Vec<RecordedLeg> {
+    let server = Server::builder().model(Scripted::new(turns)).spawn().await.unwrap();
+    let client = Client::builder(server.base_url()).build().unwrap();
+    let assistant = client.assistants().create("scripted").await.unwrap();
+    let request = client.threads().create_and_run(&assistant.id).user_message("How is it?");
+    record_legs(&client, request, async |_, _| {}).await
+}
+
+async fn record_legs(
+    client: &Client,
+    request: impl StartStream,
+    during: impl AsyncFn(&Client, &Run),
+) -> Vec<RecordedLeg> {
     let mut legs: Vec<RecordedLeg> = Vec::new();
     let mut known = Progress::default();
-    let request = prepare(runs.create(&assistant.id));
-    let mut reply = opened(StartStream::open(request).await.unwrap()).await.unwrap();
+    let mut reply = opened(request.open().await.unwrap()).await.unwrap();
     loop {
         let Opened::Events(mut body) = reply else { panic!("the server must stream") };
         let mut bytes = Vec::new();
@@ -74,7 +91,7 @@ pub(super) async fn record(
             });
             if let Some(run) = run.filter(|_| !told) {
                 told = true;
-                during(&client, &run).await;
+                during(client, &run).await;
             }
         }
         let (mut events, mut ends, mut states) = (Vec::new(), Vec::new(), Vec::new());
@@ -88,10 +105,12 @@ pub(super) async fn record(
             ends.push(end);
         }
         let end = states.last().unwrap().clone();
+        let runs = client.runs(&end.run.thread_id);
         assert_eq!(end.run, runs.retrieve(&end.run.id).await.unwrap());
         let steps = runs.steps(&end.run.id).list().order(Order::Asc).items();
         assert_eq!(end.steps, steps.collect_all().await.unwrap());
-        let messages = client.messages(&thread.id).list().run_id(&end.run.id).order(Order::Asc);
+        let messages =
+            client.messages(&end.run.thread_id).list().run_id(&end.run.id).order(Order::Asc);
         assert_eq!(end.messages, messages.items().collect_all().await.unwrap());
         legs.push(RecordedLeg {
             bytes: bytes.into(),
@@ -153,12 +172,42 @@ pub(super) struct Playing {
     pub(super) resumes: Vec<usize>,
     pub(super) requests: Vec<String>,
     pub(super) newest: Vec<Run>,
+    /// The thread that was made along with the run, if it was.
+    thread: Option<Thread>,
+    /// The head of the first reply.
+    pub(super) head: HeaderMap,
     /// Errors that come before anything else.
     pub(super) failures: Vec<ErrorKind>,
     pub(super) cancelled: Vec<String>,
 }
 
 impl Playing {
+    fn origin(&self) -> Origin {
+        let run = &self.leg.states[0].run;
+        let thread_id = self.thread.is_none().then(|| run.thread_id.clone());
+        Origin::new(thread_id, run.assistant_id.clone().unwrap(), &self.head)
+    }
+
+    /// The reply names its run.
+    pub(super) fn name_run(&mut self) {
+        let run = &self.leg.states[0].run;
+        let path = format!("/v1/threads/{}/runs/{}", run.thread_id, run.id);
+        self.head.insert(CONTENT_LOCATION, path.parse().unwrap());
+    }
+
+    /// The reply does not name its run, but says when it was made; and this is the newest of the
+    /// thread, after one of the same assistant that was made two minutes before.
+    pub(super) fn list_run(&mut self) {
+        let run = &self.leg.states[0].run;
+        let made = u64::try_from(run.created_at).unwrap();
+        let date = UNIX_EPOCH + Duration::from_secs(made + 1);
+        self.head.insert(DATE, httpdate::fmt_http_date(date).parse().unwrap());
+        let mut other = run.clone();
+        other.id = "run_other".to_owned();
+        other.created_at -= 120;
+        self.newest = vec![self.looks[0].run.clone(), other];
+    }
+
     fn look(&mut self) -> Seen {
         if std::mem::replace(&mut self.looked, true) && self.looks.len() > 1 {
             self.looks.remove(0);
@@ -172,6 +221,10 @@ impl Player {
         let mut later = legs.to_vec();
         let leg = later.remove(0);
         let looks = leg.states.last().cloned().into_iter().collect();
+        let thread = leg.events.iter().find_map(|event| match event {
+            RunEvent::ThreadCreated(thread) => Some((**thread).clone()),
+            _ => None,
+        });
         let playing = Playing {
             leg,
             later,
@@ -180,6 +233,8 @@ impl Player {
             resumes: Vec::new(),
             requests: Vec::new(),
             newest: Vec::new(),
+            thread,
+            head: HeaderMap::new(),
             failures: Vec::new(),
             cancelled: Vec::new(),
         };
@@ -197,7 +252,13 @@ impl Player {
 
     pub(super) fn stream_with(&self, cut: usize, settings: StreamSettings) -> RunStream {
         let body = body(self.playing().leg.bytes.slice(..cut));
-        RunStream::new(Arc::new(self.clone()), settings, Opened::Events(body))
+        self.stream_of(body, settings)
+    }
+
+    /// A stream of the request that was recorded, with another body.
+    pub(super) fn stream_of(&self, body: Body, settings: StreamSettings) -> RunStream {
+        let origin = self.playing().origin();
+        RunStream::new(Arc::new(self.clone()), settings, Opened::Events(body), origin)
     }
 
     /// Where the leg breaks off that the next outputs begin.
@@ -277,6 +338,10 @@ impl Remote for Player {
             let messages = &playing.looks[0].messages;
             Ok(messages.iter().find(|message| message.id == id).cloned())
         })
+    }
+
+    fn thread<'a>(&'a self, _: &'a str) -> Answer<'a, Thread> {
+        self.ask("thread".to_owned(), |playing| Ok(playing.thread.clone().unwrap()))
     }
 
     fn newest_runs<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<Run>> {

@@ -1,0 +1,223 @@
+//! Which run a stream is of that was cut before it told its run.
+
+use reqwest::header::{CONTENT_LOCATION, DATE};
+use runstep_server::model::Turn;
+
+use super::ends::{answer, error_of};
+use super::recorded::{Player, RecordedLeg, record_with_thread, settings};
+use crate::error::{Error, ErrorKind};
+use crate::stream::RunStreamEnd;
+use crate::stream::open::StreamSettings;
+
+async fn with_thread() -> Vec<RecordedLeg> {
+    let legs = record_with_thread(vec![Turn::chunks(["It ", "is"])]).await;
+    tokio::time::pause();
+    legs
+}
+
+fn asked(player: &Player) -> Vec<String> {
+    player.playing().requests.clone()
+}
+
+/// What becomes of a stream that is cut at once.
+async fn cut_at_once(player: &Player) -> Result<String, Error> {
+    let mut stream = player.stream(0);
+    match stream.final_run().await {
+        Ok(run) => Ok(run.id),
+        Err(error) => {
+            assert_eq!(stream.end(), Some(RunStreamEnd::Cut));
+            Err(error)
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_head_of_the_reply_names_the_run() {
+    let legs = answer().await;
+    let run_id = legs[0].states[0].run.id.clone();
+    let player = Player::new(&legs);
+    player.playing().name_run();
+    let mut stream = player.stream(0);
+    // It is known, but has not been told.
+    assert_eq!(stream.run(), None);
+    assert_eq!(stream.final_run().await.unwrap().id, run_id);
+    assert_eq!(asked(&player)[..2], ["run", "steps"]);
+
+    // The error tells which one it is where nothing is looked up.
+    let player = Player::new(&legs);
+    player.playing().name_run();
+    let settings = StreamSettings { recover: false, ..settings() };
+    let error = error_of(&mut player.stream_with(0, settings)).await;
+    assert_eq!(error.kind(), ErrorKind::Connection);
+    assert!(error.message().contains(&run_id), "{error}");
+    assert_eq!(asked(&player), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_right_is_none() {
+    let legs = answer().await;
+    let run = &legs[0].states[0].run;
+    let (thread_id, run_id) = (&run.thread_id, &run.id);
+    let long = "1".repeat(300);
+    for named in [
+        format!("/v1/threads/thread_other/runs/{run_id}"),
+        format!("/v1/threads/{thread_id}/runs/../{run_id}"),
+        format!("/v1/threads/{thread_id}/runs/.."),
+        format!("/v1/threads/{thread_id}/runs/{run_id}%2fcancel"),
+        format!("/v1/threads/{thread_id}/runs/run_{long}"),
+        format!("/v1/threads/{thread_id}/messages/{run_id}"),
+        format!("/v1/threads/{thread_id}/runs/{run_id}/steps"),
+        run_id.clone(),
+        String::new(),
+    ] {
+        let player = Player::new(&legs);
+        player.playing().list_run();
+        player.playing().head.insert(CONTENT_LOCATION, named.parse().unwrap());
+        assert_eq!(cut_at_once(&player).await.unwrap(), *run_id, "{named}");
+        assert_eq!(asked(&player)[0], "newest runs", "{named}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_counts_more_than_the_name() {
+    let legs = answer().await;
+    let run = &legs[0].states[0].run;
+    let player = Player::new(&legs);
+    let other = format!("/v1/threads/{}/runs/run_other", run.thread_id);
+    player.playing().head.insert(CONTENT_LOCATION, other.parse().unwrap());
+    let settings = || StreamSettings { cancel_on_drop: true, ..settings() };
+    let mut stream = player.stream_with(legs[0].ends[0], settings());
+    stream.try_next().await.unwrap();
+    drop(stream);
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(player.playing().cancelled, [run.id.clone()]);
+}
+
+#[tokio::test]
+async fn a_thread_that_is_told_counts_more_than_the_name() {
+    let legs = with_thread().await;
+    let player = Player::new(&legs);
+    player.playing().list_run();
+    let other = "/v1/threads/thread_other/runs/run_other";
+    player.playing().head.insert(CONTENT_LOCATION, other.parse().unwrap());
+    let mut stream = player.stream(legs[0].ends[0]);
+    assert_eq!(stream.final_run().await.unwrap().id, legs[0].states[0].run.id);
+    assert_eq!(asked(&player)[0], "newest runs");
+}
+
+#[tokio::test]
+async fn a_run_that_is_named_is_cancelled_before_it_is_told() {
+    let legs = answer().await;
+    let player = Player::new(&legs);
+    player.playing().name_run();
+    let settings = StreamSettings { cancel_on_drop: true, ..settings() };
+    drop(player.stream_with(0, settings));
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(player.playing().cancelled, [legs[0].states[0].run.id.clone()]);
+}
+
+#[tokio::test]
+async fn the_only_run_of_the_thread_is_the_one() {
+    let legs = answer().await;
+    let player = Player::new(&legs);
+    let run = legs[0].states[0].run.clone();
+    player.playing().newest = vec![run.clone()];
+    assert_eq!(cut_at_once(&player).await.unwrap(), run.id);
+    assert_eq!(asked(&player)[0], "newest runs");
+}
+
+/// A list may be older than the steps that are looked up after it.
+#[tokio::test]
+async fn a_run_that_was_listed_before_it_began_is_told_in_order() {
+    let legs = answer().await;
+    let player = Player::new(&legs);
+    player.playing().newest = vec![legs[0].states[0].run.clone()];
+    let (mut stream, mut told) = (player.stream(0), Vec::new());
+    while let Some(event) = stream.try_next().await.unwrap() {
+        told.push(event.event().to_owned());
+    }
+    let mut whole: Vec<_> = legs[0].events.iter().map(|event| event.event().to_owned()).collect();
+    whole.dedup();
+    assert_eq!(told, whole);
+}
+
+#[tokio::test]
+async fn of_several_runs_it_is_the_one_of_its_assistant_and_time() {
+    let legs = answer().await;
+    let player = Player::new(&legs);
+    let run = legs[0].states[0].run.clone();
+    player.playing().list_run();
+    let mut others = run.clone();
+    others.id = "run_of_another_assistant".to_owned();
+    others.assistant_id = Some("asst_other".to_owned());
+    player.playing().newest.insert(0, others);
+    assert_eq!(cut_at_once(&player).await.unwrap(), run.id);
+
+    // A clock that is a bit behind is no matter.
+    let player = Player::new(&legs);
+    player.playing().list_run();
+    player.playing().newest[0].created_at -= 58;
+    assert_eq!(cut_at_once(&player).await.unwrap(), run.id);
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_told_from_others_is_an_error_that_names_them() {
+    let legs = answer().await;
+    let run = legs[0].states[0].run.clone();
+    let ambiguous = async |player: Player| {
+        let error = cut_at_once(&player).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode);
+        assert_eq!(asked(&player), ["newest runs"]);
+        error.message().replace(&run.id, "RUN").replace(&run.thread_id, "THREAD")
+    };
+    // Two at the same time.
+    let player = Player::new(&legs);
+    player.playing().list_run();
+    player.playing().newest[1].created_at = run.created_at;
+    insta::assert_snapshot!(
+        ambiguous(player).await,
+        @"the stream was cut before it told its run, which has been made on THREAD and cannot be told from others there: RUN, run_other; retrieve them to see which it is before you create another"
+    );
+    // Nothing says when this one was made.
+    let player = Player::new(&legs);
+    player.playing().list_run();
+    player.playing().head.remove(DATE);
+    player.playing().newest[1].assistant_id = None;
+    insta::assert_snapshot!(
+        ambiguous(player).await,
+        @"the stream was cut before it told its run, which has been made on THREAD and cannot be told from others there: RUN; retrieve them to see which it is before you create another"
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_is_not_listed_yet_is_looked_for_again() {
+    let legs = answer().await;
+    let player = Player::new(&legs);
+    let error = cut_at_once(&player).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection);
+    assert_eq!(asked(&player), ["newest runs"; 6]);
+
+    // The older ones are none of it.
+    let player = Player::new(&legs);
+    player.playing().list_run();
+    let mut older = player.playing().newest.remove(1);
+    player.playing().newest = vec![older.clone(), {
+        older.id = "run_older".to_owned();
+        older
+    }];
+    let error = cut_at_once(&player).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection);
+}
+
+#[tokio::test]
+async fn a_thread_that_nothing_names_cannot_be_found() {
+    let legs = with_thread().await;
+    for cut in 0..legs[0].ends[0] {
+        let player = Player::new(&legs);
+        player.playing().list_run();
+        let error = error_of(&mut player.stream(cut)).await;
+        assert_eq!(error.kind(), ErrorKind::Connection, "{cut}");
+        assert!(error.message().contains("may have been made"), "{error}");
+        assert_eq!(asked(&player), Vec::<String>::new());
+    }
+}
