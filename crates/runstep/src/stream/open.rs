@@ -9,11 +9,12 @@ use runstep_api::types::RunInclude;
 
 use super::decoder::DEFAULT_MAX_EVENT_BYTES;
 use super::identity::Origin;
-use super::remote::opened;
+use super::remote::{Server, opened};
 use super::run_stream::RunStream;
 use crate::Client;
 use crate::backoff::Backoff;
 use crate::error::Result;
+use crate::options::TakesOptions;
 use crate::poll::{DEFAULT_DEADLINE, PollErrorPolicy, RunRef};
 use crate::request::ResponseFuture;
 use crate::response::Response;
@@ -45,7 +46,7 @@ pub(crate) enum WhichRun {
 }
 
 /// A request that opens a stream of events.
-pub(crate) trait StartStream: Send + 'static {
+pub(crate) trait StartStream: TakesOptions + Send + 'static {
     fn client(&self) -> &Client;
 
     fn which_run(&self) -> WhichRun;
@@ -60,7 +61,9 @@ pub(crate) trait StartStream: Send + 'static {
 
 /// A request whose run is told as it goes; see [`CreateRun::stream`](crate::CreateRun::stream).
 ///
-/// Awaited, it sends the request, and gives the stream once the server has begun to reply.
+/// Awaited, it sends the request, and gives the stream once the server has begun to reply. The
+/// headers, the query and the timeout of the request go with all else that the stream asks too: for
+/// the rest after a cut, with outputs, and to cancel.
 #[derive(Clone, Debug)]
 #[must_use = "a request is sent when it is awaited"]
 pub struct OpenStream<R> {
@@ -144,7 +147,7 @@ impl<R: StartStream> OpenStream<R> {
         self.request.client()
     }
 
-    async fn open(self) -> Result<RunStream> {
+    async fn open(mut self) -> Result<RunStream> {
         let client = self.request.client().clone();
         let settings = StreamSettings {
             include: self.request.included().to_vec(),
@@ -156,9 +159,9 @@ impl<R: StartStream> OpenStream<R> {
             backoff: client.settings().poll_backoff,
             errors: client.settings().poll_error_policy,
         };
+        let remote = Arc::new(Server::new(client, self.request.options()));
         let which_run = self.request.which_run();
         let reply = self.request.open().await?;
-        let remote = Arc::new(client);
         Ok(match which_run {
             WhichRun::New { thread_id, assistant_id } => {
                 let origin = Origin::new(thread_id, assistant_id, reply.header_map());

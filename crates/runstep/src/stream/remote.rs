@@ -17,6 +17,7 @@ use super::snapshots::json_size;
 use crate::Client;
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::headers;
+use crate::options::{RequestOptions, TakesOptions};
 use crate::poll::RunRef;
 use crate::response::Response;
 use crate::retry::RetryPolicy;
@@ -73,36 +74,53 @@ pub(super) trait Remote: Send + Sync + 'static {
     fn cancel(&self, run: RunRef) -> Answer<'_, Run>;
 }
 
-/// Nothing is sent again by itself: whoever looks has a policy for it.
-impl Remote for Client {
+/// The server that a client knows.
+pub(super) struct Server {
+    client: Client,
+    /// What goes along with each request about the run.
+    options: RequestOptions,
+}
+
+impl Server {
+    /// Everything is asked with what went along with the request that opens the stream, but for
+    /// what was that one's own.
+    pub(super) fn new(client: Client, opening: &RequestOptions) -> Self {
+        Self { client, options: opening.for_others() }
+    }
+
+    /// What goes along with a look. None is sent again by itself: whoever looks has a policy for it.
+    fn look<R: TakesOptions>(&self, request: R) -> R {
+        let retry = Some(RetryPolicy::none());
+        request.with_options(RequestOptions { retry, ..self.options.clone() })
+    }
+}
+
+impl Remote for Server {
     fn resume<'a>(&'a self, run: &'a RunRef, last_event_id: &'a str) -> Answer<'a, Opened> {
-        let retrieve = self.runs(&run.thread_id).retrieve(&run.run_id);
+        let retrieve = self.look(self.client.runs(&run.thread_id).retrieve(&run.run_id));
         let retrieve = retrieve.header("last-event-id", last_event_id);
-        Box::pin(
-            async move { opened(retrieve.retry_policy(RetryPolicy::none()).open().await?).await },
-        )
+        Box::pin(async move { opened(retrieve.open().await?).await })
     }
 
     fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> Answer<'_, Opened> {
-        Box::pin(async move {
-            let submit = self.runs(run.thread_id).submit_tool_outputs(run.run_id);
-            opened(submit.outputs(outputs).open().await?).await
-        })
+        let submit = self.client.runs(run.thread_id).submit_tool_outputs(run.run_id);
+        let submit = submit.with_options(self.options.clone()).outputs(outputs);
+        Box::pin(async move { opened(submit.open().await?).await })
     }
 
     fn run<'a>(&'a self, run: &'a RunRef) -> Answer<'a, Seen> {
-        let retrieve = self.runs(&run.thread_id).retrieve(&run.run_id);
+        let retrieve = self.look(self.client.runs(&run.thread_id).retrieve(&run.run_id));
         Box::pin(async move {
-            let reply = retrieve.retry_policy(RetryPolicy::none()).send().await?;
+            let reply = retrieve.send().await?;
             let ask_after = headers::poll_after(reply.header_map());
             Ok(Seen { run: reply.into_value(), ask_after })
         })
     }
 
     fn steps<'a>(&'a self, run: &'a RunRef, include: &'a [RunInclude]) -> Answer<'a, Vec<RunStep>> {
-        let steps = self.runs(&run.thread_id).steps(&run.run_id).list();
+        let steps = self.look(self.client.runs(&run.thread_id).steps(&run.run_id).list());
         let steps = include.iter().cloned().fold(steps, |steps, what| steps.include(what));
-        let steps = steps.order(Order::Asc).limit(100).retry_policy(RetryPolicy::none());
+        let steps = steps.order(Order::Asc).limit(100);
         Box::pin(async move {
             let (mut items, mut all, mut size) = (steps.items(), Vec::new(), 0_usize);
             while let Some(step) = items.try_next().await? {
@@ -117,7 +135,7 @@ impl Remote for Client {
     }
 
     fn message<'a>(&'a self, thread_id: &'a str, id: &'a str) -> Answer<'a, Option<Message>> {
-        let message = self.messages(thread_id).retrieve(id).retry_policy(RetryPolicy::none());
+        let message = self.look(self.client.messages(thread_id).retrieve(id));
         Box::pin(async move {
             match message.await {
                 Ok(message) => Ok(Some(message)),
@@ -128,16 +146,17 @@ impl Remote for Client {
     }
 
     fn thread<'a>(&'a self, thread_id: &'a str) -> Answer<'a, Thread> {
-        self.threads().retrieve(thread_id).retry_policy(RetryPolicy::none()).into_future()
+        self.look(self.client.threads().retrieve(thread_id)).into_future()
     }
 
     fn newest_runs<'a>(&'a self, thread_id: &'a str) -> Answer<'a, Vec<Run>> {
-        let runs = self.runs(thread_id).list().order(Order::Desc).limit(NEWEST);
-        Box::pin(async move { Ok(runs.retry_policy(RetryPolicy::none()).await?.data) })
+        let runs = self.look(self.client.runs(thread_id).list());
+        Box::pin(async move { Ok(runs.order(Order::Desc).limit(NEWEST).await?.data) })
     }
 
     fn cancel(&self, run: RunRef) -> Answer<'_, Run> {
-        self.runs(run.thread_id).cancel(run.run_id).into_future()
+        let cancel = self.client.runs(run.thread_id).cancel(run.run_id);
+        cancel.with_options(self.options.clone()).into_future()
     }
 }
 
