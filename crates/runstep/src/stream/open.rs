@@ -94,6 +94,9 @@ impl<R> OpenStream<R> {
     /// does not name the run, it looks for it in the thread. A cut is still an error where the run
     /// cannot be told from others there, and where the request makes the thread too, which has
     /// neither been told nor named; see [`docs::streaming`](crate::docs::streaming).
+    ///
+    /// It also says whether what was in events that could not be taken is looked up at the end; see
+    /// [`RunStream::messages`].
     pub fn recover(mut self, recover: bool) -> Self {
         self.recover = recover;
         self

@@ -227,6 +227,36 @@ impl Progress {
         events
     }
 
+    /// Puts what was found where something was missed of a run that has told its end, and tells no
+    /// events. False if it is longer than may be kept.
+    pub(super) fn mend(&mut self, found: Found, most: usize) -> bool {
+        let mut mended = Snapshots::default();
+        for step in &found.steps {
+            let id = message_id(step).unwrap_or_default();
+            let message = message_of(step, &found.messages);
+            if let Some(message) = message.or_else(|| self.snapshots.message(id)) {
+                mended.put_message(message);
+            }
+            mended.put_step(step);
+        }
+        // What no step of the list tells of stays as it was told.
+        for message in self.snapshots.messages() {
+            if mended.message(&message.id).is_none() {
+                mended.put_message(message);
+            }
+        }
+        for step in self.snapshots.steps() {
+            if mended.step(&step.id).is_none() {
+                mended.put_step(step);
+            }
+        }
+        let fits = mended.size() <= most;
+        if fits {
+            self.snapshots = mended;
+        }
+        fits
+    }
+
     fn waits_for_answered(&self, run: &Run) -> bool {
         let calls = run.function_calls();
         run.status == RunStatus::RequiresAction

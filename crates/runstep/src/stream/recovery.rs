@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runstep_api::types::RunInclude;
+use runstep_api::types::{Message, Run, RunInclude, RunStatus, RunStep};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::identity::Origin;
@@ -130,21 +130,47 @@ async fn look(
         true => None,
         false => Some(remote.thread(&run_ref.thread_id).await?),
     };
-    let steps = remote.steps(&run_ref, include).await?;
+    let (steps, messages) = contents(remote, &run_ref, include, told).await?;
+    let Seen { run, ask_after } = seen;
+    Ok(Look::Found(Box::new(Found { thread, run, steps, messages }), ask_after))
+}
+
+/// The steps of a run, and those of its messages that have not been told to their end.
+async fn contents(
+    remote: &dyn Remote,
+    run: &RunRef,
+    include: &[RunInclude],
+    told: &Told,
+) -> Result<(Vec<RunStep>, Vec<Message>)> {
+    let steps = remote.steps(run, include).await?;
     let mut messages = Vec::new();
-    let untold = steps
-        .iter()
-        .filter_map(message_id)
-        .filter(|id| !told.messages.iter().any(|told| told == id));
+    let is_told = |id: &&str| told.messages.iter().any(|told| told == id);
     let mut size: usize = steps.iter().map(json_size).sum();
-    for id in untold {
-        let Some(message) = remote.message(&run_ref.thread_id, id).await? else { continue };
+    for id in steps.iter().filter_map(message_id).filter(|id| !is_told(id)) {
+        let Some(message) = remote.message(&run.thread_id, id).await? else { continue };
         size += json_size(&message);
         if size > MAX_KEPT {
             return Err(too_long());
         }
         messages.push(message);
     }
-    let Seen { run, ask_after } = seen;
-    Ok(Look::Found(Box::new(Found { thread, run, steps, messages }), ask_after))
+    Ok((steps, messages))
+}
+
+/// What belongs to a run that has told its end; none if it has gone on since then.
+pub(super) async fn settled(
+    remote: &dyn Remote,
+    run: &Run,
+    include: &[RunInclude],
+    told: &Told,
+) -> Result<Option<Found>> {
+    let run_ref = RunRef::from(run);
+    let (steps, messages) = contents(remote, &run_ref, include, told).await?;
+    // Somebody else may have submitted outputs before the steps were listed.
+    if run.status == RunStatus::RequiresAction
+        && remote.run(&run_ref).await?.required_action != run.required_action
+    {
+        return Ok(None);
+    }
+    Ok(Some(Found { thread: None, run: run.clone(), steps, messages }))
 }

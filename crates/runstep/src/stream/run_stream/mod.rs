@@ -2,6 +2,7 @@
 
 mod cancel;
 mod cut;
+mod mend;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,6 +18,7 @@ use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent, ToolOut
 use tokio::time::{Sleep, sleep_until};
 
 use cancel::CancelOnDrop;
+use mend::{Gap, Settled};
 
 use super::identity::{Identity, Origin};
 use super::leg::{Body, Heard, Leg};
@@ -58,6 +60,7 @@ pub struct RunStream {
     last_event_id: String,
     /// Whether the reply that is read has told something new.
     advanced: bool,
+    gap: Gap,
     guard: CancelOnDrop,
 }
 
@@ -67,6 +70,8 @@ enum Source {
     Leg(Box<Leg>, Option<Pin<Box<Sleep>>>),
     /// A look at the server after a cut.
     Look(Answer<'static, Look>),
+    /// A look for what could not be taken of a run that has ended.
+    Mend(Settled),
     /// Nowhere: it is over, or waits for outputs.
     None,
 }
@@ -121,6 +126,7 @@ impl RunStream {
             recovery: None,
             last_event_id: String::new(),
             advanced: false,
+            gap: Gap::None,
         }
     }
 
@@ -128,7 +134,7 @@ impl RunStream {
     ///
     /// # Errors
     ///
-    /// - An event that does not decode. The stream goes on after it.
+    /// - An event that does not decode, or is too long. The stream goes on after it.
     /// - The stream was cut, and that could not be made up for: the last item before the end, which
     ///   is then [`RunStreamEnd::Cut`]. It carries the run as it was seen last.
     pub async fn try_next(&mut self) -> Result<Option<RunEvent>> {
@@ -145,14 +151,18 @@ impl RunStream {
         self.progress.run()
     }
 
-    /// The messages of the run as far as they have been told, oldest first. At the end they are
-    /// what [`Messages::retrieve`](crate::Messages::retrieve) gives.
+    /// The messages of the run as far as they have been told, oldest first. At the end, once the
+    /// stream has given none, they are what [`Messages::retrieve`](crate::Messages::retrieve) gives.
+    ///
+    /// What was in an event that was an error item is looked up for that, once the run has told its
+    /// end. If that fails or takes longer than 30 s, or with
+    /// [`recover(false)`](crate::OpenStream::recover), they are as told and lack it.
     pub fn messages(&self) -> &[Message] {
         self.progress.snapshots().messages()
     }
 
     /// The steps of the run as far as they have been told, oldest first. At the end they are what
-    /// [`Steps::retrieve`](crate::Steps::retrieve) gives.
+    /// [`Steps::retrieve`](crate::Steps::retrieve) gives, as with [`messages`](Self::messages).
     pub fn steps(&self) -> &[RunStep] {
         self.progress.snapshots().steps()
     }
@@ -169,9 +179,8 @@ impl RunStream {
         TextDeltas::new(self)
     }
 
-    /// Reads on to the end, and gives the run as it then is. Events that do not decode are passed
-    /// over. A piece of a message or step is told again with the whole; a whole one that does not
-    /// decode is missing from what the stream keeps, and can be retrieved.
+    /// Reads on to the end, and gives the run as it then is. Events that do not decode or are too
+    /// long are passed over.
     ///
     /// # Errors
     ///
@@ -191,7 +200,8 @@ impl RunStream {
         }
     }
 
-    /// Reads on to the end, and gives the run with all messages and steps.
+    /// Reads on to the end, and gives the run with all messages and steps, as
+    /// [`messages`](Self::messages) and [`steps`](Self::steps) then are.
     ///
     /// # Errors
     ///
@@ -243,6 +253,7 @@ impl RunStream {
     pub(crate) fn stop(&mut self) {
         self.source = Source::None;
         self.recovery = None;
+        self.gap = Gap::None;
         self.guard.run = None;
     }
 
@@ -254,6 +265,9 @@ impl RunStream {
     fn begin(&mut self, opened: Opened) {
         self.recovered = false;
         self.recovery = None;
+        if self.gap == Gap::Left {
+            self.gap = Gap::Open;
+        }
         self.last_event_id.clear();
         match opened {
             Opened::Events(body) => self.read(body),
@@ -296,7 +310,10 @@ impl RunStream {
                 Ok(false) => None,
                 Err(error) => Some(Err(error)),
             },
-            Heard::Defect(error) => Some(Err(error.with_run(self.run().cloned()))),
+            Heard::Defect(error) => {
+                self.gap = Gap::Open;
+                Some(Err(error.with_run(self.run().cloned())))
+            }
             Heard::End(cause) => self.cut(cause, false).map(Err),
         }
     }
@@ -360,7 +377,15 @@ impl Stream for RunStream {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
-                Source::None => return Poll::Ready(None),
+                Source::Mend(look) => {
+                    let found = ready!(look.as_mut().poll(context));
+                    stream.mended(found);
+                }
+                Source::None => {
+                    if !stream.mends() {
+                        return Poll::Ready(None);
+                    }
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 mod cuts;
 mod ends;
 mod kept;
+mod mended;
 mod recorded;
 mod sought;
 mod text_deltas;
