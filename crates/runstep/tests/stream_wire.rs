@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
-use replies::{EVENTS, broken, delta, event, first_half, found, message, run, second_half, step};
+use replies::{EVENTS, broken, event, first_half, found, message, run, second_half, step};
 use runstep::types::{Message, Run, RunStep};
 use runstep::{ErrorKind, OpenStream, RunEvent, RunStreamEnd};
 use serde_json::{Value, json};
