@@ -90,7 +90,7 @@ async fn what_is_told_counts_more_than_the_name() {
     stream.try_next().await.unwrap();
     drop(stream);
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    assert_eq!(player.playing().cancelled, [run.id.clone()]);
+    assert_eq!(player.playing().cancelled, std::slice::from_ref(&run.id));
 }
 
 #[tokio::test]
