@@ -75,7 +75,8 @@ impl Origin {
     /// cannot be told from others.
     pub(super) fn find(&self, thread_id: &str, mut runs: Vec<Run>) -> Result<Run> {
         let is_only = runs.len() == 1;
-        if !is_only {
+        // Nobody else can know of a thread that was made along with the run.
+        if !is_only || self.thread_id.is_some() {
             runs.retain(|run| self.may_be(run));
         }
         match (runs.pop(), runs.as_slice()) {

@@ -201,10 +201,11 @@ async fn a_run_that_is_not_listed_yet_is_looked_for_again() {
     let player = Player::new(&legs);
     player.playing().list_run();
     let mut older = player.playing().newest.remove(1);
-    player.playing().newest = vec![older.clone(), {
-        older.id = "run_older".to_owned();
-        older
-    }];
+    player.playing().newest = vec![older.clone()];
+    let error = cut_at_once(&player).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection);
+    older.id = "run_older".to_owned();
+    player.playing().newest.push(older);
     let error = cut_at_once(&player).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
 }
