@@ -19,7 +19,10 @@ pub(crate) fn run(status: &str) -> Value {
     let mut run = example("Run");
     run["id"] = "run_1".into();
     run["thread_id"] = "thread_1".into();
+    run["assistant_id"] = "asst_1".into();
     run["status"] = status.into();
+    // No older than any reply.
+    run["created_at"] = 4_102_444_800_i64.into();
     run
 }
 
