@@ -312,3 +312,31 @@ async fn a_key_that_is_not_accepted_any_more_is_no_reason_to_look() {
     let last = world.server.seen().pop().unwrap();
     assert!(is_submission(&last), "{}", last.target);
 }
+
+#[tokio::test]
+async fn what_goes_along_with_the_request_goes_with_the_outputs_and_the_cancel() {
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+    for streams in [false, true] {
+        let world = rounds_but([vec![CALL], vec![NEXT]], |request, _| {
+            // Each time the first outputs do not arrive, so that the run is looked at.
+            let loses = is_submission(request) && SENT.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+            loses.then(|| refusal(503, "Try again."))
+        })
+        .await;
+        let client = world.server.builder().retry_policy(quick()).build().unwrap();
+        let tools = Toolbox::new().function("now", || async { "12:00" });
+        let create = client.runs("thread_abc123").create("asst_abc123");
+        let create = create.header("X-Tenant", "harbour").query("shard", "7");
+        let request = create.toolbox(&tools).max_rounds(1);
+        if streams {
+            request.stream().await.unwrap().final_run().await.unwrap_err();
+        } else {
+            quickly(request.and_poll()).await.unwrap_err();
+        }
+        assert_eq!((world.submissions(), world.cancels()), (2, 1));
+        for request in world.server.seen() {
+            let goes_along = request.header("x-tenant") == Some("harbour");
+            assert!(goes_along && request.target.contains("shard=7"), "{request:?}");
+        }
+    }
+}

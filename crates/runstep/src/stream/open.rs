@@ -14,7 +14,7 @@ use super::run_stream::RunStream;
 use crate::Client;
 use crate::backoff::Backoff;
 use crate::error::Result;
-use crate::options::TakesOptions;
+use crate::options::{RequestOptions, TakesOptions};
 use crate::poll::{DEFAULT_DEADLINE, PollErrorPolicy, RunRef};
 use crate::request::ResponseFuture;
 use crate::response::Response;
@@ -148,6 +148,10 @@ impl<R> OpenStream<R> {
 impl<R: StartStream> OpenStream<R> {
     pub(crate) fn client(&self) -> &Client {
         self.request.client()
+    }
+
+    pub(crate) fn options(&mut self) -> &mut RequestOptions {
+        self.request.options()
     }
 
     async fn open(mut self) -> Result<RunStream> {

@@ -85,7 +85,7 @@ impl Answered {
             Ok(outputs) => outputs,
             Err(error) => return Err(self.give_up(error).await),
         };
-        let submission = Submission::new(&self.runs, &self.run.id, outputs);
+        let submission = Submission::new(&self.runs, &self.run.id, outputs, &self.settings.options);
         let sent = tokio::time::timeout_at(self.rounds.deadline(), submission.send()).await;
         match sent {
             Ok(run) => self.run = run.map_err(|error| error.or_run(&self.run))?,
@@ -114,7 +114,7 @@ impl Answered {
     }
 
     async fn give_up(&self, error: Error) -> Error {
-        give_up(&self.runs, self.run.clone(), error).await
+        give_up(&self.runs, self.run.clone(), error, &self.settings.options).await
     }
 
     /// The deadline came: whether the run is cancelled is the caller's to say.

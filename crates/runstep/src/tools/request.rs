@@ -204,11 +204,12 @@ impl<R: TakesTools + StartStream> IntoFuture for WithToolbox<OpenStream<R>> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (request, settings) = self.attached()?;
+            let (mut request, settings) = self.attached()?;
             let client = request.client().clone();
+            let options = request.options().for_others();
             let cancels_on_drop = request.cancels_on_drop();
             let events = request.await?;
-            Ok(ToolStream::new(client, settings, events, cancels_on_drop))
+            Ok(ToolStream::new(client, options, settings, events, cancels_on_drop))
         })
     }
 }

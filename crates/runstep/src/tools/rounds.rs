@@ -13,6 +13,7 @@ use super::round::Round;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extensions::RunExt as _;
+use crate::options::{RequestOptions, TakesOptions as _};
 use crate::poll::after;
 use crate::retry::RetryPolicy;
 use crate::runs::Runs;
@@ -140,8 +141,14 @@ impl Rounds {
 }
 
 /// Asks to cancel the run, which nobody would answer any more, and gives the error its last state.
-pub(super) async fn give_up(runs: &Runs, run: Run, error: Error) -> Error {
-    let cancel = runs.cancel(&run.id).retry_policy(RetryPolicy::none());
+pub(super) async fn give_up(
+    runs: &Runs,
+    run: Run,
+    error: Error,
+    options: &RequestOptions,
+) -> Error {
+    let cancel = runs.cancel(&run.id).with_options(options.clone());
+    let cancel = cancel.retry_policy(RetryPolicy::none());
     // That the run could not be cancelled would say less than why it should be.
     let cancelled = tokio::time::timeout(CANCEL, cancel.into_future()).await;
     error.with_run(Some(cancelled.ok().and_then(Result::ok).unwrap_or(run)))

@@ -17,6 +17,7 @@ use super::rounds::{Rounds, give_up};
 use super::settings::Settings;
 use super::submit::not_submitted;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::RequestOptions;
 use crate::poll::{CancelOnDrop, after};
 use crate::retry::RetryPolicy;
 use crate::{Client, RunEvent, RunStream, RunStreamEnd};
@@ -43,6 +44,8 @@ pub enum ToolStreamEvent {
 #[must_use = "a stream does nothing until it is polled"]
 pub struct ToolStream {
     client: Client,
+    /// What goes along with the request to cancel.
+    options: RequestOptions,
     settings: Settings,
     /// When the reply came, and the run was new.
     created: Instant,
@@ -84,12 +87,14 @@ struct Seen {
 impl ToolStream {
     pub(super) fn new(
         client: Client,
+        options: RequestOptions,
         settings: Settings,
         events: RunStream,
         cancels_on_drop: bool,
     ) -> Self {
         Self {
             client,
+            options,
             deadline: Box::pin(sleep_until(after(settings.deadline))),
             settings,
             created: Instant::now(),
@@ -162,7 +167,8 @@ impl ToolStream {
         match rounds.begin(run) {
             Ok(Some(round)) => {
                 let runs = self.client.runs(&run.thread_id);
-                self.guard = CancelOnDrop::of(&runs, &run.id, self.cancels_on_drop);
+                self.guard = CancelOnDrop::of(&runs, &run.id, self.cancels_on_drop)
+                    .with_options(&self.options);
                 State::Calling(events, Box::new(round))
             }
             Ok(None) => State::Ended(events),
@@ -193,8 +199,9 @@ impl ToolStream {
 
     fn give_up(&mut self, events: Box<RunStream>, error: Error) -> State {
         let Some(run) = events.run().cloned() else { return State::Ended(events) };
-        let runs = self.client.runs(&run.thread_id);
-        State::GivingUp(events, Box::pin(async move { give_up(&runs, run, error).await }))
+        let (runs, options) = (self.client.runs(&run.thread_id), self.options.clone());
+        let given_up = async move { give_up(&runs, run, error, &options).await };
+        State::GivingUp(events, Box::pin(given_up))
     }
 
     /// Takes a step. Gives what there is to tell; the outer none says that there is more to do.

@@ -7,6 +7,7 @@ use runstep_api::types::{Run, ToolOutput};
 use super::rounds::waits_for_functions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extensions::RunExt as _;
+use crate::options::{RequestOptions, TakesOptions as _};
 use crate::retry::{RetryPolicy, is_passing};
 use crate::runs::Runs;
 
@@ -15,11 +16,18 @@ pub(super) struct Submission<'a> {
     runs: &'a Runs,
     run_id: &'a str,
     outputs: Vec<ToolOutput>,
+    /// What goes along with each request.
+    options: &'a RequestOptions,
 }
 
 impl<'a> Submission<'a> {
-    pub(super) fn new(runs: &'a Runs, run_id: &'a str, outputs: Vec<ToolOutput>) -> Self {
-        Self { runs, run_id, outputs }
+    pub(super) fn new(
+        runs: &'a Runs,
+        run_id: &'a str,
+        outputs: Vec<ToolOutput>,
+        options: &'a RequestOptions,
+    ) -> Self {
+        Self { runs, run_id, outputs, options }
     }
 
     /// Submits the outputs, and gives the run: as it took them, or as it is now if it has moved on
@@ -62,12 +70,13 @@ impl<'a> Submission<'a> {
     }
 
     async fn submit(&self) -> Result<Run> {
-        let request = self.runs.submit_tool_outputs(self.run_id);
+        let request = self.runs.submit_tool_outputs(self.run_id).with_options(self.options.clone());
         request.outputs(self.outputs.iter().cloned()).retry_policy(RetryPolicy::none()).await
     }
 
     async fn look(&self) -> Result<Run> {
-        self.runs.retrieve(self.run_id).retry_policy(RetryPolicy::none()).await
+        let retrieve = self.runs.retrieve(self.run_id).with_options(self.options.clone());
+        retrieve.retry_policy(RetryPolicy::none()).await
     }
 
     /// Whether the run still waits for these very outputs.

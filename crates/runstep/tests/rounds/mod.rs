@@ -97,13 +97,13 @@ pub(crate) fn usual(request: &Recorded, state: &mut State) -> Response {
         return reply_json(&page);
     }
     let mut run = state.run();
-    if request.target.ends_with("/runs") {
+    if path(request).ends_with("/runs") {
         run["status"] = "queued".into();
     } else if is_submission(request) {
         state.answered += 1;
         run = state.run();
         run["status"] = "queued".into();
-    } else if request.target.ends_with("/cancel") {
+    } else if path(request).ends_with("/cancel") {
         state.status = Some("cancelled");
         run["status"] = "cancelling".into();
     }
@@ -125,7 +125,11 @@ pub(crate) fn events(was: &Value, is: &Value) -> Response {
 }
 
 pub(crate) fn is_submission(request: &Recorded) -> bool {
-    request.target.ends_with("/submit_tool_outputs")
+    path(request).ends_with("/submit_tool_outputs")
+}
+
+fn path(request: &Recorded) -> &str {
+    request.target.split('?').next().unwrap()
 }
 
 /// A refusal in the API's words.

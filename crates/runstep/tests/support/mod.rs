@@ -147,7 +147,8 @@ impl Recorder {
     /// How many requests came with this method and a target that ends so.
     pub(crate) fn count_of(&self, method: &str, end: &str) -> usize {
         let seen = self.seen.lock().unwrap();
-        seen.iter().filter(|one| one.method == method && one.target.ends_with(end)).count()
+        let path = |one: &Recorded| one.target.split('?').next().unwrap_or_default().to_owned();
+        seen.iter().filter(|one| one.method == method && path(one).ends_with(end)).count()
     }
 
     /// The one request that was sent.
