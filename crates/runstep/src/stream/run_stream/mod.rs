@@ -337,6 +337,8 @@ impl RunStream {
             if let Source::Leg(_, last_words @ None) = &mut self.source {
                 *last_words = Some(Box::pin(sleep_until(after(LAST_WORDS))));
             }
+        } else if let Source::Leg(_, last_words) = &mut self.source {
+            *last_words = None; // An end may be taken back.
         }
         Ok(true)
     }

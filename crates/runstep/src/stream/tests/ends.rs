@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use runstep_server::model::Turn;
 use tokio::time::Instant;
 
@@ -140,6 +141,27 @@ async fn a_server_that_talks_on_after_the_end_is_not_listened_to_for_ever() {
     }
     assert_eq!(stream.end(), Some(RunStreamEnd::Completed));
     assert!(told - legs[0].events.len() <= 10, "{told}");
+}
+
+/// Somebody else has submitted the outputs, and the reply goes on.
+#[tokio::test]
+async fn an_end_that_is_taken_back_is_none() {
+    let turns = vec![Turn::call("get_time", serde_json::json!({})), Turn::chunks(["Noon"])];
+    let legs = record(turns, |create| create, async |_, _| {}, Duration::from_secs(600)).await;
+    tokio::time::pause();
+    let player = Player::new(&legs);
+    player.playing().looks = vec![legs[1].states.last().unwrap().clone()];
+    let chunks = [
+        legs[0].bytes.slice(..*legs[0].ends.last().unwrap()),
+        legs[1].bytes.slice(..legs[1].ends[1]),
+    ];
+    let chunks = futures_util::stream::iter(chunks.map(Ok));
+    let body = Box::pin(chunks.chain(futures_util::stream::pending()));
+    let mut stream = player.stream_of(body, settings());
+    let start = Instant::now();
+    assert_eq!(stream.final_run().await.unwrap().status, "completed");
+    assert_eq!(stream.end(), Some(RunStreamEnd::Completed));
+    assert_eq!(start.elapsed().as_secs(), 60);
 }
 
 #[tokio::test]
