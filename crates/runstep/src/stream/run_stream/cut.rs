@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
+
 use super::mend::Gap;
 use super::{RunStream, Source};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,8 +33,11 @@ impl RunStream {
         let (mut further, mut retry) = (false, Duration::ZERO);
         if let Source::Leg(leg, _) = &source {
             let id = leg.last_event_id();
-            further = !id.is_empty() && id != self.last_event_id;
-            if further {
+            if HeaderValue::try_from(id).is_err() {
+                // It cannot be asked with, and the ones before it are not the last.
+                self.last_event_id.clear();
+            } else if !id.is_empty() && id != self.last_event_id {
+                further = true;
                 id.clone_into(&mut self.last_event_id);
             }
             retry = leg.retry().unwrap_or_default().min(LONGEST_RETRY);

@@ -108,6 +108,30 @@ async fn a_resume_in_vain_falls_back_to_the_run() {
     assert_eq!(requests[6], "run");
 }
 
+/// It cannot be asked for in a header.
+#[tokio::test]
+async fn an_id_of_an_event_that_cannot_be_sent_is_none() {
+    let legs = answer().await;
+    for id in ["id: a\u{1}b\n", "id: a\u{7f}\n"] {
+        let mut leg = legs[0].clone();
+        let (first, second) = (leg.ends[0], leg.ends[1]);
+        leg.bytes = [
+            &leg.bytes[..first - 1],
+            b"id: 0\n",
+            &leg.bytes[first - 1..second - 1],
+            id.as_bytes(),
+            &leg.bytes[second - 1..],
+        ]
+        .concat()
+        .into();
+        let player = Player::new(std::slice::from_ref(&leg));
+        let mut stream = player.stream(second + "id: 0\n".len() + id.len());
+        stream.final_run().await.unwrap();
+        assert_eq!(stream.end(), Some(RunStreamEnd::Completed));
+        assert_eq!(player.playing().requests[0], "run", "{id:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_cannot_put_off_a_resume_for_ever() {
     let legs = answer().await;
