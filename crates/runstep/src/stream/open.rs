@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use runstep_api::ByteStream;
 use runstep_api::types::RunInclude;
+use tokio::time::Instant;
 
 use super::decoder::DEFAULT_MAX_EVENT_BYTES;
 use super::identity::Origin;
@@ -168,10 +169,12 @@ impl<R: StartStream> OpenStream<R> {
         };
         let remote = Arc::new(Server::new(client, self.request.options()));
         let which_run = self.request.which_run();
+        let sent = Instant::now();
         let reply = self.request.open().await?;
+        let head_after = sent.elapsed();
         Ok(match which_run {
             WhichRun::New { thread_id, assistant_id } => {
-                let origin = Origin::new(thread_id, assistant_id, reply.header_map());
+                let origin = Origin::new(thread_id, assistant_id, reply.header_map(), head_after);
                 RunStream::new(remote, settings, opened(reply).await?, origin)
             }
             WhichRun::Later { run, answered } => {

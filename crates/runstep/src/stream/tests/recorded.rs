@@ -174,8 +174,9 @@ pub(super) struct Playing {
     pub(super) newest: Vec<Run>,
     /// The thread that was made along with the run, if it was.
     thread: Option<Thread>,
-    /// The head of the first reply.
+    /// The head of the first reply, and how long it took to come.
     pub(super) head: HeaderMap,
+    pub(super) head_after: Duration,
     /// Errors that come before anything else.
     pub(super) failures: Vec<ErrorKind>,
     pub(super) cancelled: Vec<String>,
@@ -185,7 +186,7 @@ impl Playing {
     fn origin(&self) -> Origin {
         let run = &self.leg.states[0].run;
         let thread_id = self.thread.is_none().then(|| run.thread_id.clone());
-        Origin::new(thread_id, run.assistant_id.clone().unwrap(), &self.head)
+        Origin::new(thread_id, run.assistant_id.clone().unwrap(), &self.head, self.head_after)
     }
 
     /// The reply names its run.
@@ -196,15 +197,16 @@ impl Playing {
     }
 
     /// The reply does not name its run, but says when it was made; and this is the newest of the
-    /// thread, after one of the same assistant that was made two minutes before.
+    /// thread, after one of the same assistant that was made two minutes before and ended at once.
     pub(super) fn list_run(&mut self) {
         let run = &self.leg.states[0].run;
         let made = u64::try_from(run.created_at).unwrap();
         let date = UNIX_EPOCH + Duration::from_secs(made + 1);
         self.head.insert(DATE, httpdate::fmt_http_date(date).parse().unwrap());
-        let mut other = run.clone();
+        let mut other = self.looks[0].run.clone();
         other.id = "run_other".to_owned();
         other.created_at -= 120;
+        other.completed_at = Some(other.created_at);
         self.newest = vec![self.looks[0].run.clone(), other];
     }
 
@@ -235,6 +237,7 @@ impl Player {
             newest: Vec::new(),
             thread,
             head: HeaderMap::new(),
+            head_after: Duration::ZERO,
             failures: Vec::new(),
             cancelled: Vec::new(),
         };

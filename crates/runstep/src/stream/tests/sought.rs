@@ -1,6 +1,9 @@
 //! Which run a stream is of that was cut before it told its run.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use reqwest::header::{CONTENT_LOCATION, DATE};
+use runstep_api::types::RunStatus;
 use runstep_server::model::Turn;
 
 use super::ends::{answer, error_of};
@@ -89,7 +92,7 @@ async fn what_is_told_counts_more_than_the_name() {
     let mut stream = player.stream_with(legs[0].ends[0], settings());
     stream.try_next().await.unwrap();
     drop(stream);
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(player.playing().cancelled, std::slice::from_ref(&run.id));
 }
 
@@ -112,7 +115,7 @@ async fn a_run_that_is_named_is_cancelled_before_it_is_told() {
     player.playing().name_run();
     let settings = StreamSettings { cancel_on_drop: true, ..settings() };
     drop(player.stream_with(0, settings));
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(player.playing().cancelled, [legs[0].states[0].run.id.clone()]);
 }
 
@@ -153,11 +156,112 @@ async fn of_several_runs_it_is_the_one_of_its_assistant_and_time() {
     player.playing().newest.insert(0, others);
     assert_eq!(cut_at_once(&player).await.unwrap(), run.id);
 
-    // A clock that is a bit behind is no matter.
+    // A clock that is a bit behind is no matter, as long as the run had not ended before.
+    for (created, completed) in [(-58, Some(4)), (-58, None), (-1, Some(0))] {
+        let player = Player::new(&legs);
+        player.playing().list_run();
+        let mut playing = player.playing();
+        let newest = &mut playing.newest[0];
+        newest.created_at += created;
+        newest.completed_at = completed.map(|after| run.created_at + after);
+        if completed.is_none() {
+            newest.status = RunStatus::InProgress;
+        }
+        drop(playing);
+        assert_eq!(cut_at_once(&player).await.unwrap(), run.id, "{created}, {completed:?}");
+    }
+}
+
+/// Turns of one conversation, the older of which began and ended so long before the run was made.
+#[tokio::test]
+async fn a_run_that_had_ended_before_the_request_is_not_the_one() {
+    let legs = answer().await;
+    let run = legs[0].states[0].run.clone();
+    for (created, ended, status) in [
+        (30, 25, RunStatus::Completed),
+        (30, 1, RunStatus::Completed),
+        (5, 0, RunStatus::Completed),
+        (30, 2, RunStatus::Failed),
+        (30, 2, RunStatus::Cancelled),
+        (30, 2, RunStatus::Expired),
+        // Nothing tells when this one ended.
+        (30, -100, RunStatus::Incomplete),
+    ] {
+        let player = Player::new(&legs);
+        player.playing().list_run();
+        let ended_at = (ended >= 0).then_some(run.created_at - ended);
+        let before = {
+            let before = &mut player.playing().newest[1];
+            before.created_at = run.created_at - created;
+            let at = |is: RunStatus| ended_at.filter(|_| status == is);
+            before.completed_at = at(RunStatus::Completed);
+            before.failed_at = at(RunStatus::Failed);
+            before.cancelled_at = at(RunStatus::Cancelled);
+            before.expires_at = at(RunStatus::Expired);
+            before.status = status.clone();
+            before.clone()
+        };
+        assert_eq!(cut_at_once(&player).await.unwrap(), run.id, "{status} {ended}");
+
+        // Also where the run is not listed yet.
+        player.playing().newest = vec![before];
+        player.playing().requests.clear();
+        let error = cut_at_once(&player).await.unwrap_err();
+        assert_eq!(asked(&player), ["newest runs"; 6], "{status} {ended}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(
+                error.message().replace(&run.thread_id, "THREAD"),
+                @"the stream was cut before it told its run, which is not in the list of THREAD yet unless it is run_other, which seems older; look there before you create another"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_was_slow_to_begin_is_of_a_run_that_was_made_before_it() {
+    let legs = answer().await;
+    let run = legs[0].states[0].run.clone();
     let player = Player::new(&legs);
     player.playing().list_run();
-    player.playing().newest[0].created_at -= 58;
+    let date = UNIX_EPOCH + Duration::from_secs(u64::try_from(run.created_at).unwrap() + 75);
+    let date = httpdate::fmt_http_date(date).parse().unwrap();
+    player.playing().head.insert(DATE, date);
+    player.playing().head_after = Duration::from_millis(75_300);
+    player.playing().newest[1].created_at = run.created_at - 40;
+    player.playing().newest[1].completed_at = Some(run.created_at - 10);
     assert_eq!(cut_at_once(&player).await.unwrap(), run.id);
+
+    // One that was quick to begin is not.
+    player.playing().head_after = Duration::from_millis(300);
+    assert_eq!(cut_at_once(&player).await.unwrap_err().kind(), ErrorKind::Connection);
+}
+
+#[tokio::test]
+async fn without_a_date_only_a_run_that_goes_on_is_the_one() {
+    let legs = answer().await;
+    let run = legs[0].states[0].run.clone();
+    for (status, age, is_taken) in [
+        (RunStatus::Completed, 24 * 60 * 60, false),
+        (RunStatus::Completed, 0, false),
+        (RunStatus::Queued, 0, true),
+        (RunStatus::InProgress, 0, true),
+        (RunStatus::RequiresAction, 0, true),
+    ] {
+        let player = Player::new(&legs);
+        let mut listed = legs[0].states.last().unwrap().run.clone();
+        listed.created_at -= age;
+        listed.completed_at = listed.completed_at.map(|time| time - age);
+        listed.status = status.clone();
+        player.playing().newest = vec![listed];
+        match cut_at_once(&player).await {
+            Ok(found) => assert!(is_taken && found == run.id, "{status}"),
+            Err(error) => {
+                assert!(!is_taken, "{status}: {error}");
+                assert_eq!(error.kind(), ErrorKind::Decode);
+                assert!(error.message().contains(&run.id), "{error}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -174,6 +278,7 @@ async fn a_run_that_cannot_be_told_from_others_is_an_error_that_names_them() {
     let player = Player::new(&legs);
     player.playing().list_run();
     player.playing().newest[1].created_at = run.created_at;
+    player.playing().newest[1].completed_at = Some(run.created_at);
     insta::assert_snapshot!(
         ambiguous(player).await,
         @"the stream was cut before it told its run, which has been made on THREAD and cannot be told from others there: RUN, run_other; retrieve them to see which it is before you create another"
