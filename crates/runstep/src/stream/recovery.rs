@@ -33,8 +33,9 @@ pub(super) enum Look {
 
 /// What to look for.
 pub(super) enum Target {
-    /// The run, and its events after the last that had an id.
-    Run { run: RunRef, last_event_id: String },
+    /// The run, and its events after the last that had an id. One that has not been told, but only
+    /// named by the head of the reply, may not be there yet.
+    Run { run: RunRef, last_event_id: String, is_told: bool },
     /// The run that was made on a thread, of which no more is known than where it came from.
     NewRun { thread_id: String, origin: Origin },
 }
@@ -113,14 +114,21 @@ async fn look(
     told: &Told,
 ) -> Result<Look> {
     let (run_ref, seen) = match target {
-        Target::Run { run, last_event_id } if last_event_id.is_empty() => {
-            let seen = remote.run(&run).await?;
+        Target::Run { run, last_event_id, is_told } if last_event_id.is_empty() => {
+            let seen = match remote.run(&run).await {
+                Err(error) if !is_told && error.is_not_found() => {
+                    return Err(not_there_yet(&run, error));
+                }
+                seen => seen?,
+            };
             (run, seen)
         }
-        Target::Run { run, last_event_id } => match remote.resume(&run, &last_event_id).await? {
-            Opened::Run(seen) => (run, *seen),
-            Opened::Events(body) => return Ok(Look::Resumed(body)),
-        },
+        Target::Run { run, last_event_id, .. } => {
+            match remote.resume(&run, &last_event_id).await? {
+                Opened::Run(seen) => (run, *seen),
+                Opened::Events(body) => return Ok(Look::Resumed(body)),
+            }
+        }
         Target::NewRun { thread_id, origin } => {
             let run = origin.find(&thread_id, remote.newest_runs(&thread_id).await?)?;
             (RunRef::from(&run), Seen { run, ask_after: None })
@@ -133,6 +141,15 @@ async fn look(
     let (steps, messages) = contents(remote, &run_ref, include, told).await?;
     let Seen { run, ask_after } = seen;
     Ok(Look::Found(Box::new(Found { thread, run, steps, messages }), ask_after))
+}
+
+/// One that may pass: the policy says how often to look.
+fn not_there_yet(RunRef { thread_id, run_id }: &RunRef, cause: Error) -> Error {
+    let message = format!(
+        "the stream was cut before it told its run, which may have been made all the same: its \
+         reply names {run_id}, which is not on {thread_id} yet; look there before you create another"
+    );
+    Error::new(ErrorKind::Connection, message).with_cause(Some(cause))
 }
 
 /// The steps of a run, and those of its messages that have not been told to their end.

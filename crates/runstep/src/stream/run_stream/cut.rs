@@ -80,9 +80,9 @@ impl RunStream {
         last_event_id: String,
     ) -> Answer<'static, Look> {
         let target = match &self.identity {
-            Identity::Told(run) => Target::Run { run: run.clone(), last_event_id },
+            Identity::Told(run) => Target::Run { run: run.clone(), last_event_id, is_told: true },
             Identity::Sought(origin) => match self.identity.run() {
-                Some(run) => Target::Run { run: run.clone(), last_event_id },
+                Some(run) => Target::Run { run: run.clone(), last_event_id, is_told: false },
                 None => Target::NewRun {
                     thread_id: self.thread_id().unwrap_or_default().to_owned(),
                     origin: origin.clone(),

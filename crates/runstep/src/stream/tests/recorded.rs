@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LOCATION, DATE, HeaderMap};
 use runstep_api::types::{
     FunctionDefinition, FunctionTool, Message, Order, Run, RunInclude, RunStep,
@@ -180,6 +181,8 @@ pub(super) struct Playing {
     /// Errors that come before anything else.
     pub(super) failures: Vec<ErrorKind>,
     pub(super) cancelled: Vec<String>,
+    /// How often the run is not there yet when it is looked at.
+    pub(super) not_there: usize,
 }
 
 impl Playing {
@@ -210,11 +213,16 @@ impl Playing {
         self.newest = vec![self.looks[0].run.clone(), other];
     }
 
-    fn look(&mut self) -> Seen {
+    fn look(&mut self) -> Result<Seen> {
+        if let Some(left) = self.not_there.checked_sub(1) {
+            self.not_there = left;
+            let error = Error::new(ErrorKind::Api, "No run found.");
+            return Err(error.with_head(Some(StatusCode::NOT_FOUND), &HeaderMap::new()));
+        }
         if std::mem::replace(&mut self.looked, true) && self.looks.len() > 1 {
             self.looks.remove(0);
         }
-        Seen { run: self.looks[0].run.clone(), ask_after: None }
+        Ok(Seen { run: self.looks[0].run.clone(), ask_after: None })
     }
 }
 
@@ -240,6 +248,7 @@ impl Player {
             head_after: Duration::ZERO,
             failures: Vec::new(),
             cancelled: Vec::new(),
+            not_there: 0,
         };
         Self(Arc::new(Mutex::new(playing)))
     }
@@ -312,7 +321,7 @@ impl Remote for Player {
     fn resume<'a>(&'a self, _: &'a RunRef, last_event_id: &'a str) -> Answer<'a, Opened> {
         self.ask(format!("resume after {last_event_id}"), |playing| {
             if playing.resumes.is_empty() {
-                return Ok(Opened::Run(Box::new(playing.look())));
+                return Ok(Opened::Run(Box::new(playing.look()?)));
             }
             let end = playing.resumes.remove(0);
             let start = playing.leg.ends[last_event_id.parse::<usize>().unwrap()];
@@ -329,7 +338,7 @@ impl Remote for Player {
     }
 
     fn run<'a>(&'a self, _: &'a RunRef) -> Answer<'a, Seen> {
-        self.ask("run".to_owned(), |playing| Ok(playing.look()))
+        self.ask("run".to_owned(), Playing::look)
     }
 
     fn steps<'a>(&'a self, _: &'a RunRef, _: &'a [RunInclude]) -> Answer<'a, Vec<RunStep>> {

@@ -265,6 +265,34 @@ async fn without_a_date_only_a_run_that_goes_on_is_the_one() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_named_and_not_there_yet_is_looked_for_again() {
+    let legs = answer().await;
+    let run = legs[0].states[0].run.clone();
+    let player = Player::new(&legs);
+    player.playing().name_run();
+    player.playing().not_there = 5;
+    assert_eq!(cut_at_once(&player).await.unwrap(), run.id);
+    assert_eq!(asked(&player)[..7], ["run", "run", "run", "run", "run", "run", "steps"]);
+
+    let player = Player::new(&legs);
+    player.playing().name_run();
+    player.playing().not_there = 100;
+    let error = cut_at_once(&player).await.unwrap_err();
+    assert_eq!(asked(&player), ["run"; 6]);
+    insta::assert_snapshot!(
+        error.message().replace(&run.id, "RUN").replace(&run.thread_id, "THREAD"),
+        @"the stream was cut before it told its run, which may have been made all the same: its reply names RUN, which is not on THREAD yet; look there before you create another"
+    );
+
+    // A run that has been told and is gone is no longer waited for.
+    let player = Player::new(&legs);
+    player.playing().not_there = 100;
+    let mut stream = player.stream(legs[0].ends[3]);
+    assert!(error_of(&mut stream).await.is_not_found());
+    assert_eq!(asked(&player), ["resume after 4", "run"]);
+}
+
+#[tokio::test]
 async fn a_run_that_cannot_be_told_from_others_is_an_error_that_names_them() {
     let legs = answer().await;
     let run = legs[0].states[0].run.clone();
