@@ -160,14 +160,15 @@ async fn of_several_runs_it_is_the_one_of_its_assistant_and_time() {
     for (created, completed) in [(-58, Some(4)), (-58, None), (-1, Some(0))] {
         let player = Player::new(&legs);
         player.playing().list_run();
-        let mut playing = player.playing();
-        let newest = &mut playing.newest[0];
-        newest.created_at += created;
-        newest.completed_at = completed.map(|after| run.created_at + after);
-        if completed.is_none() {
-            newest.status = RunStatus::InProgress;
+        {
+            let mut playing = player.playing();
+            let newest = &mut playing.newest[0];
+            newest.created_at += created;
+            newest.completed_at = completed.map(|after| run.created_at + after);
+            if completed.is_none() {
+                newest.status = RunStatus::InProgress;
+            }
         }
-        drop(playing);
         assert_eq!(cut_at_once(&player).await.unwrap(), run.id, "{created}, {completed:?}");
     }
 }
