@@ -12,13 +12,35 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use futures_util::{StreamExt as _, stream};
 use replies::{EVENTS, broken, first_half, found, run};
-use runstep::RunStreamEnd;
+use runstep::{RetryPolicy, RunStreamEnd};
 use serde_json::json;
 use support::{Recorded, Recorder, reply};
 
 /// Whether a request has what the one that opens the stream was given for all.
 fn goes_along(request: &Recorded) -> bool {
     request.header("x-tenant") == Some("harbour") && request.target.contains("shard=7")
+}
+
+/// The first answer puts the request off, and the run that it then makes is dated by that.
+#[tokio::test]
+async fn the_time_that_a_reply_took_to_come_tells_which_run_it_made() {
+    let date = "Tue, 14 Nov 2023 22:13:20 GMT";
+    let recorder = Recorder::answering(move |number, request| match number {
+        0 => reply(429, &[("retry-after-ms", "2000")], "{}"),
+        1 => reply(200, &[EVENTS, &[("date", date)]].concat(), "event: thread.run.cre"),
+        _ if request.target.contains("/runs?") => {
+            let mut made = run("completed");
+            made["created_at"] = 1_699_999_997.into();
+            made["completed_at"] = 1_699_999_997.into();
+            support::json(&json!({"object": "list", "data": [made], "has_more": false}))
+        }
+        _ => found(request),
+    })
+    .await;
+    let client = recorder.builder().retry_policy(RetryPolicy::default()).build().unwrap();
+    let create = client.runs("thread_1").create("asst_1");
+    let mut stream = create.stream().await.unwrap();
+    assert_eq!(stream.final_run().await.unwrap().id, "run_1");
 }
 
 #[tokio::test]
