@@ -319,7 +319,8 @@ async fn what_goes_along_with_the_request_goes_with_the_outputs_and_the_cancel()
     for streams in [false, true] {
         let world = rounds_but([vec![CALL], vec![NEXT]], |request, _| {
             // Each time the first outputs do not arrive, so that the run is looked at.
-            let loses = is_submission(request) && SENT.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+            let loses =
+                is_submission(request) && SENT.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
             loses.then(|| refusal(503, "Try again."))
         })
         .await;
