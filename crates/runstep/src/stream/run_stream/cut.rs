@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
-use super::mend::Gap;
 use super::{RunStream, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::poll::RunRef;
@@ -114,7 +113,6 @@ impl RunStream {
                 self.know(RunRef::from(&found.run));
                 self.last_event_id.clear();
                 self.missed = self.progress.catch_up(*found);
-                self.gap = Gap::None;
                 if self.progress.snapshots().size() > MAX_KEPT {
                     return Some(self.give_up(too_long()));
                 }
