@@ -1,5 +1,6 @@
 //! What is known of a run, from the events that were told and from what was looked up after a cut.
 
+mod mend;
 mod missed;
 
 use std::collections::VecDeque;
@@ -14,6 +15,7 @@ use super::snapshots::Snapshots;
 use crate::extensions::RunExt as _;
 use missed::{Missed, message_has_ended, message_of};
 
+pub(super) use mend::Mended;
 pub(super) use missed::message_id;
 
 /// What has been told to its end, and need not be looked up.
@@ -225,36 +227,6 @@ impl Progress {
         let events = missed.finish(&run);
         self.run = Some(Box::new(run));
         events
-    }
-
-    /// Puts what was found where something was missed of a run that has told its end, and tells no
-    /// events. False if it is longer than may be kept.
-    pub(super) fn mend(&mut self, found: Found, most: usize) -> bool {
-        let mut mended = Snapshots::default();
-        for step in &found.steps {
-            let id = message_id(step).unwrap_or_default();
-            let message = message_of(step, &found.messages);
-            if let Some(message) = message.or_else(|| self.snapshots.message(id)) {
-                mended.put_message(message);
-            }
-            mended.put_step(step);
-        }
-        // What no step of the list tells of stays as it was told.
-        for message in self.snapshots.messages() {
-            if mended.message(&message.id).is_none() {
-                mended.put_message(message);
-            }
-        }
-        for step in self.snapshots.steps() {
-            if mended.step(&step.id).is_none() {
-                mended.put_step(step);
-            }
-        }
-        let fits = mended.size() <= most;
-        if fits {
-            self.snapshots = mended;
-        }
-        fits
     }
 
     fn waits_for_answered(&self, run: &Run) -> bool {

@@ -148,7 +148,7 @@ pub(super) fn message_has_ended(message: &Message) -> bool {
     matches!(message.status, MessageStatus::Completed | MessageStatus::Incomplete)
 }
 
-fn step_has_ended(step: &RunStep) -> bool {
+pub(super) fn step_has_ended(step: &RunStep) -> bool {
     matches!(
         step.status,
         RunStepStatus::Completed

@@ -5,8 +5,9 @@ use std::time::Duration;
 use runstep_server::model::Turn;
 use serde_json::json;
 
-use super::recorded::{Player, RecordedLeg, outputs, record, settings};
+use super::recorded::{Player, RecordedLeg, State, outputs, record, settings};
 use crate::error::ErrorKind;
+use crate::extensions::MessageExt as _;
 use crate::stream::open::StreamSettings;
 use crate::stream::{RunStream, RunStreamEnd};
 
@@ -117,8 +118,7 @@ async fn a_stream_that_missed_nothing_asks_for_nothing() {
 
 /// The event that completes the message of the first leg.
 fn completed(leg: &RecordedLeg) -> RecordedLeg {
-    let is_it = |name: &str| name == "thread.message.completed";
-    malformed(leg, leg.events.iter().position(|event| is_it(event.event())).unwrap())
+    without(leg, "thread.message.completed")
 }
 
 #[tokio::test]
@@ -167,4 +167,79 @@ async fn a_run_that_has_gone_on_meanwhile_is_left_as_it_was_told() {
     assert_eq!((stream.messages().len(), stream.steps().len()), (1, 2));
     assert_eq!(stream.messages()[0].status, "in_progress");
     assert_eq!(stream.steps()[1].status, "in_progress");
+}
+
+/// The same leg, without the event of this name.
+fn without(leg: &RecordedLeg, name: &str) -> RecordedLeg {
+    malformed(leg, leg.events.iter().position(|event| event.event() == name).unwrap())
+}
+
+/// What the server had when it had said the first piece.
+fn early(leg: &RecordedLeg) -> State {
+    let delta = leg.events.iter().position(|event| event.event() == "thread.message.delta");
+    leg.states[delta.unwrap()].clone()
+}
+
+#[tokio::test]
+async fn what_was_told_is_not_replaced_by_what_the_server_had_before() {
+    for name in ["thread.message.in_progress", "thread.message.completed"] {
+        let legs = recorded(vec![Turn::chunks(["Sun", "ny"])]).await;
+        let played = without(&legs[0], name);
+        let player = Player::new(std::slice::from_ref(&played));
+        player.playing().stale = vec![early(&legs[0]); 3];
+        let mut stream = player.stream(played.bytes.len());
+        drain(&mut stream).await;
+        assert_right(&stream, &legs[0], name);
+        let looks = asked(&player).iter().filter(|one| *one == "steps").count();
+        assert_eq!(looks, 4, "{name}: as often as it takes");
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stays_behind_leaves_all_as_it_was_told() {
+    let legs = recorded(vec![Turn::chunks(["Sun", "ny"])]).await;
+    let played = without(&legs[0], "thread.message.completed");
+    let player = Player::new(std::slice::from_ref(&played));
+    player.playing().stale = vec![early(&legs[0]); 1000];
+    let mut stream = player.stream(played.bytes.len());
+    let before = tokio::time::Instant::now();
+    drain(&mut stream).await;
+    assert_eq!(before.elapsed().as_secs(), 30);
+    assert!(asked(&player).len() < 100, "{:?}", asked(&player));
+    assert_eq!(stream.end(), Some(RunStreamEnd::Completed));
+    assert_eq!(stream.steps(), legs[0].states.last().unwrap().steps);
+    assert_eq!((stream.messages()[0].text(), stream.messages().len()), ("Sunny".to_owned(), 1));
+}
+
+/// Without a second look, which a run that waits is not kept waiting for.
+#[tokio::test]
+async fn a_leg_whose_look_was_too_early_is_made_up_for_by_the_next() {
+    let mut legs = call().await;
+    legs[0] = completed(&legs[0]);
+    let player = Player::new(&legs);
+    player.playing().stale = vec![early(&legs[0])];
+    let mut stream = player.stream(legs[0].bytes.len());
+    drain(&mut stream).await;
+    assert_eq!(stream.messages()[0].text(), "Let me see.");
+    assert_eq!(asked(&player).iter().filter(|one| *one == "steps").count(), 1);
+    stream.submit_tool_outputs(outputs(stream.run().unwrap())).await.unwrap();
+    drain(&mut stream).await;
+    assert_right(&stream, &legs[1], "the next leg");
+}
+
+#[tokio::test]
+async fn a_cut_in_the_next_leg_does_not_hide_what_the_first_one_lacks() {
+    let mut legs = call().await;
+    legs[0] = completed(&legs[0]);
+    for cut in [0, legs[1].ends[2], legs[1].ends[legs[1].ends.len() - 2]] {
+        let player = Player::new(&legs);
+        player.playing().failures = vec![ErrorKind::Connection];
+        let mut stream = player.stream(legs[0].bytes.len());
+        drain(&mut stream).await;
+        player.cut_next_leg(cut);
+        stream.submit_tool_outputs(outputs(stream.run().unwrap())).await.unwrap();
+        while stream.try_next().await.unwrap().is_some() {}
+        assert_right(&stream, &legs[1], "the next leg");
+    }
 }

@@ -169,6 +169,9 @@ pub(super) struct Playing {
     /// What the next looks find, the last of them for ever.
     pub(super) looks: Vec<State>,
     looked: bool,
+    /// What the next lists of steps, and the messages after each, are of instead.
+    pub(super) stale: Vec<State>,
+    listed: Option<State>,
     /// Where each reply to `Last-Event-ID` breaks off; without any it cannot resume.
     pub(super) resumes: Vec<usize>,
     pub(super) requests: Vec<String>,
@@ -240,6 +243,8 @@ impl Player {
             later,
             looks,
             looked: false,
+            stale: Vec::new(),
+            listed: None,
             resumes: Vec::new(),
             requests: Vec::new(),
             newest: Vec::new(),
@@ -342,12 +347,15 @@ impl Remote for Player {
     }
 
     fn steps<'a>(&'a self, _: &'a RunRef, _: &'a [RunInclude]) -> Answer<'a, Vec<RunStep>> {
-        self.ask("steps".to_owned(), |playing| Ok(playing.looks[0].steps.clone()))
+        self.ask("steps".to_owned(), |playing| {
+            playing.listed = (!playing.stale.is_empty()).then(|| playing.stale.remove(0));
+            Ok(playing.listed.as_ref().unwrap_or(&playing.looks[0]).steps.clone())
+        })
     }
 
     fn message<'a>(&'a self, _: &'a str, id: &'a str) -> Answer<'a, Option<Message>> {
         self.ask(format!("message {id}"), |playing| {
-            let messages = &playing.looks[0].messages;
+            let messages = &playing.listed.as_ref().unwrap_or(&playing.looks[0]).messages;
             Ok(messages.iter().find(|message| message.id == id).cloned())
         })
     }
