@@ -1,18 +1,19 @@
 //! What is known of a run, from the events that were told and from what was looked up after a cut.
 
+mod answered;
 mod mend;
 mod missed;
 
 use std::collections::VecDeque;
 
 use runstep_api::types::{
-    ErrorObject, Message, MessageStatus, Run, RunStatus, RunStep, RunStepStatus, StepDetails,
-    StreamEvent as RunEvent, Thread, ToolCall,
+    ErrorObject, Message, MessageStatus, Run, RunStep, RunStepStatus, StreamEvent as RunEvent,
+    Thread,
 };
 
 use super::RunStreamEnd;
 use super::snapshots::Snapshots;
-use crate::extensions::RunExt as _;
+use answered::Answered;
 use missed::{Missed, message_has_ended, message_of};
 
 pub(super) use mend::Mended;
@@ -50,8 +51,7 @@ pub(super) struct Progress {
     queued: bool,
     begun: bool,
     cancelling: bool,
-    /// The calls whose outputs began this leg; none in the first.
-    answered: Vec<String>,
+    answered: Answered,
     /// Messages and steps whose creation has been told, and not yet that they are in progress.
     created: Vec<String>,
 }
@@ -64,7 +64,7 @@ impl Progress {
 
     /// That of a run which goes on after these calls have been answered.
     pub(super) fn of_later_leg(answered: Vec<String>) -> Self {
-        Self { answered, ..Self::default() }
+        Self { answered: Answered::with_ids(answered), ..Self::default() }
     }
 
     pub(super) fn thread_id(&self) -> Option<&str> {
@@ -110,12 +110,12 @@ impl Progress {
         }
     }
 
-    /// Outputs of these calls have been taken, and the run goes on.
+    /// Outputs of these calls, which the run has waited for, have been taken, and it goes on.
     pub(super) fn begin_leg(&mut self, answered: Vec<String>) {
         self.end = None;
         self.error = None;
         (self.queued, self.begun, self.cancelling) = (false, false, false);
-        self.answered = answered;
+        self.answered = Answered::of(answered, self.run.as_deref(), self.snapshots.steps());
     }
 
     /// Takes an event. False for one that says what has been said before.
@@ -197,10 +197,10 @@ impl Progress {
     /// as it had been.
     pub(super) fn catch_up(&mut self, found: Found) -> VecDeque<RunEvent> {
         let Found { thread, run, steps, messages } = found;
-        if self.waits_for_answered(&run) {
+        if self.answered.are_waited_for(&run, &steps) {
             return VecDeque::new();
         }
-        let (answered, steps) = self.split_at_leg(&steps);
+        let (answered, steps) = self.answered.split(&steps);
         let mut missed = Missed::new(self);
         if let Some(thread) = thread {
             missed.tell(RunEvent::ThreadCreated(Box::new(thread)));
@@ -227,27 +227,5 @@ impl Progress {
         let events = missed.finish(&run);
         self.run = Some(Box::new(run));
         events
-    }
-
-    fn waits_for_answered(&self, run: &Run) -> bool {
-        let calls = run.function_calls();
-        run.status == RunStatus::RequiresAction
-            && !calls.is_empty()
-            && calls.iter().all(|call| self.answered.contains(&call.id))
-    }
-
-    /// Of all steps of a run, the one whose calls were answered when this leg began, and those that
-    /// came after it.
-    fn split_at_leg<'a>(&self, steps: &'a [RunStep]) -> (Option<&'a RunStep>, &'a [RunStep]) {
-        let answered = |step: &RunStep| match &step.step_details {
-            StepDetails::ToolCalls(details) => details.tool_calls.iter().any(
-                |call| matches!(call, ToolCall::Function(call) if self.answered.contains(&call.id)),
-            ),
-            _ => false,
-        };
-        match steps.iter().rposition(answered) {
-            Some(last) => (steps.get(last), steps.get(last + 1..).unwrap_or_default()),
-            None => (None, steps),
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! Every scripted stream, cut after each byte: the end is always the right one, and no event is
 //! lost or told twice.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use runstep_api::types::{
@@ -102,7 +101,7 @@ fn id(event: &RunEvent) -> &str {
 }
 
 /// What a stream gives to its end, and which of it was made up for.
-async fn drain(stream: &mut RunStream) -> Vec<(RunEvent, bool)> {
+pub(super) async fn drain(stream: &mut RunStream) -> Vec<(RunEvent, bool)> {
     let mut events = Vec::new();
     while let Some(event) = stream.try_next().await.unwrap() {
         events.push((event, stream.is_recovered()));
@@ -150,10 +149,10 @@ async fn cut_everywhere(legs: Vec<RecordedLeg>) {
 }
 
 /// One leg is cut after so many bytes, with a server that is prepared so.
-async fn cut_leg(
+pub(super) async fn cut_leg(
     legs: &[RecordedLeg],
     number: usize,
-    cuts: Range<usize>,
+    cuts: impl IntoIterator<Item = usize>,
     prepare: fn(&mut Playing),
 ) {
     let leg = &legs[number];

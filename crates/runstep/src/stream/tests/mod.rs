@@ -2,6 +2,7 @@
 
 mod cuts;
 mod ends;
+mod ids_again;
 mod kept;
 mod mended;
 mod recorded;
