@@ -58,7 +58,7 @@ assert_eq!(events.run().unwrap().status, \"completed\");")]
         match (self.end(), self.run(), last) {
             (Some(end), Some(run), _) if end != RunStreamEnd::Cut => Ok(run.clone()),
             (.., Some(error)) => Err(error),
-            _ => Err(no_run()),
+            (_, run, None) => Err(ended_before(run.cloned())),
         }
     }
 
@@ -76,16 +76,18 @@ assert_eq!(told.steps.len(), 2); // the call, and the message")]
     ///
     /// As with [`final_run`](Self::final_run).
     pub async fn collect(mut self) -> Result<CollectedRun> {
-        self.final_run().await?;
+        let run = self.final_run().await?;
         match self.change() {
             State::Ended(events) => (*events).collect().await,
-            _ => Err(no_run()),
+            _ => Err(ended_before(Some(run))),
         }
     }
 }
 
-fn no_run() -> Error {
-    Error::new(ErrorKind::Connection, "the stream told no run")
+/// The error that ended the stream is the caller's already.
+fn ended_before(run: Option<Run>) -> Error {
+    let message = "an error that was given before has ended the stream";
+    Error::new(ErrorKind::Connection, message).with_run(run)
 }
 
 impl TellsRun for ToolStream {
