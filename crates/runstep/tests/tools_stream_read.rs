@@ -7,7 +7,9 @@ mod support;
 
 use std::time::Duration;
 
-use rounds::rounds;
+use axum::Error;
+use axum::body::{Body, Bytes};
+use rounds::{rounds, rounds_but};
 use runstep::prelude::*;
 use runstep::tools::{FailurePolicy, ToolErrorKind, Toolbox};
 use runstep::types::Order;
@@ -15,6 +17,7 @@ use runstep::{Client, RunStreamEnd, Runs};
 use runstep_server::model::{Scripted, Turn};
 use runstep_server::{RunningServer, Server};
 use serde_json::json;
+use support::reply;
 
 fn weather() -> Toolbox {
     Toolbox::new().function("get_weather", || async { "18 degrees" })
@@ -82,4 +85,41 @@ async fn a_stream_that_ends_before_its_run_is_not_collected() {
     let error = request.stream().await.unwrap().collect().await.unwrap_err();
     assert_eq!(error.tool_error().unwrap().kind(), ToolErrorKind::UnknownTool);
     assert_eq!(error.run().unwrap().status, "cancelling");
+}
+
+#[tokio::test]
+async fn after_an_error_was_read_the_run_is_still_told() {
+    let world = rounds([vec![("a", "unknown", "{}")]]).await;
+    let request = world.with(&weather()).failure_policy(FailurePolicy::none());
+    let mut events = request.stream().await.unwrap();
+    events.text_deltas().try_next().await.unwrap_err();
+    let run = events.run().unwrap().clone();
+    let error = events.final_run().await.unwrap_err();
+    assert_eq!(error.message(), "an error that was given before has ended the stream");
+    assert_eq!(error.run(), Some(&run));
+    assert_eq!(events.collect().await.unwrap_err().run(), Some(&run));
+}
+
+/// What the stream asks for at its end, because an event did not decode, never comes.
+#[tokio::test]
+async fn the_deadline_ends_a_look_for_what_was_missed() {
+    let world = rounds_but([], |request, state| {
+        if request.target.contains("/steps") {
+            let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Error>>());
+            return Some(reply(200, &[("content-type", "application/json")], body));
+        }
+        let run = state.run();
+        let told = format!(
+            "event: thread.message.created\ndata: x\n\nevent: thread.run.completed\ndata: {run}\n\n"
+        );
+        Some(reply(200, &[("content-type", "text/event-stream")], told))
+    })
+    .await;
+    let request = world.with(&weather()).stream().deadline(Duration::from_millis(300));
+    let mut events = request.await.unwrap();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(events.final_run().await.unwrap().status, "completed");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(events.end(), Some(RunStreamEnd::Completed));
+    assert_eq!(world.server.count_of("GET", "/steps"), 1);
 }

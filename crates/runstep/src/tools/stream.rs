@@ -211,7 +211,16 @@ impl ToolStream {
                 if events.end().is_none() && self.deadline.as_mut().poll(context).is_ready() {
                     return Poll::Ready(Some(Some(Err(self.late()))));
                 }
-                if let Some(item) = ready!(events.poll_next_unpin(context)) {
+                let mut item = events.poll_next_unpin(context);
+                // What was missed is worth no wait beyond the deadline.
+                if item.is_pending()
+                    && events.is_mending()
+                    && self.deadline.as_mut().poll(context).is_ready()
+                {
+                    events.stop_mending();
+                    item = events.poll_next_unpin(context);
+                }
+                if let Some(item) = ready!(item) {
                     return Poll::Ready(Some(Some(item.map(ToolStreamEvent::Run))));
                 }
             }

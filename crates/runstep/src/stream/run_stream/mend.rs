@@ -47,6 +47,18 @@ impl RunStream {
         true
     }
 
+    /// Whether all that is waited for is what was missed.
+    pub(crate) fn is_mending(&self) -> bool {
+        matches!(self.source, Source::Mend(_))
+    }
+
+    /// Goes on without what was missed, as after a look in vain.
+    pub(crate) fn stop_mending(&mut self) {
+        if self.is_mending() {
+            self.source = Source::None;
+        }
+    }
+
     /// Looks after a pause.
     fn settle(&mut self, pause: Duration, again: Again) {
         self.gap = Gap::Left;
