@@ -18,6 +18,7 @@ pub use stream::AnswerStream;
 use crate::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extensions::MessageExt as _;
+use crate::options::{RequestOptions, TakesOptions as _};
 use crate::poll::{AndPoll, PollSettings, Polled, Wait};
 use crate::request::{ResponseFuture, example};
 use crate::runs::CreateRun;
@@ -53,6 +54,9 @@ impl<R, T> ResponseAs<R, T> {
 /// A request that says in which form its run answers.
 pub(crate) trait TakesFormat {
     fn answering_in(self, format: ResponseFormat) -> Self;
+
+    /// What goes along with other requests about its run.
+    fn options_for_others(&mut self) -> RequestOptions;
 }
 
 #[allow(private_bounds, reason = "which requests are waited for is not for others to say")]
@@ -87,14 +91,15 @@ where
         self.request.client()
     }
 
-    fn wait(self, settings: PollSettings) -> ResponseFuture<Answer<T>> {
+    fn wait(mut self, settings: PollSettings) -> ResponseFuture<Answer<T>> {
         Box::pin(async move {
             let format = format_of::<T>(self.strict)?;
             let client = self.client().clone();
+            let options = self.request.options_for_others().extended(settings.options.clone());
             let run = self.request.answering_in(format).wait(settings).await?;
             let mut message = None;
             if run.status == RunStatus::Completed {
-                message = newest_message(&client, &run).await?;
+                message = newest_message(&client, &run, options).await?;
             }
             Ok(Answer { run, message, answer: PhantomData })
         })
@@ -102,8 +107,13 @@ where
 }
 
 /// The message that a run wrote last, if it wrote any.
-async fn newest_message(client: &Client, run: &Run) -> Result<Option<Message>> {
-    let newest = client.messages(&run.thread_id).list().run_id(&run.id).limit(1);
+async fn newest_message(
+    client: &Client,
+    run: &Run,
+    options: RequestOptions,
+) -> Result<Option<Message>> {
+    let newest = client.messages(&run.thread_id).list().with_options(options);
+    let newest = newest.run_id(&run.id).limit(1);
     let page = newest.await.map_err(|error| error.or_run(run))?;
     Ok(page.data.into_iter().next())
 }
@@ -203,6 +213,10 @@ macro_rules! takes_format {
                 fn answering_in(self, format: ResponseFormat) -> Self {
                     self.response_format(format)
                 }
+
+                fn options_for_others(&mut self) -> RequestOptions {
+                    self.options().for_others()
+                }
             }
 
             impl $Request {
@@ -242,6 +256,10 @@ impl<R: TakesFormat> TakesFormat for WithToolbox<R> {
     fn answering_in(mut self, format: ResponseFormat) -> Self {
         self.request = self.request.answering_in(format);
         self
+    }
+
+    fn options_for_others(&mut self) -> RequestOptions {
+        self.request.options_for_others()
     }
 }
 

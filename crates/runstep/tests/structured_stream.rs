@@ -175,6 +175,10 @@ async fn server(told: &[(&str, Value)]) -> Recorder {
                 "first_id": "msg_listed", "last_id": "msg_listed", "has_more": false,
             }));
         }
+        let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if asked["stream"] != true {
+            return reply_json(&run("completed"));
+        }
         reply(200, &[("content-type", "text/event-stream")], events.clone())
     })
     .await
@@ -207,7 +211,7 @@ async fn a_refusal_is_no_answer() {
     assert_eq!(error.message(), "the model refused to answer: I do not cook.");
 }
 
-/// The end of the message does not decode, or it is not told at all.
+/// The end of the message does not decode, or it is not told at all; nor need its step be told.
 #[tokio::test]
 async fn a_message_that_was_not_told_whole_is_asked_for() {
     let mut begun = message("msg_listed", soup_as_text());
@@ -224,6 +228,7 @@ async fn a_message_that_was_not_told_whole_is_asked_for() {
     for told in [
         vec![],
         vec![("thread.message.created", begun), (completed, broken.clone())],
+        vec![(completed, earlier.clone()), (completed, broken.clone())],
         vec![(completed, earlier), ("thread.run.step.completed", step), (completed, broken)],
     ] {
         let server = server(&told).await;
@@ -233,6 +238,31 @@ async fn a_message_that_was_not_told_whole_is_asked_for() {
         let lists = server.seen().iter().filter(|one| one.target.contains("/messages?")).count();
         assert_eq!(lists, 1);
     }
+}
+
+#[tokio::test]
+async fn what_goes_along_with_the_request_goes_along_when_its_message_is_asked_for() {
+    let server = server(&[]).await;
+    let create = || {
+        let request = server.client().runs("thread_abc123").create("asst_abc123");
+        request.header("x-tenant", "harbour").header("idempotency-key", "one").query("trace", "7")
+    };
+    let tools = minutes();
+    drop(create().response_as::<Recipe>().stream().await.unwrap().answer().await.unwrap());
+    let request = create().toolbox(&tools).response_as::<Recipe>().stream();
+    drop(request.await.unwrap().answer().await.unwrap());
+    drop(quickly(create().response_as::<Recipe>().and_poll()).await.unwrap());
+    drop(quickly(create().toolbox(&tools).response_as::<Recipe>().and_poll()).await.unwrap());
+    let poll = create().response_as::<Recipe>().and_poll().header("x-tenant", "quay");
+    drop(poll.query("look", "1").await.unwrap());
+
+    let seen = server.seen();
+    let lists: Vec<_> = seen.iter().filter(|one| one.target.contains("/messages?")).collect();
+    assert!(lists.iter().all(|list| list.target.contains("trace=7")), "{lists:?}");
+    assert!(lists.iter().all(|list| list.header("idempotency-key").is_none()), "{lists:?}");
+    let tenants: Vec<_> = lists.iter().map(|list| list.header("x-tenant").unwrap()).collect();
+    assert_eq!(tenants, ["harbour", "harbour", "harbour", "harbour", "quay"]);
+    assert!(lists[4].target.contains("look=1"), "{lists:?}");
 }
 
 #[tokio::test]

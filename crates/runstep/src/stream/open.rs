@@ -143,6 +143,10 @@ impl<R> OpenStream<R> {
     pub(crate) fn map_request(self, change: impl FnOnce(R) -> R) -> Self {
         Self { request: change(self.request), ..self }
     }
+
+    pub(crate) fn request_mut(&mut self) -> &mut R {
+        &mut self.request
+    }
 }
 
 #[allow(private_bounds, reason = "which requests stream is not for others to say")]

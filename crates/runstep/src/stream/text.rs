@@ -30,6 +30,9 @@ pub(crate) trait TellsRun: Stream<Item = Result<Self::Event>> + Send + Unpin {
 
     /// The messages and the steps, as far as they have been told.
     fn told(&self) -> (&[Message], &[RunStep]);
+
+    /// Whether something came that could not be taken, and was not made up for.
+    fn lacks_something(&self) -> bool;
 }
 
 impl TellsRun for RunStream {
@@ -45,6 +48,10 @@ impl TellsRun for RunStream {
 
     fn told(&self) -> (&[Message], &[RunStep]) {
         (self.messages(), self.steps())
+    }
+
+    fn lacks_something(&self) -> bool {
+        self.has_gap()
     }
 }
 

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Answer, ResponseAs, TakesFormat, format_of, newest_message};
 use crate::error::Result;
+use crate::options::RequestOptions;
 use crate::request::{ResponseFuture, example};
 use crate::stream::{OpenStream, StartStream, TellsRun};
 use crate::tools::{TakesTools, ToolStream, WithToolbox};
@@ -26,6 +27,8 @@ use crate::{Client, RunStream};
 #[must_use = "a stream does nothing until it is polled"]
 pub struct AnswerStream<T, S = RunStream> {
     client: Client,
+    /// What goes along with the request for the message.
+    options: RequestOptions,
     events: S,
     answer: PhantomData<fn() -> T>,
 }
@@ -46,9 +49,11 @@ impl<T, S: TellsRun> AnswerStream<T, S> {
         let mut message = None;
         if run.status == RunStatus::Completed {
             let (messages, steps) = self.events.told();
-            message = match last_message(messages, steps) {
+            // What was missed may be a later message, and its step.
+            let told = last_message(messages, steps).filter(|_| !self.events.lacks_something());
+            message = match told {
                 Some(told) => Some(told.clone()),
-                None => newest_message(&self.client, &run).await?,
+                None => newest_message(&self.client, &run, self.options.clone()).await?,
             };
         }
         Ok(Answer { run, message, answer: PhantomData })
@@ -156,6 +161,10 @@ impl<R: TakesFormat> TakesFormat for OpenStream<R> {
     fn answering_in(self, format: ResponseFormat) -> Self {
         self.map_request(|request| request.answering_in(format))
     }
+
+    fn options_for_others(&mut self) -> RequestOptions {
+        self.request_mut().options_for_others()
+    }
 }
 
 #[allow(private_bounds, reason = "which requests stream is not for others to say")]
@@ -201,13 +210,14 @@ impl<R, T> ResponseAs<R, T> {
         ResponseAs { request: change(self.request), strict: self.strict, answer: PhantomData }
     }
 
-    async fn opened<S>(self, client: Client) -> Result<AnswerStream<T, S>>
+    async fn opened<S>(mut self, client: Client) -> Result<AnswerStream<T, S>>
     where
         R: TakesFormat + IntoFuture<Output = Result<S>>,
         T: JsonSchema,
     {
         let format = format_of::<T>(self.strict)?;
+        let options = self.request.options_for_others();
         let events = self.request.answering_in(format).await?;
-        Ok(AnswerStream { client, events, answer: PhantomData })
+        Ok(AnswerStream { client, options, events, answer: PhantomData })
     }
 }

@@ -47,6 +47,11 @@ impl RunStream {
         true
     }
 
+    /// Whether the snapshots lack something that came and could not be taken.
+    pub(crate) fn has_gap(&self) -> bool {
+        self.gap != Gap::None
+    }
+
     /// Whether all that is waited for is what was missed.
     pub(crate) fn is_mending(&self) -> bool {
         matches!(self.source, Source::Mend(_))

@@ -7,7 +7,7 @@ use super::{State, ToolStream, ToolStreamEvent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::example;
 use crate::stream::TellsRun;
-use crate::{CollectedRun, RunEvent, RunStreamEnd, TextDeltas};
+use crate::{CollectedRun, RunEvent, RunStream, RunStreamEnd, TextDeltas};
 
 impl ToolStream {
     /// The next event; none when the run has ended, or waits for something else than the outputs of
@@ -106,5 +106,9 @@ impl TellsRun for ToolStream {
 
     fn told(&self) -> (&[Message], &[RunStep]) {
         (self.messages(), self.steps())
+    }
+
+    fn lacks_something(&self) -> bool {
+        self.events().is_some_and(RunStream::has_gap)
     }
 }
