@@ -60,10 +60,13 @@ async fn the_text_alone_ends_with_the_error_that_ends_the_stream() {
     let world = rounds([vec![("a", "unknown", "{}")]]).await;
     let request = world.with(&weather()).failure_policy(FailurePolicy::none());
     let mut events = request.stream().await.unwrap();
+    assert!(!events.has_ended());
     let mut deltas = events.text_deltas();
     let error = deltas.try_next().await.unwrap_err();
     assert_eq!(error.tool_error().unwrap().kind(), ToolErrorKind::UnknownTool);
     assert!(deltas.try_next().await.unwrap().is_none());
+    // There is no end that the run has told.
+    assert_eq!((events.end(), events.has_ended()), (None, true));
 }
 
 #[tokio::test]

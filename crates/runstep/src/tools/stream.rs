@@ -113,6 +113,12 @@ impl ToolStream {
         }
     }
 
+    /// Whether the stream gives nothing more: the run has ended or waits for something else, or an
+    /// error has ended the stream. After any other error it goes on.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended(_) | State::Failed(_))
+    }
+
     /// The run as it was told last; none before that.
     pub fn run(&self) -> Option<&Run> {
         match &self.state {

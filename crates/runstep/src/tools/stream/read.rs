@@ -15,7 +15,8 @@ impl ToolStream {
     ///
     /// # Errors
     ///
-    /// - An event that does not decode. The stream goes on after it.
+    /// - An event that does not decode. The stream goes on after it, and
+    ///   [`has_ended`](Self::has_ended) is false.
     /// - What ends the stream: a cut that could not be made up for, outputs that could not be
     ///   submitted, the deadline, or, with the kind [`Tool`](ErrorKind::Tool), a call that failed
     ///   for good or too many rounds.
