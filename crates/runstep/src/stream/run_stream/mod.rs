@@ -337,8 +337,10 @@ impl RunStream {
             if let Source::Leg(_, last_words @ None) = &mut self.source {
                 *last_words = Some(Box::pin(sleep_until(after(LAST_WORDS))));
             }
-        } else if let Source::Leg(_, last_words) = &mut self.source {
-            *last_words = None; // An end may be taken back.
+        } else if let Source::Leg(_, last_words @ Some(_)) = &mut self.source {
+            // An end is taken back.
+            *last_words = None;
+            self.identify(self.identity.clone());
         }
         Ok(true)
     }

@@ -167,25 +167,40 @@ async fn a_server_that_talks_on_after_the_end_is_not_listened_to_for_ever() {
     assert!(told - legs[0].events.len() <= 10, "{told}");
 }
 
-/// Somebody else has submitted the outputs, and the reply goes on.
-#[tokio::test]
-async fn an_end_that_is_taken_back_is_none() {
-    let turns = vec![Turn::call("get_time", serde_json::json!({})), Turn::chunks(["Noon"])];
-    let legs = record(turns, |create| create, async |_, _| {}, Duration::from_secs(600)).await;
-    tokio::time::pause();
-    let player = Player::new(&legs);
+/// Somebody else has submitted the outputs, and the reply goes on, and then is silent.
+fn taken_back(player: &Player, legs: &[RecordedLeg], settings: StreamSettings) -> RunStream {
     player.playing().looks = vec![legs[1].states.last().unwrap().clone()];
     let chunks = [
         legs[0].bytes.slice(..*legs[0].ends.last().unwrap()),
         legs[1].bytes.slice(..legs[1].ends[1]),
     ];
     let chunks = futures_util::stream::iter(chunks.map(Ok));
-    let body = Box::pin(chunks.chain(futures_util::stream::pending()));
-    let mut stream = player.stream_of(body, settings());
+    player.stream_of(Box::pin(chunks.chain(futures_util::stream::pending())), settings)
+}
+
+#[tokio::test]
+async fn an_end_that_is_taken_back_is_none() {
+    let turns = vec![Turn::call("get_time", serde_json::json!({})), Turn::chunks(["Noon"])];
+    let legs = record(turns, |create| create, async |_, _| {}, Duration::from_secs(600)).await;
+    tokio::time::pause();
+    let player = Player::new(&legs);
+    let mut stream = taken_back(&player, &legs, settings());
     let start = Instant::now();
     assert_eq!(stream.final_run().await.unwrap().status, "completed");
     assert_eq!(stream.end(), Some(RunStreamEnd::Completed));
     assert_eq!(start.elapsed().as_secs(), 60);
+
+    // Nor is the run settled for one who would have it cancelled.
+    let player = Player::new(&legs);
+    let wanted = StreamSettings { cancel_on_drop: true, ..settings() };
+    let mut stream = taken_back(&player, &legs, wanted);
+    for _ in 0..legs[0].ends.len() + 2 {
+        stream.try_next().await.unwrap().unwrap();
+    }
+    assert_eq!(stream.end(), None);
+    drop(stream);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(player.playing().cancelled, [legs[0].states[0].run.id.clone()]);
 }
 
 #[tokio::test]
