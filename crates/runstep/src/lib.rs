@@ -60,6 +60,7 @@ mod response;
 mod retry;
 mod runs;
 mod schema;
+mod step_calls;
 mod steps;
 mod stream;
 mod structured;

@@ -19,7 +19,6 @@ use crate::poll::after;
 pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
 /// What a leg says.
-#[allow(clippy::large_enum_variant, reason = "most often it is the large one")]
 pub(super) enum Heard {
     Event(RunEvent),
     /// An event that is none, which is no end.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use runstep_api::types::{
     FunctionToolCall, RequiredAction, RequiredFunctionToolCall, RequiredToolCall, Run, RunStatus,
-    RunStep, RunStepStatus, StepDetails, ToolCall,
+    RunStep, RunStepStatus,
 };
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ use crate::options::{RequestOptions, TakesOptions as _};
 use crate::poll::after;
 use crate::retry::RetryPolicy;
 use crate::runs::Runs;
+use crate::step_calls::{function_calls, is_same};
 
 /// How long asking to cancel a run may take.
 const CANCEL: Duration = Duration::from_secs(5);
@@ -163,24 +164,6 @@ pub(super) fn waits_for_functions(run: &Run) -> bool {
     run.status == RunStatus::RequiresAction
         && !calls.is_empty()
         && calls.iter().all(|call| matches!(call, RequiredToolCall::Function(_)))
-}
-
-/// The calls of functions in a step.
-fn function_calls(step: &RunStep) -> impl Iterator<Item = &FunctionToolCall> {
-    let calls = match &step.step_details {
-        StepDetails::ToolCalls(details) => details.tool_calls.as_slice(),
-        _ => &[],
-    };
-    calls.iter().filter_map(|call| match call {
-        ToolCall::Function(call) => Some(call),
-        _ => None,
-    })
-}
-
-/// Whether a call of a step is the one that a run waits for.
-fn is_same(call: &FunctionToolCall, waited_for: &RequiredFunctionToolCall) -> bool {
-    let (function, asked) = (&call.function, &waited_for.function);
-    call.id == waited_for.id && function.name == asked.name && function.arguments == asked.arguments
 }
 
 /// When the run expires, by our own clock.

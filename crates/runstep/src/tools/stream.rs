@@ -25,7 +25,6 @@ use crate::{Client, RunEvent, RunStream, RunStreamEnd};
 /// What a [`ToolStream`] tells.
 #[derive(Debug)]
 #[non_exhaustive]
-#[allow(clippy::large_enum_variant, reason = "most of what comes is of the large kind")]
 pub enum ToolStreamEvent {
     /// The run goes on.
     Run(RunEvent),

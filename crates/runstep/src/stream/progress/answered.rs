@@ -2,10 +2,10 @@
 
 use runstep_api::types::{
     FunctionToolCall, RequiredFunctionToolCall, Run, RunStatus, RunStep, RunStepStatus,
-    StepDetails, ToolCall,
 };
 
 use crate::extensions::RunExt as _;
+use crate::step_calls::{function_calls, is_same};
 
 /// The calls whose outputs began a leg; none in the first. Ids alone do not tell them from the next
 /// ones, because there are servers that count them anew in each round.
@@ -27,7 +27,7 @@ impl Answered {
     pub(super) fn of(ids: Vec<String>, run: Option<&Run>, steps: &[RunStep]) -> Self {
         let calls = run.map(|run| run.function_calls()).unwrap_or_default().into_iter();
         let calls = calls.filter(|call| ids.contains(&call.id)).cloned().collect();
-        let has_any = |step: &&RunStep| calls_of(step).any(|call| ids.contains(&call.id));
+        let has_any = |step: &&RunStep| function_calls(step).any(|call| ids.contains(&call.id));
         let step_id = steps.iter().rfind(has_any).map(|step| step.id.clone());
         Self { ids, calls, step_id }
     }
@@ -53,7 +53,7 @@ impl Answered {
     fn have_come_again(&self, waiting: &[&RequiredFunctionToolCall], steps: &[RunStep]) -> bool {
         let (Some(_), (Some(_), later)) = (&self.step_id, self.split(steps)) else { return false };
         let later = later.iter().filter(|step| step.status == RunStepStatus::InProgress);
-        let open: Vec<&FunctionToolCall> = later.flat_map(calls_of).collect();
+        let open: Vec<&FunctionToolCall> = later.flat_map(function_calls).collect();
         waiting.iter().all(|call| open.iter().any(|open| is_same(open, call)))
     }
 
@@ -62,29 +62,11 @@ impl Answered {
     pub(super) fn split<'a>(&self, steps: &'a [RunStep]) -> (Option<&'a RunStep>, &'a [RunStep]) {
         let is_answered = |step: &RunStep| match &self.step_id {
             Some(id) => step.id == *id,
-            None => calls_of(step).any(|call| self.ids.contains(&call.id)),
+            None => function_calls(step).any(|call| self.ids.contains(&call.id)),
         };
         match steps.iter().rposition(is_answered) {
             Some(last) => (steps.get(last), steps.get(last + 1..).unwrap_or_default()),
             None => (None, steps),
         }
     }
-}
-
-/// The calls of functions in a step.
-fn calls_of(step: &RunStep) -> impl Iterator<Item = &FunctionToolCall> {
-    let calls = match &step.step_details {
-        StepDetails::ToolCalls(details) => details.tool_calls.as_slice(),
-        _ => &[],
-    };
-    calls.iter().filter_map(|call| match call {
-        ToolCall::Function(call) => Some(call),
-        _ => None,
-    })
-}
-
-/// Whether a call of a step is the one that a run waits for.
-fn is_same(call: &FunctionToolCall, waited_for: &RequiredFunctionToolCall) -> bool {
-    let (function, asked) = (&call.function, &waited_for.function);
-    call.id == waited_for.id && function.name == asked.name && function.arguments == asked.arguments
 }
