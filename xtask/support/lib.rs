@@ -24,18 +24,26 @@ mod decode;
 mod enums;
 mod events;
 mod field;
-mod open_enum;
+#[rustfmt::skip]
+mod limits;
+{methods}mod open_enum;
+mod operation;
+#[rustfmt::skip]
+mod operations;
 #[rustfmt::skip]
 mod structs;
 mod tagged_object;
 mod union;
 #[rustfmt::skip]
 mod unions;
+mod validate;
 
 pub use call::{CallOptions, ReadError, ReplyHeaders};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
 pub use decode::decode;
 pub use field::Field;
+{exports}pub use operations::Operation;
+pub use validate::{Validate, Violation, validate_range};
 
 /// The properties that tell the objects of unions apart.
 pub(crate) const TAGS: &[&str] = &[{tags}];

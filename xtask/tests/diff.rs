@@ -285,7 +285,7 @@ fn a_comparison_runs_the_steps_that_keep_limits() {
     let names: Vec<&str> =
         lower::STEPS.iter().filter(|step| !step.for_diff).map(|step| step.name).collect();
     let dropped = [
-        "limits are dropped",
+        "limits move to an extension",
         "integers get their width",
         "optional lists and maps may be null",
         "only JSON bodies are left",

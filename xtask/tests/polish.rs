@@ -174,7 +174,12 @@ fn examples() {
     }
     let schemas = generated.original.schemas_mut().unwrap();
     schemas.insert("Gone".to_owned(), json!({ "examples": [1] }));
-    let files = codegen::examples::round_trips("// A header.\n", "my-api", &generated);
+    let files = codegen::examples::round_trips(
+        "// A header.\n",
+        "my-api",
+        std::path::Path::new("tests/examples.rs"),
+        &generated,
+    );
     assert_eq!(files.len(), 2);
     assert!(files[0].text.contains("use my_api::types;"), "{}", files[0].text);
     assert!(files[0].text.ends_with("round_trip!(run, Run);\nround_trip!(trail, Trail);\n"));

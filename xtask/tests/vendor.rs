@@ -25,7 +25,14 @@ fn a_crate_from_a_vendors_document_holds_what_is_promised() {
     fs::copy(manifest.join("../Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     cargo(&folder, &["clippy", "--all-targets", "--", "-D", "warnings"]);
     let tests = cargo(&folder, &["test"]);
-    for name in ["start_run", "search", "match_", "outline", "a_run_goes_there_and_back"] {
+    for name in [
+        "start_run",
+        "search",
+        "match_",
+        "outline",
+        "a_run_goes_there_and_back",
+        "request_bodies_are_validated",
+    ] {
         assert!(tests.contains(&format!("test {name} ... ok")), "{name} did not run:\n{tests}");
     }
 }

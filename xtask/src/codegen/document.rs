@@ -52,6 +52,22 @@ impl Document {
         self.0.pointer(reference.strip_prefix('#')?)
     }
 
+    /// The operations: path, method and operation, in the order of the document.
+    pub fn operations(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
+        let paths = self.0.get("paths").and_then(Value::as_object).into_iter().flatten();
+        paths.flat_map(|(path, item)| {
+            let entries = item.as_object().into_iter().flatten();
+            let operations = entries.filter(|(key, _)| is_method(key));
+            operations.map(|(method, operation)| (path.as_str(), method.as_str(), operation))
+        })
+    }
+
+    /// Follows a reference. Returns any other value as it is.
+    pub fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+        let reference = value.get("$ref").and_then(Value::as_str);
+        reference.and_then(|reference| self.resolve(reference)).unwrap_or(value)
+    }
+
     /// Visits every schema, the inner ones first.
     pub fn visit_schemas(&mut self, visit: &mut SchemaVisitor<'_>) -> Result<(), Error> {
         let mut pointer = String::new();

@@ -1,6 +1,7 @@
 //! The specification's own examples, as a test: each is decoded, and written back as it was.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use heck::ToSnakeCase as _;
 use serde_json::{Map, Value};
@@ -21,7 +22,7 @@ pub fn without_examples(mut document: Document) -> Result<Document, Error> {
 }
 
 /// The examples as JSON, and a test for each schema that has any and became a type.
-pub fn round_trips(header: &str, package: &str, generated: &Generated) -> Vec<File> {
+pub fn round_trips(header: &str, package: &str, path: &Path, generated: &Generated) -> Vec<File> {
     let types = types(generated);
     let mut tests = String::new();
     let mut examples = Map::new();
@@ -38,10 +39,12 @@ pub fn round_trips(header: &str, package: &str, generated: &Generated) -> Vec<Fi
     if examples.is_empty() {
         return Vec::new();
     }
-    let harness = HARNESS.replace("{crate}", &package.replace('-', "_"));
+    let depth = path.components().count().saturating_sub(2);
+    let json = format!("{}examples.json", "../".repeat(depth));
+    let harness = HARNESS.replace("{crate}", &package.replace('-', "_")).replace("{json}", &json);
     let text = format!("{header}\n{harness}\n{tests}");
     vec![
-        File { path: "tests/examples.rs".into(), text },
+        File { path: path.to_owned(), text },
         File {
             path: "tests/examples.json".into(),
             text: format!("{:#}\n", Value::Object(examples)),
@@ -89,7 +92,7 @@ macro_rules! round_trip {
     ($test:ident, $Schema:ident as $Type:ident) => {
         #[test]
         fn $test() {
-            let examples: Value = serde_json::from_str(include_str!("examples.json")).unwrap();
+            let examples: Value = serde_json::from_str(include_str!("{json}")).unwrap();
             for example in examples[stringify!($Schema)].as_array().unwrap() {
                 let decoded: types::$Type = serde_json::from_value(example.clone()).unwrap();
                 let written = serde_json::to_value(&decoded).unwrap();

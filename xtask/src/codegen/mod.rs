@@ -27,6 +27,7 @@ pub mod write;
 use std::path::{Path, PathBuf};
 
 use document::Document;
+use serde_json::Value;
 
 pub use error::Error;
 pub use select::Selection;
@@ -45,12 +46,50 @@ pub struct File {
 pub struct Generated {
     /// The document as it was read, as far as it is selected.
     pub original: Document,
+    /// The document that the code is generated from.
+    pub document: Document,
     /// The client and the structs.
     pub code: polish::Code,
     /// The unions.
     pub unions: unions::Unions,
     /// The enums.
     pub enums: Vec<enums::OpenEnum>,
+}
+
+/// The JSON body of an operation's requests.
+pub struct RequestBody<'a> {
+    /// The operation's ID.
+    pub operation_id: &'a str,
+    /// Name of the type.
+    pub name: String,
+    /// Its schema.
+    pub schema: &'a Value,
+}
+
+impl Generated {
+    /// Returns the request bodies, in the order of the operations.
+    pub fn request_bodies(&self) -> Vec<RequestBody<'_>> {
+        let operations = self.document.operations();
+        let bodies = operations.filter_map(|(_, _, operation)| {
+            let operation_id = operation.get("operationId")?.as_str()?;
+            let body = self.document.resolved(operation.get("requestBody")?);
+            let schema = body.get("content")?.get(lower::JSON)?.get("schema")?;
+            Some(
+                match document::target(schema).and_then(|it| Some((it, self.document.schema(it)?)))
+                {
+                    Some((name, schema)) => {
+                        RequestBody { operation_id, name: document::rust_name(name), schema }
+                    }
+                    // The generator names the type of an inline body after the operation.
+                    None => {
+                        let name = format!("{}Body", document::rust_name(operation_id));
+                        RequestBody { operation_id, name, schema }
+                    }
+                },
+            )
+        });
+        bodies.collect()
+    }
 }
 
 /// Runs the steps, in their order.
@@ -87,7 +126,7 @@ pub fn build_document(document: Document, selection: &Selection) -> Result<Gener
         streams: &streams,
     };
     let code = polish::polish(tokens, &shape)?;
-    Ok(Generated { original, code, unions, enums })
+    Ok(Generated { original, document, code, unions, enums })
 }
 
 /// All files of `runstep-api`, from the specification at a path.
@@ -96,7 +135,7 @@ pub fn build_document(document: Document, selection: &Selection) -> Result<Gener
 ///
 /// As [`build`].
 pub fn generate(specification: &Path, selection: &Selection) -> Result<Vec<File>, Error> {
-    render::render(specification, "runstep-api", &build(specification, selection)?)
+    render::render_workspace(specification, &build(specification, selection)?)
 }
 
 /// A crate that stands by itself, from any vendor's document.

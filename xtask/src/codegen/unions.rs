@@ -195,14 +195,16 @@ fn without_tag(schema: &mut Map<String, Value>, tag: &str) {
     }
 }
 
-struct Alternative {
+/// An alternative of a union.
+pub struct Alternative {
     pointer: String,
     component: Option<String>,
-    schema: Value,
+    /// Its schema.
+    pub schema: Value,
 }
 
 /// The alternatives of a union, those of unions within it among them.
-fn alternatives(document: &Document, name: &str) -> Vec<Alternative> {
+pub fn alternatives(document: &Document, name: &str) -> Vec<Alternative> {
     let mut found = Vec::new();
     add_alternatives(document, name, &mut BTreeSet::new(), &mut found);
     found

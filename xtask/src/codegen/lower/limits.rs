@@ -1,32 +1,60 @@
 //! What limits values: for those who send, and so for the server, but for no type.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::each_schema;
+use super::{LIMITS, each_schema};
 use crate::codegen::document::Document;
 use crate::codegen::error::Error;
 
-/// Limits are for those who send; a reply beyond them must still decode, so types carry none.
-/// Defaults go too: what a caller leaves out stays out of the request, for the server to fill in.
-pub(super) fn limits_are_dropped(document: Document) -> Result<Document, Error> {
-    const LIMITS: [&str; 13] = [
-        "maxLength",
-        "minLength",
-        "pattern",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "maxItems",
-        "minItems",
-        "uniqueItems",
-        "maxProperties",
-        "minProperties",
-        "multipleOf",
-        "default",
-    ];
+/// Keywords that request bodies are validated against.
+const VALIDATED: [&str; 10] = [
+    "maxLength",
+    "minLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "maxItems",
+    "minItems",
+    "maxProperties",
+    "minProperties",
+];
+
+/// Keywords that no type has. `minimum` stays until integers have their width.
+const DROPPED: [&str; 13] = [
+    "maxLength",
+    "minLength",
+    "pattern",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "maxProperties",
+    "minProperties",
+    "multipleOf",
+    "default",
+];
+
+/// Moves limits to the extension [`LIMITS`]. Types have none: a response outside of a limit must
+/// still decode. Request bodies are validated against the extension.
+///
+/// Defaults are dropped: an omitted property is not sent, and the server applies its default.
+pub(super) fn limits_move_to_an_extension(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
         let Some(map) = schema.as_object_mut() else { return Ok(()) };
-        for key in LIMITS {
+        let limits = VALIDATED.iter().filter_map(|key| Some((*key, map.get(*key)?.clone())));
+        let mut limits: Map<String, Value> =
+            limits.map(|(key, value)| (key.to_owned(), value)).collect();
+        if let Some(names) = map.get("propertyNames").and_then(|names| names.get(LIMITS)) {
+            limits.insert("propertyNames".to_owned(), names.clone());
+        }
+        if !limits.is_empty() {
+            let present = map.entry(LIMITS).or_insert_with(|| json!({}));
+            present.as_object_mut().into_iter().for_each(|present| present.extend(limits.clone()));
+        }
+        for key in DROPPED {
             map.remove(key);
         }
         if map.get("additionalProperties") == Some(&Value::Bool(false)) {

@@ -19,6 +19,9 @@ use super::error::Error;
 /// Marks a property that may be null only so that an empty list differs from none.
 pub const LISTED: &str = "x-empty-is-not-none";
 
+/// The extension that keeps the limits of a schema.
+pub const LIMITS: &str = "x-limits";
+
 /// One step.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
@@ -50,7 +53,7 @@ pub const STEPS: [Step; 13] = [
     Step::always("references stand alone", dialect::references_stand_alone),
     Step::always("compositions become one", shapes::compositions_become_one),
     Step::always("null belongs to the place", dialect::null_belongs_to_the_place),
-    Step::for_codegen("limits are dropped", limits::limits_are_dropped),
+    Step::for_codegen("limits move to an extension", limits::limits_move_to_an_extension),
     Step::for_codegen("integers get their width", limits::integers_get_their_width),
     Step::always(
         "plain components are written in place",

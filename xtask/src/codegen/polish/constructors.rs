@@ -31,7 +31,7 @@ pub(super) fn implementation(
                 if defaults(field) {
                     (quote!(), quote!(#ident: Default::default()))
                 } else {
-                    let (given, value) = given(ident, kind);
+                    let (given, value) = argument(ident, kind);
                     let same = quote!(#ident).to_string() == value.to_string();
                     (quote!(#ident: #given,), if same { value } else { quote!(#ident: #value) })
                 }
@@ -47,7 +47,7 @@ pub(super) fn implementation(
     for field in fields.iter().filter(|field| sent && defaults(field)) {
         let (ident, kind) = (&field.ident, &field.ty);
         let wrapped = ["Option", "Field"].map(|name| type_named(kind, name));
-        let (given, value) = given(ident, wrapped.into_iter().flatten().next().unwrap_or(kind));
+        let (given, value) = argument(ident, wrapped.into_iter().flatten().next().unwrap_or(kind));
         let value = match wrapped {
             [Some(_), _] => quote!(Some(#value)),
             [None, Some(_)] => quote!(Field::Value(#value)),
@@ -77,7 +77,7 @@ pub(super) fn implementation(
 
 /// The type of an argument, and what makes the field's value of it. A literal would not become a
 /// `u64` by `Into`, nor anything else a `bool`.
-fn given(ident: &Option<Ident>, kind: &Type) -> (TokenStream, TokenStream) {
+pub fn argument(ident: &Option<Ident>, kind: &Type) -> (TokenStream, TokenStream) {
     match quote!(#kind).to_string().as_str() {
         "u64" | "i64" | "bool" => (quote!(#kind), quote!(#ident)),
         _ => (quote!(impl Into<#kind>), quote!(#ident.into())),

@@ -110,7 +110,7 @@ pub(super) fn says(attribute: &Attribute, text: &str) -> bool {
 }
 
 /// The name of a field on the wire.
-pub(super) fn wire_name(field: &Field) -> String {
+pub fn wire_name(field: &Field) -> String {
     let mut name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
     for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")) {
         // What cannot be read is not a name.
@@ -135,7 +135,7 @@ fn last_segment(kind: &Type) -> Option<&syn::PathSegment> {
 }
 
 /// What is within a type of this name.
-pub(super) fn type_named<'a>(kind: &'a Type, name: &str) -> Option<&'a Type> {
+pub fn type_named<'a>(kind: &'a Type, name: &str) -> Option<&'a Type> {
     let segment = last_segment(kind).filter(|segment| segment.ident == name)?;
     let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
     arguments.args.iter().find_map(|one| match one {

@@ -4,6 +4,9 @@ mod client;
 mod constructors;
 mod fields;
 
+pub use constructors::argument;
+pub use fields::{type_named, wire_name};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 fn examples() -> Map<String, Value> {
-    serde_json::from_str(include_str!("examples.json")).unwrap()
+    serde_json::from_str(include_str!("../examples.json")).unwrap()
 }
 
 fn example(name: &str, number: usize) -> Value {

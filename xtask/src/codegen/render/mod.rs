@@ -1,5 +1,9 @@
 //! Step 11, render: the files of the crate, as text.
 
+pub mod limits;
+pub mod operations;
+mod setters;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -12,15 +16,30 @@ use super::examples;
 use super::unions::{Events, Union, Unions, Variant};
 use super::{File, Generated};
 
-const LIBRARY: &str = include_str!("../../support/lib.rs");
-const OPEN_ENUM: &str = include_str!("../../support/open_enum.rs");
-const UNION: &str = include_str!("../../support/union.rs");
-const TAGGED_OBJECT: &str = include_str!("../../support/tagged_object.rs");
-const EVENTS: &str = include_str!("../../support/events.rs");
-const MANIFEST: &str = include_str!("../../support/Cargo.toml.template");
-const CALL: &str = include_str!("../../support/call.rs");
-const DECODE: &str = include_str!("../../support/decode.rs");
-const FIELD: &str = include_str!("../../support/field.rs");
+const LIBRARY: &str = include_str!("../../../support/lib.rs");
+const OPEN_ENUM: &str = include_str!("../../../support/open_enum.rs");
+const UNION: &str = include_str!("../../../support/union.rs");
+const TAGGED_OBJECT: &str = include_str!("../../../support/tagged_object.rs");
+const EVENTS: &str = include_str!("../../../support/events.rs");
+const MANIFEST: &str = include_str!("../../../support/Cargo.toml.template");
+const CALL: &str = include_str!("../../../support/call.rs");
+const DECODE: &str = include_str!("../../../support/decode.rs");
+const FIELD: &str = include_str!("../../../support/field.rs");
+const METHODS: &str = include_str!("../../../support/methods.rs");
+const OPERATION: &str = include_str!("../../../support/operation.rs");
+const VALIDATE: &str = include_str!("../../../support/validate.rs");
+
+/// The crate that the facade uses.
+const API: &str = "runstep-api";
+
+/// Renders the files of [`API`], with the methods of its types, and the setters of the facade.
+pub fn render_workspace(specification: &Path, generated: &Generated) -> Result<Vec<File>, Error> {
+    let header = header(specification)?;
+    let mut files = render(specification, API, generated)?;
+    files.push(File { path: "src/methods.rs".into(), text: format!("{header}\n{METHODS}") });
+    files.push(setters::render(&header, generated)?);
+    Ok(files)
+}
 
 /// Everything that goes into the crate's folder.
 pub fn render(
@@ -28,14 +47,21 @@ pub fn render(
     package: &str,
     generated: &Generated,
 ) -> Result<Vec<File>, Error> {
-    let Generated { original, code, unions, enums } = generated;
+    let Generated { original, code, unions, enums, .. } = generated;
     let header = header(specification)?;
+    // Only the types of our own document have methods.
+    let (methods, exports) =
+        if package == API { ("mod methods;\n", "pub use methods::Outcome;\n") } else { ("", "") };
+    let library = LIBRARY
+        .replace("{tags}", &tags(unions))
+        .replace("{methods}", methods)
+        .replace("{exports}", exports);
     let source = |name: &str, text: &str| File {
         path: Path::new("src").join(name),
         text: format!("{header}\n{text}"),
     };
     let mut files = vec![
-        source("lib.rs", &LIBRARY.replace("{tags}", &tags(unions))),
+        source("lib.rs", &library),
         source("open_enum.rs", OPEN_ENUM),
         source("union.rs", UNION),
         source("tagged_object.rs", TAGGED_OBJECT),
@@ -43,6 +69,10 @@ pub fn render(
         source("call.rs", CALL),
         source("decode.rs", DECODE),
         source("field.rs", FIELD),
+        source("limits.rs", &limits::render(generated)?),
+        source("operation.rs", OPERATION),
+        source("operations.rs", &operations::render(original)),
+        source("validate.rs", VALIDATE),
         source("client.rs", &format!("{CLIENT_HEAD}{}", prettyplease::unparse(&code.client))),
         source("structs.rs", &format!("{STRUCTS_HEAD}{}", prettyplease::unparse(&code.structs))),
         source("enums.rs", &render_enums(enums)),
@@ -50,7 +80,9 @@ pub fn render(
     ];
     let document = examples::without_examples(original.clone())?;
     files.push(File { path: "src/openapi.json".into(), text: format!("{:#}\n", document.0) });
-    files.extend(examples::round_trips(&header, package, generated));
+    // Our crate has tests of its own, and all of them are one binary.
+    let test = if package == API { "tests/it/examples.rs" } else { "tests/examples.rs" };
+    files.extend(examples::round_trips(&header, package, Path::new(test), generated));
     Ok(files)
 }
 

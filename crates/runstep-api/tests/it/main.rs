@@ -1,0 +1,7 @@
+//! Tests of the generated crate.
+
+mod examples;
+mod limits;
+mod methods;
+mod operations;
+mod unknown_values;

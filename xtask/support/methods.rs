@@ -1,0 +1,125 @@
+//! Methods of runs and messages.
+
+use std::borrow::Cow;
+
+use crate::types::{
+    Message, MessageContent, MessageContentDelta, MessageDelta, RequiredAction,
+    RequiredFunctionToolCall, RequiredToolCall, Run, RunError, RunIncompleteReason, RunStatus,
+};
+
+/// The status of a run with the data that belongs to it; see [`Run::outcome`].
+///
+/// The enum is exhaustive, so a `match` needs no wildcard arm.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<'a> {
+    /// The run completed.
+    Completed(&'a Run),
+    /// The run waits for the outputs of these calls.
+    ///
+    /// The list is empty if the required action is of a kind that this version does not model; see
+    /// [`Run::required_action`].
+    RequiresAction(Vec<&'a RequiredFunctionToolCall>),
+    /// The run failed, with the error if the server sent one.
+    Failed(Option<&'a RunError>),
+    /// The run ended early, with the reason if the server sent one.
+    Incomplete(Option<&'a RunIncompleteReason>),
+    /// The run was cancelled.
+    Cancelled,
+    /// The run exceeded its time limit.
+    Expired,
+    /// The run is queued, in progress, being cancelled, or in a status that this version does not
+    /// list.
+    UnderWay(&'a RunStatus),
+}
+
+impl Run {
+    /// Returns whether the run has ended: completed, failed, incomplete, cancelled or expired.
+    ///
+    /// A status that this version does not list is not terminal.
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self.status,
+            RunStatus::Completed
+                | RunStatus::Failed
+                | RunStatus::Incomplete
+                | RunStatus::Cancelled
+                | RunStatus::Expired
+        )
+    }
+
+    /// Returns the status with the data that belongs to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use runstep_api::Outcome;
+    /// use runstep_api::types::Run;
+    ///
+    /// fn describe(run: &Run) -> String {
+    ///     match run.outcome() {
+    ///         Outcome::Completed(_) => "done".to_owned(),
+    ///         Outcome::RequiresAction(calls) => format!("{} calls", calls.len()),
+    ///         Outcome::Failed(error) => format!("{error:?}"),
+    ///         Outcome::Incomplete(reason) => format!("{reason:?}"),
+    ///         Outcome::Cancelled | Outcome::Expired => "too late".to_owned(),
+    ///         Outcome::UnderWay(status) => status.to_string(),
+    ///     }
+    /// }
+    /// ```
+    pub fn outcome(&self) -> Outcome<'_> {
+        match &self.status {
+            RunStatus::Completed => Outcome::Completed(self),
+            RunStatus::RequiresAction => Outcome::RequiresAction(self.function_calls()),
+            RunStatus::Failed => Outcome::Failed(self.last_error.as_ref()),
+            RunStatus::Incomplete => {
+                let details = self.incomplete_details.as_ref();
+                Outcome::Incomplete(details.and_then(|details| details.reason.as_ref()))
+            }
+            RunStatus::Cancelled => Outcome::Cancelled,
+            RunStatus::Expired => Outcome::Expired,
+            status => Outcome::UnderWay(status),
+        }
+    }
+
+    /// Returns the function calls that the run waits for.
+    ///
+    /// The list is empty unless the status is `requires_action`.
+    pub fn function_calls(&self) -> Vec<&RequiredFunctionToolCall> {
+        // Some servers leave the required action in a run that has continued.
+        let waits = self.status == RunStatus::RequiresAction;
+        let action = self.required_action.as_ref().filter(|_| waits);
+        let Some(RequiredAction::SubmitToolOutputs(action)) = action else {
+            return Vec::new();
+        };
+        let calls = action.submit_tool_outputs.tool_calls.iter();
+        calls
+            .filter_map(|call| match call {
+                RequiredToolCall::Function(call) => Some(call),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl Message {
+    /// Returns the text of the message: its text parts, concatenated.
+    pub fn text(&self) -> String {
+        let parts = self.content.iter().filter_map(|part| match part {
+            MessageContent::Text(content) => Some(content.text.value.as_str()),
+            _ => None,
+        });
+        parts.collect()
+    }
+}
+
+impl MessageDelta {
+    /// Returns the text that the delta adds: its text parts, concatenated.
+    pub fn text(&self) -> Cow<'_, str> {
+        let parts = self.delta.content.iter().flatten().filter_map(|part| match part {
+            MessageContentDelta::Text(part) => part.text.as_ref()?.value.as_deref(),
+            _ => None,
+        });
+        // A delta usually has one part, which needs no copy.
+        parts.map(Cow::Borrowed).reduce(|text, more| text + more).unwrap_or_default()
+    }
+}
