@@ -1,0 +1,84 @@
+//! Whatever a provider sends, an answer ends: with at most one failure, and that last.
+
+use std::ops::Range;
+
+use serde_json::json;
+
+use crate::chat_completions::upstream::{Reply, answer, delta, finish, says, usage};
+
+/// A good stream, to be damaged.
+fn stream() -> Vec<u8> {
+    let call = json!({"index": 0, "id": "a", "function": {"name": "f", "arguments": "{\"a\":1}"}});
+    let chunks = [
+        delta(json!({"role": "assistant", "content": null, "refusal": null})),
+        says("Hello 🌍"),
+        delta(json!({"tool_calls": [call]})),
+        finish("tool_calls"),
+        usage(9, 3),
+    ];
+    let lines = chunks.map(|chunk| format!("data: {chunk}\n\n")).concat();
+    format!("{lines}data: [DONE]\n\n").into_bytes()
+}
+
+/// Changes, takes away, doubles or swaps pieces of it.
+fn damage(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
+    for _ in 0..random.usize(1..3) {
+        if bytes.is_empty() {
+            return;
+        }
+        let piece: Range<usize> = {
+            let start = random.usize(0..bytes.len());
+            start..random.usize(start..bytes.len().min(start + 40)) + 1
+        };
+        match random.u8(0..6) {
+            0 => bytes[piece.start] = random.u8(..),
+            1 => drop(bytes.drain(piece)),
+            2 => {
+                let copy = bytes[piece.clone()].to_vec();
+                drop(bytes.splice(piece.start..piece.start, copy));
+            }
+            3 => bytes.truncate(piece.start),
+            4 => {
+                let values: [&[u8]; 8] =
+                    [b"null", b"{}", b"[]", b"\"\"", b"-1", b"1e999", b"\n\n", b"\r"];
+                let value = values[random.usize(0..values.len())];
+                drop(bytes.splice(piece, value.iter().copied()));
+            }
+            _ => bytes[piece].reverse(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_stream_makes_it_panic_or_hang() {
+    let (mut failed, mut good) = (0, 0);
+    for seed in 0..400 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = stream();
+        damage(&mut random, &mut bytes);
+        let kind = if random.u8(0..8) == 0 { "application/json" } else { "text/event-stream" };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n\r\n");
+        let events = answer(Reply::raw([head.as_bytes(), &bytes].concat())).await;
+        let failures = events.iter().filter(|event| event.is_err()).count();
+        let before = events.split_last().map_or(&[][..], |(_, before)| before);
+        assert!(before.iter().all(Result::is_ok), "{seed}: {events:?}");
+        if failures == 0 { good += 1 } else { failed += 1 }
+    }
+    // Neither is all of it.
+    assert!(failed > 50 && good > 50, "{failed} failed, {good} good");
+}
+
+#[tokio::test]
+async fn no_bytes_make_it_panic_or_hang() {
+    for seed in 0..200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let status = [200, 400, 429, 500][random.usize(0..4)];
+        let mut bytes = format!("HTTP/1.1 {status} OK\r\n\r\ndata: ").into_bytes();
+        if random.bool() {
+            damage(&mut random, &mut bytes);
+        }
+        bytes.extend((0..random.usize(0..300)).map(|_| random.u8(..)));
+        let events = answer(Reply::raw(bytes)).await;
+        assert!(events.last().is_some_and(Result::is_err), "{seed}: {events:?}");
+    }
+}

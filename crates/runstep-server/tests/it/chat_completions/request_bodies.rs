@@ -1,0 +1,254 @@
+//! What is sent.
+
+use insta::assert_json_snapshot;
+use runstep_server::model::{
+    ChatCompletions, ConversationItem, Function, Model as _, ModelRequest, NamedSchema,
+    ResponseFormat, TokenLimitField, ToolCall, ToolChoice, UserPart,
+};
+use serde_json::{Value, json};
+
+use crate::chat_completions::upstream::{Upstream, ask, hello, request};
+
+fn user(text: &str) -> ConversationItem {
+    ConversationItem::User(text.to_owned())
+}
+
+fn function(name: &str) -> Function {
+    let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    Function {
+        name: name.to_owned(),
+        description: Some("Tells the weather".to_owned()),
+        parameters: parameters.as_object().cloned(),
+        strict: true,
+    }
+}
+
+fn call(id: &str, name: &str) -> ToolCall {
+    let (id, name) = (id.to_owned(), name.to_owned());
+    ToolCall { id, name, arguments: "{\"city\":\"Paris\"}".to_owned() }
+}
+
+/// The body that a request becomes.
+async fn body(request: ModelRequest) -> Value {
+    let upstream = Upstream::new([hello()]).await;
+    sent(&upstream, &upstream.model(), request).await
+}
+
+async fn sent(upstream: &Upstream, model: &ChatCompletions, request: ModelRequest) -> Value {
+    let _first = futures_util::StreamExt::next(&mut model.respond(request)).await;
+    upstream.requests().pop().unwrap().body
+}
+
+#[tokio::test]
+async fn a_plain_conversation() {
+    assert_json_snapshot!(body(request()).await, @r#"
+{
+  "model": "test-model",
+  "messages": [
+    {
+      "role": "user",
+      "content": "Hello"
+    }
+  ],
+  "stream": true,
+  "stream_options": {
+    "include_usage": true
+  }
+}
+"#);
+}
+
+#[tokio::test]
+async fn a_run_with_everything() {
+    let mut request = request();
+    request.instructions = Some("Be kind.".to_owned());
+    request.conversation = vec![
+        user("Hello"),
+        ConversationItem::Assistant("Hi".to_owned()),
+        user("How warm is it in Paris and in Rome?"),
+        ConversationItem::Assistant("Let me see.".to_owned()),
+        ConversationItem::ToolCalls(vec![call("call_1", "weather"), call("call_2", "weather")]),
+        ConversationItem::ToolOutput { call_id: "call_1".to_owned(), output: "18".to_owned() },
+        ConversationItem::ToolOutput { call_id: "call_2".to_owned(), output: "24".to_owned() },
+        ConversationItem::ToolCalls(vec![call("call_3", "time")]),
+        ConversationItem::ToolOutput { call_id: "call_3".to_owned(), output: String::new() },
+    ];
+    let bare = Function { description: None, parameters: None, strict: false, ..function("time") };
+    request.tools = vec![function("weather"), bare];
+    request.tool_choice = ToolChoice::None;
+    request.parallel_tool_calls = false;
+    request.response_format = ResponseFormat::JsonSchema(NamedSchema {
+        name: "temperatures".to_owned(),
+        description: Some("By city".to_owned()),
+        schema: json!({"type": "object"}),
+        strict: true,
+    });
+    request.temperature = Some(0.5);
+    request.top_p = Some(1.0);
+    request.reasoning_effort = Some("low".to_owned());
+    request.max_completion_tokens = Some(300);
+    assert_json_snapshot!(body(request).await);
+}
+
+#[tokio::test]
+async fn images_are_parts() {
+    let mut request = request();
+    request.conversation = vec![ConversationItem::UserParts(vec![
+        UserPart::Text("What is this?".to_owned()),
+        UserPart::Image { url: "https://example.com/a.png".to_owned(), detail: None },
+        UserPart::Image {
+            url: "data:image/png;base64,AAAA".to_owned(),
+            detail: Some("low".to_owned()),
+        },
+    ])];
+    assert_json_snapshot!(body(request).await["messages"], @r#"
+[
+  {
+    "role": "user",
+    "content": [
+      {
+        "type": "text",
+        "text": "What is this?"
+      },
+      {
+        "type": "image_url",
+        "image_url": {
+          "url": "https://example.com/a.png"
+        }
+      },
+      {
+        "type": "image_url",
+        "image_url": {
+          "url": "data:image/png;base64,AAAA",
+          "detail": "low"
+        }
+      }
+    ]
+  }
+]
+"#);
+}
+
+#[tokio::test]
+async fn formats() {
+    let mut plain = request();
+    plain.response_format = ResponseFormat::JsonObject;
+    assert_eq!(body(plain).await["response_format"], json!({"type": "json_object"}));
+    let mut shaped = request();
+    shaped.response_format = ResponseFormat::JsonSchema(NamedSchema {
+        name: "x".to_owned(),
+        description: None,
+        schema: json!({}),
+        strict: false,
+    });
+    let expected = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": {}}});
+    assert_eq!(body(shaped).await["response_format"], expected);
+}
+
+#[tokio::test]
+async fn a_call_that_must_be_made_is_made_once() {
+    let named = ToolChoice::Function("weather".to_owned());
+    let choice = json!({"type": "function", "function": {"name": "weather"}});
+    let calls = |name| ConversationItem::ToolCalls(vec![call("call_1", name)]);
+    let cases = [
+        (ToolChoice::Required, vec![user("Hi")], json!("required")),
+        (ToolChoice::Required, vec![user("Hi"), calls("time")], Value::Null),
+        (ToolChoice::Required, vec![calls("time"), user("Hi")], json!("required")),
+        (named.clone(), vec![user("Hi")], choice.clone()),
+        (named.clone(), vec![user("Hi"), calls("time")], choice),
+        (named, vec![user("Hi"), calls("weather")], Value::Null),
+        (ToolChoice::None, vec![user("Hi")], json!("none")),
+        (ToolChoice::Auto, vec![user("Hi")], Value::Null),
+    ];
+    for (choice, conversation, expected) in cases {
+        let mut request = request();
+        request.tools = vec![function("weather")];
+        request.tool_choice = choice.clone();
+        request.conversation = conversation;
+        let body = body(request).await;
+        assert_eq!(body["tool_choice"], expected, "{choice:?}: {body}");
+    }
+    let mut none_offered = request();
+    none_offered.tool_choice = ToolChoice::Required;
+    none_offered.parallel_tool_calls = false;
+    let body = body(none_offered).await;
+    assert_eq!((&body["tool_choice"], &body["parallel_tool_calls"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
+async fn names_are_looked_up() {
+    let upstream = Upstream::new((0..3).map(|_| hello())).await;
+    let model = upstream.builder().model_name("gpt-4o", "qwen2.5:7b").build().unwrap();
+    let asked = |name: &str| ModelRequest::new(name, vec![user("Hi")]);
+    assert_eq!(sent(&upstream, &model, asked("gpt-4o")).await["model"], "qwen2.5:7b");
+    assert_eq!(sent(&upstream, &model, asked("other")).await["model"], "other");
+    let builder = upstream.builder().model_name("gpt-4o", "qwen2.5:7b").default_model("llama3.2");
+    let model = builder.build().unwrap();
+    assert_eq!(sent(&upstream, &model, asked("other")).await["model"], "llama3.2");
+}
+
+#[tokio::test]
+async fn what_a_provider_does_not_know_can_be_left_out() {
+    let upstream = Upstream::new([hello()]).await;
+    let field = TokenLimitField::MaxCompletionTokens;
+    let model = upstream.builder().stream_usage(false).token_limit_field(field).build().unwrap();
+    let mut request = request();
+    request.max_completion_tokens = Some(300);
+    let body = sent(&upstream, &model, request).await;
+    assert_eq!(body.get("stream_options"), None);
+    assert_eq!(body.get("max_tokens"), None);
+    assert_eq!(body["max_completion_tokens"], 300);
+}
+
+#[tokio::test]
+async fn the_endpoint_is_below_the_base_url() {
+    let paths = [
+        ("", "/v1/chat/completions"),
+        ("/", "/v1/chat/completions"),
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/a%20b/?api-version=1", "/v1/a%20b/chat/completions?api-version=1"),
+    ];
+    for (rest, path) in paths {
+        let upstream = Upstream::new([hello()]).await;
+        let url = format!("{}{rest}", upstream.url());
+        ask(&ChatCompletions::builder(url).build().unwrap()).await;
+        let head = upstream.requests().remove(0).head;
+        let line = head.lines().next().unwrap();
+        assert_eq!(line, format!("POST {path} HTTP/1.1"), "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_is_a_bearer_token() {
+    let upstream = Upstream::new([hello(), hello()]).await;
+    ask(&upstream.model()).await;
+    ask(&upstream.builder().api_key("sk-upstream").build().unwrap()).await;
+    let requests = upstream.requests();
+    assert!(!requests[0].head.contains("authorization"), "{}", requests[0].head);
+    assert!(requests[1].head.contains("authorization: Bearer sk-upstream\r\n"));
+    for header in ["content-type: application/json\r\n", "user-agent: runstep-server/"] {
+        assert!(requests[0].head.contains(header), "{}", requests[0].head);
+    }
+}
+
+#[test]
+fn what_cannot_be_used_is_told_when_it_is_built() {
+    let error = |builder: runstep_server::model::ChatCompletionsBuilder| {
+        builder.build().unwrap_err().to_string()
+    };
+    let url = |url: &str| error(ChatCompletions::builder(url));
+    insta::assert_snapshot!(url("127.0.0.1:8000"), @"the upstream URL cannot be used: relative URL without a base; give one such as http://127.0.0.1:11434/v1");
+    insta::assert_snapshot!(url("ftp://example.com"), @"the upstream URL cannot be used: it must begin with http:// or https://; give one such as http://127.0.0.1:11434/v1");
+    insta::assert_snapshot!(url("http://me:secret@example.com"), @"the upstream URL cannot be used: it holds a user name or password, which are for the key to replace; give one such as http://127.0.0.1:11434/v1");
+    let good = || ChatCompletions::builder("http://127.0.0.1:1/v1");
+    insta::assert_snapshot!(error(good().api_key("a\nb")), @"the upstream key is empty, or has characters that no header can carry");
+    assert_eq!(error(good().api_key("")), error(good().api_key("a\nb")));
+}
+
+#[test]
+fn debug_tells_no_secret() {
+    let builder = ChatCompletions::builder("http://example.com/v1?key=secret").api_key("secret");
+    let model = builder.build().unwrap();
+    let text = format!("{model:?}");
+    assert!(text.contains("example.com") && !text.contains("secret"), "{text}");
+}

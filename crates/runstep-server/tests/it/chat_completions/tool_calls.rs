@@ -1,0 +1,190 @@
+//! Function calls, in all the ways in which providers tear and number them.
+
+use runstep_server::model::ModelEvent;
+use serde_json::{Value, json};
+
+use crate::chat_completions::upstream::{Reply, answer, delta, finish, good, says, text};
+
+/// The calls of an answer: names with their arguments put together.
+async fn calls(parts: impl IntoIterator<Item = Value>) -> Vec<(String, String)> {
+    let chunks = parts.into_iter().map(|part| delta(json!({"tool_calls": [part]})));
+    let events = good(Reply::chunks(chunks.chain([finish("tool_calls")]))).await;
+    put_together(&events)
+}
+
+fn put_together(events: &[ModelEvent]) -> Vec<(String, String)> {
+    let mut calls: Vec<(String, String)> = Vec::new();
+    for event in events {
+        match event {
+            ModelEvent::ToolCall { index, name } => {
+                assert_eq!(*index, calls.len(), "calls are numbered as they begin");
+                calls.push((name.clone(), String::new()));
+            }
+            ModelEvent::Arguments { index, text } => calls[*index].1.push_str(text),
+            _ => {}
+        }
+    }
+    calls
+}
+
+fn paris_and_rome() -> Vec<(String, String)> {
+    let call = |city: &str| ("weather".to_owned(), format!("{{\"city\":\"{city}\"}}"));
+    vec![call("Paris"), call("Rome")]
+}
+
+#[tokio::test]
+async fn parts_are_matched_by_index() {
+    let begin = |index: u64, id: &str| {
+        json!({"index": index, "id": id, "type": "function",
+            "function": {"name": "weather", "arguments": ""}})
+    };
+    let more = |index: u64, text: &str| json!({"index": index, "function": {"arguments": text}});
+    let one_after_the_other = [
+        begin(0, "a"),
+        more(0, "{\"city\":"),
+        more(0, "\"Paris\"}"),
+        begin(1, "b"),
+        more(1, "{\"city\":\"Rome\"}"),
+    ];
+    assert_eq!(calls(one_after_the_other).await, paris_and_rome());
+    let woven = [
+        begin(3, "a"),
+        begin(7, "b"),
+        more(7, "{\"city\":\"Ro"),
+        more(3, "{\"city\":\"Paris\"}"),
+        more(7, "me\"}"),
+    ];
+    assert_eq!(calls(woven).await, paris_and_rome());
+}
+
+#[tokio::test]
+async fn arguments_come_as_they_are_streamed() {
+    let part = |part: Value| delta(json!({"tool_calls": [part]}));
+    let events = good(Reply::chunks([
+        says("Let me see."),
+        part(json!({"index": 0, "id": "a", "function": {"name": "weather", "arguments": ""}})),
+        part(json!({"index": 0, "function": {"arguments": "{\"city\""}})),
+        part(json!({"index": 0, "function": {"arguments": ":1}"}})),
+        finish("tool_calls"),
+    ]))
+    .await;
+    let arguments = |text: &str| ModelEvent::Arguments { index: 0, text: text.to_owned() };
+    assert_eq!(
+        events[..4],
+        [
+            text("Let me see."),
+            ModelEvent::ToolCall { index: 0, name: "weather".to_owned() },
+            arguments("{\"city\""),
+            arguments(":1}"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn providers_number_and_name_calls_in_their_own_ways() {
+    let whole = |mut call: Value, city: &str| {
+        let arguments = format!("{{\"city\":\"{city}\"}}");
+        call["function"] = json!({"name": "weather", "arguments": arguments});
+        call
+    };
+    let torn = |mut call: Value, text: &str| {
+        call["function"] = json!({"name": "weather", "arguments": text});
+        call
+    };
+    let cases: [(&str, Vec<Value>); 9] = [
+        (
+            "whole",
+            vec![
+                whole(json!({"index": 0, "id": "a"}), "Paris"),
+                whole(json!({"index": 1, "id": "b"}), "Rome"),
+            ],
+        ),
+        (
+            "one index for all",
+            vec![
+                whole(json!({"index": 0, "id": "a"}), "Paris"),
+                whole(json!({"index": 0, "id": "b"}), "Rome"),
+            ],
+        ),
+        (
+            "one index, no ids",
+            vec![whole(json!({"index": 0}), "Paris"), whole(json!({"index": 0}), "Rome")],
+        ),
+        ("no index", vec![whole(json!({"id": "a"}), "Paris"), whole(json!({"id": "b"}), "Rome")]),
+        ("no index, no ids", vec![whole(json!({}), "Paris"), whole(json!({"id": ""}), "Rome")]),
+        (
+            "no index, torn, matched by ids",
+            vec![
+                json!({"id": "a", "function": {"name": "weather", "arguments": "{\"city\":"}}),
+                json!({"id": "b", "function": {"name": "weather", "arguments": "{\"city\":\"R"}}),
+                json!({"id": "a", "function": {"arguments": "\"Paris\"}"}}),
+                json!({"id": "b", "function": {"arguments": "ome\"}"}}),
+            ],
+        ),
+        (
+            "no index, torn, parts without ids",
+            vec![
+                json!({"id": "a", "function": {"name": "weather", "arguments": "{\"city\":"}}),
+                json!({"function": {"arguments": "\"Paris\"}"}}),
+                json!({"id": "b", "function": {"name": "weather"}}),
+                json!({"function": {"arguments": "{\"city\":\"Rome\"}"}}),
+            ],
+        ),
+        (
+            "the name again with each part",
+            vec![
+                torn(json!({"index": 0, "id": "a"}), "{\"city\":"),
+                torn(json!({"index": 0, "id": "a"}), "\"Paris\"}"),
+                torn(json!({"index": 0, "id": "a"}), ""),
+                torn(json!({"index": 1, "id": "b"}), "{\"city\":\"Rome\"}"),
+            ],
+        ),
+        (
+            "the id before the name",
+            vec![
+                json!({"index": 0, "id": "a"}),
+                whole(json!({"index": 0}), "Paris"),
+                json!({"index": 1, "id": "b", "function": {"name": ""}}),
+                whole(json!({"index": 1}), "Rome"),
+            ],
+        ),
+    ];
+    for (name, parts) in cases {
+        assert_eq!(calls(parts).await, paris_and_rome(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_are_json_text_whatever_came() {
+    for arguments in [json!(""), json!(null), json!({})] {
+        let call =
+            json!({"index": 0, "id": "a", "function": {"name": "now", "arguments": arguments}});
+        assert_eq!(calls([call]).await, [("now".to_owned(), "{}".to_owned())]);
+    }
+    let object =
+        json!({"index": 0, "function": {"name": "weather", "arguments": {"city": "Paris"}}});
+    assert_eq!(calls([object]).await, paris_and_rome()[..1]);
+    let none = json!({"index": 0, "function": {"name": "now"}});
+    assert_eq!(calls([none]).await, [("now".to_owned(), "{}".to_owned())]);
+}
+
+#[tokio::test]
+async fn calls_that_are_cut_stay_cut() {
+    let part = json!({"index": 0, "function": {"name": "weather", "arguments": ""}});
+    let chunks = [delta(json!({"tool_calls": [part]})), finish("length")];
+    let events = good(Reply::chunks(chunks)).await;
+    assert_eq!(events.get(1), Some(&ModelEvent::TokenLimit));
+}
+
+#[tokio::test]
+async fn calls_without_names_and_too_many_are_failures() {
+    let failed = async |parts: Vec<Value>| {
+        let chunks = [delta(json!({"tool_calls": parts})), finish("tool_calls")];
+        answer(Reply::chunks(chunks)).await.pop().unwrap().unwrap_err().message
+    };
+    let nameless = "The model's provider called a function without naming it.";
+    assert_eq!(failed(vec![json!({"index": 0, "function": {"arguments": "{}"}})]).await, nameless);
+    assert_eq!(failed(vec![json!({"index": 0, "id": "a"})]).await, nameless);
+    let many = (0..200).map(|index| json!({"index": index, "function": {"name": "f"}}));
+    insta::assert_snapshot!(failed(many.collect()).await, @"The model's provider called more functions at once than this server takes.");
+}

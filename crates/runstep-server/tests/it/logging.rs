@@ -1,0 +1,128 @@
+//! What the server logs, and what it never does. Apart from other tests, which log at the same time.
+
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex};
+
+use crate::harness::{Api, id};
+use runstep_server::Server;
+use runstep_server::model::{ChatCompletions, Scripted, Turn};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// Keeps all that is logged, as one text.
+#[derive(Clone, Default)]
+struct Keeper(Arc<Mutex<String>>);
+
+struct Fields<'a>(&'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+}
+
+impl Subscriber for Keeper {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut text = self.0.lock().unwrap();
+        write!(text, "{} span", span.metadata().target()).unwrap();
+        span.record(&mut Fields(&mut text));
+        text.push('\n');
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        values.record(&mut Fields(&mut self.0.lock().unwrap()));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = self.0.lock().unwrap();
+        write!(text, "{}", event.metadata().target()).unwrap();
+        event.record(&mut Fields(&mut text));
+        text.push('\n');
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_tell_of_requests_and_runs_but_not_what_people_write() {
+    const KEY: &str = "sk-a-key-that-nobody-may-read";
+    const TEXT: &str = "a text that nobody may read";
+    let keeper = Keeper::default();
+    let guard = tracing::subscriber::set_default(keeper.clone());
+    let turn = Turn::say(TEXT).usage(12, 3);
+    let builder = Server::builder().model(Scripted::new([turn])).api_keys([KEY]);
+    let api = Api::built(builder);
+    let mine = api.with("authorization", &format!("Bearer {KEY}")).with("x-request-id", "mine");
+    let assistant = mine.assistant(json!({"instructions": TEXT, "name": TEXT})).await;
+    let thread = mine.thread(TEXT).await;
+    let scene = crate::harness::Scene { api: mine, assistant, thread };
+    let run = scene.play(json!({"metadata": {"secret": TEXT}})).await;
+    api.with("authorization", "Bearer wrong-but-somebodys").get("/assistants").await.refused(401);
+    drop(guard);
+
+    let told = keeper.0.lock().unwrap().clone();
+    let run_line =
+        format!("runstep_server::run message=ended run_id=\"{}\" status=completed", id(&run));
+    for expected in [
+        "runstep_server::http span request_id=\"mine\" operation=\"createRun\"",
+        "runstep_server::http message=replied status=200 microseconds=",
+        "runstep_server::http message=replied status=401",
+        &run_line,
+        "prompt_tokens=12 completion_tokens=3",
+    ] {
+        assert!(told.contains(expected), "{expected} is not in {told}");
+    }
+    for secret in [KEY, TEXT, "wrong-but-somebodys"] {
+        assert!(!told.contains(secret), "{secret} is in {told}");
+    }
+}
+
+/// A provider that refuses everything, and repeats what it was sent.
+async fn echo(listener: TcpListener) {
+    while let Ok((mut socket, _)) = listener.accept().await {
+        let mut bytes = vec![0; 64 * 1024];
+        let mut read = 0;
+        while !bytes[..read].ends_with(b"}") {
+            read += socket.read(&mut bytes[read..]).await.unwrap();
+        }
+        let said = json!({"error": {"message": String::from_utf8_lossy(&bytes[..read])}});
+        let said = said.to_string();
+        let length = said.len();
+        let reply = format!("HTTP/1.1 503 Busy\r\ncontent-length: {length}\r\n\r\n{said}");
+        socket.write_all(reply.as_bytes()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn logs_tell_of_a_provider_that_fails_but_not_what_it_repeats() {
+    const TEXT: &str = "a text that nobody may read";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let provider = tokio::spawn(echo(listener));
+    let keeper = Keeper::default();
+    let guard = tracing::subscriber::set_default(keeper.clone());
+    let model = ChatCompletions::builder(&url).retries(1).build().unwrap();
+    let api = Api::new(model);
+    let (assistant, thread) = (api.assistant(json!({})).await, api.thread(TEXT).await);
+    let run = crate::harness::Scene { api, assistant, thread }.play(json!({})).await;
+    drop(guard);
+    provider.abort();
+
+    assert!(run["last_error"].to_string().contains(TEXT), "the provider repeats it: {run}");
+    let told = keeper.0.lock().unwrap().clone();
+    assert!(told.contains("kind=Server status=503 failures=1"), "{told}");
+    assert!(!told.contains(TEXT), "{told}");
+}

@@ -1,0 +1,29 @@
+//! Integration tests of the server.
+//!
+//! All tests share one process: none may change environment variables, the current directory or
+//! the global `tracing` subscriber.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod authentication;
+mod browser_origins;
+mod chat_completions;
+mod deletion;
+mod fault_injection;
+mod harness;
+mod invalid_requests;
+mod limits;
+mod logging;
+mod manual_clock;
+mod observability;
+mod pagination;
+#[cfg(all(feature = "program", unix))]
+mod program;
+mod routing;
+mod runs;
+mod spawned_server;
+mod specification;
+mod streaming;
+mod unknown_paths_and_ids;
+mod unsupported_features;
+mod updates;

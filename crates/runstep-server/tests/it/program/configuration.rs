@@ -1,0 +1,116 @@
+//! What holds: flags over the environment over the file over the defaults.
+
+use crate::program::process::{Ended, Start};
+
+/// What holds, as `--check-config` prints it.
+fn checked(start: Start) -> String {
+    let Ended { code, output, errors } = start.end();
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    output
+}
+
+fn value<'a>(report: &'a str, name: &str) -> Option<&'a str> {
+    report.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "))
+}
+
+#[test]
+fn the_defaults() {
+    insta::assert_snapshot!(checked(Start::new(&["--check-config"])));
+}
+
+#[test]
+fn the_help() {
+    insta::assert_snapshot!(checked(Start::new(&["--help"])));
+}
+
+#[test]
+fn each_source_counts_more_than_the_next() {
+    let file = "max-open-streams = 1\nmax-queued-runs = 1\nmax-body-bytes = 1\n";
+    let flags = ["--check-config", "--config", "a/b.toml", "--max-open-streams", "3"];
+    let start = Start::new(&flags)
+        .file("a/b.toml", file)
+        .env("RUNSTEP_MAX_OPEN_STREAMS", "2")
+        .env("RUNSTEP_MAX_QUEUED_RUNS", "2");
+    let report = checked(start);
+    assert_eq!(value(&report, "max-open-streams"), Some("3"));
+    assert_eq!(value(&report, "max-queued-runs"), Some("2"));
+    assert_eq!(value(&report, "max-body-bytes"), Some("1"));
+    assert_eq!(value(&report, "max-connections"), Some("8192"));
+}
+
+/// What is printed can be given back, and is the same then.
+#[test]
+fn every_option_goes_by_flag_by_environment_and_by_file() {
+    let options = [
+        ("listen", "[::1]:0"),
+        ("api-key-file", "keys"),
+        ("allowed-origins", "https://a.example,https://b.example"),
+        ("upstream", "http://127.0.0.1:1/v1"),
+        ("upstream-key-env", "KEY"),
+        ("model-map", "models.toml"),
+        ("upstream-retries", "5"),
+        ("upstream-timeout-seconds", "7"),
+        ("upstream-token-limit", "max_completion_tokens"),
+        ("upstream-stream-usage", "false"),
+        ("run-lifetime-seconds", "11"),
+        ("poll-after-milliseconds", "12"),
+        ("max-context-tokens", "13"),
+        ("max-concurrent-runs", "14"),
+        ("max-queued-runs", "15"),
+        ("max-open-streams", "16"),
+        ("max-connections", "17"),
+        ("max-stored-bytes", "18"),
+        ("max-body-bytes", "19"),
+        ("request-timeout-seconds", "20"),
+        ("shutdown-timeout-seconds", "21"),
+        ("log-level", "debug"),
+        ("log-format", "json"),
+    ];
+    let start = |arguments: &[&str]| {
+        Start::new(&[&["--check-config"], arguments].concat())
+            .file("keys", "one\ntwo\n")
+            .file("models.toml", "default = \"a\"\n[models]\nb = \"c\"\n")
+            .env("KEY", "sk-secret")
+    };
+    let flags: Vec<String> =
+        options.iter().map(|(name, value)| format!("--{name}={value}")).collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let by_flag = checked(start(&flags));
+    insta::assert_snapshot!(by_flag);
+    let by_environment = options.iter().fold(start(&[]), |start, (name, value)| {
+        start.env(&format!("RUNSTEP_{}", name.replace('-', "_").to_uppercase()), value)
+    });
+    assert_eq!(checked(by_environment), by_flag);
+    let by_file = start(&["--config", "options.toml"]).file("options.toml", &by_flag);
+    assert_eq!(checked(by_file), by_flag);
+    // The page for those who host it tells each.
+    let page = include_str!("../../../../../docs/hosting.md");
+    for (name, _) in options {
+        assert!(page.contains(&format!("\n| `{name}` |")), "{name}");
+    }
+    // There is no option beside these.
+    let lines = by_flag.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(lines.count(), options.len());
+}
+
+#[test]
+fn paths_in_a_file_begin_where_it_is() {
+    let start = Start::new(&["--check-config", "--config", "etc/options.toml"])
+        .file("etc/options.toml", "api-key-file = \"keys\"\n")
+        .file("etc/keys", "secret\n");
+    assert_eq!(value(&checked(start), "api-key-file"), Some("\"etc/keys\""));
+}
+
+#[test]
+fn secrets_are_hidden() {
+    let url = "http://127.0.0.1:1/v1?api-version=1&key=hush";
+    let flags = ["--check-config", "--upstream", url, "--upstream-key-env", "KEY"];
+    let start = Start::new(&[&flags[..], &["--api-key-file", "keys"]].concat())
+        .file("keys", "hush\n")
+        .env("KEY", "hush");
+    let report = checked(start);
+    assert!(!report.contains("hush"), "{report}");
+    assert_eq!(value(&report, "upstream"), Some("\"http://127.0.0.1:1/v1?[hidden]\""));
+    let help = checked(Start::new(&["--help"]).env("RUNSTEP_UPSTREAM", "hush"));
+    assert!(!help.contains("hush"), "{help}");
+}

@@ -1,0 +1,133 @@
+//! What it does when it serves.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+use crate::program::process::{Program, Start};
+
+const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
+fn start(flags: &[&str]) -> Start {
+    Start::new(&[&ANY_PORT[..], flags].concat())
+}
+
+/// A request with a key, its status and its reply.
+async fn ask(program: &Program, path: &str, key: &str, body: Option<Value>) -> (StatusCode, Value) {
+    let client = Client::builder().no_proxy().build().unwrap();
+    let url = program.url(path);
+    let request = match body {
+        Some(body) => client.post(url).body(body.to_string()),
+        None => client.get(url),
+    };
+    let request = request.header("content-type", "application/json").bearer_auth(key);
+    let reply = request.send().await.unwrap();
+    let status = reply.status();
+    let text = reply.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_else(|_| text.into()))
+}
+
+#[tokio::test]
+async fn keys_let_in_and_keep_apart() {
+    let program = start(&["--api-key-file", "keys"])
+        .file("keys", "# of the one application\nkey-one\n\n  key-two  \n")
+        .serve();
+    let (refused, _) = ask(&program, "/v1/threads", "other", Some(json!({}))).await;
+    assert_eq!(refused, 401);
+    let (made, thread) = ask(&program, "/v1/threads", "key-one", Some(json!({}))).await;
+    assert_eq!(made, 200);
+    let path = format!("/v1/threads/{}", thread["id"].as_str().unwrap());
+    assert_eq!(ask(&program, &path, "key-one", None).await.0, 200);
+    assert_eq!(ask(&program, &path, "key-two", None).await.0, 404);
+}
+
+#[tokio::test]
+async fn limits_are_those_that_are_set() {
+    let program = start(&["--max-body-bytes", "1000"]).serve();
+    let body = json!({"metadata": {"a": "x".repeat(2000)}});
+    assert_eq!(ask(&program, "/v1/threads", "", Some(body)).await.0, 413);
+    assert_eq!(ask(&program, "/healthz", "", None).await.0, 200);
+}
+
+/// A provider that answers once; what it was asked.
+fn provider() -> (String, thread::JoinHandle<(String, Value)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let asked = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(socket.try_clone().unwrap());
+        let (mut head, mut length) = (String::new(), 0);
+        while !head.ends_with("\r\n\r\n") {
+            let start = head.len();
+            reader.read_line(&mut head).unwrap();
+            if let Some(value) = head[start..].strip_prefix("content-length: ") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let chunk = json!({"choices": [{"delta": {"content": "Hi!"}, "finish_reason": "stop"}]});
+        let reply = format!("HTTP/1.1 200 OK\r\n\r\ndata: {chunk}\n\ndata: [DONE]\n\n");
+        socket.write_all(reply.as_bytes()).unwrap();
+        (head, serde_json::from_slice(&body).unwrap())
+    });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn a_provider_answers() {
+    let (url, asked) = provider();
+    let flags = ["--upstream", &url, "--upstream-key-env", "KEY", "--model-map", "models.toml"];
+    let mut program = start(&flags)
+        .file("models.toml", "default = \"llama3.2\"\n[models]\ngpt-4o = \"qwen2.5:7b\"\n")
+        .env("KEY", "sk-upstream")
+        .serve();
+    let (_, assistant) =
+        ask(&program, "/v1/assistants", "", Some(json!({"model": "gpt-4o"}))).await;
+    let messages = json!([{"role": "user", "content": "Hello"}]);
+    let body = json!({
+        "assistant_id": assistant["id"],
+        "thread": {"messages": messages},
+        "stream": true,
+    });
+    let (_, events) = ask(&program, "/v1/threads/runs", "", Some(body)).await;
+    let events = events.as_str().unwrap();
+    assert!(events.contains("Hi!") && events.contains("thread.run.completed"), "{events}");
+    let (head, body) = asked.join().unwrap();
+    assert!(head.contains("authorization: Bearer sk-upstream\r\n"), "{head}");
+    assert_eq!((&body["model"], &body["messages"]), (&json!("qwen2.5:7b"), &messages));
+    let logs = program.errors();
+    assert!(!logs.contains("sk-upstream"), "{logs}");
+}
+
+#[tokio::test]
+async fn logs_go_to_the_standard_error() {
+    let logs = async |flags: &[&str]| {
+        let mut program = start(flags).serve();
+        ask(&program, "/v1/threads/thread_x", "", None).await;
+        program.errors()
+    };
+    let text = logs(&[]).await;
+    assert!(text.contains(" INFO ") && text.contains("404"), "{text}");
+    let json = logs(&["--log-format", "json"]).await;
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["level"] == "INFO" && line["status"] == 404), "{json}");
+    assert_eq!(logs(&["--log-level", "off"]).await, "");
+    assert_eq!(logs(&["--log-level", "warn"]).await, "");
+}
+
+#[test]
+fn keys_that_all_can_read_are_warned_about() {
+    for (mode, warned) in [(0o644, true), (0o640, false)] {
+        let start = start(&["--api-key-file", "keys"]).file("keys", "secret-key\n");
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(start.path("keys"), mode).unwrap();
+        let logs = start.serve().errors();
+        assert_eq!(logs.contains("everybody on this machine can read"), warned, "{logs}");
+        assert!(!logs.contains("secret-key"), "{logs}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Options that cannot be right: what is said, and the exit code.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+
+use crate::program::process::{Ended, Start};
+
+#[test]
+fn options_that_cannot_be_right_are_told_with_what_to_do() {
+    let file = |text: &str| Start::new(&["--config", "a.toml"]).file("a.toml", text);
+    let keys = |text: &str| Start::new(&["--api-key-file", "keys"]).file("keys", text);
+    let map = |text: &str| {
+        let flags = ["--upstream", "http://127.0.0.1:1/v1", "--model-map", "map.toml"];
+        Start::new(&flags).file("map.toml", text)
+    };
+    let upstream = |url: &str| Start::new(&["--upstream", url]);
+    let cases = [
+        Start::new(&["--config", "missing.toml"]),
+        file("listen = \"127.0.0.1:0\"\n\ncolour = \"red\"\n"),
+        file("max-body-bytes = \"many\"\n"),
+        file("listen = \"localhost\"\n"),
+        file("max-open-streams = -1\n"),
+        file("listen\n"),
+        Start::new(&["--listen", "0.0.0.0:8080"]),
+        Start::new(&["--listen", "[::]:8080"]),
+        Start::new(&["--api-key-file", "missing"]),
+        keys("# nothing\n\n"),
+        keys("good\nno good\n"),
+        keys("same\nother\n same \n"),
+        upstream("127.0.0.1:11434"),
+        Start::new(&["--upstream", "http://127.0.0.1:1", "--upstream-key-env", "MISSING"]),
+        Start::new(&["--upstream", "http://127.0.0.1:1", "--upstream-key-env", "EMPTY"])
+            .env("EMPTY", ""),
+        Start::new(&["--model-map", "map.toml"]),
+        Start::new(&["--upstream-key-env", "KEY"]),
+        map("gpt-4o = \"llama\"\n"),
+        map("[models]\ngpt-4o = 4\n"),
+        Start::new(&["--allowed-origins", "example.com/path"]),
+        Start::new(&["--max-stored-bytes", "18446744073709551615"]),
+        Start::new(&[]).env("RUNSTEP_MAX_BODY_BYTES", "many"),
+        Start::new(&["--colour"]),
+    ];
+    let mut told = String::new();
+    for start in cases {
+        let Ended { code, output, errors } = start.end();
+        assert_eq!((code, output.as_str()), (Some(2), ""), "{errors}");
+        let lines: Vec<_> = errors.lines().map(str::trim_end).collect();
+        writeln!(told, "{}\n", lines.join("\n").trim_end()).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn an_address_that_is_taken_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let Ended { code, errors, .. } = Start::new(&["--listen", &address]).end();
+    assert_eq!(code, Some(1));
+    let errors = errors.replace(&address, "[address]");
+    insta::assert_snapshot!(errors, @"error: cannot listen on [address]: Address already in use (os error 98)");
+}
+
+/// Numbers that are large but fit are taken at their word, or at the most that can be.
+#[test]
+fn no_number_is_too_large_to_serve_with() {
+    let most = i64::MAX.to_string();
+    let names = [
+        "run-lifetime-seconds",
+        "poll-after-milliseconds",
+        "max-context-tokens",
+        "max-concurrent-runs",
+        "max-queued-runs",
+        "max-open-streams",
+        "max-connections",
+        "max-stored-bytes",
+        "max-body-bytes",
+        "request-timeout-seconds",
+        "shutdown-timeout-seconds",
+        "upstream-timeout-seconds",
+    ];
+    let flags: Vec<String> = names.iter().map(|name| format!("--{name}={most}")).collect();
+    let mut flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    flags.extend(["--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/v1"]);
+    let mut program = Start::new(&flags).serve();
+    program.signal("TERM");
+    assert_eq!(program.exit_status().code(), Some(0));
+}

@@ -1,0 +1,7 @@
+//! Runs: their statuses, what they send to the model, and how they end.
+
+mod cancellation_and_expiry;
+mod lifecycle;
+mod model_requests;
+mod operations_by_status;
+mod tool_calls;

@@ -1,0 +1,5 @@
+//! Streams of run events.
+
+mod events;
+mod resuming;
+mod slow_readers;

@@ -1,0 +1,103 @@
+//! Paths, methods and ids that are not there are named in what is answered.
+
+use crate::harness::{Api, Scene};
+use axum::body::Body;
+use axum::http::Method;
+use runstep_server::model::Offline;
+
+async fn scene() -> Scene {
+    Api::new(Offline::new()).scene(&["weather"]).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_paths_are_named() {
+    let scene = scene().await;
+    let thread = &scene.thread;
+    let paths = [
+        "/".to_owned(),
+        "/v1".to_owned(),
+        "/v1/".to_owned(),
+        "/nothing".to_owned(),
+        "/v1/nothing".to_owned(),
+        "/v2/threads".to_owned(),
+        "/v1/v1/threads".to_owned(),
+        "/threads/".to_owned(),
+        format!("/threads/{thread}/"),
+        format!("/threads/{thread}/runs/"),
+        format!("/threads/{thread}/runs/run_x/nothing"),
+        format!("/threads/{thread}/../{thread}"),
+    ];
+    for path in paths {
+        let error = scene.api.get(&path).await.refused(404);
+        assert_eq!(error["message"], format!("Invalid URL (GET {path})."));
+        assert_eq!(error["code"], "unknown_url");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_methods_are_named_along_with_the_right_ones() {
+    let scene = scene().await;
+    let run = format!("/threads/{}/runs/run_x", scene.thread);
+    let cases = [
+        (Method::DELETE, "/assistants".to_owned(), "GET,HEAD,POST"),
+        (Method::GET, "/threads".to_owned(), "POST"),
+        (Method::PUT, "/threads/runs".to_owned(), "GET,HEAD,POST,DELETE"),
+        (Method::DELETE, run.clone(), "GET,HEAD,POST"),
+        (Method::PATCH, format!("/v1{}", scene.thread_path()), "GET,HEAD,POST,DELETE"),
+        (Method::PUT, scene.runs(), "GET,HEAD,POST"),
+        (Method::GET, format!("{run}/cancel"), "POST"),
+        (Method::POST, format!("{run}/steps"), "GET,HEAD"),
+        (Method::OPTIONS, run.clone(), "GET,HEAD,POST"),
+        (Method::from_bytes(b"BREW").unwrap(), run, "GET,HEAD,POST"),
+    ];
+    for (method, path, allowed) in cases {
+        let reply = scene.api.request(method.clone(), &path, Body::empty()).await;
+        assert_eq!(reply.header("allow"), Some(allowed), "{method} {path}");
+        let error = reply.refused(405);
+        assert_eq!(error["message"], format!("Not allowed to {method} on {path}."));
+        assert_eq!(error["code"], "method_not_allowed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_may_be_anything_and_are_not_found() {
+    let scene = scene().await;
+    let long = "x".repeat(10_000);
+    let ids = [
+        ("%2F", "/"),
+        ("..", ".."),
+        ("%2E%2E%2F..", "../.."),
+        ("%00", "\0"),
+        ("%C3%BC%F0%9F%8E%89", "ü🎉"),
+        ("%22%27%3Cb%3E", "\"'<b>"),
+        ("run_%25", "run_%"),
+        ("%0D%0Ax-evil:%201", "\r\nx-evil: 1"),
+        ("a+b%20c", "a+b c"),
+        ("%", "%"),
+        ("%zz", "%zz"),
+        (&long, &long),
+    ];
+    for (written, id) in ids {
+        for (path, kind) in [
+            (format!("/assistants/{written}"), "assistant"),
+            (format!("/threads/{written}"), "thread"),
+            (format!("/v1/threads/{written}/messages"), "thread"),
+            (format!("/threads/{}/runs/{written}", scene.thread), "run"),
+            (format!("/threads/{}/runs/{written}/steps/x", scene.thread), "run"),
+        ] {
+            let error = scene.api.get(&path).await.refused(404);
+            assert_eq!(error["message"], format!("No {kind} found with id '{id}'."), "{path}");
+        }
+        let path = format!("/threads/{}/runs/{written}/cancel", scene.thread);
+        scene.api.post_text(&path, "").await.refused(404);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_are_no_text_are_refused() {
+    let scene = scene().await;
+    for path in ["/threads/%FF", "/v1/assistants/%C3", "/threads/x/runs/%80/steps/y"] {
+        let error = scene.api.get(path).await.refused(400);
+        assert_eq!(error["type"], "invalid_request_error");
+    }
+}
