@@ -1,10 +1,9 @@
-//! What is deleted is gone, and what went on with it stops.
+//! Deletion of assistants, threads and messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::harness::{Api, Event, Reply, Scene, breathe, id, merged, names, outputs_for};
 use futures_util::StreamExt as _;
 use runstep_server::model::{
     ConversationItem, Model, ModelEvent, ModelRequest, ModelStream, Offline, Scripted, Turn,
@@ -12,138 +11,143 @@ use runstep_server::model::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::harness::{
+    Event, Fixture, JsonResponse, TestClient, event_names, id, merged, run_pending_tasks,
+    tool_outputs_body,
+};
+
 #[track_caller]
-fn not_found(reply: Reply, kind: &str, id: &str) {
+fn not_found(response: JsonResponse, kind: &str, id: &str) {
     let expected = json!({
         "message": format!("No {kind} found with id '{id}'."),
         "type": "invalid_request_error",
         "param": null,
         "code": null,
     });
-    assert_eq!(reply.refused(404), expected);
+    assert_eq!(response.expect_error(404), expected);
 }
 
-/// Deletes what is there, and checks that it can be neither read, nor changed, nor deleted again.
-async fn delete(api: &Api, path: &str, kind: &str, object: &str) {
+/// Deletes an object, and checks that it can no longer be retrieved, updated or deleted.
+async fn delete(client: &TestClient, path: &str, kind: &str, object: &str) {
     let id = path.rsplit('/').next().unwrap();
-    let deleted = api.delete(path).await.ok();
+    let deleted = client.delete(path).await.ok();
     assert_eq!(deleted, json!({"id": id, "object": object, "deleted": true}));
-    not_found(api.get(path).await, kind, id);
-    not_found(api.post(path, json!({"metadata": {}})).await, kind, id);
-    not_found(api.delete(path).await, kind, id);
+    not_found(client.get(path).await, kind, id);
+    not_found(client.post(path, json!({"metadata": {}})).await, kind, id);
+    not_found(client.delete(path).await, kind, id);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_assistant_that_was_deleted_runs_no_more() {
-    let scene = Api::new(Offline::new()).scene(&[]).await;
-    let api = &scene.api;
-    let other = api.assistant(json!({})).await;
-    delete(api, &scene.assistant_path(), "assistant", "assistant.deleted").await;
-    let list = api.get("/assistants").await.ok();
+async fn deleted_assistant_cannot_start_runs() {
+    let fixture = Fixture::with_model(Offline::new(), &[]).await;
+    let client = &fixture.client;
+    let other = client.create_assistant(json!({})).await;
+    delete(client, &fixture.assistant_path(), "assistant", "assistant.deleted").await;
+    let list = client.get("/assistants").await.ok();
     assert_eq!((&list["data"][0]["id"], &list["first_id"]), (&json!(other), &json!(other)));
     assert_eq!(list["data"].as_array().unwrap().len(), 1);
-    not_found(scene.try_start(json!({})).await, "assistant", &scene.assistant);
+    not_found(fixture.try_create_run(json!({})).await, "assistant", &fixture.assistant);
     not_found(
-        api.post("/threads/runs", scene.body(json!({}))).await,
+        client.post("/threads/runs", fixture.run_body(json!({}))).await,
         "assistant",
-        &scene.assistant,
+        &fixture.assistant,
     );
-    assert_eq!(api.get(&scene.runs()).await.ok()["data"], json!([]));
-    let scene = Scene { assistant: other, ..scene };
-    assert_eq!(scene.play(json!({})).await["status"], "completed");
+    assert_eq!(client.get(&fixture.runs_path()).await.ok()["data"], json!([]));
+    let fixture = Fixture { assistant: other, ..fixture };
+    assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_runs_of_an_assistant_outlive_it() {
+async fn runs_continue_after_their_assistant_is_deleted() {
     let turns = [Turn::call("weather", json!({})), Turn::say("Sunny.")];
-    let scene = Api::scripted(turns).scene(&["weather"]).await;
-    let waiting = scene.play(json!({})).await;
-    scene.api.delete(&scene.assistant_path()).await.ok();
-    scene.submit(&waiting, &["sun"]).await;
-    let run = scene.settle(&waiting).await;
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
+    let waiting = fixture.create_run_and_wait(json!({})).await;
+    fixture.client.delete(&fixture.assistant_path()).await.ok();
+    fixture.submit_outputs(&waiting, &["sun"]).await;
+    let run = fixture.wait_for_run(&waiting).await;
     assert_eq!(
         (&run["status"], &run["assistant_id"]),
-        (&json!("completed"), &json!(scene.assistant))
+        (&json!("completed"), &json!(fixture.assistant))
     );
-    assert_eq!(scene.texts().await, ["Hello there", "Sunny."]);
+    assert_eq!(fixture.message_texts().await, ["Hello there", "Sunny."]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thread_goes_with_everything_on_it() {
-    let scene = Api::new(Offline::new()).scene(&[]).await;
-    let (api, thread) = (&scene.api, scene.thread.as_str());
-    let run = scene.play(json!({})).await;
-    let step = scene.steps(&run).await.remove(0);
-    let list = api.get(&scene.messages()).await.ok();
-    let message = format!("{}/{}", scene.messages(), id(&list["data"][0]));
-    delete(api, &scene.thread_path(), "thread", "thread.deleted").await;
+async fn deleting_a_thread_deletes_everything_on_it() {
+    let fixture = Fixture::with_model(Offline::new(), &[]).await;
+    let (client, thread) = (&fixture.client, fixture.thread.as_str());
+    let run = fixture.create_run_and_wait(json!({})).await;
+    let step = fixture.list_steps(&run).await.remove(0);
+    let list = client.get(&fixture.messages_path()).await.ok();
+    let message = format!("{}/{}", fixture.messages_path(), id(&list["data"][0]));
+    delete(client, &fixture.thread_path(), "thread", "thread.deleted").await;
     let paths = [
-        scene.messages(),
+        fixture.messages_path(),
         message.clone(),
-        scene.runs(),
-        scene.run_path(&run, ""),
-        scene.run_path(&run, "/steps"),
-        scene.run_path(&run, &format!("/steps/{}", id(&step))),
+        fixture.runs_path(),
+        fixture.run_path(&run, ""),
+        fixture.run_path(&run, "/steps"),
+        fixture.run_path(&run, &format!("/steps/{}", id(&step))),
     ];
     for path in paths {
-        not_found(api.get(&path).await, "thread", thread);
+        not_found(client.get(&path).await, "thread", thread);
     }
     let outputs = json!({"tool_outputs": []});
     let hello = json!({"role": "user", "content": "Hello"});
     let posts = [
-        (scene.messages(), hello),
+        (fixture.messages_path(), hello),
         (message.clone(), json!({})),
-        (scene.runs(), scene.body(json!({}))),
-        (scene.run_path(&run, ""), json!({})),
-        (scene.run_path(&run, "/cancel"), json!({})),
-        (scene.run_path(&run, "/submit_tool_outputs"), outputs),
+        (fixture.runs_path(), fixture.run_body(json!({}))),
+        (fixture.run_path(&run, ""), json!({})),
+        (fixture.run_path(&run, "/cancel"), json!({})),
+        (fixture.run_path(&run, "/submit_tool_outputs"), outputs),
     ];
     for (path, body) in posts {
-        not_found(api.post(&path, body).await, "thread", thread);
+        not_found(client.post(&path, body).await, "thread", thread);
     }
-    not_found(api.delete(&message).await, "thread", thread);
-    // The assistant has nothing to do with it.
-    api.get(&scene.assistant_path()).await.ok();
+    not_found(client.delete(&message).await, "thread", thread);
+    // The assistant is not affected.
+    client.get(&fixture.assistant_path()).await.ok();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_was_deleted_is_not_read_by_runs() {
+async fn deleted_messages_are_not_sent_to_the_model() {
     let model = Scripted::new(vec![Turn::say("Ok"); 2]);
-    let scene = Api::new(model.clone()).scene(&[]).await;
-    let run = scene.play(json!({})).await;
+    let fixture = Fixture::with_model(model.clone(), &[]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
     let add = json!({"role": "user", "content": "And now?"});
-    scene.api.post(&scene.messages(), add).await.ok();
-    let list = scene.api.get(&format!("{}?order=asc", scene.messages())).await.ok();
+    fixture.client.post(&fixture.messages_path(), add).await.ok();
+    let list = fixture.client.get(&format!("{}?order=asc", fixture.messages_path())).await.ok();
     for message in &list["data"].as_array().unwrap()[..2] {
-        let path = format!("{}/{}", scene.messages(), id(message));
-        delete(&scene.api, &path, "message", "thread.message.deleted").await;
+        let path = fixture.message_path(message);
+        delete(&fixture.client, &path, "message", "thread.message.deleted").await;
     }
-    assert_eq!(scene.texts().await, ["And now?"]);
-    // The step that wrote one of them tells of it as before.
-    let step = &scene.steps(&run).await[0];
+    assert_eq!(fixture.message_texts().await, ["And now?"]);
+    // The step that created one of them still refers to it.
+    let step = &fixture.list_steps(&run).await[0];
     let written = &step["step_details"]["message_creation"]["message_id"];
     assert_eq!(written, &list["data"][1]["id"]);
-    scene.play(json!({})).await;
+    fixture.create_run_and_wait(json!({})).await;
     let conversation = &model.requests()[1].conversation;
     assert_eq!(*conversation, [ConversationItem::User("And now?".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thread_with_an_active_run_keeps_its_messages() {
-    let stalled = Api::scripted([Turn::say("It").and_stall()]).scene(&["weather"]).await;
-    let waits = Api::scripted([Turn::say("It").and_call("weather", json!({}))]);
-    let waits = waits.scene(&["weather"]).await;
-    for scene in [stalled, waits] {
-        let run = scene.start(json!({})).await;
-        breathe().await;
-        let list = scene.api.get(&scene.messages()).await.ok();
+async fn messages_of_a_busy_thread_cannot_be_deleted() {
+    let stalled = Fixture::with_turns([Turn::say("It").and_stall()], &["weather"]).await;
+    let waits = TestClient::with_turns([Turn::say("It").and_call("weather", json!({}))]);
+    let waits = waits.create_fixture(&["weather"]).await;
+    for fixture in [stalled, waits] {
+        let run = fixture.create_run(json!({})).await;
+        run_pending_tasks().await;
+        let list = fixture.client.get(&fixture.messages_path()).await.ok();
         for message in list["data"].as_array().unwrap() {
-            let path = format!("{}/{}", scene.messages(), id(message));
-            let error = scene.api.delete(&path).await.refused(400);
+            let path = fixture.message_path(message);
+            let error = fixture.client.delete(&path).await.expect_error(400);
             let expected = json!({
                 "message": format!(
                     "Can't delete messages from {} while a run {} is active.",
-                    scene.thread,
+                    fixture.thread,
                     id(&run)
                 ),
                 "type": "invalid_request_error",
@@ -152,19 +156,19 @@ async fn a_thread_with_an_active_run_keeps_its_messages() {
             });
             assert_eq!(error, expected);
         }
-        let missing = format!("{}/msg_x", scene.messages());
-        not_found(scene.api.delete(&missing).await, "message", "msg_x");
-        assert_eq!(scene.texts().await, ["Hello there", "It"]);
-        scene.cancel(&run).await.ok();
-        scene.settle(&run).await;
+        let missing = format!("{}/msg_x", fixture.messages_path());
+        not_found(fixture.client.delete(&missing).await, "message", "msg_x");
+        assert_eq!(fixture.message_texts().await, ["Hello there", "It"]);
+        fixture.cancel_run(&run).await.ok();
+        fixture.wait_for_run(&run).await;
         for message in list["data"].as_array().unwrap() {
-            scene.api.delete(&format!("{}/{}", scene.messages(), id(message))).await.ok();
+            fixture.client.delete(&fixture.message_path(message)).await.ok();
         }
-        assert_eq!(scene.texts().await, [] as [&str; 0]);
+        assert_eq!(fixture.message_texts().await, [] as [&str; 0]);
     }
 }
 
-/// A model that says a word and then nothing more. It knows how many of its answers are under way.
+/// A model that emits one word and stalls. It counts its responses in flight.
 #[derive(Clone, Default)]
 struct Stalls {
     answering: Arc<AtomicUsize>,
@@ -196,102 +200,102 @@ impl Stalls {
     }
 }
 
-/// The events that are left, which come to an end soon.
+/// Returns the remaining events of a stream that must end within a second.
 async fn ends(stream: crate::harness::EventStream) -> Vec<Event> {
-    timeout(Duration::from_secs(1), stream.rest()).await.expect("the stream ends")
+    timeout(Duration::from_secs(1), stream.read_to_end()).await.expect("the stream ends")
 }
 
 #[tokio::test(start_paused = true)]
 async fn deleting_a_thread_stops_the_model_and_ends_the_stream() {
     let model = Stalls::default();
-    let scene = Api::new(model.clone()).scene(&[]).await;
-    let mut stream = scene.listen(json!({})).await;
-    stream.until("thread.message.delta").await;
+    let fixture = Fixture::with_model(model.clone(), &[]).await;
+    let mut stream = fixture.open_run_stream(json!({})).await;
+    stream.read_until("thread.message.delta").await;
     assert_eq!(model.answering(), 1);
-    delete(&scene.api, &scene.thread_path(), "thread", "thread.deleted").await;
+    delete(&fixture.client, &fixture.thread_path(), "thread", "thread.deleted").await;
     let events = ends(stream).await;
     let expected =
         ["run.cancelling", "message.incomplete", "run.step.cancelled", "run.cancelled", "done"];
-    assert_eq!(names(&events), expected);
+    assert_eq!(event_names(&events), expected);
     assert_eq!(model.answering(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn deleting_a_thread_stops_a_run_that_nobody_listens_to() {
+async fn deleting_a_thread_stops_a_run_without_readers() {
     let model = Stalls::default();
-    let scene = Api::new(model.clone()).scene(&[]).await;
-    scene.start(json!({})).await;
-    breathe().await;
+    let fixture = Fixture::with_model(model.clone(), &[]).await;
+    fixture.create_run(json!({})).await;
+    run_pending_tasks().await;
     assert_eq!(model.answering(), 1);
-    scene.api.delete(&scene.thread_path()).await.ok();
-    breathe().await;
+    fixture.client.delete(&fixture.thread_path()).await.ok();
+    run_pending_tasks().await;
     assert_eq!(model.answering(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn deleting_a_thread_stops_a_run_that_is_queued() {
+async fn deleting_a_thread_stops_a_queued_run() {
     let model = Stalls::default();
-    let scene = Api::new(model.clone()).scene(&[]).await;
-    let stream = scene.listen(json!({})).await;
-    // On this runtime no other task has run since.
-    scene.api.delete(&scene.thread_path()).await.ok();
+    let fixture = Fixture::with_model(model.clone(), &[]).await;
+    let stream = fixture.open_run_stream(json!({})).await;
+    // On the current-thread runtime, the run has not been polled since.
+    fixture.client.delete(&fixture.thread_path()).await.ok();
     let events = ends(stream).await;
     let expected = ["run.created", "run.queued", "run.cancelling", "run.cancelled", "done"];
-    assert_eq!(names(&events), expected);
+    assert_eq!(event_names(&events), expected);
     assert_eq!(model.answering(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn deleting_a_thread_right_after_outputs_ends_the_stream() {
+async fn deleting_a_thread_right_after_tool_outputs_ends_the_stream() {
     let turns = [Turn::call("weather", json!({})), Turn::say("Sunny.")];
-    let scene = Api::scripted(turns).scene(&["weather"]).await;
-    let run = scene.play(json!({})).await;
-    let body = merged(outputs_for(&run, &["sun"]), json!({"stream": true}));
-    let stream = scene.api.listen(&scene.run_path(&run, "/submit_tool_outputs"), body).await;
-    scene.api.delete(&scene.thread_path()).await.ok();
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    let body = merged(tool_outputs_body(&run, &["sun"]), json!({"stream": true}));
+    let stream =
+        fixture.client.open_stream(&fixture.run_path(&run, "/submit_tool_outputs"), body).await;
+    fixture.client.delete(&fixture.thread_path()).await.ok();
     let expected = ["run.step.completed", "run.queued", "run.cancelling", "run.cancelled", "done"];
-    assert_eq!(names(&ends(stream).await), expected);
+    assert_eq!(event_names(&ends(stream).await), expected);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thread_can_be_deleted_while_its_run_waits_or_is_being_cancelled() {
-    let scene = Api::scripted([Turn::call("weather", json!({}))]).scene(&["weather"]).await;
-    let run = scene.play(json!({})).await;
+async fn thread_can_be_deleted_while_its_run_requires_action_or_is_cancelling() {
+    let fixture = Fixture::with_turns([Turn::call("weather", json!({}))], &["weather"]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run["status"], "requires_action");
-    delete(&scene.api, &scene.thread_path(), "thread", "thread.deleted").await;
-    let reply = scene.try_submit(&run, outputs_for(&run, &["sun"])).await;
-    not_found(reply, "thread", &scene.thread);
+    delete(&fixture.client, &fixture.thread_path(), "thread", "thread.deleted").await;
+    let response = fixture.try_submit_outputs(&run, tool_outputs_body(&run, &["sun"])).await;
+    not_found(response, "thread", &fixture.thread);
 
     let model = Stalls::default();
-    let scene = Api::new(model.clone()).scene(&[]).await;
-    let mut stream = scene.listen(json!({})).await;
-    let start = stream.until("thread.message.delta").await;
-    scene.cancel(&start[0].data).await.ok();
-    scene.api.delete(&scene.thread_path()).await.ok();
+    let fixture = Fixture::with_model(model.clone(), &[]).await;
+    let mut stream = fixture.open_run_stream(json!({})).await;
+    let start = stream.read_until("thread.message.delta").await;
+    fixture.cancel_run(&start[0].data).await.ok();
+    fixture.client.delete(&fixture.thread_path()).await.ok();
     let events = ends(stream).await;
-    assert_eq!(names(&events).iter().filter(|name| **name == "run.cancelled").count(), 1);
+    assert_eq!(event_names(&events).iter().filter(|name| **name == "run.cancelled").count(), 1);
     assert_eq!(model.answering(), 0);
 }
 
-/// Runs that are created while their thread is deleted are refused or stopped, never lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_run_never_outlives_its_thread() {
+async fn run_created_during_thread_deletion_is_rejected_or_stopped() {
     let model = Stalls::default();
-    let api = Api::new(model.clone());
+    let client = TestClient::with_model(model.clone());
     for _ in 0..200 {
-        let scene = api.scene(&[]).await;
+        let fixture = client.create_fixture(&[]).await;
         let start = tokio::spawn({
-            let scene = scene.clone();
-            async move { scene.try_start(json!({})).await }
+            let fixture = fixture.clone();
+            async move { fixture.try_create_run(json!({})).await }
         });
         let deletion = tokio::spawn({
-            let scene = scene.clone();
-            async move { scene.api.delete(&scene.thread_path()).await.ok() }
+            let fixture = fixture.clone();
+            async move { fixture.client.delete(&fixture.thread_path()).await.ok() }
         });
         deletion.await.unwrap();
         let started = start.await.unwrap();
         if started.status != 200 {
-            not_found(started, "thread", &scene.thread);
+            not_found(started, "thread", &fixture.thread);
         }
     }
     for _ in 0..1000 {
@@ -304,32 +308,36 @@ async fn a_run_never_outlives_its_thread() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_there_cannot_be_deleted_or_changed() {
-    let scene = Api::new(Offline::new()).scene(&[]).await;
-    let api = &scene.api;
-    let other = api.thread("Other").await;
-    let message = id(&api.get(&scene.messages()).await.ok()["data"][0]);
+async fn missing_objects_cannot_be_deleted_or_updated() {
+    let fixture = Fixture::with_model(Offline::new(), &[]).await;
+    let client = &fixture.client;
+    let other = client.create_thread("Other").await;
+    let message = id(&client.get(&fixture.messages_path()).await.ok()["data"][0]);
     let cases = [
         ("assistant", "asst_x", "/assistants/asst_x".to_owned()),
-        ("assistant", scene.thread.as_str(), format!("/assistants/{}", scene.thread)),
+        ("assistant", fixture.thread.as_str(), format!("/assistants/{}", fixture.thread)),
         ("thread", "thread_x", "/threads/thread_x".to_owned()),
         ("thread", "thread_x", format!("/threads/thread_x/messages/{message}")),
-        ("message", "msg_x", format!("{}/msg_x", scene.messages())),
-        // What is on another thread is not on this one.
+        ("message", "msg_x", format!("{}/msg_x", fixture.messages_path())),
+        // The message is on another thread.
         ("message", &message, format!("/threads/{other}/messages/{message}")),
     ];
     for (kind, id, path) in cases {
-        not_found(api.delete(&path).await, kind, id);
-        not_found(api.post(&path, json!({})).await, kind, id);
+        not_found(client.delete(&path).await, kind, id);
+        not_found(client.post(&path, json!({})).await, kind, id);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_body_of_a_deletion_says_nothing_and_its_query_must_be_known() {
-    let scene = Api::new(Offline::new()).scene(&[]).await;
-    let error = scene.api.delete(&format!("{}?force=true", scene.thread_path())).await.refused(400);
+async fn delete_ignores_its_body_and_validates_its_query() {
+    let fixture = Fixture::with_model(Offline::new(), &[]).await;
+    let error = fixture
+        .client
+        .delete(&format!("{}?force=true", fixture.thread_path()))
+        .await
+        .expect_error(400);
     let expected = (&Value::from("force"), &Value::from("unknown_parameter"));
     assert_eq!((&error["param"], &error["code"]), expected);
-    let path = format!("{}?api-version=2025-05-01", scene.thread_path());
-    scene.api.request(axum::http::Method::DELETE, &path, "{not json".into()).await.ok();
+    let path = format!("{}?api-version=2025-05-01", fixture.thread_path());
+    fixture.client.request(axum::http::Method::DELETE, &path, "{not json".into()).await.ok();
 }

@@ -1,19 +1,20 @@
-//! Whatever comes is answered with JSON that says what is wrong: never with a failure of the server.
+//! Invalid requests: each is rejected with a JSON error that names the problem.
 
-use crate::harness::{Api, Scene, function, id};
 use axum::body::Body;
 use runstep_server::Server;
 use runstep_server::model::{Offline, Turn};
 use serde_json::{Map, Value, json};
 
-async fn scene() -> Scene {
-    Api::new(Offline::new()).scene(&["weather"]).await
+use crate::harness::{Fixture, TestClient, function_tool, id};
+
+async fn fixture() -> Fixture {
+    Fixture::with_model(Offline::new(), &["weather"]).await
 }
 
-/// What is wrong with a body for a new run.
-async fn error(scene: &Scene, more: Value) -> Value {
+/// The error for a create-run request with these fields.
+async fn error(fixture: &Fixture, more: Value) -> Value {
     let told = more.to_string();
-    let error = scene.try_start(more).await.refused(400);
+    let error = fixture.try_create_run(more).await.expect_error(400);
     assert_eq!(error["type"], "invalid_request_error", "{told}");
     error
 }
@@ -24,8 +25,8 @@ fn is(error: &Value, param: &str, code: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_json_is_refused() {
-    let scene = scene().await;
+async fn malformed_json_is_rejected() {
+    let fixture = fixture().await;
     let deep = "[".repeat(100_000);
     let bodies: [&[u8]; 8] = [
         b"{",
@@ -38,10 +39,12 @@ async fn what_is_no_json_is_refused() {
         deep.as_bytes(),
     ];
     for body in bodies {
-        let error = scene.api.post_text(&scene.runs(), body.to_vec()).await.refused(400);
+        let error =
+            fixture.client.post_raw(&fixture.runs_path(), body.to_vec()).await.expect_error(400);
         assert_eq!((&error["param"], &error["code"]), (&Value::Null, &"invalid_json".into()));
     }
-    let error = scene.api.post_text(&scene.runs(), "{\"assistant_id\"").await.refused(400);
+    let error =
+        fixture.client.post_raw(&fixture.runs_path(), "{\"assistant_id\"").await.expect_error(400);
     assert_eq!(
         error,
         json!({
@@ -54,17 +57,17 @@ async fn what_is_no_json_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_object_is_refused() {
-    let scene = scene().await;
+async fn body_that_is_not_an_object_is_rejected() {
+    let fixture = fixture().await;
     for body in [json!(null), json!([]), json!("text"), json!(1), json!(true)] {
-        let error = scene.api.post(&scene.runs(), body).await.refused(400);
+        let error = fixture.client.post(&fixture.runs_path(), body).await.expect_error(400);
         assert_eq!((&error["param"], &error["code"]), (&Value::Null, &"invalid_type".into()));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn null_is_not_absence() {
-    let error = error(&scene().await, json!({"parallel_tool_calls": null})).await;
+async fn null_for_a_field_that_is_not_nullable_is_rejected() {
+    let error = error(&fixture().await, json!({"parallel_tool_calls": null})).await;
     assert_eq!(
         error,
         json!({
@@ -77,8 +80,8 @@ async fn null_is_not_absence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_type_is_told_of_every_kind() {
-    let scene = scene().await;
+async fn wrong_type_error_names_expected_and_actual_type() {
+    let fixture = fixture().await;
     let cases = [
         (json!({"assistant_id": 1}), "assistant_id", "a string, but got an integer"),
         (json!({"assistant_id": null}), "assistant_id", "a string, but got null"),
@@ -105,7 +108,7 @@ async fn a_wrong_type_is_told_of_every_kind() {
         ),
     ];
     for (body, param, rest) in cases {
-        let error = error(&scene, body).await;
+        let error = error(&fixture, body).await;
         is(&error, param, "invalid_type");
         let message = format!("Invalid type for '{param}': expected {rest} instead.");
         assert_eq!(error["message"], message);
@@ -113,12 +116,12 @@ async fn a_wrong_type_is_told_of_every_kind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_out_of_range_is_refused() {
-    let scene = scene().await;
+async fn out_of_range_values_are_rejected() {
+    let fixture = fixture().await;
     let pairs = |count: usize| -> Value {
         (0..count).map(|key| (key.to_string(), "".into())).collect::<Map<_, _>>().into()
     };
-    let tools = |count: usize| json!({"tools": vec![function("weather"); count]});
+    let tools = |count: usize| json!({"tools": vec![function_tool("weather"); count]});
     let key = |length: usize| json!({"metadata": {"k".repeat(length): "v"}});
     let value = |length: usize| json!({"metadata": {"k": "ü".repeat(length)}});
     let cases = [
@@ -142,7 +145,7 @@ async fn what_is_out_of_range_is_refused() {
         ),
     ];
     for (body, param, code) in cases {
-        is(&error(&scene, body).await, param, code);
+        is(&error(&fixture, body).await, param, code);
     }
     let good = [
         json!({"temperature": 2, "top_p": 0, "max_prompt_tokens": 256, "metadata": pairs(16)}),
@@ -154,36 +157,37 @@ async fn what_is_out_of_range_is_refused() {
         value(512),
     ];
     for body in good {
-        let scene = Scene { thread: scene.api.thread("Hi").await, ..scene.clone() };
-        scene.start(body).await;
+        let fixture =
+            Fixture { thread: fixture.client.create_thread("Hi").await, ..fixture.clone() };
+        fixture.create_run(body).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_whole_number_is_an_integer_however_it_is_written() {
-    let scene = scene().await;
-    let path = scene.runs();
+async fn whole_numbers_are_integers_in_any_notation() {
+    let fixture = fixture().await;
+    let path = fixture.runs_path();
     for text in ["300.0", "3e2"] {
         let body = format!(
             r#"{{"assistant_id":"{}","max_prompt_tokens":{text},"temperature":1.0}}"#,
-            scene.assistant
+            fixture.assistant
         );
-        let run = scene.api.post_text(&path, body).await.ok();
+        let run = fixture.client.post_raw(&path, body).await.ok();
         assert_eq!(run["max_prompt_tokens"], 300);
-        scene.cancel(&run).await.ok();
-        scene.settle(&run).await;
+        fixture.cancel_run(&run).await.ok();
+        fixture.wait_for_run(&run).await;
     }
     for text in ["1e19", "18446744073709551615", "18446744073709551616", "1e400", "-1e300"] {
         let body =
-            format!(r#"{{"assistant_id":"{}","max_prompt_tokens":{text}}}"#, scene.assistant);
-        scene.api.post_text(&path, body).await.refused(400);
+            format!(r#"{{"assistant_id":"{}","max_prompt_tokens":{text}}}"#, fixture.assistant);
+        fixture.client.post_raw(&path, body).await.expect_error(400);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_numbers_in_what_belongs_to_the_caller_stay_as_they_came() {
-    let scene = scene().await;
-    // As text, for a whole float is equal to an integer in some comparisons.
+async fn numbers_in_caller_schemas_keep_their_notation() {
+    let fixture = fixture().await;
+    // Compared as text, because a whole float equals an integer in some comparisons.
     let schema = r#"{"items":[1.0,2e2,1,-0.0,{"multipleOf":1.0}],"minimum":1.0,"type":"number"}"#;
     let body = format!(
         r#"{{"assistant_id":"{}","max_prompt_tokens":300.0,
@@ -191,9 +195,9 @@ async fn the_numbers_in_what_belongs_to_the_caller_stay_as_they_came() {
             "tools":[{{"type":"function","function":{{"name":"f","parameters":{schema}}}}}],
             "response_format":{{"type":"json_schema",
                 "json_schema":{{"name":"n","schema":{schema}}}}}}}"#,
-        scene.assistant
+        fixture.assistant
     );
-    let run = scene.api.post_text(&scene.runs(), body).await.ok();
+    let run = fixture.client.post_raw(&fixture.runs_path(), body).await.ok();
     let expected = schema.replace("2e2", "200.0");
     assert_eq!(run["tools"][0]["function"]["parameters"].to_string(), expected);
     assert_eq!(run["response_format"]["json_schema"]["schema"].to_string(), expected);
@@ -202,8 +206,8 @@ async fn the_numbers_in_what_belongs_to_the_caller_stay_as_they_came() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_that_is_not_listed_is_refused_with_those_that_are() {
-    let scene = scene().await;
+async fn unknown_enum_value_error_lists_supported_values() {
+    let fixture = fixture().await;
     let schema = json!({"type": "yaml"});
     let cases = [
         (json!({"reasoning_effort": "huge"}), "reasoning_effort"),
@@ -217,15 +221,15 @@ async fn a_value_that_is_not_listed_is_refused_with_those_that_are() {
         ),
     ];
     for (body, param) in cases {
-        let error = error(&scene, body).await;
+        let error = error(&fixture, body).await;
         is(&error, param, "invalid_value");
         assert!(error["message"].as_str().unwrap().contains("Supported values are"), "{error}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_known_is_refused_at_every_depth() {
-    let scene = scene().await;
+async fn unknown_fields_are_rejected_at_every_depth() {
+    let fixture = fixture().await;
     let tool = json!({"type": "function", "function": {"name": "f", "paramters": {}}});
     let cases = [
         (json!({"temprature": 1}), "temprature"),
@@ -237,25 +241,25 @@ async fn what_is_not_known_is_refused_at_every_depth() {
         (json!({"truncation_strategy": {"type": "auto", "first": 1}}), "truncation_strategy.first"),
     ];
     for (body, param) in cases {
-        is(&error(&scene, body).await, param, "unknown_parameter");
+        is(&error(&fixture, body).await, param, "unknown_parameter");
     }
-    assert_eq!(scene.texts().await, ["Hello there"]);
+    assert_eq!(fixture.message_texts().await, ["Hello there"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_required_is_missed_in_an_empty_body_too() {
-    let scene = scene().await;
-    let run = scene.play(json!({})).await;
+async fn missing_required_field_is_reported_for_empty_bodies_too() {
+    let fixture = fixture().await;
+    let run = fixture.create_run_and_wait(json!({})).await;
     let cases = [
         ("/assistants".to_owned(), "model"),
-        (scene.runs(), "assistant_id"),
+        (fixture.runs_path(), "assistant_id"),
         ("/threads/runs".to_owned(), "assistant_id"),
-        (scene.messages(), "role"),
-        (scene.run_path(&run, "/submit_tool_outputs"), "tool_outputs"),
+        (fixture.messages_path(), "role"),
+        (fixture.run_path(&run, "/submit_tool_outputs"), "tool_outputs"),
     ];
     for (path, param) in cases {
         for body in ["", "{}"] {
-            let error = scene.api.post_text(&path, body).await.refused(400);
+            let error = fixture.client.post_raw(&path, body).await.expect_error(400);
             is(&error, param, "missing_required_parameter");
             let message = format!("Missing required parameter: '{param}'.");
             assert_eq!(error["message"], message);
@@ -264,27 +268,28 @@ async fn what_is_required_is_missed_in_an_empty_body_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_needs_a_body_and_a_new_thread_none() {
-    let scene = scene().await;
-    let run = scene.play(json!({})).await;
-    let message = scene.api.get(&scene.messages()).await.ok()["first_id"].clone();
-    let message = format!("{}/{}", scene.messages(), message.as_str().unwrap());
-    let changed = [scene.assistant_path(), scene.thread_path(), scene.run_path(&run, ""), message];
+async fn updates_require_a_body_and_create_thread_does_not() {
+    let fixture = fixture().await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    let message = fixture.client.get(&fixture.messages_path()).await.ok()["first_id"].clone();
+    let message = format!("{}/{}", fixture.messages_path(), message.as_str().unwrap());
+    let changed =
+        [fixture.assistant_path(), fixture.thread_path(), fixture.run_path(&run, ""), message];
     for path in changed {
-        let error = scene.api.post_text(&path, "").await.refused(400);
+        let error = fixture.client.post_raw(&path, "").await.expect_error(400);
         assert_eq!(error["message"], "The request has no body: send one in JSON, if only {}.");
         assert_eq!((&error["param"], &error["code"]), (&Value::Null, &"missing_body".into()));
-        scene.api.post_text(&path, "{}").await.ok();
+        fixture.client.post_raw(&path, "{}").await.ok();
     }
-    scene.api.post_text("/threads", "").await.ok();
+    fixture.client.post_raw("/threads", "").await.ok();
 }
 
 #[tokio::test(start_paused = true)]
-async fn queries_are_checked() {
-    let scene = Api::scripted([Turn::say("Hi")]).scene(&[]).await;
-    let run = scene.play(json!({})).await;
-    let steps = scene.run_path(&run, "/steps");
-    let lists = [scene.runs(), scene.messages(), steps, "/assistants".to_owned()];
+async fn query_parameters_are_validated() {
+    let fixture = Fixture::with_turns([Turn::say("Hi")], &[]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    let steps = fixture.run_path(&run, "/steps");
+    let lists = [fixture.runs_path(), fixture.messages_path(), steps, "/assistants".to_owned()];
     let cases = [
         ("limit=0", "limit", "integer_below_min_value"),
         ("limit=101", "limit", "integer_above_max_value"),
@@ -302,27 +307,28 @@ async fn queries_are_checked() {
     ];
     for list in lists {
         for (query, param, code) in cases {
-            let error = scene.api.get(&format!("{list}?{query}")).await.refused(400);
+            let error = fixture.client.get(&format!("{list}?{query}")).await.expect_error(400);
             is(&error, param, code);
         }
         for query in ["limit=1", "limit=100", "order=asc", "api-version=2025-05-01", "", "&"] {
-            scene.api.get(&format!("{list}?{query}")).await.ok();
+            fixture.client.get(&format!("{list}?{query}")).await.ok();
         }
     }
-    for path in [scene.run_path(&run, ""), format!("/threads/{}", scene.thread)] {
-        let error = scene.api.get(&format!("{path}?limit=1")).await.refused(400);
+    for path in [fixture.run_path(&run, ""), format!("/threads/{}", fixture.thread)] {
+        let error = fixture.client.get(&format!("{path}?limit=1")).await.expect_error(400);
         is(&error, "limit", "unknown_parameter");
     }
-    let error = scene.api.get(&format!("{}?include[]=x", scene.run_path(&run, "/steps"))).await;
-    is(&error.refused(400), "include[]", "invalid_value");
+    let error =
+        fixture.client.get(&format!("{}?include[]=x", fixture.run_path(&run, "/steps"))).await;
+    is(&error.expect_error(400), "include[]", "invalid_value");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_may_be_only_so_long() {
-    let api = Api::built(Server::builder().max_body_bytes(100));
+async fn body_above_the_size_limit_is_rejected() {
+    let client = TestClient::from_builder(Server::builder().max_body_bytes(100));
     let body = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
-    id(&api.post_text("/threads", body(100)).await.ok());
-    let error = api.post_text("/threads", body(101)).await.refused(413);
+    id(&client.post_raw("/threads", body(100)).await.ok());
+    let error = client.post_raw("/threads", body(101)).await.expect_error(413);
     assert_eq!(
         error,
         json!({
@@ -335,12 +341,12 @@ async fn a_body_may_be_only_so_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_breaks_off_is_refused() {
-    // Whatever the error says.
+async fn truncated_body_is_rejected() {
+    // The response does not depend on the error text.
     for said in ["gone", "length limit exceeded"] {
         let parts: [Result<&str, std::io::Error>; 2] = [Ok("{"), Err(std::io::Error::other(said))];
         let body = Body::from_stream(futures_util::stream::iter(parts));
-        let error = scene().await.api.post_text("/threads", body).await.refused(400);
+        let error = fixture().await.client.post_raw("/threads", body).await.expect_error(400);
         assert_eq!(error["message"], "The request body could not be read to its end.");
     }
 }

@@ -1,9 +1,8 @@
-//! What the server logs, and what it never does. Apart from other tests, which log at the same time.
+//! What the server logs, and what it never logs.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 
-use crate::harness::{Api, id};
 use runstep_server::Server;
 use runstep_server::model::{ChatCompletions, Scripted, Turn};
 use serde_json::json;
@@ -13,7 +12,9 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Keeps all that is logged, as one text.
+use crate::harness::{TestClient, id};
+
+/// A subscriber that writes all spans and events to one string.
 #[derive(Clone, Default)]
 struct Keeper(Arc<Mutex<String>>);
 
@@ -57,20 +58,26 @@ impl Subscriber for Keeper {
 }
 
 #[tokio::test(start_paused = true)]
-async fn logs_tell_of_requests_and_runs_but_not_what_people_write() {
+async fn logs_contain_requests_and_runs_but_no_user_content() {
     const KEY: &str = "sk-a-key-that-nobody-may-read";
     const TEXT: &str = "a text that nobody may read";
     let keeper = Keeper::default();
     let guard = tracing::subscriber::set_default(keeper.clone());
     let turn = Turn::say(TEXT).usage(12, 3);
     let builder = Server::builder().model(Scripted::new([turn])).api_keys([KEY]);
-    let api = Api::built(builder);
-    let mine = api.with("authorization", &format!("Bearer {KEY}")).with("x-request-id", "mine");
-    let assistant = mine.assistant(json!({"instructions": TEXT, "name": TEXT})).await;
-    let thread = mine.thread(TEXT).await;
-    let scene = crate::harness::Scene { api: mine, assistant, thread };
-    let run = scene.play(json!({"metadata": {"secret": TEXT}})).await;
-    api.with("authorization", "Bearer wrong-but-somebodys").get("/assistants").await.refused(401);
+    let client = TestClient::from_builder(builder);
+    let mine = client
+        .with_header("authorization", &format!("Bearer {KEY}"))
+        .with_header("x-request-id", "mine");
+    let assistant = mine.create_assistant(json!({"instructions": TEXT, "name": TEXT})).await;
+    let thread = mine.create_thread(TEXT).await;
+    let fixture = crate::harness::Fixture { client: mine, assistant, thread };
+    let run = fixture.create_run_and_wait(json!({"metadata": {"secret": TEXT}})).await;
+    client
+        .with_header("authorization", "Bearer wrong-but-somebodys")
+        .get("/assistants")
+        .await
+        .expect_error(401);
     drop(guard);
 
     let told = keeper.0.lock().unwrap().clone();
@@ -90,7 +97,7 @@ async fn logs_tell_of_requests_and_runs_but_not_what_people_write() {
     }
 }
 
-/// A provider that refuses everything, and repeats what it was sent.
+/// A provider that answers every request with 503 and an error message that repeats the request.
 async fn echo(listener: TcpListener) {
     while let Ok((mut socket, _)) = listener.accept().await {
         let mut bytes = vec![0; 64 * 1024];
@@ -101,13 +108,13 @@ async fn echo(listener: TcpListener) {
         let said = json!({"error": {"message": String::from_utf8_lossy(&bytes[..read])}});
         let said = said.to_string();
         let length = said.len();
-        let reply = format!("HTTP/1.1 503 Busy\r\ncontent-length: {length}\r\n\r\n{said}");
-        socket.write_all(reply.as_bytes()).await.unwrap();
+        let response = format!("HTTP/1.1 503 Busy\r\ncontent-length: {length}\r\n\r\n{said}");
+        socket.write_all(response.as_bytes()).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn logs_tell_of_a_provider_that_fails_but_not_what_it_repeats() {
+async fn logs_contain_provider_failures_but_not_their_messages() {
     const TEXT: &str = "a text that nobody may read";
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -115,9 +122,11 @@ async fn logs_tell_of_a_provider_that_fails_but_not_what_it_repeats() {
     let keeper = Keeper::default();
     let guard = tracing::subscriber::set_default(keeper.clone());
     let model = ChatCompletions::builder(&url).retries(1).build().unwrap();
-    let api = Api::new(model);
-    let (assistant, thread) = (api.assistant(json!({})).await, api.thread(TEXT).await);
-    let run = crate::harness::Scene { api, assistant, thread }.play(json!({})).await;
+    let client = TestClient::with_model(model);
+    let (assistant, thread) =
+        (client.create_assistant(json!({})).await, client.create_thread(TEXT).await);
+    let run =
+        crate::harness::Fixture { client, assistant, thread }.create_run_and_wait(json!({})).await;
     drop(guard);
     provider.abort();
 

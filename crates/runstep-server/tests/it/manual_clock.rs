@@ -1,48 +1,49 @@
-//! The clock that a test advances.
+//! `ManualClock`, a clock that tests advance.
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::harness::{Api, breathe};
 use runstep_server::model::{Scripted, Turn};
 use runstep_server::{ManualClock, Server};
 use serde_json::{Value, json};
 
-/// A server whose clock shows the second 1000, and its clock.
-fn server(turns: impl IntoIterator<Item = Turn>) -> (Api, ManualClock) {
+use crate::harness::{TestClient, run_pending_tasks};
+
+/// A server whose clock starts 1000 seconds after the Unix epoch, and that clock.
+fn server(turns: impl IntoIterator<Item = Turn>) -> (TestClient, ManualClock) {
     let clock = ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(1000));
     let builder = Server::builder().model(Scripted::new(turns)).clock(clock.clone());
-    (Api::built(builder), clock)
+    (TestClient::from_builder(builder), clock)
 }
 
 #[tokio::test]
-async fn objects_are_dated_by_the_clock() {
-    let (api, clock) = server([Turn::call("weather", json!({})), Turn::say("Sunny.")]);
-    let scene = api.scene(&["weather"]).await;
+async fn timestamps_come_from_the_clock() {
+    let (client, clock) = server([Turn::call("weather", json!({})), Turn::say("Sunny.")]);
+    let fixture = client.create_fixture(&["weather"]).await;
     clock.advance(Duration::from_secs(5));
-    let run = scene.start(json!({})).await;
+    let run = fixture.create_run(json!({})).await;
     assert_eq!((&run["created_at"], &run["expires_at"]), (&json!(1005), &json!(1605)));
-    let waiting = scene.settle(&run).await;
+    let waiting = fixture.wait_for_run(&run).await;
     clock.advance(Duration::from_secs(20));
-    scene.submit(&waiting, &["sun"]).await;
-    let run = scene.settle(&waiting).await;
+    fixture.submit_outputs(&waiting, &["sun"]).await;
+    let run = fixture.wait_for_run(&waiting).await;
     assert_eq!((&run["started_at"], &run["completed_at"]), (&json!(1005), &json!(1025)));
-    let steps = scene.steps(&run).await;
+    let steps = fixture.list_steps(&run).await;
     assert_eq!((&steps[0]["created_at"], &steps[0]["completed_at"]), (&json!(1005), &json!(1025)));
 }
 
 #[tokio::test]
-async fn a_run_expires_when_the_clock_says_so_and_not_before() {
+async fn run_expires_exactly_when_the_clock_reaches_its_expiry() {
     for turn in [Turn::say("It").and_stall(), Turn::call("weather", json!({}))] {
-        let (api, clock) = server([turn]);
-        let scene = api.scene(&["weather"]).await;
-        let run = scene.start(json!({})).await;
-        breathe().await;
+        let (client, clock) = server([turn]);
+        let fixture = client.create_fixture(&["weather"]).await;
+        let run = fixture.create_run(json!({})).await;
+        run_pending_tasks().await;
         clock.advance(Duration::from_secs(599));
-        breathe().await;
-        assert_ne!(scene.get_run(&run).await["status"], "expired");
+        run_pending_tasks().await;
+        assert_ne!(fixture.get_run(&run).await["status"], "expired");
         clock.advance(Duration::from_secs(1));
-        breathe().await;
-        let run = scene.get_run(&run).await;
+        run_pending_tasks().await;
+        let run = fixture.get_run(&run).await;
         assert_eq!((&run["status"], &run["expires_at"]), (&"expired".into(), &Value::Null));
     }
 }

@@ -1,4 +1,4 @@
-//! The server on a socket: it starts, it can be reached, and it stops when it is told to.
+//! Servers on a socket: start, connections and shutdown.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// No test waits this long unless it fails.
-const SOON: Duration = Duration::from_secs(10);
+/// A test that waits this long has failed.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A connection on which a request was sent.
-struct Call(TcpStream);
+struct Connection(TcpStream);
 
-impl Call {
+impl Connection {
     async fn post(address: SocketAddr, path: &str, body: &Value) -> Self {
         let mut socket = TcpStream::connect(address).await.unwrap();
         let body = body.to_string();
@@ -29,51 +29,55 @@ impl Call {
         Self(socket)
     }
 
-    /// Reads until this has come.
-    async fn until(&mut self, what: &str) -> String {
+    /// Reads until `expected` has been received; returns everything read.
+    async fn read_until(&mut self, expected: &str) -> String {
         let mut text = String::new();
-        while !text.contains(what) {
+        while !text.contains(expected) {
             let mut bytes = [0; 4096];
-            let read = timeout(SOON, self.0.read(&mut bytes)).await.expect("it comes").unwrap();
-            assert_ne!(read, 0, "the connection ended: {text}");
+            let read = timeout(DEADLINE, self.0.read(&mut bytes))
+                .await
+                .expect("the text is not received")
+                .unwrap();
+            assert_ne!(read, 0, "the connection was closed: {text}");
             text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
         }
         text
     }
 
-    async fn rest(mut self) -> String {
+    async fn read_to_end(mut self) -> String {
         let mut text = String::new();
-        timeout(SOON, self.0.read_to_string(&mut text)).await.expect("an end").unwrap();
+        timeout(DEADLINE, self.0.read_to_string(&mut text)).await.expect("does not end").unwrap();
         text
     }
 
-    /// The id of the object in the reply.
-    async fn id(self) -> String {
-        let reply = self.rest().await;
-        assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
-        let (_, body) = reply.split_once("\r\n\r\n").unwrap();
+    /// Reads a successful response; returns the id of its object.
+    async fn object_id(self) -> String {
+        let response = self.read_to_end().await;
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        let (_, body) = response.split_once("\r\n\r\n").unwrap();
         serde_json::from_str::<Value>(body).unwrap()["id"].as_str().unwrap().to_owned()
     }
 }
 
-/// A stream of a run of a model that never answers.
-async fn stalled() -> (RunningServer, Call) {
-    streaming(Turn::say("It").and_stall()).await
+/// A server and the open stream of a run whose model stalls.
+async fn stalled_stream() -> (RunningServer, Connection) {
+    open_stream(Turn::say("It").and_stall()).await
 }
 
-/// A stream of a run of a model that takes this turn, on a server that does not wait for long.
-async fn streaming(turn: Turn) -> (RunningServer, Call) {
+/// A server with a short shutdown timeout, and the open stream of a run whose model plays this turn.
+async fn open_stream(turn: Turn) -> (RunningServer, Connection) {
     let builder = Server::builder().model(Scripted::new([turn]));
     let server = builder.shutdown_timeout(Duration::from_millis(300)).spawn().await.unwrap();
     let address = server.address();
-    let assistant = Call::post(address, "/v1/assistants", &json!({"model": "m"})).await.id().await;
+    let assistant =
+        Connection::post(address, "/v1/assistants", &json!({"model": "m"})).await.object_id().await;
     let body = json!({"assistant_id": assistant, "stream": true});
-    let mut stream = Call::post(address, "/v1/threads/runs", &body).await;
-    stream.until("event: thread.message.delta").await;
+    let mut stream = Connection::post(address, "/v1/threads/runs", &body).await;
+    stream.read_until("event: thread.message.delta").await;
     (server, stream)
 }
 
-async fn refuses(address: SocketAddr) -> bool {
+async fn refuses_connections(address: SocketAddr) -> bool {
     for _ in 0..500 {
         if TcpStream::connect(address).await.is_err() {
             return true;
@@ -84,32 +88,32 @@ async fn refuses(address: SocketAddr) -> bool {
 }
 
 #[tokio::test]
-async fn a_server_is_reached_at_its_base_url() {
+async fn spawned_server_is_reachable_at_its_base_url() {
     let server = Server::builder().spawn().await.unwrap();
     let address = server.address();
     assert!(address.ip().is_loopback());
     assert_ne!(address.port(), 0);
     assert_eq!(server.base_url(), format!("http://{address}/v1"));
     for path in ["/v1/threads", "/threads"] {
-        let id = Call::post(address, path, &json!({})).await.id().await;
+        let id = Connection::post(address, path, &json!({})).await.object_id().await;
         assert!(id.starts_with("thread_"));
     }
 }
 
 #[tokio::test]
-async fn servers_have_nothing_in_common() {
-    let one = Server::builder().spawn().await.unwrap();
-    let other = Server::builder().spawn().await.unwrap();
-    assert_ne!(one.base_url(), other.base_url());
-    let thread = Call::post(one.address(), "/threads", &json!({})).await.id().await;
+async fn spawned_servers_do_not_share_objects() {
+    let first = Server::builder().spawn().await.unwrap();
+    let second = Server::builder().spawn().await.unwrap();
+    assert_ne!(first.base_url(), second.base_url());
+    let thread = Connection::post(first.address(), "/threads", &json!({})).await.object_id().await;
     let message = json!({"role": "user", "content": "Hi"});
     let path = format!("/threads/{thread}/messages");
-    let reply = Call::post(other.address(), &path, &message).await.rest().await;
-    assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+    let response = Connection::post(second.address(), &path, &message).await.read_to_end().await;
+    assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
 }
 
 #[tokio::test]
-async fn a_server_can_be_given_its_address() {
+async fn server_can_be_bound_to_a_given_address() {
     let server = Server::builder().spawn_on("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let error = Server::builder().spawn_on(server.address()).await.unwrap_err();
     assert!(matches!(&error, StartError::Listen { address, .. } if *address == server.address()));
@@ -117,15 +121,15 @@ async fn a_server_can_be_given_its_address() {
 }
 
 #[tokio::test]
-async fn shutdown_ends_streams_and_takes_no_more_connections() {
-    let (server, stream) = stalled().await;
+async fn shutdown_ends_stalled_streams_and_refuses_connections() {
+    let (server, stream) = stalled_stream().await;
     let address = server.address();
-    // It waits until replies are out, so that somebody must read them.
-    let rest = tokio::spawn(stream.rest());
-    timeout(SOON, server.shutdown()).await.expect("an end").unwrap();
+    // The shutdown waits until responses are written, so the client must read.
+    let rest = tokio::spawn(stream.read_to_end());
+    timeout(DEADLINE, server.shutdown()).await.expect("does not end").unwrap();
     let rest = rest.await.unwrap();
-    assert!(rest.ends_with("0\r\n\r\n"), "the reply is cut: {rest}");
-    let (_, end) = rest.split_once("event: error\ndata: ").expect("an error");
+    assert!(rest.ends_with("0\r\n\r\n"), "the response is cut: {rest}");
+    let (_, end) = rest.split_once("event: error\ndata: ").expect("no error event");
     let (error, end) = end.split_once('\n').unwrap();
     assert_eq!(
         serde_json::from_str::<Value>(error).unwrap(),
@@ -141,121 +145,122 @@ async fn shutdown_ends_streams_and_takes_no_more_connections() {
 }
 
 #[tokio::test]
-async fn shutdown_lets_a_stream_come_to_its_end() {
+async fn shutdown_waits_for_a_stream_to_finish() {
     let turn = Turn::chunks(["It ", "is ", "sunny."]).every(Duration::from_millis(50));
-    let (server, stream) = streaming(turn).await;
-    let rest = tokio::spawn(stream.rest());
-    timeout(SOON, server.shutdown()).await.expect("an end").unwrap();
+    let (server, stream) = open_stream(turn).await;
+    let rest = tokio::spawn(stream.read_to_end());
+    timeout(DEADLINE, server.shutdown()).await.expect("does not end").unwrap();
     let rest = rest.await.unwrap();
     assert!(!rest.contains("event: error"), "{rest}");
-    let (_, end) = rest.split_once("event: thread.run.completed\n").expect("an end");
+    let (_, end) = rest.split_once("event: thread.run.completed\n").expect("does not end");
     assert!(end.contains("event: done\ndata: [DONE]\n"), "{end}");
 }
 
 #[tokio::test]
-async fn shutdown_does_not_wait_for_connections_that_are_idle() {
+async fn shutdown_does_not_wait_for_idle_connections() {
     let server = Server::builder().spawn().await.unwrap();
     let mut idle = TcpStream::connect(server.address()).await.unwrap();
     let request = b"GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n";
     idle.write_all(request).await.unwrap();
-    let mut idle = Call(idle);
-    assert!(idle.until("unknown_url").await.starts_with("HTTP/1.1 404 "));
-    timeout(SOON, server.shutdown()).await.expect("an end").unwrap();
-    assert_eq!(idle.rest().await, "");
+    let mut idle = Connection(idle);
+    assert!(idle.read_until("unknown_url").await.starts_with("HTTP/1.1 404 "));
+    timeout(DEADLINE, server.shutdown()).await.expect("does not end").unwrap();
+    assert_eq!(idle.read_to_end().await, "");
 }
 
-/// A server that does not wait for long, and one connection that it would have to wait for.
-async fn stuck(kind: &str) -> (RunningServer, TcpStream) {
+/// A server with a short shutdown timeout, and a connection that would delay the shutdown.
+async fn blocked(kind: &str) -> (RunningServer, TcpStream) {
     let mebibyte = "x".repeat(1024 * 1024);
     let model = Scripted::new([Turn::chunks(vec![mebibyte; 64])]);
     let builder = Server::builder().model(model).shutdown_timeout(Duration::from_millis(200));
     let server = builder.spawn().await.unwrap();
     let address = server.address();
     let socket = match kind {
-        "half a head" => {
+        "half a request head" => {
             let mut socket = TcpStream::connect(address).await.unwrap();
             socket.write_all(b"POST /v1/threads HTTP/1.1\r\nhost: local").await.unwrap();
             socket
         }
-        "half a body" => {
+        "half a request body" => {
             let mut socket = TcpStream::connect(address).await.unwrap();
-            let half =
+            let request =
                 b"POST /v1/threads HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{";
-            socket.write_all(half).await.unwrap();
+            socket.write_all(request).await.unwrap();
             socket
         }
         _ => {
-            let post = async |path, body| Call::post(address, path, &body).await;
-            let assistant = post("/v1/assistants", json!({"model": "m"})).await.id().await;
+            let post = async |path, body| Connection::post(address, path, &body).await;
+            let assistant = post("/v1/assistants", json!({"model": "m"})).await.object_id().await;
             let body = json!({"assistant_id": assistant, "stream": true});
             let mut stream = post("/v1/threads/runs", body).await;
-            stream.until("event: thread.message.delta").await;
+            stream.read_until("event: thread.message.delta").await;
             stream.0
         }
     };
-    // The server has what was written.
+    // Lets the server read what was written.
     tokio::time::sleep(Duration::from_millis(100)).await;
     (server, socket)
 }
 
-const STUCK: [&str; 3] = ["half a head", "half a body", "a stream that nobody reads"];
+const BLOCKERS: [&str; 3] = ["half a request head", "half a request body", "an unread stream"];
 
-/// Whether the other side closes the connection.
-async fn ends(mut socket: TcpStream) -> bool {
+/// Whether the server closes the connection.
+async fn is_closed(mut socket: TcpStream) -> bool {
     let mut bytes = vec![0; 1024 * 1024];
-    let end = async {
-        // Cut off without or with a word.
+    let closed = async {
+        // The server may close or reset the connection.
         while socket.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
     };
-    timeout(SOON, end).await.is_ok()
+    timeout(DEADLINE, closed).await.is_ok()
 }
 
 #[tokio::test]
-async fn shutdown_waits_only_so_long_for_clients() {
-    for kind in STUCK {
-        let (server, socket) = stuck(kind).await;
-        let stopped = timeout(SOON, server.shutdown()).await;
-        stopped.unwrap_or_else(|_| panic!("{kind} holds up the shutdown")).unwrap();
-        assert!(ends(socket).await, "{kind} is still connected");
+async fn shutdown_timeout_bounds_the_wait_for_clients() {
+    for kind in BLOCKERS {
+        let (server, socket) = blocked(kind).await;
+        let stopped = timeout(DEADLINE, server.shutdown()).await;
+        stopped.unwrap_or_else(|_| panic!("{kind} delays the shutdown")).unwrap();
+        assert!(is_closed(socket).await, "{kind} is still connected");
     }
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_loses_its_stream() {
+async fn stream_of_a_client_that_does_not_read_is_dropped() {
     let mebibyte = "x".repeat(1024 * 1024);
     let model = Scripted::new([Turn::chunks(vec![mebibyte; 64])]);
     let builder = Server::builder().model(model).request_timeout(Duration::from_millis(500));
     let server = builder.spawn().await.unwrap();
     let address = server.address();
-    let assistant = Call::post(address, "/v1/assistants", &json!({"model": "m"})).await.id().await;
+    let assistant =
+        Connection::post(address, "/v1/assistants", &json!({"model": "m"})).await.object_id().await;
     let body = json!({"assistant_id": assistant, "stream": true});
-    let mut stream = Call::post(address, "/v1/threads/runs", &body).await;
-    stream.until("event: thread.message.delta").await;
-    let freed = async {
+    let mut stream = Connection::post(address, "/v1/threads/runs", &body).await;
+    stream.read_until("event: thread.message.delta").await;
+    let stream_closed = async {
         loop {
-            let mut call = Call(TcpStream::connect(address).await.unwrap());
+            let mut call = Connection(TcpStream::connect(address).await.unwrap());
             let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
             call.0.write_all(request).await.unwrap();
-            if call.rest().await.contains("\nrunstep_streams 0\n") {
+            if call.read_to_end().await.contains("\nrunstep_streams 0\n") {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(SOON, freed).await.expect("its place is free again");
+    timeout(DEADLINE, stream_closed).await.expect("the stream is still open");
 }
 
 #[tokio::test]
-async fn clients_do_not_keep_their_connections_when_the_handle_is_dropped() {
-    for kind in STUCK {
-        let (server, socket) = stuck(kind).await;
+async fn dropping_the_handle_closes_connections() {
+    for kind in BLOCKERS {
+        let (server, socket) = blocked(kind).await;
         drop(server);
-        assert!(ends(socket).await, "{kind} is still connected");
+        assert!(is_closed(socket).await, "{kind} is still connected");
     }
 }
 
 #[tokio::test]
-async fn shutdown_lets_a_request_come_to_its_end() {
+async fn shutdown_waits_for_a_request_to_finish() {
     let builder = Server::builder().shutdown_timeout(Duration::MAX);
     let server = builder.spawn().await.unwrap();
     let address = server.address();
@@ -263,58 +268,65 @@ async fn shutdown_lets_a_request_come_to_its_end() {
     let head = b"POST /v1/threads HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{";
     socket.write_all(head).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let stopping = tokio::spawn(server.shutdown());
-    assert!(refuses(address).await, "it still takes connections");
+    let shutdown = tokio::spawn(server.shutdown());
+    assert!(refuses_connections(address).await, "the server still accepts connections");
     socket.write_all(b"}").await.unwrap();
-    assert!(Call(socket).id().await.starts_with("thread_"));
-    timeout(SOON, stopping).await.expect("an end").unwrap().unwrap();
+    assert!(Connection(socket).object_id().await.starts_with("thread_"));
+    timeout(DEADLINE, shutdown).await.expect("does not end").unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn a_server_stops_when_its_handle_is_dropped() {
-    let (server, stream) = stalled().await;
+async fn dropping_the_handle_stops_the_server() {
+    let (server, stream) = stalled_stream().await;
     let address = server.address();
     drop(server);
-    assert!(refuses(address).await, "it still takes connections");
-    stream.rest().await;
+    assert!(refuses_connections(address).await, "the server still accepts connections");
+    stream.read_to_end().await;
 }
 
 #[tokio::test]
-async fn one_connection_too_many_waits_until_another_ends() {
+async fn connection_above_the_limit_waits_until_another_closes() {
     let server = Server::builder().max_connections(1).spawn().await.unwrap();
     let address = server.address();
     let first = TcpStream::connect(address).await.unwrap();
-    // The first one is accepted before the second one asks.
+    // Lets the server accept the first connection before the second.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let second = Call::post(address, "/threads", &json!({})).await;
-    let id = tokio::spawn(second.id());
+    let second = Connection::post(address, "/threads", &json!({})).await;
+    let id = tokio::spawn(second.object_id());
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!id.is_finished());
     drop(first);
-    assert!(timeout(SOON, id).await.expect("its turn").unwrap().starts_with("thread_"));
+    assert!(
+        timeout(DEADLINE, id)
+            .await
+            .expect("the connection is not accepted")
+            .unwrap()
+            .starts_with("thread_")
+    );
 }
 
 #[tokio::test]
-async fn who_does_not_finish_the_head_of_a_request_is_cut_off() {
+async fn unfinished_request_head_times_out() {
     let timeout = Duration::from_millis(200);
     let server = Server::builder().request_timeout(timeout).spawn().await.unwrap();
     let mut socket = TcpStream::connect(server.address()).await.unwrap();
     socket.write_all(b"POST /v1/threads HTTP/1.1\r\nhost: local").await.unwrap();
-    assert!(ends(socket).await);
+    assert!(is_closed(socket).await);
 }
 
 #[tokio::test]
-async fn a_cut_stream_is_cut_on_the_socket_too() {
+async fn injected_cut_closes_the_socket_without_a_final_chunk() {
     let faults = Faults::new([Fault::cut_after_events(4).on(Operation::CreateThreadAndRun)]);
     let builder = Server::builder().model(Scripted::new([Turn::say("Hi.")])).faults(faults);
     let server = builder.spawn().await.unwrap();
     let address = server.address();
-    let assistant = Call::post(address, "/v1/assistants", &json!({"model": "m"})).await.id().await;
+    let assistant =
+        Connection::post(address, "/v1/assistants", &json!({"model": "m"})).await.object_id().await;
     let body = json!({"assistant_id": assistant, "stream": true});
-    let mut stream = Call::post(address, "/v1/threads/runs", &body).await;
+    let mut stream = Connection::post(address, "/v1/threads/runs", &body).await;
     let mut text = Vec::new();
-    // It ends without the chunk that says that nothing comes.
-    let _ = timeout(SOON, stream.0.read_to_end(&mut text)).await.expect("an end");
+    // The connection ends without the final empty chunk.
+    let _ = timeout(DEADLINE, stream.0.read_to_end(&mut text)).await.expect("does not end");
     let text = String::from_utf8(text).unwrap();
     assert_eq!(text.matches("event: ").count(), 4, "{text}");
     assert!(!text.ends_with("0\r\n\r\n"), "{text}");

@@ -1,18 +1,18 @@
-//! Replies and events fit the specification.
+//! Conformance to the OpenAPI document.
 //!
-//! Each reply and each event of all tests here is checked as it comes, by `crate::harness::spec`. These
-//! tests make sure that this covers every operation, every status and every kind of event, and hold
-//! fast what the objects look like in full.
+//! `harness::spec` validates the responses and events of all tests. These tests ensure that every
+//! operation, run status and event type is covered, and pin complete objects in snapshots.
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Api, Event, Scene, id, merged, outputs_for, spec};
 use axum::http::Method;
 use runstep_server::Operation;
 use runstep_server::model::{ModelErrorKind, Turn};
 use serde_json::{Value, json};
 
-/// Each kind of turn, and how the run that takes it stops.
+use crate::harness::{Event, Fixture, id, merged, spec, tool_outputs_body};
+
+/// Turns of every kind, each with the status in which its run stops.
 fn turns() -> Vec<(Turn, &'static str)> {
     let fail = |turn: Turn| turn.and_fail(ModelErrorKind::RateLimit, "Slow down.");
     vec![
@@ -27,43 +27,43 @@ fn turns() -> Vec<(Turn, &'static str)> {
     ]
 }
 
-/// Everything that can be read of a scene, each part of which is checked as it is read.
-async fn read_all(scene: &Scene, run: &Value) {
-    let api = &scene.api;
-    api.get("/assistants").await.ok();
-    api.get(&scene.assistant_path()).await.ok();
-    api.get(&scene.thread_path()).await.ok();
-    api.get(&scene.runs()).await.ok();
-    for message in api.get(&scene.messages()).await.ok()["data"].as_array().unwrap() {
-        api.get(&format!("{}/{}", scene.messages(), id(message))).await.ok();
+/// Retrieves and lists everything in the fixture; the harness validates each response.
+async fn read_all(fixture: &Fixture, run: &Value) {
+    let client = &fixture.client;
+    client.get("/assistants").await.ok();
+    client.get(&fixture.assistant_path()).await.ok();
+    client.get(&fixture.thread_path()).await.ok();
+    client.get(&fixture.runs_path()).await.ok();
+    for message in client.get(&fixture.messages_path()).await.ok()["data"].as_array().unwrap() {
+        client.get(&fixture.message_path(message)).await.ok();
     }
-    for step in scene.steps(run).await {
-        api.get(&scene.run_path(run, &format!("/steps/{}", id(&step)))).await.ok();
+    for step in fixture.list_steps(run).await {
+        client.get(&fixture.run_path(run, &format!("/steps/{}", id(&step)))).await.ok();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn objects_fit_the_specification_in_every_status() {
+async fn objects_match_the_specification_in_every_status() {
     let mut seen = BTreeSet::new();
     let mut note = |run: &Value| seen.insert(run["status"].as_str().unwrap().to_owned());
     for (turn, end) in turns() {
-        let scene = Api::scripted([turn, Turn::say("Done.")]).scene(&["weather"]).await;
-        let mut run = scene.start(json!({})).await;
+        let fixture = Fixture::with_turns([turn, Turn::say("Done.")], &["weather"]).await;
+        let mut run = fixture.create_run(json!({})).await;
         note(&run);
-        crate::harness::breathe().await;
-        note(&scene.get_run(&run).await);
-        read_all(&scene, &run).await;
-        run = scene.settle(&run).await;
+        crate::harness::run_pending_tasks().await;
+        note(&fixture.get_run(&run).await);
+        read_all(&fixture, &run).await;
+        run = fixture.wait_for_run(&run).await;
         note(&run);
         assert_eq!(run["status"], end);
-        read_all(&scene, &run).await;
+        read_all(&fixture, &run).await;
     }
-    let scene = Api::scripted([Turn::say("It").and_stall()]).scene(&[]).await;
-    let run = scene.start(json!({})).await;
-    crate::harness::breathe().await;
-    note(&scene.cancel(&run).await.ok());
-    note(&scene.settle(&run).await);
-    read_all(&scene, &run).await;
+    let fixture = Fixture::with_turns([Turn::say("It").and_stall()], &[]).await;
+    let run = fixture.create_run(json!({})).await;
+    crate::harness::run_pending_tasks().await;
+    note(&fixture.cancel_run(&run).await.ok());
+    note(&fixture.wait_for_run(&run).await);
+    read_all(&fixture, &run).await;
     let all = [
         "cancelled",
         "cancelling",
@@ -79,42 +79,42 @@ async fn objects_fit_the_specification_in_every_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_may_have_as_many_tools_as_its_assistant() {
+async fn run_accepts_as_many_tools_as_its_assistant() {
     let names: Vec<String> = (0..128).map(|number| format!("function_{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for count in [21, 128] {
-        let scene = Api::scripted([Turn::say("Hi.")]).scene(&names[..count]).await;
-        let run = scene.play(json!({})).await;
+        let fixture = Fixture::with_turns([Turn::say("Hi.")], &names[..count]).await;
+        let run = fixture.create_run_and_wait(json!({})).await;
         assert_eq!(run["tools"].as_array().unwrap().len(), count);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_fit_the_specification_whatever_happens() {
+async fn every_event_type_matches_the_specification() {
     let mut seen = BTreeSet::new();
     let mut note = |events: &[Event]| seen.extend(events.iter().map(|event| event.name.clone()));
     for (turn, end) in turns() {
-        let scene = Api::scripted([turn, Turn::say("Done.")]).scene(&["weather"]).await;
-        let body = scene.body(json!({"stream": true}));
-        let events = scene.api.stream("/threads/runs", body).await;
+        let fixture = Fixture::with_turns([turn, Turn::say("Done.")], &["weather"]).await;
+        let body = fixture.run_body(json!({"stream": true}));
+        let events = fixture.client.stream_events("/threads/runs", body).await;
         note(&events);
         let run = &events[events.len() - 2].data;
         assert_eq!(run["status"], end);
         if end == "requires_action" {
             let thread = run["thread_id"].as_str().unwrap().to_owned();
-            let scene = Scene { thread, ..scene };
-            let body = merged(outputs_for(run, &["sun"]), json!({"stream": true}));
-            let path = scene.run_path(run, "/submit_tool_outputs");
-            note(&scene.api.stream(&path, body).await);
+            let fixture = Fixture { thread, ..fixture };
+            let body = merged(tool_outputs_body(run, &["sun"]), json!({"stream": true}));
+            let path = fixture.run_path(run, "/submit_tool_outputs");
+            note(&fixture.client.stream_events(&path, body).await);
         }
     }
-    let scene = Api::scripted([Turn::say("It").and_stall()]).scene(&[]).await;
-    let mut stream = scene.listen(json!({})).await;
-    let start = stream.until("thread.message.delta").await;
-    scene.cancel(&start[0].data).await.ok();
-    note(&stream.rest().await);
+    let fixture = Fixture::with_turns([Turn::say("It").and_stall()], &[]).await;
+    let mut stream = fixture.open_run_stream(json!({})).await;
+    let start = stream.read_until("thread.message.delta").await;
+    fixture.cancel_run(&start[0].data).await.ok();
+    note(&stream.read_to_end().await);
 
-    // All that the specification has, but for the failure of the stream itself.
+    // Every event type of the specification except `error`.
     let document: Value = serde_json::from_str(runstep_api::OPENAPI).unwrap();
     let events = document["components"]["schemas"]["StreamEvent"]["oneOf"].as_array().unwrap();
     let name = |event: &Value| event["properties"]["event"]["const"].as_str().unwrap().to_owned();
@@ -124,7 +124,7 @@ async fn events_fit_the_specification_whatever_happens() {
 }
 
 #[test]
-fn the_operations_are_those_of_the_specification() {
+fn operations_are_those_of_the_specification() {
     let document: Value = serde_json::from_str(runstep_api::OPENAPI).unwrap();
     let mut specified = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -142,18 +142,18 @@ fn the_operations_are_those_of_the_specification() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_operation_replies_as_specified_in_success_and_in_each_kind_of_refusal() {
+async fn success_and_error_responses_of_every_operation_match_the_specification() {
     let turns = [Turn::call("weather", json!({})), Turn::stall()];
-    let scene = Api::scripted(turns).scene(&["weather"]).await;
-    let api = &scene.api;
-    let run = scene.play(json!({})).await;
-    let step = id(&scene.steps(&run).await[0]);
-    let message = id(&api.get(&scene.messages()).await.ok()["data"][0]);
-    let outputs = outputs_for(&run, &["sun"]);
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
+    let client = &fixture.client;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    let step = id(&fixture.list_steps(&run).await[0]);
+    let message = id(&client.get(&fixture.messages_path()).await.ok()["data"][0]);
+    let outputs = tool_outputs_body(&run, &["sun"]);
     let filled = |path: &str, known: bool| {
         let id = |id: &str| if known { id.to_owned() } else { "unknown".to_owned() };
-        path.replace("{assistant_id}", &id(&scene.assistant))
-            .replace("{thread_id}", &id(&scene.thread))
+        path.replace("{assistant_id}", &id(&fixture.assistant))
+            .replace("{thread_id}", &id(&fixture.thread))
             .replace("{message_id}", &id(&message))
             .replace("{run_id}", &id(run["id"].as_str().unwrap()))
             .replace("{step_id}", &id(&step))
@@ -161,30 +161,30 @@ async fn every_operation_replies_as_specified_in_success_and_in_each_kind_of_ref
     let body = |operation: Operation| match operation {
         Operation::CreateAssistant => json!({"model": "m"}),
         Operation::CreateMessage => json!({"role": "user", "content": "Hi"}),
-        Operation::CreateRun | Operation::CreateThreadAndRun => scene.body(json!({})),
+        Operation::CreateRun | Operation::CreateThreadAndRun => fixture.run_body(json!({})),
         Operation::SubmitToolOutputs => outputs.clone(),
         _ => json!({}),
     };
     let ask = async |operation: Operation, path: &str, body: String| {
-        api.request(operation.place().0, path, body.into()).await
+        client.request(operation.place().0, path, body.into()).await
     };
     for &operation in Operation::ALL {
         let path = operation.place().1;
         if path.contains('{') {
-            let reply = ask(operation, &filled(path, false), body(operation).to_string()).await;
-            assert_eq!(reply.status, 404, "{operation}");
+            let response = ask(operation, &filled(path, false), body(operation).to_string()).await;
+            assert_eq!(response.status, 404, "{operation}");
         }
         let strange = format!("{}?strange=1", filled(path, true));
-        ask(operation, &strange, body(operation).to_string()).await.refused(400);
+        ask(operation, &strange, body(operation).to_string()).await.expect_error(400);
         let takes_body = operation.place().0 == Method::POST && operation != Operation::CancelRun;
         if takes_body {
             for wrong in ["{", "[]", r#"{"strange": 1}"#, &"x".repeat(9_000_000)] {
-                let reply = ask(operation, &filled(path, true), wrong.to_owned()).await;
-                assert!([400, 413].contains(&reply.status.as_u16()), "{operation}");
+                let response = ask(operation, &filled(path, true), wrong.to_owned()).await;
+                assert!([400, 413].contains(&response.status.as_u16()), "{operation}");
             }
         }
     }
-    // Those that succeed, in an order in which they can.
+    // Successful requests, in an order in which each can succeed.
     let (deletions, others): (Vec<Operation>, Vec<Operation>) =
         Operation::ALL.iter().partition(|operation| operation.place().0 == Method::DELETE);
     let busy = [Operation::CreateMessage, Operation::CreateRun];
@@ -194,7 +194,7 @@ async fn every_operation_replies_as_specified_in_success_and_in_each_kind_of_ref
     let first = first.into_iter().filter(|operation| !order.contains(operation));
     for operation in first.chain(order).chain(last).chain(deletions.into_iter().rev()) {
         if busy.contains(&operation) {
-            crate::harness::breathe().await;
+            crate::harness::run_pending_tasks().await;
         }
         if operation == Operation::DeleteMessage {
             continue; // The run that was made last is active.
@@ -202,34 +202,35 @@ async fn every_operation_replies_as_specified_in_success_and_in_each_kind_of_ref
         let path = filled(operation.place().1, true);
         ask(operation, &path, body(operation).to_string()).await.ok();
     }
-    let thread = api.thread("Hello").await;
+    let thread = client.create_thread("Hello").await;
     let messages = format!("/threads/{thread}/messages");
-    let message = id(&api.get(&messages).await.ok()["data"][0]);
-    api.delete(&format!("{messages}/{message}")).await.ok();
+    let message = id(&client.get(&messages).await.ok()["data"][0]);
+    client.delete(&format!("{messages}/{message}")).await.ok();
 
-    let seen = spec::SEEN.lock().unwrap().clone();
+    let validated = client.validated();
     for operation in Operation::ALL {
-        assert!(seen.contains(&(operation.name(), 200)), "{operation} did not succeed");
-        assert!(seen.contains(&(operation.name(), 400)), "{operation} was not refused");
+        let name = operation.name();
+        assert!(validated.contains(&(name, 200)), "{operation} did not succeed");
+        assert!(validated.contains(&(name, 400)), "{operation} was not rejected");
     }
 }
 
 #[test]
-fn what_does_not_fit_is_found() {
+fn schema_violations_are_detected() {
     let usage = |count: Value| {
         json!({
             "prompt_tokens": count, "completion_tokens": 1, "total_tokens": 1,
         })
     };
-    assert_eq!(spec::misfits("Usage", &usage(json!(1))), [] as [&str; 0]);
-    assert_eq!(spec::misfits("Usage", &usage(json!("1"))).len(), 1);
-    assert_eq!(spec::misfits("Usage", &json!({})).len(), 3);
-    assert!(!spec::misfits("Run", &json!({"id": "run_1"})).is_empty());
+    assert_eq!(spec::schema_errors("Usage", &usage(json!(1))), [] as [&str; 0]);
+    assert_eq!(spec::schema_errors("Usage", &usage(json!("1"))).len(), 1);
+    assert_eq!(spec::schema_errors("Usage", &json!({})).len(), 3);
+    assert!(!spec::schema_errors("Run", &json!({"id": "run_1"})).is_empty());
     let event = json!({"event": "thread.run.queued", "data": {"id": "run_1"}});
-    assert!(!spec::misfits("StreamEvent", &event).is_empty());
+    assert!(!spec::schema_errors("StreamEvent", &event).is_empty());
 }
 
-/// An object with what differs each time taken out.
+/// Replaces ids and timestamps by placeholders.
 fn redacted(mut value: Value) -> Value {
     fn redact(name: &str, value: &mut Value) {
         let is_time = name.ends_with("_at") && value.is_i64();
@@ -253,37 +254,40 @@ fn redacted(mut value: Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn objects_look_like_this() {
+async fn objects_match_their_snapshots() {
     let turn = Turn::say("Look.").and_call("weather", json!({"city": "Paris"}));
-    let scene = Api::scripted([turn, Turn::say("Sunny.")]).scene(&["weather"]).await;
-    let waiting = scene.play(json!({})).await;
+    let fixture = Fixture::with_turns([turn, Turn::say("Sunny.")], &["weather"]).await;
+    let waiting = fixture.create_run_and_wait(json!({})).await;
     insta::assert_json_snapshot!("run_requires_action", redacted(waiting.clone()));
     insta::assert_json_snapshot!(
         "steps_requires_action",
-        redacted(scene.steps(&waiting).await.into())
+        redacted(fixture.list_steps(&waiting).await.into())
     );
-    scene.submit(&waiting, &["sun"]).await;
-    let run = scene.settle(&waiting).await;
+    fixture.submit_outputs(&waiting, &["sun"]).await;
+    let run = fixture.wait_for_run(&waiting).await;
     insta::assert_json_snapshot!("run_completed", redacted(run.clone()));
-    insta::assert_json_snapshot!("steps_completed", redacted(scene.steps(&run).await.into()));
-    let api = &scene.api;
-    let list = api.get(&format!("{}?order=asc", scene.messages())).await.ok();
+    insta::assert_json_snapshot!(
+        "steps_completed",
+        redacted(fixture.list_steps(&run).await.into())
+    );
+    let client = &fixture.client;
+    let list = client.get(&format!("{}?order=asc", fixture.messages_path())).await.ok();
     insta::assert_json_snapshot!("messages", redacted(list));
-    let thread = api.get(&format!("/threads/{}", scene.thread)).await.ok();
+    let thread = client.get(&format!("/threads/{}", fixture.thread)).await.ok();
     insta::assert_json_snapshot!("thread", redacted(thread));
-    let assistant = api.get(&format!("/assistants/{}", scene.assistant)).await.ok();
+    let assistant = client.get(&format!("/assistants/{}", fixture.assistant)).await.ok();
     insta::assert_json_snapshot!("assistant", redacted(assistant));
-    let list = api.get("/assistants").await.ok();
+    let list = client.get("/assistants").await.ok();
     insta::assert_json_snapshot!("assistants", redacted(list));
-    let message = &api.get(&scene.messages()).await.ok()["data"][0];
-    let path = format!("{}/{}", scene.messages(), id(message));
-    let deleted = redacted(api.delete(&path).await.ok());
+    let message = &client.get(&fixture.messages_path()).await.ok()["data"][0];
+    let path = fixture.message_path(message);
+    let deleted = redacted(client.delete(&path).await.ok());
     let expected = json!({"deleted": true, "id": "[msg]", "object": "thread.message.deleted"});
     assert_eq!(deleted, expected);
-    let deleted = redacted(api.delete(&scene.thread_path()).await.ok());
+    let deleted = redacted(client.delete(&fixture.thread_path()).await.ok());
     let expected = json!({"deleted": true, "id": "[thread]", "object": "thread.deleted"});
     assert_eq!(deleted, expected);
-    let deleted = redacted(api.delete(&scene.assistant_path()).await.ok());
+    let deleted = redacted(client.delete(&fixture.assistant_path()).await.ok());
     let expected = json!({"deleted": true, "id": "[asst]", "object": "assistant.deleted"});
     assert_eq!(deleted, expected);
 }

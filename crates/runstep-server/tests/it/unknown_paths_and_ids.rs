@@ -1,18 +1,19 @@
-//! Paths, methods and ids that are not there are named in what is answered.
+//! Unknown paths, methods and ids.
 
-use crate::harness::{Api, Scene};
 use axum::body::Body;
 use axum::http::Method;
 use runstep_server::model::Offline;
 
-async fn scene() -> Scene {
-    Api::new(Offline::new()).scene(&["weather"]).await
+use crate::harness::Fixture;
+
+async fn fixture() -> Fixture {
+    Fixture::with_model(Offline::new(), &["weather"]).await
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_paths_are_named() {
-    let scene = scene().await;
-    let thread = &scene.thread;
+async fn unknown_path_error_contains_the_path() {
+    let fixture = fixture().await;
+    let thread = &fixture.thread;
     let paths = [
         "/".to_owned(),
         "/v1".to_owned(),
@@ -28,40 +29,40 @@ async fn unknown_paths_are_named() {
         format!("/threads/{thread}/../{thread}"),
     ];
     for path in paths {
-        let error = scene.api.get(&path).await.refused(404);
+        let error = fixture.client.get(&path).await.expect_error(404);
         assert_eq!(error["message"], format!("Invalid URL (GET {path})."));
         assert_eq!(error["code"], "unknown_url");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn wrong_methods_are_named_along_with_the_right_ones() {
-    let scene = scene().await;
-    let run = format!("/threads/{}/runs/run_x", scene.thread);
+async fn wrong_method_error_lists_allowed_methods() {
+    let fixture = fixture().await;
+    let run = format!("/threads/{}/runs/run_x", fixture.thread);
     let cases = [
         (Method::DELETE, "/assistants".to_owned(), "GET,HEAD,POST"),
         (Method::GET, "/threads".to_owned(), "POST"),
         (Method::PUT, "/threads/runs".to_owned(), "GET,HEAD,POST,DELETE"),
         (Method::DELETE, run.clone(), "GET,HEAD,POST"),
-        (Method::PATCH, format!("/v1{}", scene.thread_path()), "GET,HEAD,POST,DELETE"),
-        (Method::PUT, scene.runs(), "GET,HEAD,POST"),
+        (Method::PATCH, format!("/v1{}", fixture.thread_path()), "GET,HEAD,POST,DELETE"),
+        (Method::PUT, fixture.runs_path(), "GET,HEAD,POST"),
         (Method::GET, format!("{run}/cancel"), "POST"),
         (Method::POST, format!("{run}/steps"), "GET,HEAD"),
         (Method::OPTIONS, run.clone(), "GET,HEAD,POST"),
         (Method::from_bytes(b"BREW").unwrap(), run, "GET,HEAD,POST"),
     ];
     for (method, path, allowed) in cases {
-        let reply = scene.api.request(method.clone(), &path, Body::empty()).await;
-        assert_eq!(reply.header("allow"), Some(allowed), "{method} {path}");
-        let error = reply.refused(405);
+        let response = fixture.client.request(method.clone(), &path, Body::empty()).await;
+        assert_eq!(response.header("allow"), Some(allowed), "{method} {path}");
+        let error = response.expect_error(405);
         assert_eq!(error["message"], format!("Not allowed to {method} on {path}."));
         assert_eq!(error["code"], "method_not_allowed");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_may_be_anything_and_are_not_found() {
-    let scene = scene().await;
+async fn unusual_ids_are_decoded_and_not_found() {
+    let fixture = fixture().await;
     let long = "x".repeat(10_000);
     let ids = [
         ("%2F", "/"),
@@ -82,22 +83,22 @@ async fn ids_may_be_anything_and_are_not_found() {
             (format!("/assistants/{written}"), "assistant"),
             (format!("/threads/{written}"), "thread"),
             (format!("/v1/threads/{written}/messages"), "thread"),
-            (format!("/threads/{}/runs/{written}", scene.thread), "run"),
-            (format!("/threads/{}/runs/{written}/steps/x", scene.thread), "run"),
+            (format!("/threads/{}/runs/{written}", fixture.thread), "run"),
+            (format!("/threads/{}/runs/{written}/steps/x", fixture.thread), "run"),
         ] {
-            let error = scene.api.get(&path).await.refused(404);
+            let error = fixture.client.get(&path).await.expect_error(404);
             assert_eq!(error["message"], format!("No {kind} found with id '{id}'."), "{path}");
         }
-        let path = format!("/threads/{}/runs/{written}/cancel", scene.thread);
-        scene.api.post_text(&path, "").await.refused(404);
+        let path = format!("/threads/{}/runs/{written}/cancel", fixture.thread);
+        fixture.client.post_raw(&path, "").await.expect_error(404);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_that_are_no_text_are_refused() {
-    let scene = scene().await;
+async fn ids_that_are_not_utf8_are_rejected() {
+    let fixture = fixture().await;
     for path in ["/threads/%FF", "/v1/assistants/%C3", "/threads/x/runs/%80/steps/y"] {
-        let error = scene.api.get(path).await.refused(400);
+        let error = fixture.client.get(path).await.expect_error(400);
         assert_eq!(error["type"], "invalid_request_error");
     }
 }

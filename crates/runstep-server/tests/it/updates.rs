@@ -1,30 +1,31 @@
-//! Assistants, threads and messages are changed field by field, and checked as when they are made.
+//! Creation, retrieval and updates of objects.
 
-use crate::harness::{Api, Scene, breathe, function, id, merged};
 use runstep_server::model::{ModelRequest, Offline, Scripted, Turn};
 use serde_json::{Value, json};
 
-/// A message of the scene's thread; its path.
-async fn message_path(scene: &Scene) -> String {
-    let list = scene.api.get(&scene.messages()).await.ok();
-    format!("{}/{}", scene.messages(), id(&list["data"][0]))
+use crate::harness::{Fixture, TestClient, function_tool, id, merged, run_pending_tasks};
+
+/// The path of the newest message.
+async fn message_path(fixture: &Fixture) -> String {
+    let list = fixture.client.get(&fixture.messages_path()).await.ok();
+    format!("{}/{}", fixture.messages_path(), id(&list["data"][0]))
 }
 
-/// Changes an object, and checks that it shows what the reply does.
-async fn change(api: &Api, path: &str, body: Value) -> Value {
-    let changed = api.post(path, body).await.ok();
-    assert_eq!(api.get(path).await.ok(), changed);
+/// Updates an object, and checks that it is retrieved as returned.
+async fn change(client: &TestClient, path: &str, body: Value) -> Value {
+    let changed = client.post(path, body).await.ok();
+    assert_eq!(client.get(path).await.ok(), changed);
     changed
 }
 
-/// An assistant with everything, as a body.
+/// A create-assistant body with every field.
 fn everything() -> Value {
     json!({
         "model": "m",
         "name": "n",
         "description": "d",
         "instructions": "i",
-        "tools": [function("weather")],
+        "tools": [function_tool("weather")],
         "metadata": {"a": "1", "b": "2"},
         "temperature": 0.5,
         "top_p": 0.25,
@@ -33,9 +34,9 @@ fn everything() -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_assistant_changes_in_what_is_given_and_in_nothing_else() {
-    let api = Api::new(Offline::new());
-    let mut assistant = api.post("/assistants", everything()).await.ok();
+async fn assistant_update_changes_only_given_fields() {
+    let client = TestClient::with_model(Offline::new());
+    let mut assistant = client.post("/assistants", everything()).await.ok();
     let path = format!("/assistants/{}", id(&assistant));
     let changes = [
         json!({}),
@@ -43,7 +44,7 @@ async fn an_assistant_changes_in_what_is_given_and_in_nothing_else() {
         json!({"name": "n2"}),
         json!({"description": "d2"}),
         json!({"instructions": ""}),
-        json!({"tools": [function("time"), function("place")]}),
+        json!({"tools": [function_tool("time"), function_tool("place")]}),
         json!({"tools": []}),
         json!({"metadata": {"c": "3"}}),
         json!({"metadata": {}}),
@@ -51,7 +52,7 @@ async fn an_assistant_changes_in_what_is_given_and_in_nothing_else() {
         json!({"top_p": 1.0}),
         json!({"response_format": {"type": "text"}}),
         json!({"name": "n3", "description": "d3", "temperature": 1.5}),
-        // These ask for nothing.
+        // Empty tool resources are accepted.
         json!({"tool_resources": {}}),
         json!({"tool_resources": null}),
     ];
@@ -59,70 +60,70 @@ async fn an_assistant_changes_in_what_is_given_and_in_nothing_else() {
         let mut shown = body.clone();
         shown.as_object_mut().unwrap().remove("tool_resources");
         assistant = merged(assistant, shown);
-        assert_eq!(change(&api, &path, body).await, assistant);
+        assert_eq!(change(&client, &path, body).await, assistant);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn null_takes_away_what_an_assistant_may_be_without() {
-    let api = Api::new(Offline::new());
-    let path = format!("/assistants/{}", api.assistant(everything()).await);
+async fn null_clears_optional_assistant_fields() {
+    let client = TestClient::with_model(Offline::new());
+    let path = format!("/assistants/{}", client.create_assistant(everything()).await);
     for name in ["name", "description", "instructions"] {
-        assert_eq!(change(&api, &path, json!({name: null})).await[name], Value::Null);
+        assert_eq!(change(&client, &path, json!({name: null})).await[name], Value::Null);
     }
     for name in ["temperature", "top_p"] {
-        assert_eq!(change(&api, &path, json!({name: null})).await[name], 1.0);
+        assert_eq!(change(&client, &path, json!({name: null})).await[name], 1.0);
     }
-    assert_eq!(change(&api, &path, json!({"metadata": null})).await["metadata"], json!({}));
-    let changed = change(&api, &path, json!({"response_format": null})).await;
-    let bare = api.post("/assistants", json!({"model": "m"})).await.ok();
+    assert_eq!(change(&client, &path, json!({"metadata": null})).await["metadata"], json!({}));
+    let changed = change(&client, &path, json!({"response_format": null})).await;
+    let bare = client.post("/assistants", json!({"model": "m"})).await.ok();
     assert_eq!(changed.get("response_format"), bare.get("response_format"));
-    assert_eq!(changed["tools"], json!([function("weather")]));
+    assert_eq!(changed["tools"], json!([function_tool("weather")]));
     for name in ["model", "tools"] {
-        let error = api.post(&path, json!({name: null})).await.refused(400);
+        let error = client.post(&path, json!({name: null})).await.expect_error(400);
         assert_eq!((&error["param"], &error["code"]), (&name.into(), &"invalid_type".into()));
     }
 }
 
-/// What the model is asked by a run that is started with nothing but the scene's assistant.
-async fn asked(scene: &Scene, model: &Scripted) -> ModelRequest {
-    assert_eq!(scene.play(json!({})).await["status"], "completed");
+/// Creates a run without settings; returns the request that the model received.
+async fn asked(fixture: &Fixture, model: &Scripted) -> ModelRequest {
+    assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
     model.requests().pop().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_runs_are_made_of_the_changed_assistant() {
+async fn new_runs_use_the_updated_assistant() {
     let model = Scripted::new(vec![Turn::say("Ok"); 3]);
-    let api = Api::new(model.clone());
-    let scene = api.scene(&["weather"]).await;
+    let client = TestClient::with_model(model.clone());
+    let fixture = client.create_fixture(&["weather"]).await;
     let body = json!({
-        "model": "m2", "instructions": "Be kind.", "tools": [function("time")],
+        "model": "m2", "instructions": "Be kind.", "tools": [function_tool("time")],
         "temperature": 0.5, "reasoning_effort": "high", "response_format": {"type": "json_object"},
     });
-    api.post(&scene.assistant_path(), body).await.ok();
-    let request = asked(&scene, &model).await;
+    client.post(&fixture.assistant_path(), body).await.ok();
+    let request = asked(&fixture, &model).await;
     assert_eq!(request.model, "m2");
     assert_eq!(request.instructions.as_deref(), Some("Be kind."));
     assert_eq!(request.tools[0].name, "time");
     assert_eq!(request.temperature, Some(0.5));
     assert_eq!(request.reasoning_effort.as_deref(), Some("high"));
-    // What does not show in the object stays as well, until it is taken away.
-    api.post(&scene.assistant_path(), json!({"name": "n"})).await.ok();
-    assert_eq!(asked(&scene, &model).await.reasoning_effort.as_deref(), Some("high"));
-    api.post(&scene.assistant_path(), json!({"reasoning_effort": null})).await.ok();
-    assert_eq!(asked(&scene, &model).await.reasoning_effort, None);
+    // A field that the object does not return is also kept until it is cleared.
+    client.post(&fixture.assistant_path(), json!({"name": "n"})).await.ok();
+    assert_eq!(asked(&fixture, &model).await.reasoning_effort.as_deref(), Some("high"));
+    client.post(&fixture.assistant_path(), json!({"reasoning_effort": null})).await.ok();
+    assert_eq!(asked(&fixture, &model).await.reasoning_effort, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn runs_keep_what_they_were_made_with() {
+async fn existing_runs_keep_their_settings_after_an_assistant_update() {
     let model = Scripted::new([Turn::call("weather", json!({})), Turn::say("Sunny.")]);
-    let scene = Api::new(model.clone()).scene(&["weather"]).await;
-    let waiting = scene.play(json!({})).await;
+    let fixture = Fixture::with_model(model.clone(), &["weather"]).await;
+    let waiting = fixture.create_run_and_wait(json!({})).await;
     let body = json!({"model": "m2", "instructions": "Be rude.", "tools": []});
-    scene.api.post(&scene.assistant_path(), body).await.ok();
-    assert_eq!(scene.get_run(&waiting).await, waiting);
-    scene.submit(&waiting, &["sun"]).await;
-    assert_eq!(scene.settle(&waiting).await["status"], "completed");
+    fixture.client.post(&fixture.assistant_path(), body).await.ok();
+    assert_eq!(fixture.get_run(&waiting).await, waiting);
+    fixture.submit_outputs(&waiting, &["sun"]).await;
+    assert_eq!(fixture.wait_for_run(&waiting).await["status"], "completed");
     let requests = model.requests();
     assert_eq!(requests[1].model, requests[0].model);
     assert_eq!(requests[1].instructions, requests[0].instructions);
@@ -130,14 +131,14 @@ async fn runs_keep_what_they_were_made_with() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_metadata_of_threads_and_messages_can_be_replaced_at_any_time() {
-    let scene = Api::scripted([Turn::stall()]).scene(&[]).await;
-    let run = scene.start(json!({})).await;
-    breathe().await;
-    for path in [scene.thread_path(), message_path(&scene).await] {
-        let before = scene.api.get(&path).await.ok();
+async fn thread_and_message_metadata_can_be_replaced_during_a_run() {
+    let fixture = Fixture::with_turns([Turn::stall()], &[]).await;
+    let run = fixture.create_run(json!({})).await;
+    run_pending_tasks().await;
+    for path in [fixture.thread_path(), message_path(&fixture).await] {
+        let before = fixture.client.get(&path).await.ok();
         let metadata = async |body: Value| {
-            let changed = change(&scene.api, &path, body).await;
+            let changed = change(&fixture.client, &path, body).await;
             let expected = merged(before.clone(), json!({"metadata": changed["metadata"]}));
             assert_eq!(changed, expected);
             changed["metadata"].clone()
@@ -148,29 +149,29 @@ async fn the_metadata_of_threads_and_messages_can_be_replaced_at_any_time() {
         assert_eq!(metadata(json!({"metadata": {"c": "3"}})).await, json!({"c": "3"}));
         assert_eq!(metadata(json!({"metadata": null})).await, json!({}));
     }
-    assert_eq!(scene.get_run(&run).await["status"], "in_progress");
+    assert_eq!(fixture.get_run(&run).await["status"], "in_progress");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_metadata_of_a_message_stays_while_the_message_is_written() {
-    let scene = Api::scripted([Turn::say("It is").and_stall()]).scene(&[]).await;
-    let run = scene.start(json!({})).await;
-    breathe().await;
-    let path = message_path(&scene).await;
-    let writing = change(&scene.api, &path, json!({"metadata": {"a": "1"}})).await;
+async fn message_metadata_is_kept_until_the_message_ends() {
+    let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
+    let run = fixture.create_run(json!({})).await;
+    run_pending_tasks().await;
+    let path = message_path(&fixture).await;
+    let writing = change(&fixture.client, &path, json!({"metadata": {"a": "1"}})).await;
     assert_eq!(writing["status"], "in_progress");
-    scene.cancel(&run).await.ok();
-    scene.settle(&run).await;
-    let message = scene.api.get(&path).await.ok();
+    fixture.cancel_run(&run).await.ok();
+    fixture.wait_for_run(&run).await;
+    let message = fixture.client.get(&path).await.ok();
     assert_eq!(message["status"], "incomplete");
     assert_eq!(message["metadata"], json!({"a": "1"}));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_changed_is_refused_and_changes_nothing() {
-    let scene = Api::new(Offline::new()).scene(&["weather"]).await;
-    let message = message_path(&scene).await;
-    let (assistant, thread) = (scene.assistant_path(), scene.thread_path());
+async fn rejected_updates_change_nothing() {
+    let fixture = Fixture::with_model(Offline::new(), &["weather"]).await;
+    let message = message_path(&fixture).await;
+    let (assistant, thread) = (fixture.assistant_path(), fixture.thread_path());
     let file_search = json!({"file_search": {"vector_store_ids": ["vs_1"]}});
     let cases = [
         (&assistant, "id", json!("asst_x"), "id", "unknown_parameter"),
@@ -180,11 +181,17 @@ async fn what_cannot_be_changed_is_refused_and_changes_nothing() {
         (&assistant, "temperature", json!(2.5), "temperature", "number_above_max_value"),
         (&assistant, "reasoning_effort", json!("huge"), "reasoning_effort", "invalid_value"),
         (&assistant, "metadata", json!({"a": 1}), "metadata.a", "invalid_type"),
-        (&assistant, "tools", json!(vec![function("f"); 129]), "tools", "array_above_max_length"),
         (
             &assistant,
             "tools",
-            json!([function("f"), {"type": "file_search"}]),
+            json!(vec![function_tool("f"); 129]),
+            "tools",
+            "array_above_max_length",
+        ),
+        (
+            &assistant,
+            "tools",
+            json!([function_tool("f"), {"type": "file_search"}]),
             "tools[1].type",
             "unsupported_value",
         ),
@@ -195,7 +202,7 @@ async fn what_cannot_be_changed_is_refused_and_changes_nothing() {
             "tool_resources.code_interpreter",
             "unsupported_value",
         ),
-        // New stores can be asked for when an assistant is made, not later.
+        // The specification has this field only for creation.
         (
             &assistant,
             "tool_resources",
@@ -211,19 +218,19 @@ async fn what_cannot_be_changed_is_refused_and_changes_nothing() {
         (&message, "metadata", json!([]), "metadata", "invalid_type"),
     ];
     for (path, field, value, param, code) in cases {
-        let before = scene.api.get(path).await.ok();
-        // What is right beside it is not taken either.
+        let before = fixture.client.get(path).await.ok();
+        // Valid fields in the same request are not applied either.
         let body = merged(json!({"metadata": {"new": "yes"}}), json!({field: value}));
-        let error = scene.api.post(path, body).await.refused(400);
+        let error = fixture.client.post(path, body).await.expect_error(400);
         assert_eq!((&error["param"], &error["code"]), (&param.into(), &code.into()), "{error}");
-        assert_eq!(scene.api.get(path).await.ok(), before);
+        assert_eq!(fixture.client.get(path).await.ok(), before);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn changes_at_the_same_time_are_all_made() {
-    let api = Api::new(Offline::new());
-    let path = format!("/assistants/{}", api.assistant(json!({})).await);
+async fn concurrent_updates_are_all_applied() {
+    let client = TestClient::with_model(Offline::new());
+    let path = format!("/assistants/{}", client.create_assistant(json!({})).await);
     let bodies = [
         json!({"name": "n"}),
         json!({"description": "d"}),
@@ -234,14 +241,14 @@ async fn changes_at_the_same_time_are_all_made() {
     let changes: Vec<_> = bodies
         .iter()
         .map(|body| {
-            let (api, path, body) = (api.clone(), path.clone(), body.clone());
-            tokio::spawn(async move { api.post(&path, body).await.ok() })
+            let (client, path, body) = (client.clone(), path.clone(), body.clone());
+            tokio::spawn(async move { client.post(&path, body).await.ok() })
         })
         .collect();
     for change in changes {
         change.await.unwrap();
     }
-    let changed = api.get(&path).await.ok();
+    let changed = client.get(&path).await.ok();
     let expected = bodies.into_iter().fold(changed.clone(), merged);
     assert_eq!(changed, expected);
 }

@@ -1,12 +1,12 @@
-//! Whatever a provider sends, an answer ends: with at most one failure, and that last.
+//! Fuzzing: for any provider response, the model's stream ends, with at most one error, as last item.
 
 use std::ops::Range;
 
 use serde_json::json;
 
-use crate::chat_completions::upstream::{Reply, answer, delta, finish, says, usage};
+use crate::chat_completions::upstream::{ScriptedResponse, answer, delta, finish, says, usage};
 
-/// A good stream, to be damaged.
+/// A valid stream.
 fn stream() -> Vec<u8> {
     let call = json!({"index": 0, "id": "a", "function": {"name": "f", "arguments": "{\"a\":1}"}});
     let chunks = [
@@ -20,7 +20,7 @@ fn stream() -> Vec<u8> {
     format!("{lines}data: [DONE]\n\n").into_bytes()
 }
 
-/// Changes, takes away, doubles or swaps pieces of it.
+/// Changes, removes, duplicates, replaces or reverses random pieces.
 fn damage(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
     for _ in 0..random.usize(1..3) {
         if bytes.is_empty() {
@@ -50,7 +50,7 @@ fn damage(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
 }
 
 #[tokio::test]
-async fn no_stream_makes_it_panic_or_hang() {
+async fn damaged_streams_cause_neither_panic_nor_hang() {
     let (mut failed, mut good) = (0, 0);
     for seed in 0..400 {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -58,18 +58,18 @@ async fn no_stream_makes_it_panic_or_hang() {
         damage(&mut random, &mut bytes);
         let kind = if random.u8(0..8) == 0 { "application/json" } else { "text/event-stream" };
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n\r\n");
-        let events = answer(Reply::raw([head.as_bytes(), &bytes].concat())).await;
+        let events = answer(ScriptedResponse::raw([head.as_bytes(), &bytes].concat())).await;
         let failures = events.iter().filter(|event| event.is_err()).count();
         let before = events.split_last().map_or(&[][..], |(_, before)| before);
         assert!(before.iter().all(Result::is_ok), "{seed}: {events:?}");
         if failures == 0 { good += 1 } else { failed += 1 }
     }
-    // Neither is all of it.
+    // The damage must neither always nor never matter.
     assert!(failed > 50 && good > 50, "{failed} failed, {good} good");
 }
 
 #[tokio::test]
-async fn no_bytes_make_it_panic_or_hang() {
+async fn random_bytes_cause_neither_panic_nor_hang() {
     for seed in 0..200 {
         let mut random = fastrand::Rng::with_seed(seed);
         let status = [200, 400, 429, 500][random.usize(0..4)];
@@ -78,7 +78,7 @@ async fn no_bytes_make_it_panic_or_hang() {
             damage(&mut random, &mut bytes);
         }
         bytes.extend((0..random.usize(0..300)).map(|_| random.u8(..)));
-        let events = answer(Reply::raw(bytes)).await;
+        let events = answer(ScriptedResponse::raw(bytes)).await;
         assert!(events.last().is_some_and(Result::is_err), "{seed}: {events:?}");
     }
 }

@@ -1,5 +1,4 @@
-//! A model behind a chat completions endpoint: what it sends, what it makes of replies, and how a
-//! run ends by them. The provider is a socket of this machine that plays a script.
+//! The model that uses a chat completions endpoint, against a scripted provider on loopback.
 
 mod failures;
 mod malformed_responses;

@@ -1,4 +1,4 @@
-//! What is sent.
+//! Requests to the provider.
 
 use insta::assert_json_snapshot;
 use runstep_server::model::{
@@ -28,7 +28,7 @@ fn call(id: &str, name: &str) -> ToolCall {
     ToolCall { id, name, arguments: "{\"city\":\"Paris\"}".to_owned() }
 }
 
-/// The body that a request becomes.
+/// Sends a request to a provider; returns the body that the provider received.
 async fn body(request: ModelRequest) -> Value {
     let upstream = Upstream::new([hello()]).await;
     sent(&upstream, &upstream.model(), request).await
@@ -40,7 +40,7 @@ async fn sent(upstream: &Upstream, model: &ChatCompletions, request: ModelReques
 }
 
 #[tokio::test]
-async fn a_plain_conversation() {
+async fn plain_conversation_is_sent() {
     assert_json_snapshot!(body(request()).await, @r#"
 {
   "model": "test-model",
@@ -59,7 +59,7 @@ async fn a_plain_conversation() {
 }
 
 #[tokio::test]
-async fn a_run_with_everything() {
+async fn every_setting_is_sent() {
     let mut request = request();
     request.instructions = Some("Be kind.".to_owned());
     request.conversation = vec![
@@ -91,7 +91,7 @@ async fn a_run_with_everything() {
 }
 
 #[tokio::test]
-async fn images_are_parts() {
+async fn images_are_sent_as_content_parts() {
     let mut request = request();
     request.conversation = vec![ConversationItem::UserParts(vec![
         UserPart::Text("What is this?".to_owned()),
@@ -130,7 +130,7 @@ async fn images_are_parts() {
 }
 
 #[tokio::test]
-async fn formats() {
+async fn response_formats_are_sent() {
     let mut plain = request();
     plain.response_format = ResponseFormat::JsonObject;
     assert_eq!(body(plain).await["response_format"], json!({"type": "json_object"}));
@@ -146,7 +146,7 @@ async fn formats() {
 }
 
 #[tokio::test]
-async fn a_call_that_must_be_made_is_made_once() {
+async fn required_tool_choice_is_dropped_after_its_call() {
     let named = ToolChoice::Function("weather".to_owned());
     let choice = json!({"type": "function", "function": {"name": "weather"}});
     let calls = |name| ConversationItem::ToolCalls(vec![call("call_1", name)]);
@@ -176,7 +176,7 @@ async fn a_call_that_must_be_made_is_made_once() {
 }
 
 #[tokio::test]
-async fn names_are_looked_up() {
+async fn model_names_are_mapped() {
     let upstream = Upstream::new((0..3).map(|_| hello())).await;
     let model = upstream.builder().model_name("gpt-4o", "qwen2.5:7b").build().unwrap();
     let asked = |name: &str| ModelRequest::new(name, vec![user("Hi")]);
@@ -188,7 +188,7 @@ async fn names_are_looked_up() {
 }
 
 #[tokio::test]
-async fn what_a_provider_does_not_know_can_be_left_out() {
+async fn stream_usage_and_token_limit_field_are_configurable() {
     let upstream = Upstream::new([hello()]).await;
     let field = TokenLimitField::MaxCompletionTokens;
     let model = upstream.builder().stream_usage(false).token_limit_field(field).build().unwrap();
@@ -201,7 +201,7 @@ async fn what_a_provider_does_not_know_can_be_left_out() {
 }
 
 #[tokio::test]
-async fn the_endpoint_is_below_the_base_url() {
+async fn endpoint_path_is_appended_to_the_base_url() {
     let paths = [
         ("", "/v1/chat/completions"),
         ("/", "/v1/chat/completions"),
@@ -219,7 +219,7 @@ async fn the_endpoint_is_below_the_base_url() {
 }
 
 #[tokio::test]
-async fn the_key_is_a_bearer_token() {
+async fn key_is_sent_as_bearer_token() {
     let upstream = Upstream::new([hello(), hello()]).await;
     ask(&upstream.model()).await;
     ask(&upstream.builder().api_key("sk-upstream").build().unwrap()).await;
@@ -232,7 +232,7 @@ async fn the_key_is_a_bearer_token() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_when_it_is_built() {
+fn builder_rejects_unusable_urls_and_keys() {
     let error = |builder: runstep_server::model::ChatCompletionsBuilder| {
         builder.build().unwrap_err().to_string()
     };
@@ -246,7 +246,7 @@ fn what_cannot_be_used_is_told_when_it_is_built() {
 }
 
 #[test]
-fn debug_tells_no_secret() {
+fn debug_output_contains_no_secret() {
     let builder = ChatCompletions::builder("http://example.com/v1?key=secret").api_key("secret");
     let model = builder.build().unwrap();
     let text = format!("{model:?}");

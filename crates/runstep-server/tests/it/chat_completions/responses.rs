@@ -1,20 +1,20 @@
-//! What becomes of replies that are good, in all the ways in which providers write them.
+//! Successful responses, in the variants that providers send.
 
 use runstep_server::model::ModelEvent;
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    Reply, cost, delta, finish, good, hello, says, text, usage,
+    ScriptedResponse, cost, delta, finish, good, hello, says, text, usage,
 };
 
 #[tokio::test]
-async fn text_comes_as_it_is_streamed() {
+async fn text_deltas_are_forwarded() {
     assert_eq!(good(hello()).await, [text("Hello "), text("there."), cost(9, 3)]);
 }
 
 #[tokio::test]
-async fn the_reason_of_the_end_decides() {
-    let ended = |reason| Reply::chunks([says("Hi"), finish(reason), usage(1, 1)]);
+async fn finish_reason_determines_the_final_event() {
+    let ended = |reason| ScriptedResponse::chunks([says("Hi"), finish(reason), usage(1, 1)]);
     for reason in ["stop", "tool_calls", "eos", ""] {
         assert_eq!(good(ended(reason)).await, [text("Hi"), cost(1, 1)], "{reason}");
     }
@@ -27,41 +27,45 @@ async fn the_reason_of_the_end_decides() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_no_text() {
+async fn refusal_is_separate_from_text() {
     let refusal = |text: &str| delta(json!({"content": null, "refusal": text}));
-    let reply = Reply::chunks([refusal("I "), refusal("can't."), finish("stop"), usage(1, 1)]);
+    let response =
+        ScriptedResponse::chunks([refusal("I "), refusal("can't."), finish("stop"), usage(1, 1)]);
     let piece = |text: &str| ModelEvent::Refusal(text.to_owned());
-    assert_eq!(good(reply).await, [piece("I "), piece("can't."), cost(1, 1)]);
+    assert_eq!(good(response).await, [piece("I "), piece("can't."), cost(1, 1)]);
 }
 
 #[tokio::test]
-async fn usage_is_estimated_when_it_is_not_told() {
-    // Two tokens of "Hello", and two of seven characters.
-    let reply = Reply::chunks([says("Good"), says("bye"), finish("stop")]);
-    assert_eq!(good(reply).await.last(), Some(&cost(2, 2)));
+async fn missing_and_invalid_usage_is_estimated() {
+    // "Hello" is estimated at two tokens, and so is "Goodbye".
+    let response = ScriptedResponse::chunks([says("Good"), says("bye"), finish("stop")]);
+    assert_eq!(good(response).await.last(), Some(&cost(2, 2)));
     for odd in [json!(null), json!("much"), json!({"prompt_tokens": -1}), json!([])] {
         let odd = json!({"choices": [], "usage": odd});
-        let reply = Reply::chunks([says("Good"), says("bye"), finish("stop"), odd]);
-        assert_eq!(good(reply).await.last(), Some(&cost(2, 2)));
+        let response = ScriptedResponse::chunks([says("Good"), says("bye"), finish("stop"), odd]);
+        assert_eq!(good(response).await.last(), Some(&cost(2, 2)));
     }
 }
 
 #[tokio::test]
-async fn the_last_usage_counts() {
+async fn last_reported_usage_is_used() {
     let running = |tokens, chunk: Value| {
         let mut chunk = chunk;
         chunk["usage"] = json!({"prompt_tokens": 5, "completion_tokens": tokens});
         chunk
     };
-    let reply =
-        Reply::chunks([running(1, says("a")), running(2, says("b")), running(2, finish("stop"))]);
-    assert_eq!(good(reply).await, [text("a"), text("b"), cost(5, 2)]);
-    let reply = Reply::chunks([says("a"), finish("stop"), usage(u64::MAX / 2, 1)]);
-    assert_eq!(good(reply).await.last(), Some(&cost(u32::MAX.into(), 1)));
+    let response = ScriptedResponse::chunks([
+        running(1, says("a")),
+        running(2, says("b")),
+        running(2, finish("stop")),
+    ]);
+    assert_eq!(good(response).await, [text("a"), text("b"), cost(5, 2)]);
+    let response = ScriptedResponse::chunks([says("a"), finish("stop"), usage(u64::MAX / 2, 1)]);
+    assert_eq!(good(response).await.last(), Some(&cost(u32::MAX.into(), 1)));
 }
 
 #[tokio::test]
-async fn a_provider_that_does_not_stream_is_understood() {
+async fn response_without_streaming_is_accepted() {
     let message = json!({
         "role": "assistant",
         "content": "Let me see.",
@@ -69,7 +73,7 @@ async fn a_provider_that_does_not_stream_is_understood() {
         "tool_calls": [{"id": "a", "type": "function",
             "function": {"name": "weather", "arguments": "{\"city\":\"Paris\"}"}}],
     });
-    let reply = Reply::json(
+    let response = ScriptedResponse::json(
         200,
         &json!({
             "object": "chat.completion",
@@ -79,11 +83,11 @@ async fn a_provider_that_does_not_stream_is_understood() {
     );
     let arguments = ModelEvent::Arguments { index: 0, text: "{\"city\":\"Paris\"}".to_owned() };
     let call = ModelEvent::ToolCall { index: 0, name: "weather".to_owned() };
-    assert_eq!(good(reply).await, [text("Let me see."), call, arguments, cost(20, 8)]);
+    assert_eq!(good(response).await, [text("Let me see."), call, arguments, cost(20, 8)]);
 }
 
 #[tokio::test]
-async fn streams_are_written_in_many_ways() {
+async fn sse_variants_are_accepted() {
     let hi = says("Hi").to_string();
     let stop = finish("stop").to_string();
     let expected = [text("Hi"), cost(2, 1)];
@@ -109,18 +113,18 @@ async fn streams_are_written_in_many_ways() {
         ("nonsense after the end", format!("data: {hi}\n\ndata: {stop}\n\ndata: nonsense\n\n")),
     ];
     for (name, stream) in streams {
-        assert_eq!(good(Reply::stream().text(&stream).end()).await, expected, "{name}");
-        // The same, torn where no text should be.
-        let torn = stream
-            .as_bytes()
-            .chunks(1)
-            .fold(Reply::stream(), |reply, byte| reply.text(std::str::from_utf8(byte).unwrap()));
+        assert_eq!(good(ScriptedResponse::stream().text(&stream).end()).await, expected, "{name}");
+        // The same stream, one byte per chunk.
+        let torn =
+            stream.as_bytes().chunks(1).fold(ScriptedResponse::stream(), |response, byte| {
+                response.text(std::str::from_utf8(byte).unwrap())
+            });
         assert_eq!(good(torn.end()).await, expected, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_character_may_be_torn() {
+async fn split_utf8_characters_are_joined() {
     let line = format!("data: {}\n\ndata: {}\n\n", says("süß 🌍"), finish("stop"));
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -131,34 +135,35 @@ async fn a_character_may_be_torn() {
         bytes.extend_from_slice(b"\r\n");
     }
     bytes.extend_from_slice(b"0\r\n\r\n");
-    assert_eq!(good(Reply::raw(bytes)).await, [text("süß 🌍"), cost(2, 2)]);
+    assert_eq!(good(ScriptedResponse::raw(bytes)).await, [text("süß 🌍"), cost(2, 2)]);
 }
 
 #[tokio::test]
-async fn content_may_be_in_parts() {
+async fn content_parts_are_accepted() {
     let parts = json!([
         {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
         {"type": "text", "text": "Hel"},
         {"type": "text", "text": "lo"},
     ]);
-    let reply = Reply::chunks([delta(json!({"content": parts})), finish("stop"), usage(1, 1)]);
-    assert_eq!(good(reply).await, [text("Hello"), cost(1, 1)]);
+    let response =
+        ScriptedResponse::chunks([delta(json!({"content": parts})), finish("stop"), usage(1, 1)]);
+    assert_eq!(good(response).await, [text("Hello"), cost(1, 1)]);
 }
 
 #[tokio::test]
-async fn reasoning_is_no_part_of_the_answer() {
+async fn reasoning_is_not_part_of_the_text() {
     let thought = delta(json!({"reasoning_content": "hm", "reasoning": "hm", "content": null}));
-    let reply = Reply::chunks([thought, says("Hi"), finish("stop"), usage(1, 9)]);
-    assert_eq!(good(reply).await, [text("Hi"), cost(1, 9)]);
+    let response = ScriptedResponse::chunks([thought, says("Hi"), finish("stop"), usage(1, 9)]);
+    assert_eq!(good(response).await, [text("Hi"), cost(1, 9)]);
 }
 
-/// The program would wait for ever for a provider that keeps its connection open.
+/// Otherwise, the run would wait for a provider that keeps the connection open.
 #[tokio::test]
-async fn a_reply_that_stays_open_after_its_end_is_left() {
-    let reply = Reply::stream().chunk(says("Hi")).chunk(finish("stop")).hang();
-    let mut upstream = crate::chat_completions::upstream::Upstream::new([reply]).await;
+async fn connection_left_open_after_the_end_is_closed() {
+    let response = ScriptedResponse::stream().chunk(says("Hi")).chunk(finish("stop")).hang();
+    let mut upstream = crate::chat_completions::upstream::Upstream::new([response]).await;
     let model = upstream.model();
-    // Connecting needs the real clock; the wait does not.
+    // Connecting requires the real clock; the rest of the test does not.
     let mut answer =
         runstep_server::model::Model::respond(&model, crate::chat_completions::upstream::request());
     let first = futures_util::StreamExt::next(&mut answer).await;

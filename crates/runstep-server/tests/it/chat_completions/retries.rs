@@ -1,4 +1,4 @@
-//! Requests are sent again before the first part of an answer, and never after.
+//! Retries: only before the first part of the output.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use runstep_server::model::Model as _;
 use serde_json::json;
 
 use crate::chat_completions::upstream::{
-    Reply, Upstream, ask, cost, delta, hello, request, says, text,
+    ScriptedResponse, Upstream, ask, cost, delta, hello, request, says, text,
 };
 
-fn busy(status: u16) -> Reply {
-    Reply::json(status, &json!({"error": {"message": "busy"}}))
+fn busy(status: u16) -> ScriptedResponse {
+    ScriptedResponse::json(status, &json!({"error": {"message": "busy"}}))
 }
 
 #[tokio::test]
-async fn a_failure_before_the_answer_is_made_good() {
+async fn failures_before_the_first_part_are_retried() {
     let opening = || delta(json!({"role": "assistant", "content": ""}));
     let failures = [
         ("408", busy(408)),
@@ -23,10 +23,10 @@ async fn a_failure_before_the_answer_is_made_good() {
         ("429", busy(429)),
         ("500", busy(500)),
         ("503", busy(503)),
-        ("no reply", Reply::raw("")),
-        ("a cut before the first part", Reply::stream().chunk(opening())),
-        ("an end before the first part", Reply::chunks([opening()])),
-        ("an error as the first part", Reply::chunks([json!({"error": {"code": 503}})])),
+        ("no response", ScriptedResponse::raw("")),
+        ("a cut before the first part", ScriptedResponse::stream().chunk(opening())),
+        ("an end before the first part", ScriptedResponse::chunks([opening()])),
+        ("an error as the first part", ScriptedResponse::chunks([json!({"error": {"code": 503}})])),
     ];
     for (name, failure) in failures {
         let upstream = Upstream::new([failure.clone(), failure, hello()]).await;
@@ -39,40 +39,40 @@ async fn a_failure_before_the_answer_is_made_good() {
 }
 
 #[tokio::test]
-async fn retries_end() {
+async fn retries_are_limited() {
     let upstream = Upstream::new((0..9).map(|_| busy(503))).await;
     assert!(ask(&upstream.builder().retries(4).build().unwrap()).await[0].is_err());
     assert_eq!(upstream.requests().len(), 5);
 }
 
 #[tokio::test]
-async fn what_would_fail_again_is_not_sent_again() {
+async fn permanent_failures_are_not_retried() {
     let quota = json!({"error": {"message": "no quota", "code": "insufficient_quota"}});
     let told = "x-should-retry: false\r\n";
-    let replies = [
+    let responses = [
         busy(400),
         busy(401),
         busy(404),
-        Reply::json(429, &quota),
-        Reply::status(503, told, ""),
-        Reply::status(429, "retry-after: 3600\r\n", ""),
-        Reply::status(307, "location: /v1/elsewhere\r\n", ""),
-        Reply::stream().text("data: nonsense\n\n").done(),
-        Reply::chunks([json!({"error": {"code": "context_length_exceeded"}})]),
+        ScriptedResponse::json(429, &quota),
+        ScriptedResponse::status(503, told, ""),
+        ScriptedResponse::status(429, "retry-after: 3600\r\n", ""),
+        ScriptedResponse::status(307, "location: /v1/elsewhere\r\n", ""),
+        ScriptedResponse::stream().text("data: nonsense\n\n").done(),
+        ScriptedResponse::chunks([json!({"error": {"code": "context_length_exceeded"}})]),
     ];
-    for reply in replies {
-        let upstream = Upstream::new([reply.clone(), hello()]).await;
-        assert!(ask(&upstream.model()).await[0].is_err(), "{reply:?}");
-        assert_eq!(upstream.requests().len(), 1, "{reply:?}");
+    for response in responses {
+        let upstream = Upstream::new([response.clone(), hello()]).await;
+        assert!(ask(&upstream.model()).await[0].is_err(), "{response:?}");
+        assert_eq!(upstream.requests().len(), 1, "{response:?}");
     }
 }
 
 #[tokio::test]
-async fn nothing_is_sent_again_once_the_answer_has_begun() {
+async fn failures_after_the_first_part_are_not_retried() {
     let failures = [
-        Reply::stream().chunk(says("Hi")),
-        Reply::chunks([says("Hi"), json!({"error": {"code": 503}})]),
-        Reply::stream().chunk(says("Hi")).end(),
+        ScriptedResponse::stream().chunk(says("Hi")),
+        ScriptedResponse::chunks([says("Hi"), json!({"error": {"code": 503}})]),
+        ScriptedResponse::stream().chunk(says("Hi")).end(),
     ];
     for failure in failures {
         let upstream = Upstream::new([failure, hello()]).await;
@@ -84,17 +84,17 @@ async fn nothing_is_sent_again_once_the_answer_has_begun() {
 }
 
 #[tokio::test]
-async fn the_provider_says_when_to_come_back() {
-    let busy = Reply::status(429, "retry-after-ms: 40\r\nretry-after: 30\r\n", "");
+async fn retry_after_header_overrides_backoff() {
+    let busy = ScriptedResponse::status(429, "retry-after-ms: 40\r\nretry-after: 30\r\n", "");
     let upstream = Upstream::new([busy, hello()]).await;
-    // Without that, the pause would be an hour.
+    // Without the header, the retry would be an hour later.
     let hour = Duration::from_secs(3600);
     let model = upstream.builder().backoff(hour, hour).build().unwrap();
     assert_eq!(ask(&model).await.len(), 3);
 }
 
 #[tokio::test]
-async fn one_connection_serves_one_request_after_the_other() {
+async fn connection_is_reused() {
     let upstream = Upstream::new((0..5).map(|_| hello())).await;
     let model = upstream.model();
     for _ in 0..5 {
@@ -104,8 +104,8 @@ async fn one_connection_serves_one_request_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_dropped_closes_the_connection() {
-    let mut upstream = Upstream::new([Reply::default().hang()]).await;
+async fn dropping_the_stream_closes_the_connection() {
+    let mut upstream = Upstream::new([ScriptedResponse::default().hang()]).await;
     let model = upstream.model();
     let mut answer = model.respond(request());
     tokio::select! {
@@ -115,7 +115,7 @@ async fn a_stream_that_is_dropped_closes_the_connection() {
     drop(answer);
     upstream.is_left().await;
 
-    let mut upstream = Upstream::new([Reply::stream().chunk(says("Hi")).hang()]).await;
+    let mut upstream = Upstream::new([ScriptedResponse::stream().chunk(says("Hi")).hang()]).await;
     let model = upstream.model();
     let mut answer = model.respond(request());
     assert_eq!(answer.next().await, Some(Ok(text("Hi"))));

@@ -1,13 +1,15 @@
-//! How runs go with such a model behind them.
+//! Runs on a server with this model.
 
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{Reply, Upstream, delta, finish, hello, says, usage};
-use crate::harness::{Api, Event, Scene, names, text};
+use crate::chat_completions::upstream::{
+    ScriptedResponse, Upstream, delta, finish, hello, says, usage,
+};
+use crate::harness::{Event, Fixture, TestClient, event_names, message_text};
 
-/// An assistant with functions, and a thread, on a server whose model asks this provider.
-async fn scene(upstream: &Upstream, functions: &[&str]) -> Scene {
-    Api::new(upstream.builder().retries(0).build().unwrap()).scene(functions).await
+/// A fixture on a server whose model uses this provider without retries.
+async fn fixture(upstream: &Upstream, functions: &[&str]) -> Fixture {
+    Fixture::with_model(upstream.builder().retries(0).build().unwrap(), functions).await
 }
 
 fn called(name: &str, arguments: &str) -> Value {
@@ -15,29 +17,30 @@ fn called(name: &str, arguments: &str) -> Value {
     delta(json!({"tool_calls": [{"index": 0, "id": "call_of_provider", "function": function}]}))
 }
 
-/// The events that have this name.
+/// The data of the events with this name.
 fn named<'a>(events: &'a [Event], name: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event.name == name).map(|event| &event.data).collect()
 }
 
 #[tokio::test]
-async fn a_function_is_called_and_its_output_told() {
+async fn tool_call_and_its_output_are_sent_to_the_provider() {
     let first = [says("Let me see."), called("weather", "{\"city\":\"Paris\"}")];
-    let first = Reply::chunks(first.into_iter().chain([finish("tool_calls"), usage(20, 8)]));
-    let second = Reply::chunks([says("18 degrees."), finish("stop"), usage(40, 4)]);
+    let first =
+        ScriptedResponse::chunks(first.into_iter().chain([finish("tool_calls"), usage(20, 8)]));
+    let second = ScriptedResponse::chunks([says("18 degrees."), finish("stop"), usage(40, 4)]);
     let upstream = Upstream::new([first, second]).await;
-    let scene = scene(&upstream, &["weather"]).await;
+    let fixture = fixture(&upstream, &["weather"]).await;
 
-    let run = scene.play(json!({})).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run["status"], "requires_action");
     let call = &run["required_action"]["submit_tool_outputs"]["tool_calls"][0];
     assert_eq!(call["function"], json!({"name": "weather", "arguments": "{\"city\":\"Paris\"}"}));
-    let run = scene.submit(&run, &["18"]).await;
-    let run = scene.settle(&run).await;
+    let run = fixture.submit_outputs(&run, &["18"]).await;
+    let run = fixture.wait_for_run(&run).await;
     assert_eq!(run["status"], "completed");
     let expected = json!({"prompt_tokens": 60, "completion_tokens": 12, "total_tokens": 72});
     assert_eq!(run["usage"], expected);
-    assert_eq!(scene.texts().await, ["Hello there", "Let me see.", "18 degrees."]);
+    assert_eq!(fixture.message_texts().await, ["Hello there", "Let me see.", "18 degrees."]);
 
     let told = upstream.requests().pop().unwrap().body;
     insta::assert_json_snapshot!(told["messages"], {
@@ -48,22 +51,22 @@ async fn a_function_is_called_and_its_output_told() {
 }
 
 #[tokio::test]
-async fn text_is_streamed_through() {
+async fn provider_text_is_streamed() {
     let upstream = Upstream::new([hello()]).await;
-    let events = scene(&upstream, &[]).await.stream(json!({})).await;
+    let events = fixture(&upstream, &[]).await.stream_run(json!({})).await;
     let deltas = named(&events, "thread.message.delta");
     let values = deltas.iter().map(|delta| &delta["delta"]["content"][0]["text"]["value"]);
     assert_eq!(values.collect::<Vec<_>>(), ["Hello ", "there."]);
-    assert_eq!(names(&events).last(), Some(&"done"));
+    assert_eq!(event_names(&events).last(), Some(&"done"));
 }
 
 #[tokio::test]
-async fn a_refusal_becomes_content_of_its_own() {
+async fn refusal_is_a_separate_content_part() {
     let refusal = |text: &str| delta(json!({"refusal": text}));
     let chunks = [says("Well. "), says("No."), refusal("I "), refusal("can't."), finish("stop")];
-    let upstream = Upstream::new([Reply::chunks(chunks)]).await;
-    let scene = scene(&upstream, &[]).await;
-    let events = scene.stream(json!({})).await;
+    let upstream = Upstream::new([ScriptedResponse::chunks(chunks)]).await;
+    let fixture = fixture(&upstream, &[]).await;
+    let events = fixture.stream_run(json!({})).await;
     let deltas = named(&events, "thread.message.delta");
     let parts = deltas.iter().map(|delta| delta["delta"]["content"][0].clone());
     insta::assert_json_snapshot!(parts.collect::<Vec<_>>());
@@ -72,28 +75,29 @@ async fn a_refusal_becomes_content_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_leaves_the_run_incomplete() {
+async fn truncated_output_leaves_the_run_incomplete() {
     let cases = [
         ("length", json!({"reason": "max_completion_tokens"}), "max_tokens"),
-        // The API has no such reason for runs.
+        // The API does not have this reason for runs.
         ("content_filter", json!({}), "content_filter"),
     ];
     for (reason, of_run, of_message) in cases {
-        let upstream = Upstream::new([Reply::chunks([says("Hel"), finish(reason)])]).await;
-        let scene = scene(&upstream, &[]).await;
-        let events = scene.stream(json!({})).await;
+        let upstream =
+            Upstream::new([ScriptedResponse::chunks([says("Hel"), finish(reason)])]).await;
+        let fixture = fixture(&upstream, &[]).await;
+        let events = fixture.stream_run(json!({})).await;
         let run = named(&events, "thread.run.incomplete")[0];
         assert_eq!(run["incomplete_details"], of_run, "{reason}");
         let message = named(&events, "thread.message.incomplete")[0];
         assert_eq!(message["incomplete_details"]["reason"], of_message);
-        assert_eq!(text(message), "Hel");
+        assert_eq!(message_text(message), "Hel");
     }
     let chunks = [called("weather", "{\"ci"), finish("content_filter")];
-    let upstream = Upstream::new([Reply::chunks(chunks)]).await;
-    let scene = scene(&upstream, &["weather"]).await;
-    let run = scene.play(json!({})).await;
+    let upstream = Upstream::new([ScriptedResponse::chunks(chunks)]).await;
+    let fixture = fixture(&upstream, &["weather"]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run["status"], "incomplete");
-    let step = scene.steps(&run).await.remove(0);
+    let step = fixture.list_steps(&run).await.remove(0);
     let message = "The arguments were cut by the model's content filter.";
     assert_eq!(
         (&step["status"], &step["last_error"]["message"]),
@@ -102,7 +106,7 @@ async fn an_answer_that_is_cut_leaves_the_run_incomplete() {
 }
 
 #[tokio::test]
-async fn failures_become_the_last_error() {
+async fn provider_failure_becomes_the_last_error() {
     let error = |message: &str| json!({"error": {"message": message}});
     let cases = [
         (429, error("Slow down"), "rate_limit_exceeded"),
@@ -110,8 +114,8 @@ async fn failures_become_the_last_error() {
         (500, error("boom"), "server_error"),
     ];
     for (status, body, code) in cases {
-        let upstream = Upstream::new([Reply::json(status, &body)]).await;
-        let run = scene(&upstream, &[]).await.play(json!({})).await;
+        let upstream = Upstream::new([ScriptedResponse::json(status, &body)]).await;
+        let run = fixture(&upstream, &[]).await.create_run_and_wait(json!({})).await;
         assert_eq!((&run["status"], &run["last_error"]["code"]), (&json!("failed"), &json!(code)));
         let said = run["last_error"]["message"].as_str().unwrap();
         assert!(said.contains(body["error"]["message"].as_str().unwrap()), "{said}");
@@ -119,59 +123,63 @@ async fn failures_become_the_last_error() {
 }
 
 #[tokio::test]
-async fn a_function_that_is_not_offered_is_a_failure() {
+async fn call_of_a_function_that_was_not_offered_fails_the_run() {
     let upstream =
-        Upstream::new([Reply::chunks([called("other", "{}"), finish("tool_calls")])]).await;
-    let run = scene(&upstream, &["weather"]).await.play(json!({})).await;
+        Upstream::new([ScriptedResponse::chunks([called("other", "{}"), finish("tool_calls")])])
+            .await;
+    let run = fixture(&upstream, &["weather"]).await.create_run_and_wait(json!({})).await;
     assert_eq!(run["last_error"]["code"], "server_error");
 }
 
 #[tokio::test]
-async fn a_cancel_and_the_expiry_end_the_request() {
+async fn cancel_and_expiry_abort_the_provider_request() {
     for ends in ["cancelled", "expired"] {
-        let mut upstream = Upstream::new([Reply::stream().chunk(says("Hi")).hang()]).await;
+        let mut upstream =
+            Upstream::new([ScriptedResponse::stream().chunk(says("Hi")).hang()]).await;
         let server = runstep_server::Server::builder().model(upstream.model());
         let lifetime = if ends == "expired" { 2 } else { 600 };
-        let api = Api::built(server.run_lifetime(std::time::Duration::from_secs(lifetime)));
-        let scene = api.scene(&[]).await;
-        let mut events = scene.listen(json!({})).await;
-        events.until("thread.message.delta").await;
+        let client =
+            TestClient::from_builder(server.run_lifetime(std::time::Duration::from_secs(lifetime)));
+        let fixture = client.create_fixture(&[]).await;
+        let mut events = fixture.open_run_stream(json!({})).await;
+        events.read_until("thread.message.delta").await;
         if ends == "cancelled" {
-            let run = api.get(&scene.runs()).await.ok()["data"][0].clone();
-            scene.cancel(&run).await.ok();
+            let run = client.get(&fixture.runs_path()).await.ok()["data"][0].clone();
+            fixture.cancel_run(&run).await.ok();
         }
         upstream.is_left().await;
-        let names: Vec<String> = events.rest().await.into_iter().map(|event| event.name).collect();
+        let names: Vec<String> =
+            events.read_to_end().await.into_iter().map(|event| event.name).collect();
         assert!(names.contains(&format!("thread.run.{ends}")), "{names:?}");
     }
 }
 
 #[tokio::test]
-async fn images_on_the_web_are_shown() {
+async fn image_urls_are_sent_to_the_provider() {
     let upstream = Upstream::new([hello()]).await;
-    let scene = scene(&upstream, &[]).await;
+    let fixture = fixture(&upstream, &[]).await;
     let image = json!({"url": "https://example.com/a.png", "detail": "low"});
     let content = json!([
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": image},
     ]);
     let body = json!({"role": "user", "content": content});
-    let message = scene.api.post(&scene.messages(), body).await.ok();
+    let message = fixture.client.post(&fixture.messages_path(), body).await.ok();
     assert_eq!(message["content"][1]["image_url"], image);
-    assert_eq!(scene.play(json!({})).await["status"], "completed");
+    assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
     let told = upstream.requests().remove(0).body;
     assert_eq!(told["messages"][1], json!({"role": "user", "content": content}));
-    // Files are another matter: there are none here.
+    // This server does not support files.
     let file = json!([{"type": "image_file", "image_file": {"file_id": "file_1"}}]);
     let body = json!({"role": "user", "content": file});
-    let refused = scene.api.post(&scene.messages(), body).await;
-    assert_eq!(refused.refused(400)["param"], "content[0].type");
+    let refused = fixture.client.post(&fixture.messages_path(), body).await;
+    assert_eq!(refused.expect_error(400)["param"], "content[0].type");
 }
 
 #[tokio::test]
-async fn what_a_run_asks_for_goes_upstream() {
+async fn run_settings_are_sent_to_the_provider() {
     let upstream = Upstream::new([hello()]).await;
-    let scene = scene(&upstream, &["weather"]).await;
+    let fixture = fixture(&upstream, &["weather"]).await;
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let more = json!({
         "model": "gpt-4o",
@@ -185,6 +193,6 @@ async fn what_a_run_asks_for_goes_upstream() {
         "response_format": {"type": "json_schema", "json_schema":
             {"name": "shape", "description": "A shape", "schema": schema, "strict": true}},
     });
-    scene.play(more).await;
+    fixture.create_run_and_wait(more).await;
     insta::assert_json_snapshot!(upstream.requests().remove(0).body);
 }

@@ -1,14 +1,16 @@
-//! Function calls, in all the ways in which providers tear and number them.
+//! Function calls, in the variants in which providers split and number them.
 
 use runstep_server::model::ModelEvent;
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{Reply, answer, delta, finish, good, says, text};
+use crate::chat_completions::upstream::{
+    ScriptedResponse, answer, delta, finish, good, says, text,
+};
 
-/// The calls of an answer: names with their arguments put together.
+/// The names and complete arguments of the calls in these deltas.
 async fn calls(parts: impl IntoIterator<Item = Value>) -> Vec<(String, String)> {
     let chunks = parts.into_iter().map(|part| delta(json!({"tool_calls": [part]})));
-    let events = good(Reply::chunks(chunks.chain([finish("tool_calls")]))).await;
+    let events = good(ScriptedResponse::chunks(chunks.chain([finish("tool_calls")]))).await;
     put_together(&events)
 }
 
@@ -33,7 +35,7 @@ fn paris_and_rome() -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn parts_are_matched_by_index() {
+async fn call_parts_are_matched_by_index() {
     let begin = |index: u64, id: &str| {
         json!({"index": index, "id": id, "type": "function",
             "function": {"name": "weather", "arguments": ""}})
@@ -58,9 +60,9 @@ async fn parts_are_matched_by_index() {
 }
 
 #[tokio::test]
-async fn arguments_come_as_they_are_streamed() {
+async fn argument_deltas_are_forwarded() {
     let part = |part: Value| delta(json!({"tool_calls": [part]}));
-    let events = good(Reply::chunks([
+    let events = good(ScriptedResponse::chunks([
         says("Let me see."),
         part(json!({"index": 0, "id": "a", "function": {"name": "weather", "arguments": ""}})),
         part(json!({"index": 0, "function": {"arguments": "{\"city\""}})),
@@ -81,7 +83,7 @@ async fn arguments_come_as_they_are_streamed() {
 }
 
 #[tokio::test]
-async fn providers_number_and_name_calls_in_their_own_ways() {
+async fn index_and_id_variants_are_accepted() {
     let whole = |mut call: Value, city: &str| {
         let arguments = format!("{{\"city\":\"{city}\"}}");
         call["function"] = json!({"name": "weather", "arguments": arguments});
@@ -155,7 +157,7 @@ async fn providers_number_and_name_calls_in_their_own_ways() {
 }
 
 #[tokio::test]
-async fn arguments_are_json_text_whatever_came() {
+async fn missing_and_object_arguments_become_json_text() {
     for arguments in [json!(""), json!(null), json!({})] {
         let call =
             json!({"index": 0, "id": "a", "function": {"name": "now", "arguments": arguments}});
@@ -169,18 +171,18 @@ async fn arguments_are_json_text_whatever_came() {
 }
 
 #[tokio::test]
-async fn calls_that_are_cut_stay_cut() {
+async fn truncated_call_ends_with_token_limit() {
     let part = json!({"index": 0, "function": {"name": "weather", "arguments": ""}});
     let chunks = [delta(json!({"tool_calls": [part]})), finish("length")];
-    let events = good(Reply::chunks(chunks)).await;
+    let events = good(ScriptedResponse::chunks(chunks)).await;
     assert_eq!(events.get(1), Some(&ModelEvent::TokenLimit));
 }
 
 #[tokio::test]
-async fn calls_without_names_and_too_many_are_failures() {
+async fn nameless_calls_and_too_many_calls_are_errors() {
     let failed = async |parts: Vec<Value>| {
         let chunks = [delta(json!({"tool_calls": parts})), finish("tool_calls")];
-        answer(Reply::chunks(chunks)).await.pop().unwrap().unwrap_err().message
+        answer(ScriptedResponse::chunks(chunks)).await.pop().unwrap().unwrap_err().message
     };
     let nameless = "The model's provider called a function without naming it.";
     assert_eq!(failed(vec![json!({"index": 0, "function": {"arguments": "{}"}})]).await, nameless);

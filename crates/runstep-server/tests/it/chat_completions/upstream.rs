@@ -1,4 +1,4 @@
-//! A provider that plays a script, one reply for each request.
+//! A provider that sends scripted responses, one for each request.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -15,10 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Longer than anything here takes; a test that waits for so long has failed.
+/// A test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The provider; it stops when it is dropped.
+/// A running provider, which stops on drop.
 pub(crate) struct Upstream {
     url: String,
     seen: Arc<Mutex<Seen>>,
@@ -32,7 +32,7 @@ struct Seen {
     connections: usize,
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     /// The request line and the headers.
@@ -40,11 +40,11 @@ pub(crate) struct Received {
     pub(crate) body: Value,
 }
 
-/// What is done with a request.
+/// How the provider responds to a request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reply {
+pub(crate) struct ScriptedResponse {
     steps: Vec<Step>,
-    /// Whether the connection ends with it.
+    /// Whether the provider closes the connection afterwards.
     closes: bool,
 }
 
@@ -56,13 +56,13 @@ enum Step {
     Hang,
 }
 
-impl Reply {
-    /// Bytes as they stand, then the end of the connection.
+impl ScriptedResponse {
+    /// Sends these bytes, then closes the connection.
     pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self { steps: vec![Step::Send(bytes.into())], closes: true }
     }
 
-    /// A whole reply.
+    /// A complete response; `headers` end with a line break.
     pub(crate) fn status(status: u16, headers: &str, body: &str) -> Self {
         let length = body.len();
         let head = format!("HTTP/1.1 {status} Any\r\ncontent-length: {length}\r\n{headers}\r\n");
@@ -73,19 +73,19 @@ impl Reply {
         Self::status(status, "content-type: application/json\r\n", &body.to_string())
     }
 
-    /// The head of a stream, to be followed by parts of it.
+    /// The head of a streamed response.
     pub(crate) fn stream() -> Self {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
             transfer-encoding: chunked\r\n\r\n";
         Self::raw(head)
     }
 
-    /// A stream of these chunks, with its proper end.
+    /// A complete stream of these chunks.
     pub(crate) fn chunks(chunks: impl IntoIterator<Item = Value>) -> Self {
         chunks.into_iter().fold(Self::stream(), Self::chunk).done()
     }
 
-    /// More of a stream.
+    /// Adds text to a stream, in one HTTP chunk.
     pub(crate) fn text(mut self, text: &str) -> Self {
         self.steps.push(Step::Send(format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()));
         self
@@ -116,7 +116,7 @@ impl Reply {
     }
 }
 
-/// A chunk with this delta.
+/// A completion chunk with this delta.
 pub(crate) fn delta(delta: Value) -> Value {
     json!({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta}]})
 }
@@ -125,21 +125,21 @@ pub(crate) fn says(text: &str) -> Value {
     delta(json!({"content": text}))
 }
 
-/// The chunk that tells why an answer ends.
+/// A completion chunk with this finish reason.
 pub(crate) fn finish(reason: &str) -> Value {
     json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
 }
 
-/// The chunk after that, which has no choices.
+/// A completion chunk with usage and without choices.
 pub(crate) fn usage(prompt_tokens: u64, completion_tokens: u64) -> Value {
     let total_tokens = prompt_tokens + completion_tokens;
     json!({"choices": [], "usage": {"prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens, "total_tokens": total_tokens}})
 }
 
-/// An answer that says "Hello there.".
-pub(crate) fn hello() -> Reply {
-    Reply::chunks([
+/// A stream with the text "Hello there.".
+pub(crate) fn hello() -> ScriptedResponse {
+    ScriptedResponse::chunks([
         delta(json!({"role": "assistant", "content": ""})),
         says("Hello "),
         says("there."),
@@ -148,21 +148,21 @@ pub(crate) fn hello() -> Reply {
     ])
 }
 
-/// What a model gives for "Hello".
+/// Collects the model's response to `request`.
 pub(crate) async fn ask(model: &impl Model) -> Vec<Result<ModelEvent, ModelError>> {
     let answer = model.respond(request()).collect();
     tokio::time::timeout(PATIENCE, answer).await.expect("the answer does not end")
 }
 
-/// What a model gives when the provider plays this.
-pub(crate) async fn answer(reply: Reply) -> Vec<Result<ModelEvent, ModelError>> {
-    let upstream = Upstream::new([reply]).await;
+/// Collects the model's events for this provider response, without retries.
+pub(crate) async fn answer(response: ScriptedResponse) -> Vec<Result<ModelEvent, ModelError>> {
+    let upstream = Upstream::new([response]).await;
     ask(&upstream.builder().retries(0).build().unwrap()).await
 }
 
-/// The events of an answer that does not fail.
-pub(crate) async fn good(reply: Reply) -> Vec<ModelEvent> {
-    let events = answer(reply).await;
+/// Like `model_events`, for responses that do not fail.
+pub(crate) async fn good(response: ScriptedResponse) -> Vec<ModelEvent> {
+    let events = answer(response).await;
     events.into_iter().collect::<Result<_, _>>().unwrap()
 }
 
@@ -179,11 +179,11 @@ pub(crate) fn cost(prompt_tokens: u64, completion_tokens: u64) -> ModelEvent {
 }
 
 impl Upstream {
-    /// Plays these replies; a request more is closed without one.
-    pub(crate) async fn new(script: impl IntoIterator<Item = Reply>) -> Self {
+    /// Starts a provider; further requests are closed without a response.
+    pub(crate) async fn new(script: impl IntoIterator<Item = ScriptedResponse>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let script: Arc<Mutex<VecDeque<Reply>>> =
+        let script: Arc<Mutex<VecDeque<ScriptedResponse>>> =
             Arc::new(Mutex::new(script.into_iter().collect()));
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (leaving, left) = watch::channel(0);
@@ -210,7 +210,7 @@ impl Upstream {
         &self.url
     }
 
-    /// A model that asks this provider, and does not pause before it asks again.
+    /// A builder of a model that uses this provider and retries without delay.
     pub(crate) fn builder(&self) -> ChatCompletionsBuilder {
         ChatCompletions::builder(self.url()).backoff(Duration::ZERO, Duration::ZERO)
     }
@@ -227,14 +227,14 @@ impl Upstream {
         self.seen.lock().unwrap().connections
     }
 
-    /// Waits until a request has come.
+    /// Waits until the provider has received a request.
     pub(crate) async fn is_asked(&self) {
         while self.requests().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Waits until a client has closed a connection on which the script hung.
+    /// Waits until the client has closed a connection in `Step::Hang`.
     pub(crate) async fn is_left(&mut self) {
         let left = self.left.wait_for(|count| *count > 0);
         tokio::time::timeout(PATIENCE, left).await.expect("the client stays").unwrap();
@@ -247,18 +247,18 @@ impl Drop for Upstream {
     }
 }
 
-/// Serves a connection; nothing when the client left while the script hung.
+/// Serves a connection; returns `None` if the client closed it in `Step::Hang`.
 async fn serve(
     mut socket: TcpStream,
     seen: &Mutex<Seen>,
-    script: &Mutex<VecDeque<Reply>>,
+    script: &Mutex<VecDeque<ScriptedResponse>>,
 ) -> Option<()> {
     loop {
         let Some(received) = receive(&mut socket).await else { return Some(()) };
         seen.lock().unwrap().requests.push(received);
-        let reply = script.lock().unwrap().pop_front();
-        let Some(reply) = reply else { return Some(()) };
-        for step in reply.steps {
+        let response = script.lock().unwrap().pop_front();
+        let Some(response) = response else { return Some(()) };
+        for step in response.steps {
             match step {
                 Step::Send(bytes) => {
                     if socket.write_all(&bytes).await.is_err() {
@@ -273,7 +273,7 @@ async fn serve(
                 }
             }
         }
-        if reply.closes {
+        if response.closes {
             return Some(());
         }
     }

@@ -1,4 +1,4 @@
-//! Server-sent events, read from a reply's body.
+//! Reads server-sent events from a response body.
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::Response;
@@ -7,100 +7,100 @@ use serde_json::Value;
 
 use super::spec;
 
-/// One event: its number, its name, and its data. The data of `done` is a string, as it is no JSON.
+/// A server-sent event. The data of `done` is a string, because it is not valid JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
-    /// None if it is no part of its run.
-    pub(crate) number: Option<u64>,
+    /// The `id` field; `None` for an event that is not part of the run.
+    pub(crate) id: Option<u64>,
     pub(crate) name: String,
     pub(crate) data: Value,
 }
 
-/// What a stream is made of.
+/// An event or a comment.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Frame {
     Event(Event),
     Comment,
 }
 
-/// The body of a reply, as events.
+/// The events of a response body.
 pub(crate) struct EventStream {
     body: BodyDataStream,
     buffer: String,
 }
 
 impl EventStream {
-    /// The events of a reply that is a stream.
+    /// Checks the headers of a streamed response.
     #[track_caller]
-    pub(crate) fn of(reply: Response<Body>) -> Self {
-        assert_eq!(reply.status(), 200);
-        assert_eq!(reply.headers()["content-type"], "text/event-stream");
-        assert_eq!(reply.headers()["cache-control"], "no-cache");
-        Self { body: reply.into_body().into_data_stream(), buffer: String::new() }
+    pub(crate) fn from_response(response: Response<Body>) -> Self {
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["cache-control"], "no-cache");
+        Self { body: response.into_body().into_data_stream(), buffer: String::new() }
     }
 
-    /// The next event or comment.
-    pub(crate) async fn frame(&mut self) -> Option<Frame> {
+    /// Returns the next event or comment, or `None` at the end.
+    pub(crate) async fn next_frame(&mut self) -> Option<Frame> {
         loop {
-            // A comment is a line by itself, an event ends in a blank one.
-            let mark = if self.buffer.starts_with(':') { "\n" } else { "\n\n" };
-            if let Some(end) = self.buffer.find(mark) {
+            // A comment is a single line; an event ends with a blank line.
+            let end_mark = if self.buffer.starts_with(':') { "\n" } else { "\n\n" };
+            if let Some(end) = self.buffer.find(end_mark) {
                 let frame = self.buffer[..end].to_owned();
-                self.buffer.drain(..end + mark.len());
-                return Some(parsed(&frame));
+                self.buffer.drain(..end + end_mark.len());
+                return Some(parse_frame(&frame));
             }
             match self.body.next().await {
                 Some(bytes) => self.buffer.push_str(std::str::from_utf8(&bytes.unwrap()).unwrap()),
                 None => {
-                    assert_eq!(self.buffer, "", "an event was cut");
+                    assert_eq!(self.buffer, "", "the stream ends within an event");
                     return None;
                 }
             }
         }
     }
 
-    /// The next event; comments are passed over, for an hour at most.
-    pub(crate) async fn event(&mut self) -> Option<Event> {
+    /// Returns the next event. Skips up to an hour of comments.
+    pub(crate) async fn next_event(&mut self) -> Option<Event> {
         for _ in 0..240 {
-            match self.frame().await {
+            match self.next_frame().await {
                 Some(Frame::Event(event)) => return Some(event),
                 Some(Frame::Comment) => {}
                 None => return None,
             }
         }
-        panic!("nothing but comments");
+        panic!("received only comments");
     }
 
-    /// Events up to the first of this name, which is among them.
-    pub(crate) async fn until(&mut self, name: &str) -> Vec<Event> {
+    /// Returns the events up to and including the first with this name.
+    pub(crate) async fn read_until(&mut self, name: &str) -> Vec<Event> {
         let mut events = Vec::new();
-        while let Some(event) = self.event().await {
+        while let Some(event) = self.next_event().await {
             let found = event.name == name;
             events.push(event);
             if found {
                 return events;
             }
         }
-        panic!("there was no {name}: {:?}", names(&events));
+        panic!("the stream ended without {name}: {:?}", event_names(&events));
     }
 
-    /// All events that are left.
-    pub(crate) async fn rest(mut self) -> Vec<Event> {
+    /// Returns the remaining events.
+    pub(crate) async fn read_to_end(mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        while let Some(event) = self.event().await {
+        while let Some(event) = self.next_event().await {
             events.push(event);
         }
         events
     }
 }
 
-fn parsed(frame: &str) -> Frame {
-    let (mut number, mut name, mut data) = (None, None, None);
+fn parse_frame(frame: &str) -> Frame {
+    let (mut id, mut name, mut data) = (None, None, None);
     for line in frame.lines() {
-        match line.split_once(':').expect("a line has a colon") {
+        match line.split_once(':').expect("a line without colon") {
             ("", _) => {}
             ("id", value) => {
-                assert_eq!(number.replace(value.trim_start().parse().expect("a number")), None);
+                assert_eq!(id.replace(value.trim_start().parse().expect("a numeric id")), None);
             }
             ("event", value) => assert_eq!(name.replace(value.trim_start()), None),
             ("data", value) => assert_eq!(data.replace(value.trim_start()), None),
@@ -112,39 +112,40 @@ fn parsed(frame: &str) -> Frame {
         (Some(name), Some(data)) => {
             let data = serde_json::from_str(data).unwrap_or_else(|_| data.into());
             spec::check_event(name, &data);
-            Frame::Event(Event { number, name: name.to_owned(), data })
+            Frame::Event(Event { id, name: name.to_owned(), data })
         }
-        (name, data) => panic!("half an event: {name:?} {data:?}"),
+        (name, data) => panic!("event without name or data: {name:?} {data:?}"),
     }
 }
 
-/// The names of events, without the `thread.` that most begin with.
-pub(crate) fn names(events: &[Event]) -> Vec<&str> {
+/// Event names without the `thread.` prefix.
+pub(crate) fn event_names(events: &[Event]) -> Vec<&str> {
     let short = |name| str::strip_prefix(name, "thread.").unwrap_or(name);
     events.iter().map(|event| short(event.name.as_str())).collect()
 }
 
-/// What the texts in message deltas add up to.
-pub(crate) fn told(events: &[Event]) -> String {
+/// The concatenated text of the message deltas.
+pub(crate) fn delta_text(events: &[Event]) -> String {
     let deltas = events.iter().filter(|event| event.name == "thread.message.delta");
-    let parts = deltas.map(|event| {
+    let texts = deltas.map(|event| {
         let part = &event.data["delta"]["content"][0];
         assert_eq!((part["index"].as_u64(), part["type"].as_str()), (Some(0), Some("text")));
         part["text"]["value"].as_str().unwrap().to_owned()
     });
-    parts.collect()
+    texts.collect()
 }
 
-/// The run in the last event before `done`, after a check that the stream ends once.
+/// The run in the last event before `done`. Checks that the stream has one final event.
 #[track_caller]
-pub(crate) fn last_run(events: &[Event]) -> Value {
-    let ends = ["completed", "incomplete", "failed", "cancelled", "expired", "requires_action"];
-    let names = names(events);
-    let is_end = |name: &&str| name.strip_prefix("run.").is_some_and(|name| ends.contains(&name));
-    assert_eq!(names.iter().copied().filter(|name| is_end(name)).count(), 1, "{names:?}");
+pub(crate) fn final_run(events: &[Event]) -> Value {
+    let statuses = ["completed", "incomplete", "failed", "cancelled", "expired", "requires_action"];
+    let names = event_names(events);
+    let is_final =
+        |name: &str| name.strip_prefix("run.").is_some_and(|status| statuses.contains(&status));
+    assert_eq!(names.iter().filter(|name| is_final(name)).count(), 1, "{names:?}");
     assert_eq!(names.iter().filter(|name| **name == "done").count(), 1, "{names:?}");
     let [.., run, done] = events else { panic!("{names:?}") };
     assert_eq!(done.data, "[DONE]");
-    assert!(is_end(&run.name.strip_prefix("thread.").unwrap()), "{names:?}");
+    assert!(is_final(run.name.strip_prefix("thread.").unwrap()), "{names:?}");
     run.data.clone()
 }

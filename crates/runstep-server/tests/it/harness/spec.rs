@@ -1,6 +1,6 @@
-//! What the specification says of replies and events.
+//! Validates responses and events against the OpenAPI document.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::http::{Method, StatusCode};
@@ -11,13 +11,10 @@ use serde_json::{Value, json};
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(runstep_api::OPENAPI).unwrap());
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
-/// The operations whose replies were checked, and the statuses of these.
-pub(crate) static SEEN: LazyLock<Mutex<BTreeSet<(&'static str, u16)>>> =
-    LazyLock::new(Mutex::default);
 
 fn validator(component: &str) -> Arc<Validator> {
     let mut validators = VALIDATORS.lock().unwrap();
-    let made = validators.entry(component.to_owned()).or_insert_with(|| {
+    let validator = validators.entry(component.to_owned()).or_insert_with(|| {
         let schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$ref": format!("#/components/schemas/{component}"),
@@ -25,90 +22,93 @@ fn validator(component: &str) -> Arc<Validator> {
         });
         Arc::new(jsonschema::draft202012::new(&schema).unwrap())
     });
-    Arc::clone(made)
+    Arc::clone(validator)
 }
 
-/// Why a value does not fit a component of the specification; nothing if it does.
-pub(crate) fn misfits(component: &str, value: &Value) -> Vec<String> {
+/// Validates a value against a component schema; returns the errors.
+pub(crate) fn schema_errors(component: &str, value: &Value) -> Vec<String> {
     let validator = validator(component);
-    let told =
-        |error: jsonschema::ValidationError<'_>| format!("{}: {error}", error.instance_path());
-    validator.iter_errors(value).map(told).collect()
+    let errors = validator.iter_errors(value);
+    errors.map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 #[track_caller]
-pub(crate) fn check(what: &str, component: &str, value: &Value) {
-    let misfits = misfits(component, value);
-    assert!(misfits.is_empty(), "{what} is no {component}: {misfits:#?}\n{value:#}");
+fn assert_valid(source: &str, component: &str, value: &Value) {
+    let errors = schema_errors(component, value);
+    assert!(errors.is_empty(), "{source} is not a valid {component}: {errors:#?}\n{value:#}");
 }
 
-/// The operation at a path, whether or not the path has the version in front.
-pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
+/// Finds the operation at a path, with or without the `/v1` prefix.
+fn operation(method: &Method, path: &str) -> Option<Operation> {
     let path = path.split('?').next().unwrap_or_default();
     let path = path.strip_prefix("/v1").unwrap_or(path);
-    let fits = |place: &str| {
-        let (one, other) = (place.split('/'), path.split('/'));
-        one.clone().count() == other.clone().count()
-            && one.zip(other).all(|(one, other)| one.starts_with('{') || one == other)
+    let matches = |template: &str| {
+        let (template, path) = (template.split('/'), path.split('/'));
+        template.clone().count() == path.clone().count()
+            && template.zip(path).all(|(part, value)| part.starts_with('{') || part == value)
     };
-    // What is written out goes before what is an id.
-    let found = Operation::ALL.iter().filter(|operation| operation.place().0 == *method);
-    found
-        .copied()
-        .filter(|operation| fits(operation.place().1))
-        .min_by_key(|operation| operation.place().1.matches('{').count())
+    let operations = Operation::ALL.iter().copied();
+    let found = operations.filter(|operation| {
+        let (operation_method, template) = operation.place();
+        operation_method == *method && matches(template)
+    });
+    // Literal segments take precedence over parameters.
+    found.min_by_key(|operation| operation.place().1.matches('{').count())
 }
 
-/// What the specification says of the reply to an operation.
+/// The response object of an operation and a status.
 fn response(operation: Operation, status: StatusCode) -> &'static Value {
     let (method, path) = operation.place();
     let method = method.as_str().to_lowercase();
     let responses = &DOCUMENT["paths"][path][method]["responses"];
     let exact = status.as_str();
-    let kind = format!("{}XX", &exact[..1]);
-    let found = [exact, &kind].into_iter().find_map(|status| responses.get(status));
-    let response = found.unwrap_or_else(|| panic!("{operation} has no reply with status {status}"));
+    let range = format!("{}XX", &exact[..1]);
+    let found = [exact, &range].into_iter().find_map(|status| responses.get(status));
+    let response = found.unwrap_or_else(|| panic!("{operation} does not declare status {status}"));
     match response["$ref"].as_str() {
         Some(reference) => DOCUMENT.pointer(reference.trim_start_matches('#')).unwrap(),
         None => response,
     }
 }
 
-/// The component that a kind of content is.
-fn component(operation: Operation, status: StatusCode, kind: &str) -> &'static str {
-    let reference = &response(operation, status)["content"][kind]["schema"]["$ref"];
-    let reference = reference.as_str().unwrap_or_else(|| panic!("{operation} replies no {kind}"));
+/// The name of the component schema of a response with this media type.
+fn component(operation: Operation, status: StatusCode, media_type: &str) -> &'static str {
+    let reference = &response(operation, status)["content"][media_type]["schema"]["$ref"];
+    let reference =
+        reference.as_str().unwrap_or_else(|| panic!("{operation} does not declare {media_type}"));
     reference.rsplit('/').next().unwrap()
 }
 
-/// Checks a reply that is JSON against what its operation says.
+/// Validates a JSON response against the schema of its operation, which is returned.
 #[track_caller]
-pub(crate) fn check_reply(method: &Method, path: &str, status: StatusCode, body: &Value) {
-    let what = format!("{method} {path}");
-    let component = match operation(method, path) {
-        Some(operation) => {
-            SEEN.lock().unwrap().insert((operation.name(), status.as_u16()));
-            component(operation, status, "application/json")
-        }
-        None => "ErrorResponse",
-    };
-    check(&what, component, body);
+pub(crate) fn check_response(
+    method: &Method,
+    path: &str,
+    status: StatusCode,
+    body: &Value,
+) -> Option<Operation> {
+    let source = format!("{method} {path}");
+    let operation = operation(method, path);
+    let component = operation
+        .map_or("ErrorResponse", |operation| component(operation, status, "application/json"));
+    assert_valid(&source, component, body);
     if !status.is_success() {
         let message = body["error"]["message"].as_str();
-        assert!(message.is_some_and(|message| !message.is_empty()), "{what}: {body}");
+        assert!(message.is_some_and(|message| !message.is_empty()), "{source}: {body}");
     }
+    operation
 }
 
-/// Checks that an operation may reply with a stream.
+/// Checks that the specification lets the operation return an event stream.
 #[track_caller]
 pub(crate) fn check_stream(method: &Method, path: &str) {
     let operation = operation(method, path).unwrap();
     assert_eq!(component(operation, StatusCode::OK, "text/event-stream"), "StreamEvent");
 }
 
-/// Checks an event. As clients do, it takes an error out of the object that it may stand in.
+/// Validates an event. Like clients, accepts an error both bare and as `{"error": …}`.
 #[track_caller]
 pub(crate) fn check_event(name: &str, data: &Value) {
     let data = if name == "error" { data.get(name).unwrap_or(data) } else { data };
-    check(name, "StreamEvent", &json!({"event": name, "data": data}));
+    assert_valid(name, "StreamEvent", &json!({"event": name, "data": data}));
 }

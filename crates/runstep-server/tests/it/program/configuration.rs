@@ -1,8 +1,8 @@
-//! What holds: flags over the environment over the file over the defaults.
+//! Options from flags, the environment and a file, and their precedence.
 
 use crate::program::process::{Ended, Start};
 
-/// What holds, as `--check-config` prints it.
+/// Runs the program, which must succeed, and returns its standard output.
 fn checked(start: Start) -> String {
     let Ended { code, output, errors } = start.end();
     assert_eq!((code, errors.as_str()), (Some(0), ""));
@@ -14,17 +14,17 @@ fn value<'a>(report: &'a str, name: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn the_defaults() {
+fn default_configuration_is_printed() {
     insta::assert_snapshot!(checked(Start::new(&["--check-config"])));
 }
 
 #[test]
-fn the_help() {
+fn help_is_printed() {
     insta::assert_snapshot!(checked(Start::new(&["--help"])));
 }
 
 #[test]
-fn each_source_counts_more_than_the_next() {
+fn flags_override_environment_and_environment_overrides_file() {
     let file = "max-open-streams = 1\nmax-queued-runs = 1\nmax-body-bytes = 1\n";
     let flags = ["--check-config", "--config", "a/b.toml", "--max-open-streams", "3"];
     let start = Start::new(&flags)
@@ -38,9 +38,9 @@ fn each_source_counts_more_than_the_next() {
     assert_eq!(value(&report, "max-connections"), Some("8192"));
 }
 
-/// What is printed can be given back, and is the same then.
+/// The printed configuration is itself a valid configuration file.
 #[test]
-fn every_option_goes_by_flag_by_environment_and_by_file() {
+fn every_option_is_accepted_from_flags_environment_and_file() {
     let options = [
         ("listen", "[::1]:0"),
         ("api-key-file", "keys"),
@@ -83,18 +83,18 @@ fn every_option_goes_by_flag_by_environment_and_by_file() {
     assert_eq!(checked(by_environment), by_flag);
     let by_file = start(&["--config", "options.toml"]).file("options.toml", &by_flag);
     assert_eq!(checked(by_file), by_flag);
-    // The page for those who host it tells each.
+    // The hosting guide documents each option.
     let page = include_str!("../../../../../docs/hosting.md");
     for (name, _) in options {
         assert!(page.contains(&format!("\n| `{name}` |")), "{name}");
     }
-    // There is no option beside these.
+    // `options` lists all options.
     let lines = by_flag.lines().filter(|line| !line.starts_with('#'));
     assert_eq!(lines.count(), options.len());
 }
 
 #[test]
-fn paths_in_a_file_begin_where_it_is() {
+fn paths_in_a_file_are_relative_to_it() {
     let start = Start::new(&["--check-config", "--config", "etc/options.toml"])
         .file("etc/options.toml", "api-key-file = \"keys\"\n")
         .file("etc/keys", "secret\n");
@@ -102,7 +102,7 @@ fn paths_in_a_file_begin_where_it_is() {
 }
 
 #[test]
-fn secrets_are_hidden() {
+fn secrets_are_redacted() {
     let url = "http://127.0.0.1:1/v1?api-version=1&key=hush";
     let flags = ["--check-config", "--upstream", url, "--upstream-key-env", "KEY"];
     let start = Start::new(&[&flags[..], &["--api-key-file", "keys"]].concat())

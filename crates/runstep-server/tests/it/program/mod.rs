@@ -1,4 +1,4 @@
-//! The program: what it makes of its options, what it says, and how it ends.
+//! The `runstep-server` program, run as a child process.
 
 mod configuration;
 mod process;

@@ -1,4 +1,4 @@
-//! The program as a process, in a folder of its own and with nothing in its environment.
+//! The program as a child process, in a temporary directory and with an empty environment.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// What the program is started with.
+/// Arguments, environment and files of a program to start.
 pub(crate) struct Start {
     folder: TempDir,
     command: Command,
 }
 
-/// What a program that ended said.
+/// Exit code and output of a program that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -37,7 +37,7 @@ impl Start {
         self
     }
 
-    /// Adds a file where the program is started.
+    /// Adds a file below the program's working directory.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -49,7 +49,7 @@ impl Start {
         self.folder.path().join(name)
     }
 
-    /// Runs it to its end, which must come by itself.
+    /// Runs the program until it exits.
     pub(crate) fn end(mut self) -> Ended {
         let child = self.command.spawn().unwrap();
         let mut program = Program { child, address: None, _folder: self.folder };
@@ -60,7 +60,7 @@ impl Start {
         Ended { code: status.code(), output, errors }
     }
 
-    /// Starts it, and waits until it listens.
+    /// Starts the program and waits until it accepts connections.
     pub(crate) fn serve(mut self) -> Program {
         let child = self.command.spawn().unwrap();
         let mut program = Program { child, address: None, _folder: self.folder };
@@ -74,7 +74,7 @@ impl Start {
     }
 }
 
-/// A program that runs; it is killed when this is dropped.
+/// A running program, which is killed on drop.
 pub(crate) struct Program {
     child: Child,
     address: Option<SocketAddr>,
@@ -99,7 +99,7 @@ impl Program {
         eventually("an end", || self.child.try_wait().unwrap())
     }
 
-    /// Ends it, and gives what it wrote to its standard error.
+    /// Kills the program and returns its standard error output.
     pub(crate) fn errors(&mut self) -> String {
         let _ = self.child.kill();
         let mut errors = String::new();

@@ -1,4 +1,4 @@
-//! What it does when it serves.
+//! The running program: keys, limits, provider and logs.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ fn start(flags: &[&str]) -> Start {
     Start::new(&[&ANY_PORT[..], flags].concat())
 }
 
-/// A request with a key, its status and its reply.
+/// Sends a request with a key; returns the status and the body.
 async fn ask(program: &Program, path: &str, key: &str, body: Option<Value>) -> (StatusCode, Value) {
     let client = Client::builder().no_proxy().build().unwrap();
     let url = program.url(path);
@@ -25,14 +25,14 @@ async fn ask(program: &Program, path: &str, key: &str, body: Option<Value>) -> (
         None => client.get(url),
     };
     let request = request.header("content-type", "application/json").bearer_auth(key);
-    let reply = request.send().await.unwrap();
-    let status = reply.status();
-    let text = reply.text().await.unwrap();
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or_else(|_| text.into()))
 }
 
 #[tokio::test]
-async fn keys_let_in_and_keep_apart() {
+async fn keys_authenticate_and_separate_tenants() {
     let program = start(&["--api-key-file", "keys"])
         .file("keys", "# of the one application\nkey-one\n\n  key-two  \n")
         .serve();
@@ -46,14 +46,14 @@ async fn keys_let_in_and_keep_apart() {
 }
 
 #[tokio::test]
-async fn limits_are_those_that_are_set() {
+async fn configured_limits_are_applied() {
     let program = start(&["--max-body-bytes", "1000"]).serve();
     let body = json!({"metadata": {"a": "x".repeat(2000)}});
     assert_eq!(ask(&program, "/v1/threads", "", Some(body)).await.0, 413);
     assert_eq!(ask(&program, "/healthz", "", None).await.0, 200);
 }
 
-/// A provider that answers once; what it was asked.
+/// A provider that serves one request; joining the thread returns its head and body.
 fn provider() -> (String, thread::JoinHandle<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -71,15 +71,15 @@ fn provider() -> (String, thread::JoinHandle<(String, Value)>) {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
         let chunk = json!({"choices": [{"delta": {"content": "Hi!"}, "finish_reason": "stop"}]});
-        let reply = format!("HTTP/1.1 200 OK\r\n\r\ndata: {chunk}\n\ndata: [DONE]\n\n");
-        socket.write_all(reply.as_bytes()).unwrap();
+        let response = format!("HTTP/1.1 200 OK\r\n\r\ndata: {chunk}\n\ndata: [DONE]\n\n");
+        socket.write_all(response.as_bytes()).unwrap();
         (head, serde_json::from_slice(&body).unwrap())
     });
     (url, asked)
 }
 
 #[tokio::test]
-async fn a_provider_answers() {
+async fn runs_use_the_configured_provider() {
     let (url, asked) = provider();
     let flags = ["--upstream", &url, "--upstream-key-env", "KEY", "--model-map", "models.toml"];
     let mut program = start(&flags)
@@ -105,7 +105,7 @@ async fn a_provider_answers() {
 }
 
 #[tokio::test]
-async fn logs_go_to_the_standard_error() {
+async fn logs_are_written_to_standard_error() {
     let logs = async |flags: &[&str]| {
         let mut program = start(flags).serve();
         ask(&program, "/v1/threads/thread_x", "", None).await;
@@ -121,7 +121,7 @@ async fn logs_go_to_the_standard_error() {
 }
 
 #[test]
-fn keys_that_all_can_read_are_warned_about() {
+fn world_readable_key_file_is_warned_about() {
     for (mode, warned) in [(0o644, true), (0o640, false)] {
         let start = start(&["--api-key-file", "keys"]).file("keys", "secret-key\n");
         let mode = std::fs::Permissions::from_mode(mode);

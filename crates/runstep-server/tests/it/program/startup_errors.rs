@@ -1,4 +1,4 @@
-//! Options that cannot be right: what is said, and the exit code.
+//! Invalid options: messages and exit codes.
 
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use crate::program::process::{Ended, Start};
 
 #[test]
-fn options_that_cannot_be_right_are_told_with_what_to_do() {
+fn invalid_options_are_reported_with_advice() {
     let file = |text: &str| Start::new(&["--config", "a.toml"]).file("a.toml", text);
     let keys = |text: &str| Start::new(&["--api-key-file", "keys"]).file("keys", text);
     let map = |text: &str| {
@@ -51,7 +51,7 @@ fn options_that_cannot_be_right_are_told_with_what_to_do() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_told() {
+fn address_in_use_is_reported() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let Ended { code, errors, .. } = Start::new(&["--listen", &address]).end();
@@ -60,9 +60,9 @@ fn an_address_that_is_taken_is_told() {
     insta::assert_snapshot!(errors, @"error: cannot listen on [address]: Address already in use (os error 98)");
 }
 
-/// Numbers that are large but fit are taken at their word, or at the most that can be.
+/// Values up to `i64::MAX` are accepted; those above an internal maximum are clamped.
 #[test]
-fn no_number_is_too_large_to_serve_with() {
+fn very_large_limits_are_accepted() {
     let most = i64::MAX.to_string();
     let names = [
         "run-lifetime-seconds",

@@ -1,88 +1,89 @@
-//! Runs that are ended before they are done: by their time, or by a cancel.
+//! Cancellation and expiry of runs.
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Api, breathe, id, times, usage};
 use runstep_server::Server;
 use runstep_server::model::{Model, ModelEvent, ModelRequest, ModelStream, Turn};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::harness::{Fixture, id, run_pending_tasks, timestamps_set, usage};
+
 const LIFETIME: i64 = 600;
 
 #[tokio::test(start_paused = true)]
-async fn a_run_in_progress_expires_at_its_time_and_not_before() {
-    let scene = Api::scripted([Turn::say("It is").and_stall()]).scene(&[]).await;
-    let run = scene.start(json!({})).await;
+async fn run_in_progress_expires_at_its_expiry_and_not_before() {
+    let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
+    let run = fixture.create_run(json!({})).await;
     sleep(Duration::from_secs(599)).await;
-    assert_eq!(scene.get_run(&run).await["status"], "in_progress");
+    assert_eq!(fixture.get_run(&run).await["status"], "in_progress");
     sleep(Duration::from_secs(2)).await;
-    let run = scene.get_run(&run).await;
+    let run = fixture.get_run(&run).await;
     assert_eq!(run["status"], "expired");
-    assert_eq!(times(&run), ["started_at"]);
+    assert_eq!(timestamps_set(&run), ["started_at"]);
     assert_eq!(run["usage"], usage(0, 0));
-    let step = &scene.steps(&run).await[0];
+    let step = &fixture.list_steps(&run).await[0];
     assert_eq!(step["status"], "expired");
     let age = step["expired_at"].as_i64().unwrap() - run["created_at"].as_i64().unwrap();
     assert!((LIFETIME..=LIFETIME + 1).contains(&age), "{age} s");
-    let list = scene.api.get(&scene.messages()).await.ok();
+    let list = fixture.client.get(&fixture.messages_path()).await.ok();
     assert_eq!(list["data"][0]["incomplete_details"], json!({"reason": "run_expired"}));
-    assert_eq!(scene.try_start(json!({})).await.status, 200);
+    assert_eq!(fixture.try_create_run(json!({})).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_requires_action_expires_by_the_time_of_its_creation() {
+async fn expiry_of_a_run_that_requires_action_counts_from_its_creation() {
     let turns = [Turn::call("weather", json!({})).after(Duration::from_secs(300)).usage(3, 4)];
-    let scene = Api::scripted(turns).scene(&["weather"]).await;
-    let run = scene.play(json!({})).await;
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
     sleep(Duration::from_secs(298)).await;
-    assert_eq!(scene.get_run(&run).await["status"], "requires_action");
+    assert_eq!(fixture.get_run(&run).await["status"], "requires_action");
     sleep(Duration::from_secs(3)).await;
-    let run = scene.get_run(&run).await;
+    let run = fixture.get_run(&run).await;
     assert_eq!(run["status"], "expired");
     assert_eq!(run["required_action"], Value::Null);
-    assert_eq!(times(&run), ["started_at"]);
+    assert_eq!(timestamps_set(&run), ["started_at"]);
     assert_eq!(run["usage"], usage(3, 4));
-    assert_eq!(scene.steps(&run).await[0]["status"], "expired");
+    assert_eq!(fixture.list_steps(&run).await[0]["status"], "expired");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_goes_on_after_outputs_still_expires_by_its_creation() {
+async fn expiry_of_a_continued_run_counts_from_its_creation() {
     let turns = [Turn::call("weather", json!({})), Turn::stall()];
-    let scene = Api::scripted(turns).scene(&["weather"]).await;
-    let run = scene.play(json!({})).await;
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
     sleep(Duration::from_secs(400)).await;
-    scene.submit(&run, &["sun"]).await;
+    fixture.submit_outputs(&run, &["sun"]).await;
     sleep(Duration::from_secs(198)).await;
-    assert_eq!(scene.get_run(&run).await["status"], "in_progress");
+    assert_eq!(fixture.get_run(&run).await["status"], "in_progress");
     sleep(Duration::from_secs(3)).await;
-    assert_eq!(scene.get_run(&run).await["status"], "expired");
+    assert_eq!(fixture.get_run(&run).await["status"], "expired");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_lifetime_of_runs_can_be_set() {
+async fn run_lifetime_is_configurable() {
     let model = runstep_server::model::Scripted::new([Turn::stall()]);
     let builder = Server::builder().model(model).run_lifetime(Duration::from_secs(30));
-    let scene = Api::built(builder).scene(&[]).await;
-    let run = scene.start(json!({})).await;
+    let fixture = Fixture::from_builder(builder, &[]).await;
+    let run = fixture.create_run(json!({})).await;
     assert_eq!(run["expires_at"], run["created_at"].as_i64().unwrap() + 30);
     sleep(Duration::from_secs(31)).await;
-    assert_eq!(scene.get_run(&run).await["status"], "expired");
+    assert_eq!(fixture.get_run(&run).await["status"], "expired");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_may_live_as_long_as_one_likes() {
+async fn run_lifetime_is_capped_at_a_century() {
     let century = 100 * 365 * 24 * 60 * 60;
     let model = runstep_server::model::Scripted::new([Turn::call("weather", json!({}))]);
     let builder = Server::builder().model(model).run_lifetime(Duration::MAX);
-    let scene = Api::built(builder).scene(&["weather"]).await;
-    let run = scene.play(json!({})).await;
+    let fixture = Fixture::from_builder(builder, &["weather"]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run["expires_at"], run["created_at"].as_i64().unwrap() + century);
     sleep(Duration::from_secs(3600)).await;
-    assert_eq!(scene.get_run(&run).await["status"], "requires_action");
+    assert_eq!(fixture.get_run(&run).await["status"], "requires_action");
 }
 
-/// A model that never makes the runtime wait, and gives up after ten seconds.
+/// A model whose stream is never pending. It ends after ten seconds.
 struct AlwaysReady(fn() -> ModelEvent);
 
 impl Model for AlwaysReady {
@@ -95,7 +96,7 @@ impl Model for AlwaysReady {
     }
 }
 
-/// What a model may say for ever.
+/// Events that a model may repeat without end.
 const SAYINGS: [fn() -> ModelEvent; 3] = [
     || ModelEvent::Text("word ".to_owned()),
     || ModelEvent::Text(String::new()),
@@ -103,72 +104,73 @@ const SAYINGS: [fn() -> ModelEvent; 3] = [
 ];
 
 #[tokio::test]
-async fn a_model_that_is_always_ready_lets_a_cancel_in() {
+async fn cancel_interrupts_a_model_that_is_always_ready() {
     for saying in SAYINGS {
-        let scene = Api::new(AlwaysReady(saying)).scene(&[]).await;
-        let run = scene.start(json!({})).await;
-        breathe().await;
-        assert_eq!(scene.get_run(&run).await["status"], "in_progress");
-        scene.cancel(&run).await.ok();
-        assert_eq!(scene.settle(&run).await["status"], "cancelled");
+        let fixture = Fixture::with_model(AlwaysReady(saying), &[]).await;
+        let run = fixture.create_run(json!({})).await;
+        run_pending_tasks().await;
+        assert_eq!(fixture.get_run(&run).await["status"], "in_progress");
+        fixture.cancel_run(&run).await.ok();
+        assert_eq!(fixture.wait_for_run(&run).await["status"], "cancelled");
     }
 }
 
 #[tokio::test]
-async fn a_model_that_is_always_ready_lets_the_expiry_in() {
+async fn expiry_interrupts_a_model_that_is_always_ready() {
     for saying in SAYINGS {
         let builder = Server::builder().model(AlwaysReady(saying));
-        let scene = Api::built(builder.run_lifetime(Duration::from_secs(1))).scene(&[]).await;
-        assert_eq!(scene.play(json!({})).await["status"], "expired");
+        let fixture =
+            Fixture::from_builder(builder.run_lifetime(Duration::from_secs(1)), &[]).await;
+        assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "expired");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_can_be_cancelled_while_it_is_queued() {
-    let scene = Api::scripted([Turn::say("never told")]).scene(&[]).await;
-    let run = scene.start(json!({})).await;
+async fn queued_run_can_be_cancelled() {
+    let fixture = Fixture::with_turns([Turn::say("never told")], &[]).await;
+    let run = fixture.create_run(json!({})).await;
     assert_eq!(run["status"], "queued");
-    // On this runtime no other task has run since.
-    assert_eq!(scene.cancel(&run).await.ok()["status"], "cancelling");
-    let run = scene.settle(&run).await;
+    // On the current-thread runtime, the run has not been polled since.
+    assert_eq!(fixture.cancel_run(&run).await.ok()["status"], "cancelling");
+    let run = fixture.wait_for_run(&run).await;
     assert_eq!(run["status"], "cancelled");
-    assert_eq!(times(&run), ["cancelled_at"]);
-    assert_eq!(scene.texts().await, ["Hello there"]);
+    assert_eq!(timestamps_set(&run), ["cancelled_at"]);
+    assert_eq!(fixture.message_texts().await, ["Hello there"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_can_be_cancelled_while_the_model_answers() {
-    let scene = Api::scripted([Turn::say("It is").and_stall()]).scene(&[]).await;
-    let run = scene.start(json!({})).await;
-    breathe().await;
-    let cancelling = scene.cancel(&run).await.ok();
+async fn run_in_progress_can_be_cancelled() {
+    let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
+    let run = fixture.create_run(json!({})).await;
+    run_pending_tasks().await;
+    let cancelling = fixture.cancel_run(&run).await.ok();
     assert_eq!(cancelling["status"], "cancelling");
-    assert_eq!(times(&cancelling), ["expires_at", "started_at"]);
-    let run = scene.settle(&run).await;
+    assert_eq!(timestamps_set(&cancelling), ["expires_at", "started_at"]);
+    let run = fixture.wait_for_run(&run).await;
     assert_eq!(run["status"], "cancelled");
-    assert_eq!(times(&run), ["started_at", "cancelled_at"]);
-    let step = &scene.steps(&run).await[0];
+    assert_eq!(timestamps_set(&run), ["started_at", "cancelled_at"]);
+    let step = &fixture.list_steps(&run).await[0];
     assert_eq!(step["status"], "cancelled");
-    assert_eq!(times(step), ["cancelled_at"]);
-    let list = scene.api.get(&scene.messages()).await.ok();
+    assert_eq!(timestamps_set(step), ["cancelled_at"]);
+    let list = fixture.client.get(&fixture.messages_path()).await.ok();
     assert_eq!(list["data"][0]["incomplete_details"], json!({"reason": "run_cancelled"}));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_requires_action_can_be_cancelled_and_frees_its_thread() {
+async fn cancelling_a_run_that_requires_action_frees_its_thread() {
     let turns = [Turn::call("weather", json!({})), Turn::say("Next.")];
-    let scene = Api::scripted(turns).scene(&["weather"]).await;
-    let run = scene.play(json!({})).await;
-    let cancelling = scene.cancel(&run).await.ok();
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    let cancelling = fixture.cancel_run(&run).await.ok();
     assert_eq!(
         (&cancelling["status"], &cancelling["required_action"]),
         (&"cancelling".into(), &Value::Null)
     );
-    let cancelled = scene.settle(&run).await;
+    let cancelled = fixture.wait_for_run(&run).await;
     assert_eq!(cancelled["status"], "cancelled");
-    assert_eq!(times(&cancelled), ["started_at", "cancelled_at"]);
-    assert_eq!(scene.steps(&run).await[0]["status"], "cancelled");
-    let next = scene.play(json!({})).await;
+    assert_eq!(timestamps_set(&cancelled), ["started_at", "cancelled_at"]);
+    assert_eq!(fixture.list_steps(&run).await[0]["status"], "cancelled");
+    let next = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(next["status"], "completed");
     assert_ne!(id(&next), id(&run));
 }

@@ -1,13 +1,14 @@
-//! What a run says reaches the model, as the model is asked.
+//! Requests to the model: settings of assistant and run, and the conversation.
 
 use std::collections::HashSet;
 
-use crate::harness::{Api, Scene, call_ids, function, merged};
 use runstep_server::model::{
     ConversationItem, ModelRequest, NamedSchema, ResponseFormat, Scripted, ToolCall, ToolChoice,
     Turn,
 };
 use serde_json::{Value, json};
+
+use crate::harness::{Fixture, TestClient, call_ids, function_tool, merged};
 
 fn user(text: &str) -> ConversationItem {
     ConversationItem::User(text.to_owned())
@@ -17,23 +18,23 @@ fn assistant(text: &str) -> ConversationItem {
     ConversationItem::Assistant(text.to_owned())
 }
 
-/// What the model is asked, for an assistant and a run.
+/// Runs an assistant; returns the request that the model received.
 async fn asked(assistant: Value, run: Value) -> ModelRequest {
     let model = Scripted::new([Turn::say("Ok")]);
-    let api = Api::new(model.clone());
-    let assistant = api.assistant(assistant).await;
-    let thread = api.thread("Hello").await;
-    let run = Scene { api, assistant, thread }.play(run).await;
+    let client = TestClient::with_model(model.clone());
+    let assistant = client.create_assistant(assistant).await;
+    let thread = client.create_thread("Hello").await;
+    let run = Fixture { client, assistant, thread }.create_run_and_wait(run).await;
     assert_eq!(run["status"], "completed");
     model.requests().remove(0)
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_overrides_the_assistant_decides() {
+async fn assistant_settings_apply_without_overrides() {
     let own = json!({
         "model": "own-model",
         "instructions": "Be kind.",
-        "tools": [function("weather")],
+        "tools": [function_tool("weather")],
         "temperature": 0.5,
         "top_p": 0.25,
         "reasoning_effort": "high",
@@ -45,7 +46,7 @@ async fn without_overrides_the_assistant_decides() {
     assert_eq!(request.conversation, [user("Hello")]);
     assert_eq!(request.tools.len(), 1);
     assert_eq!(request.tools[0].name, "weather");
-    let parameters = function("weather")["function"]["parameters"].clone();
+    let parameters = function_tool("weather")["function"]["parameters"].clone();
     assert_eq!(request.tools[0].parameters.as_ref(), parameters.as_object());
     assert_eq!((request.temperature, request.top_p), (Some(0.5), Some(0.25)));
     assert_eq!(request.reasoning_effort.as_deref(), Some("high"));
@@ -56,11 +57,11 @@ async fn without_overrides_the_assistant_decides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_run_says_goes_before_the_assistant() {
+async fn run_settings_override_the_assistant() {
     let own = json!({
         "model": "own-model",
         "instructions": "Be kind.",
-        "tools": [function("weather")],
+        "tools": [function_tool("weather")],
         "temperature": 0.5,
         "top_p": 0.25,
         "reasoning_effort": "high",
@@ -75,7 +76,7 @@ async fn what_a_run_says_goes_before_the_assistant() {
             {"role": "assistant", "content": "Hi"},
             {"role": "user", "content": [{"type": "text", "text": "And"}, {"type": "text", "text": "now?"}]},
         ],
-        "tools": [merged(function("time"), json!({})), function("place")],
+        "tools": [merged(function_tool("time"), json!({})), function_tool("place")],
         "tool_choice": {"type": "function", "function": {"name": "place"}},
         "parallel_tool_calls": false,
         "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
@@ -110,12 +111,12 @@ async fn what_a_run_says_goes_before_the_assistant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_shows_what_it_was_made_with() {
-    let scene = Api::scripted([Turn::say("Ok")]).scene(&["weather"]).await;
+async fn run_object_contains_its_settings() {
+    let fixture = Fixture::with_turns([Turn::say("Ok")], &["weather"]).await;
     let given = json!({
         "model": "other-model",
         "instructions": "Be short.",
-        "tools": [function("time")],
+        "tools": [function_tool("time")],
         "tool_choice": "required",
         "parallel_tool_calls": false,
         "response_format": {"type": "json_object"},
@@ -126,14 +127,14 @@ async fn a_run_shows_what_it_was_made_with() {
         "truncation_strategy": {"type": "last_messages", "last_messages": 3},
         "metadata": {"a": "b"},
     });
-    let run = scene.start(given.clone()).await;
+    let run = fixture.create_run(given.clone()).await;
     for (name, value) in given.as_object().unwrap() {
         assert_eq!(&run[name], value, "{name}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn additional_instructions_are_added_to_the_assistants() {
+async fn additional_instructions_are_appended_to_the_assistants() {
     let own = json!({"instructions": "Be kind."});
     let request = asked(own, json!({"additional_instructions": "Be true."})).await;
     assert_eq!(request.instructions.as_deref(), Some("Be kind.\nBe true."));
@@ -143,15 +144,15 @@ async fn additional_instructions_are_added_to_the_assistants() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_list_of_tools_means_none_and_null_means_the_assistants() {
-    let own = json!({"tools": [function("weather")]});
+async fn empty_tools_disable_tools_and_null_inherits_them() {
+    let own = json!({"tools": [function_tool("weather")]});
     assert_eq!(asked(own.clone(), json!({"tools": []})).await.tools, []);
     assert_eq!(asked(own, json!({"tools": null})).await.tools.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn tool_choices_reach_the_model() {
-    let own = json!({"tools": [function("weather")]});
+async fn tool_choice_is_sent_to_the_model() {
+    let own = json!({"tools": [function_tool("weather")]});
     let cases = [
         (json!("none"), ToolChoice::None),
         (json!("auto"), ToolChoice::Auto),
@@ -165,15 +166,15 @@ async fn tool_choices_reach_the_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn create_thread_and_run_passes_everything_on() {
+async fn create_thread_and_run_sends_its_settings_to_the_model() {
     let model = Scripted::new([Turn::say("Ok")]);
-    let api = Api::new(model.clone());
+    let client = TestClient::with_model(model.clone());
     let body = json!({
-        "assistant_id": api.assistant(json!({"instructions": "Be kind."})).await,
+        "assistant_id": client.create_assistant(json!({"instructions": "Be kind."})).await,
         "thread": {"messages": [{"role": "user", "content": "Hello"}], "metadata": {"t": "1"}},
         "model": "other-model",
         "instructions": "Be short.",
-        "tools": [function("time")],
+        "tools": [function_tool("time")],
         "tool_choice": "required",
         "parallel_tool_calls": false,
         "response_format": {"type": "json_object"},
@@ -182,12 +183,12 @@ async fn create_thread_and_run_passes_everything_on() {
         "max_completion_tokens": 300,
         "metadata": {"r": "2"},
     });
-    let run = api.post("/threads/runs", body).await.ok();
+    let run = client.post("/threads/runs", body).await.ok();
     let thread = run["thread_id"].as_str().unwrap().to_owned();
-    let metadata = &api.get(&format!("/threads/{thread}")).await.ok()["metadata"];
+    let metadata = &client.get(&format!("/threads/{thread}")).await.ok()["metadata"];
     assert_eq!((metadata, &run["metadata"]), (&json!({"t": "1"}), &json!({"r": "2"})));
-    let scene = Scene { api, assistant: String::new(), thread };
-    assert_eq!(scene.settle(&run).await["status"], "completed");
+    let fixture = Fixture { client, assistant: String::new(), thread };
+    assert_eq!(fixture.wait_for_run(&run).await["status"], "completed");
     let mut expected = ModelRequest::new("other-model", vec![user("Hello")]);
     expected.instructions = Some("Be short.".to_owned());
     expected.tools = model.requests()[0].tools.clone();
@@ -200,23 +201,23 @@ async fn create_thread_and_run_passes_everything_on() {
     assert_eq!(model.requests(), [expected]);
 }
 
-/// What a run shows when it is made with a new thread, or on one that is there, and what the model
-/// is asked. Ids and times are left out.
+/// Creates a run, with its thread or on an existing one; returns the ended run, without ids and
+/// timestamps, and the request that the model received.
 async fn made(with_thread: bool, more: Value) -> (Value, Option<ModelRequest>) {
     let model = Scripted::new([Turn::say("Ok")]);
-    let api = Api::new(model.clone());
-    let assistant = json!({"instructions": "Be kind.", "tools": [function("weather")]});
-    let body = merged(json!({"assistant_id": api.assistant(assistant).await}), more);
+    let client = TestClient::with_model(model.clone());
+    let assistant = json!({"instructions": "Be kind.", "tools": [function_tool("weather")]});
+    let body = merged(json!({"assistant_id": client.create_assistant(assistant).await}), more);
     let run = if with_thread {
         let messages = json!([{"role": "user", "content": "Hello"}]);
         let body = merged(json!({"thread": {"messages": messages}}), body);
-        api.post("/threads/runs", body).await.ok()
+        client.post("/threads/runs", body).await.ok()
     } else {
-        let thread = api.thread("Hello").await;
-        api.post(&format!("/threads/{thread}/runs"), body).await.ok()
+        let thread = client.create_thread("Hello").await;
+        client.post(&format!("/threads/{thread}/runs"), body).await.ok()
     };
     let thread = run["thread_id"].as_str().unwrap().to_owned();
-    let mut run = Scene { api, assistant: String::new(), thread }.settle(&run).await;
+    let mut run = Fixture { client, assistant: String::new(), thread }.wait_for_run(&run).await;
     for (name, value) in run.as_object_mut().unwrap() {
         if name.ends_with("id") || name.ends_with("_at") {
             *value = Value::Null;
@@ -226,14 +227,14 @@ async fn made(with_thread: bool, more: Value) -> (Value, Option<ModelRequest>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn create_thread_and_run_takes_every_field_of_the_specification() {
+async fn create_thread_and_run_applies_every_field_of_the_specification() {
     let document: Value = serde_json::from_str(runstep_api::OPENAPI).unwrap();
     let request = &document["components"]["schemas"]["CreateThreadAndRunRequest"];
     for name in request["properties"].as_object().unwrap().keys() {
         let value = match name.as_str() {
             "model" => json!("other-model"),
             "instructions" => json!("Be short."),
-            "tools" => json!([function("time")]),
+            "tools" => json!([function_tool("time")]),
             "metadata" => json!({"r": "2"}),
             "temperature" => json!(0.5),
             "top_p" => json!(0.25),
@@ -243,7 +244,7 @@ async fn create_thread_and_run_takes_every_field_of_the_specification() {
             "parallel_tool_calls" => json!(false),
             "response_format" => json!({"type": "json_object"}),
             "reasoning_effort" => json!("low"),
-            // These have tests of their own, below and elsewhere.
+            // Tested below and in other tests.
             "assistant_id" | "thread" | "tool_resources" | "stream" => continue,
             other => panic!("say here how '{other}' shows"),
         };
@@ -254,35 +255,35 @@ async fn create_thread_and_run_takes_every_field_of_the_specification() {
     }
 
     let model = Scripted::new([Turn::say("Ok")]);
-    let api = Api::new(model.clone());
+    let client = TestClient::with_model(model.clone());
     let body = json!({
-        "assistant_id": api.assistant(json!({"model": "own-model"})).await,
+        "assistant_id": client.create_assistant(json!({"model": "own-model"})).await,
         "thread": {"messages": [{"role": "user", "content": "Hello"}]},
         "stream": true,
     });
-    api.stream("/threads/runs", body.clone()).await;
+    client.stream_events("/threads/runs", body.clone()).await;
     let asked = &model.requests()[0];
     assert_eq!((asked.model.as_str(), &asked.conversation), ("own-model", &vec![user("Hello")]));
     let resources = json!({"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}});
-    let error = api.post("/threads/runs", merged(body, resources)).await.refused(400);
+    let error = client.post("/threads/runs", merged(body, resources)).await.expect_error(400);
     assert_eq!(error["param"], "tool_resources.file_search");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thread_is_optional_when_it_is_made_with_its_run() {
+async fn create_thread_and_run_does_not_require_a_thread() {
     let model = Scripted::new([Turn::say("Ok")]);
-    let api = Api::new(model.clone());
-    let body = json!({"assistant_id": api.assistant(json!({})).await});
-    let run = api.post("/threads/runs", body).await.ok();
+    let client = TestClient::with_model(model.clone());
+    let body = json!({"assistant_id": client.create_assistant(json!({})).await});
+    let run = client.post("/threads/runs", body).await.ok();
     let thread = run["thread_id"].as_str().unwrap().to_owned();
-    let scene = Scene { api, assistant: String::new(), thread };
-    scene.settle(&run).await;
-    assert_eq!(scene.texts().await, ["Ok"]);
+    let fixture = Fixture { client, assistant: String::new(), thread };
+    fixture.wait_for_run(&run).await;
+    assert_eq!(fixture.message_texts().await, ["Ok"]);
     assert_eq!(model.requests()[0].conversation, []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn truncation_keeps_the_newest_messages() {
+async fn truncation_strategy_keeps_the_newest_messages() {
     let added = json!([
         {"role": "assistant", "content": "One"},
         {"role": "user", "content": "Two"},
@@ -303,7 +304,7 @@ async fn truncation_keeps_the_newest_messages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_oldest_messages_are_left_out_of_a_prompt_that_is_too_long() {
+async fn prompt_above_the_limit_loses_its_oldest_messages() {
     let long = "word".repeat(200);
     let added = json!([
         {"role": "user", "content": long},
@@ -319,19 +320,19 @@ async fn the_oldest_messages_are_left_out_of_a_prompt_that_is_too_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rounds_of_tools_are_part_of_the_conversation() {
+async fn tool_rounds_are_part_of_the_conversation() {
     let model = Scripted::new([
         Turn::say("Let me look.").and_call("weather", json!({"city": "Paris"})).usage(5, 100),
         Turn::call("weather", json!({"city": "Rome"})).and_call("time", json!({})).usage(5, 50),
         Turn::say("Done.").usage(5, 1),
         Turn::say("You are welcome."),
     ]);
-    let scene = Api::new(model.clone()).scene(&["weather", "time"]).await;
-    let first = scene.play(json!({"max_completion_tokens": 300})).await;
-    scene.submit(&first, &["sun"]).await;
-    let second = scene.settle(&first).await;
-    scene.submit(&second, &["rain", "noon"]).await;
-    assert_eq!(scene.settle(&first).await["status"], "completed");
+    let fixture = Fixture::with_model(model.clone(), &["weather", "time"]).await;
+    let first = fixture.create_run_and_wait(json!({"max_completion_tokens": 300})).await;
+    fixture.submit_outputs(&first, &["sun"]).await;
+    let second = fixture.wait_for_run(&first).await;
+    fixture.submit_outputs(&second, &["rain", "noon"]).await;
+    assert_eq!(fixture.wait_for_run(&first).await["status"], "completed");
 
     let ids: Vec<String> = [call_ids(&first), call_ids(&second)].concat();
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 3);
@@ -364,9 +365,9 @@ async fn rounds_of_tools_are_part_of_the_conversation() {
     let left: Vec<_> = requests.iter().map(|request| request.max_completion_tokens).collect();
     assert_eq!(left, [Some(300), Some(200), Some(150)]);
 
-    // A later run sees the messages and not the calls.
+    // Later runs include the messages of earlier runs, but not their calls.
     let more = json!([{"role": "user", "content": "Thanks!"}]);
-    scene.play(json!({"additional_messages": more})).await;
+    fixture.create_run_and_wait(json!({"additional_messages": more})).await;
     assert_eq!(
         model.requests()[3].conversation,
         [user("Hello there"), assistant("Let me look."), assistant("Done."), user("Thanks!")]
