@@ -12,7 +12,7 @@ use crate::harness::TestClient;
 
 const PAGE: &str = "https://example.com";
 
-fn server(origins: &[&str]) -> TestClient {
+fn client_of_server_allowing(origins: &[&str]) -> TestClient {
     TestClient::from_builder(
         Server::builder().allowed_origins(origins.iter().copied()).api_keys(["sk-key"]),
     )
@@ -35,16 +35,17 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 #[tokio::test]
 async fn no_origin_is_allowed_by_default() {
-    let (status, headers) = preflight(&server(&[]), PAGE).await;
+    let (status, headers) = preflight(&client_of_server_allowing(&[]), PAGE).await;
     assert_eq!(status, 405);
     assert_eq!(header(&headers, "access-control-allow-origin"), None);
-    let response = server(&[]).with_header("origin", PAGE).get("/assistants").await;
+    let response =
+        client_of_server_allowing(&[]).with_header("origin", PAGE).get("/assistants").await;
     assert_eq!(response.header("access-control-allow-origin"), None);
 }
 
 #[tokio::test]
 async fn allowed_origin_may_send_client_headers() {
-    let client = server(&["https://other.example:8443", PAGE]);
+    let client = client_of_server_allowing(&["https://other.example:8443", PAGE]);
     for origin in [PAGE, "https://other.example:8443"] {
         let (status, headers) = preflight(&client, origin).await;
         assert_eq!(status, 200, "without a key");
@@ -62,7 +63,7 @@ async fn allowed_origin_may_send_client_headers() {
 
 #[tokio::test]
 async fn other_origins_are_not_allowed() {
-    let client = server(&[PAGE]);
+    let client = client_of_server_allowing(&[PAGE]);
     for origin in ["https://example.org", "http://example.com", "https://example.com:444", "null"] {
         let (_, headers) = preflight(&client, origin).await;
         assert_eq!(header(&headers, "access-control-allow-origin"), None, "{origin}");
@@ -71,7 +72,8 @@ async fn other_origins_are_not_allowed() {
 
 #[tokio::test]
 async fn wildcard_allows_every_origin() {
-    let (_, headers) = preflight(&server(&[PAGE, "*"]), "https://example.org").await;
+    let (_, headers) =
+        preflight(&client_of_server_allowing(&[PAGE, "*"]), "https://example.org").await;
     assert_eq!(header(&headers, "access-control-allow-origin"), Some("*"));
 }
 
@@ -88,12 +90,12 @@ async fn without_keys_other_origins_are_forbidden() {
             assert!(message.contains(&format!("'{origin}', start it with")), "{message}");
         }
     }
-    let any = TestClient::from_builder(Server::builder().allowed_origins(["*"]));
-    any.with_header("origin", "https://example.org").get("/assistants").await.ok();
+    let client = TestClient::from_builder(Server::builder().allowed_origins(["*"]));
+    client.with_header("origin", "https://example.org").get("/assistants").await.ok();
 }
 
 /// Sends a request with this target and `Host` header; returns the status.
-async fn asked_as(address: SocketAddr, target: &str, host: &str) -> String {
+async fn status_for_host(address: SocketAddr, target: &str, host: &str) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
@@ -106,26 +108,26 @@ async fn asked_as(address: SocketAddr, target: &str, host: &str) -> String {
 async fn without_keys_only_local_host_names_are_served() {
     let server = Server::builder().spawn().await.unwrap();
     let address = server.address();
-    let own = address.to_string();
-    for host in [&own, "localhost", "LOCALHOST:8080", "127.0.0.2", "[::1]:80", "[::1]"] {
-        assert_eq!(asked_as(address, "/assistants", host).await, "200", "{host}");
+    let own_address = address.to_string();
+    for host in [&own_address, "localhost", "LOCALHOST:8080", "127.0.0.2", "[::1]:80", "[::1]"] {
+        assert_eq!(status_for_host(address, "/assistants", host).await, "200", "{host}");
     }
     for host in
         ["evil.example", "evil.example:80", "192.168.0.1", "localhost.evil.example", "", "a b"]
     {
-        assert_eq!(asked_as(address, "/assistants", host).await, "403", "{host}");
+        assert_eq!(status_for_host(address, "/assistants", host).await, "403", "{host}");
     }
     let target = "http://evil.example/assistants";
-    assert_eq!(asked_as(address, target, "localhost").await, "403");
+    assert_eq!(status_for_host(address, target, "localhost").await, "403");
     let server = Server::builder().api_keys(["sk-key"]).spawn().await.unwrap();
-    assert_eq!(asked_as(server.address(), "/healthz", "api.example.com").await, "200");
+    assert_eq!(status_for_host(server.address(), "/healthz", "api.example.com").await, "200");
 }
 
 #[test]
 fn malformed_origins_are_rejected() {
     for origin in ["", "example.com", "https://", "https://example.com/", "https://a.b/c", "a b"] {
         let error = Server::builder().allowed_origins([PAGE, origin]).app().unwrap_err();
-        assert!(matches!(&error, StartError::Origin(told) if told == origin), "{error}");
+        assert!(matches!(&error, StartError::Origin(rejected) if rejected == origin), "{error}");
     }
     for origin in
         ["http://localhost:3000", "https://EXAMPLE.com", "http://[::1]:80", "tauri://localhost"]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::http::Method;
 use futures_util::StreamExt as _;
 use runstep_server::model::{
     ConversationItem, Model, ModelEvent, ModelRequest, ModelStream, Offline, Scripted, Turn,
@@ -12,29 +13,17 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::harness::{
-    Event, Fixture, JsonResponse, TestClient, event_names, id, merged, run_pending_tasks,
-    tool_outputs_body,
+    Event, EventStream, Fixture, TestClient, event_names, id, run_pending_tasks, tool_outputs_body,
 };
 
-#[track_caller]
-fn not_found(response: JsonResponse, kind: &str, id: &str) {
-    let expected = json!({
-        "message": format!("No {kind} found with id '{id}'."),
-        "type": "invalid_request_error",
-        "param": null,
-        "code": null,
-    });
-    assert_eq!(response.expect_error(404), expected);
-}
-
 /// Deletes an object, and checks that it can no longer be retrieved, updated or deleted.
-async fn delete(client: &TestClient, path: &str, kind: &str, object: &str) {
+async fn delete_and_check(client: &TestClient, path: &str, kind: &str, object: &str) {
     let id = path.rsplit('/').next().unwrap();
     let deleted = client.delete(path).await.ok();
     assert_eq!(deleted, json!({"id": id, "object": object, "deleted": true}));
-    not_found(client.get(path).await, kind, id);
-    not_found(client.post(path, json!({"metadata": {}})).await, kind, id);
-    not_found(client.delete(path).await, kind, id);
+    client.get(path).await.expect_not_found(kind, id);
+    client.post(path, json!({"metadata": {}})).await.expect_not_found(kind, id);
+    client.delete(path).await.expect_not_found(kind, id);
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,16 +31,15 @@ async fn deleted_assistant_cannot_start_runs() {
     let fixture = Fixture::with_model(Offline::new(), &[]).await;
     let client = &fixture.client;
     let other = client.create_assistant(json!({})).await;
-    delete(client, &fixture.assistant_path(), "assistant", "assistant.deleted").await;
+    delete_and_check(client, &fixture.assistant_path(), "assistant", "assistant.deleted").await;
     let list = client.get("/assistants").await.ok();
     assert_eq!((&list["data"][0]["id"], &list["first_id"]), (&json!(other), &json!(other)));
     assert_eq!(list["data"].as_array().unwrap().len(), 1);
-    not_found(fixture.try_create_run(json!({})).await, "assistant", &fixture.assistant);
-    not_found(
-        client.post("/threads/runs", fixture.run_body(json!({}))).await,
-        "assistant",
-        &fixture.assistant,
-    );
+    fixture.try_create_run(json!({})).await.expect_not_found("assistant", &fixture.assistant);
+    client
+        .post("/threads/runs", fixture.run_body(json!({})))
+        .await
+        .expect_not_found("assistant", &fixture.assistant);
     assert_eq!(client.get(&fixture.runs_path()).await.ok()["data"], json!([]));
     let fixture = Fixture { assistant: other, ..fixture };
     assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
@@ -80,7 +68,7 @@ async fn deleting_a_thread_deletes_everything_on_it() {
     let step = fixture.list_steps(&run).await.remove(0);
     let list = client.get(&fixture.messages_path()).await.ok();
     let message = format!("{}/{}", fixture.messages_path(), id(&list["data"][0]));
-    delete(client, &fixture.thread_path(), "thread", "thread.deleted").await;
+    delete_and_check(client, &fixture.thread_path(), "thread", "thread.deleted").await;
     let paths = [
         fixture.messages_path(),
         message.clone(),
@@ -90,12 +78,12 @@ async fn deleting_a_thread_deletes_everything_on_it() {
         fixture.run_path(&run, &format!("/steps/{}", id(&step))),
     ];
     for path in paths {
-        not_found(client.get(&path).await, "thread", thread);
+        client.get(&path).await.expect_not_found("thread", thread);
     }
     let outputs = json!({"tool_outputs": []});
-    let hello = json!({"role": "user", "content": "Hello"});
+    let new_message = json!({"role": "user", "content": "Hello"});
     let posts = [
-        (fixture.messages_path(), hello),
+        (fixture.messages_path(), new_message),
         (message.clone(), json!({})),
         (fixture.runs_path(), fixture.run_body(json!({}))),
         (fixture.run_path(&run, ""), json!({})),
@@ -103,9 +91,9 @@ async fn deleting_a_thread_deletes_everything_on_it() {
         (fixture.run_path(&run, "/submit_tool_outputs"), outputs),
     ];
     for (path, body) in posts {
-        not_found(client.post(&path, body).await, "thread", thread);
+        client.post(&path, body).await.expect_not_found("thread", thread);
     }
-    not_found(client.delete(&message).await, "thread", thread);
+    client.delete(&message).await.expect_not_found("thread", thread);
     // The assistant is not affected.
     client.get(&fixture.assistant_path()).await.ok();
 }
@@ -120,7 +108,7 @@ async fn deleted_messages_are_not_sent_to_the_model() {
     let list = fixture.client.get(&format!("{}?order=asc", fixture.messages_path())).await.ok();
     for message in &list["data"].as_array().unwrap()[..2] {
         let path = fixture.message_path(message);
-        delete(&fixture.client, &path, "message", "thread.message.deleted").await;
+        delete_and_check(&fixture.client, &path, "message", "thread.message.deleted").await;
     }
     assert_eq!(fixture.message_texts().await, ["And now?"]);
     // The step that created one of them still refers to it.
@@ -135,9 +123,10 @@ async fn deleted_messages_are_not_sent_to_the_model() {
 #[tokio::test(start_paused = true)]
 async fn messages_of_a_busy_thread_cannot_be_deleted() {
     let stalled = Fixture::with_turns([Turn::say("It").and_stall()], &["weather"]).await;
-    let waits = TestClient::with_turns([Turn::say("It").and_call("weather", json!({}))]);
-    let waits = waits.create_fixture(&["weather"]).await;
-    for fixture in [stalled, waits] {
+    let waiting_for_outputs =
+        TestClient::with_turns([Turn::say("It").and_call("weather", json!({}))]);
+    let waiting_for_outputs = waiting_for_outputs.create_fixture(&["weather"]).await;
+    for fixture in [stalled, waiting_for_outputs] {
         let run = fixture.create_run(json!({})).await;
         run_pending_tasks().await;
         let list = fixture.client.get(&fixture.messages_path()).await.ok();
@@ -157,7 +146,7 @@ async fn messages_of_a_busy_thread_cannot_be_deleted() {
             assert_eq!(error, expected);
         }
         let missing = format!("{}/msg_x", fixture.messages_path());
-        not_found(fixture.client.delete(&missing).await, "message", "msg_x");
+        fixture.client.delete(&missing).await.expect_not_found("message", "msg_x");
         assert_eq!(fixture.message_texts().await, ["Hello there", "It"]);
         fixture.cancel_run(&run).await.ok();
         fixture.wait_for_run(&run).await;
@@ -170,79 +159,79 @@ async fn messages_of_a_busy_thread_cannot_be_deleted() {
 
 /// A model that emits one word and stalls. It counts its responses in flight.
 #[derive(Clone, Default)]
-struct Stalls {
-    answering: Arc<AtomicUsize>,
+struct StallingModel {
+    in_flight: Arc<AtomicUsize>,
 }
 
-struct Answering(Arc<AtomicUsize>);
+struct ResponseGuard(Arc<AtomicUsize>);
 
-impl Drop for Answering {
+impl Drop for ResponseGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl Model for Stalls {
+impl Model for StallingModel {
     fn respond(&self, _: ModelRequest) -> ModelStream {
-        self.answering.fetch_add(1, Ordering::SeqCst);
-        let answering = Answering(Arc::clone(&self.answering));
-        let word = futures_util::stream::iter([Ok(ModelEvent::Text("It".to_owned()))]);
-        Box::pin(word.chain(futures_util::stream::poll_fn(move |_| {
-            let _held = &answering;
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let guard = ResponseGuard(Arc::clone(&self.in_flight));
+        let text = futures_util::stream::iter([Ok(ModelEvent::Text("It".to_owned()))]);
+        Box::pin(text.chain(futures_util::stream::poll_fn(move |_| {
+            let _guard = &guard;
             std::task::Poll::Pending
         })))
     }
 }
 
-impl Stalls {
-    fn answering(&self) -> usize {
-        self.answering.load(Ordering::SeqCst)
+impl StallingModel {
+    fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
     }
 }
 
 /// Returns the remaining events of a stream that must end within a second.
-async fn ends(stream: crate::harness::EventStream) -> Vec<Event> {
-    timeout(Duration::from_secs(1), stream.read_to_end()).await.expect("the stream ends")
+async fn remaining_events(stream: EventStream) -> Vec<Event> {
+    timeout(Duration::from_secs(1), stream.read_to_end()).await.expect("the stream does not end")
 }
 
 #[tokio::test(start_paused = true)]
 async fn deleting_a_thread_stops_the_model_and_ends_the_stream() {
-    let model = Stalls::default();
+    let model = StallingModel::default();
     let fixture = Fixture::with_model(model.clone(), &[]).await;
     let mut stream = fixture.open_run_stream(json!({})).await;
     stream.read_until("thread.message.delta").await;
-    assert_eq!(model.answering(), 1);
-    delete(&fixture.client, &fixture.thread_path(), "thread", "thread.deleted").await;
-    let events = ends(stream).await;
+    assert_eq!(model.in_flight(), 1);
+    delete_and_check(&fixture.client, &fixture.thread_path(), "thread", "thread.deleted").await;
+    let events = remaining_events(stream).await;
     let expected =
         ["run.cancelling", "message.incomplete", "run.step.cancelled", "run.cancelled", "done"];
     assert_eq!(event_names(&events), expected);
-    assert_eq!(model.answering(), 0);
+    assert_eq!(model.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn deleting_a_thread_stops_a_run_without_readers() {
-    let model = Stalls::default();
+    let model = StallingModel::default();
     let fixture = Fixture::with_model(model.clone(), &[]).await;
     fixture.create_run(json!({})).await;
     run_pending_tasks().await;
-    assert_eq!(model.answering(), 1);
+    assert_eq!(model.in_flight(), 1);
     fixture.client.delete(&fixture.thread_path()).await.ok();
     run_pending_tasks().await;
-    assert_eq!(model.answering(), 0);
+    assert_eq!(model.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn deleting_a_thread_stops_a_queued_run() {
-    let model = Stalls::default();
+    let model = StallingModel::default();
     let fixture = Fixture::with_model(model.clone(), &[]).await;
     let stream = fixture.open_run_stream(json!({})).await;
     // On the current-thread runtime, the run has not been polled since.
     fixture.client.delete(&fixture.thread_path()).await.ok();
-    let events = ends(stream).await;
+    let events = remaining_events(stream).await;
     let expected = ["run.created", "run.queued", "run.cancelling", "run.cancelled", "done"];
     assert_eq!(event_names(&events), expected);
-    assert_eq!(model.answering(), 0);
+    assert_eq!(model.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,12 +239,10 @@ async fn deleting_a_thread_right_after_tool_outputs_ends_the_stream() {
     let turns = [Turn::call("weather", json!({})), Turn::say("Sunny.")];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
-    let body = merged(tool_outputs_body(&run, &["sun"]), json!({"stream": true}));
-    let stream =
-        fixture.client.open_stream(&fixture.run_path(&run, "/submit_tool_outputs"), body).await;
+    let stream = fixture.open_outputs_stream(&run, &["sun"]).await;
     fixture.client.delete(&fixture.thread_path()).await.ok();
     let expected = ["run.step.completed", "run.queued", "run.cancelling", "run.cancelled", "done"];
-    assert_eq!(event_names(&ends(stream).await), expected);
+    assert_eq!(event_names(&remaining_events(stream).await), expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,24 +250,24 @@ async fn thread_can_be_deleted_while_its_run_requires_action_or_is_cancelling() 
     let fixture = Fixture::with_turns([Turn::call("weather", json!({}))], &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run["status"], "requires_action");
-    delete(&fixture.client, &fixture.thread_path(), "thread", "thread.deleted").await;
+    delete_and_check(&fixture.client, &fixture.thread_path(), "thread", "thread.deleted").await;
     let response = fixture.try_submit_outputs(&run, tool_outputs_body(&run, &["sun"])).await;
-    not_found(response, "thread", &fixture.thread);
+    response.expect_not_found("thread", &fixture.thread);
 
-    let model = Stalls::default();
+    let model = StallingModel::default();
     let fixture = Fixture::with_model(model.clone(), &[]).await;
     let mut stream = fixture.open_run_stream(json!({})).await;
     let start = stream.read_until("thread.message.delta").await;
     fixture.cancel_run(&start[0].data).await.ok();
     fixture.client.delete(&fixture.thread_path()).await.ok();
-    let events = ends(stream).await;
+    let events = remaining_events(stream).await;
     assert_eq!(event_names(&events).iter().filter(|name| **name == "run.cancelled").count(), 1);
-    assert_eq!(model.answering(), 0);
+    assert_eq!(model.in_flight(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn run_created_during_thread_deletion_is_rejected_or_stopped() {
-    let model = Stalls::default();
+    let model = StallingModel::default();
     let client = TestClient::with_model(model.clone());
     for _ in 0..200 {
         let fixture = client.create_fixture(&[]).await;
@@ -295,16 +282,16 @@ async fn run_created_during_thread_deletion_is_rejected_or_stopped() {
         deletion.await.unwrap();
         let started = start.await.unwrap();
         if started.status != 200 {
-            not_found(started, "thread", &fixture.thread);
+            started.expect_not_found("thread", &fixture.thread);
         }
     }
     for _ in 0..1000 {
-        if model.answering() == 0 {
+        if model.in_flight() == 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{} answers are still under way", model.answering());
+    panic!("{} responses are still in flight", model.in_flight());
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,8 +310,8 @@ async fn missing_objects_cannot_be_deleted_or_updated() {
         ("message", &message, format!("/threads/{other}/messages/{message}")),
     ];
     for (kind, id, path) in cases {
-        not_found(client.delete(&path).await, kind, id);
-        not_found(client.post(&path, json!({})).await, kind, id);
+        client.delete(&path).await.expect_not_found(kind, id);
+        client.post(&path, json!({})).await.expect_not_found(kind, id);
     }
 }
 
@@ -339,5 +326,5 @@ async fn delete_ignores_its_body_and_validates_its_query() {
     let expected = (&Value::from("force"), &Value::from("unknown_parameter"));
     assert_eq!((&error["param"], &error["code"]), expected);
     let path = format!("{}?api-version=2025-05-01", fixture.thread_path());
-    fixture.client.request(axum::http::Method::DELETE, &path, "{not json".into()).await.ok();
+    fixture.client.request(Method::DELETE, &path, "{not json".into()).await.ok();
 }

@@ -12,15 +12,15 @@ async fn fixture() -> Fixture {
 }
 
 /// The error for a create-run request with these fields.
-async fn error(fixture: &Fixture, more: Value) -> Value {
-    let told = more.to_string();
-    let error = fixture.try_create_run(more).await.expect_error(400);
-    assert_eq!(error["type"], "invalid_request_error", "{told}");
+async fn create_run_error(fixture: &Fixture, fields: Value) -> Value {
+    let request = fields.to_string();
+    let error = fixture.try_create_run(fields).await.expect_error(400);
+    assert_eq!(error["type"], "invalid_request_error", "{request}");
     error
 }
 
 #[track_caller]
-fn is(error: &Value, param: &str, code: &str) {
+fn assert_param_and_code(error: &Value, param: &str, code: &str) {
     assert_eq!((&error["param"], &error["code"]), (&param.into(), &code.into()), "{error}");
 }
 
@@ -67,7 +67,7 @@ async fn body_that_is_not_an_object_is_rejected() {
 
 #[tokio::test(start_paused = true)]
 async fn null_for_a_field_that_is_not_nullable_is_rejected() {
-    let error = error(&fixture().await, json!({"parallel_tool_calls": null})).await;
+    let error = create_run_error(&fixture().await, json!({"parallel_tool_calls": null})).await;
     assert_eq!(
         error,
         json!({
@@ -107,10 +107,10 @@ async fn wrong_type_error_names_expected_and_actual_type() {
             "one of a string or an array, but got an integer",
         ),
     ];
-    for (body, param, rest) in cases {
-        let error = error(&fixture, body).await;
-        is(&error, param, "invalid_type");
-        let message = format!("Invalid type for '{param}': expected {rest} instead.");
+    for (body, param, expectation) in cases {
+        let error = create_run_error(&fixture, body).await;
+        assert_param_and_code(&error, param, "invalid_type");
+        let message = format!("Invalid type for '{param}': expected {expectation} instead.");
         assert_eq!(error["message"], message);
     }
 }
@@ -145,9 +145,9 @@ async fn out_of_range_values_are_rejected() {
         ),
     ];
     for (body, param, code) in cases {
-        is(&error(&fixture, body).await, param, code);
+        assert_param_and_code(&create_run_error(&fixture, body).await, param, code);
     }
-    let good = [
+    let valid = [
         json!({"temperature": 2, "top_p": 0, "max_prompt_tokens": 256, "metadata": pairs(16)}),
         json!({"temperature": 0, "top_p": 1, "max_completion_tokens": 256}),
         json!({"instructions": "x".repeat(256_000)}),
@@ -156,7 +156,7 @@ async fn out_of_range_values_are_rejected() {
         key(64),
         value(512),
     ];
-    for body in good {
+    for body in valid {
         let fixture =
             Fixture { thread: fixture.client.create_thread("Hi").await, ..fixture.clone() };
         fixture.create_run(body).await;
@@ -221,8 +221,8 @@ async fn unknown_enum_value_error_lists_supported_values() {
         ),
     ];
     for (body, param) in cases {
-        let error = error(&fixture, body).await;
-        is(&error, param, "invalid_value");
+        let error = create_run_error(&fixture, body).await;
+        assert_param_and_code(&error, param, "invalid_value");
         assert!(error["message"].as_str().unwrap().contains("Supported values are"), "{error}");
     }
 }
@@ -241,7 +241,7 @@ async fn unknown_fields_are_rejected_at_every_depth() {
         (json!({"truncation_strategy": {"type": "auto", "first": 1}}), "truncation_strategy.first"),
     ];
     for (body, param) in cases {
-        is(&error(&fixture, body).await, param, "unknown_parameter");
+        assert_param_and_code(&create_run_error(&fixture, body).await, param, "unknown_parameter");
     }
     assert_eq!(fixture.message_texts().await, ["Hello there"]);
 }
@@ -260,7 +260,7 @@ async fn missing_required_field_is_reported_for_empty_bodies_too() {
     for (path, param) in cases {
         for body in ["", "{}"] {
             let error = fixture.client.post_raw(&path, body).await.expect_error(400);
-            is(&error, param, "missing_required_parameter");
+            assert_param_and_code(&error, param, "missing_required_parameter");
             let message = format!("Missing required parameter: '{param}'.");
             assert_eq!(error["message"], message);
         }
@@ -308,7 +308,7 @@ async fn query_parameters_are_validated() {
     for list in lists {
         for (query, param, code) in cases {
             let error = fixture.client.get(&format!("{list}?{query}")).await.expect_error(400);
-            is(&error, param, code);
+            assert_param_and_code(&error, param, code);
         }
         for query in ["limit=1", "limit=100", "order=asc", "api-version=2025-05-01", "", "&"] {
             fixture.client.get(&format!("{list}?{query}")).await.ok();
@@ -316,11 +316,11 @@ async fn query_parameters_are_validated() {
     }
     for path in [fixture.run_path(&run, ""), format!("/threads/{}", fixture.thread)] {
         let error = fixture.client.get(&format!("{path}?limit=1")).await.expect_error(400);
-        is(&error, "limit", "unknown_parameter");
+        assert_param_and_code(&error, "limit", "unknown_parameter");
     }
     let error =
         fixture.client.get(&format!("{}?include[]=x", fixture.run_path(&run, "/steps"))).await;
-    is(&error.expect_error(400), "include[]", "invalid_value");
+    assert_param_and_code(&error.expect_error(400), "include[]", "invalid_value");
 }
 
 #[tokio::test(start_paused = true)]
@@ -343,8 +343,9 @@ async fn body_above_the_size_limit_is_rejected() {
 #[tokio::test(start_paused = true)]
 async fn truncated_body_is_rejected() {
     // The response does not depend on the error text.
-    for said in ["gone", "length limit exceeded"] {
-        let parts: [Result<&str, std::io::Error>; 2] = [Ok("{"), Err(std::io::Error::other(said))];
+    for message in ["connection lost", "length limit exceeded"] {
+        let parts: [Result<&str, std::io::Error>; 2] =
+            [Ok("{"), Err(std::io::Error::other(message))];
         let body = Body::from_stream(futures_util::stream::iter(parts));
         let error = fixture().await.client.post_raw("/threads", body).await.expect_error(400);
         assert_eq!(error["message"], "The request body could not be read to its end.");

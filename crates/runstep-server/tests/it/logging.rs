@@ -12,11 +12,11 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::harness::{TestClient, id};
+use crate::harness::{Fixture, TestClient, id};
 
 /// A subscriber that writes all spans and events to one string.
 #[derive(Clone, Default)]
-struct Keeper(Arc<Mutex<String>>);
+struct LogRecorder(Arc<Mutex<String>>);
 
 struct Fields<'a>(&'a mut String);
 
@@ -26,7 +26,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-impl Subscriber for Keeper {
+impl Subscriber for LogRecorder {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -59,79 +59,81 @@ impl Subscriber for Keeper {
 
 #[tokio::test(start_paused = true)]
 async fn logs_contain_requests_and_runs_but_no_user_content() {
-    const KEY: &str = "sk-a-key-that-nobody-may-read";
-    const TEXT: &str = "a text that nobody may read";
-    let keeper = Keeper::default();
-    let guard = tracing::subscriber::set_default(keeper.clone());
+    const KEY: &str = "sk-secret-key";
+    const TEXT: &str = "private user text";
+    let recorder = LogRecorder::default();
+    let guard = tracing::subscriber::set_default(recorder.clone());
     let turn = Turn::say(TEXT).usage(12, 3);
     let builder = Server::builder().model(Scripted::new([turn])).api_keys([KEY]);
     let client = TestClient::from_builder(builder);
-    let mine = client
+    let authorized = client
         .with_header("authorization", &format!("Bearer {KEY}"))
-        .with_header("x-request-id", "mine");
-    let assistant = mine.create_assistant(json!({"instructions": TEXT, "name": TEXT})).await;
-    let thread = mine.create_thread(TEXT).await;
-    let fixture = crate::harness::Fixture { client: mine, assistant, thread };
+        .with_header("x-request-id", "my-request");
+    let assistant = authorized.create_assistant(json!({"instructions": TEXT, "name": TEXT})).await;
+    let thread = authorized.create_thread(TEXT).await;
+    let fixture = Fixture { client: authorized, assistant, thread };
     let run = fixture.create_run_and_wait(json!({"metadata": {"secret": TEXT}})).await;
     client
-        .with_header("authorization", "Bearer wrong-but-somebodys")
+        .with_header("authorization", "Bearer wrong-key")
         .get("/assistants")
         .await
         .expect_error(401);
     drop(guard);
 
-    let told = keeper.0.lock().unwrap().clone();
+    let logs = recorder.0.lock().unwrap().clone();
     let run_line =
         format!("runstep_server::run message=ended run_id=\"{}\" status=completed", id(&run));
     for expected in [
-        "runstep_server::http span request_id=\"mine\" operation=\"createRun\"",
+        "runstep_server::http span request_id=\"authorized\" operation=\"createRun\"",
         "runstep_server::http message=replied status=200 microseconds=",
         "runstep_server::http message=replied status=401",
         &run_line,
         "prompt_tokens=12 completion_tokens=3",
     ] {
-        assert!(told.contains(expected), "{expected} is not in {told}");
+        assert!(logs.contains(expected), "{expected} is not in {logs}");
     }
-    for secret in [KEY, TEXT, "wrong-but-somebodys"] {
-        assert!(!told.contains(secret), "{secret} is in {told}");
+    for secret in [KEY, TEXT, "wrong-key"] {
+        assert!(!logs.contains(secret), "{secret} is in {logs}");
     }
 }
 
 /// A provider that answers every request with 503 and an error message that repeats the request.
-async fn echo(listener: TcpListener) {
+async fn echo_as_error(listener: TcpListener) {
     while let Ok((mut socket, _)) = listener.accept().await {
         let mut bytes = vec![0; 64 * 1024];
         let mut read = 0;
         while !bytes[..read].ends_with(b"}") {
             read += socket.read(&mut bytes[read..]).await.unwrap();
         }
-        let said = json!({"error": {"message": String::from_utf8_lossy(&bytes[..read])}});
-        let said = said.to_string();
-        let length = said.len();
-        let response = format!("HTTP/1.1 503 Busy\r\ncontent-length: {length}\r\n\r\n{said}");
+        let body =
+            json!({"error": {"message": String::from_utf8_lossy(&bytes[..read])}}).to_string();
+        let length = body.len();
+        let response = format!("HTTP/1.1 503 Busy\r\ncontent-length: {length}\r\n\r\n{body}");
         socket.write_all(response.as_bytes()).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn logs_contain_provider_failures_but_not_their_messages() {
-    const TEXT: &str = "a text that nobody may read";
+    const TEXT: &str = "private user text";
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let provider = tokio::spawn(echo(listener));
-    let keeper = Keeper::default();
-    let guard = tracing::subscriber::set_default(keeper.clone());
+    let provider = tokio::spawn(echo_as_error(listener));
+    let recorder = LogRecorder::default();
+    let guard = tracing::subscriber::set_default(recorder.clone());
     let model = ChatCompletions::builder(&url).retries(1).build().unwrap();
     let client = TestClient::with_model(model);
     let (assistant, thread) =
         (client.create_assistant(json!({})).await, client.create_thread(TEXT).await);
-    let run =
-        crate::harness::Fixture { client, assistant, thread }.create_run_and_wait(json!({})).await;
+    let run = Fixture { client, assistant, thread }.create_run_and_wait(json!({})).await;
     drop(guard);
     provider.abort();
 
-    assert!(run["last_error"].to_string().contains(TEXT), "the provider repeats it: {run}");
-    let told = keeper.0.lock().unwrap().clone();
-    assert!(told.contains("kind=Server status=503 failures=1"), "{told}");
-    assert!(!told.contains(TEXT), "{told}");
+    assert!(
+        run["last_error"].to_string().contains(TEXT),
+        "the provider does not repeat the text: {run}"
+    );
+    let logs = recorder.0.lock().unwrap().clone();
+    assert!(logs.contains("kind=Server status=503 failures=1"), "{logs}");
+    assert!(!logs.contains(TEXT), "{logs}");
 }

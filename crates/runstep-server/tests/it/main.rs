@@ -15,6 +15,8 @@ mod invalid_requests;
 mod limits;
 mod logging;
 mod manual_clock;
+mod memory_quota;
+mod objects;
 mod observability;
 mod pagination;
 #[cfg(all(feature = "program", unix))]
@@ -26,4 +28,3 @@ mod specification;
 mod streaming;
 mod unknown_paths_and_ids;
 mod unsupported_features;
-mod updates;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestClient, run_pending_tasks};
 
 /// A server whose clock starts 1000 seconds after the Unix epoch, and that clock.
-fn server(turns: impl IntoIterator<Item = Turn>) -> (TestClient, ManualClock) {
+fn client_and_clock(turns: impl IntoIterator<Item = Turn>) -> (TestClient, ManualClock) {
     let clock = ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(1000));
     let builder = Server::builder().model(Scripted::new(turns)).clock(clock.clone());
     (TestClient::from_builder(builder), clock)
@@ -17,7 +17,7 @@ fn server(turns: impl IntoIterator<Item = Turn>) -> (TestClient, ManualClock) {
 
 #[tokio::test]
 async fn timestamps_come_from_the_clock() {
-    let (client, clock) = server([Turn::call("weather", json!({})), Turn::say("Sunny.")]);
+    let (client, clock) = client_and_clock([Turn::call("weather", json!({})), Turn::say("Sunny.")]);
     let fixture = client.create_fixture(&["weather"]).await;
     clock.advance(Duration::from_secs(5));
     let run = fixture.create_run(json!({})).await;
@@ -34,7 +34,7 @@ async fn timestamps_come_from_the_clock() {
 #[tokio::test]
 async fn run_expires_exactly_when_the_clock_reaches_its_expiry() {
     for turn in [Turn::say("It").and_stall(), Turn::call("weather", json!({}))] {
-        let (client, clock) = server([turn]);
+        let (client, clock) = client_and_clock([turn]);
         let fixture = client.create_fixture(&["weather"]).await;
         let run = fixture.create_run(json!({})).await;
         run_pending_tasks().await;

@@ -9,24 +9,24 @@ use runstep_server::Server;
 use runstep_server::model::{Model, ModelEvent, ModelRequest, ModelStream, Scripted, Turn};
 use serde_json::json;
 
-use crate::harness::{TestClient, fetch_metrics, id};
+use crate::harness::{TestClient, fetch_metrics, id, run_pending_tasks};
 
 #[tokio::test(start_paused = true)]
 async fn only_well_formed_client_request_ids_are_echoed() {
     let client = TestClient::with_turns([]);
     let longest = "x".repeat(128);
-    for given in ["my-request_1", "a/b+c=d@e:f.g", &longest] {
-        let response = client.with_header("x-request-id", given).get("/assistants").await;
-        assert_eq!(response.header("x-request-id"), Some(given));
+    for id in ["my-request_1", "a/b+c=d@e:f.g", &longest] {
+        let response = client.with_header("x-request-id", id).get("/assistants").await;
+        assert_eq!(response.header("x-request-id"), Some(id));
     }
     let too_long = "x".repeat(129);
-    for given in ["", "two words", "a\"b", "{}", "<script>", &too_long] {
-        let response = client.with_header("x-request-id", given).get("/assistants").await;
-        assert!(response.header("x-request-id").unwrap().starts_with("req_"), "{given}");
+    for id in ["", "two words", "a\"b", "{}", "<script>", &too_long] {
+        let response = client.with_header("x-request-id", id).get("/assistants").await;
+        assert!(response.header("x-request-id").unwrap().starts_with("req_"), "{id}");
     }
 }
 
-async fn text(client: &TestClient, path: &str) -> (u16, String) {
+async fn status_and_text(client: &TestClient, path: &str) -> (u16, String) {
     let response = client.send(Method::GET, path, Body::empty()).await;
     let status = response.status().as_u16();
     let bytes = to_bytes(response.into_body(), 100_000).await.unwrap();
@@ -36,8 +36,8 @@ async fn text(client: &TestClient, path: &str) -> (u16, String) {
 #[tokio::test(start_paused = true)]
 async fn running_server_is_healthy_and_ready() {
     let client = TestClient::with_turns([]);
-    assert_eq!(text(&client, "/healthz").await, (200, "ok\n".to_owned()));
-    assert_eq!(text(&client, "/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(status_and_text(&client, "/healthz").await, (200, "ok\n".to_owned()));
+    assert_eq!(status_and_text(&client, "/readyz").await, (200, "ready\n".to_owned()));
 }
 
 /// A model that cancels its run while it responds.
@@ -67,8 +67,8 @@ async fn run_is_counted_under_its_final_status() {
     let thread = json!({"metadata": {"thread": fixture.thread}});
     client.post(&fixture.assistant_path(), thread).await.ok();
     assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "cancelled");
-    let told = fetch_metrics(&client).await;
-    assert!(told.contains("\nrunstep_runs_ended_total{status=\"cancelled\"} 1\n"), "{told}");
+    let metrics = fetch_metrics(&client).await;
+    assert!(metrics.contains("\nrunstep_runs_ended_total{status=\"cancelled\"} 1\n"), "{metrics}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,14 +86,14 @@ async fn metrics_count_requests_runs_tokens_and_streams() {
     second.create_run_and_wait(json!({})).await;
     let third = client.create_fixture(&[]).await;
     let stream = third.open_run_stream(json!({})).await;
-    crate::harness::run_pending_tasks().await;
+    run_pending_tasks().await;
     let fourth = client.create_fixture(&[]).await;
     fourth.create_run(json!({})).await;
-    crate::harness::run_pending_tasks().await;
+    run_pending_tasks().await;
     first.try_create_run(json!({"temperature": 3})).await.expect_error(400);
     client.get("/nothing").await.expect_error(404);
 
-    let told = fetch_metrics(&client).await;
+    let metrics = fetch_metrics(&client).await;
     for line in [
         "runstep_requests_total{operation=\"createRun\",status=\"200\"} 4",
         "runstep_requests_total{operation=\"createRun\",status=\"400\"} 1",
@@ -111,10 +111,10 @@ async fn metrics_count_requests_runs_tokens_and_streams() {
         // The events of a completed run, and of one in progress.
         "runstep_events_total 17",
     ] {
-        assert!(told.contains(&format!("\n{line}\n")), "{line} is not in {told}");
+        assert!(metrics.contains(&format!("\n{line}\n")), "{line} is not in {metrics}");
     }
-    assert!(told.ends_with("# EOF\n"));
+    assert!(metrics.ends_with("# EOF\n"));
     drop(stream);
-    let told = fetch_metrics(&client).await;
-    assert!(told.contains("\nrunstep_streams 0\n"), "{told}");
+    let metrics = fetch_metrics(&client).await;
+    assert!(metrics.contains("\nrunstep_streams 0\n"), "{metrics}");
 }

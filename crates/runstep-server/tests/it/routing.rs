@@ -9,9 +9,9 @@ use runstep_server::model::{Offline, Scripted, Turn};
 use runstep_server::{Operation, Server};
 use serde_json::{Value, json};
 
-use crate::harness::{Fixture, TestClient, id, run_pending_tasks};
+use crate::harness::{Fixture, TestClient, id, merged, run_pending_tasks, tool_outputs_body};
 
-const POLL: &str = "openai-poll-after-ms";
+const POLL_AFTER: &str = "openai-poll-after-ms";
 
 #[tokio::test(start_paused = true)]
 async fn every_operation_is_served_with_and_without_version_prefix() {
@@ -51,7 +51,7 @@ async fn every_operation_is_served_with_and_without_version_prefix() {
         let steps = get(&fixture.run_path(&run, "/steps")).await;
         let path = format!("/steps/{}", id(&steps["data"][0]));
         assert_eq!(get(&fixture.run_path(&run, &path)).await, steps["data"][0]);
-        let outputs = crate::harness::tool_outputs_body(&waiting, &["sun"]);
+        let outputs = tool_outputs_body(&waiting, &["sun"]);
         post(&fixture.run_path(&run, "/submit_tool_outputs"), outputs).await;
         run_pending_tasks().await;
         let updated = post(&fixture.run_path(&run, ""), json!({"metadata": {"a": "b"}})).await;
@@ -120,30 +120,28 @@ async fn only_queued_in_progress_and_cancelling_runs_carry_poll_after() {
     ];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let created = fixture.try_create_run(json!({})).await;
-    assert_eq!(created.header(POLL), Some("100"));
+    assert_eq!(created.header(POLL_AFTER), Some("100"));
     let run = created.ok();
     let get = async || fixture.client.get(&fixture.run_path(&run, "")).await;
     run_pending_tasks().await;
-    assert_eq!(get().await.header(POLL), Some("100"));
+    assert_eq!(get().await.header(POLL_AFTER), Some("100"));
     let update = fixture.client.post(&fixture.run_path(&run, ""), json!({})).await;
-    assert_eq!(update.header(POLL), Some("100"));
+    assert_eq!(update.header(POLL_AFTER), Some("100"));
 
     let waiting = fixture.wait_for_run(&run).await;
     assert_eq!(waiting["status"], "requires_action");
-    assert_eq!(get().await.header(POLL), None);
-    let submitted = fixture
-        .try_submit_outputs(&run, crate::harness::tool_outputs_body(&waiting, &["sun"]))
-        .await;
-    assert_eq!(submitted.header(POLL), Some("100"));
+    assert_eq!(get().await.header(POLL_AFTER), None);
+    let submitted = fixture.try_submit_outputs(&run, tool_outputs_body(&waiting, &["sun"])).await;
+    assert_eq!(submitted.header(POLL_AFTER), Some("100"));
     fixture.wait_for_run(&run).await;
-    assert_eq!(get().await.header(POLL), None);
+    assert_eq!(get().await.header(POLL_AFTER), None);
     let list = fixture.client.get(&fixture.runs_path()).await;
-    assert_eq!(list.header(POLL), None);
+    assert_eq!(list.header(POLL_AFTER), None);
 
     let run = fixture.create_run(json!({})).await;
-    assert_eq!(fixture.cancel_run(&run).await.header(POLL), Some("100"));
+    assert_eq!(fixture.cancel_run(&run).await.header(POLL_AFTER), Some("100"));
     assert_eq!(fixture.wait_for_run(&run).await["status"], "cancelled");
-    assert_eq!(fixture.cancel_run(&run).await.header(POLL), None);
+    assert_eq!(fixture.cancel_run(&run).await.header(POLL_AFTER), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +150,7 @@ async fn poll_after_is_configurable() {
         .model(Scripted::new([Turn::stall()]))
         .poll_after(Duration::from_millis(1500));
     let fixture = Fixture::from_builder(builder, &[]).await;
-    assert_eq!(fixture.try_create_run(json!({})).await.header(POLL), Some("1500"));
+    assert_eq!(fixture.try_create_run(json!({})).await.header(POLL_AFTER), Some("1500"));
 }
 
 /// Sends a stream request; returns the `Content-Location` header.
@@ -164,7 +162,7 @@ async fn content_location(client: &TestClient, method: Method, path: &str, body:
 
 #[tokio::test(start_paused = true)]
 async fn content_location_of_a_stream_uses_the_requested_prefix() {
-    let mut named = Vec::new();
+    let mut patterns = Vec::new();
     for prefix in ["", "/v1", "/tenant/v1"] {
         let turns = [Turn::call("weather", json!({})), Turn::say("Done."), Turn::say("Done.")];
         let app = Server::builder().model(Scripted::new(turns)).app().unwrap();
@@ -174,28 +172,28 @@ async fn content_location_of_a_stream_uses_the_requested_prefix() {
         let post = async |path: &str, body: Value| {
             content_location(&client, Method::POST, &format!("{prefix}{path}"), body).await
         };
-        let mut told = vec![post(&fixture.runs_path(), stream.clone()).await];
+        let mut locations = vec![post(&fixture.runs_path(), stream.clone()).await];
         run_pending_tasks().await;
         let run = client.get(&fixture.runs_path()).await.ok()["data"][0].clone();
         let waiting = fixture.wait_for_run(&run).await;
         let resuming =
             client.with_header("accept", "text/event-stream").with_header("last-event-id", "1");
         let path = format!("{prefix}{}", fixture.run_path(&run, ""));
-        told.push(content_location(&resuming, Method::GET, &path, json!(null)).await);
-        let outputs = crate::harness::tool_outputs_body(&waiting, &["sun"]);
-        let outputs = crate::harness::merged(outputs, json!({"stream": true}));
-        told.push(post(&fixture.run_path(&run, "/submit_tool_outputs"), outputs).await);
-        assert_eq!(told, [path.clone(), path.clone(), path]);
+        locations.push(content_location(&resuming, Method::GET, &path, json!(null)).await);
+        let outputs = tool_outputs_body(&waiting, &["sun"]);
+        let outputs = merged(outputs, json!({"stream": true}));
+        locations.push(post(&fixture.run_path(&run, "/submit_tool_outputs"), outputs).await);
+        assert_eq!(locations, [path.clone(), path.clone(), path]);
 
-        let of_thread_too = post("/threads/runs", stream).await;
-        let ids: Vec<&str> = of_thread_too.rsplit('/').collect();
-        let plain = client.get(of_thread_too.strip_prefix(prefix).unwrap()).await;
-        assert_eq!(plain.header("content-location"), None);
-        let run = plain.ok();
+        let location = post("/threads/runs", stream).await;
+        let ids: Vec<&str> = location.rsplit('/').collect();
+        let response = client.get(location.strip_prefix(prefix).unwrap()).await;
+        assert_eq!(response.header("content-location"), None);
+        let run = response.ok();
         assert_eq!([&run["id"], &run["thread_id"]], [ids[0], ids[2]]);
-        named.push(of_thread_too.replace(ids[0], "RUN").replace(ids[2], "THREAD"));
+        patterns.push(location.replace(ids[0], "RUN").replace(ids[2], "THREAD"));
     }
-    insta::assert_snapshot!(named.join("\n"), @r"
+    insta::assert_snapshot!(patterns.join("\n"), @r"
     /threads/THREAD/runs/RUN
     /v1/threads/THREAD/runs/RUN
     /tenant/v1/threads/THREAD/runs/RUN

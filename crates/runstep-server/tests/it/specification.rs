@@ -10,14 +10,17 @@ use runstep_server::Operation;
 use runstep_server::model::{ModelErrorKind, Turn};
 use serde_json::{Value, json};
 
-use crate::harness::{Event, Fixture, id, merged, spec, tool_outputs_body};
+use crate::harness::{Event, Fixture, id, merged, run_pending_tasks, spec, tool_outputs_body};
 
 /// Turns of every kind, each with the status in which its run stops.
 fn turns() -> Vec<(Turn, &'static str)> {
     let fail = |turn: Turn| turn.and_fail(ModelErrorKind::RateLimit, "Slow down.");
     vec![
         (Turn::say("It is sunny."), "completed"),
-        (Turn::say("Look.").and_call("weather", json!({"city": "Paris"})), "requires_action"),
+        (
+            Turn::say("Let me check.").and_call("weather", json!({"city": "Paris"})),
+            "requires_action",
+        ),
         (fail(Turn::say("It")), "failed"),
         (fail(Turn::call("weather", json!({}))), "failed"),
         (Turn::say("It").token_limit(), "incomplete"),
@@ -45,24 +48,24 @@ async fn read_all(fixture: &Fixture, run: &Value) {
 #[tokio::test(start_paused = true)]
 async fn objects_match_the_specification_in_every_status() {
     let mut seen = BTreeSet::new();
-    let mut note = |run: &Value| seen.insert(run["status"].as_str().unwrap().to_owned());
+    let mut record = |run: &Value| seen.insert(run["status"].as_str().unwrap().to_owned());
     for (turn, end) in turns() {
         let fixture = Fixture::with_turns([turn, Turn::say("Done.")], &["weather"]).await;
         let mut run = fixture.create_run(json!({})).await;
-        note(&run);
-        crate::harness::run_pending_tasks().await;
-        note(&fixture.get_run(&run).await);
+        record(&run);
+        run_pending_tasks().await;
+        record(&fixture.get_run(&run).await);
         read_all(&fixture, &run).await;
         run = fixture.wait_for_run(&run).await;
-        note(&run);
+        record(&run);
         assert_eq!(run["status"], end);
         read_all(&fixture, &run).await;
     }
     let fixture = Fixture::with_turns([Turn::say("It").and_stall()], &[]).await;
     let run = fixture.create_run(json!({})).await;
-    crate::harness::run_pending_tasks().await;
-    note(&fixture.cancel_run(&run).await.ok());
-    note(&fixture.wait_for_run(&run).await);
+    run_pending_tasks().await;
+    record(&fixture.cancel_run(&run).await.ok());
+    record(&fixture.wait_for_run(&run).await);
     read_all(&fixture, &run).await;
     let all = [
         "cancelled",
@@ -92,12 +95,12 @@ async fn run_accepts_as_many_tools_as_its_assistant() {
 #[tokio::test(start_paused = true)]
 async fn every_event_type_matches_the_specification() {
     let mut seen = BTreeSet::new();
-    let mut note = |events: &[Event]| seen.extend(events.iter().map(|event| event.name.clone()));
+    let mut record = |events: &[Event]| seen.extend(events.iter().map(|event| event.name.clone()));
     for (turn, end) in turns() {
         let fixture = Fixture::with_turns([turn, Turn::say("Done.")], &["weather"]).await;
         let body = fixture.run_body(json!({"stream": true}));
         let events = fixture.client.stream_events("/threads/runs", body).await;
-        note(&events);
+        record(&events);
         let run = &events[events.len() - 2].data;
         assert_eq!(run["status"], end);
         if end == "requires_action" {
@@ -105,14 +108,14 @@ async fn every_event_type_matches_the_specification() {
             let fixture = Fixture { thread, ..fixture };
             let body = merged(tool_outputs_body(run, &["sun"]), json!({"stream": true}));
             let path = fixture.run_path(run, "/submit_tool_outputs");
-            note(&fixture.client.stream_events(&path, body).await);
+            record(&fixture.client.stream_events(&path, body).await);
         }
     }
     let fixture = Fixture::with_turns([Turn::say("It").and_stall()], &[]).await;
     let mut stream = fixture.open_run_stream(json!({})).await;
     let start = stream.read_until("thread.message.delta").await;
     fixture.cancel_run(&start[0].data).await.ok();
-    note(&stream.read_to_end().await);
+    record(&stream.read_to_end().await);
 
     // Every event type of the specification except `error`.
     let document: Value = serde_json::from_str(runstep_api::OPENAPI).unwrap();
@@ -134,11 +137,11 @@ fn operations_are_those_of_the_specification() {
             }
         }
     }
-    let ours = Operation::ALL.iter().map(|operation| {
+    let implemented = Operation::ALL.iter().map(|operation| {
         let (method, path) = operation.place();
         (operation.to_string(), method.to_string(), path.to_owned())
     });
-    assert_eq!(ours.collect::<BTreeSet<_>>(), specified);
+    assert_eq!(implemented.collect::<BTreeSet<_>>(), specified);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +153,7 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
     let step = id(&fixture.list_steps(&run).await[0]);
     let message = id(&client.get(&fixture.messages_path()).await.ok()["data"][0]);
     let outputs = tool_outputs_body(&run, &["sun"]);
-    let filled = |path: &str, known: bool| {
+    let path_with_ids = |path: &str, known: bool| {
         let id = |id: &str| if known { id.to_owned() } else { "unknown".to_owned() };
         path.replace("{assistant_id}", &id(&fixture.assistant))
             .replace("{thread_id}", &id(&fixture.thread))
@@ -165,21 +168,25 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
         Operation::SubmitToolOutputs => outputs.clone(),
         _ => json!({}),
     };
-    let ask = async |operation: Operation, path: &str, body: String| {
+    let send = async |operation: Operation, path: &str, body: String| {
         client.request(operation.place().0, path, body.into()).await
     };
     for &operation in Operation::ALL {
         let path = operation.place().1;
         if path.contains('{') {
-            let response = ask(operation, &filled(path, false), body(operation).to_string()).await;
+            let response =
+                send(operation, &path_with_ids(path, false), body(operation).to_string()).await;
             assert_eq!(response.status, 404, "{operation}");
         }
-        let strange = format!("{}?strange=1", filled(path, true));
-        ask(operation, &strange, body(operation).to_string()).await.expect_error(400);
+        let with_unknown_parameter = format!("{}?unknown=1", path_with_ids(path, true));
+        send(operation, &with_unknown_parameter, body(operation).to_string())
+            .await
+            .expect_error(400);
         let takes_body = operation.place().0 == Method::POST && operation != Operation::CancelRun;
         if takes_body {
-            for wrong in ["{", "[]", r#"{"strange": 1}"#, &"x".repeat(9_000_000)] {
-                let response = ask(operation, &filled(path, true), wrong.to_owned()).await;
+            for invalid in ["{", "[]", r#"{"unknown": 1}"#, &"x".repeat(9_000_000)] {
+                let response =
+                    send(operation, &path_with_ids(path, true), invalid.to_owned()).await;
                 assert!([400, 413].contains(&response.status.as_u16()), "{operation}");
             }
         }
@@ -187,20 +194,20 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
     // Successful requests, in an order in which each can succeed.
     let (deletions, others): (Vec<Operation>, Vec<Operation>) =
         Operation::ALL.iter().partition(|operation| operation.place().0 == Method::DELETE);
-    let busy = [Operation::CreateMessage, Operation::CreateRun];
-    let order = [Operation::SubmitToolOutputs, Operation::CancelRun];
+    let need_idle_thread = [Operation::CreateMessage, Operation::CreateRun];
+    let need_waiting_run = [Operation::SubmitToolOutputs, Operation::CancelRun];
     let (last, first): (Vec<Operation>, Vec<Operation>) =
-        others.into_iter().partition(|operation| busy.contains(operation));
-    let first = first.into_iter().filter(|operation| !order.contains(operation));
-    for operation in first.chain(order).chain(last).chain(deletions.into_iter().rev()) {
-        if busy.contains(&operation) {
-            crate::harness::run_pending_tasks().await;
+        others.into_iter().partition(|operation| need_idle_thread.contains(operation));
+    let first = first.into_iter().filter(|operation| !need_waiting_run.contains(operation));
+    for operation in first.chain(need_waiting_run).chain(last).chain(deletions.into_iter().rev()) {
+        if need_idle_thread.contains(&operation) {
+            run_pending_tasks().await;
         }
         if operation == Operation::DeleteMessage {
-            continue; // The run that was made last is active.
+            continue; // The newest run is active; deleted on another thread below.
         }
-        let path = filled(operation.place().1, true);
-        ask(operation, &path, body(operation).to_string()).await.ok();
+        let path = path_with_ids(operation.place().1, true);
+        send(operation, &path, body(operation).to_string()).await.ok();
     }
     let thread = client.create_thread("Hello").await;
     let messages = format!("/threads/{thread}/messages");
@@ -255,7 +262,7 @@ fn redacted(mut value: Value) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn objects_match_their_snapshots() {
-    let turn = Turn::say("Look.").and_call("weather", json!({"city": "Paris"}));
+    let turn = Turn::say("Let me check.").and_call("weather", json!({"city": "Paris"}));
     let fixture = Fixture::with_turns([turn, Turn::say("Sunny.")], &["weather"]).await;
     let waiting = fixture.create_run_and_wait(json!({})).await;
     insta::assert_json_snapshot!("run_requires_action", redacted(waiting.clone()));

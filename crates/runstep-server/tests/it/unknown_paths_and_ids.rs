@@ -78,18 +78,18 @@ async fn unusual_ids_are_decoded_and_not_found() {
         ("%zz", "%zz"),
         (&long, &long),
     ];
-    for (written, id) in ids {
+    for (encoded, id) in ids {
         for (path, kind) in [
-            (format!("/assistants/{written}"), "assistant"),
-            (format!("/threads/{written}"), "thread"),
-            (format!("/v1/threads/{written}/messages"), "thread"),
-            (format!("/threads/{}/runs/{written}", fixture.thread), "run"),
-            (format!("/threads/{}/runs/{written}/steps/x", fixture.thread), "run"),
+            (format!("/assistants/{encoded}"), "assistant"),
+            (format!("/threads/{encoded}"), "thread"),
+            (format!("/v1/threads/{encoded}/messages"), "thread"),
+            (format!("/threads/{}/runs/{encoded}", fixture.thread), "run"),
+            (format!("/threads/{}/runs/{encoded}/steps/x", fixture.thread), "run"),
         ] {
             let error = fixture.client.get(&path).await.expect_error(404);
             assert_eq!(error["message"], format!("No {kind} found with id '{id}'."), "{path}");
         }
-        let path = format!("/threads/{}/runs/{written}/cancel", fixture.thread);
+        let path = format!("/threads/{}/runs/{encoded}/cancel", fixture.thread);
         fixture.client.post_raw(&path, "").await.expect_error(404);
     }
 }

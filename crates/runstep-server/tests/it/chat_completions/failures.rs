@@ -7,12 +7,13 @@ use runstep_server::model::{ChatCompletions, ModelError, ModelErrorKind};
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, Upstream, answer, ask, delta, finish, says, text,
+    ScriptedResponse, Upstream, collect_response, delta_chunk, finish_chunk, model_events,
+    text_delta, text_event,
 };
 
 /// The error that ends the model's stream.
 async fn failure(response: ScriptedResponse) -> ModelError {
-    answer(response).await.pop().unwrap().unwrap_err()
+    model_events(response).await.pop().unwrap().unwrap_err()
 }
 
 fn error(message: &str, kind: &str, code: Value) -> Value {
@@ -22,36 +23,36 @@ fn error(message: &str, kind: &str, code: Value) -> Value {
 /// A provider may repeat parts of the key in its message.
 #[tokio::test]
 async fn provider_message_about_a_rejected_key_is_not_quoted() {
-    let says = "Incorrect API key provided: sk-ab***yz";
-    let invalid = error(says, "invalid_request_error", json!("invalid_api_key"));
+    let message = "Incorrect API key provided: sk-ab***yz";
+    let invalid = error(message, "invalid_request_error", json!("invalid_api_key"));
     let responses = [
         ScriptedResponse::json(400, &invalid),
         ScriptedResponse::json(200, &invalid),
         ScriptedResponse::chunks([invalid]),
-        ScriptedResponse::chunks([error(says, "authentication_error", json!(null))]),
-        ScriptedResponse::chunks([error(says, "error", json!(401))]),
-        ScriptedResponse::chunks([error(says, "error", json!("403"))]),
+        ScriptedResponse::chunks([error(message, "authentication_error", json!(null))]),
+        ScriptedResponse::chunks([error(message, "error", json!(401))]),
+        ScriptedResponse::chunks([error(message, "error", json!("403"))]),
     ];
     for response in responses {
-        let what = format!("{response:?}");
+        let case = format!("{response:?}");
         let ModelError { kind, message, .. } = failure(response).await;
-        assert_eq!(kind, ModelErrorKind::Server, "{what}");
-        let told = "The model's provider refused the key of this server";
-        assert!(message.starts_with(told) && !message.contains("sk-"), "{what}: {message}");
+        assert_eq!(kind, ModelErrorKind::Server, "{case}");
+        let expected = "The model's provider refused the key of this server";
+        assert!(message.starts_with(expected) && !message.contains("sk-"), "{case}: {message}");
     }
 }
 
 #[tokio::test]
 async fn error_responses_map_to_error_kinds() {
-    let context = "This model's maximum context length is 4096 tokens.";
+    let too_long = "This model's maximum context length is 4096 tokens.";
     let invalid = "invalid_request_error";
     let cases = [
         (429, error("Slow down", "requests", json!("rate_limit_exceeded"))),
         (429, error("You exceeded your quota", "insufficient_quota", json!("insufficient_quota"))),
         (403, error("Quota used up", "insufficient_quota", json!(null))),
-        (400, error(context, invalid, json!("context_length_exceeded"))),
-        (400, error(context, "BadRequestError", json!(400))),
-        (400, json!({"object": "error", "message": context, "code": 400})),
+        (400, error(too_long, invalid, json!("context_length_exceeded"))),
+        (400, error(too_long, "BadRequestError", json!(400))),
+        (400, json!({"object": "error", "message": too_long, "code": 400})),
         (
             400,
             error(
@@ -76,19 +77,19 @@ async fn error_responses_map_to_error_kinds() {
         (500, error("boom", "server_error", json!(null))),
         (307, json!({})),
     ];
-    let mut told = String::new();
+    let mut report = String::new();
     for (status, body) in cases {
         let ModelError { kind, message, .. } = failure(ScriptedResponse::json(status, &body)).await;
-        writeln!(told, "{kind:?}: {message}").unwrap();
+        writeln!(report, "{kind:?}: {message}").unwrap();
     }
-    let page =
+    let html =
         ScriptedResponse::status(502, "content-type: text/html\r\n", "<html>Bad gateway</html>");
-    let ModelError { kind, message, .. } = failure(page).await;
-    writeln!(told, "{kind:?}: {message}").unwrap();
-    let plain = ScriptedResponse::status(503, "", "no healthy upstream");
-    let ModelError { kind, message, .. } = failure(plain).await;
-    writeln!(told, "{kind:?}: {message}").unwrap();
-    insta::assert_snapshot!(told);
+    let ModelError { kind, message, .. } = failure(html).await;
+    writeln!(report, "{kind:?}: {message}").unwrap();
+    let plain_text = ScriptedResponse::status(503, "", "no healthy upstream");
+    let ModelError { kind, message, .. } = failure(plain_text).await;
+    writeln!(report, "{kind:?}: {message}").unwrap();
+    insta::assert_snapshot!(report);
 }
 
 #[tokio::test]
@@ -102,63 +103,68 @@ async fn errors_within_the_stream_end_it() {
         chunk(json!("boom")),
         chunk(json!({})),
     ];
-    let mut told = String::new();
+    let mut report = String::new();
     for chunk in cases {
-        let events = answer(ScriptedResponse::stream().chunk(says("Hi")).chunk(chunk).done()).await;
+        let events =
+            model_events(ScriptedResponse::stream().chunk(text_delta("Hi")).chunk(chunk).done())
+                .await;
         let [Ok(first), Err(error)] = &events[..] else { panic!("{events:?}") };
-        assert_eq!(*first, text("Hi"));
-        writeln!(told, "{:?}: {}", error.kind, error.message).unwrap();
+        assert_eq!(*first, text_event("Hi"));
+        writeln!(report, "{:?}: {}", error.kind, error.message).unwrap();
     }
-    let named =
+    let named_event =
         ScriptedResponse::stream().text("event: error\ndata: {\"message\":\"boom\"}\n\n").end();
-    writeln!(told, "{}", failure(named).await.message).unwrap();
-    let reason = ScriptedResponse::chunks([says("Hi"), finish("error")]);
-    writeln!(told, "{}", failure(reason).await.message).unwrap();
-    insta::assert_snapshot!(told);
+    writeln!(report, "{}", failure(named_event).await.message).unwrap();
+    let finish_reason = ScriptedResponse::chunks([text_delta("Hi"), finish_chunk("error")]);
+    writeln!(report, "{}", failure(finish_reason).await.message).unwrap();
+    insta::assert_snapshot!(report);
 }
 
 #[tokio::test]
 async fn truncated_and_malformed_responses_are_errors() {
     let long = "x".repeat(5 * 1024 * 1024);
     let cases = [
-        ("cut after a part", ScriptedResponse::stream().chunk(says("Hi"))),
+        ("cut after a part", ScriptedResponse::stream().chunk(text_delta("Hi"))),
         ("cut within an event", ScriptedResponse::stream().text("data: {\"choices\": [").end()),
-        ("ends without a reason or mark", ScriptedResponse::stream().chunk(says("Hi")).end()),
-        ("ends at once", ScriptedResponse::stream().end()),
-        ("a mark and nothing else", ScriptedResponse::stream().done()),
-        ("no response", ScriptedResponse::raw("")),
-        ("no HTTP", ScriptedResponse::raw("hello?\r\n\r\n")),
-        ("no JSON", ScriptedResponse::stream().text("data: secret\n\n").done()),
-        ("other JSON", ScriptedResponse::chunks([json!(["secret"])])),
-        ("other types", ScriptedResponse::chunks([json!({"choices": "secret"})])),
-        ("no UTF-8", ScriptedResponse::raw(b"HTTP/1.1 200 OK\r\n\r\ndata: \xff\xff\n\n")),
-        ("a line without end", ScriptedResponse::stream().text(&long)),
         (
-            "an event without end",
+            "ends without finish reason and [DONE]",
+            ScriptedResponse::stream().chunk(text_delta("Hi")).end(),
+        ),
+        ("empty stream", ScriptedResponse::stream().end()),
+        ("only [DONE]", ScriptedResponse::stream().done()),
+        ("no response", ScriptedResponse::raw("")),
+        ("not HTTP", ScriptedResponse::raw("hello?\r\n\r\n")),
+        ("not JSON", ScriptedResponse::stream().text("data: secret\n\n").done()),
+        ("JSON that is not a chunk", ScriptedResponse::chunks([json!(["secret"])])),
+        ("wrong types", ScriptedResponse::chunks([json!({"choices": "secret"})])),
+        ("not UTF-8", ScriptedResponse::raw(b"HTTP/1.1 200 OK\r\n\r\ndata: \xff\xff\n\n")),
+        ("unterminated line", ScriptedResponse::stream().text(&long)),
+        (
+            "unterminated event",
             ScriptedResponse::stream().text(&format!("data: {}\n", &long[..3 << 20]).repeat(2)),
         ),
         (
-            "whole and not JSON",
+            "complete body, not JSON",
             ScriptedResponse::status(200, "content-type: application/json\r\n", "nope"),
         ),
         (
-            "whole and too long",
+            "complete body, too long",
             ScriptedResponse::status(200, "content-type: application/json\r\n", &long),
         ),
-        ("whole and empty", ScriptedResponse::json(200, &json!({}))),
+        ("complete body, empty object", ScriptedResponse::json(200, &json!({}))),
         (
-            "a web page",
+            "HTML page",
             ScriptedResponse::status(200, "content-type: text/html; charset=utf-8\r\n", "<html>"),
         ),
     ];
-    let mut told = String::new();
+    let mut report = String::new();
     for (name, response) in cases {
         let error = failure(response).await;
         assert_eq!(error.kind, ModelErrorKind::Server, "{name}");
-        writeln!(told, "{name}: {}", error.message).unwrap();
+        writeln!(report, "{name}: {}", error.message).unwrap();
     }
-    assert!(!told.contains("secret"), "{told}");
-    insta::assert_snapshot!(told);
+    assert!(!report.contains("secret"), "{report}");
+    insta::assert_snapshot!(report);
 }
 
 #[tokio::test]
@@ -167,69 +173,69 @@ async fn refused_connection_is_an_error() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let model = ChatCompletions::builder(format!("http://{address}/v1")).retries(0).build();
-    let error = ask(&model.unwrap()).await.pop().unwrap().unwrap_err();
+    let error = collect_response(&model.unwrap()).await.pop().unwrap().unwrap_err();
     insta::assert_snapshot!(error.message, @"The model's provider cannot be reached: Connection refused (os error 111).");
 }
 
 #[tokio::test]
 async fn idle_timeout_is_an_error_and_is_not_retried() {
-    let slow = [
+    let cases = [
         ("before the response", ScriptedResponse::default().hang()),
         (
             "within the response",
-            ScriptedResponse::stream().chunk(delta(json!({"role": "assistant"}))).hang(),
+            ScriptedResponse::stream().chunk(delta_chunk(json!({"role": "assistant"}))).hang(),
         ),
     ];
-    for (name, response) in slow {
+    for (name, response) in cases {
         let mut upstream = Upstream::new([response]).await;
         let model = upstream.builder().idle_timeout(Duration::from_millis(200)).build().unwrap();
-        let error = ask(&model).await.pop().unwrap().unwrap_err();
+        let error = collect_response(&model).await.pop().unwrap().unwrap_err();
         assert_eq!(error.message, "The model's provider was silent for 0.2 s.", "{name}");
-        upstream.is_left().await;
+        upstream.wait_for_disconnect().await;
         assert_eq!(upstream.requests().len(), 1, "{name}");
     }
 }
 
 #[tokio::test]
 async fn comments_reset_the_idle_timeout() {
-    let pause = Duration::from_millis(300);
+    let interval = Duration::from_millis(300);
     let mut response = ScriptedResponse::stream();
     for _ in 0..8 {
-        response = response.wait(pause).text(": still at work\n\n");
+        response = response.wait(interval).text(": still at work\n\n");
     }
-    let upstream = Upstream::new([response.chunk(says("Hi")).done()]).await;
+    let upstream = Upstream::new([response.chunk(text_delta("Hi")).done()]).await;
     let builder = upstream.builder().retries(0).idle_timeout(Duration::from_secs(2));
-    let events = ask(&builder.build().unwrap()).await;
-    assert_eq!(events.first(), Some(&Ok(text("Hi"))), "{events:?}");
+    let events = collect_response(&builder.build().unwrap()).await;
+    assert_eq!(events.first(), Some(&Ok(text_event("Hi"))), "{events:?}");
 }
 
 #[tokio::test]
 async fn error_messages_never_contain_the_key() {
     let key = "sk-very-secret";
-    let echo = format!("Incorrect key sk-very-secret ({key})");
-    let body = error(&echo, "server_error", json!(null));
+    let message = format!("Incorrect key sk-very-secret ({key})");
+    let body = error(&message, "server_error", json!(null));
     let responses = [
         ScriptedResponse::json(400, &body),
         ScriptedResponse::json(401, &body),
         ScriptedResponse::json(500, &body),
-        ScriptedResponse::status(500, "", &echo),
+        ScriptedResponse::status(500, "", &message),
         ScriptedResponse::chunks([body]),
         ScriptedResponse::stream().text(&format!("data: {key}\n\n")).done(),
     ];
     for response in responses {
         let upstream = Upstream::new([response]).await;
         let model = upstream.builder().api_key(key).retries(0).build().unwrap();
-        let error = ask(&model).await.pop().unwrap().unwrap_err();
+        let error = collect_response(&model).await.pop().unwrap().unwrap_err();
         assert!(!error.message.contains("very-secret"), "{}", error.message);
     }
 }
 
 #[tokio::test]
 async fn output_above_the_size_limit_is_an_error() {
-    let megabyte = says(&"x".repeat(1 << 20));
+    let megabyte = text_delta(&"x".repeat(1 << 20));
     let response =
         (0..10).fold(ScriptedResponse::stream(), |response, _| response.chunk(megabyte.clone()));
-    let mut events = answer(response.done()).await;
+    let mut events = model_events(response.done()).await;
     let error = events.pop().unwrap().unwrap_err();
     insta::assert_snapshot!(error.message, @"The model's provider gave an answer longer than 8 MiB.");
     assert!(events.iter().all(Result::is_ok));

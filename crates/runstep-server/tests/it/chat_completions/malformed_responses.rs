@@ -4,17 +4,19 @@ use std::ops::Range;
 
 use serde_json::json;
 
-use crate::chat_completions::upstream::{ScriptedResponse, answer, delta, finish, says, usage};
+use crate::chat_completions::upstream::{
+    ScriptedResponse, delta_chunk, finish_chunk, model_events, text_delta, usage_chunk,
+};
 
 /// A valid stream.
-fn stream() -> Vec<u8> {
+fn valid_stream() -> Vec<u8> {
     let call = json!({"index": 0, "id": "a", "function": {"name": "f", "arguments": "{\"a\":1}"}});
     let chunks = [
-        delta(json!({"role": "assistant", "content": null, "refusal": null})),
-        says("Hello 🌍"),
-        delta(json!({"tool_calls": [call]})),
-        finish("tool_calls"),
-        usage(9, 3),
+        delta_chunk(json!({"role": "assistant", "content": null, "refusal": null})),
+        text_delta("Hello 🌍"),
+        delta_chunk(json!({"tool_calls": [call]})),
+        finish_chunk("tool_calls"),
+        usage_chunk(9, 3),
     ];
     let lines = chunks.map(|chunk| format!("data: {chunk}\n\n")).concat();
     format!("{lines}data: [DONE]\n\n").into_bytes()
@@ -51,21 +53,22 @@ fn damage(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
 
 #[tokio::test]
 async fn damaged_streams_cause_neither_panic_nor_hang() {
-    let (mut failed, mut good) = (0, 0);
+    let (mut failed, mut succeeded) = (0, 0);
     for seed in 0..400 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut bytes = stream();
+        let mut bytes = valid_stream();
         damage(&mut random, &mut bytes);
-        let kind = if random.u8(0..8) == 0 { "application/json" } else { "text/event-stream" };
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n\r\n");
-        let events = answer(ScriptedResponse::raw([head.as_bytes(), &bytes].concat())).await;
+        let media_type =
+            if random.u8(0..8) == 0 { "application/json" } else { "text/event-stream" };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\n\r\n");
+        let events = model_events(ScriptedResponse::raw([head.as_bytes(), &bytes].concat())).await;
         let failures = events.iter().filter(|event| event.is_err()).count();
         let before = events.split_last().map_or(&[][..], |(_, before)| before);
         assert!(before.iter().all(Result::is_ok), "{seed}: {events:?}");
-        if failures == 0 { good += 1 } else { failed += 1 }
+        if failures == 0 { succeeded += 1 } else { failed += 1 }
     }
     // The damage must neither always nor never matter.
-    assert!(failed > 50 && good > 50, "{failed} failed, {good} good");
+    assert!(failed > 50 && succeeded > 50, "{failed} failed, {succeeded} succeeded");
 }
 
 #[tokio::test]
@@ -78,7 +81,7 @@ async fn random_bytes_cause_neither_panic_nor_hang() {
             damage(&mut random, &mut bytes);
         }
         bytes.extend((0..random.usize(0..300)).map(|_| random.u8(..)));
-        let events = answer(ScriptedResponse::raw(bytes)).await;
+        let events = model_events(ScriptedResponse::raw(bytes)).await;
         assert!(events.last().is_some_and(Result::is_err), "{seed}: {events:?}");
     }
 }

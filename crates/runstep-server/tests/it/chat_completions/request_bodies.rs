@@ -7,7 +7,7 @@ use runstep_server::model::{
 };
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{Upstream, ask, hello, request};
+use crate::chat_completions::upstream::{Upstream, collect_response, hello_response, request};
 
 fn user(text: &str) -> ConversationItem {
     ConversationItem::User(text.to_owned())
@@ -17,7 +17,7 @@ fn function(name: &str) -> Function {
     let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     Function {
         name: name.to_owned(),
-        description: Some("Tells the weather".to_owned()),
+        description: Some("Returns the weather".to_owned()),
         parameters: parameters.as_object().cloned(),
         strict: true,
     }
@@ -29,19 +29,23 @@ fn call(id: &str, name: &str) -> ToolCall {
 }
 
 /// Sends a request to a provider; returns the body that the provider received.
-async fn body(request: ModelRequest) -> Value {
-    let upstream = Upstream::new([hello()]).await;
-    sent(&upstream, &upstream.model(), request).await
+async fn sent_body(request: ModelRequest) -> Value {
+    let upstream = Upstream::new([hello_response()]).await;
+    sent_body_with(&upstream, &upstream.model(), request).await
 }
 
-async fn sent(upstream: &Upstream, model: &ChatCompletions, request: ModelRequest) -> Value {
+async fn sent_body_with(
+    upstream: &Upstream,
+    model: &ChatCompletions,
+    request: ModelRequest,
+) -> Value {
     let _first = futures_util::StreamExt::next(&mut model.respond(request)).await;
     upstream.requests().pop().unwrap().body
 }
 
 #[tokio::test]
 async fn plain_conversation_is_sent() {
-    assert_json_snapshot!(body(request()).await, @r#"
+    assert_json_snapshot!(sent_body(request()).await, @r#"
 {
   "model": "test-model",
   "messages": [
@@ -66,15 +70,16 @@ async fn every_setting_is_sent() {
         user("Hello"),
         ConversationItem::Assistant("Hi".to_owned()),
         user("How warm is it in Paris and in Rome?"),
-        ConversationItem::Assistant("Let me see.".to_owned()),
+        ConversationItem::Assistant("Let me check.".to_owned()),
         ConversationItem::ToolCalls(vec![call("call_1", "weather"), call("call_2", "weather")]),
         ConversationItem::ToolOutput { call_id: "call_1".to_owned(), output: "18".to_owned() },
         ConversationItem::ToolOutput { call_id: "call_2".to_owned(), output: "24".to_owned() },
         ConversationItem::ToolCalls(vec![call("call_3", "time")]),
         ConversationItem::ToolOutput { call_id: "call_3".to_owned(), output: String::new() },
     ];
-    let bare = Function { description: None, parameters: None, strict: false, ..function("time") };
-    request.tools = vec![function("weather"), bare];
+    let minimal =
+        Function { description: None, parameters: None, strict: false, ..function("time") };
+    request.tools = vec![function("weather"), minimal];
     request.tool_choice = ToolChoice::None;
     request.parallel_tool_calls = false;
     request.response_format = ResponseFormat::JsonSchema(NamedSchema {
@@ -87,7 +92,7 @@ async fn every_setting_is_sent() {
     request.top_p = Some(1.0);
     request.reasoning_effort = Some("low".to_owned());
     request.max_completion_tokens = Some(300);
-    assert_json_snapshot!(body(request).await);
+    assert_json_snapshot!(sent_body(request).await);
 }
 
 #[tokio::test]
@@ -101,7 +106,7 @@ async fn images_are_sent_as_content_parts() {
             detail: Some("low".to_owned()),
         },
     ])];
-    assert_json_snapshot!(body(request).await["messages"], @r#"
+    assert_json_snapshot!(sent_body(request).await["messages"], @r#"
 [
   {
     "role": "user",
@@ -131,18 +136,18 @@ async fn images_are_sent_as_content_parts() {
 
 #[tokio::test]
 async fn response_formats_are_sent() {
-    let mut plain = request();
-    plain.response_format = ResponseFormat::JsonObject;
-    assert_eq!(body(plain).await["response_format"], json!({"type": "json_object"}));
-    let mut shaped = request();
-    shaped.response_format = ResponseFormat::JsonSchema(NamedSchema {
+    let mut json_object = request();
+    json_object.response_format = ResponseFormat::JsonObject;
+    assert_eq!(sent_body(json_object).await["response_format"], json!({"type": "json_object"}));
+    let mut json_schema = request();
+    json_schema.response_format = ResponseFormat::JsonSchema(NamedSchema {
         name: "x".to_owned(),
         description: None,
         schema: json!({}),
         strict: false,
     });
     let expected = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": {}}});
-    assert_eq!(body(shaped).await["response_format"], expected);
+    assert_eq!(sent_body(json_schema).await["response_format"], expected);
 }
 
 #[tokio::test]
@@ -165,36 +170,39 @@ async fn required_tool_choice_is_dropped_after_its_call() {
         request.tools = vec![function("weather")];
         request.tool_choice = choice.clone();
         request.conversation = conversation;
-        let body = body(request).await;
+        let body = sent_body(request).await;
         assert_eq!(body["tool_choice"], expected, "{choice:?}: {body}");
     }
-    let mut none_offered = request();
-    none_offered.tool_choice = ToolChoice::Required;
-    none_offered.parallel_tool_calls = false;
-    let body = body(none_offered).await;
+    let mut without_tools = request();
+    without_tools.tool_choice = ToolChoice::Required;
+    without_tools.parallel_tool_calls = false;
+    let body = sent_body(without_tools).await;
     assert_eq!((&body["tool_choice"], &body["parallel_tool_calls"]), (&Value::Null, &Value::Null));
 }
 
 #[tokio::test]
 async fn model_names_are_mapped() {
-    let upstream = Upstream::new((0..3).map(|_| hello())).await;
+    let upstream = Upstream::new((0..3).map(|_| hello_response())).await;
     let model = upstream.builder().model_name("gpt-4o", "qwen2.5:7b").build().unwrap();
-    let asked = |name: &str| ModelRequest::new(name, vec![user("Hi")]);
-    assert_eq!(sent(&upstream, &model, asked("gpt-4o")).await["model"], "qwen2.5:7b");
-    assert_eq!(sent(&upstream, &model, asked("other")).await["model"], "other");
+    let request_for = |name: &str| ModelRequest::new(name, vec![user("Hi")]);
+    assert_eq!(
+        sent_body_with(&upstream, &model, request_for("gpt-4o")).await["model"],
+        "qwen2.5:7b"
+    );
+    assert_eq!(sent_body_with(&upstream, &model, request_for("other")).await["model"], "other");
     let builder = upstream.builder().model_name("gpt-4o", "qwen2.5:7b").default_model("llama3.2");
     let model = builder.build().unwrap();
-    assert_eq!(sent(&upstream, &model, asked("other")).await["model"], "llama3.2");
+    assert_eq!(sent_body_with(&upstream, &model, request_for("other")).await["model"], "llama3.2");
 }
 
 #[tokio::test]
 async fn stream_usage_and_token_limit_field_are_configurable() {
-    let upstream = Upstream::new([hello()]).await;
+    let upstream = Upstream::new([hello_response()]).await;
     let field = TokenLimitField::MaxCompletionTokens;
     let model = upstream.builder().stream_usage(false).token_limit_field(field).build().unwrap();
     let mut request = request();
     request.max_completion_tokens = Some(300);
-    let body = sent(&upstream, &model, request).await;
+    let body = sent_body_with(&upstream, &model, request).await;
     assert_eq!(body.get("stream_options"), None);
     assert_eq!(body.get("max_tokens"), None);
     assert_eq!(body["max_completion_tokens"], 300);
@@ -208,21 +216,21 @@ async fn endpoint_path_is_appended_to_the_base_url() {
         ("/chat/completions", "/v1/chat/completions"),
         ("/a%20b/?api-version=1", "/v1/a%20b/chat/completions?api-version=1"),
     ];
-    for (rest, path) in paths {
-        let upstream = Upstream::new([hello()]).await;
-        let url = format!("{}{rest}", upstream.url());
-        ask(&ChatCompletions::builder(url).build().unwrap()).await;
+    for (suffix, path) in paths {
+        let upstream = Upstream::new([hello_response()]).await;
+        let url = format!("{}{suffix}", upstream.url());
+        collect_response(&ChatCompletions::builder(url).build().unwrap()).await;
         let head = upstream.requests().remove(0).head;
         let line = head.lines().next().unwrap();
-        assert_eq!(line, format!("POST {path} HTTP/1.1"), "{rest}");
+        assert_eq!(line, format!("POST {path} HTTP/1.1"), "{suffix}");
     }
 }
 
 #[tokio::test]
 async fn key_is_sent_as_bearer_token() {
-    let upstream = Upstream::new([hello(), hello()]).await;
-    ask(&upstream.model()).await;
-    ask(&upstream.builder().api_key("sk-upstream").build().unwrap()).await;
+    let upstream = Upstream::new([hello_response(), hello_response()]).await;
+    collect_response(&upstream.model()).await;
+    collect_response(&upstream.builder().api_key("sk-upstream").build().unwrap()).await;
     let requests = upstream.requests();
     assert!(!requests[0].head.contains("authorization"), "{}", requests[0].head);
     assert!(requests[1].head.contains("authorization: Bearer sk-upstream\r\n"));
@@ -240,9 +248,9 @@ fn builder_rejects_unusable_urls_and_keys() {
     insta::assert_snapshot!(url("127.0.0.1:8000"), @"the upstream URL cannot be used: relative URL without a base; give one such as http://127.0.0.1:11434/v1");
     insta::assert_snapshot!(url("ftp://example.com"), @"the upstream URL cannot be used: it must begin with http:// or https://; give one such as http://127.0.0.1:11434/v1");
     insta::assert_snapshot!(url("http://me:secret@example.com"), @"the upstream URL cannot be used: it holds a user name or password, which are for the key to replace; give one such as http://127.0.0.1:11434/v1");
-    let good = || ChatCompletions::builder("http://127.0.0.1:1/v1");
-    insta::assert_snapshot!(error(good().api_key("a\nb")), @"the upstream key is empty, or has characters that no header can carry");
-    assert_eq!(error(good().api_key("")), error(good().api_key("a\nb")));
+    let valid_builder = || ChatCompletions::builder("http://127.0.0.1:1/v1");
+    insta::assert_snapshot!(error(valid_builder().api_key("a\nb")), @"the upstream key is empty, or has characters that no header can carry");
+    assert_eq!(error(valid_builder().api_key("")), error(valid_builder().api_key("a\nb")));
 }
 
 #[test]

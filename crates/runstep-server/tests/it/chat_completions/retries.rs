@@ -7,7 +7,8 @@ use runstep_server::model::Model as _;
 use serde_json::json;
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, Upstream, ask, cost, delta, hello, request, says, text,
+    ScriptedResponse, Upstream, collect_response, delta_chunk, hello_response, request, text_delta,
+    text_event, usage_event,
 };
 
 fn busy(status: u16) -> ScriptedResponse {
@@ -16,7 +17,7 @@ fn busy(status: u16) -> ScriptedResponse {
 
 #[tokio::test]
 async fn failures_before_the_first_part_are_retried() {
-    let opening = || delta(json!({"role": "assistant", "content": ""}));
+    let empty_chunk = || delta_chunk(json!({"role": "assistant", "content": ""}));
     let failures = [
         ("408", busy(408)),
         ("409", busy(409)),
@@ -24,14 +25,18 @@ async fn failures_before_the_first_part_are_retried() {
         ("500", busy(500)),
         ("503", busy(503)),
         ("no response", ScriptedResponse::raw("")),
-        ("a cut before the first part", ScriptedResponse::stream().chunk(opening())),
-        ("an end before the first part", ScriptedResponse::chunks([opening()])),
-        ("an error as the first part", ScriptedResponse::chunks([json!({"error": {"code": 503}})])),
+        ("cut before the first part", ScriptedResponse::stream().chunk(empty_chunk())),
+        ("end before the first part", ScriptedResponse::chunks([empty_chunk()])),
+        ("error as the first part", ScriptedResponse::chunks([json!({"error": {"code": 503}})])),
     ];
     for (name, failure) in failures {
-        let upstream = Upstream::new([failure.clone(), failure, hello()]).await;
-        let events = ask(&upstream.model()).await;
-        assert_eq!(events, [Ok(text("Hello ")), Ok(text("there.")), Ok(cost(9, 3))], "{name}");
+        let upstream = Upstream::new([failure.clone(), failure, hello_response()]).await;
+        let events = collect_response(&upstream.model()).await;
+        assert_eq!(
+            events,
+            [Ok(text_event("Hello ")), Ok(text_event("there.")), Ok(usage_event(9, 3))],
+            "{name}"
+        );
         let requests = upstream.requests();
         assert_eq!(requests.len(), 3, "{name}");
         assert!(requests.iter().all(|request| request.body == requests[0].body), "{name}");
@@ -41,28 +46,28 @@ async fn failures_before_the_first_part_are_retried() {
 #[tokio::test]
 async fn retries_are_limited() {
     let upstream = Upstream::new((0..9).map(|_| busy(503))).await;
-    assert!(ask(&upstream.builder().retries(4).build().unwrap()).await[0].is_err());
+    assert!(collect_response(&upstream.builder().retries(4).build().unwrap()).await[0].is_err());
     assert_eq!(upstream.requests().len(), 5);
 }
 
 #[tokio::test]
 async fn permanent_failures_are_not_retried() {
     let quota = json!({"error": {"message": "no quota", "code": "insufficient_quota"}});
-    let told = "x-should-retry: false\r\n";
+    let do_not_retry = "x-should-retry: false\r\n";
     let responses = [
         busy(400),
         busy(401),
         busy(404),
         ScriptedResponse::json(429, &quota),
-        ScriptedResponse::status(503, told, ""),
+        ScriptedResponse::status(503, do_not_retry, ""),
         ScriptedResponse::status(429, "retry-after: 3600\r\n", ""),
         ScriptedResponse::status(307, "location: /v1/elsewhere\r\n", ""),
-        ScriptedResponse::stream().text("data: nonsense\n\n").done(),
+        ScriptedResponse::stream().text("data: malformed\n\n").done(),
         ScriptedResponse::chunks([json!({"error": {"code": "context_length_exceeded"}})]),
     ];
     for response in responses {
-        let upstream = Upstream::new([response.clone(), hello()]).await;
-        assert!(ask(&upstream.model()).await[0].is_err(), "{response:?}");
+        let upstream = Upstream::new([response.clone(), hello_response()]).await;
+        assert!(collect_response(&upstream.model()).await[0].is_err(), "{response:?}");
         assert_eq!(upstream.requests().len(), 1, "{response:?}");
     }
 }
@@ -70,13 +75,13 @@ async fn permanent_failures_are_not_retried() {
 #[tokio::test]
 async fn failures_after_the_first_part_are_not_retried() {
     let failures = [
-        ScriptedResponse::stream().chunk(says("Hi")),
-        ScriptedResponse::chunks([says("Hi"), json!({"error": {"code": 503}})]),
-        ScriptedResponse::stream().chunk(says("Hi")).end(),
+        ScriptedResponse::stream().chunk(text_delta("Hi")),
+        ScriptedResponse::chunks([text_delta("Hi"), json!({"error": {"code": 503}})]),
+        ScriptedResponse::stream().chunk(text_delta("Hi")).end(),
     ];
     for failure in failures {
-        let upstream = Upstream::new([failure, hello()]).await;
-        let events = ask(&upstream.model()).await;
+        let upstream = Upstream::new([failure, hello_response()]).await;
+        let events = collect_response(&upstream.model()).await;
         assert_eq!(events.len(), 2, "{events:?}");
         assert!(events[0].is_ok() && events[1].is_err(), "{events:?}");
         assert_eq!(upstream.requests().len(), 1);
@@ -86,19 +91,19 @@ async fn failures_after_the_first_part_are_not_retried() {
 #[tokio::test]
 async fn retry_after_header_overrides_backoff() {
     let busy = ScriptedResponse::status(429, "retry-after-ms: 40\r\nretry-after: 30\r\n", "");
-    let upstream = Upstream::new([busy, hello()]).await;
+    let upstream = Upstream::new([busy, hello_response()]).await;
     // Without the header, the retry would be an hour later.
     let hour = Duration::from_secs(3600);
     let model = upstream.builder().backoff(hour, hour).build().unwrap();
-    assert_eq!(ask(&model).await.len(), 3);
+    assert_eq!(collect_response(&model).await.len(), 3);
 }
 
 #[tokio::test]
 async fn connection_is_reused() {
-    let upstream = Upstream::new((0..5).map(|_| hello())).await;
+    let upstream = Upstream::new((0..5).map(|_| hello_response())).await;
     let model = upstream.model();
     for _ in 0..5 {
-        assert_eq!(ask(&model.clone()).await.len(), 3);
+        assert_eq!(collect_response(&model.clone()).await.len(), 3);
     }
     assert_eq!((upstream.requests().len(), upstream.connections()), (5, 1));
 }
@@ -107,18 +112,19 @@ async fn connection_is_reused() {
 async fn dropping_the_stream_closes_the_connection() {
     let mut upstream = Upstream::new([ScriptedResponse::default().hang()]).await;
     let model = upstream.model();
-    let mut answer = model.respond(request());
+    let mut events = model.respond(request());
     tokio::select! {
-        event = answer.next() => panic!("{event:?}"),
-        () = upstream.is_asked() => {}
+        event = events.next() => panic!("{event:?}"),
+        () = upstream.wait_for_request() => {}
     }
-    drop(answer);
-    upstream.is_left().await;
+    drop(events);
+    upstream.wait_for_disconnect().await;
 
-    let mut upstream = Upstream::new([ScriptedResponse::stream().chunk(says("Hi")).hang()]).await;
+    let mut upstream =
+        Upstream::new([ScriptedResponse::stream().chunk(text_delta("Hi")).hang()]).await;
     let model = upstream.model();
-    let mut answer = model.respond(request());
-    assert_eq!(answer.next().await, Some(Ok(text("Hi"))));
-    drop(answer);
-    upstream.is_left().await;
+    let mut events = model.respond(request());
+    assert_eq!(events.next().await, Some(Ok(text_event("Hi"))));
+    drop(events);
+    upstream.wait_for_disconnect().await;
 }

@@ -1,33 +1,43 @@
 //! Runs on a server with this model.
 
+use std::time::Duration;
+
+use runstep_server::Server;
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, Upstream, delta, finish, hello, says, usage,
+    ScriptedResponse, Upstream, delta_chunk, finish_chunk, hello_response, text_delta, usage_chunk,
 };
-use crate::harness::{Event, Fixture, TestClient, event_names, message_text};
+use crate::harness::{Event, Fixture, event_names, message_text};
 
 /// A fixture on a server whose model uses this provider without retries.
 async fn fixture(upstream: &Upstream, functions: &[&str]) -> Fixture {
     Fixture::with_model(upstream.builder().retries(0).build().unwrap(), functions).await
 }
 
-fn called(name: &str, arguments: &str) -> Value {
+fn call_chunk(name: &str, arguments: &str) -> Value {
     let function = json!({"name": name, "arguments": arguments});
-    delta(json!({"tool_calls": [{"index": 0, "id": "call_of_provider", "function": function}]}))
+    delta_chunk(
+        json!({"tool_calls": [{"index": 0, "id": "call_of_provider", "function": function}]}),
+    )
 }
 
 /// The data of the events with this name.
-fn named<'a>(events: &'a [Event], name: &str) -> Vec<&'a Value> {
+fn data_of<'a>(events: &'a [Event], name: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event.name == name).map(|event| &event.data).collect()
 }
 
 #[tokio::test]
 async fn tool_call_and_its_output_are_sent_to_the_provider() {
-    let first = [says("Let me see."), called("weather", "{\"city\":\"Paris\"}")];
-    let first =
-        ScriptedResponse::chunks(first.into_iter().chain([finish("tool_calls"), usage(20, 8)]));
-    let second = ScriptedResponse::chunks([says("18 degrees."), finish("stop"), usage(40, 4)]);
+    let first = [text_delta("Let me check."), call_chunk("weather", "{\"city\":\"Paris\"}")];
+    let first = ScriptedResponse::chunks(
+        first.into_iter().chain([finish_chunk("tool_calls"), usage_chunk(20, 8)]),
+    );
+    let second = ScriptedResponse::chunks([
+        text_delta("18 degrees."),
+        finish_chunk("stop"),
+        usage_chunk(40, 4),
+    ]);
     let upstream = Upstream::new([first, second]).await;
     let fixture = fixture(&upstream, &["weather"]).await;
 
@@ -40,21 +50,21 @@ async fn tool_call_and_its_output_are_sent_to_the_provider() {
     assert_eq!(run["status"], "completed");
     let expected = json!({"prompt_tokens": 60, "completion_tokens": 12, "total_tokens": 72});
     assert_eq!(run["usage"], expected);
-    assert_eq!(fixture.message_texts().await, ["Hello there", "Let me see.", "18 degrees."]);
+    assert_eq!(fixture.message_texts().await, ["Hello there", "Let me check.", "18 degrees."]);
 
-    let told = upstream.requests().pop().unwrap().body;
-    insta::assert_json_snapshot!(told["messages"], {
+    let sent = upstream.requests().pop().unwrap().body;
+    insta::assert_json_snapshot!(sent["messages"], {
         "[1].tool_calls[0].id" => "[call]",
         "[2].tool_call_id" => "[call]",
     });
-    assert_eq!(told["messages"][1]["tool_calls"][0]["id"], told["messages"][2]["tool_call_id"]);
+    assert_eq!(sent["messages"][1]["tool_calls"][0]["id"], sent["messages"][2]["tool_call_id"]);
 }
 
 #[tokio::test]
 async fn provider_text_is_streamed() {
-    let upstream = Upstream::new([hello()]).await;
+    let upstream = Upstream::new([hello_response()]).await;
     let events = fixture(&upstream, &[]).await.stream_run(json!({})).await;
-    let deltas = named(&events, "thread.message.delta");
+    let deltas = data_of(&events, "thread.message.delta");
     let values = deltas.iter().map(|delta| &delta["delta"]["content"][0]["text"]["value"]);
     assert_eq!(values.collect::<Vec<_>>(), ["Hello ", "there."]);
     assert_eq!(event_names(&events).last(), Some(&"done"));
@@ -62,15 +72,21 @@ async fn provider_text_is_streamed() {
 
 #[tokio::test]
 async fn refusal_is_a_separate_content_part() {
-    let refusal = |text: &str| delta(json!({"refusal": text}));
-    let chunks = [says("Well. "), says("No."), refusal("I "), refusal("can't."), finish("stop")];
+    let refusal = |text: &str| delta_chunk(json!({"refusal": text}));
+    let chunks = [
+        text_delta("Well. "),
+        text_delta("No."),
+        refusal("I "),
+        refusal("can't."),
+        finish_chunk("stop"),
+    ];
     let upstream = Upstream::new([ScriptedResponse::chunks(chunks)]).await;
     let fixture = fixture(&upstream, &[]).await;
     let events = fixture.stream_run(json!({})).await;
-    let deltas = named(&events, "thread.message.delta");
+    let deltas = data_of(&events, "thread.message.delta");
     let parts = deltas.iter().map(|delta| delta["delta"]["content"][0].clone());
     insta::assert_json_snapshot!(parts.collect::<Vec<_>>());
-    let completed = named(&events, "thread.message.completed");
+    let completed = data_of(&events, "thread.message.completed");
     insta::assert_json_snapshot!(completed[0]["content"]);
 }
 
@@ -81,18 +97,19 @@ async fn truncated_output_leaves_the_run_incomplete() {
         // The API does not have this reason for runs.
         ("content_filter", json!({}), "content_filter"),
     ];
-    for (reason, of_run, of_message) in cases {
+    for (reason, run_details, message_reason) in cases {
         let upstream =
-            Upstream::new([ScriptedResponse::chunks([says("Hel"), finish(reason)])]).await;
+            Upstream::new([ScriptedResponse::chunks([text_delta("Hel"), finish_chunk(reason)])])
+                .await;
         let fixture = fixture(&upstream, &[]).await;
         let events = fixture.stream_run(json!({})).await;
-        let run = named(&events, "thread.run.incomplete")[0];
-        assert_eq!(run["incomplete_details"], of_run, "{reason}");
-        let message = named(&events, "thread.message.incomplete")[0];
-        assert_eq!(message["incomplete_details"]["reason"], of_message);
+        let run = data_of(&events, "thread.run.incomplete")[0];
+        assert_eq!(run["incomplete_details"], run_details, "{reason}");
+        let message = data_of(&events, "thread.message.incomplete")[0];
+        assert_eq!(message["incomplete_details"]["reason"], message_reason);
         assert_eq!(message_text(message), "Hel");
     }
-    let chunks = [called("weather", "{\"ci"), finish("content_filter")];
+    let chunks = [call_chunk("weather", "{\"ci"), finish_chunk("content_filter")];
     let upstream = Upstream::new([ScriptedResponse::chunks(chunks)]).await;
     let fixture = fixture(&upstream, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
@@ -117,46 +134,46 @@ async fn provider_failure_becomes_the_last_error() {
         let upstream = Upstream::new([ScriptedResponse::json(status, &body)]).await;
         let run = fixture(&upstream, &[]).await.create_run_and_wait(json!({})).await;
         assert_eq!((&run["status"], &run["last_error"]["code"]), (&json!("failed"), &json!(code)));
-        let said = run["last_error"]["message"].as_str().unwrap();
-        assert!(said.contains(body["error"]["message"].as_str().unwrap()), "{said}");
+        let message = run["last_error"]["message"].as_str().unwrap();
+        assert!(message.contains(body["error"]["message"].as_str().unwrap()), "{message}");
     }
 }
 
 #[tokio::test]
 async fn call_of_a_function_that_was_not_offered_fails_the_run() {
-    let upstream =
-        Upstream::new([ScriptedResponse::chunks([called("other", "{}"), finish("tool_calls")])])
-            .await;
+    let upstream = Upstream::new([ScriptedResponse::chunks([
+        call_chunk("other", "{}"),
+        finish_chunk("tool_calls"),
+    ])])
+    .await;
     let run = fixture(&upstream, &["weather"]).await.create_run_and_wait(json!({})).await;
     assert_eq!(run["last_error"]["code"], "server_error");
 }
 
 #[tokio::test]
 async fn cancel_and_expiry_abort_the_provider_request() {
-    for ends in ["cancelled", "expired"] {
+    for status in ["cancelled", "expired"] {
         let mut upstream =
-            Upstream::new([ScriptedResponse::stream().chunk(says("Hi")).hang()]).await;
-        let server = runstep_server::Server::builder().model(upstream.model());
-        let lifetime = if ends == "expired" { 2 } else { 600 };
-        let client =
-            TestClient::from_builder(server.run_lifetime(std::time::Duration::from_secs(lifetime)));
-        let fixture = client.create_fixture(&[]).await;
+            Upstream::new([ScriptedResponse::stream().chunk(text_delta("Hi")).hang()]).await;
+        let lifetime = Duration::from_secs(if status == "expired" { 2 } else { 600 });
+        let builder = Server::builder().model(upstream.model()).run_lifetime(lifetime);
+        let fixture = Fixture::from_builder(builder, &[]).await;
         let mut events = fixture.open_run_stream(json!({})).await;
         events.read_until("thread.message.delta").await;
-        if ends == "cancelled" {
-            let run = client.get(&fixture.runs_path()).await.ok()["data"][0].clone();
+        if status == "cancelled" {
+            let run = fixture.newest_run().await;
             fixture.cancel_run(&run).await.ok();
         }
-        upstream.is_left().await;
+        upstream.wait_for_disconnect().await;
         let names: Vec<String> =
             events.read_to_end().await.into_iter().map(|event| event.name).collect();
-        assert!(names.contains(&format!("thread.run.{ends}")), "{names:?}");
+        assert!(names.contains(&format!("thread.run.{status}")), "{names:?}");
     }
 }
 
 #[tokio::test]
 async fn image_urls_are_sent_to_the_provider() {
-    let upstream = Upstream::new([hello()]).await;
+    let upstream = Upstream::new([hello_response()]).await;
     let fixture = fixture(&upstream, &[]).await;
     let image = json!({"url": "https://example.com/a.png", "detail": "low"});
     let content = json!([
@@ -167,21 +184,21 @@ async fn image_urls_are_sent_to_the_provider() {
     let message = fixture.client.post(&fixture.messages_path(), body).await.ok();
     assert_eq!(message["content"][1]["image_url"], image);
     assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
-    let told = upstream.requests().remove(0).body;
-    assert_eq!(told["messages"][1], json!({"role": "user", "content": content}));
+    let sent = upstream.requests().remove(0).body;
+    assert_eq!(sent["messages"][1], json!({"role": "user", "content": content}));
     // This server does not support files.
     let file = json!([{"type": "image_file", "image_file": {"file_id": "file_1"}}]);
     let body = json!({"role": "user", "content": file});
-    let refused = fixture.client.post(&fixture.messages_path(), body).await;
-    assert_eq!(refused.expect_error(400)["param"], "content[0].type");
+    let response = fixture.client.post(&fixture.messages_path(), body).await;
+    assert_eq!(response.expect_error(400)["param"], "content[0].type");
 }
 
 #[tokio::test]
 async fn run_settings_are_sent_to_the_provider() {
-    let upstream = Upstream::new([hello()]).await;
+    let upstream = Upstream::new([hello_response()]).await;
     let fixture = fixture(&upstream, &["weather"]).await;
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
-    let more = json!({
+    let settings = json!({
         "model": "gpt-4o",
         "instructions": "Be brief.",
         "temperature": 0.5,
@@ -193,6 +210,6 @@ async fn run_settings_are_sent_to_the_provider() {
         "response_format": {"type": "json_schema", "json_schema":
             {"name": "shape", "description": "A shape", "schema": schema, "strict": true}},
     });
-    fixture.create_run_and_wait(more).await;
+    fixture.create_run_and_wait(settings).await;
     insta::assert_json_snapshot!(upstream.requests().remove(0).body);
 }

@@ -4,22 +4,25 @@ use runstep_server::model::ModelEvent;
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, answer, delta, finish, good, says, text,
+    ScriptedResponse, delta_chunk, finish_chunk, model_events, successful_events, text_delta,
+    text_event,
 };
 
 /// The names and complete arguments of the calls in these deltas.
 async fn calls(parts: impl IntoIterator<Item = Value>) -> Vec<(String, String)> {
-    let chunks = parts.into_iter().map(|part| delta(json!({"tool_calls": [part]})));
-    let events = good(ScriptedResponse::chunks(chunks.chain([finish("tool_calls")]))).await;
-    put_together(&events)
+    let chunks = parts.into_iter().map(|part| delta_chunk(json!({"tool_calls": [part]})));
+    let events =
+        successful_events(ScriptedResponse::chunks(chunks.chain([finish_chunk("tool_calls")])))
+            .await;
+    joined_calls(&events)
 }
 
-fn put_together(events: &[ModelEvent]) -> Vec<(String, String)> {
+fn joined_calls(events: &[ModelEvent]) -> Vec<(String, String)> {
     let mut calls: Vec<(String, String)> = Vec::new();
     for event in events {
         match event {
             ModelEvent::ToolCall { index, name } => {
-                assert_eq!(*index, calls.len(), "calls are numbered as they begin");
+                assert_eq!(*index, calls.len(), "calls are not numbered in order");
                 calls.push((name.clone(), String::new()));
             }
             ModelEvent::Arguments { index, text } => calls[*index].1.push_str(text),
@@ -40,41 +43,41 @@ async fn call_parts_are_matched_by_index() {
         json!({"index": index, "id": id, "type": "function",
             "function": {"name": "weather", "arguments": ""}})
     };
-    let more = |index: u64, text: &str| json!({"index": index, "function": {"arguments": text}});
-    let one_after_the_other = [
+    let append = |index: u64, text: &str| json!({"index": index, "function": {"arguments": text}});
+    let sequential = [
         begin(0, "a"),
-        more(0, "{\"city\":"),
-        more(0, "\"Paris\"}"),
+        append(0, "{\"city\":"),
+        append(0, "\"Paris\"}"),
         begin(1, "b"),
-        more(1, "{\"city\":\"Rome\"}"),
+        append(1, "{\"city\":\"Rome\"}"),
     ];
-    assert_eq!(calls(one_after_the_other).await, paris_and_rome());
-    let woven = [
+    assert_eq!(calls(sequential).await, paris_and_rome());
+    let interleaved = [
         begin(3, "a"),
         begin(7, "b"),
-        more(7, "{\"city\":\"Ro"),
-        more(3, "{\"city\":\"Paris\"}"),
-        more(7, "me\"}"),
+        append(7, "{\"city\":\"Ro"),
+        append(3, "{\"city\":\"Paris\"}"),
+        append(7, "me\"}"),
     ];
-    assert_eq!(calls(woven).await, paris_and_rome());
+    assert_eq!(calls(interleaved).await, paris_and_rome());
 }
 
 #[tokio::test]
 async fn argument_deltas_are_forwarded() {
-    let part = |part: Value| delta(json!({"tool_calls": [part]}));
-    let events = good(ScriptedResponse::chunks([
-        says("Let me see."),
+    let part = |part: Value| delta_chunk(json!({"tool_calls": [part]}));
+    let events = successful_events(ScriptedResponse::chunks([
+        text_delta("Let me check."),
         part(json!({"index": 0, "id": "a", "function": {"name": "weather", "arguments": ""}})),
         part(json!({"index": 0, "function": {"arguments": "{\"city\""}})),
         part(json!({"index": 0, "function": {"arguments": ":1}"}})),
-        finish("tool_calls"),
+        finish_chunk("tool_calls"),
     ]))
     .await;
     let arguments = |text: &str| ModelEvent::Arguments { index: 0, text: text.to_owned() };
     assert_eq!(
         events[..4],
         [
-            text("Let me see."),
+            text_event("Let me check."),
             ModelEvent::ToolCall { index: 0, name: "weather".to_owned() },
             arguments("{\"city\""),
             arguments(":1}"),
@@ -84,38 +87,44 @@ async fn argument_deltas_are_forwarded() {
 
 #[tokio::test]
 async fn index_and_id_variants_are_accepted() {
-    let whole = |mut call: Value, city: &str| {
+    let complete = |mut call: Value, city: &str| {
         let arguments = format!("{{\"city\":\"{city}\"}}");
         call["function"] = json!({"name": "weather", "arguments": arguments});
         call
     };
-    let torn = |mut call: Value, text: &str| {
+    let partial = |mut call: Value, text: &str| {
         call["function"] = json!({"name": "weather", "arguments": text});
         call
     };
     let cases: [(&str, Vec<Value>); 9] = [
         (
-            "whole",
+            "complete calls",
             vec![
-                whole(json!({"index": 0, "id": "a"}), "Paris"),
-                whole(json!({"index": 1, "id": "b"}), "Rome"),
+                complete(json!({"index": 0, "id": "a"}), "Paris"),
+                complete(json!({"index": 1, "id": "b"}), "Rome"),
             ],
         ),
         (
-            "one index for all",
+            "same index for all",
             vec![
-                whole(json!({"index": 0, "id": "a"}), "Paris"),
-                whole(json!({"index": 0, "id": "b"}), "Rome"),
+                complete(json!({"index": 0, "id": "a"}), "Paris"),
+                complete(json!({"index": 0, "id": "b"}), "Rome"),
             ],
         ),
         (
-            "one index, no ids",
-            vec![whole(json!({"index": 0}), "Paris"), whole(json!({"index": 0}), "Rome")],
+            "same index, no ids",
+            vec![complete(json!({"index": 0}), "Paris"), complete(json!({"index": 0}), "Rome")],
         ),
-        ("no index", vec![whole(json!({"id": "a"}), "Paris"), whole(json!({"id": "b"}), "Rome")]),
-        ("no index, no ids", vec![whole(json!({}), "Paris"), whole(json!({"id": ""}), "Rome")]),
         (
-            "no index, torn, matched by ids",
+            "no index",
+            vec![complete(json!({"id": "a"}), "Paris"), complete(json!({"id": "b"}), "Rome")],
+        ),
+        (
+            "no index, no ids",
+            vec![complete(json!({}), "Paris"), complete(json!({"id": ""}), "Rome")],
+        ),
+        (
+            "no index, split, matched by ids",
             vec![
                 json!({"id": "a", "function": {"name": "weather", "arguments": "{\"city\":"}}),
                 json!({"id": "b", "function": {"name": "weather", "arguments": "{\"city\":\"R"}}),
@@ -124,7 +133,7 @@ async fn index_and_id_variants_are_accepted() {
             ],
         ),
         (
-            "no index, torn, parts without ids",
+            "no index, split, parts without ids",
             vec![
                 json!({"id": "a", "function": {"name": "weather", "arguments": "{\"city\":"}}),
                 json!({"function": {"arguments": "\"Paris\"}"}}),
@@ -133,21 +142,21 @@ async fn index_and_id_variants_are_accepted() {
             ],
         ),
         (
-            "the name again with each part",
+            "name repeated in each part",
             vec![
-                torn(json!({"index": 0, "id": "a"}), "{\"city\":"),
-                torn(json!({"index": 0, "id": "a"}), "\"Paris\"}"),
-                torn(json!({"index": 0, "id": "a"}), ""),
-                torn(json!({"index": 1, "id": "b"}), "{\"city\":\"Rome\"}"),
+                partial(json!({"index": 0, "id": "a"}), "{\"city\":"),
+                partial(json!({"index": 0, "id": "a"}), "\"Paris\"}"),
+                partial(json!({"index": 0, "id": "a"}), ""),
+                partial(json!({"index": 1, "id": "b"}), "{\"city\":\"Rome\"}"),
             ],
         ),
         (
-            "the id before the name",
+            "id before the name",
             vec![
                 json!({"index": 0, "id": "a"}),
-                whole(json!({"index": 0}), "Paris"),
+                complete(json!({"index": 0}), "Paris"),
                 json!({"index": 1, "id": "b", "function": {"name": ""}}),
-                whole(json!({"index": 1}), "Rome"),
+                complete(json!({"index": 1}), "Rome"),
             ],
         ),
     ];
@@ -166,27 +175,30 @@ async fn missing_and_object_arguments_become_json_text() {
     let object =
         json!({"index": 0, "function": {"name": "weather", "arguments": {"city": "Paris"}}});
     assert_eq!(calls([object]).await, paris_and_rome()[..1]);
-    let none = json!({"index": 0, "function": {"name": "now"}});
-    assert_eq!(calls([none]).await, [("now".to_owned(), "{}".to_owned())]);
+    let without_arguments = json!({"index": 0, "function": {"name": "now"}});
+    assert_eq!(calls([without_arguments]).await, [("now".to_owned(), "{}".to_owned())]);
 }
 
 #[tokio::test]
 async fn truncated_call_ends_with_token_limit() {
     let part = json!({"index": 0, "function": {"name": "weather", "arguments": ""}});
-    let chunks = [delta(json!({"tool_calls": [part]})), finish("length")];
-    let events = good(ScriptedResponse::chunks(chunks)).await;
+    let chunks = [delta_chunk(json!({"tool_calls": [part]})), finish_chunk("length")];
+    let events = successful_events(ScriptedResponse::chunks(chunks)).await;
     assert_eq!(events.get(1), Some(&ModelEvent::TokenLimit));
 }
 
 #[tokio::test]
 async fn nameless_calls_and_too_many_calls_are_errors() {
-    let failed = async |parts: Vec<Value>| {
-        let chunks = [delta(json!({"tool_calls": parts})), finish("tool_calls")];
-        answer(ScriptedResponse::chunks(chunks)).await.pop().unwrap().unwrap_err().message
+    let error_message = async |parts: Vec<Value>| {
+        let chunks = [delta_chunk(json!({"tool_calls": parts})), finish_chunk("tool_calls")];
+        model_events(ScriptedResponse::chunks(chunks)).await.pop().unwrap().unwrap_err().message
     };
     let nameless = "The model's provider called a function without naming it.";
-    assert_eq!(failed(vec![json!({"index": 0, "function": {"arguments": "{}"}})]).await, nameless);
-    assert_eq!(failed(vec![json!({"index": 0, "id": "a"})]).await, nameless);
+    assert_eq!(
+        error_message(vec![json!({"index": 0, "function": {"arguments": "{}"}})]).await,
+        nameless
+    );
+    assert_eq!(error_message(vec![json!({"index": 0, "id": "a"})]).await, nameless);
     let many = (0..200).map(|index| json!({"index": index, "function": {"name": "f"}}));
-    insta::assert_snapshot!(failed(many.collect()).await, @"The model's provider called more functions at once than this server takes.");
+    insta::assert_snapshot!(error_message(many.collect()).await, @"The model's provider called more functions at once than this server takes.");
 }

@@ -16,25 +16,25 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running provider, which stops on drop.
 pub(crate) struct Upstream {
     url: String,
-    seen: Arc<Mutex<Seen>>,
-    left: watch::Receiver<usize>,
-    serving: JoinHandle<()>,
+    traffic: Arc<Mutex<Traffic>>,
+    disconnects: watch::Receiver<usize>,
+    task: JoinHandle<()>,
 }
 
 #[derive(Default)]
-struct Seen {
-    requests: Vec<Received>,
+struct Traffic {
+    requests: Vec<ReceivedRequest>,
     connections: usize,
 }
 
 /// A received request.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedRequest {
     /// The request line and the headers.
     pub(crate) head: String,
     pub(crate) body: Value,
@@ -62,7 +62,7 @@ impl ScriptedResponse {
         Self { steps: vec![Step::Send(bytes.into())], closes: true }
     }
 
-    /// A complete response; `headers` end with a line break.
+    /// A complete response. Each header ends with a line break.
     pub(crate) fn status(status: u16, headers: &str, body: &str) -> Self {
         let length = body.len();
         let head = format!("HTTP/1.1 {status} Any\r\ncontent-length: {length}\r\n{headers}\r\n");
@@ -117,52 +117,54 @@ impl ScriptedResponse {
 }
 
 /// A completion chunk with this delta.
-pub(crate) fn delta(delta: Value) -> Value {
+pub(crate) fn delta_chunk(delta: Value) -> Value {
     json!({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta}]})
 }
 
-pub(crate) fn says(text: &str) -> Value {
-    delta(json!({"content": text}))
+pub(crate) fn text_delta(text: &str) -> Value {
+    delta_chunk(json!({"content": text}))
 }
 
 /// A completion chunk with this finish reason.
-pub(crate) fn finish(reason: &str) -> Value {
+pub(crate) fn finish_chunk(reason: &str) -> Value {
     json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
 }
 
 /// A completion chunk with usage and without choices.
-pub(crate) fn usage(prompt_tokens: u64, completion_tokens: u64) -> Value {
+pub(crate) fn usage_chunk(prompt_tokens: u64, completion_tokens: u64) -> Value {
     let total_tokens = prompt_tokens + completion_tokens;
     json!({"choices": [], "usage": {"prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens, "total_tokens": total_tokens}})
 }
 
 /// A stream with the text "Hello there.".
-pub(crate) fn hello() -> ScriptedResponse {
+pub(crate) fn hello_response() -> ScriptedResponse {
     ScriptedResponse::chunks([
-        delta(json!({"role": "assistant", "content": ""})),
-        says("Hello "),
-        says("there."),
-        finish("stop"),
-        usage(9, 3),
+        delta_chunk(json!({"role": "assistant", "content": ""})),
+        text_delta("Hello "),
+        text_delta("there."),
+        finish_chunk("stop"),
+        usage_chunk(9, 3),
     ])
 }
 
 /// Collects the model's response to `request`.
-pub(crate) async fn ask(model: &impl Model) -> Vec<Result<ModelEvent, ModelError>> {
-    let answer = model.respond(request()).collect();
-    tokio::time::timeout(PATIENCE, answer).await.expect("the answer does not end")
+pub(crate) async fn collect_response(model: &impl Model) -> Vec<Result<ModelEvent, ModelError>> {
+    let events = model.respond(request()).collect();
+    tokio::time::timeout(DEADLINE, events).await.expect("the response does not end")
 }
 
 /// Collects the model's events for this provider response, without retries.
-pub(crate) async fn answer(response: ScriptedResponse) -> Vec<Result<ModelEvent, ModelError>> {
+pub(crate) async fn model_events(
+    response: ScriptedResponse,
+) -> Vec<Result<ModelEvent, ModelError>> {
     let upstream = Upstream::new([response]).await;
-    ask(&upstream.builder().retries(0).build().unwrap()).await
+    collect_response(&upstream.builder().retries(0).build().unwrap()).await
 }
 
 /// Like `model_events`, for responses that do not fail.
-pub(crate) async fn good(response: ScriptedResponse) -> Vec<ModelEvent> {
-    let events = answer(response).await;
+pub(crate) async fn successful_events(response: ScriptedResponse) -> Vec<ModelEvent> {
+    let events = model_events(response).await;
     events.into_iter().collect::<Result<_, _>>().unwrap()
 }
 
@@ -170,11 +172,11 @@ pub(crate) fn request() -> ModelRequest {
     ModelRequest::new("test-model", vec![ConversationItem::User("Hello".to_owned())])
 }
 
-pub(crate) fn text(text: &str) -> ModelEvent {
+pub(crate) fn text_event(text: &str) -> ModelEvent {
     ModelEvent::Text(text.to_owned())
 }
 
-pub(crate) fn cost(prompt_tokens: u64, completion_tokens: u64) -> ModelEvent {
+pub(crate) fn usage_event(prompt_tokens: u64, completion_tokens: u64) -> ModelEvent {
     ModelEvent::Usage { prompt_tokens, completion_tokens }
 }
 
@@ -185,25 +187,25 @@ impl Upstream {
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let script: Arc<Mutex<VecDeque<ScriptedResponse>>> =
             Arc::new(Mutex::new(script.into_iter().collect()));
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let (leaving, left) = watch::channel(0);
-        let serving = tokio::spawn({
-            let seen = Arc::clone(&seen);
+        let traffic = Arc::new(Mutex::new(Traffic::default()));
+        let (disconnected, disconnects) = watch::channel(0);
+        let task = tokio::spawn({
+            let traffic = Arc::clone(&traffic);
             async move {
                 loop {
                     let (socket, _) = listener.accept().await.unwrap();
-                    seen.lock().unwrap().connections += 1;
-                    let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
-                    let leaving = leaving.clone();
+                    traffic.lock().unwrap().connections += 1;
+                    let (traffic, script) = (Arc::clone(&traffic), Arc::clone(&script));
+                    let disconnected = disconnected.clone();
                     tokio::spawn(async move {
-                        if serve(socket, &seen, &script).await.is_none() {
-                            leaving.send_modify(|count| *count += 1);
+                        if serve(socket, &traffic, &script).await.is_none() {
+                            disconnected.send_modify(|count| *count += 1);
                         }
                     });
                 }
             }
         });
-        Self { url, seen, left, serving }
+        Self { url, traffic, disconnects, task }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -219,43 +221,46 @@ impl Upstream {
         self.builder().build().unwrap()
     }
 
-    pub(crate) fn requests(&self) -> Vec<Received> {
-        self.seen.lock().unwrap().requests.clone()
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.traffic.lock().unwrap().requests.clone()
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.seen.lock().unwrap().connections
+        self.traffic.lock().unwrap().connections
     }
 
     /// Waits until the provider has received a request.
-    pub(crate) async fn is_asked(&self) {
+    pub(crate) async fn wait_for_request(&self) {
         while self.requests().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
     /// Waits until the client has closed a connection in `Step::Hang`.
-    pub(crate) async fn is_left(&mut self) {
-        let left = self.left.wait_for(|count| *count > 0);
-        tokio::time::timeout(PATIENCE, left).await.expect("the client stays").unwrap();
+    pub(crate) async fn wait_for_disconnect(&mut self) {
+        let disconnect = self.disconnects.wait_for(|count| *count > 0);
+        tokio::time::timeout(DEADLINE, disconnect)
+            .await
+            .expect("the client does not disconnect")
+            .unwrap();
     }
 }
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.task.abort();
     }
 }
 
 /// Serves a connection; returns `None` if the client closed it in `Step::Hang`.
 async fn serve(
     mut socket: TcpStream,
-    seen: &Mutex<Seen>,
+    traffic: &Mutex<Traffic>,
     script: &Mutex<VecDeque<ScriptedResponse>>,
 ) -> Option<()> {
     loop {
         let Some(received) = receive(&mut socket).await else { return Some(()) };
-        seen.lock().unwrap().requests.push(received);
+        traffic.lock().unwrap().requests.push(received);
         let response = script.lock().unwrap().pop_front();
         let Some(response) = response else { return Some(()) };
         for step in response.steps {
@@ -279,7 +284,7 @@ async fn serve(
     }
 }
 
-async fn receive(socket: &mut TcpStream) -> Option<Received> {
+async fn receive(socket: &mut TcpStream) -> Option<ReceivedRequest> {
     let mut bytes = Vec::new();
     let end = loop {
         let mut part = [0; 4096];
@@ -298,5 +303,5 @@ async fn receive(socket: &mut TcpStream) -> Option<Received> {
         let count = socket.read(&mut part).await.ok().filter(|count| *count > 0)?;
         body.extend_from_slice(&part[..count]);
     }
-    Some(Received { head, body: serde_json::from_slice(&body).unwrap() })
+    Some(ReceivedRequest { head, body: serde_json::from_slice(&body).unwrap() })
 }

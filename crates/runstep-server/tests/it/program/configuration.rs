@@ -1,10 +1,10 @@
 //! Options from flags, the environment and a file, and their precedence.
 
-use crate::program::process::{Ended, Start};
+use crate::program::process::{Exited, ProgramBuilder};
 
 /// Runs the program, which must succeed, and returns its standard output.
-fn checked(start: Start) -> String {
-    let Ended { code, output, errors } = start.end();
+fn successful_output(program: ProgramBuilder) -> String {
+    let Exited { code, output, errors } = program.run_to_exit();
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     output
 }
@@ -15,23 +15,23 @@ fn value<'a>(report: &'a str, name: &str) -> Option<&'a str> {
 
 #[test]
 fn default_configuration_is_printed() {
-    insta::assert_snapshot!(checked(Start::new(&["--check-config"])));
+    insta::assert_snapshot!(successful_output(ProgramBuilder::new(&["--check-config"])));
 }
 
 #[test]
 fn help_is_printed() {
-    insta::assert_snapshot!(checked(Start::new(&["--help"])));
+    insta::assert_snapshot!(successful_output(ProgramBuilder::new(&["--help"])));
 }
 
 #[test]
 fn flags_override_environment_and_environment_overrides_file() {
     let file = "max-open-streams = 1\nmax-queued-runs = 1\nmax-body-bytes = 1\n";
     let flags = ["--check-config", "--config", "a/b.toml", "--max-open-streams", "3"];
-    let start = Start::new(&flags)
+    let program = ProgramBuilder::new(&flags)
         .file("a/b.toml", file)
         .env("RUNSTEP_MAX_OPEN_STREAMS", "2")
         .env("RUNSTEP_MAX_QUEUED_RUNS", "2");
-    let report = checked(start);
+    let report = successful_output(program);
     assert_eq!(value(&report, "max-open-streams"), Some("3"));
     assert_eq!(value(&report, "max-queued-runs"), Some("2"));
     assert_eq!(value(&report, "max-body-bytes"), Some("1"));
@@ -66,8 +66,8 @@ fn every_option_is_accepted_from_flags_environment_and_file() {
         ("log-level", "debug"),
         ("log-format", "json"),
     ];
-    let start = |arguments: &[&str]| {
-        Start::new(&[&["--check-config"], arguments].concat())
+    let program = |arguments: &[&str]| {
+        ProgramBuilder::new(&[&["--check-config"], arguments].concat())
             .file("keys", "one\ntwo\n")
             .file("models.toml", "default = \"a\"\n[models]\nb = \"c\"\n")
             .env("KEY", "sk-secret")
@@ -75,42 +75,43 @@ fn every_option_is_accepted_from_flags_environment_and_file() {
     let flags: Vec<String> =
         options.iter().map(|(name, value)| format!("--{name}={value}")).collect();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let by_flag = checked(start(&flags));
-    insta::assert_snapshot!(by_flag);
-    let by_environment = options.iter().fold(start(&[]), |start, (name, value)| {
-        start.env(&format!("RUNSTEP_{}", name.replace('-', "_").to_uppercase()), value)
+    let from_flags = successful_output(program(&flags));
+    insta::assert_snapshot!(from_flags);
+    let from_environment = options.iter().fold(program(&[]), |program, (name, value)| {
+        program.env(&format!("RUNSTEP_{}", name.replace('-', "_").to_uppercase()), value)
     });
-    assert_eq!(checked(by_environment), by_flag);
-    let by_file = start(&["--config", "options.toml"]).file("options.toml", &by_flag);
-    assert_eq!(checked(by_file), by_flag);
+    assert_eq!(successful_output(from_environment), from_flags);
+    let from_file = program(&["--config", "options.toml"]).file("options.toml", &from_flags);
+    assert_eq!(successful_output(from_file), from_flags);
     // The hosting guide documents each option.
-    let page = include_str!("../../../../../docs/hosting.md");
+    let guide = include_str!("../../../../../docs/hosting.md");
     for (name, _) in options {
-        assert!(page.contains(&format!("\n| `{name}` |")), "{name}");
+        assert!(guide.contains(&format!("\n| `{name}` |")), "{name}");
     }
     // `options` lists all options.
-    let lines = by_flag.lines().filter(|line| !line.starts_with('#'));
+    let lines = from_flags.lines().filter(|line| !line.starts_with('#'));
     assert_eq!(lines.count(), options.len());
 }
 
 #[test]
 fn paths_in_a_file_are_relative_to_it() {
-    let start = Start::new(&["--check-config", "--config", "etc/options.toml"])
+    let program = ProgramBuilder::new(&["--check-config", "--config", "etc/options.toml"])
         .file("etc/options.toml", "api-key-file = \"keys\"\n")
         .file("etc/keys", "secret\n");
-    assert_eq!(value(&checked(start), "api-key-file"), Some("\"etc/keys\""));
+    assert_eq!(value(&successful_output(program), "api-key-file"), Some("\"etc/keys\""));
 }
 
 #[test]
 fn secrets_are_redacted() {
-    let url = "http://127.0.0.1:1/v1?api-version=1&key=hush";
+    let url = "http://127.0.0.1:1/v1?api-version=1&key=sk-secret";
     let flags = ["--check-config", "--upstream", url, "--upstream-key-env", "KEY"];
-    let start = Start::new(&[&flags[..], &["--api-key-file", "keys"]].concat())
-        .file("keys", "hush\n")
-        .env("KEY", "hush");
-    let report = checked(start);
-    assert!(!report.contains("hush"), "{report}");
+    let program = ProgramBuilder::new(&[&flags[..], &["--api-key-file", "keys"]].concat())
+        .file("keys", "sk-secret\n")
+        .env("KEY", "sk-secret");
+    let report = successful_output(program);
+    assert!(!report.contains("sk-secret"), "{report}");
     assert_eq!(value(&report, "upstream"), Some("\"http://127.0.0.1:1/v1?[hidden]\""));
-    let help = checked(Start::new(&["--help"]).env("RUNSTEP_UPSTREAM", "hush"));
-    assert!(!help.contains("hush"), "{help}");
+    let help =
+        successful_output(ProgramBuilder::new(&["--help"]).env("RUNSTEP_UPSTREAM", "sk-secret"));
+    assert!(!help.contains("sk-secret"), "{help}");
 }

@@ -10,26 +10,26 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Arguments, environment and files of a program to start.
-pub(crate) struct Start {
-    folder: TempDir,
+pub(crate) struct ProgramBuilder {
+    directory: TempDir,
     command: Command,
 }
 
 /// Exit code and output of a program that has ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct Exited {
     pub(crate) code: Option<i32>,
     pub(crate) output: String,
     pub(crate) errors: String,
 }
 
-impl Start {
+impl ProgramBuilder {
     pub(crate) fn new(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_runstep-server"));
-        command.args(arguments).env_clear().current_dir(folder.path());
+        command.args(arguments).env_clear().current_dir(directory.path());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { folder, command }
+        Self { directory, command }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -46,24 +46,24 @@ impl Start {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     /// Runs the program until it exits.
-    pub(crate) fn end(mut self) -> Ended {
+    pub(crate) fn run_to_exit(mut self) -> Exited {
         let child = self.command.spawn().unwrap();
-        let mut program = Program { child, address: None, _folder: self.folder };
+        let mut program = Program { child, address: None, _directory: self.directory };
         let status = program.exit_status();
         let (mut output, mut errors) = (String::new(), String::new());
         program.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
         program.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        Ended { code: status.code(), output, errors }
+        Exited { code: status.code(), output, errors }
     }
 
     /// Starts the program and waits until it accepts connections.
     pub(crate) fn serve(mut self) -> Program {
         let child = self.command.spawn().unwrap();
-        let mut program = Program { child, address: None, _folder: self.folder };
+        let mut program = Program { child, address: None, _directory: self.directory };
         let mut line = String::new();
         BufReader::new(program.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let start = "runstep-server listens on http://";
@@ -78,7 +78,7 @@ impl Start {
 pub(crate) struct Program {
     child: Child,
     address: Option<SocketAddr>,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl Program {
@@ -96,7 +96,7 @@ impl Program {
     }
 
     pub(crate) fn exit_status(&mut self) -> ExitStatus {
-        eventually("an end", || self.child.try_wait().unwrap())
+        wait_for("the program to exit", || self.child.try_wait().unwrap())
     }
 
     /// Kills the program and returns its standard error output.
@@ -115,13 +115,13 @@ impl Drop for Program {
     }
 }
 
-pub(crate) fn eventually<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(condition: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(60) {
-        if let Some(got) = get() {
-            return got;
+        if let Some(value) = poll() {
+            return value;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("there was never {what}");
+    panic!("timed out waiting for {condition}");
 }

@@ -8,24 +8,29 @@ use std::thread;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::program::process::{Program, Start};
+use crate::program::process::{Program, ProgramBuilder};
 
 const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
-fn start(flags: &[&str]) -> Start {
-    Start::new(&[&ANY_PORT[..], flags].concat())
+fn builder_with(flags: &[&str]) -> ProgramBuilder {
+    ProgramBuilder::new(&[&ANY_PORT[..], flags].concat())
 }
 
 /// Sends a request with a key; returns the status and the body.
-async fn ask(program: &Program, path: &str, key: &str, body: Option<Value>) -> (StatusCode, Value) {
+async fn request(
+    program: &Program,
+    path: &str,
+    key: &str,
+    body: Option<Value>,
+) -> (StatusCode, Value) {
     let client = Client::builder().no_proxy().build().unwrap();
     let url = program.url(path);
-    let request = match body {
+    let builder = match body {
         Some(body) => client.post(url).body(body.to_string()),
         None => client.get(url),
     };
-    let request = request.header("content-type", "application/json").bearer_auth(key);
-    let response = request.send().await.unwrap();
+    let builder = builder.header("content-type", "application/json").bearer_auth(key);
+    let response = builder.send().await.unwrap();
     let status = response.status();
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or_else(|_| text.into()))
@@ -33,31 +38,31 @@ async fn ask(program: &Program, path: &str, key: &str, body: Option<Value>) -> (
 
 #[tokio::test]
 async fn keys_authenticate_and_separate_tenants() {
-    let program = start(&["--api-key-file", "keys"])
-        .file("keys", "# of the one application\nkey-one\n\n  key-two  \n")
+    let program = builder_with(&["--api-key-file", "keys"])
+        .file("keys", "# first application\nfirst-key\n\n  second-key  \n")
         .serve();
-    let (refused, _) = ask(&program, "/v1/threads", "other", Some(json!({}))).await;
-    assert_eq!(refused, 401);
-    let (made, thread) = ask(&program, "/v1/threads", "key-one", Some(json!({}))).await;
-    assert_eq!(made, 200);
+    let (rejected, _) = request(&program, "/v1/threads", "other", Some(json!({}))).await;
+    assert_eq!(rejected, 401);
+    let (created, thread) = request(&program, "/v1/threads", "first-key", Some(json!({}))).await;
+    assert_eq!(created, 200);
     let path = format!("/v1/threads/{}", thread["id"].as_str().unwrap());
-    assert_eq!(ask(&program, &path, "key-one", None).await.0, 200);
-    assert_eq!(ask(&program, &path, "key-two", None).await.0, 404);
+    assert_eq!(request(&program, &path, "first-key", None).await.0, 200);
+    assert_eq!(request(&program, &path, "second-key", None).await.0, 404);
 }
 
 #[tokio::test]
 async fn configured_limits_are_applied() {
-    let program = start(&["--max-body-bytes", "1000"]).serve();
+    let program = builder_with(&["--max-body-bytes", "1000"]).serve();
     let body = json!({"metadata": {"a": "x".repeat(2000)}});
-    assert_eq!(ask(&program, "/v1/threads", "", Some(body)).await.0, 413);
-    assert_eq!(ask(&program, "/healthz", "", None).await.0, 200);
+    assert_eq!(request(&program, "/v1/threads", "", Some(body)).await.0, 413);
+    assert_eq!(request(&program, "/healthz", "", None).await.0, 200);
 }
 
 /// A provider that serves one request; joining the thread returns its head and body.
 fn provider() -> (String, thread::JoinHandle<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let asked = thread::spawn(move || {
+    let received = thread::spawn(move || {
         let (mut socket, _) = listener.accept().unwrap();
         let mut reader = BufReader::new(socket.try_clone().unwrap());
         let (mut head, mut length) = (String::new(), 0);
@@ -75,29 +80,29 @@ fn provider() -> (String, thread::JoinHandle<(String, Value)>) {
         socket.write_all(response.as_bytes()).unwrap();
         (head, serde_json::from_slice(&body).unwrap())
     });
-    (url, asked)
+    (url, received)
 }
 
 #[tokio::test]
 async fn runs_use_the_configured_provider() {
-    let (url, asked) = provider();
+    let (url, received) = provider();
     let flags = ["--upstream", &url, "--upstream-key-env", "KEY", "--model-map", "models.toml"];
-    let mut program = start(&flags)
+    let mut program = builder_with(&flags)
         .file("models.toml", "default = \"llama3.2\"\n[models]\ngpt-4o = \"qwen2.5:7b\"\n")
         .env("KEY", "sk-upstream")
         .serve();
     let (_, assistant) =
-        ask(&program, "/v1/assistants", "", Some(json!({"model": "gpt-4o"}))).await;
+        request(&program, "/v1/assistants", "", Some(json!({"model": "gpt-4o"}))).await;
     let messages = json!([{"role": "user", "content": "Hello"}]);
     let body = json!({
         "assistant_id": assistant["id"],
         "thread": {"messages": messages},
         "stream": true,
     });
-    let (_, events) = ask(&program, "/v1/threads/runs", "", Some(body)).await;
+    let (_, events) = request(&program, "/v1/threads/runs", "", Some(body)).await;
     let events = events.as_str().unwrap();
     assert!(events.contains("Hi!") && events.contains("thread.run.completed"), "{events}");
-    let (head, body) = asked.join().unwrap();
+    let (head, body) = received.join().unwrap();
     assert!(head.contains("authorization: Bearer sk-upstream\r\n"), "{head}");
     assert_eq!((&body["model"], &body["messages"]), (&json!("qwen2.5:7b"), &messages));
     let logs = program.errors();
@@ -107,8 +112,8 @@ async fn runs_use_the_configured_provider() {
 #[tokio::test]
 async fn logs_are_written_to_standard_error() {
     let logs = async |flags: &[&str]| {
-        let mut program = start(flags).serve();
-        ask(&program, "/v1/threads/thread_x", "", None).await;
+        let mut program = builder_with(flags).serve();
+        request(&program, "/v1/threads/thread_x", "", None).await;
         program.errors()
     };
     let text = logs(&[]).await;
@@ -123,10 +128,10 @@ async fn logs_are_written_to_standard_error() {
 #[test]
 fn world_readable_key_file_is_warned_about() {
     for (mode, warned) in [(0o644, true), (0o640, false)] {
-        let start = start(&["--api-key-file", "keys"]).file("keys", "secret-key\n");
+        let builder = builder_with(&["--api-key-file", "keys"]).file("keys", "secret-key\n");
         let mode = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(start.path("keys"), mode).unwrap();
-        let logs = start.serve().errors();
+        std::fs::set_permissions(builder.path("keys"), mode).unwrap();
+        let logs = builder.serve().errors();
         assert_eq!(logs.contains("everybody on this machine can read"), warned, "{logs}");
         assert!(!logs.contains("secret-key"), "{logs}");
     }

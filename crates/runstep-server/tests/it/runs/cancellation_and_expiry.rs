@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use runstep_server::Server;
-use runstep_server::model::{Model, ModelEvent, ModelRequest, ModelStream, Turn};
+use runstep_server::model::{Model, ModelEvent, ModelRequest, ModelStream, Scripted, Turn};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -62,7 +62,7 @@ async fn expiry_of_a_continued_run_counts_from_its_creation() {
 
 #[tokio::test(start_paused = true)]
 async fn run_lifetime_is_configurable() {
-    let model = runstep_server::model::Scripted::new([Turn::stall()]);
+    let model = Scripted::new([Turn::stall()]);
     let builder = Server::builder().model(model).run_lifetime(Duration::from_secs(30));
     let fixture = Fixture::from_builder(builder, &[]).await;
     let run = fixture.create_run(json!({})).await;
@@ -74,7 +74,7 @@ async fn run_lifetime_is_configurable() {
 #[tokio::test(start_paused = true)]
 async fn run_lifetime_is_capped_at_a_century() {
     let century = 100 * 365 * 24 * 60 * 60;
-    let model = runstep_server::model::Scripted::new([Turn::call("weather", json!({}))]);
+    let model = Scripted::new([Turn::call("weather", json!({}))]);
     let builder = Server::builder().model(model).run_lifetime(Duration::MAX);
     let fixture = Fixture::from_builder(builder, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
@@ -97,7 +97,7 @@ impl Model for AlwaysReady {
 }
 
 /// Events that a model may repeat without end.
-const SAYINGS: [fn() -> ModelEvent; 3] = [
+const ENDLESS_EVENTS: [fn() -> ModelEvent; 3] = [
     || ModelEvent::Text("word ".to_owned()),
     || ModelEvent::Text(String::new()),
     || ModelEvent::Usage { prompt_tokens: 1, completion_tokens: 1 },
@@ -105,8 +105,8 @@ const SAYINGS: [fn() -> ModelEvent; 3] = [
 
 #[tokio::test]
 async fn cancel_interrupts_a_model_that_is_always_ready() {
-    for saying in SAYINGS {
-        let fixture = Fixture::with_model(AlwaysReady(saying), &[]).await;
+    for event in ENDLESS_EVENTS {
+        let fixture = Fixture::with_model(AlwaysReady(event), &[]).await;
         let run = fixture.create_run(json!({})).await;
         run_pending_tasks().await;
         assert_eq!(fixture.get_run(&run).await["status"], "in_progress");
@@ -117,8 +117,8 @@ async fn cancel_interrupts_a_model_that_is_always_ready() {
 
 #[tokio::test]
 async fn expiry_interrupts_a_model_that_is_always_ready() {
-    for saying in SAYINGS {
-        let builder = Server::builder().model(AlwaysReady(saying));
+    for event in ENDLESS_EVENTS {
+        let builder = Server::builder().model(AlwaysReady(event));
         let fixture =
             Fixture::from_builder(builder.run_lifetime(Duration::from_secs(1)), &[]).await;
         assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "expired");
@@ -127,7 +127,7 @@ async fn expiry_interrupts_a_model_that_is_always_ready() {
 
 #[tokio::test(start_paused = true)]
 async fn queued_run_can_be_cancelled() {
-    let fixture = Fixture::with_turns([Turn::say("never told")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::say("never sent")], &[]).await;
     let run = fixture.create_run(json!({})).await;
     assert_eq!(run["status"], "queued");
     // On the current-thread runtime, the run has not been polled since.

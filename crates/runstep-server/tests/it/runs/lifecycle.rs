@@ -11,9 +11,9 @@ use crate::harness::{Fixture, TestClient, message_text, run_pending_tasks, times
 const LIFETIME: i64 = 600;
 
 /// The sum of the usage of the steps.
-fn sum(steps: &[Value]) -> Value {
-    let of = |name: &str| steps.iter().map(|step| step["usage"][name].as_u64().unwrap()).sum();
-    usage(of("prompt_tokens"), of("completion_tokens"))
+fn total_usage(steps: &[Value]) -> Value {
+    let total = |name: &str| steps.iter().map(|step| step["usage"][name].as_u64().unwrap()).sum();
+    usage(total("prompt_tokens"), total("completion_tokens"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -39,8 +39,8 @@ async fn run_is_queued_then_in_progress_then_completed() {
     assert_eq!(completed["status"], "completed");
     assert_eq!(timestamps_set(&completed), ["started_at", "completed_at"]);
     assert_eq!(completed["usage"], usage(12, 5));
-    let took = completed["completed_at"].as_i64().unwrap() - created;
-    assert!((5..=6).contains(&took), "{took} s");
+    let seconds = completed["completed_at"].as_i64().unwrap() - created;
+    assert!((5..=6).contains(&seconds), "{seconds}");
 
     let steps = fixture.list_steps(&completed).await;
     assert_eq!(steps.len(), 1);
@@ -96,8 +96,11 @@ async fn run_usage_is_the_sum_of_its_steps() {
     let call = |turn: Turn| turn.and_call("weather", json!({}));
     let scripts = [
         vec![Turn::say("Only text.").usage(9, 3)],
-        vec![call(Turn::say("Let me look.")).usage(10, 7), Turn::say("Sunny.").usage(20, 2)],
-        vec![call(Turn::say("Look.")).and_say("Done.").usage(10, 7), Turn::say("Ok").usage(20, 2)],
+        vec![call(Turn::say("Let me check.")).usage(10, 7), Turn::say("Sunny.").usage(20, 2)],
+        vec![
+            call(Turn::say("Checking.")).and_say("Done.").usage(10, 7),
+            Turn::say("Ok").usage(20, 2),
+        ],
         vec![
             Turn::call("weather", json!({})).and_say("One").usage(5, 6),
             Turn::say("k").usage(1, 1),
@@ -110,21 +113,21 @@ async fn run_usage_is_the_sum_of_its_steps() {
         ],
     ];
     for script in scripts {
-        let told = format!("{script:?}");
+        let script_text = format!("{script:?}");
         let fixture = Fixture::with_turns(script, &["weather"]).await;
         let mut run = fixture.create_run_and_wait(json!({})).await;
         if run["status"] == "requires_action" {
             run = fixture.submit_outputs(&run, &["sun"]).await;
             run = fixture.wait_for_run(&run).await;
         }
-        assert_eq!(sum(&fixture.list_steps(&run).await), run["usage"], "{told}");
+        assert_eq!(total_usage(&fixture.list_steps(&run).await), run["usage"], "{script_text}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn text_after_a_call_is_completed_before_requires_action() {
     let client = TestClient::with_turns([
-        Turn::call("weather", json!({})).and_say("I am looking."),
+        Turn::call("weather", json!({})).and_say("I am checking."),
         Turn::say("Sunny."),
     ]);
     let fixture = client.create_fixture(&["weather"]).await;
@@ -137,7 +140,7 @@ async fn text_after_a_call_is_completed_before_requires_action() {
     assert_eq!(statuses, [(&calls.0, &calls.1), (&message.0, &message.1)]);
     fixture.submit_outputs(&run, &["sun"]).await;
     assert_eq!(fixture.wait_for_run(&run).await["status"], "completed");
-    assert_eq!(fixture.message_texts().await, ["Hello there", "I am looking.", "Sunny."]);
+    assert_eq!(fixture.message_texts().await, ["Hello there", "I am checking.", "Sunny."]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,21 +180,21 @@ async fn model_error_after_text_fails_the_step_and_leaves_the_message_incomplete
     assert_eq!(message["incomplete_details"], json!({"reason": "run_failed"}));
 }
 
-struct Panics {
-    at_once: bool,
+struct PanickingModel {
+    immediately: bool,
 }
 
-impl Model for Panics {
+impl Model for PanickingModel {
     fn respond(&self, _: ModelRequest) -> ModelStream {
-        assert!(!self.at_once, "a model that panics, as it should");
-        Box::pin(futures_util::stream::poll_fn(|_| panic!("a stream that panics, as it should")))
+        assert!(!self.immediately, "intended panic of a model");
+        Box::pin(futures_util::stream::poll_fn(|_| panic!("intended panic of a model stream")))
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn panicking_model_fails_its_run_and_frees_the_thread() {
-    for at_once in [true, false] {
-        let fixture = Fixture::with_model(Panics { at_once }, &[]).await;
+    for immediately in [true, false] {
+        let fixture = Fixture::with_model(PanickingModel { immediately }, &[]).await;
         let run = fixture.create_run_and_wait(json!({})).await;
         assert_eq!(run["status"], "failed");
         assert_eq!(run["last_error"]["code"], "server_error");

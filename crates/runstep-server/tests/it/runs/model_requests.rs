@@ -19,7 +19,7 @@ fn assistant(text: &str) -> ConversationItem {
 }
 
 /// Runs an assistant; returns the request that the model received.
-async fn asked(assistant: Value, run: Value) -> ModelRequest {
+async fn model_request(assistant: Value, run: Value) -> ModelRequest {
     let model = Scripted::new([Turn::say("Ok")]);
     let client = TestClient::with_model(model.clone());
     let assistant = client.create_assistant(assistant).await;
@@ -31,7 +31,7 @@ async fn asked(assistant: Value, run: Value) -> ModelRequest {
 
 #[tokio::test(start_paused = true)]
 async fn assistant_settings_apply_without_overrides() {
-    let own = json!({
+    let assistant_fields = json!({
         "model": "own-model",
         "instructions": "Be kind.",
         "tools": [function_tool("weather")],
@@ -40,7 +40,7 @@ async fn assistant_settings_apply_without_overrides() {
         "reasoning_effort": "high",
         "response_format": {"type": "json_object"},
     });
-    let request = asked(own, json!({})).await;
+    let request = model_request(assistant_fields, json!({})).await;
     assert_eq!(request.model, "own-model");
     assert_eq!(request.instructions.as_deref(), Some("Be kind."));
     assert_eq!(request.conversation, [user("Hello")]);
@@ -58,7 +58,7 @@ async fn assistant_settings_apply_without_overrides() {
 
 #[tokio::test(start_paused = true)]
 async fn run_settings_override_the_assistant() {
-    let own = json!({
+    let assistant_fields = json!({
         "model": "own-model",
         "instructions": "Be kind.",
         "tools": [function_tool("weather")],
@@ -76,8 +76,8 @@ async fn run_settings_override_the_assistant() {
             {"role": "assistant", "content": "Hi"},
             {"role": "user", "content": [{"type": "text", "text": "And"}, {"type": "text", "text": "now?"}]},
         ],
-        "tools": [merged(function_tool("time"), json!({})), function_tool("place")],
-        "tool_choice": {"type": "function", "function": {"name": "place"}},
+        "tools": [function_tool("time"), function_tool("location")],
+        "tool_choice": {"type": "function", "function": {"name": "location"}},
         "parallel_tool_calls": false,
         "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
         "temperature": 0,
@@ -85,16 +85,16 @@ async fn run_settings_override_the_assistant() {
         "reasoning_effort": "low",
         "max_completion_tokens": 300,
     });
-    let request = asked(own, run).await;
+    let request = model_request(assistant_fields, run).await;
     assert_eq!(request.model, "other-model");
     let parts: Vec<_> = request.instructions.as_deref().unwrap().lines().collect();
     assert_eq!(parts, ["Be short.", "Be true."]);
-    let said = [user("Hello"), assistant("Hi")];
-    assert_eq!(request.conversation[..2], said);
+    let existing = [user("Hello"), assistant("Hi")];
+    assert_eq!(request.conversation[..2], existing);
     assert_eq!(request.conversation[2], user("And\nnow?"));
     let names: Vec<_> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
-    assert_eq!(names, ["time", "place"]);
-    assert_eq!(request.tool_choice, ToolChoice::Function("place".to_owned()));
+    assert_eq!(names, ["time", "location"]);
+    assert_eq!(request.tool_choice, ToolChoice::Function("location".to_owned()));
     assert!(!request.parallel_tool_calls);
     assert_eq!(
         request.response_format,
@@ -113,7 +113,7 @@ async fn run_settings_override_the_assistant() {
 #[tokio::test(start_paused = true)]
 async fn run_object_contains_its_settings() {
     let fixture = Fixture::with_turns([Turn::say("Ok")], &["weather"]).await;
-    let given = json!({
+    let fields = json!({
         "model": "other-model",
         "instructions": "Be short.",
         "tools": [function_tool("time")],
@@ -127,32 +127,33 @@ async fn run_object_contains_its_settings() {
         "truncation_strategy": {"type": "last_messages", "last_messages": 3},
         "metadata": {"a": "b"},
     });
-    let run = fixture.create_run(given.clone()).await;
-    for (name, value) in given.as_object().unwrap() {
+    let run = fixture.create_run(fields.clone()).await;
+    for (name, value) in fields.as_object().unwrap() {
         assert_eq!(&run[name], value, "{name}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn additional_instructions_are_appended_to_the_assistants() {
-    let own = json!({"instructions": "Be kind."});
-    let request = asked(own, json!({"additional_instructions": "Be true."})).await;
+    let assistant_fields = json!({"instructions": "Be kind."});
+    let request =
+        model_request(assistant_fields, json!({"additional_instructions": "Be true."})).await;
     assert_eq!(request.instructions.as_deref(), Some("Be kind.\nBe true."));
-    let request = asked(json!({}), json!({"additional_instructions": "Be true."})).await;
+    let request = model_request(json!({}), json!({"additional_instructions": "Be true."})).await;
     assert_eq!(request.instructions.as_deref(), Some("Be true."));
-    assert_eq!(asked(json!({}), json!({})).await.instructions, None);
+    assert_eq!(model_request(json!({}), json!({})).await.instructions, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn empty_tools_disable_tools_and_null_inherits_them() {
-    let own = json!({"tools": [function_tool("weather")]});
-    assert_eq!(asked(own.clone(), json!({"tools": []})).await.tools, []);
-    assert_eq!(asked(own, json!({"tools": null})).await.tools.len(), 1);
+    let assistant_fields = json!({"tools": [function_tool("weather")]});
+    assert_eq!(model_request(assistant_fields.clone(), json!({"tools": []})).await.tools, []);
+    assert_eq!(model_request(assistant_fields, json!({"tools": null})).await.tools.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn tool_choice_is_sent_to_the_model() {
-    let own = json!({"tools": [function_tool("weather")]});
+    let assistant_fields = json!({"tools": [function_tool("weather")]});
     let cases = [
         (json!("none"), ToolChoice::None),
         (json!("auto"), ToolChoice::Auto),
@@ -160,7 +161,7 @@ async fn tool_choice_is_sent_to_the_model() {
         (json!(null), ToolChoice::Auto),
     ];
     for (choice, expected) in cases {
-        let request = asked(own.clone(), json!({"tool_choice": choice})).await;
+        let request = model_request(assistant_fields.clone(), json!({"tool_choice": choice})).await;
         assert_eq!(request.tool_choice, expected);
     }
 }
@@ -203,11 +204,11 @@ async fn create_thread_and_run_sends_its_settings_to_the_model() {
 
 /// Creates a run, with its thread or on an existing one; returns the ended run, without ids and
 /// timestamps, and the request that the model received.
-async fn made(with_thread: bool, more: Value) -> (Value, Option<ModelRequest>) {
+async fn created_run(with_thread: bool, fields: Value) -> (Value, Option<ModelRequest>) {
     let model = Scripted::new([Turn::say("Ok")]);
     let client = TestClient::with_model(model.clone());
     let assistant = json!({"instructions": "Be kind.", "tools": [function_tool("weather")]});
-    let body = merged(json!({"assistant_id": client.create_assistant(assistant).await}), more);
+    let body = merged(json!({"assistant_id": client.create_assistant(assistant).await}), fields);
     let run = if with_thread {
         let messages = json!([{"role": "user", "content": "Hello"}]);
         let body = merged(json!({"thread": {"messages": messages}}), body);
@@ -246,12 +247,12 @@ async fn create_thread_and_run_applies_every_field_of_the_specification() {
             "reasoning_effort" => json!("low"),
             // Tested below and in other tests.
             "assistant_id" | "thread" | "tool_resources" | "stream" => continue,
-            other => panic!("say here how '{other}' shows"),
+            other => panic!("add a value for '{other}'"),
         };
         let body = json!({ name: value });
-        let shown = made(true, body.clone()).await;
-        assert_ne!(shown, made(true, json!({})).await, "{name} does not reach the run");
-        assert_eq!(shown, made(false, body).await, "{name}");
+        let with_field = created_run(true, body.clone()).await;
+        assert_ne!(with_field, created_run(true, json!({})).await, "{name} has no effect");
+        assert_eq!(with_field, created_run(false, body).await, "{name}");
     }
 
     let model = Scripted::new([Turn::say("Ok")]);
@@ -262,8 +263,11 @@ async fn create_thread_and_run_applies_every_field_of_the_specification() {
         "stream": true,
     });
     client.stream_events("/threads/runs", body.clone()).await;
-    let asked = &model.requests()[0];
-    assert_eq!((asked.model.as_str(), &asked.conversation), ("own-model", &vec![user("Hello")]));
+    let request = &model.requests()[0];
+    assert_eq!(
+        (request.model.as_str(), &request.conversation),
+        ("own-model", &vec![user("Hello")])
+    );
     let resources = json!({"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}});
     let error = client.post("/threads/runs", merged(body, resources)).await.expect_error(400);
     assert_eq!(error["param"], "tool_resources.file_search");
@@ -299,7 +303,7 @@ async fn truncation_strategy_keeps_the_newest_messages() {
     ];
     for (strategy, expected) in cases {
         let run = json!({"additional_messages": added, "truncation_strategy": strategy});
-        assert_eq!(asked(json!({}), run).await.conversation, expected);
+        assert_eq!(model_request(json!({}), run).await.conversation, expected);
     }
 }
 
@@ -312,17 +316,17 @@ async fn prompt_above_the_limit_loses_its_oldest_messages() {
     ]);
     let run = json!({"additional_messages": added, "max_prompt_tokens": 256});
     assert_eq!(
-        asked(json!({}), run.clone()).await.conversation,
+        model_request(json!({}), run.clone()).await.conversation,
         [user("Hello"), user(&long), user("Last")]
     );
-    let own = json!({"instructions": "word".repeat(100)});
-    assert_eq!(asked(own, run).await.conversation, [user("Last")]);
+    let assistant_fields = json!({"instructions": "word".repeat(100)});
+    assert_eq!(model_request(assistant_fields, run).await.conversation, [user("Last")]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn tool_rounds_are_part_of_the_conversation() {
     let model = Scripted::new([
-        Turn::say("Let me look.").and_call("weather", json!({"city": "Paris"})).usage(5, 100),
+        Turn::say("Let me check.").and_call("weather", json!({"city": "Paris"})).usage(5, 100),
         Turn::call("weather", json!({"city": "Rome"})).and_call("time", json!({})).usage(5, 50),
         Turn::say("Done.").usage(5, 1),
         Turn::say("You are welcome."),
@@ -349,7 +353,7 @@ async fn tool_rounds_are_part_of_the_conversation() {
     let requests = model.requests();
     let expected = [
         user("Hello there"),
-        assistant("Let me look."),
+        assistant("Let me check."),
         ConversationItem::ToolCalls(vec![call(0, "weather", r#"{"city":"Paris"}"#)]),
         output(0, "sun"),
         ConversationItem::ToolCalls(vec![
@@ -362,14 +366,14 @@ async fn tool_rounds_are_part_of_the_conversation() {
     assert_eq!(requests[0].conversation, expected[..1]);
     assert_eq!(requests[1].conversation, expected[..4]);
     assert_eq!(requests[2].conversation, expected);
-    let left: Vec<_> = requests.iter().map(|request| request.max_completion_tokens).collect();
-    assert_eq!(left, [Some(300), Some(200), Some(150)]);
+    let budgets: Vec<_> = requests.iter().map(|request| request.max_completion_tokens).collect();
+    assert_eq!(budgets, [Some(300), Some(200), Some(150)]);
 
     // Later runs include the messages of earlier runs, but not their calls.
-    let more = json!([{"role": "user", "content": "Thanks!"}]);
-    fixture.create_run_and_wait(json!({"additional_messages": more})).await;
+    let added = json!([{"role": "user", "content": "Thanks!"}]);
+    fixture.create_run_and_wait(json!({"additional_messages": added})).await;
     assert_eq!(
         model.requests()[3].conversation,
-        [user("Hello there"), assistant("Let me look."), assistant("Done."), user("Thanks!")]
+        [user("Hello there"), assistant("Let me check."), assistant("Done."), user("Thanks!")]
     );
 }

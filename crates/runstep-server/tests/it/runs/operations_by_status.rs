@@ -7,10 +7,10 @@ use runstep_server::model::{ModelErrorKind, Scripted, Turn};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::harness::{Fixture, JsonResponse, TestClient, id, run_pending_tasks};
+use crate::harness::{Fixture, TestClient, id, run_pending_tasks};
 
 /// Every run status, with what it allows.
-const TABLE: [(&str, bool, bool, bool); 9] = [
+const STATUSES: [(&str, bool, bool, bool); 9] = [
     // status, can be cancelled, accepts tool outputs, is active
     ("queued", true, false, true),
     ("in_progress", true, false, true),
@@ -24,7 +24,8 @@ const TABLE: [(&str, bool, bool, bool); 9] = [
 ];
 
 /// Creates a run that stays in this status until the next request.
-async fn run_in(status: &str) -> (Fixture, Value) {
+async fn run_with_status(status: &str) -> (Fixture, Value) {
+    println!("run status: {status}");
     let turn = match status {
         "queued" | "in_progress" | "cancelling" | "cancelled" | "expired" => Turn::stall(),
         "requires_action" => Turn::call("weather", json!({})),
@@ -60,19 +61,10 @@ async fn run_in(status: &str) -> (Fixture, Value) {
     (fixture, run)
 }
 
-/// The message of a state error.
-#[track_caller]
-fn refused(response: JsonResponse) -> String {
-    let error = response.expect_error(400);
-    assert_eq!(error["type"], "invalid_request_error");
-    assert_eq!((&error["param"], &error["code"]), (&Value::Null, &Value::Null));
-    error["message"].as_str().unwrap().to_owned()
-}
-
 #[tokio::test(start_paused = true)]
 async fn cancel_is_accepted_as_listed() {
-    for (status, cancellable, ..) in TABLE {
-        let (fixture, run) = run_in(status).await;
+    for (status, cancellable, ..) in STATUSES {
+        let (fixture, run) = run_with_status(status).await;
         let response = fixture.cancel_run(&run).await;
         if cancellable {
             let cancelling = response.ok();
@@ -82,7 +74,7 @@ async fn cancel_is_accepted_as_listed() {
             fixture.try_create_run(json!({})).await.ok();
         } else {
             let message = format!("Cannot cancel run with status '{status}'.");
-            assert_eq!(refused(response), message);
+            response.expect_state_error(&message);
             assert_eq!(fixture.get_run(&run).await, run, "{status}");
         }
     }
@@ -90,9 +82,9 @@ async fn cancel_is_accepted_as_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn tool_outputs_are_accepted_as_listed() {
-    for (status, _, takes_outputs, _) in TABLE {
-        let (fixture, run) = run_in(status).await;
-        if takes_outputs {
+    for (status, _, accepts_outputs, _) in STATUSES {
+        let (fixture, run) = run_with_status(status).await;
+        if accepts_outputs {
             assert_eq!(fixture.submit_outputs(&run, &["sun"]).await["status"], "queued");
             assert_eq!(fixture.wait_for_run(&run).await["status"], "completed");
             continue;
@@ -101,7 +93,7 @@ async fn tool_outputs_are_accepted_as_listed() {
             let outputs = json!([{"tool_call_id": "call_x", "output": "sun"}]);
             let body = json!({"tool_outputs": outputs, "stream": stream});
             let message = format!("Runs in status \"{status}\" do not accept tool outputs.");
-            assert_eq!(refused(fixture.try_submit_outputs(&run, body).await), message);
+            fixture.try_submit_outputs(&run, body).await.expect_state_error(&message);
             assert_eq!(fixture.get_run(&run).await, run, "{status}");
         }
     }
@@ -109,26 +101,27 @@ async fn tool_outputs_are_accepted_as_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn thread_is_busy_as_listed() {
-    for (status, _, _, active) in TABLE {
-        let (fixture, run) = run_in(status).await;
+    for (status, _, _, active) in STATUSES {
+        let (fixture, run) = run_with_status(status).await;
         let (thread, run_id) = (&fixture.thread, id(&run));
         let message = || json!({"role": "user", "content": "More"});
         let first = fixture.client.get(&fixture.messages_path()).await.ok()["last_id"].clone();
         let path = format!("{}/{}", fixture.messages_path(), first.as_str().unwrap());
         if active {
             let expected = format!("Thread {thread} already has an active run {run_id}.");
-            assert_eq!(refused(fixture.try_create_run(json!({})).await), expected, "{status}");
+            fixture.try_create_run(json!({})).await.expect_state_error(&expected);
             let streamed = fixture.try_create_run(json!({"stream": true})).await;
-            assert_eq!(refused(streamed), expected, "{status}");
+            streamed.expect_state_error(&expected);
             let expected =
                 format!("Can't add messages to {thread} while a run {run_id} is active.");
-            assert_eq!(
-                refused(fixture.client.post(&fixture.messages_path(), message()).await),
-                expected
-            );
+            fixture
+                .client
+                .post(&fixture.messages_path(), message())
+                .await
+                .expect_state_error(&expected);
             let expected =
                 format!("Can't delete messages from {thread} while a run {run_id} is active.");
-            assert_eq!(refused(fixture.client.delete(&path).await), expected, "{status}");
+            fixture.client.delete(&path).await.expect_state_error(&expected);
         } else {
             fixture.client.post(&fixture.messages_path(), message()).await.ok();
             fixture.client.delete(&path).await.ok();
@@ -139,8 +132,8 @@ async fn thread_is_busy_as_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn other_operations_are_accepted_in_every_status() {
-    for (status, ..) in TABLE {
-        let (fixture, mut run) = run_in(status).await;
+    for (status, ..) in STATUSES {
+        let (fixture, mut run) = run_with_status(status).await;
         let client = &fixture.client;
         let path = fixture.run_path(&run, "");
         let metadata = json!({"note": status});

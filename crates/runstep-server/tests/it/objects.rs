@@ -6,20 +6,20 @@ use serde_json::{Value, json};
 use crate::harness::{Fixture, TestClient, function_tool, id, merged, run_pending_tasks};
 
 /// The path of the newest message.
-async fn message_path(fixture: &Fixture) -> String {
+async fn newest_message_path(fixture: &Fixture) -> String {
     let list = fixture.client.get(&fixture.messages_path()).await.ok();
     format!("{}/{}", fixture.messages_path(), id(&list["data"][0]))
 }
 
 /// Updates an object, and checks that it is retrieved as returned.
-async fn change(client: &TestClient, path: &str, body: Value) -> Value {
-    let changed = client.post(path, body).await.ok();
-    assert_eq!(client.get(path).await.ok(), changed);
-    changed
+async fn update_and_check(client: &TestClient, path: &str, body: Value) -> Value {
+    let updated = client.post(path, body).await.ok();
+    assert_eq!(client.get(path).await.ok(), updated);
+    updated
 }
 
 /// A create-assistant body with every field.
-fn everything() -> Value {
+fn complete_assistant() -> Value {
     json!({
         "model": "m",
         "name": "n",
@@ -34,17 +34,48 @@ fn everything() -> Value {
 }
 
 #[tokio::test(start_paused = true)]
+async fn created_objects_are_retrieved_unchanged() {
+    let fixture = Fixture::with_model(Offline::new(), &["weather"]).await;
+    let client = &fixture.client;
+    let body = json!({
+        "model": "m", "name": "n", "description": "d", "instructions": "i",
+        "metadata": {"a": "b"}, "temperature": 0.5, "top_p": 0.25,
+        "response_format": {"type": "json_object"},
+    });
+    let assistant = client.post("/assistants", body.clone()).await.ok();
+    for (name, value) in body.as_object().unwrap() {
+        assert_eq!(&assistant[name], value, "{name}");
+    }
+    let path = format!("/assistants/{}", id(&assistant));
+    assert_eq!(client.get(&path).await.ok(), assistant);
+
+    let content = json!([{"type": "text", "text": "One"}, {"type": "text", "text": "Two"}]);
+    let body = json!({"role": "assistant", "content": content, "metadata": {"c": "d"}});
+    let message = client.post(&fixture.messages_path(), body).await.ok();
+    assert_eq!(client.get(&fixture.message_path(&message)).await.ok(), message);
+    assert_eq!((&message["role"], &message["metadata"]), (&"assistant".into(), &json!({"c": "d"})));
+    let values: Vec<_> =
+        message["content"].as_array().unwrap().iter().map(|part| &part["text"]["value"]).collect();
+    assert_eq!(values, ["One", "Two"]);
+
+    let run = fixture.create_run_and_wait(json!({})).await;
+    let step = &fixture.list_steps(&run).await[0];
+    let path = fixture.run_path(&run, &format!("/steps/{}", id(step)));
+    assert_eq!(&client.get(&path).await.ok(), step);
+}
+
+#[tokio::test(start_paused = true)]
 async fn assistant_update_changes_only_given_fields() {
     let client = TestClient::with_model(Offline::new());
-    let mut assistant = client.post("/assistants", everything()).await.ok();
+    let mut assistant = client.post("/assistants", complete_assistant()).await.ok();
     let path = format!("/assistants/{}", id(&assistant));
-    let changes = [
+    let updates = [
         json!({}),
         json!({"model": "m2"}),
         json!({"name": "n2"}),
         json!({"description": "d2"}),
         json!({"instructions": ""}),
-        json!({"tools": [function_tool("time"), function_tool("place")]}),
+        json!({"tools": [function_tool("time"), function_tool("location")]}),
         json!({"tools": []}),
         json!({"metadata": {"c": "3"}}),
         json!({"metadata": {}}),
@@ -56,29 +87,32 @@ async fn assistant_update_changes_only_given_fields() {
         json!({"tool_resources": {}}),
         json!({"tool_resources": null}),
     ];
-    for body in changes {
-        let mut shown = body.clone();
-        shown.as_object_mut().unwrap().remove("tool_resources");
-        assistant = merged(assistant, shown);
-        assert_eq!(change(&client, &path, body).await, assistant);
+    for body in updates {
+        let mut applied = body.clone();
+        applied.as_object_mut().unwrap().remove("tool_resources");
+        assistant = merged(assistant, applied);
+        assert_eq!(update_and_check(&client, &path, body).await, assistant);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn null_clears_optional_assistant_fields() {
     let client = TestClient::with_model(Offline::new());
-    let path = format!("/assistants/{}", client.create_assistant(everything()).await);
+    let path = format!("/assistants/{}", client.create_assistant(complete_assistant()).await);
     for name in ["name", "description", "instructions"] {
-        assert_eq!(change(&client, &path, json!({name: null})).await[name], Value::Null);
+        assert_eq!(update_and_check(&client, &path, json!({name: null})).await[name], Value::Null);
     }
     for name in ["temperature", "top_p"] {
-        assert_eq!(change(&client, &path, json!({name: null})).await[name], 1.0);
+        assert_eq!(update_and_check(&client, &path, json!({name: null})).await[name], 1.0);
     }
-    assert_eq!(change(&client, &path, json!({"metadata": null})).await["metadata"], json!({}));
-    let changed = change(&client, &path, json!({"response_format": null})).await;
-    let bare = client.post("/assistants", json!({"model": "m"})).await.ok();
-    assert_eq!(changed.get("response_format"), bare.get("response_format"));
-    assert_eq!(changed["tools"], json!([function_tool("weather")]));
+    assert_eq!(
+        update_and_check(&client, &path, json!({"metadata": null})).await["metadata"],
+        json!({})
+    );
+    let updated = update_and_check(&client, &path, json!({"response_format": null})).await;
+    let minimal = client.post("/assistants", json!({"model": "m"})).await.ok();
+    assert_eq!(updated.get("response_format"), minimal.get("response_format"));
+    assert_eq!(updated["tools"], json!([function_tool("weather")]));
     for name in ["model", "tools"] {
         let error = client.post(&path, json!({name: null})).await.expect_error(400);
         assert_eq!((&error["param"], &error["code"]), (&name.into(), &"invalid_type".into()));
@@ -86,7 +120,7 @@ async fn null_clears_optional_assistant_fields() {
 }
 
 /// Creates a run without settings; returns the request that the model received.
-async fn asked(fixture: &Fixture, model: &Scripted) -> ModelRequest {
+async fn requested(fixture: &Fixture, model: &Scripted) -> ModelRequest {
     assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
     model.requests().pop().unwrap()
 }
@@ -101,7 +135,7 @@ async fn new_runs_use_the_updated_assistant() {
         "temperature": 0.5, "reasoning_effort": "high", "response_format": {"type": "json_object"},
     });
     client.post(&fixture.assistant_path(), body).await.ok();
-    let request = asked(&fixture, &model).await;
+    let request = requested(&fixture, &model).await;
     assert_eq!(request.model, "m2");
     assert_eq!(request.instructions.as_deref(), Some("Be kind."));
     assert_eq!(request.tools[0].name, "time");
@@ -109,9 +143,9 @@ async fn new_runs_use_the_updated_assistant() {
     assert_eq!(request.reasoning_effort.as_deref(), Some("high"));
     // A field that the object does not return is also kept until it is cleared.
     client.post(&fixture.assistant_path(), json!({"name": "n"})).await.ok();
-    assert_eq!(asked(&fixture, &model).await.reasoning_effort.as_deref(), Some("high"));
+    assert_eq!(requested(&fixture, &model).await.reasoning_effort.as_deref(), Some("high"));
     client.post(&fixture.assistant_path(), json!({"reasoning_effort": null})).await.ok();
-    assert_eq!(asked(&fixture, &model).await.reasoning_effort, None);
+    assert_eq!(requested(&fixture, &model).await.reasoning_effort, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,21 +165,42 @@ async fn existing_runs_keep_their_settings_after_an_assistant_update() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn run_metadata_can_be_replaced_during_and_after_the_run() {
+    let fixture = Fixture::with_model(Offline::new(), &[]).await;
+    let run = fixture.create_run(json!({"metadata": {"a": "1", "b": "2"}})).await;
+    let update = async |body: Value| {
+        let updated = fixture.client.post(&fixture.run_path(&run, ""), body).await.ok();
+        assert_eq!(updated, fixture.get_run(&run).await);
+        updated["metadata"].clone()
+    };
+    assert_eq!(update(json!({"metadata": {"c": "3"}})).await, json!({"c": "3"}));
+    fixture.wait_for_run(&run).await;
+    for cleared in [json!({}), json!(null)] {
+        assert_eq!(update(json!({"metadata": {"c": "3"}})).await, json!({"c": "3"}));
+        assert_eq!(update(json!({})).await, json!({"c": "3"}));
+        assert_eq!(update(json!({"metadata": cleared})).await, json!({}));
+    }
+    let response =
+        fixture.client.post(&fixture.run_path(&run, ""), json!({"status": "queued"})).await;
+    assert_eq!(response.expect_error(400)["param"], "status");
+}
+
+#[tokio::test(start_paused = true)]
 async fn thread_and_message_metadata_can_be_replaced_during_a_run() {
     let fixture = Fixture::with_turns([Turn::stall()], &[]).await;
     let run = fixture.create_run(json!({})).await;
     run_pending_tasks().await;
-    for path in [fixture.thread_path(), message_path(&fixture).await] {
+    for path in [fixture.thread_path(), newest_message_path(&fixture).await] {
         let before = fixture.client.get(&path).await.ok();
         let metadata = async |body: Value| {
-            let changed = change(&fixture.client, &path, body).await;
-            let expected = merged(before.clone(), json!({"metadata": changed["metadata"]}));
-            assert_eq!(changed, expected);
-            changed["metadata"].clone()
+            let updated = update_and_check(&fixture.client, &path, body).await;
+            let expected = merged(before.clone(), json!({"metadata": updated["metadata"]}));
+            assert_eq!(updated, expected);
+            updated["metadata"].clone()
         };
-        let given = json!({"a": "1", "b": "2"});
-        assert_eq!(metadata(json!({"metadata": given})).await, given);
-        assert_eq!(metadata(json!({})).await, given);
+        let pairs = json!({"a": "1", "b": "2"});
+        assert_eq!(metadata(json!({"metadata": pairs})).await, pairs);
+        assert_eq!(metadata(json!({})).await, pairs);
         assert_eq!(metadata(json!({"metadata": {"c": "3"}})).await, json!({"c": "3"}));
         assert_eq!(metadata(json!({"metadata": null})).await, json!({}));
     }
@@ -157,9 +212,10 @@ async fn message_metadata_is_kept_until_the_message_ends() {
     let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
     let run = fixture.create_run(json!({})).await;
     run_pending_tasks().await;
-    let path = message_path(&fixture).await;
-    let writing = change(&fixture.client, &path, json!({"metadata": {"a": "1"}})).await;
-    assert_eq!(writing["status"], "in_progress");
+    let path = newest_message_path(&fixture).await;
+    let in_progress =
+        update_and_check(&fixture.client, &path, json!({"metadata": {"a": "1"}})).await;
+    assert_eq!(in_progress["status"], "in_progress");
     fixture.cancel_run(&run).await.ok();
     fixture.wait_for_run(&run).await;
     let message = fixture.client.get(&path).await.ok();
@@ -170,7 +226,7 @@ async fn message_metadata_is_kept_until_the_message_ends() {
 #[tokio::test(start_paused = true)]
 async fn rejected_updates_change_nothing() {
     let fixture = Fixture::with_model(Offline::new(), &["weather"]).await;
-    let message = message_path(&fixture).await;
+    let message = newest_message_path(&fixture).await;
     let (assistant, thread) = (fixture.assistant_path(), fixture.thread_path());
     let file_search = json!({"file_search": {"vector_store_ids": ["vs_1"]}});
     let cases = [
@@ -238,17 +294,17 @@ async fn concurrent_updates_are_all_applied() {
         json!({"temperature": 0.5}),
         json!({"top_p": 0.25}),
     ];
-    let changes: Vec<_> = bodies
+    let updates: Vec<_> = bodies
         .iter()
         .map(|body| {
             let (client, path, body) = (client.clone(), path.clone(), body.clone());
             tokio::spawn(async move { client.post(&path, body).await.ok() })
         })
         .collect();
-    for change in changes {
-        change.await.unwrap();
+    for update in updates {
+        update.await.unwrap();
     }
-    let changed = client.get(&path).await.ok();
-    let expected = bodies.into_iter().fold(changed.clone(), merged);
-    assert_eq!(changed, expected);
+    let updated = client.get(&path).await.ok();
+    let expected = bodies.into_iter().fold(updated.clone(), merged);
+    assert_eq!(updated, expected);
 }
