@@ -84,7 +84,7 @@ async fn logs_contain_requests_and_runs_but_no_user_content() {
     let run_line =
         format!("runstep_server::run message=ended run_id=\"{}\" status=completed", id(&run));
     for expected in [
-        "runstep_server::http span request_id=\"authorized\" operation=\"createRun\"",
+        "runstep_server::http span request_id=\"my-request\" operation=\"createRun\"",
         "runstep_server::http message=replied status=200 microseconds=",
         "runstep_server::http message=replied status=401",
         &run_line,

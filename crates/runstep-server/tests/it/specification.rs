@@ -18,7 +18,7 @@ fn turns() -> Vec<(Turn, &'static str)> {
     vec![
         (Turn::say("It is sunny."), "completed"),
         (
-            Turn::say("Let me check.").and_call("weather", json!({"city": "Paris"})),
+            Turn::say("Look.").and_call("weather", json!({"city": "Paris"})),
             "requires_action",
         ),
         (fail(Turn::say("It")), "failed"),
@@ -262,7 +262,7 @@ fn redacted(mut value: Value) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn objects_match_their_snapshots() {
-    let turn = Turn::say("Let me check.").and_call("weather", json!({"city": "Paris"}));
+    let turn = Turn::say("Look.").and_call("weather", json!({"city": "Paris"}));
     let fixture = Fixture::with_turns([turn, Turn::say("Sunny.")], &["weather"]).await;
     let waiting = fixture.create_run_and_wait(json!({})).await;
     insta::assert_json_snapshot!("run_requires_action", redacted(waiting.clone()));

@@ -70,7 +70,7 @@ async fn every_setting_is_sent() {
         user("Hello"),
         ConversationItem::Assistant("Hi".to_owned()),
         user("How warm is it in Paris and in Rome?"),
-        ConversationItem::Assistant("Let me check.".to_owned()),
+        ConversationItem::Assistant("Let me see.".to_owned()),
         ConversationItem::ToolCalls(vec![call("call_1", "weather"), call("call_2", "weather")]),
         ConversationItem::ToolOutput { call_id: "call_1".to_owned(), output: "18".to_owned() },
         ConversationItem::ToolOutput { call_id: "call_2".to_owned(), output: "24".to_owned() },

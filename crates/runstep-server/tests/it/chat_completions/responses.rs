@@ -99,7 +99,7 @@ async fn last_reported_usage_is_used() {
 async fn response_without_streaming_is_accepted() {
     let message = json!({
         "role": "assistant",
-        "content": "Let me check.",
+        "content": "Let me see.",
         "refusal": null,
         "tool_calls": [{"id": "a", "type": "function",
             "function": {"name": "weather", "arguments": "{\"city\":\"Paris\"}"}}],
@@ -116,7 +116,7 @@ async fn response_without_streaming_is_accepted() {
     let call = ModelEvent::ToolCall { index: 0, name: "weather".to_owned() };
     assert_eq!(
         successful_events(response).await,
-        [text_event("Let me check."), call, arguments, usage_event(20, 8)]
+        [text_event("Let me see."), call, arguments, usage_event(20, 8)]
     );
 }
 

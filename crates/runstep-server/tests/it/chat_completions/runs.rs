@@ -29,7 +29,7 @@ fn data_of<'a>(events: &'a [Event], name: &str) -> Vec<&'a Value> {
 
 #[tokio::test]
 async fn tool_call_and_its_output_are_sent_to_the_provider() {
-    let first = [text_delta("Let me check."), call_chunk("weather", "{\"city\":\"Paris\"}")];
+    let first = [text_delta("Let me see."), call_chunk("weather", "{\"city\":\"Paris\"}")];
     let first = ScriptedResponse::chunks(
         first.into_iter().chain([finish_chunk("tool_calls"), usage_chunk(20, 8)]),
     );
@@ -50,7 +50,7 @@ async fn tool_call_and_its_output_are_sent_to_the_provider() {
     assert_eq!(run["status"], "completed");
     let expected = json!({"prompt_tokens": 60, "completion_tokens": 12, "total_tokens": 72});
     assert_eq!(run["usage"], expected);
-    assert_eq!(fixture.message_texts().await, ["Hello there", "Let me check.", "18 degrees."]);
+    assert_eq!(fixture.message_texts().await, ["Hello there", "Let me see.", "18 degrees."]);
 
     let sent = upstream.requests().pop().unwrap().body;
     insta::assert_json_snapshot!(sent["messages"], {

@@ -66,7 +66,7 @@ async fn call_parts_are_matched_by_index() {
 async fn argument_deltas_are_forwarded() {
     let part = |part: Value| delta_chunk(json!({"tool_calls": [part]}));
     let events = successful_events(ScriptedResponse::chunks([
-        text_delta("Let me check."),
+        text_delta("Let me see."),
         part(json!({"index": 0, "id": "a", "function": {"name": "weather", "arguments": ""}})),
         part(json!({"index": 0, "function": {"arguments": "{\"city\""}})),
         part(json!({"index": 0, "function": {"arguments": ":1}"}})),
@@ -77,7 +77,7 @@ async fn argument_deltas_are_forwarded() {
     assert_eq!(
         events[..4],
         [
-            text_event("Let me check."),
+            text_event("Let me see."),
             ModelEvent::ToolCall { index: 0, name: "weather".to_owned() },
             arguments("{\"city\""),
             arguments(":1}"),
