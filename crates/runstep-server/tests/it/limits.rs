@@ -122,7 +122,7 @@ async fn queued_run_can_be_cancelled_and_starts_once_a_permit_is_free() {
 async fn run_queued_behind_stalled_runs_expires() {
     let builder = Server::builder().model(Scripted::new([Turn::stall(), Turn::stall()]));
     let client = TestClient::from_builder(builder.max_concurrent_runs(1));
-    let (_, _) = create_run_on_new_thread(&client).await;
+    create_run_on_new_thread(&client).await;
     sleep(500 * SECOND).await;
     let (fixture, run) = create_run_on_new_thread(&client).await;
     sleep(99 * SECOND).await;
@@ -132,7 +132,7 @@ async fn run_queued_behind_stalled_runs_expires() {
     // It started when the first run expired, and then stalled as well.
     assert_eq!(fixture.get_run(&run).await["status"], "expired");
     let last = last_fixture.wait_for_run(&last).await;
-    assert_eq!(last["status"], "failed", "a turn was remaining");
+    assert_eq!(last["status"], "failed", "the script has another turn");
 }
 
 #[tokio::test(start_paused = true)]

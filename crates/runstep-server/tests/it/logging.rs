@@ -1,7 +1,7 @@
 //! What the server logs, and what it never logs.
 
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use runstep_server::Server;
 use runstep_server::model::{ChatCompletions, Scripted, Turn};
@@ -10,13 +10,29 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 
 use crate::harness::{Fixture, TestClient, id};
 
 /// A subscriber that writes all spans and events to one string.
 #[derive(Clone, Default)]
 struct LogRecorder(Arc<Mutex<String>>);
+
+impl LogRecorder {
+    /// Records the logs of the current thread until the guard is dropped.
+    fn start() -> (Self, DefaultGuard) {
+        /// While a process has a single subscriber, a callsite that is first reached on a thread
+        /// without one is disabled for all threads. A second subscriber prevents that, since
+        /// other tests run on other threads.
+        static SECOND_SUBSCRIBER: LazyLock<Dispatch> =
+            LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+        LazyLock::force(&SECOND_SUBSCRIBER);
+        let recorder = Self::default();
+        let guard = tracing::subscriber::set_default(recorder.clone());
+        (recorder, guard)
+    }
+}
 
 struct Fields<'a>(&'a mut String);
 
@@ -61,8 +77,7 @@ impl Subscriber for LogRecorder {
 async fn logs_contain_requests_and_runs_but_no_user_content() {
     const KEY: &str = "sk-secret-key";
     const TEXT: &str = "private user text";
-    let recorder = LogRecorder::default();
-    let guard = tracing::subscriber::set_default(recorder.clone());
+    let (recorder, guard) = LogRecorder::start();
     let turn = Turn::say(TEXT).usage(12, 3);
     let builder = Server::builder().model(Scripted::new([turn])).api_keys([KEY]);
     let client = TestClient::from_builder(builder);
@@ -73,11 +88,8 @@ async fn logs_contain_requests_and_runs_but_no_user_content() {
     let thread = authorized.create_thread(TEXT).await;
     let fixture = Fixture { client: authorized, assistant, thread };
     let run = fixture.create_run_and_wait(json!({"metadata": {"secret": TEXT}})).await;
-    client
-        .with_header("authorization", "Bearer wrong-key")
-        .get("/assistants")
-        .await
-        .expect_error(401);
+    let unauthorized = client.with_header("authorization", "Bearer wrong-key");
+    unauthorized.get("/assistants").await.expect_error(401);
     drop(guard);
 
     let logs = recorder.0.lock().unwrap().clone();
@@ -119,12 +131,11 @@ async fn logs_contain_provider_failures_but_not_their_messages() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let provider = tokio::spawn(echo_as_error(listener));
-    let recorder = LogRecorder::default();
-    let guard = tracing::subscriber::set_default(recorder.clone());
+    let (recorder, guard) = LogRecorder::start();
     let model = ChatCompletions::builder(&url).retries(1).build().unwrap();
     let client = TestClient::with_model(model);
-    let (assistant, thread) =
-        (client.create_assistant(json!({})).await, client.create_thread(TEXT).await);
+    let assistant = client.create_assistant(json!({})).await;
+    let thread = client.create_thread(TEXT).await;
     let run = Fixture { client, assistant, thread }.create_run_and_wait(json!({})).await;
     drop(guard);
     provider.abort();

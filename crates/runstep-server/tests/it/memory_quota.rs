@@ -8,12 +8,11 @@ use crate::harness::{Fixture, TestClient, fetch_metrics, id, run_pending_tasks};
 
 #[tokio::test(start_paused = true)]
 async fn full_quota_rejects_creation_until_objects_are_deleted() {
-    let limit = 25_000;
-    let client = TestClient::from_builder(Server::builder().max_stored_bytes(limit));
+    let client = TestClient::from_builder(Server::builder().max_stored_bytes(25_000));
     let fixture = client.create_fixture(&[]).await;
     let text = "x".repeat(15_000);
     let message = json!({"role": "user", "content": text});
-    let big = id(&client.post(&fixture.messages_path(), message.clone()).await.ok());
+    let large = client.post(&fixture.messages_path(), message.clone()).await.ok();
     let thread = id(&client.post("/threads", json!({"messages": [message]})).await.ok());
 
     let reason = "the objects take 25000 bytes, which is all they may: delete some";
@@ -27,7 +26,7 @@ async fn full_quota_rejects_creation_until_objects_are_deleted() {
         client.post(&path, body).await.expect_rate_limit(reason);
     }
     client.get(&fixture.messages_path()).await.ok();
-    client.delete(&format!("{}/{big}", fixture.messages_path())).await.ok();
+    client.delete(&fixture.message_path(&large)).await.ok();
     assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
     client.delete(&format!("/threads/{thread}")).await.ok();
     client.delete(&fixture.thread_path()).await.ok();
@@ -53,17 +52,17 @@ async fn updates_charge_and_release_quota() {
     let client = TestClient::with_turns([Turn::say("Hi.")]);
     let fixture = client.create_fixture(&[]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
-    let message = id(&client.get(&fixture.messages_path()).await.ok()["data"][0]);
+    let message = fixture.newest_message().await;
     for path in [
         fixture.assistant_path(),
         fixture.thread_path(),
-        format!("{}/{message}", fixture.messages_path()),
+        fixture.message_path(&message),
         fixture.run_path(&run, ""),
     ] {
         let before = stored_bytes(&client).await;
         client.post(&path, large_metadata()).await.ok();
-        let grown = stored_bytes(&client).await - before;
-        assert!((16_000..20_000).contains(&grown), "{path}: {grown}");
+        let growth = stored_bytes(&client).await - before;
+        assert!((16_000..20_000).contains(&growth), "{path}: {growth}");
         client.post(&path, json!({"metadata": null})).await.ok();
         assert_eq!(stored_bytes(&client).await, before, "{path}");
     }
@@ -75,15 +74,11 @@ async fn deletion_releases_no_more_than_was_charged() {
     let turn = Turn::chunks(vec!["\u{1}".repeat(1000); 10]);
     let fixture = Fixture::with_turns([turn], &[]).await;
     let client = &fixture.client;
-    fixture
-        .client
-        .post(&fixture.messages_path(), json!({"role": "user", "content": "x".repeat(90_000)}))
-        .await
-        .ok();
+    let message = json!({"role": "user", "content": "x".repeat(90_000)});
+    client.post(&fixture.messages_path(), message).await.ok();
     let before = stored_bytes(client).await;
     let run = fixture.create_run_and_wait(json!({})).await;
-    let message = id(&client.get(&fixture.messages_path()).await.ok()["data"][0]);
-    let path = format!("{}/{message}", fixture.messages_path());
+    let path = fixture.message_path(&fixture.newest_message().await);
     client.post(&path, large_metadata()).await.ok();
     client.delete(&path).await.ok();
     let remaining = stored_bytes(client).await - before;
@@ -125,8 +120,8 @@ async fn tombstones_of_deleted_messages_are_charged() {
     let before = stored_bytes(&client).await;
     for _ in 0..10 {
         let message = json!({"role": "user", "content": "Hi"});
-        let message = id(&client.post(&fixture.messages_path(), message).await.ok());
-        client.delete(&format!("{}/{message}", fixture.messages_path())).await.ok();
+        let message = client.post(&fixture.messages_path(), message).await.ok();
+        client.delete(&fixture.message_path(&message)).await.ok();
     }
     assert!(stored_bytes(&client).await >= before + 10 * 100);
 }
@@ -137,10 +132,10 @@ async fn full_quota_allows_only_shrinking_updates() {
     let fixture = client.create_fixture(&[]).await;
     client.post(&fixture.thread_path(), json!({"metadata": {"short": "x"}})).await.ok();
     let message = json!({"role": "user", "content": "x".repeat(20_000)});
-    let message = id(&client.post(&fixture.messages_path(), message).await.ok());
-    let message = format!("{}/{message}", fixture.messages_path());
+    let message = client.post(&fixture.messages_path(), message).await.ok();
+    let message_path = fixture.message_path(&message);
     let reason = "the objects take 20000 bytes, which is all they may: delete some";
-    for path in [fixture.assistant_path(), fixture.thread_path(), message] {
+    for path in [fixture.assistant_path(), fixture.thread_path(), message_path] {
         let before = client.get(&path).await.ok();
         client.post(&path, large_metadata()).await.expect_rate_limit(reason);
         assert_eq!(client.get(&path).await.ok(), before);

@@ -5,12 +5,6 @@ use serde_json::{Value, json};
 
 use crate::harness::{Fixture, TestClient, function_tool, id, merged, run_pending_tasks};
 
-/// The path of the newest message.
-async fn newest_message_path(fixture: &Fixture) -> String {
-    let list = fixture.client.get(&fixture.messages_path()).await.ok();
-    format!("{}/{}", fixture.messages_path(), id(&list["data"][0]))
-}
-
 /// Updates an object, and checks that it is retrieved as returned.
 async fn update_and_check(client: &TestClient, path: &str, body: Value) -> Value {
     let updated = client.post(path, body).await.ok();
@@ -120,7 +114,7 @@ async fn null_clears_optional_assistant_fields() {
 }
 
 /// Creates a run without settings; returns the request that the model received.
-async fn requested(fixture: &Fixture, model: &Scripted) -> ModelRequest {
+async fn model_request(fixture: &Fixture, model: &Scripted) -> ModelRequest {
     assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
     model.requests().pop().unwrap()
 }
@@ -135,7 +129,7 @@ async fn new_runs_use_the_updated_assistant() {
         "temperature": 0.5, "reasoning_effort": "high", "response_format": {"type": "json_object"},
     });
     client.post(&fixture.assistant_path(), body).await.ok();
-    let request = requested(&fixture, &model).await;
+    let request = model_request(&fixture, &model).await;
     assert_eq!(request.model, "m2");
     assert_eq!(request.instructions.as_deref(), Some("Be kind."));
     assert_eq!(request.tools[0].name, "time");
@@ -143,9 +137,9 @@ async fn new_runs_use_the_updated_assistant() {
     assert_eq!(request.reasoning_effort.as_deref(), Some("high"));
     // A field that the object does not return is also kept until it is cleared.
     client.post(&fixture.assistant_path(), json!({"name": "n"})).await.ok();
-    assert_eq!(requested(&fixture, &model).await.reasoning_effort.as_deref(), Some("high"));
+    assert_eq!(model_request(&fixture, &model).await.reasoning_effort.as_deref(), Some("high"));
     client.post(&fixture.assistant_path(), json!({"reasoning_effort": null})).await.ok();
-    assert_eq!(requested(&fixture, &model).await.reasoning_effort, None);
+    assert_eq!(model_request(&fixture, &model).await.reasoning_effort, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +184,7 @@ async fn thread_and_message_metadata_can_be_replaced_during_a_run() {
     let fixture = Fixture::with_turns([Turn::stall()], &[]).await;
     let run = fixture.create_run(json!({})).await;
     run_pending_tasks().await;
-    for path in [fixture.thread_path(), newest_message_path(&fixture).await] {
+    for path in [fixture.thread_path(), fixture.message_path(&fixture.newest_message().await)] {
         let before = fixture.client.get(&path).await.ok();
         let metadata = async |body: Value| {
             let updated = update_and_check(&fixture.client, &path, body).await;
@@ -212,7 +206,7 @@ async fn message_metadata_is_kept_until_the_message_ends() {
     let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
     let run = fixture.create_run(json!({})).await;
     run_pending_tasks().await;
-    let path = newest_message_path(&fixture).await;
+    let path = fixture.message_path(&fixture.newest_message().await);
     let in_progress =
         update_and_check(&fixture.client, &path, json!({"metadata": {"a": "1"}})).await;
     assert_eq!(in_progress["status"], "in_progress");
@@ -226,7 +220,7 @@ async fn message_metadata_is_kept_until_the_message_ends() {
 #[tokio::test(start_paused = true)]
 async fn rejected_updates_change_nothing() {
     let fixture = Fixture::with_model(Offline::new(), &["weather"]).await;
-    let message = newest_message_path(&fixture).await;
+    let message = fixture.message_path(&fixture.newest_message().await);
     let (assistant, thread) = (fixture.assistant_path(), fixture.thread_path());
     let file_search = json!({"file_search": {"vector_store_ids": ["vs_1"]}});
     let cases = [

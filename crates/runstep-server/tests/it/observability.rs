@@ -1,15 +1,12 @@
 //! Request ids, health endpoints and metrics.
 
-use std::sync::{Arc, OnceLock};
-
 use axum::body::{Body, to_bytes};
 use axum::http::Method;
-use futures_util::stream;
 use runstep_server::Server;
-use runstep_server::model::{Model, ModelEvent, ModelRequest, ModelStream, Scripted, Turn};
+use runstep_server::model::{Scripted, Turn};
 use serde_json::json;
 
-use crate::harness::{TestClient, fetch_metrics, id, run_pending_tasks};
+use crate::harness::{TestClient, fetch_metrics, run_pending_tasks, self_cancelling_fixture};
 
 #[tokio::test(start_paused = true)]
 async fn only_well_formed_client_request_ids_are_echoed() {
@@ -40,34 +37,11 @@ async fn running_server_is_healthy_and_ready() {
     assert_eq!(status_and_text(&client, "/readyz").await, (200, "ready\n".to_owned()));
 }
 
-/// A model that cancels its run while it responds.
-#[derive(Clone, Default)]
-struct CancelsItself(Arc<OnceLock<TestClient>>);
-
-impl Model for CancelsItself {
-    fn respond(&self, _: ModelRequest) -> ModelStream {
-        let client = self.0.get().unwrap().clone();
-        Box::pin(stream::once(async move {
-            let thread =
-                client.get("/assistants").await.ok()["data"][0]["metadata"]["thread"].clone();
-            let runs = format!("/threads/{}/runs", thread.as_str().unwrap());
-            let run = id(&client.get(&runs).await.ok()["data"][0]);
-            client.post_raw(&format!("{runs}/{run}/cancel"), "").await.ok();
-            Ok(ModelEvent::Text("Too late.".to_owned()))
-        }))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn run_is_counted_under_its_final_status() {
-    let model = CancelsItself::default();
-    let client = TestClient::with_model(model.clone());
-    assert!(model.0.set(client.clone()).is_ok());
-    let fixture = client.create_fixture(&[]).await;
-    let thread = json!({"metadata": {"thread": fixture.thread}});
-    client.post(&fixture.assistant_path(), thread).await.ok();
+    let fixture = self_cancelling_fixture(&[]).await;
     assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "cancelled");
-    let metrics = fetch_metrics(&client).await;
+    let metrics = fetch_metrics(&fixture.client).await;
     assert!(metrics.contains("\nrunstep_runs_ended_total{status=\"cancelled\"} 1\n"), "{metrics}");
 }
 

@@ -10,17 +10,14 @@ use runstep_server::Operation;
 use runstep_server::model::{ModelErrorKind, Turn};
 use serde_json::{Value, json};
 
-use crate::harness::{Event, Fixture, id, merged, run_pending_tasks, spec, tool_outputs_body};
+use crate::harness::{Event, Fixture, id, run_pending_tasks, spec, tool_outputs_body};
 
 /// Turns of every kind, each with the status in which its run stops.
 fn turns() -> Vec<(Turn, &'static str)> {
     let fail = |turn: Turn| turn.and_fail(ModelErrorKind::RateLimit, "Slow down.");
     vec![
         (Turn::say("It is sunny."), "completed"),
-        (
-            Turn::say("Look.").and_call("weather", json!({"city": "Paris"})),
-            "requires_action",
-        ),
+        (Turn::say("Look.").and_call("weather", json!({"city": "Paris"})), "requires_action"),
         (fail(Turn::say("It")), "failed"),
         (fail(Turn::call("weather", json!({}))), "failed"),
         (Turn::say("It").token_limit(), "incomplete"),
@@ -49,7 +46,7 @@ async fn read_all(fixture: &Fixture, run: &Value) {
 async fn objects_match_the_specification_in_every_status() {
     let mut seen = BTreeSet::new();
     let mut record = |run: &Value| seen.insert(run["status"].as_str().unwrap().to_owned());
-    for (turn, end) in turns() {
+    for (turn, status) in turns() {
         let fixture = Fixture::with_turns([turn, Turn::say("Done.")], &["weather"]).await;
         let mut run = fixture.create_run(json!({})).await;
         record(&run);
@@ -58,7 +55,7 @@ async fn objects_match_the_specification_in_every_status() {
         read_all(&fixture, &run).await;
         run = fixture.wait_for_run(&run).await;
         record(&run);
-        assert_eq!(run["status"], end);
+        assert_eq!(run["status"], status);
         read_all(&fixture, &run).await;
     }
     let fixture = Fixture::with_turns([Turn::say("It").and_stall()], &[]).await;
@@ -96,19 +93,18 @@ async fn run_accepts_as_many_tools_as_its_assistant() {
 async fn every_event_type_matches_the_specification() {
     let mut seen = BTreeSet::new();
     let mut record = |events: &[Event]| seen.extend(events.iter().map(|event| event.name.clone()));
-    for (turn, end) in turns() {
+    for (turn, status) in turns() {
         let fixture = Fixture::with_turns([turn, Turn::say("Done.")], &["weather"]).await;
         let body = fixture.run_body(json!({"stream": true}));
         let events = fixture.client.stream_events("/threads/runs", body).await;
         record(&events);
         let run = &events[events.len() - 2].data;
-        assert_eq!(run["status"], end);
-        if end == "requires_action" {
+        assert_eq!(run["status"], status);
+        if status == "requires_action" {
             let thread = run["thread_id"].as_str().unwrap().to_owned();
             let fixture = Fixture { thread, ..fixture };
-            let body = merged(tool_outputs_body(run, &["sun"]), json!({"stream": true}));
-            let path = fixture.run_path(run, "/submit_tool_outputs");
-            record(&fixture.client.stream_events(&path, body).await);
+            let stream = fixture.open_outputs_stream(run, &["sun"]).await;
+            record(&stream.read_to_end().await);
         }
     }
     let fixture = Fixture::with_turns([Turn::say("It").and_stall()], &[]).await;
@@ -151,7 +147,7 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
     let client = &fixture.client;
     let run = fixture.create_run_and_wait(json!({})).await;
     let step = id(&fixture.list_steps(&run).await[0]);
-    let message = id(&client.get(&fixture.messages_path()).await.ok()["data"][0]);
+    let message = id(&fixture.newest_message().await);
     let outputs = tool_outputs_body(&run, &["sun"]);
     let path_with_ids = |path: &str, known: bool| {
         let id = |id: &str| if known { id.to_owned() } else { "unknown".to_owned() };
@@ -280,14 +276,13 @@ async fn objects_match_their_snapshots() {
     let client = &fixture.client;
     let list = client.get(&format!("{}?order=asc", fixture.messages_path())).await.ok();
     insta::assert_json_snapshot!("messages", redacted(list));
-    let thread = client.get(&format!("/threads/{}", fixture.thread)).await.ok();
+    let thread = client.get(&fixture.thread_path()).await.ok();
     insta::assert_json_snapshot!("thread", redacted(thread));
-    let assistant = client.get(&format!("/assistants/{}", fixture.assistant)).await.ok();
+    let assistant = client.get(&fixture.assistant_path()).await.ok();
     insta::assert_json_snapshot!("assistant", redacted(assistant));
     let list = client.get("/assistants").await.ok();
     insta::assert_json_snapshot!("assistants", redacted(list));
-    let message = &client.get(&fixture.messages_path()).await.ok()["data"][0];
-    let path = fixture.message_path(message);
+    let path = fixture.message_path(&fixture.newest_message().await);
     let deleted = redacted(client.delete(&path).await.ok());
     let expected = json!({"deleted": true, "id": "[msg]", "object": "thread.message.deleted"});
     assert_eq!(deleted, expected);

@@ -2,9 +2,10 @@
 //!
 //! It checks every response: a request id, no server error, and JSON that matches the specification.
 
-pub(crate) mod client;
-pub(crate) mod events;
-pub(crate) mod fixture;
+mod client;
+mod events;
+mod fixture;
+mod self_cancelling;
 pub(crate) mod spec;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use client::{JsonResponse, TestClient, invalid_request_error};
 pub(crate) use events::{Event, EventStream, Frame, delta_text, event_names, final_run};
 pub(crate) use fixture::Fixture;
+pub(crate) use self_cancelling::self_cancelling_fixture;
 
 /// Longer than any body in these tests, in bytes.
 const MAX_BODY: usize = 64 * 1024 * 1024;

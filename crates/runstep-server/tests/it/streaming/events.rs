@@ -1,16 +1,11 @@
 //! Events of streamed runs: their order and content.
 
-use std::sync::{Arc, OnceLock};
-
-use futures_util::{StreamExt as _, stream};
-use runstep_server::model::{
-    Model, ModelErrorKind, ModelEvent, ModelRequest, ModelStream, Offline, Turn,
-};
+use runstep_server::model::{ModelErrorKind, Offline, Turn};
 use serde_json::{Value, json};
 
 use crate::harness::{
     Event, Fixture, TestClient, call_ids, delta_text, event_names, final_run, function_tool, id,
-    message_text,
+    message_text, self_cancelling_fixture,
 };
 
 /// Event names, one a line, with repetitions collapsed.
@@ -238,27 +233,9 @@ async fn cancel_is_streamed() {
     final_run(&events);
 }
 
-/// A model that emits text, cancels its own run and then emits more text without yielding.
-struct CancelsItself(Arc<OnceLock<Fixture>>);
-
-impl Model for CancelsItself {
-    fn respond(&self, _: ModelRequest) -> ModelStream {
-        let fixture = self.0.get().unwrap().clone();
-        let text = |text: &str| Ok(ModelEvent::Text(text.to_owned()));
-        let cancel = stream::once(async move {
-            let run = fixture.newest_run().await;
-            fixture.cancel_run(&run).await.ok();
-            text("too late")
-        });
-        Box::pin(stream::iter([text("in time")]).chain(cancel))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn model_output_after_a_cancel_is_discarded() {
-    let fixture_cell = Arc::new(OnceLock::new());
-    let fixture = Fixture::with_model(CancelsItself(Arc::clone(&fixture_cell)), &[]).await;
-    fixture_cell.set(fixture.clone()).ok().unwrap();
+    let fixture = self_cancelling_fixture(&["in time"]).await;
     let events = fixture.stream_run(json!({})).await;
     assert_eq!(delta_text(&events), "in time");
     let names = event_names(&events);
