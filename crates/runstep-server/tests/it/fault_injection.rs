@@ -18,6 +18,10 @@ fn client_with_faults(faults: &Faults) -> TestClient {
     TestClient::from_builder(Server::builder().model(Scripted::new(turns)).faults(faults.clone()))
 }
 
+async fn fixture_with_faults(faults: &Faults) -> Fixture {
+    client_with_faults(faults).create_fixture(&[]).await
+}
+
 /// Reads a body; returns its text, and whether it was cut.
 async fn read(body: Body) -> (String, bool) {
     let mut chunks = body.into_data_stream();
@@ -51,7 +55,7 @@ async fn delay_postpones_only_its_operation() {
 async fn rate_limit_sends_retry_after_and_has_no_side_effect() {
     for (retry_after, seconds) in [(0, "1"), (1500, "2"), (7000, "7")] {
         let fault = Fault::rate_limit(Duration::from_millis(retry_after)).on(Operation::CreateRun);
-        let fixture = client_with_faults(&Faults::new([fault.times(1)])).create_fixture(&[]).await;
+        let fixture = fixture_with_faults(&Faults::new([fault.times(1)])).await;
         let response = fixture.try_create_run(json!({})).await;
         assert_eq!(response.header("retry-after"), Some(seconds));
         assert_eq!(response.expect_error(429)["code"], "rate_limit_exceeded");
@@ -77,14 +81,10 @@ async fn server_error_is_returned_the_given_number_of_times() {
 
 #[tokio::test(start_paused = true)]
 async fn cut_after_events_ends_the_stream_but_not_the_run() {
-    let uncut = client_with_faults(&Faults::default())
-        .create_fixture(&[])
-        .await
-        .stream_run(json!({}))
-        .await;
+    let uncut = fixture_with_faults(&Faults::default()).await.stream_run(json!({})).await;
     for count in 0..uncut.len() {
         let fault = Fault::cut_after_events(count).on(Operation::CreateRun);
-        let fixture = client_with_faults(&Faults::new([fault])).create_fixture(&[]).await;
+        let fixture = fixture_with_faults(&Faults::new([fault])).await;
         let (text, cut) = read(open_stream(&fixture).await.into_body()).await;
         assert!(cut);
         let names: Vec<&str> =
@@ -123,7 +123,7 @@ async fn cut_after_bytes_truncates_any_response() {
     assert!(!read(response.into_body()).await.1, "the body is shorter");
 
     let faults = Faults::new([Fault::cut_after_bytes(777).on(Operation::CreateRun)]);
-    let fixture = client_with_faults(&faults).create_fixture(&[]).await;
+    let fixture = fixture_with_faults(&faults).await;
     let (text, cut) = read(open_stream(&fixture).await.into_body()).await;
     assert_eq!((text.len(), cut), (777, true));
 }
@@ -144,14 +144,10 @@ async fn malformed_json_lacks_its_last_byte() {
 
 #[tokio::test(start_paused = true)]
 async fn malformed_event_affects_only_that_event() {
-    let uncut = client_with_faults(&Faults::default())
-        .create_fixture(&[])
-        .await
-        .stream_run(json!({}))
-        .await;
+    let uncut = fixture_with_faults(&Faults::default()).await.stream_run(json!({})).await;
     for number in 1..uncut.len() {
         let fault = Fault::malformed_event(number).on(Operation::CreateRun);
-        let fixture = client_with_faults(&Faults::new([fault])).create_fixture(&[]).await;
+        let fixture = fixture_with_faults(&Faults::new([fault])).await;
         let (text, cut) = read(open_stream(&fixture).await.into_body()).await;
         assert!(!cut);
         let data: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
@@ -166,10 +162,10 @@ async fn malformed_event_affects_only_that_event() {
 #[tokio::test(start_paused = true)]
 async fn stream_faults_and_json_faults_do_not_affect_each_other() {
     let faults = Faults::new([Fault::cut_after_events(0), Fault::malformed_event(1)]);
-    let fixture = client_with_faults(&faults).create_fixture(&[]).await;
+    let fixture = fixture_with_faults(&faults).await;
     assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
     let faults = Faults::new([Fault::malformed_json().on(Operation::CreateRun)]);
-    let fixture = client_with_faults(&faults).create_fixture(&[]).await;
+    let fixture = fixture_with_faults(&faults).await;
     assert_eq!(fixture.stream_run(json!({})).await.last().unwrap().name, "done");
 }
 

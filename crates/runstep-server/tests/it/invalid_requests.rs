@@ -271,11 +271,10 @@ async fn missing_required_field_is_reported_for_empty_bodies_too() {
 async fn updates_require_a_body_and_create_thread_does_not() {
     let fixture = fixture().await;
     let run = fixture.create_run_and_wait(json!({})).await;
-    let message = fixture.client.get(&fixture.messages_path()).await.ok()["first_id"].clone();
-    let message = format!("{}/{}", fixture.messages_path(), message.as_str().unwrap());
-    let changed =
+    let message = fixture.message_path(&fixture.newest_message().await);
+    let paths =
         [fixture.assistant_path(), fixture.thread_path(), fixture.run_path(&run, ""), message];
-    for path in changed {
+    for path in paths {
         let error = fixture.client.post_raw(&path, "").await.expect_error(400);
         assert_eq!(error["message"], "The request has no body: send one in JSON, if only {}.");
         assert_eq!((&error["param"], &error["code"]), (&Value::Null, &"missing_body".into()));
@@ -314,13 +313,13 @@ async fn query_parameters_are_validated() {
             fixture.client.get(&format!("{list}?{query}")).await.ok();
         }
     }
-    for path in [fixture.run_path(&run, ""), format!("/threads/{}", fixture.thread)] {
+    for path in [fixture.run_path(&run, ""), fixture.thread_path()] {
         let error = fixture.client.get(&format!("{path}?limit=1")).await.expect_error(400);
         assert_param_and_code(&error, "limit", "unknown_parameter");
     }
-    let error =
-        fixture.client.get(&format!("{}?include[]=x", fixture.run_path(&run, "/steps"))).await;
-    assert_param_and_code(&error.expect_error(400), "include[]", "invalid_value");
+    let path = fixture.run_path(&run, "/steps?include[]=x");
+    let error = fixture.client.get(&path).await.expect_error(400);
+    assert_param_and_code(&error, "include[]", "invalid_value");
 }
 
 #[tokio::test(start_paused = true)]

@@ -109,7 +109,7 @@ async fn logs_contain_requests_and_runs_but_no_user_content() {
     }
 }
 
-/// A provider that answers every request with 503 and an error message that repeats the request.
+/// A provider that rejects every request with 503 and a message that repeats the request.
 async fn echo_as_error(listener: TcpListener) {
     while let Ok((mut socket, _)) = listener.accept().await {
         let mut bytes = vec![0; 64 * 1024];

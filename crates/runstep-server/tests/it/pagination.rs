@@ -67,8 +67,7 @@ async fn runs_are_paginated() {
 #[tokio::test(start_paused = true)]
 async fn messages_are_paginated() {
     let fixture = Fixture::with_model(Offline::new(), &[]).await;
-    let first = fixture.client.get(&fixture.messages_path()).await.ok();
-    let mut all = vec![id(&first["data"][0])];
+    let mut all = vec![id(&fixture.newest_message().await)];
     for text in ["b", "c", "d", "e"] {
         let body = json!({"role": "user", "content": text});
         all.push(id(&fixture.client.post(&fixture.messages_path(), body).await.ok()));

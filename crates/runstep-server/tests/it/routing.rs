@@ -20,10 +20,10 @@ async fn every_operation_is_served_with_and_without_version_prefix() {
         let client =
             TestClient::with_turns([call(), Turn::say("Done."), call(), Turn::say("Done.")]);
         let fixture = client.create_fixture(&["weather"]).await;
-        let at = |path: &str| format!("{prefix}{path}");
-        let post = async |path: &str, body| client.post(&at(path), body).await.ok();
-        let get = async |path: &str| client.get(&at(path)).await.ok();
-        let delete = async |path: &str| client.delete(&at(path)).await.ok();
+        let with_prefix = |path: &str| format!("{prefix}{path}");
+        let post = async |path: &str, body| client.post(&with_prefix(path), body).await.ok();
+        let get = async |path: &str| client.get(&with_prefix(path)).await.ok();
+        let delete = async |path: &str| client.delete(&with_prefix(path)).await.ok();
 
         let assistant = post("/assistants", json!({"model": "m"})).await;
         let path = format!("/assistants/{}", id(&assistant));
@@ -82,18 +82,16 @@ async fn only_post_of_threads_runs_creates_thread_and_run() {
         let thread = client.get(&format!("{prefix}/threads/{}", fixture.thread)).await.ok();
         assert_eq!(thread["object"], "thread");
         for path in ["/threads/runs/runs", "/threads/runs/messages", "/threads/runs/runs/run_x"] {
-            let error = client.get(&format!("{prefix}{path}")).await.expect_error(404);
-            assert_eq!(error["message"], "No thread found with id 'runs'.");
+            client.get(&format!("{prefix}{path}")).await.expect_not_found("thread", "runs");
         }
         for response in [
             client.get(&format!("{prefix}/threads/runs")).await,
             client.delete(&format!("{prefix}/threads/runs")).await,
         ] {
-            assert_eq!(response.expect_error(404)["message"], "No thread found with id 'runs'.");
+            response.expect_not_found("thread", "runs");
         }
         let path = format!("{prefix}/threads/runs/runs");
-        let error = client.post(&path, fixture.run_body(json!({}))).await.expect_error(404);
-        assert_eq!(error["message"], "No thread found with id 'runs'.");
+        client.post(&path, fixture.run_body(json!({}))).await.expect_not_found("thread", "runs");
     }
 }
 
@@ -174,10 +172,9 @@ async fn content_location_of_a_stream_uses_the_requested_prefix() {
         };
         let mut locations = vec![post(&fixture.runs_path(), stream.clone()).await];
         run_pending_tasks().await;
-        let run = client.get(&fixture.runs_path()).await.ok()["data"][0].clone();
+        let run = fixture.newest_run().await;
         let waiting = fixture.wait_for_run(&run).await;
-        let resuming =
-            client.with_header("accept", "text/event-stream").with_header("last-event-id", "1");
+        let resuming = client.resuming_after("1");
         let path = format!("{prefix}{}", fixture.run_path(&run, ""));
         locations.push(content_location(&resuming, Method::GET, &path, json!(null)).await);
         let outputs = tool_outputs_body(&waiting, &["sun"]);

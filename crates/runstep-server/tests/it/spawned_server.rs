@@ -46,7 +46,10 @@ impl Connection {
 
     async fn read_to_end(mut self) -> String {
         let mut text = String::new();
-        timeout(DEADLINE, self.0.read_to_string(&mut text)).await.expect("does not end").unwrap();
+        timeout(DEADLINE, self.0.read_to_string(&mut text))
+            .await
+            .expect("the connection stays open")
+            .unwrap();
         text
     }
 
@@ -59,20 +62,23 @@ impl Connection {
     }
 }
 
+/// Creates an assistant, and a run with a stream that is not read yet.
+async fn stream_run(server: &RunningServer) -> Connection {
+    let post = async |path, body| Connection::post(server.address(), path, &body).await;
+    let assistant = post("/v1/assistants", json!({"model": "m"})).await.object_id().await;
+    post("/v1/threads/runs", json!({"assistant_id": assistant, "stream": true})).await
+}
+
 /// A server and the open stream of a run whose model stalls.
 async fn stalled_stream() -> (RunningServer, Connection) {
     open_stream(Turn::say("It").and_stall()).await
 }
 
-/// A server with a short shutdown timeout, and the open stream of a run whose model plays this turn.
+/// A server with a short shutdown timeout, and the stream of a run whose model plays this turn.
 async fn open_stream(turn: Turn) -> (RunningServer, Connection) {
     let builder = Server::builder().model(Scripted::new([turn]));
     let server = builder.shutdown_timeout(Duration::from_millis(300)).spawn().await.unwrap();
-    let address = server.address();
-    let assistant =
-        Connection::post(address, "/v1/assistants", &json!({"model": "m"})).await.object_id().await;
-    let body = json!({"assistant_id": assistant, "stream": true});
-    let mut stream = Connection::post(address, "/v1/threads/runs", &body).await;
+    let mut stream = stream_run(&server).await;
     stream.read_until("event: thread.message.delta").await;
     (server, stream)
 }
@@ -126,7 +132,7 @@ async fn shutdown_ends_stalled_streams_and_refuses_connections() {
     let address = server.address();
     // The shutdown waits until responses are written, so the client must read.
     let rest = tokio::spawn(stream.read_to_end());
-    timeout(DEADLINE, server.shutdown()).await.expect("does not end").unwrap();
+    timeout(DEADLINE, server.shutdown()).await.expect("the shutdown does not end").unwrap();
     let rest = rest.await.unwrap();
     assert!(rest.ends_with("0\r\n\r\n"), "the response is cut: {rest}");
     let (_, end) = rest.split_once("event: error\ndata: ").expect("no error event");
@@ -149,10 +155,10 @@ async fn shutdown_waits_for_a_stream_to_finish() {
     let turn = Turn::chunks(["It ", "is ", "sunny."]).every(Duration::from_millis(50));
     let (server, stream) = open_stream(turn).await;
     let rest = tokio::spawn(stream.read_to_end());
-    timeout(DEADLINE, server.shutdown()).await.expect("does not end").unwrap();
+    timeout(DEADLINE, server.shutdown()).await.expect("the shutdown does not end").unwrap();
     let rest = rest.await.unwrap();
     assert!(!rest.contains("event: error"), "{rest}");
-    let (_, end) = rest.split_once("event: thread.run.completed\n").expect("does not end");
+    let (_, end) = rest.split_once("event: thread.run.completed\n").expect("no completed event");
     assert!(end.contains("event: done\ndata: [DONE]\n"), "{end}");
 }
 
@@ -164,7 +170,7 @@ async fn shutdown_does_not_wait_for_idle_connections() {
     idle.write_all(request).await.unwrap();
     let mut idle = Connection(idle);
     assert!(idle.read_until("unknown_url").await.starts_with("HTTP/1.1 404 "));
-    timeout(DEADLINE, server.shutdown()).await.expect("does not end").unwrap();
+    timeout(DEADLINE, server.shutdown()).await.expect("the shutdown does not end").unwrap();
     assert_eq!(idle.read_to_end().await, "");
 }
 
@@ -189,10 +195,7 @@ async fn blocked(kind: &str) -> (RunningServer, TcpStream) {
             socket
         }
         _ => {
-            let post = async |path, body| Connection::post(address, path, &body).await;
-            let assistant = post("/v1/assistants", json!({"model": "m"})).await.object_id().await;
-            let body = json!({"assistant_id": assistant, "stream": true});
-            let mut stream = post("/v1/threads/runs", body).await;
+            let mut stream = stream_run(&server).await;
             stream.read_until("event: thread.message.delta").await;
             stream.0
         }
@@ -230,18 +233,14 @@ async fn stream_of_a_client_that_does_not_read_is_dropped() {
     let model = Scripted::new([Turn::chunks(vec![mebibyte; 64])]);
     let builder = Server::builder().model(model).request_timeout(Duration::from_millis(500));
     let server = builder.spawn().await.unwrap();
-    let address = server.address();
-    let assistant =
-        Connection::post(address, "/v1/assistants", &json!({"model": "m"})).await.object_id().await;
-    let body = json!({"assistant_id": assistant, "stream": true});
-    let mut stream = Connection::post(address, "/v1/threads/runs", &body).await;
+    let mut stream = stream_run(&server).await;
     stream.read_until("event: thread.message.delta").await;
     let stream_closed = async {
         loop {
-            let mut call = Connection(TcpStream::connect(address).await.unwrap());
+            let mut connection = Connection(TcpStream::connect(server.address()).await.unwrap());
             let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-            call.0.write_all(request).await.unwrap();
-            if call.read_to_end().await.contains("\nrunstep_streams 0\n") {
+            connection.0.write_all(request).await.unwrap();
+            if connection.read_to_end().await.contains("\nrunstep_streams 0\n") {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -272,7 +271,7 @@ async fn shutdown_waits_for_a_request_to_finish() {
     assert!(refuses_connections(address).await, "the server still accepts connections");
     socket.write_all(b"}").await.unwrap();
     assert!(Connection(socket).object_id().await.starts_with("thread_"));
-    timeout(DEADLINE, shutdown).await.expect("does not end").unwrap().unwrap();
+    timeout(DEADLINE, shutdown).await.expect("the shutdown does not end").unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -296,13 +295,8 @@ async fn connection_above_the_limit_waits_until_another_closes() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!id.is_finished());
     drop(first);
-    assert!(
-        timeout(DEADLINE, id)
-            .await
-            .expect("the connection is not accepted")
-            .unwrap()
-            .starts_with("thread_")
-    );
+    let id = timeout(DEADLINE, id).await.expect("the connection is not accepted").unwrap();
+    assert!(id.starts_with("thread_"));
 }
 
 #[tokio::test]
@@ -319,14 +313,12 @@ async fn injected_cut_closes_the_socket_without_a_final_chunk() {
     let faults = Faults::new([Fault::cut_after_events(4).on(Operation::CreateThreadAndRun)]);
     let builder = Server::builder().model(Scripted::new([Turn::say("Hi.")])).faults(faults);
     let server = builder.spawn().await.unwrap();
-    let address = server.address();
-    let assistant =
-        Connection::post(address, "/v1/assistants", &json!({"model": "m"})).await.object_id().await;
-    let body = json!({"assistant_id": assistant, "stream": true});
-    let mut stream = Connection::post(address, "/v1/threads/runs", &body).await;
+    let mut stream = stream_run(&server).await;
     let mut text = Vec::new();
     // The connection ends without the final empty chunk.
-    let _ = timeout(DEADLINE, stream.0.read_to_end(&mut text)).await.expect("does not end");
+    let _ = timeout(DEADLINE, stream.0.read_to_end(&mut text))
+        .await
+        .expect("the connection stays open");
     let text = String::from_utf8(text).unwrap();
     assert_eq!(text.matches("event: ").count(), 4, "{text}");
     assert!(!text.ends_with("0\r\n\r\n"), "{text}");

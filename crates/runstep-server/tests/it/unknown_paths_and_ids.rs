@@ -86,8 +86,7 @@ async fn unusual_ids_are_decoded_and_not_found() {
             (format!("/threads/{}/runs/{encoded}", fixture.thread), "run"),
             (format!("/threads/{}/runs/{encoded}/steps/x", fixture.thread), "run"),
         ] {
-            let error = fixture.client.get(&path).await.expect_error(404);
-            assert_eq!(error["message"], format!("No {kind} found with id '{id}'."), "{path}");
+            fixture.client.get(&path).await.expect_not_found(kind, id);
         }
         let path = format!("/threads/{}/runs/{encoded}/cancel", fixture.thread);
         fixture.client.post_raw(&path, "").await.expect_error(404);

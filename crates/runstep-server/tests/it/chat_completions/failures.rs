@@ -7,12 +7,12 @@ use runstep_server::model::{ChatCompletions, ModelError, ModelErrorKind};
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, Upstream, collect_response, delta_chunk, finish_chunk, model_events,
-    text_delta, text_event,
+    MockResponse, Upstream, collect_response, delta_chunk, finish_chunk, model_events, text_delta,
+    text_event,
 };
 
 /// The error that ends the model's stream.
-async fn failure(response: ScriptedResponse) -> ModelError {
+async fn failure(response: MockResponse) -> ModelError {
     model_events(response).await.pop().unwrap().unwrap_err()
 }
 
@@ -26,12 +26,12 @@ async fn provider_message_about_a_rejected_key_is_not_quoted() {
     let message = "Incorrect API key provided: sk-ab***yz";
     let invalid = error(message, "invalid_request_error", json!("invalid_api_key"));
     let responses = [
-        ScriptedResponse::json(400, &invalid),
-        ScriptedResponse::json(200, &invalid),
-        ScriptedResponse::chunks([invalid]),
-        ScriptedResponse::chunks([error(message, "authentication_error", json!(null))]),
-        ScriptedResponse::chunks([error(message, "error", json!(401))]),
-        ScriptedResponse::chunks([error(message, "error", json!("403"))]),
+        MockResponse::json(400, &invalid),
+        MockResponse::json(200, &invalid),
+        MockResponse::chunks([invalid]),
+        MockResponse::chunks([error(message, "authentication_error", json!(null))]),
+        MockResponse::chunks([error(message, "error", json!(401))]),
+        MockResponse::chunks([error(message, "error", json!("403"))]),
     ];
     for response in responses {
         let case = format!("{response:?}");
@@ -79,14 +79,13 @@ async fn error_responses_map_to_error_kinds() {
     ];
     let mut report = String::new();
     for (status, body) in cases {
-        let ModelError { kind, message, .. } = failure(ScriptedResponse::json(status, &body)).await;
+        let ModelError { kind, message, .. } = failure(MockResponse::json(status, &body)).await;
         writeln!(report, "{kind:?}: {message}").unwrap();
     }
-    let html =
-        ScriptedResponse::status(502, "content-type: text/html\r\n", "<html>Bad gateway</html>");
+    let html = MockResponse::status(502, "content-type: text/html\r\n", "<html>Bad gateway</html>");
     let ModelError { kind, message, .. } = failure(html).await;
     writeln!(report, "{kind:?}: {message}").unwrap();
-    let plain_text = ScriptedResponse::status(503, "", "no healthy upstream");
+    let plain_text = MockResponse::status(503, "", "no healthy upstream");
     let ModelError { kind, message, .. } = failure(plain_text).await;
     writeln!(report, "{kind:?}: {message}").unwrap();
     insta::assert_snapshot!(report);
@@ -106,16 +105,15 @@ async fn errors_within_the_stream_end_it() {
     let mut report = String::new();
     for chunk in cases {
         let events =
-            model_events(ScriptedResponse::stream().chunk(text_delta("Hi")).chunk(chunk).done())
-                .await;
+            model_events(MockResponse::stream().chunk(text_delta("Hi")).chunk(chunk).done()).await;
         let [Ok(first), Err(error)] = &events[..] else { panic!("{events:?}") };
         assert_eq!(*first, text_event("Hi"));
         writeln!(report, "{:?}: {}", error.kind, error.message).unwrap();
     }
     let named_event =
-        ScriptedResponse::stream().text("event: error\ndata: {\"message\":\"boom\"}\n\n").end();
+        MockResponse::stream().text("event: error\ndata: {\"message\":\"boom\"}\n\n").end();
     writeln!(report, "{}", failure(named_event).await.message).unwrap();
-    let finish_reason = ScriptedResponse::chunks([text_delta("Hi"), finish_chunk("error")]);
+    let finish_reason = MockResponse::chunks([text_delta("Hi"), finish_chunk("error")]);
     writeln!(report, "{}", failure(finish_reason).await.message).unwrap();
     insta::assert_snapshot!(report);
 }
@@ -124,37 +122,37 @@ async fn errors_within_the_stream_end_it() {
 async fn truncated_and_malformed_responses_are_errors() {
     let long = "x".repeat(5 * 1024 * 1024);
     let cases = [
-        ("cut after a part", ScriptedResponse::stream().chunk(text_delta("Hi"))),
-        ("cut within an event", ScriptedResponse::stream().text("data: {\"choices\": [").end()),
+        ("cut after a part", MockResponse::stream().chunk(text_delta("Hi"))),
+        ("cut within an event", MockResponse::stream().text("data: {\"choices\": [").end()),
         (
             "ends without finish reason and [DONE]",
-            ScriptedResponse::stream().chunk(text_delta("Hi")).end(),
+            MockResponse::stream().chunk(text_delta("Hi")).end(),
         ),
-        ("empty stream", ScriptedResponse::stream().end()),
-        ("only [DONE]", ScriptedResponse::stream().done()),
-        ("no response", ScriptedResponse::raw("")),
-        ("not HTTP", ScriptedResponse::raw("hello?\r\n\r\n")),
-        ("not JSON", ScriptedResponse::stream().text("data: secret\n\n").done()),
-        ("JSON that is not a chunk", ScriptedResponse::chunks([json!(["secret"])])),
-        ("wrong types", ScriptedResponse::chunks([json!({"choices": "secret"})])),
-        ("not UTF-8", ScriptedResponse::raw(b"HTTP/1.1 200 OK\r\n\r\ndata: \xff\xff\n\n")),
-        ("unterminated line", ScriptedResponse::stream().text(&long)),
+        ("empty stream", MockResponse::stream().end()),
+        ("only [DONE]", MockResponse::stream().done()),
+        ("no response", MockResponse::raw("")),
+        ("not HTTP", MockResponse::raw("hello?\r\n\r\n")),
+        ("not JSON", MockResponse::stream().text("data: secret\n\n").done()),
+        ("JSON that is not a chunk", MockResponse::chunks([json!(["secret"])])),
+        ("wrong types", MockResponse::chunks([json!({"choices": "secret"})])),
+        ("not UTF-8", MockResponse::raw(b"HTTP/1.1 200 OK\r\n\r\ndata: \xff\xff\n\n")),
+        ("unterminated line", MockResponse::stream().text(&long)),
         (
             "unterminated event",
-            ScriptedResponse::stream().text(&format!("data: {}\n", &long[..3 << 20]).repeat(2)),
+            MockResponse::stream().text(&format!("data: {}\n", &long[..3 << 20]).repeat(2)),
         ),
         (
             "complete body, not JSON",
-            ScriptedResponse::status(200, "content-type: application/json\r\n", "nope"),
+            MockResponse::status(200, "content-type: application/json\r\n", "nope"),
         ),
         (
             "complete body, too long",
-            ScriptedResponse::status(200, "content-type: application/json\r\n", &long),
+            MockResponse::status(200, "content-type: application/json\r\n", &long),
         ),
-        ("complete body, empty object", ScriptedResponse::json(200, &json!({}))),
+        ("complete body, empty object", MockResponse::json(200, &json!({}))),
         (
             "HTML page",
-            ScriptedResponse::status(200, "content-type: text/html; charset=utf-8\r\n", "<html>"),
+            MockResponse::status(200, "content-type: text/html; charset=utf-8\r\n", "<html>"),
         ),
     ];
     let mut report = String::new();
@@ -180,10 +178,10 @@ async fn refused_connection_is_an_error() {
 #[tokio::test]
 async fn idle_timeout_is_an_error_and_is_not_retried() {
     let cases = [
-        ("before the response", ScriptedResponse::default().hang()),
+        ("before the response", MockResponse::default().hang()),
         (
             "within the response",
-            ScriptedResponse::stream().chunk(delta_chunk(json!({"role": "assistant"}))).hang(),
+            MockResponse::stream().chunk(delta_chunk(json!({"role": "assistant"}))).hang(),
         ),
     ];
     for (name, response) in cases {
@@ -199,7 +197,7 @@ async fn idle_timeout_is_an_error_and_is_not_retried() {
 #[tokio::test]
 async fn comments_reset_the_idle_timeout() {
     let interval = Duration::from_millis(300);
-    let mut response = ScriptedResponse::stream();
+    let mut response = MockResponse::stream();
     for _ in 0..8 {
         response = response.wait(interval).text(": still at work\n\n");
     }
@@ -215,12 +213,12 @@ async fn error_messages_never_contain_the_key() {
     let message = format!("Incorrect key sk-very-secret ({key})");
     let body = error(&message, "server_error", json!(null));
     let responses = [
-        ScriptedResponse::json(400, &body),
-        ScriptedResponse::json(401, &body),
-        ScriptedResponse::json(500, &body),
-        ScriptedResponse::status(500, "", &message),
-        ScriptedResponse::chunks([body]),
-        ScriptedResponse::stream().text(&format!("data: {key}\n\n")).done(),
+        MockResponse::json(400, &body),
+        MockResponse::json(401, &body),
+        MockResponse::json(500, &body),
+        MockResponse::status(500, "", &message),
+        MockResponse::chunks([body]),
+        MockResponse::stream().text(&format!("data: {key}\n\n")).done(),
     ];
     for response in responses {
         let upstream = Upstream::new([response]).await;
@@ -234,7 +232,7 @@ async fn error_messages_never_contain_the_key() {
 async fn output_above_the_size_limit_is_an_error() {
     let megabyte = text_delta(&"x".repeat(1 << 20));
     let response =
-        (0..10).fold(ScriptedResponse::stream(), |response, _| response.chunk(megabyte.clone()));
+        (0..10).fold(MockResponse::stream(), |response, _| response.chunk(megabyte.clone()));
     let mut events = model_events(response.done()).await;
     let error = events.pop().unwrap().unwrap_err();
     insta::assert_snapshot!(error.message, @"The model's provider gave an answer longer than 8 MiB.");
@@ -243,7 +241,7 @@ async fn output_above_the_size_limit_is_an_error() {
 
 #[tokio::test]
 async fn long_error_messages_are_shortened() {
-    let response = ScriptedResponse::json(400, &error(&"x".repeat(100_000), "a", json!(null)));
+    let response = MockResponse::json(400, &error(&"x".repeat(100_000), "a", json!(null)));
     let message = failure(response).await.message;
     assert!(message.chars().count() < 600, "{} characters", message.chars().count());
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::json;
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, delta_chunk, finish_chunk, model_events, text_delta, usage_chunk,
+    MockResponse, delta_chunk, finish_chunk, model_events, text_delta, usage_chunk,
 };
 
 /// A valid stream.
@@ -61,7 +61,7 @@ async fn damaged_streams_cause_neither_panic_nor_hang() {
         let media_type =
             if random.u8(0..8) == 0 { "application/json" } else { "text/event-stream" };
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\n\r\n");
-        let events = model_events(ScriptedResponse::raw([head.as_bytes(), &bytes].concat())).await;
+        let events = model_events(MockResponse::raw([head.as_bytes(), &bytes].concat())).await;
         let failures = events.iter().filter(|event| event.is_err()).count();
         let before = events.split_last().map_or(&[][..], |(_, before)| before);
         assert!(before.iter().all(Result::is_ok), "{seed}: {events:?}");
@@ -81,7 +81,7 @@ async fn random_bytes_cause_neither_panic_nor_hang() {
             damage(&mut random, &mut bytes);
         }
         bytes.extend((0..random.usize(0..300)).map(|_| random.u8(..)));
-        let events = model_events(ScriptedResponse::raw(bytes)).await;
+        let events = model_events(MockResponse::raw(bytes)).await;
         assert!(events.last().is_some_and(Result::is_err), "{seed}: {events:?}");
     }
 }

@@ -5,8 +5,8 @@ use runstep_server::model::{Model as _, ModelEvent};
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, Upstream, delta_chunk, finish_chunk, hello_response, request,
-    successful_events, text_delta, text_event, usage_chunk, usage_event,
+    MockResponse, Upstream, delta_chunk, finish_chunk, hello_response, request, successful_events,
+    text_delta, text_event, usage_chunk, usage_event,
 };
 
 #[tokio::test]
@@ -19,9 +19,8 @@ async fn text_deltas_are_forwarded() {
 
 #[tokio::test]
 async fn finish_reason_determines_the_final_event() {
-    let response = |reason| {
-        ScriptedResponse::chunks([text_delta("Hi"), finish_chunk(reason), usage_chunk(1, 1)])
-    };
+    let response =
+        |reason| MockResponse::chunks([text_delta("Hi"), finish_chunk(reason), usage_chunk(1, 1)]);
     for reason in ["stop", "tool_calls", "eos", ""] {
         assert_eq!(
             successful_events(response(reason)).await,
@@ -44,7 +43,7 @@ async fn finish_reason_determines_the_final_event() {
 #[tokio::test]
 async fn refusal_is_separate_from_text() {
     let refusal = |text: &str| delta_chunk(json!({"content": null, "refusal": text}));
-    let response = ScriptedResponse::chunks([
+    let response = MockResponse::chunks([
         refusal("I "),
         refusal("can't."),
         finish_chunk("stop"),
@@ -58,11 +57,11 @@ async fn refusal_is_separate_from_text() {
 async fn missing_and_invalid_usage_is_estimated() {
     // "Hello" is estimated at two tokens, and so is "Goodbye".
     let response =
-        ScriptedResponse::chunks([text_delta("Good"), text_delta("bye"), finish_chunk("stop")]);
+        MockResponse::chunks([text_delta("Good"), text_delta("bye"), finish_chunk("stop")]);
     assert_eq!(successful_events(response).await.last(), Some(&usage_event(2, 2)));
     for invalid_usage in [json!(null), json!("much"), json!({"prompt_tokens": -1}), json!([])] {
         let chunk = json!({"choices": [], "usage": invalid_usage});
-        let response = ScriptedResponse::chunks([
+        let response = MockResponse::chunks([
             text_delta("Good"),
             text_delta("bye"),
             finish_chunk("stop"),
@@ -78,7 +77,7 @@ async fn last_reported_usage_is_used() {
         chunk["usage"] = json!({"prompt_tokens": 5, "completion_tokens": tokens});
         chunk
     };
-    let response = ScriptedResponse::chunks([
+    let response = MockResponse::chunks([
         with_usage(1, text_delta("a")),
         with_usage(2, text_delta("b")),
         with_usage(2, finish_chunk("stop")),
@@ -87,11 +86,8 @@ async fn last_reported_usage_is_used() {
         successful_events(response).await,
         [text_event("a"), text_event("b"), usage_event(5, 2)]
     );
-    let response = ScriptedResponse::chunks([
-        text_delta("a"),
-        finish_chunk("stop"),
-        usage_chunk(u64::MAX / 2, 1),
-    ]);
+    let response =
+        MockResponse::chunks([text_delta("a"), finish_chunk("stop"), usage_chunk(u64::MAX / 2, 1)]);
     assert_eq!(successful_events(response).await.last(), Some(&usage_event(u32::MAX.into(), 1)));
 }
 
@@ -104,7 +100,7 @@ async fn response_without_streaming_is_accepted() {
         "tool_calls": [{"id": "a", "type": "function",
             "function": {"name": "weather", "arguments": "{\"city\":\"Paris\"}"}}],
     });
-    let response = ScriptedResponse::json(
+    let response = MockResponse::json(
         200,
         &json!({
             "object": "chat.completion",
@@ -151,15 +147,14 @@ async fn sse_variants_are_accepted() {
     ];
     for (name, stream) in streams {
         assert_eq!(
-            successful_events(ScriptedResponse::stream().text(&stream).end()).await,
+            successful_events(MockResponse::stream().text(&stream).end()).await,
             expected,
             "{name}"
         );
         // The same stream, one byte per chunk.
-        let split =
-            stream.as_bytes().chunks(1).fold(ScriptedResponse::stream(), |response, byte| {
-                response.text(std::str::from_utf8(byte).unwrap())
-            });
+        let split = stream.as_bytes().chunks(1).fold(MockResponse::stream(), |response, byte| {
+            response.text(std::str::from_utf8(byte).unwrap())
+        });
         assert_eq!(successful_events(split.end()).await, expected, "{name}");
     }
 }
@@ -177,7 +172,7 @@ async fn split_utf8_characters_are_joined() {
     }
     bytes.extend_from_slice(b"0\r\n\r\n");
     assert_eq!(
-        successful_events(ScriptedResponse::raw(bytes)).await,
+        successful_events(MockResponse::raw(bytes)).await,
         [text_event("süß 🌍"), usage_event(2, 2)]
     );
 }
@@ -189,7 +184,7 @@ async fn content_parts_are_accepted() {
         {"type": "text", "text": "Hel"},
         {"type": "text", "text": "lo"},
     ]);
-    let response = ScriptedResponse::chunks([
+    let response = MockResponse::chunks([
         delta_chunk(json!({"content": parts})),
         finish_chunk("stop"),
         usage_chunk(1, 1),
@@ -201,7 +196,7 @@ async fn content_parts_are_accepted() {
 async fn reasoning_is_not_part_of_the_text() {
     let reasoning =
         delta_chunk(json!({"reasoning_content": "hm", "reasoning": "hm", "content": null}));
-    let response = ScriptedResponse::chunks([
+    let response = MockResponse::chunks([
         reasoning,
         text_delta("Hi"),
         finish_chunk("stop"),
@@ -214,7 +209,7 @@ async fn reasoning_is_not_part_of_the_text() {
 #[tokio::test]
 async fn connection_left_open_after_the_end_is_closed() {
     let response =
-        ScriptedResponse::stream().chunk(text_delta("Hi")).chunk(finish_chunk("stop")).hang();
+        MockResponse::stream().chunk(text_delta("Hi")).chunk(finish_chunk("stop")).hang();
     let mut upstream = Upstream::new([response]).await;
     let model = upstream.model();
     // Connecting requires the real clock; the rest of the test does not.

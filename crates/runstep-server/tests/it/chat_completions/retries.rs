@@ -7,12 +7,12 @@ use runstep_server::model::Model as _;
 use serde_json::json;
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, Upstream, collect_response, delta_chunk, hello_response, request, text_delta,
+    MockResponse, Upstream, collect_response, delta_chunk, hello_response, request, text_delta,
     text_event, usage_event,
 };
 
-fn busy(status: u16) -> ScriptedResponse {
-    ScriptedResponse::json(status, &json!({"error": {"message": "busy"}}))
+fn busy(status: u16) -> MockResponse {
+    MockResponse::json(status, &json!({"error": {"message": "busy"}}))
 }
 
 #[tokio::test]
@@ -24,10 +24,10 @@ async fn failures_before_the_first_part_are_retried() {
         ("429", busy(429)),
         ("500", busy(500)),
         ("503", busy(503)),
-        ("no response", ScriptedResponse::raw("")),
-        ("cut before the first part", ScriptedResponse::stream().chunk(empty_chunk())),
-        ("end before the first part", ScriptedResponse::chunks([empty_chunk()])),
-        ("error as the first part", ScriptedResponse::chunks([json!({"error": {"code": 503}})])),
+        ("no response", MockResponse::raw("")),
+        ("cut before the first part", MockResponse::stream().chunk(empty_chunk())),
+        ("end before the first part", MockResponse::chunks([empty_chunk()])),
+        ("error as the first part", MockResponse::chunks([json!({"error": {"code": 503}})])),
     ];
     for (name, failure) in failures {
         let upstream = Upstream::new([failure.clone(), failure, hello_response()]).await;
@@ -58,12 +58,12 @@ async fn permanent_failures_are_not_retried() {
         busy(400),
         busy(401),
         busy(404),
-        ScriptedResponse::json(429, &quota),
-        ScriptedResponse::status(503, do_not_retry, ""),
-        ScriptedResponse::status(429, "retry-after: 3600\r\n", ""),
-        ScriptedResponse::status(307, "location: /v1/elsewhere\r\n", ""),
-        ScriptedResponse::stream().text("data: malformed\n\n").done(),
-        ScriptedResponse::chunks([json!({"error": {"code": "context_length_exceeded"}})]),
+        MockResponse::json(429, &quota),
+        MockResponse::status(503, do_not_retry, ""),
+        MockResponse::status(429, "retry-after: 3600\r\n", ""),
+        MockResponse::status(307, "location: /v1/elsewhere\r\n", ""),
+        MockResponse::stream().text("data: malformed\n\n").done(),
+        MockResponse::chunks([json!({"error": {"code": "context_length_exceeded"}})]),
     ];
     for response in responses {
         let upstream = Upstream::new([response.clone(), hello_response()]).await;
@@ -75,9 +75,9 @@ async fn permanent_failures_are_not_retried() {
 #[tokio::test]
 async fn failures_after_the_first_part_are_not_retried() {
     let failures = [
-        ScriptedResponse::stream().chunk(text_delta("Hi")),
-        ScriptedResponse::chunks([text_delta("Hi"), json!({"error": {"code": 503}})]),
-        ScriptedResponse::stream().chunk(text_delta("Hi")).end(),
+        MockResponse::stream().chunk(text_delta("Hi")),
+        MockResponse::chunks([text_delta("Hi"), json!({"error": {"code": 503}})]),
+        MockResponse::stream().chunk(text_delta("Hi")).end(),
     ];
     for failure in failures {
         let upstream = Upstream::new([failure, hello_response()]).await;
@@ -90,7 +90,7 @@ async fn failures_after_the_first_part_are_not_retried() {
 
 #[tokio::test]
 async fn retry_after_header_overrides_backoff() {
-    let busy = ScriptedResponse::status(429, "retry-after-ms: 40\r\nretry-after: 30\r\n", "");
+    let busy = MockResponse::status(429, "retry-after-ms: 40\r\nretry-after: 30\r\n", "");
     let upstream = Upstream::new([busy, hello_response()]).await;
     // Without the header, the retry would be an hour later.
     let hour = Duration::from_secs(3600);
@@ -110,7 +110,7 @@ async fn connection_is_reused() {
 
 #[tokio::test]
 async fn dropping_the_stream_closes_the_connection() {
-    let mut upstream = Upstream::new([ScriptedResponse::default().hang()]).await;
+    let mut upstream = Upstream::new([MockResponse::default().hang()]).await;
     let model = upstream.model();
     let mut events = model.respond(request());
     tokio::select! {
@@ -120,8 +120,7 @@ async fn dropping_the_stream_closes_the_connection() {
     drop(events);
     upstream.wait_for_disconnect().await;
 
-    let mut upstream =
-        Upstream::new([ScriptedResponse::stream().chunk(text_delta("Hi")).hang()]).await;
+    let mut upstream = Upstream::new([MockResponse::stream().chunk(text_delta("Hi")).hang()]).await;
     let model = upstream.model();
     let mut events = model.respond(request());
     assert_eq!(events.next().await, Some(Ok(text_event("Hi"))));

@@ -6,7 +6,7 @@ use runstep_server::Server;
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, Upstream, delta_chunk, finish_chunk, hello_response, text_delta, usage_chunk,
+    MockResponse, Upstream, delta_chunk, finish_chunk, hello_response, text_delta, usage_chunk,
 };
 use crate::harness::{Event, Fixture, event_names, message_text};
 
@@ -30,14 +30,11 @@ fn data_of<'a>(events: &'a [Event], name: &str) -> Vec<&'a Value> {
 #[tokio::test]
 async fn tool_call_and_its_output_are_sent_to_the_provider() {
     let first = [text_delta("Let me see."), call_chunk("weather", "{\"city\":\"Paris\"}")];
-    let first = ScriptedResponse::chunks(
+    let first = MockResponse::chunks(
         first.into_iter().chain([finish_chunk("tool_calls"), usage_chunk(20, 8)]),
     );
-    let second = ScriptedResponse::chunks([
-        text_delta("18 degrees."),
-        finish_chunk("stop"),
-        usage_chunk(40, 4),
-    ]);
+    let second =
+        MockResponse::chunks([text_delta("18 degrees."), finish_chunk("stop"), usage_chunk(40, 4)]);
     let upstream = Upstream::new([first, second]).await;
     let fixture = fixture(&upstream, &["weather"]).await;
 
@@ -80,7 +77,7 @@ async fn refusal_is_a_separate_content_part() {
         refusal("can't."),
         finish_chunk("stop"),
     ];
-    let upstream = Upstream::new([ScriptedResponse::chunks(chunks)]).await;
+    let upstream = Upstream::new([MockResponse::chunks(chunks)]).await;
     let fixture = fixture(&upstream, &[]).await;
     let events = fixture.stream_run(json!({})).await;
     let deltas = data_of(&events, "thread.message.delta");
@@ -99,8 +96,7 @@ async fn truncated_output_leaves_the_run_incomplete() {
     ];
     for (reason, run_details, message_reason) in cases {
         let upstream =
-            Upstream::new([ScriptedResponse::chunks([text_delta("Hel"), finish_chunk(reason)])])
-                .await;
+            Upstream::new([MockResponse::chunks([text_delta("Hel"), finish_chunk(reason)])]).await;
         let fixture = fixture(&upstream, &[]).await;
         let events = fixture.stream_run(json!({})).await;
         let run = data_of(&events, "thread.run.incomplete")[0];
@@ -110,7 +106,7 @@ async fn truncated_output_leaves_the_run_incomplete() {
         assert_eq!(message_text(message), "Hel");
     }
     let chunks = [call_chunk("weather", "{\"ci"), finish_chunk("content_filter")];
-    let upstream = Upstream::new([ScriptedResponse::chunks(chunks)]).await;
+    let upstream = Upstream::new([MockResponse::chunks(chunks)]).await;
     let fixture = fixture(&upstream, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run["status"], "incomplete");
@@ -131,7 +127,7 @@ async fn provider_failure_becomes_the_last_error() {
         (500, error("boom"), "server_error"),
     ];
     for (status, body, code) in cases {
-        let upstream = Upstream::new([ScriptedResponse::json(status, &body)]).await;
+        let upstream = Upstream::new([MockResponse::json(status, &body)]).await;
         let run = fixture(&upstream, &[]).await.create_run_and_wait(json!({})).await;
         assert_eq!((&run["status"], &run["last_error"]["code"]), (&json!("failed"), &json!(code)));
         let message = run["last_error"]["message"].as_str().unwrap();
@@ -141,7 +137,7 @@ async fn provider_failure_becomes_the_last_error() {
 
 #[tokio::test]
 async fn call_of_a_function_that_was_not_offered_fails_the_run() {
-    let upstream = Upstream::new([ScriptedResponse::chunks([
+    let upstream = Upstream::new([MockResponse::chunks([
         call_chunk("other", "{}"),
         finish_chunk("tool_calls"),
     ])])
@@ -154,7 +150,7 @@ async fn call_of_a_function_that_was_not_offered_fails_the_run() {
 async fn cancel_and_expiry_abort_the_provider_request() {
     for status in ["cancelled", "expired"] {
         let mut upstream =
-            Upstream::new([ScriptedResponse::stream().chunk(text_delta("Hi")).hang()]).await;
+            Upstream::new([MockResponse::stream().chunk(text_delta("Hi")).hang()]).await;
         let lifetime = Duration::from_secs(if status == "expired" { 2 } else { 600 });
         let builder = Server::builder().model(upstream.model()).run_lifetime(lifetime);
         let fixture = Fixture::from_builder(builder, &[]).await;

@@ -4,7 +4,7 @@ use runstep_server::model::ModelEvent;
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    ScriptedResponse, delta_chunk, finish_chunk, model_events, successful_events, text_delta,
+    MockResponse, delta_chunk, finish_chunk, model_events, successful_events, text_delta,
     text_event,
 };
 
@@ -12,8 +12,7 @@ use crate::chat_completions::upstream::{
 async fn calls(parts: impl IntoIterator<Item = Value>) -> Vec<(String, String)> {
     let chunks = parts.into_iter().map(|part| delta_chunk(json!({"tool_calls": [part]})));
     let events =
-        successful_events(ScriptedResponse::chunks(chunks.chain([finish_chunk("tool_calls")])))
-            .await;
+        successful_events(MockResponse::chunks(chunks.chain([finish_chunk("tool_calls")]))).await;
     joined_calls(&events)
 }
 
@@ -65,7 +64,7 @@ async fn call_parts_are_matched_by_index() {
 #[tokio::test]
 async fn argument_deltas_are_forwarded() {
     let part = |part: Value| delta_chunk(json!({"tool_calls": [part]}));
-    let events = successful_events(ScriptedResponse::chunks([
+    let events = successful_events(MockResponse::chunks([
         text_delta("Let me see."),
         part(json!({"index": 0, "id": "a", "function": {"name": "weather", "arguments": ""}})),
         part(json!({"index": 0, "function": {"arguments": "{\"city\""}})),
@@ -183,7 +182,7 @@ async fn missing_and_object_arguments_become_json_text() {
 async fn truncated_call_ends_with_token_limit() {
     let part = json!({"index": 0, "function": {"name": "weather", "arguments": ""}});
     let chunks = [delta_chunk(json!({"tool_calls": [part]})), finish_chunk("length")];
-    let events = successful_events(ScriptedResponse::chunks(chunks)).await;
+    let events = successful_events(MockResponse::chunks(chunks)).await;
     assert_eq!(events.get(1), Some(&ModelEvent::TokenLimit));
 }
 
@@ -191,7 +190,7 @@ async fn truncated_call_ends_with_token_limit() {
 async fn nameless_calls_and_too_many_calls_are_errors() {
     let error_message = async |parts: Vec<Value>| {
         let chunks = [delta_chunk(json!({"tool_calls": parts})), finish_chunk("tool_calls")];
-        model_events(ScriptedResponse::chunks(chunks)).await.pop().unwrap().unwrap_err().message
+        model_events(MockResponse::chunks(chunks)).await.pop().unwrap().unwrap_err().message
     };
     let nameless = "The model's provider called a function without naming it.";
     assert_eq!(

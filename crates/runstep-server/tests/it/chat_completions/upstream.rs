@@ -42,7 +42,7 @@ pub(crate) struct ReceivedRequest {
 
 /// How the provider responds to a request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ScriptedResponse {
+pub(crate) struct MockResponse {
     steps: Vec<Step>,
     /// Whether the provider closes the connection afterwards.
     closes: bool,
@@ -56,7 +56,7 @@ enum Step {
     Hang,
 }
 
-impl ScriptedResponse {
+impl MockResponse {
     /// Sends these bytes, then closes the connection.
     pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self { steps: vec![Step::Send(bytes.into())], closes: true }
@@ -138,8 +138,8 @@ pub(crate) fn usage_chunk(prompt_tokens: u64, completion_tokens: u64) -> Value {
 }
 
 /// A stream with the text "Hello there.".
-pub(crate) fn hello_response() -> ScriptedResponse {
-    ScriptedResponse::chunks([
+pub(crate) fn hello_response() -> MockResponse {
+    MockResponse::chunks([
         delta_chunk(json!({"role": "assistant", "content": ""})),
         text_delta("Hello "),
         text_delta("there."),
@@ -155,15 +155,13 @@ pub(crate) async fn collect_response(model: &impl Model) -> Vec<Result<ModelEven
 }
 
 /// Collects the model's events for this provider response, without retries.
-pub(crate) async fn model_events(
-    response: ScriptedResponse,
-) -> Vec<Result<ModelEvent, ModelError>> {
+pub(crate) async fn model_events(response: MockResponse) -> Vec<Result<ModelEvent, ModelError>> {
     let upstream = Upstream::new([response]).await;
     collect_response(&upstream.builder().retries(0).build().unwrap()).await
 }
 
 /// Like `model_events`, for responses that do not fail.
-pub(crate) async fn successful_events(response: ScriptedResponse) -> Vec<ModelEvent> {
+pub(crate) async fn successful_events(response: MockResponse) -> Vec<ModelEvent> {
     let events = model_events(response).await;
     events.into_iter().collect::<Result<_, _>>().unwrap()
 }
@@ -182,10 +180,10 @@ pub(crate) fn usage_event(prompt_tokens: u64, completion_tokens: u64) -> ModelEv
 
 impl Upstream {
     /// Starts a provider; further requests are closed without a response.
-    pub(crate) async fn new(script: impl IntoIterator<Item = ScriptedResponse>) -> Self {
+    pub(crate) async fn new(script: impl IntoIterator<Item = MockResponse>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let script: Arc<Mutex<VecDeque<ScriptedResponse>>> =
+        let script: Arc<Mutex<VecDeque<MockResponse>>> =
             Arc::new(Mutex::new(script.into_iter().collect()));
         let traffic = Arc::new(Mutex::new(Traffic::default()));
         let (disconnected, disconnects) = watch::channel(0);
@@ -256,7 +254,7 @@ impl Drop for Upstream {
 async fn serve(
     mut socket: TcpStream,
     traffic: &Mutex<Traffic>,
-    script: &Mutex<VecDeque<ScriptedResponse>>,
+    script: &Mutex<VecDeque<MockResponse>>,
 ) -> Option<()> {
     loop {
         let Some(received) = receive(&mut socket).await else { return Some(()) };

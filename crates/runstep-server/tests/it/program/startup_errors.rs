@@ -25,7 +25,7 @@ fn invalid_options_are_reported_with_advice() {
         ProgramBuilder::new(&["--listen", "[::]:8080"]),
         ProgramBuilder::new(&["--api-key-file", "missing"]),
         keys("# only a comment\n\n"),
-        keys("good\nno good\n"),
+        keys("valid\nnot valid\n"),
         keys("same\nother\n same \n"),
         upstream("127.0.0.1:11434"),
         ProgramBuilder::new(&["--upstream", "http://127.0.0.1:1", "--upstream-key-env", "MISSING"]),

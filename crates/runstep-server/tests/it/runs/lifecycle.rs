@@ -6,7 +6,7 @@ use runstep_server::model::{Model, ModelErrorKind, ModelRequest, ModelStream, Of
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::harness::{Fixture, TestClient, message_text, run_pending_tasks, timestamps_set, usage};
+use crate::harness::{Fixture, message_text, run_pending_tasks, timestamps_set, usage};
 
 const LIFETIME: i64 = 600;
 
@@ -19,8 +19,8 @@ fn total_usage(steps: &[Value]) -> Value {
 #[tokio::test(start_paused = true)]
 async fn run_is_queued_then_in_progress_then_completed() {
     let wait = Duration::from_secs(5);
-    let client = TestClient::with_turns([Turn::say("It is sunny.").usage(12, 5).after(wait)]);
-    let fixture = client.create_fixture(&[]).await;
+    let turn = Turn::say("It is sunny.").usage(12, 5).after(wait);
+    let fixture = Fixture::with_turns([turn], &[]).await;
 
     let queued = fixture.create_run(json!({})).await;
     assert_eq!(queued["status"], "queued");
@@ -54,11 +54,11 @@ async fn run_is_queued_then_in_progress_then_completed() {
 
 #[tokio::test(start_paused = true)]
 async fn tool_call_requires_action_and_its_output_requeues_the_run() {
-    let client = TestClient::with_turns([
+    let turns = [
         Turn::call("weather", json!({"city": "Paris"})).usage(10, 4),
         Turn::say("Sunny.").usage(20, 2),
-    ]);
-    let fixture = client.create_fixture(&["weather"]).await;
+    ];
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
 
     let waiting = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(waiting["status"], "requires_action");
@@ -126,11 +126,8 @@ async fn run_usage_is_the_sum_of_its_steps() {
 
 #[tokio::test(start_paused = true)]
 async fn text_after_a_call_is_completed_before_requires_action() {
-    let client = TestClient::with_turns([
-        Turn::call("weather", json!({})).and_say("I am checking."),
-        Turn::say("Sunny."),
-    ]);
-    let fixture = client.create_fixture(&["weather"]).await;
+    let turns = [Turn::call("weather", json!({})).and_say("I am checking."), Turn::say("Sunny.")];
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     let steps = fixture.list_steps(&run).await;
     let statuses: Vec<_> = steps.iter().map(|step| (&step["type"], &step["status"])).collect();
@@ -171,10 +168,9 @@ async fn model_error_after_text_fails_the_step_and_leaves_the_message_incomplete
     assert_eq!(step["status"], "failed");
     assert_eq!(step["last_error"], json!({"code": "rate_limit_exceeded", "message": "Slow down."}));
     assert_eq!(timestamps_set(step), ["failed_at"]);
-    let list = fixture.client.get(&fixture.messages_path()).await.ok();
-    let message = &list["data"][0];
+    let message = fixture.newest_message().await;
     assert_eq!(
-        (message_text(message).as_str(), &message["status"]),
+        (message_text(&message).as_str(), &message["status"]),
         ("It is", &"incomplete".into())
     );
     assert_eq!(message["incomplete_details"], json!({"reason": "run_failed"}));
@@ -225,17 +221,16 @@ async fn run_is_incomplete_when_completion_tokens_run_out() {
     assert_eq!(run["incomplete_details"], json!({"reason": "max_completion_tokens"}));
     assert_eq!(timestamps_set(&run), ["started_at", "completed_at"]);
     assert_eq!(run["usage"]["completion_tokens"], 256);
-    let list = fixture.client.get(&fixture.messages_path()).await.ok();
-    let message = &list["data"][0];
+    let message = fixture.newest_message().await;
     assert_eq!(message["status"], "incomplete");
     assert_eq!(message["incomplete_details"], json!({"reason": "max_tokens"}));
-    assert_eq!(message_text(message).chars().count(), 1024);
+    assert_eq!(message_text(&message).chars().count(), 1024);
 }
 
 #[tokio::test(start_paused = true)]
 async fn run_without_tokens_after_a_tool_round_is_incomplete() {
-    let client = TestClient::with_turns([Turn::call("weather", json!({})).usage(10, 256)]);
-    let fixture = client.create_fixture(&["weather"]).await;
+    let turns = [Turn::call("weather", json!({})).usage(10, 256)];
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({"max_completion_tokens": 256})).await;
     fixture.submit_outputs(&run, &["sun"]).await;
     let run = fixture.wait_for_run(&run).await;

@@ -204,7 +204,7 @@ async fn create_thread_and_run_sends_its_settings_to_the_model() {
 
 /// Creates a run, with its thread or on an existing one; returns the ended run, without ids and
 /// timestamps, and the request that the model received.
-async fn created_run(with_thread: bool, fields: Value) -> (Value, Option<ModelRequest>) {
+async fn run_and_request(with_thread: bool, fields: Value) -> (Value, Option<ModelRequest>) {
     let model = Scripted::new([Turn::say("Ok")]);
     let client = TestClient::with_model(model.clone());
     let assistant = json!({"instructions": "Be kind.", "tools": [function_tool("weather")]});
@@ -250,9 +250,9 @@ async fn create_thread_and_run_applies_every_field_of_the_specification() {
             other => panic!("add a value for '{other}'"),
         };
         let body = json!({ name: value });
-        let with_field = created_run(true, body.clone()).await;
-        assert_ne!(with_field, created_run(true, json!({})).await, "{name} has no effect");
-        assert_eq!(with_field, created_run(false, body).await, "{name}");
+        let with_field = run_and_request(true, body.clone()).await;
+        assert_ne!(with_field, run_and_request(true, json!({})).await, "{name} has no effect");
+        assert_eq!(with_field, run_and_request(false, body).await, "{name}");
     }
 
     let model = Scripted::new([Turn::say("Ok")]);

@@ -105,8 +105,8 @@ async fn thread_is_busy_as_listed() {
         let (fixture, run) = run_with_status(status).await;
         let (thread, run_id) = (&fixture.thread, id(&run));
         let message = || json!({"role": "user", "content": "More"});
-        let first = fixture.client.get(&fixture.messages_path()).await.ok()["last_id"].clone();
-        let path = format!("{}/{}", fixture.messages_path(), first.as_str().unwrap());
+        let oldest = fixture.client.get(&fixture.messages_path()).await.ok()["last_id"].clone();
+        let path = format!("{}/{}", fixture.messages_path(), oldest.as_str().unwrap());
         if active {
             let expected = format!("Thread {thread} already has an active run {run_id}.");
             fixture.try_create_run(json!({})).await.expect_state_error(&expected);

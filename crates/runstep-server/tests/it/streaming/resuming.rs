@@ -202,11 +202,11 @@ async fn resuming_a_missing_run_is_not_found() {
     let events = fixture.stream_run(json!({})).await;
     let run = streamed_run(&events);
     let client = fixture.client.resuming_after("1");
-    let error = client.get(&format!("{}/run_x", fixture.runs_path())).await.expect_error(404);
-    assert_eq!(error["message"], "No run found with id 'run_x'.");
+    let path = format!("{}/run_x", fixture.runs_path());
+    client.get(&path).await.expect_not_found("run", "run_x");
     fixture.client.delete(&fixture.thread_path()).await.ok();
-    let error = client.get(&fixture.run_path(&run, "")).await.expect_error(404);
-    assert_eq!(error["message"], format!("No thread found with id '{}'.", fixture.thread));
+    let path = fixture.run_path(&run, "");
+    client.get(&path).await.expect_not_found("thread", &fixture.thread);
 }
 
 #[tokio::test(start_paused = true)]
