@@ -102,8 +102,7 @@ async fn deleted_messages_are_not_sent_to_the_model() {
     let model = Scripted::new(vec![Turn::say("Ok"); 2]);
     let fixture = Fixture::with_model(model.clone(), &[]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
-    let new_message = json!({"role": "user", "content": "And now?"});
-    fixture.client.post(&fixture.messages_path(), new_message).await.ok();
+    fixture.add_message("And now?").await;
     let list = fixture.client.get(&format!("{}?order=asc", fixture.messages_path())).await.ok();
     for message in &list["data"].as_array().unwrap()[..2] {
         let path = fixture.message_path(message);
@@ -310,11 +309,8 @@ async fn missing_objects_cannot_be_deleted_or_updated() {
 #[tokio::test(start_paused = true)]
 async fn delete_ignores_its_body_and_validates_its_query() {
     let fixture = Fixture::with_model(Offline::new(), &[]).await;
-    let error = fixture
-        .client
-        .delete(&format!("{}?force=true", fixture.thread_path()))
-        .await
-        .expect_error(400);
+    let path = format!("{}?force=true", fixture.thread_path());
+    let error = fixture.client.delete(&path).await.expect_error(400);
     let expected = (&Value::from("force"), &Value::from("unknown_parameter"));
     assert_eq!((&error["param"], &error["code"]), expected);
     let path = format!("{}?api-version=2025-05-01", fixture.thread_path());

@@ -190,8 +190,7 @@ async fn context_limit_keeps_the_newest_messages() {
     let builder = Server::builder().model(model.clone()).max_context_tokens(10);
     let fixture = Fixture::from_builder(builder, &[]).await;
     for text in ["sixteen letters.", "twelve chars", "last"] {
-        let message = json!({"role": "user", "content": text});
-        fixture.client.post(&fixture.messages_path(), message).await.ok();
+        fixture.add_message(text).await;
     }
     let sent_conversation = async |fields: Value| {
         fixture.create_run_and_wait(fields).await;

@@ -4,16 +4,15 @@ use runstep_server::Server;
 use runstep_server::model::{Scripted, Turn};
 use serde_json::{Value, json};
 
-use crate::harness::{Fixture, TestClient, fetch_metrics, id, run_pending_tasks};
+use crate::harness::{Fixture, TestClient, fetch_metrics, run_pending_tasks};
 
 #[tokio::test(start_paused = true)]
 async fn full_quota_rejects_creation_until_objects_are_deleted() {
     let client = TestClient::from_builder(Server::builder().max_stored_bytes(25_000));
     let fixture = client.create_fixture(&[]).await;
     let text = "x".repeat(15_000);
-    let message = json!({"role": "user", "content": text});
-    let large = client.post(&fixture.messages_path(), message.clone()).await.ok();
-    let thread = id(&client.post("/threads", json!({"messages": [message]})).await.ok());
+    let large = fixture.add_message(text.clone()).await;
+    let thread = client.create_thread(&text).await;
 
     let reason = "the objects take 25000 bytes, which is all they may: delete some";
     for (path, body) in [
@@ -74,8 +73,7 @@ async fn deletion_releases_no_more_than_was_charged() {
     let turn = Turn::chunks(vec!["\u{1}".repeat(1000); 10]);
     let fixture = Fixture::with_turns([turn], &[]).await;
     let client = &fixture.client;
-    let message = json!({"role": "user", "content": "x".repeat(90_000)});
-    client.post(&fixture.messages_path(), message).await.ok();
+    fixture.add_message("x".repeat(90_000)).await;
     let before = stored_bytes(client).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     let path = fixture.message_path(&fixture.newest_message().await);
@@ -119,8 +117,7 @@ async fn tombstones_of_deleted_messages_are_charged() {
     let fixture = client.create_fixture(&[]).await;
     let before = stored_bytes(&client).await;
     for _ in 0..10 {
-        let message = json!({"role": "user", "content": "Hi"});
-        let message = client.post(&fixture.messages_path(), message).await.ok();
+        let message = fixture.add_message("Hi").await;
         client.delete(&fixture.message_path(&message)).await.ok();
     }
     assert!(stored_bytes(&client).await >= before + 10 * 100);
@@ -131,8 +128,7 @@ async fn full_quota_allows_only_shrinking_updates() {
     let client = TestClient::from_builder(Server::builder().max_stored_bytes(20_000));
     let fixture = client.create_fixture(&[]).await;
     client.post(&fixture.thread_path(), json!({"metadata": {"short": "x"}})).await.ok();
-    let message = json!({"role": "user", "content": "x".repeat(20_000)});
-    let message = client.post(&fixture.messages_path(), message).await.ok();
+    let message = fixture.add_message("x".repeat(20_000)).await;
     let message_path = fixture.message_path(&message);
     let reason = "the objects take 20000 bytes, which is all they may: delete some";
     for path in [fixture.assistant_path(), fixture.thread_path(), message_path] {

@@ -31,11 +31,7 @@ fn complete_assistant() -> Value {
 async fn created_objects_are_retrieved_unchanged() {
     let fixture = Fixture::with_model(Offline::new(), &["weather"]).await;
     let client = &fixture.client;
-    let body = json!({
-        "model": "m", "name": "n", "description": "d", "instructions": "i",
-        "metadata": {"a": "b"}, "temperature": 0.5, "top_p": 0.25,
-        "response_format": {"type": "json_object"},
-    });
+    let body = complete_assistant();
     let assistant = client.post("/assistants", body.clone()).await.ok();
     for (name, value) in body.as_object().unwrap() {
         assert_eq!(&assistant[name], value, "{name}");

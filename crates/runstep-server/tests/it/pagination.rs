@@ -69,8 +69,7 @@ async fn messages_are_paginated() {
     let fixture = Fixture::with_model(Offline::new(), &[]).await;
     let mut all = vec![id(&fixture.newest_message().await)];
     for text in ["b", "c", "d", "e"] {
-        let body = json!({"role": "user", "content": text});
-        all.push(id(&fixture.client.post(&fixture.messages_path(), body).await.ok()));
+        all.push(id(&fixture.add_message(text).await));
     }
     check_pages(&fixture.client, &fixture.messages_path(), &all).await;
 }
@@ -164,11 +163,8 @@ async fn cursor_of_another_list_is_rejected() {
     let fixture = Fixture::with_model(Offline::new(), &[]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     let other = Fixture { thread: fixture.client.create_thread("Hi").await, ..fixture.clone() };
-    let error = fixture
-        .client
-        .get(&format!("{}?after={}", other.runs_path(), id(&run)))
-        .await
-        .expect_error(400);
+    let path = format!("{}?after={}", other.runs_path(), id(&run));
+    let error = fixture.client.get(&path).await.expect_error(400);
     let expected = json!({
         "message": format!("Invalid 'after': there is no run with id '{}' here.", id(&run)),
         "type": "invalid_request_error",

@@ -1,4 +1,4 @@
-//! Fuzzing: for any provider response, the model's stream ends, with at most one error, as last item.
+//! Fuzzing: the model's stream ends for any provider response, and only its last item is an error.
 
 use std::ops::Range;
 
@@ -8,7 +8,6 @@ use crate::chat_completions::upstream::{
     MockResponse, delta_chunk, finish_chunk, model_events, text_delta, usage_chunk,
 };
 
-/// A valid stream.
 fn valid_stream() -> Vec<u8> {
     let call = json!({"index": 0, "id": "a", "function": {"name": "f", "arguments": "{\"a\":1}"}});
     let chunks = [

@@ -5,14 +5,14 @@ use runstep_server::model::{Model as _, ModelEvent};
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    MockResponse, Upstream, delta_chunk, finish_chunk, hello_response, request, successful_events,
+    MockResponse, Upstream, delta_chunk, finish_chunk, hello_response, ok_events, request,
     text_delta, text_event, usage_chunk, usage_event,
 };
 
 #[tokio::test]
 async fn text_deltas_are_forwarded() {
     assert_eq!(
-        successful_events(hello_response()).await,
+        ok_events(hello_response()).await,
         [text_event("Hello "), text_event("there."), usage_event(9, 3)]
     );
 }
@@ -23,20 +23,20 @@ async fn finish_reason_determines_the_final_event() {
         |reason| MockResponse::chunks([text_delta("Hi"), finish_chunk(reason), usage_chunk(1, 1)]);
     for reason in ["stop", "tool_calls", "eos", ""] {
         assert_eq!(
-            successful_events(response(reason)).await,
+            ok_events(response(reason)).await,
             [text_event("Hi"), usage_event(1, 1)],
             "{reason}"
         );
     }
     for reason in ["length", "max_tokens"] {
-        let events = successful_events(response(reason)).await;
+        let events = ok_events(response(reason)).await;
         assert_eq!(
             events,
             [text_event("Hi"), ModelEvent::TokenLimit, usage_event(1, 1)],
             "{reason}"
         );
     }
-    let events = successful_events(response("content_filter")).await;
+    let events = ok_events(response("content_filter")).await;
     assert_eq!(events, [text_event("Hi"), ModelEvent::ContentFilter, usage_event(1, 1)]);
 }
 
@@ -50,7 +50,7 @@ async fn refusal_is_separate_from_text() {
         usage_chunk(1, 1),
     ]);
     let part = |text: &str| ModelEvent::Refusal(text.to_owned());
-    assert_eq!(successful_events(response).await, [part("I "), part("can't."), usage_event(1, 1)]);
+    assert_eq!(ok_events(response).await, [part("I "), part("can't."), usage_event(1, 1)]);
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn missing_and_invalid_usage_is_estimated() {
     // "Hello" is estimated at two tokens, and so is "Goodbye".
     let response =
         MockResponse::chunks([text_delta("Good"), text_delta("bye"), finish_chunk("stop")]);
-    assert_eq!(successful_events(response).await.last(), Some(&usage_event(2, 2)));
+    assert_eq!(ok_events(response).await.last(), Some(&usage_event(2, 2)));
     for invalid_usage in [json!(null), json!("much"), json!({"prompt_tokens": -1}), json!([])] {
         let chunk = json!({"choices": [], "usage": invalid_usage});
         let response = MockResponse::chunks([
@@ -67,7 +67,7 @@ async fn missing_and_invalid_usage_is_estimated() {
             finish_chunk("stop"),
             chunk,
         ]);
-        assert_eq!(successful_events(response).await.last(), Some(&usage_event(2, 2)));
+        assert_eq!(ok_events(response).await.last(), Some(&usage_event(2, 2)));
     }
 }
 
@@ -82,13 +82,10 @@ async fn last_reported_usage_is_used() {
         with_usage(2, text_delta("b")),
         with_usage(2, finish_chunk("stop")),
     ]);
-    assert_eq!(
-        successful_events(response).await,
-        [text_event("a"), text_event("b"), usage_event(5, 2)]
-    );
+    assert_eq!(ok_events(response).await, [text_event("a"), text_event("b"), usage_event(5, 2)]);
     let response =
         MockResponse::chunks([text_delta("a"), finish_chunk("stop"), usage_chunk(u64::MAX / 2, 1)]);
-    assert_eq!(successful_events(response).await.last(), Some(&usage_event(u32::MAX.into(), 1)));
+    assert_eq!(ok_events(response).await.last(), Some(&usage_event(u32::MAX.into(), 1)));
 }
 
 #[tokio::test]
@@ -111,7 +108,7 @@ async fn response_without_streaming_is_accepted() {
     let arguments = ModelEvent::Arguments { index: 0, text: "{\"city\":\"Paris\"}".to_owned() };
     let call = ModelEvent::ToolCall { index: 0, name: "weather".to_owned() };
     assert_eq!(
-        successful_events(response).await,
+        ok_events(response).await,
         [text_event("Let me see."), call, arguments, usage_event(20, 8)]
     );
 }
@@ -146,16 +143,12 @@ async fn sse_variants_are_accepted() {
         ),
     ];
     for (name, stream) in streams {
-        assert_eq!(
-            successful_events(MockResponse::stream().text(&stream).end()).await,
-            expected,
-            "{name}"
-        );
+        assert_eq!(ok_events(MockResponse::stream().text(&stream).end()).await, expected, "{name}");
         // The same stream, one byte per chunk.
         let split = stream.as_bytes().chunks(1).fold(MockResponse::stream(), |response, byte| {
             response.text(std::str::from_utf8(byte).unwrap())
         });
-        assert_eq!(successful_events(split.end()).await, expected, "{name}");
+        assert_eq!(ok_events(split.end()).await, expected, "{name}");
     }
 }
 
@@ -172,7 +165,7 @@ async fn split_utf8_characters_are_joined() {
     }
     bytes.extend_from_slice(b"0\r\n\r\n");
     assert_eq!(
-        successful_events(MockResponse::raw(bytes)).await,
+        ok_events(MockResponse::raw(bytes)).await,
         [text_event("süß 🌍"), usage_event(2, 2)]
     );
 }
@@ -189,7 +182,7 @@ async fn content_parts_are_accepted() {
         finish_chunk("stop"),
         usage_chunk(1, 1),
     ]);
-    assert_eq!(successful_events(response).await, [text_event("Hello"), usage_event(1, 1)]);
+    assert_eq!(ok_events(response).await, [text_event("Hello"), usage_event(1, 1)]);
 }
 
 #[tokio::test]
@@ -202,7 +195,7 @@ async fn reasoning_is_not_part_of_the_text() {
         finish_chunk("stop"),
         usage_chunk(1, 9),
     ]);
-    assert_eq!(successful_events(response).await, [text_event("Hi"), usage_event(1, 9)]);
+    assert_eq!(ok_events(response).await, [text_event("Hi"), usage_event(1, 9)]);
 }
 
 /// Otherwise, the run would wait for a provider that keeps the connection open.

@@ -176,16 +176,14 @@ async fn image_urls_are_sent_to_the_provider() {
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": image},
     ]);
-    let body = json!({"role": "user", "content": content});
-    let message = fixture.client.post(&fixture.messages_path(), body).await.ok();
+    let message = fixture.add_message(content.clone()).await;
     assert_eq!(message["content"][1]["image_url"], image);
     assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
     let sent = upstream.requests().remove(0).body;
     assert_eq!(sent["messages"][1], json!({"role": "user", "content": content}));
     // This server does not support files.
     let file = json!([{"type": "image_file", "image_file": {"file_id": "file_1"}}]);
-    let body = json!({"role": "user", "content": file});
-    let response = fixture.client.post(&fixture.messages_path(), body).await;
+    let response = fixture.try_add_message(file).await;
     assert_eq!(response.expect_error(400)["param"], "content[0].type");
 }
 

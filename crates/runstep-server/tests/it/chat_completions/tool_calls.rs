@@ -4,15 +4,13 @@ use runstep_server::model::ModelEvent;
 use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
-    MockResponse, delta_chunk, finish_chunk, model_events, successful_events, text_delta,
-    text_event,
+    MockResponse, delta_chunk, finish_chunk, model_events, ok_events, text_delta, text_event,
 };
 
 /// The names and complete arguments of the calls in these deltas.
 async fn calls(parts: impl IntoIterator<Item = Value>) -> Vec<(String, String)> {
     let chunks = parts.into_iter().map(|part| delta_chunk(json!({"tool_calls": [part]})));
-    let events =
-        successful_events(MockResponse::chunks(chunks.chain([finish_chunk("tool_calls")]))).await;
+    let events = ok_events(MockResponse::chunks(chunks.chain([finish_chunk("tool_calls")]))).await;
     joined_calls(&events)
 }
 
@@ -64,7 +62,7 @@ async fn call_parts_are_matched_by_index() {
 #[tokio::test]
 async fn argument_deltas_are_forwarded() {
     let part = |part: Value| delta_chunk(json!({"tool_calls": [part]}));
-    let events = successful_events(MockResponse::chunks([
+    let events = ok_events(MockResponse::chunks([
         text_delta("Let me see."),
         part(json!({"index": 0, "id": "a", "function": {"name": "weather", "arguments": ""}})),
         part(json!({"index": 0, "function": {"arguments": "{\"city\""}})),
@@ -182,7 +180,7 @@ async fn missing_and_object_arguments_become_json_text() {
 async fn truncated_call_ends_with_token_limit() {
     let part = json!({"index": 0, "function": {"name": "weather", "arguments": ""}});
     let chunks = [delta_chunk(json!({"tool_calls": [part]})), finish_chunk("length")];
-    let events = successful_events(MockResponse::chunks(chunks)).await;
+    let events = ok_events(MockResponse::chunks(chunks)).await;
     assert_eq!(events.get(1), Some(&ModelEvent::TokenLimit));
 }
 

@@ -32,7 +32,6 @@ struct Traffic {
     connections: usize,
 }
 
-/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceivedRequest {
     /// The request line and the headers.
@@ -161,7 +160,7 @@ pub(crate) async fn model_events(response: MockResponse) -> Vec<Result<ModelEven
 }
 
 /// Like `model_events`, for responses that do not fail.
-pub(crate) async fn successful_events(response: MockResponse) -> Vec<ModelEvent> {
+pub(crate) async fn ok_events(response: MockResponse) -> Vec<ModelEvent> {
     let events = model_events(response).await;
     events.into_iter().collect::<Result<_, _>>().unwrap()
 }

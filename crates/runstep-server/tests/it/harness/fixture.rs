@@ -70,7 +70,6 @@ impl Fixture {
         self.client.post(&self.runs_path(), self.run_body(fields)).await
     }
 
-    /// Creates a run.
     pub(crate) async fn create_run(&self, fields: Value) -> Value {
         self.try_create_run(fields).await.ok()
     }
@@ -134,6 +133,16 @@ impl Fixture {
     pub(crate) async fn list_steps(&self, run: &Value) -> Vec<Value> {
         let list = self.client.get(&self.run_path(run, "/steps?order=asc")).await.ok();
         list["data"].as_array().unwrap().clone()
+    }
+
+    /// Adds a user message to the thread.
+    pub(crate) async fn add_message(&self, content: impl Into<Value>) -> Value {
+        self.try_add_message(content).await.ok()
+    }
+
+    pub(crate) async fn try_add_message(&self, content: impl Into<Value>) -> JsonResponse {
+        let body = json!({"role": "user", "content": content.into()});
+        self.client.post(&self.messages_path(), body).await
     }
 
     /// The newest message of the thread.

@@ -10,7 +10,6 @@ use crate::harness::{Fixture, message_text, run_pending_tasks, timestamps_set, u
 
 const LIFETIME: i64 = 600;
 
-/// The sum of the usage of the steps.
 fn total_usage(steps: &[Value]) -> Value {
     let total = |name: &str| steps.iter().map(|step| step["usage"][name].as_u64().unwrap()).sum();
     usage(total("prompt_tokens"), total("completion_tokens"))

@@ -29,9 +29,9 @@ async fn model_request(assistant: Value, run: Value) -> ModelRequest {
     model.requests().remove(0)
 }
 
-#[tokio::test(start_paused = true)]
-async fn assistant_settings_apply_without_overrides() {
-    let assistant_fields = json!({
+/// A create-assistant body with every setting that is sent to the model.
+fn configured_assistant() -> Value {
+    json!({
         "model": "own-model",
         "instructions": "Be kind.",
         "tools": [function_tool("weather")],
@@ -39,8 +39,12 @@ async fn assistant_settings_apply_without_overrides() {
         "top_p": 0.25,
         "reasoning_effort": "high",
         "response_format": {"type": "json_object"},
-    });
-    let request = model_request(assistant_fields, json!({})).await;
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn assistant_settings_apply_without_overrides() {
+    let request = model_request(configured_assistant(), json!({})).await;
     assert_eq!(request.model, "own-model");
     assert_eq!(request.instructions.as_deref(), Some("Be kind."));
     assert_eq!(request.conversation, [user("Hello")]);
@@ -58,15 +62,6 @@ async fn assistant_settings_apply_without_overrides() {
 
 #[tokio::test(start_paused = true)]
 async fn run_settings_override_the_assistant() {
-    let assistant_fields = json!({
-        "model": "own-model",
-        "instructions": "Be kind.",
-        "tools": [function_tool("weather")],
-        "temperature": 0.5,
-        "top_p": 0.25,
-        "reasoning_effort": "high",
-        "response_format": {"type": "json_object"},
-    });
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let run = json!({
         "model": "other-model",
@@ -85,7 +80,7 @@ async fn run_settings_override_the_assistant() {
         "reasoning_effort": "low",
         "max_completion_tokens": 300,
     });
-    let request = model_request(assistant_fields, run).await;
+    let request = model_request(configured_assistant(), run).await;
     assert_eq!(request.model, "other-model");
     let parts: Vec<_> = request.instructions.as_deref().unwrap().lines().collect();
     assert_eq!(parts, ["Be short.", "Be true."]);

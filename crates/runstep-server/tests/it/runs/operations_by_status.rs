@@ -104,7 +104,6 @@ async fn thread_is_busy_as_listed() {
     for (status, _, _, active) in STATUSES {
         let (fixture, run) = run_with_status(status).await;
         let (thread, run_id) = (&fixture.thread, id(&run));
-        let message = || json!({"role": "user", "content": "More"});
         let oldest = fixture.client.get(&fixture.messages_path()).await.ok()["last_id"].clone();
         let path = format!("{}/{}", fixture.messages_path(), oldest.as_str().unwrap());
         if active {
@@ -114,16 +113,12 @@ async fn thread_is_busy_as_listed() {
             streamed.expect_state_error(&expected);
             let expected =
                 format!("Can't add messages to {thread} while a run {run_id} is active.");
-            fixture
-                .client
-                .post(&fixture.messages_path(), message())
-                .await
-                .expect_state_error(&expected);
+            fixture.try_add_message("More").await.expect_state_error(&expected);
             let expected =
                 format!("Can't delete messages from {thread} while a run {run_id} is active.");
             fixture.client.delete(&path).await.expect_state_error(&expected);
         } else {
-            fixture.client.post(&fixture.messages_path(), message()).await.ok();
+            fixture.add_message("More").await;
             fixture.client.delete(&path).await.ok();
             fixture.try_create_run(json!({})).await.ok();
         }

@@ -68,15 +68,14 @@ async fn one_of_many_concurrent_create_runs_succeeds() {
 #[tokio::test(start_paused = true)]
 async fn adding_messages_to_a_busy_thread_is_rejected() {
     for (fixture, run) in [stalled_run().await, waiting_run().await] {
-        let body = json!({"role": "user", "content": "And?"});
-        let response = fixture.client.post(&fixture.messages_path(), body.clone()).await;
+        let response = fixture.try_add_message("And?").await;
         let message =
             format!("Can't add messages to {} while a run {} is active.", fixture.thread, id(&run));
         response.expect_state_error(&message);
         assert_eq!(fixture.message_texts().await, ["Hello there"]);
         fixture.cancel_run(&run).await.ok();
         fixture.wait_for_run(&run).await;
-        fixture.client.post(&fixture.messages_path(), body).await.ok();
+        fixture.add_message("And?").await;
     }
 }
 

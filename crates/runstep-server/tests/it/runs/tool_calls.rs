@@ -1,4 +1,4 @@
-//! Function calls over the rounds of a run.
+//! Function calls over several rounds of a run.
 
 use std::collections::HashSet;
 
