@@ -64,8 +64,8 @@ async fn tool_resources_are_rejected_by_name() {
         feature,
     );
     // Empty tool resources are accepted.
-    for nothing in [json!({}), Value::Null] {
-        client.post("/threads", json!({"tool_resources": nothing})).await.ok();
+    for empty in [json!({}), Value::Null] {
+        client.post("/threads", json!({"tool_resources": empty})).await.ok();
     }
 }
 
