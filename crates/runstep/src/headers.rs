@@ -1,4 +1,4 @@
-//! What replies say in their headers.
+//! Headers of replies.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,28 +8,26 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// The request id, by the names that servers give it.
+/// Returns the request id, from either of the headers that servers use.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
     text(headers, "x-request-id").or_else(|| text(headers, "apim-request-id"))
 }
 
-/// Which object the reply is about, as a URL or a path.
+/// Returns the URL or path of the object that the reply is about.
 pub(crate) fn content_location(headers: &HeaderMap) -> Option<&str> {
     text(headers, CONTENT_LOCATION.as_str())
 }
 
-/// When the reply was made, in seconds since the Unix epoch.
+/// Returns when the reply was created, in seconds since the Unix epoch.
 pub(crate) fn date(headers: &HeaderMap) -> Option<i64> {
     let date = httpdate::parse_http_date(text(headers, DATE.as_str())?).ok()?;
     i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
-/// When to come back: `retry-after-ms`, else `Retry-After` in seconds or as a date.
+/// Returns the delay before a retry: `retry-after-ms`, or `Retry-After` in seconds or as a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    if let Some(milliseconds) =
-        text(headers, "retry-after-ms").and_then(|text| text.parse::<f64>().ok())
-    {
-        return duration(milliseconds / 1000.0);
+    if let Some(delay) = milliseconds(headers, "retry-after-ms") {
+        return Some(delay);
     }
     let text = text(headers, RETRY_AFTER.as_str())?;
     if let Ok(seconds) = text.parse::<f64>() {
@@ -39,11 +37,12 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-fn duration(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
+/// Returns the delay before the next poll of a run.
+pub(crate) fn poll_after(headers: &HeaderMap) -> Option<Duration> {
+    milliseconds(headers, "openai-poll-after-ms").or_else(|| retry_after(headers))
 }
 
-/// What the server says of sending the request again.
+/// Returns whether the server requests or forbids a retry.
 pub(crate) fn should_retry(headers: &HeaderMap) -> Option<bool> {
     match text(headers, "x-should-retry")? {
         "true" => Some(true),
@@ -52,8 +51,10 @@ pub(crate) fn should_retry(headers: &HeaderMap) -> Option<bool> {
     }
 }
 
-/// When to look at a run again.
-pub(crate) fn poll_after(headers: &HeaderMap) -> Option<Duration> {
-    let asked = text(headers, "openai-poll-after-ms").and_then(|text| text.parse::<f64>().ok());
-    asked.and_then(|milliseconds| duration(milliseconds / 1000.0)).or_else(|| retry_after(headers))
+fn milliseconds(headers: &HeaderMap, name: &str) -> Option<Duration> {
+    duration(text(headers, name)?.parse::<f64>().ok()? / 1000.0)
+}
+
+fn duration(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
 }

@@ -1,15 +1,13 @@
-//! The Rust SDK of the Run and Run Step API: assistants run on threads, call your functions and
-//! tell what they did step by step.
+//! The Rust SDK for the Run and Run Step API: run assistants on threads, let them call your
+//! functions, and follow every step.
 //!
 //! ```no_run
-//! use runstep::prelude::*;
-//!
 //! # async fn example() -> runstep::Result<()> {
 //! let client = runstep::Client::from_env()?;
 //! let runs = client.runs("thread_abc123");
 //!
 //! let run = runs.create("asst_abc123").additional_instructions("Answer in French.").await?;
-//! let run = runs.poll(&run.id).await?; // the end, or requires_action
+//! let run = runs.poll(&run.id).await?; // until it ends or requires action
 //! for call in run.function_calls() {
 //!     println!("{}({})", call.function.name, call.function.arguments);
 //! }
@@ -17,103 +15,67 @@
 //! # }
 //! ```
 //!
-//! Everything starts at a [`Client`]. Its requests are builders: what the API requires is in the
-//! call, the rest are methods, and nothing is sent before they are awaited.
+//! Start with a [`Client`]. Each request is a builder: required values are arguments, optional
+//! values are methods, and the request is sent when it is awaited.
 //!
 //! # Features
 //!
 //! | feature | default | what it does |
 //! | --- | --- | --- |
-//! | `rustls` | yes | TLS, by rustls |
-//! | `native-tls` | no | TLS, by the system's library |
-//! | `chrono` | no | chrono's types in arguments of [tools] and in answers |
-//! | `uuid` | no | uuid's types likewise |
+//! | `rustls` | yes | TLS with rustls |
+//! | `native-tls` | no | TLS with the library of the operating system |
+//! | `chrono` | no | chrono types in the arguments of [tools] and in structured answers |
+//! | `uuid` | no | uuid types in the same places |
 //!
-//! # More
-//!
-//! [Polling](docs::polling), [streaming](docs::streaming), [functions as tools](docs::tools),
-//! [errors and retries](docs::errors), [providers](docs::providers).
+//! # Guides
 
-mod assistants;
-mod auth;
-mod backoff;
-mod base_url;
-mod builder;
 mod client;
 pub mod docs;
-mod environment;
 mod error;
-mod error_body;
-mod extensions;
 mod headers;
-mod id;
-mod idle;
-mod limits;
-mod list;
-mod messages;
-mod operation;
-mod options;
-mod poll;
-mod reply;
-mod request;
-mod response;
-mod retry;
-mod runs;
+mod pagination;
+mod polling;
+mod resources;
+mod run_ref;
 mod schema;
 mod step_calls;
-mod steps;
-mod stream;
+mod streaming;
 mod structured;
-mod threads;
+mod time;
 pub mod tools;
+mod transport;
 
-pub use assistants::{
-    Assistants, CreateAssistant, DeleteAssistant, ListAssistants, RetrieveAssistant,
-    UpdateAssistant,
-};
-pub use auth::Token;
-pub use backoff::Backoff;
-pub use builder::{ClientBuilder, DEFAULT_TIMEOUT};
-pub use client::Client;
+pub use client::{AccessToken, Client, ClientBuilder, DEFAULT_TIMEOUT};
 pub use error::{ActiveRun, Error, ErrorKind, Result};
-pub use extensions::{MessageDeltaExt, MessageExt, Outcome, RunExt};
-pub use idle::{EnsureIdle, IfActive};
-pub use list::Items;
-pub use messages::{
-    CreateMessage, DeleteMessage, ListMessages, Messages, RetrieveMessage, UpdateMessage,
-};
-pub use poll::{
-    AndPoll, DEFAULT_DEADLINE, Poll, PollAll, PollErrorPolicy, Polled, RunEnd, RunRef, RunUpdate,
+pub use pagination::Items;
+pub use polling::{
+    AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, Pollable, PolledRun, RunUpdate,
     RunUpdates,
 };
-pub use request::ResponseFuture;
-pub use response::Response;
-pub use retry::RetryPolicy;
-pub use runs::{CancelRun, CreateRun, ListRuns, RetrieveRun, Runs, SubmitToolOutputs, UpdateRun};
-/// An event of a stream; see [`RunStream`].
+pub use resources::{
+    Assistants, CancelRun, CreateAssistant, CreateMessage, CreateRun, CreateThread,
+    CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread, ListAssistants, ListMessages,
+    ListRuns, ListSteps, Messages, RetrieveAssistant, RetrieveMessage, RetrieveRun, RetrieveStep,
+    RetrieveThread, Runs, Steps, SubmitToolOutputs, Threads, UpdateAssistant, UpdateMessage,
+    UpdateRun, UpdateThread,
+};
+pub use run_ref::RunRef;
+/// An event of a run; see [`RunStream`].
 pub use runstep_api::types::StreamEvent as RunEvent;
-/// A field of a request that may be left out or sent as null, and the API's objects, enums and
-/// unions.
-pub use runstep_api::{Field, types};
-/// Derives the schemas of tools and answers. A program that does not name the crate itself says
-/// `#[schemars(crate = "runstep::schemars")]`.
+/// A request field that distinguishes "left out" from null, the status of a run with its data, and
+/// the objects, enums and unions of the API.
+pub use runstep_api::{Field, Outcome, types};
+/// Derives the schemas of tools and structured answers. A crate that does not depend on schemars
+/// itself adds `#[schemars(crate = "runstep::schemars")]`.
 pub use schemars;
-pub use steps::{ListSteps, RetrieveStep, Steps};
-pub use stream::{
+pub use streaming::{
     CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong,
-    OpenStream, RunStream, RunStreamEnd, ServerSentEvent, TextDeltas,
+    RunStream, ServerSentEvent, StreamEnd, StreamRequest, TextDeltas,
 };
 pub use structured::{Answer, AnswerStream, ResponseAs};
-pub use threads::{
-    CreateThread, CreateThreadAndRun, DeleteThread, RetrieveThread, Threads, UpdateThread,
-};
+pub use transport::{Backoff, PollErrorPolicy, Response, ResponseFuture, RetryPolicy};
 
-/// What makes the API's objects answer questions: `use runstep::prelude::*`.
-pub mod prelude {
-    pub use crate::extensions::{MessageDeltaExt as _, MessageExt as _, RunExt as _};
-}
-
-/// The README's code, compiled as it stands there.
+/// Compiles the code examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;

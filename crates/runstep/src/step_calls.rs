@@ -1,10 +1,10 @@
-//! The calls of functions in steps, beside those that a run waits for.
+//! Function calls within steps.
 
 use runstep_api::types::{
     FunctionToolCall, RequiredFunctionToolCall, RunStep, StepDetails, ToolCall,
 };
 
-/// The calls of functions in a step.
+/// Returns the function calls of a step.
 pub(crate) fn function_calls(step: &RunStep) -> impl Iterator<Item = &FunctionToolCall> {
     let calls = match &step.step_details {
         StepDetails::ToolCalls(details) => details.tool_calls.as_slice(),
@@ -16,8 +16,8 @@ pub(crate) fn function_calls(step: &RunStep) -> impl Iterator<Item = &FunctionTo
     })
 }
 
-/// Whether a call of a step is the one that a run waits for.
-pub(crate) fn is_same(call: &FunctionToolCall, waited_for: &RequiredFunctionToolCall) -> bool {
-    let (function, asked) = (&call.function, &waited_for.function);
-    call.id == waited_for.id && function.name == asked.name && function.arguments == asked.arguments
+/// Returns whether a call of a step is the one that a run requires.
+pub(crate) fn is_same_call(call: &FunctionToolCall, required: &RequiredFunctionToolCall) -> bool {
+    let (function, other) = (&call.function, &required.function);
+    call.id == required.id && function.name == other.name && function.arguments == other.arguments
 }

@@ -1,5 +1,4 @@
-//! Pages to read: how waiting and streaming work, how calls are answered, what can go wrong, and how
-//! to reach a provider.
+//! Guides: polling, streaming, tools and structured answers, errors and retries, providers.
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}

@@ -1,4 +1,4 @@
-//! JSON schemas of Rust types, as models are told them.
+//! JSON schemas of Rust types, for models.
 
 mod nulls;
 mod strict;
@@ -8,40 +8,40 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub(crate) use strict::strict;
+pub(crate) use strict::to_strict;
 
-/// The longest name of a function or of a form of answers.
-const NAME: usize = 64;
+/// Maximum length of the name of a function or of a response format.
+const MAX_NAME: usize = 64;
 
-/// What a type looks like as JSON.
+/// The JSON schema of a type.
 #[derive(Clone, Debug)]
 pub(crate) struct TypeSchema {
-    /// The type's own name.
+    /// The name of the type.
     pub(crate) name: String,
-    /// The type's documentation.
+    /// The documentation of the type.
     pub(crate) description: Option<String>,
-    /// The schema, without the two above.
+    /// The schema without the two above.
     pub(crate) schema: Map<String, Value>,
 }
 
-/// A part of a type that cannot be said as it must be.
+/// A part of a schema that violates a requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unfit {
-    /// The JSON path of the values that the part is about, such as `$.items[*].labels`.
+pub(crate) struct SchemaViolation {
+    /// The JSON path of the values that the part describes, such as `$.items[*].labels`.
     pub(crate) path: String,
     pub(crate) reason: String,
 }
 
-/// The schema of a type, as what is read into it must look.
+/// Returns the schema of a type for deserialization.
 ///
-/// Types within it are written where they are used, because not every provider follows references;
-/// only a type that contains itself keeps one.
+/// Types are inlined, because not every provider supports references. Only recursive types use
+/// them.
 pub(crate) fn schema_of<T: JsonSchema>() -> TypeSchema {
     let mut settings = SchemaSettings::draft2020_12();
     settings.meta_schema = None;
     settings.inline_subschemas = true;
     let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
-    // It has a title at least, so it is an object.
+    // A root schema has a title, so it is an object.
     let mut schema = schema.as_object().cloned().unwrap_or_default();
     let name = match schema.remove("title") {
         Some(Value::String(title)) => title,
@@ -54,20 +54,20 @@ pub(crate) fn schema_of<T: JsonSchema>() -> TypeSchema {
     TypeSchema { name, description, schema }
 }
 
-/// Decodes what a model wrote after a schema.
+/// Decodes JSON that a model generated for a schema.
 pub(crate) fn decode<T: DeserializeOwned>(
     schema: &Map<String, Value>,
     text: &str,
 ) -> Result<T, serde_json::Error> {
     runstep_api::decode(text.as_bytes()).or_else(|error| {
         let Ok(value) = serde_json::from_str(text) else { return Err(error) };
-        let Some(value) = nulls::without_idle_nulls(schema, value) else { return Err(error) };
+        let Some(value) = nulls::remove_optional_nulls(schema, value) else { return Err(error) };
         runstep_api::decode(value.to_string().as_bytes())
     })
 }
 
-/// The schema of a function that takes nothing.
-pub(crate) fn schema_of_nothing() -> TypeSchema {
+/// Returns the schema of a function without arguments.
+pub(crate) fn empty_schema() -> TypeSchema {
     let schema = Map::from_iter([
         ("type".to_owned(), Value::from("object")),
         ("properties".to_owned(), Value::Object(Map::new())),
@@ -75,43 +75,48 @@ pub(crate) fn schema_of_nothing() -> TypeSchema {
     TypeSchema { name: String::new(), description: None, schema }
 }
 
-/// Whether values are objects, as the arguments of a function and the answers of a model must be.
-pub(crate) fn check_object(schema: &Map<String, Value>) -> Result<(), Unfit> {
+/// Checks that values are objects, as required for arguments and answers.
+pub(crate) fn check_object(schema: &Map<String, Value>) -> Result<(), SchemaViolation> {
     let reason = match schema.get("type") {
         Some(Value::String(kind)) if kind == "object" => return Ok(()),
-        Some(kind) => format!("must be an object, and is of type {kind}; put it into a struct"),
-        None => "must be an object, and may be of several types; put it into a struct".to_owned(),
+        Some(kind) => format!("must be an object, not of type {kind}; wrap it in a struct"),
+        None => "must be an object, not a union of types; wrap it in a struct".to_owned(),
     };
-    Err(Unfit { path: "$".to_owned(), reason })
+    Err(SchemaViolation { path: "$".to_owned(), reason })
 }
 
-/// Whether a name can be sent: letters, digits, `_` and `-`, up to 64 of them.
+/// Checks that a name is valid: up to 64 letters, digits, `_` and `-`.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("the name is empty".to_owned());
     }
-    if let Some(wrong) = name.chars().find(|character| !may_be_in_name(*character)) {
-        return Err(format!("a name has only ASCII letters, digits, `_` and `-`, not {wrong:?}"));
+    if let Some(invalid) = name.chars().find(|character| !is_name_character(*character)) {
+        return Err(format!(
+            "the name contains {invalid:?}; only ASCII letters, digits, `_` and `-` are allowed"
+        ));
     }
-    if name.len() > NAME {
-        return Err(format!("a name may have {NAME} characters, and this has {}", name.len()));
+    if name.len() > MAX_NAME {
+        return Err(format!(
+            "the name has {} characters; at most {MAX_NAME} are allowed",
+            name.len()
+        ));
     }
     Ok(())
 }
 
-/// A type's name as one that can be sent.
-pub(crate) fn as_name(name: &str) -> String {
-    let one = |character| if may_be_in_name(character) { character } else { '_' };
-    name.chars().take(NAME).map(one).collect()
+/// Converts the name of a type to a valid name.
+pub(crate) fn to_valid_name(name: &str) -> String {
+    let replace = |character| if is_name_character(character) { character } else { '_' };
+    name.chars().take(MAX_NAME).map(replace).collect()
 }
 
-fn may_be_in_name(character: char) -> bool {
+fn is_name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
 }
 
-/// All that is unfit, in one sentence.
-pub(crate) fn sentence(unfit: &[Unfit]) -> String {
+/// Joins all violations to one sentence.
+pub(crate) fn join_violations(violations: &[SchemaViolation]) -> String {
     let parts: Vec<String> =
-        unfit.iter().map(|part| format!("`{}` {}", part.path, part.reason)).collect();
+        violations.iter().map(|part| format!("`{}` {}", part.path, part.reason)).collect();
     parts.join("; ")
 }

@@ -1,30 +1,32 @@
-//! Nulls that stand for what may be left out.
+//! Removes nulls that stand for omitted values.
 
 use serde_json::{Map, Value};
 
-/// How deep values are looked into; deeper than any arguments are, so that no input overflows the
-/// stack.
-const DEPTH: usize = 128;
+/// Maximum depth of the walk, so that no input overflows the stack.
+const MAX_DEPTH: usize = 128;
 
-/// How many places of the schema are looked at in all. Variants that contain their own type double
-/// the work with each level, so that a small value could take for ever.
-const PLACES: usize = 100_000;
+/// Maximum number of visited schema nodes. Recursive variants double the work with each level, so
+/// a small value could take exponential time.
+const MAX_VISITS: usize = 100_000;
 
-/// Takes the nulls out of a value that the schema does not allow where it allows nothing at all:
-/// models write them, and in the strict subset they have no other way to leave something out.
+/// Removes nulls of optional properties whose schema does not allow null: models write them, and
+/// the strict subset offers no other way to omit a value.
 ///
-/// Gives none if there was nothing to take out, or if it would take too long to know.
-pub(crate) fn without_idle_nulls(schema: &Map<String, Value>, mut value: Value) -> Option<Value> {
-    let mut walk = Walk { root: schema, taken: false, left: PLACES };
+/// Returns `None` if there is nothing to remove, or if the walk exceeds its limit.
+pub(crate) fn remove_optional_nulls(
+    schema: &Map<String, Value>,
+    mut value: Value,
+) -> Option<Value> {
+    let mut walk = Walk { root: schema, has_removed: false, visits_left: MAX_VISITS };
     walk.object(schema, &mut value, 0);
-    (walk.taken && walk.left > 0).then_some(value)
+    (walk.has_removed && walk.visits_left > 0).then_some(value)
 }
 
 struct Walk<'a> {
     root: &'a Map<String, Value>,
-    taken: bool,
-    /// How many places may still be looked at.
-    left: usize,
+    has_removed: bool,
+    /// How many schema nodes may still be visited.
+    visits_left: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -35,17 +37,17 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self, schema: &'a Map<String, Value>, value: &mut Value, depth: usize) {
-        self.left = self.left.saturating_sub(1);
-        if depth > DEPTH || self.left == 0 {
+        self.visits_left = self.visits_left.saturating_sub(1);
+        if depth > MAX_DEPTH || self.visits_left == 0 {
             return;
         }
         let deeper = depth + 1;
-        if let Some(target) = self.referred(schema) {
+        if let Some(target) = self.resolve_reference(schema) {
             self.object(target, value, deeper);
         }
         for keyword in ["anyOf", "oneOf", "allOf"] {
             for variant in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
-                if may_be(variant, value) {
+                if may_match(variant, value) {
                     self.value(variant, value, deeper);
                 }
             }
@@ -58,8 +60,9 @@ impl<'a> Walk<'a> {
             Value::Object(object) => {
                 let Some(Value::Object(properties)) = schema.get("properties") else { return };
                 let required = schema.get("required").and_then(Value::as_array);
-                let is_required =
-                    |name: &str| required.is_some_and(|names| names.iter().any(|one| one == name));
+                let is_required = |name: &str| {
+                    required.is_some_and(|names| names.iter().any(|required| required == name))
+                };
                 object.retain(|name, value| {
                     let Some(schema) = properties.get(name) else { return true };
                     if !value.is_null() {
@@ -67,7 +70,7 @@ impl<'a> Walk<'a> {
                         return true;
                     }
                     let keep = is_required(name) || self.allows_null(schema);
-                    self.taken |= !keep;
+                    self.has_removed |= !keep;
                     keep
                 });
             }
@@ -75,7 +78,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn referred(&self, schema: &Map<String, Value>) -> Option<&'a Map<String, Value>> {
+    fn resolve_reference(&self, schema: &Map<String, Value>) -> Option<&'a Map<String, Value>> {
         let pointer = schema.get("$ref")?.as_str()?;
         match pointer.strip_prefix("#/$defs/") {
             Some(name) => self.root.get("$defs")?.get(name)?.as_object(),
@@ -93,16 +96,16 @@ impl<'a> Walk<'a> {
         match (schema.get("enum"), schema.get("const"), schema.get("type")) {
             (Some(Value::Array(values)), ..) => values.contains(&Value::Null),
             (_, Some(value), _) => value.is_null(),
-            (.., Some(Value::Array(types))) => types.iter().any(|one| one == "null"),
+            (.., Some(Value::Array(types))) => types.iter().any(|kind| kind == "null"),
             (.., Some(kind)) => kind == "null",
-            // A type that contains itself is an object or an enum with variants of its own.
+            // A recursive type is an object or an enum, which has variants of its own.
             _ => !schema.contains_key("$ref"),
         }
     }
 }
 
-/// Whether a variant's fixed properties, such as its tag, are those of the value.
-fn may_be(variant: &Value, value: &Value) -> bool {
+/// Returns whether the constant properties of a variant, such as its tag, match the value.
+fn may_match(variant: &Value, value: &Value) -> bool {
     let properties = variant.get("properties").and_then(Value::as_object);
     properties.into_iter().flatten().all(|(name, schema)| match schema.get("const") {
         Some(fixed) => value.get(name) == Some(fixed),

@@ -1,15 +1,15 @@
-//! The strict subset of JSON Schema, to which a provider can hold a model exactly.
+//! The strict subset of JSON Schema, which providers can enforce exactly.
 //!
-//! Every property is required, no others are allowed, and what was optional may be null instead.
-//! What the subset has no keyword for is told to the model in the description, so that it is not
-//! lost; what it cannot express at all is named.
+//! Every property is required, no others are allowed, and optional values may be null. Constraints
+//! without a keyword in the subset are added to the description. Parts that the subset cannot
+//! express are reported.
 
 use serde_json::{Map, Value, json};
 
-use super::Unfit;
+use super::SchemaViolation;
 
-/// Keywords that narrow a value down, which not every provider can enforce.
-const NARROWING: [&str; 13] = [
+/// Constraints that not every provider can enforce.
+const CONSTRAINTS: [&str; 13] = [
     "format",
     "pattern",
     "minLength",
@@ -25,27 +25,29 @@ const NARROWING: [&str; 13] = [
     "default",
 ];
 
-/// Keywords that say nothing to a model.
-const SILENT: [&str; 7] =
+/// Keywords without meaning for a model.
+const IGNORED: [&str; 7] =
     ["title", "$schema", "$comment", "examples", "deprecated", "readOnly", "writeOnly"];
 
-/// The schema within the strict subset, or every part of it that has no place there.
-pub(crate) fn strict(schema: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Unfit>> {
-    let mut rewrite = Rewrite { unfit: Vec::new() };
-    let schema = rewrite.object(schema, "$");
-    if rewrite.unfit.is_empty() { Ok(schema) } else { Err(rewrite.unfit) }
+/// Converts a schema to the strict subset, or returns every part that cannot be converted.
+pub(crate) fn to_strict(
+    schema: &Map<String, Value>,
+) -> Result<Map<String, Value>, Vec<SchemaViolation>> {
+    let mut conversion = Conversion { violations: Vec::new() };
+    let schema = conversion.object(schema, "$");
+    if conversion.violations.is_empty() { Ok(schema) } else { Err(conversion.violations) }
 }
 
-struct Rewrite {
-    unfit: Vec<Unfit>,
+struct Conversion {
+    violations: Vec<SchemaViolation>,
 }
 
-impl Rewrite {
-    fn refuse(&mut self, path: &str, reason: impl Into<String>) {
-        let unfit = Unfit { path: path.to_owned(), reason: reason.into() };
-        // A variant of an enum has the same path as the next.
-        if !self.unfit.contains(&unfit) {
-            self.unfit.push(unfit);
+impl Conversion {
+    fn report(&mut self, path: &str, reason: impl Into<String>) {
+        let violation = SchemaViolation { path: path.to_owned(), reason: reason.into() };
+        // All variants of an enum have the same path.
+        if !self.violations.contains(&violation) {
+            self.violations.push(violation);
         }
     }
 
@@ -53,15 +55,15 @@ impl Rewrite {
         match schema {
             Value::Object(schema) => Value::Object(self.object(schema, path)),
             _ => {
-                self.refuse(path, "may be any value");
+                self.report(path, "may be any value");
                 Value::Null
             }
         }
     }
 
     fn object(&mut self, schema: &Map<String, Value>, path: &str) -> Map<String, Value> {
-        // An object or list that may be null is said as one of two.
-        if let Some(rest) = not_null(schema) {
+        // A nullable object or array becomes a union with null.
+        if let Some(rest) = without_null(schema) {
             return nullable(self.object(&rest, path));
         }
         let mut strict = Map::new();
@@ -82,22 +84,22 @@ impl Rewrite {
                 }
                 "anyOf" | "oneOf" => self.variants(value, path, &mut strict),
                 "$defs" => self.definitions(value, &mut strict),
-                "format" if !is_text(schema) => {}
-                _ if NARROWING.contains(&keyword.as_str()) => notes.push((keyword, value)),
-                // Both belong to what follows the loop.
+                "format" if !allows_strings(schema) => {}
+                _ if CONSTRAINTS.contains(&keyword.as_str()) => notes.push((keyword, value)),
+                // Handled after the loop.
                 "properties" | "required" | "additionalProperties" => {}
-                _ if SILENT.contains(&keyword.as_str()) => {}
+                _ if IGNORED.contains(&keyword.as_str()) => {}
                 "prefixItems" => {
-                    self.refuse(path, "is a tuple, whose places have types of their own");
+                    self.report(path, "is a tuple with items of different types");
                 }
-                "patternProperties" | "propertyNames" => self.refuse(path, ANY_NAME),
-                _ => self.refuse(path, format!("needs the keyword `{keyword}`")),
+                "patternProperties" | "propertyNames" => self.report(path, ARBITRARY_NAMES),
+                _ => self.report(path, format!("needs the keyword `{keyword}`")),
             }
         }
         if schema.get("type") == Some(&json!("object")) {
             self.properties(schema, path, &mut strict);
         }
-        self.check_said(schema, &strict, path);
+        self.check_open(schema, &strict, path);
         describe(&mut strict, &notes);
         unwrap_reference(&mut strict);
         strict
@@ -110,10 +112,10 @@ impl Rewrite {
         strict: &mut Map<String, Value>,
     ) {
         if !matches!(schema.get("additionalProperties"), None | Some(Value::Bool(false))) {
-            self.refuse(path, ANY_NAME);
+            self.report(path, ARBITRARY_NAMES);
         }
         if strict.contains_key("anyOf") {
-            self.refuse(path, "has an enum flattened into it");
+            self.report(path, "has a flattened enum");
         }
         let required = schema.get("required").and_then(Value::as_array);
         let mut properties = Map::new();
@@ -121,7 +123,7 @@ impl Rewrite {
             schema.get("properties").and_then(Value::as_object).into_iter().flatten()
         {
             let mut property = self.schema(property, &format!("{path}.{name}"));
-            if !required.is_some_and(|names| names.iter().any(|one| one == name))
+            if !required.is_some_and(|names| names.iter().any(|required| required == name))
                 && let Value::Object(optional) = property
             {
                 property = Value::Object(nullable(optional));
@@ -134,70 +136,70 @@ impl Rewrite {
         strict.insert("additionalProperties".to_owned(), Value::Bool(false));
     }
 
-    /// The variants of an enum. Those of `oneOf` exclude each other by themselves.
+    /// Converts the variants of a union. Those of `oneOf` are disjoint anyway.
     fn variants(&mut self, variants: &Value, path: &str, strict: &mut Map<String, Value>) {
         let variants = variants.as_array().into_iter().flatten();
         let variants: Vec<Value> =
-            variants.flat_map(|one| flattened(self.schema(one, path))).collect();
+            variants.flat_map(|variant| flattened(self.schema(variant, path))).collect();
         strict.insert("anyOf".to_owned(), Value::Array(variants));
     }
 
     fn definitions(&mut self, definitions: &Value, strict: &mut Map<String, Value>) {
         let definitions = definitions.as_object().into_iter().flatten();
         let definitions: Map<String, Value> = definitions
-            .map(|(name, one)| (name.clone(), self.schema(one, &format!("{name}:$"))))
+            .map(|(name, schema)| (name.clone(), self.schema(schema, &format!("{name}:$"))))
             .collect();
         strict.insert("$defs".to_owned(), Value::Object(definitions));
     }
 
-    /// Refuses a schema that leaves the value, or the items of a list, open.
-    fn check_said(&mut self, schema: &Map<String, Value>, strict: &Map<String, Value>, path: &str) {
+    /// Reports schemas that allow any value or any items.
+    fn check_open(&mut self, schema: &Map<String, Value>, strict: &Map<String, Value>, path: &str) {
         if !["type", "enum", "anyOf"].iter().any(|keyword| strict.contains_key(*keyword)) {
-            self.refuse(path, "may be any value");
+            self.report(path, "may be any value");
         }
         let is_list = schema.get("type") == Some(&json!("array"));
         if is_list && !schema.contains_key("items") && !schema.contains_key("prefixItems") {
-            self.refuse(path, "may have any items");
+            self.report(path, "may have any items");
         }
     }
 }
 
-const ANY_NAME: &str = "has properties of any name (a map, or one flattened into it)";
+const ARBITRARY_NAMES: &str = "has arbitrary property names (a map or a flattened map)";
 
-/// The variants of a variant that has nothing else.
+/// Returns the variants of a schema that consists of a union only.
 fn flattened(variant: Value) -> Vec<Value> {
     match variant {
-        Value::Object(mut only) if only.len() == 1 => match only.remove("anyOf") {
+        Value::Object(mut union) if union.len() == 1 => match union.remove("anyOf") {
             Some(Value::Array(variants)) => variants,
-            _ => vec![Value::Object(only)],
+            _ => vec![Value::Object(union)],
         },
         variant => vec![variant],
     }
 }
 
-/// Whether values are texts, whose format says more than their type.
-fn is_text(schema: &Map<String, Value>) -> bool {
+/// Returns whether values are strings. For other types, `format` repeats the type.
+fn allows_strings(schema: &Map<String, Value>) -> bool {
     match schema.get("type") {
-        Some(Value::Array(types)) => types.iter().any(|one| one == "string"),
+        Some(Value::Array(types)) => types.iter().any(|kind| kind == "string"),
         kind => kind.is_some_and(|kind| kind == "string"),
     }
 }
 
-/// An object or a list that may be null, without the null.
-fn not_null(schema: &Map<String, Value>) -> Option<Map<String, Value>> {
+/// Returns the schema of a nullable object or array without the null.
+fn without_null(schema: &Map<String, Value>) -> Option<Map<String, Value>> {
     let Some(Value::Array(types)) = schema.get("type") else { return None };
-    let rest: Vec<&Value> = types.iter().filter(|one| *one != "null").collect();
+    let rest: Vec<&Value> = types.iter().filter(|kind| *kind != "null").collect();
     match rest.as_slice() {
-        [one] if rest.len() < types.len() && (*one == "object" || *one == "array") => {
+        [kind] if rest.len() < types.len() && (*kind == "object" || *kind == "array") => {
             let mut schema = schema.clone();
-            schema.insert("type".to_owned(), (*one).clone());
+            schema.insert("type".to_owned(), (*kind).clone());
             Some(schema)
         }
         _ => None,
     }
 }
 
-/// The schema with null as one more value.
+/// Adds null to the allowed values of a schema.
 fn nullable(mut schema: Map<String, Value>) -> Map<String, Value> {
     if let Some(Value::Array(values)) = schema.get_mut("enum")
         && !values.contains(&Value::Null)
@@ -212,7 +214,7 @@ fn nullable(mut schema: Map<String, Value>) -> Map<String, Value> {
         return schema;
     }
     match schema.get_mut("type") {
-        Some(Value::Array(types)) if types.iter().any(|one| one == "null") => schema,
+        Some(Value::Array(types)) if types.iter().any(|kind| kind == "null") => schema,
         Some(Value::Array(types)) => {
             types.push("null".into());
             schema
@@ -232,7 +234,7 @@ fn nullable(mut schema: Map<String, Value>) -> Map<String, Value> {
     }
 }
 
-/// Appends what the subset has no keywords for to the description.
+/// Adds constraints to the description.
 fn describe(strict: &mut Map<String, Value>, notes: &[(&String, &Value)]) {
     if notes.is_empty() {
         return;
@@ -252,13 +254,13 @@ fn describe(strict: &mut Map<String, Value>, notes: &[(&String, &Value)]) {
     strict.insert("description".to_owned(), Value::String(description));
 }
 
-/// A reference that stands alone needs no list around it.
+/// Replaces a union of one reference by the reference.
 fn unwrap_reference(strict: &mut Map<String, Value>) {
     if strict.len() == 1
         && let Some(Value::Array(variants)) = strict.get("anyOf")
-        && let [Value::Object(only)] = variants.as_slice()
-        && only.contains_key("$ref")
+        && let [Value::Object(reference)] = variants.as_slice()
+        && reference.contains_key("$ref")
     {
-        *strict = only.clone();
+        *strict = reference.clone();
     }
 }

@@ -1,4 +1,4 @@
-//! Runs that are told as they go, and whose answer is a Rust type.
+//! Structured answers as streams.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,67 +11,65 @@ use runstep_api::types::{Message, MessageStatus, ResponseFormat, RunStatus, RunS
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::{Answer, ResponseAs, TakesFormat, format_of, newest_message};
+use super::{AcceptsFormat, Answer, ResponseAs, last_message, response_format};
+use crate::client::Client;
 use crate::error::Result;
-use crate::options::RequestOptions;
-use crate::request::{ResponseFuture, example};
-use crate::stream::{OpenStream, StartStream, TellsRun};
-use crate::tools::{TakesTools, ToolStream, WithToolbox};
-use crate::{Client, RunStream};
+use crate::resources::macros::example;
+use crate::streaming::{RunEventSource, RunStream, StartStream, StreamRequest};
+use crate::tools::{AcceptsTools, ToolStream, WithToolbox};
+use crate::transport::{RequestOptions, ResponseFuture};
 
-/// The events of a run that answers in JSON that is a `T`, and its answer at the end; see
-/// [`ResponseAs::stream`].
+/// A stream of the events of a run that answers with a `T`; see [`ResponseAs::stream`].
 ///
-/// It can be used as the stream of events itself: `S` is a [`RunStream`], or with a toolbox a
+/// Dereferences to the stream of events: `S` is a [`RunStream`] or, with a toolbox, a
 /// [`ToolStream`].
 #[must_use = "a stream does nothing until it is polled"]
 pub struct AnswerStream<T, S = RunStream> {
     client: Client,
-    /// What goes along with the request for the message.
+    /// The options of the request for the message.
     options: RequestOptions,
     events: S,
     answer: PhantomData<fn() -> T>,
 }
 
-#[allow(private_bounds, reason = "which streams tell runs is not for others to say")]
-impl<T, S: TellsRun> AnswerStream<T, S> {
-    /// Reads on to the end, and gives what the run answered, as it is by
-    /// [`and_poll`](ResponseAs::and_poll): that there is no answer is an error of
-    /// [`Answer::parse`] only. A run that requires action has none yet.
+#[allow(private_bounds, reason = "implemented by the streams of this crate only")]
+impl<T, S: RunEventSource> AnswerStream<T, S> {
+    /// Reads to the end and returns the answer, as [`and_poll`](ResponseAs::and_poll) does: a missing
+    /// answer is an error of [`Answer::parse`]. A run that requires action has no answer yet.
     ///
     /// # Errors
     ///
-    /// Whatever ends the stream before the run; see the stream's own `final_run`. If the stream has
-    /// not told the whole message, such as after an event that did not decode, it is asked for, and
-    /// that request can fail.
+    /// Returns the error that ended the stream before the run; see the stream's `final_run`. If the
+    /// events did not contain the complete message, for example because one did not decode, the message
+    /// is fetched, which can fail.
     pub async fn answer(&mut self) -> Result<Answer<T>> {
-        let run = self.events.read_on().await?;
+        let run = self.events.read_to_end().await?;
         let mut message = None;
         if run.status == RunStatus::Completed {
-            let (messages, steps) = self.events.told();
-            // What was missed may be a later message, and its step.
-            let told = last_message(messages, steps).filter(|_| !self.events.lacks_something());
-            message = match told {
-                Some(told) => Some(told.clone()),
-                None => newest_message(&self.client, &run, self.options.clone()).await?,
+            let (messages, steps) = self.events.snapshots();
+            // The missing part may be a later message and its step.
+            let known = last_complete_message(messages, steps);
+            message = match known.filter(|_| !self.events.has_snapshot_gap()) {
+                Some(message) => Some(message.clone()),
+                None => last_message(&self.client, &run, self.options.clone()).await?,
             };
         }
         Ok(Answer { run, message, answer: PhantomData })
     }
 
-    /// The stream of events alone.
+    /// Returns the stream of events.
     pub fn into_events(self) -> S {
         self.events
     }
 }
 
-/// The last message that the run wrote; none unless all of it was told.
-fn last_message<'a>(messages: &'a [Message], steps: &[RunStep]) -> Option<&'a Message> {
-    let named = steps.iter().rev().find_map(|step| match &step.step_details {
+/// Returns the last message of the run, if the events contained all of it.
+fn last_complete_message<'a>(messages: &'a [Message], steps: &[RunStep]) -> Option<&'a Message> {
+    let last_id = steps.iter().rev().find_map(|step| match &step.step_details {
         StepDetails::MessageCreation(details) => Some(&details.message_creation.message_id),
         _ => None,
     });
-    let last = messages.last().filter(|last| named.is_none_or(|id| last.id == *id))?;
+    let last = messages.last().filter(|last| last_id.is_none_or(|id| last.id == *id))?;
     (last.status == MessageStatus::Completed).then_some(last)
 }
 
@@ -103,12 +101,11 @@ impl<T, S: fmt::Debug> fmt::Debug for AnswerStream<T, S> {
     }
 }
 
-#[allow(private_bounds, reason = "which requests stream is not for others to say")]
-impl<R: TakesFormat + StartStream, T> ResponseAs<R, T> {
-    /// Runs, and tells all that happens as a stream, which has the answer at the end.
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: AcceptsFormat + StartStream, T> ResponseAs<R, T> {
+    /// Creates the run and streams its events. The stream returns the answer at the end.
     ///
-    /// What is to be said of the stream itself comes before the type:
-    /// `.stream().idle_timeout(…).response_as::<T>()`.
+    /// Set the options of the stream before the type: `.stream().idle_timeout(…).response_as::<T>()`.
     ///
     #[doc = example!("# use runstep::schemars::JsonSchema;
 #[derive(serde::Deserialize, JsonSchema)]
@@ -127,58 +124,58 @@ struct Recipe {
 let mut events = runs.create(&assistant.id).response_as::<Recipe>().stream().await?;
 let mut text = events.text_deltas();
 while let Some(piece) = text.try_next().await? {
-    print!(\"{piece}\"); // JSON, as the model writes it
+    print!(\"{piece}\"); // JSON, as the model generates it
 }
 let recipe = events.answer().await?.parse()?;
 assert_eq!((recipe.title.as_str(), recipe.minutes), (\"Soup\", 20));")]
     ///
     /// # Errors
     ///
-    /// Awaited, it gives besides the errors of the request
-    /// [`Configuration`](crate::ErrorKind::Configuration) when the type's schema cannot be sent, and
-    /// nothing was sent.
-    pub fn stream(self) -> ResponseAs<OpenStream<R>, T> {
-        self.map_request(OpenStream::new)
+    /// In addition to the errors of the request, awaiting it returns
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the type's schema is not valid, before
+    /// anything is sent.
+    pub fn stream(self) -> ResponseAs<StreamRequest<R>, T> {
+        self.map_request(StreamRequest::new)
     }
 }
 
-#[allow(private_bounds, reason = "which requests stream is not for others to say")]
-impl<R: TakesFormat + TakesTools + StartStream, T> ResponseAs<WithToolbox<R>, T> {
-    /// Runs, answers the calls of every round, and tells all that happens as one stream, which has
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: AcceptsFormat + AcceptsTools + StartStream, T> ResponseAs<WithToolbox<R>, T> {
+    /// Creates the run, executes the calls of every round, and streams all events. The stream returns
     /// the answer at the end; see [`WithToolbox::stream`].
     ///
     /// # Errors
     ///
-    /// Awaited, it gives besides those of [`WithToolbox::stream`]
-    /// [`Configuration`](crate::ErrorKind::Configuration) when the type's schema cannot be sent, and
-    /// nothing was sent.
-    pub fn stream(self) -> ResponseAs<WithToolbox<OpenStream<R>>, T> {
+    /// In addition to the errors of [`WithToolbox::stream`], awaiting it returns
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the type's schema is not valid, before
+    /// anything is sent.
+    pub fn stream(self) -> ResponseAs<WithToolbox<StreamRequest<R>>, T> {
         self.map_request(WithToolbox::stream)
     }
 }
 
-impl<R: TakesFormat> TakesFormat for OpenStream<R> {
-    fn answering_in(self, format: ResponseFormat) -> Self {
-        self.map_request(|request| request.answering_in(format))
+impl<R: AcceptsFormat> AcceptsFormat for StreamRequest<R> {
+    fn with_format(self, format: ResponseFormat) -> Self {
+        self.map_request(|request| request.with_format(format))
     }
 
-    fn options_for_others(&mut self) -> RequestOptions {
-        self.request_mut().options_for_others()
+    fn related_options(&mut self) -> RequestOptions {
+        self.request_mut().related_options()
     }
 }
 
-#[allow(private_bounds, reason = "which requests stream is not for others to say")]
-impl<R: TakesFormat + StartStream> OpenStream<R> {
-    /// Asks for an answer in JSON that is a `T`; see [`ResponseAs::stream`].
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: AcceptsFormat + StartStream> StreamRequest<R> {
+    /// Requests an answer in JSON that decodes to a `T`; see [`ResponseAs::stream`].
     pub fn response_as<T: DeserializeOwned + JsonSchema>(self) -> ResponseAs<Self, T> {
         ResponseAs::new(self)
     }
 }
 
-#[allow(private_bounds, reason = "which requests stream is not for others to say")]
-impl<R, T> IntoFuture for ResponseAs<OpenStream<R>, T>
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R, T> IntoFuture for ResponseAs<StreamRequest<R>, T>
 where
-    R: TakesFormat + StartStream,
+    R: AcceptsFormat + StartStream,
     T: DeserializeOwned + JsonSchema + 'static,
 {
     type Output = Result<AnswerStream<T>>;
@@ -186,14 +183,14 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let client = self.request.client().clone();
-        Box::pin(self.opened(client))
+        Box::pin(self.open(client))
     }
 }
 
-#[allow(private_bounds, reason = "which requests stream is not for others to say")]
-impl<R, T> IntoFuture for ResponseAs<WithToolbox<OpenStream<R>>, T>
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R, T> IntoFuture for ResponseAs<WithToolbox<StreamRequest<R>>, T>
 where
-    R: TakesFormat + TakesTools + StartStream,
+    R: AcceptsFormat + AcceptsTools + StartStream,
     T: DeserializeOwned + JsonSchema + 'static,
 {
     type Output = Result<AnswerStream<T, ToolStream>>;
@@ -201,7 +198,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let client = self.request.request.client().clone();
-        Box::pin(self.opened(client))
+        Box::pin(self.open(client))
     }
 }
 
@@ -210,14 +207,14 @@ impl<R, T> ResponseAs<R, T> {
         ResponseAs { request: change(self.request), strict: self.strict, answer: PhantomData }
     }
 
-    async fn opened<S>(mut self, client: Client) -> Result<AnswerStream<T, S>>
+    async fn open<S>(mut self, client: Client) -> Result<AnswerStream<T, S>>
     where
-        R: TakesFormat + IntoFuture<Output = Result<S>>,
+        R: AcceptsFormat + IntoFuture<Output = Result<S>>,
         T: JsonSchema,
     {
-        let format = format_of::<T>(self.strict)?;
-        let options = self.request.options_for_others();
-        let events = self.request.answering_in(format).await?;
+        let format = response_format::<T>(self.strict)?;
+        let options = self.request.related_options();
+        let events = self.request.with_format(format).await?;
         Ok(AnswerStream { client, options, events, answer: PhantomData })
     }
 }

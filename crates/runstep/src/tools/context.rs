@@ -1,8 +1,8 @@
-//! What a function may know about the call that it answers.
+//! The context of a tool call.
 
 use tokio_util::sync::CancellationToken;
 
-/// The call that a function answers: its ids, and whether anybody still waits for the output.
+/// The context of a tool call: its ids and its cancellation.
 ///
 /// Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -14,8 +14,7 @@ pub struct ToolContext {
 }
 
 impl ToolContext {
-    /// The context of a call that no run makes, for a test; see
-    /// [`Toolbox::call_with`](crate::tools::Toolbox::call_with).
+    /// Creates a context for a test; see [`Toolbox::call_with`](crate::tools::Toolbox::call_with).
     pub fn new(
         thread_id: impl Into<String>,
         run_id: impl Into<String>,
@@ -29,26 +28,26 @@ impl ToolContext {
         }
     }
 
-    /// The thread's id; empty when no run makes the call.
+    /// Returns the id of the thread; empty if the call does not belong to a run.
     pub fn thread_id(&self) -> &str {
         &self.thread_id
     }
 
-    /// The run's id; empty when no run makes the call.
+    /// Returns the id of the run; empty if the call does not belong to a run.
     pub fn run_id(&self) -> &str {
         &self.run_id
     }
 
-    /// The call's id; empty when no run makes the call.
+    /// Returns the id of the call; empty if the call does not belong to a run.
     pub fn call_id(&self) -> &str {
         &self.call_id
     }
 
-    /// Cancelled once nobody waits for the output any more: the call timed out, the run is about to
-    /// expire, another call failed for good, or whoever waited was dropped.
+    /// Returns a token that is cancelled when the output is no longer needed: the call timed out, the
+    /// run is about to expire, another call failed permanently, or the wait was dropped.
     ///
-    /// The function's future is dropped then, so only what it has started elsewhere, on a task or a
-    /// thread of its own, need look at this.
+    /// The future of the function is dropped at that moment. Only work that it has started on other
+    /// tasks or threads needs this token.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.cancellation
     }

@@ -1,4 +1,4 @@
-//! Why a call gave no output.
+//! Errors of tool calls.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::output::HandlerError;
 use crate::error::{Error, ErrorKind, Source};
 
-/// Why a call of a tool gave no output. Cheap to clone.
+/// Why a tool call returned no output. Cheap to clone.
 #[derive(Clone)]
 pub struct ToolError(Arc<Inner>);
 
@@ -17,31 +17,31 @@ struct Inner {
     call_id: String,
     kind: ToolErrorKind,
     message: String,
-    /// What the model is told.
-    advice: String,
+    /// The text for the model.
+    model_text: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of failure a [`ToolError`] is.
+/// The kind of a [`ToolError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ToolErrorKind {
     /// The model called a function that is not in the toolbox.
     UnknownTool,
-    /// The arguments are no JSON, or do not fit the function's type.
+    /// The arguments are not valid JSON, or do not match the function's type.
     Arguments,
-    /// The function gave an error.
+    /// The function returned an error.
     Handler,
-    /// The function, or the hook that approves calls, panicked.
+    /// The function or the approval hook panicked.
     Panic,
-    /// The function took longer than its timeout.
+    /// The function exceeded its timeout.
     Timeout,
-    /// The run's expiry or the caller's deadline came before the function was done.
-    Late,
+    /// The run expired or the caller's deadline passed before the function returned.
+    DeadlineExceeded,
 }
 
 impl ToolErrorKind {
-    /// The kind as one word, as traces have it.
+    /// Returns the kind as one word, as used in traces.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UnknownTool => "unknown_tool",
@@ -49,7 +49,7 @@ impl ToolErrorKind {
             Self::Handler => "handler",
             Self::Panic => "panic",
             Self::Timeout => "timeout",
-            Self::Late => "late",
+            Self::DeadlineExceeded => "deadline_exceeded",
         }
     }
 }
@@ -60,7 +60,7 @@ impl Inner {
             tool: tool.to_owned(),
             call_id: call_id.to_owned(),
             kind,
-            advice: message.clone(),
+            model_text: message.clone(),
             message,
             source: None,
         }
@@ -79,17 +79,19 @@ impl ToolError {
     ) -> Self {
         let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
         let message = match known.as_slice() {
-            [] => format!("there is no function `{tool}`, nor any other"),
-            known => format!("there is no function `{tool}` among {}", known.join(", ")),
+            [] => format!("unknown function `{tool}`; no functions are available"),
+            known => {
+                format!("unknown function `{tool}`; available functions: {}", known.join(", "))
+            }
         };
         Self::new(Inner::new(tool, call_id, ToolErrorKind::UnknownTool, message))
     }
 
     pub(super) fn arguments(tool: &str, call_id: &str, error: serde_json::Error) -> Self {
-        let message = format!("the arguments of `{tool}` do not fit: {error}");
-        let advice = format!("{message}. Call it again with arguments that fit its schema.");
+        let message = format!("invalid arguments for `{tool}`: {error}");
+        let model_text = format!("{message}. Call it again with arguments that match its schema.");
         let inner = Inner::new(tool, call_id, ToolErrorKind::Arguments, message);
-        Self::new(Inner { advice, source: Some(error.into()), ..inner })
+        Self::new(Inner { model_text, source: Some(error.into()), ..inner })
     }
 
     pub(super) fn handler(tool: &str, call_id: &str, error: HandlerError) -> Self {
@@ -98,46 +100,46 @@ impl ToolError {
         Self::new(Inner { source: Some(error.into_source()), ..inner })
     }
 
-    /// What a panic says is for whoever wrote the function, not for the model.
+    /// Creates the error of a panic. Its message is for the developer, not for the model.
     pub(super) fn panic(tool: &str, call_id: &str, panic: &(dyn std::any::Any + Send)) -> Self {
-        let said = panic.downcast_ref::<&str>().copied();
-        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let message = match said {
-            Some(said) => format!("`{tool}` panicked: {said}"),
+        let payload = panic.downcast_ref::<&str>().copied();
+        let payload = payload.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message = match payload {
+            Some(payload) => format!("`{tool}` panicked: {payload}"),
             None => format!("`{tool}` panicked"),
         };
-        let advice = format!("`{tool}` failed for a reason that it does not tell");
-        Self::new(Inner { advice, ..Inner::new(tool, call_id, ToolErrorKind::Panic, message) })
+        let model_text = format!("`{tool}` failed with an internal error");
+        Self::new(Inner { model_text, ..Inner::new(tool, call_id, ToolErrorKind::Panic, message) })
     }
 
     pub(super) fn timeout(tool: &str, call_id: &str, timeout: Duration) -> Self {
-        let message = format!("`{tool}` was not done within {timeout:?}, and was cancelled");
+        let message = format!("`{tool}` exceeded its timeout of {timeout:?}");
         Self::new(Inner::new(tool, call_id, ToolErrorKind::Timeout, message))
     }
 
-    pub(super) fn late(tool: &str, call_id: &str) -> Self {
-        let message = format!("`{tool}` was not done before the run's time was up");
-        Self::new(Inner::new(tool, call_id, ToolErrorKind::Late, message))
+    pub(super) fn deadline_exceeded(tool: &str, call_id: &str) -> Self {
+        let message = format!("`{tool}` did not return before the deadline of the run");
+        Self::new(Inner::new(tool, call_id, ToolErrorKind::DeadlineExceeded, message))
     }
 
-    /// The name that was called.
+    /// Returns the name of the called function.
     pub fn tool(&self) -> &str {
         &self.0.tool
     }
 
-    /// The call's id; empty when no run made the call.
+    /// Returns the id of the call; empty if the call does not belong to a run.
     pub fn call_id(&self) -> &str {
         &self.0.call_id
     }
 
-    /// Which kind of failure this is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ToolErrorKind {
         self.0.kind
     }
 
-    /// What the model is told in place of an output.
-    pub(super) fn output(&self) -> String {
-        format!("Error: {}", self.0.advice)
+    /// Returns the text that is submitted to the model instead of an output.
+    pub(super) fn model_output(&self) -> String {
+        format!("Error: {}", self.0.model_text)
     }
 }
 
@@ -172,7 +174,7 @@ impl From<ToolError> for Error {
 }
 
 impl Error {
-    /// The failed call, when the kind is [`ErrorKind::Tool`] and a call was to blame.
+    /// Returns the failed call, if the kind is [`ErrorKind::Tool`] and a call caused the error.
     pub fn tool_error(&self) -> Option<&ToolError> {
         self.source()?.downcast_ref()
     }

@@ -1,4 +1,4 @@
-//! The calls of a run, and what becomes of each.
+//! Tool calls and their events.
 
 use std::time::Duration;
 
@@ -6,70 +6,70 @@ use serde_json::Value;
 
 use super::error::ToolError;
 
-/// A call that a run asks for.
+/// A function call that a run requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FunctionCall {
-    /// The thread.
+    /// The id of the thread.
     pub thread_id: String,
-    /// The run.
+    /// The id of the run.
     pub run_id: String,
-    /// The call's id.
+    /// The id of the call.
     pub id: String,
-    /// The function's name.
+    /// The name of the function.
     pub name: String,
-    /// The arguments as JSON text, as the model wrote it; it may be invalid.
+    /// The arguments as JSON text, as the model generated it; it may be invalid.
     pub arguments: String,
 }
 
-/// What is decided about a call before it runs; see
+/// The decision about a call before it runs; see
 /// [`WithToolbox::approve`](crate::tools::WithToolbox::approve).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Approval {
-    /// It runs as it is.
+    /// Run the call.
     Allow,
-    /// It does not run, and the model is told why.
+    /// Do not run the call; the model receives the reason.
     Deny(String),
-    /// It runs with these arguments in place of its own.
+    /// Run the call with these arguments instead.
     Edit(Value),
 }
 
-/// What becomes of a call.
+/// An event of a tool call.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ToolEvent {
-    /// It runs, with the arguments that were approved.
+    /// The call has started, with the approved arguments.
     Started(FunctionCall),
-    /// It gave an output.
+    /// The call returned an output.
     Finished {
         /// The call.
         call: FunctionCall,
-        /// What the model will read.
+        /// The output for the model.
         output: String,
-        /// How long it ran.
+        /// How long the call ran.
         elapsed: Duration,
     },
-    /// It gave no output.
+    /// The call failed.
     Failed {
         /// The call.
         call: FunctionCall,
-        /// Why.
+        /// The error.
         error: ToolError,
-        /// How long it ran; zero if it never did.
+        /// How long the call ran; zero if it did not start.
         elapsed: Duration,
     },
-    /// It was not allowed to run.
+    /// The approval hook denied the call.
     Denied {
         /// The call.
         call: FunctionCall,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
 impl ToolEvent {
-    /// The call that this is about.
+    /// Returns the call.
     pub fn call(&self) -> &FunctionCall {
         match self {
             Self::Started(call)

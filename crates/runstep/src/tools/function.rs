@@ -1,4 +1,4 @@
-//! One function: how it is offered, and one call of it.
+//! A function of a toolbox: its definition and its execution.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -14,15 +14,17 @@ use tracing::field::Empty;
 use super::context::ToolContext;
 use super::error::ToolError;
 use super::handler::{ArgumentsSchema, Handler};
+use super::options::ToolOptions;
 use super::output::HandlerError;
-use super::toolbox::ToolOptions;
-use crate::schema::{Unfit, check_name, check_object, decode, sentence, strict};
+use crate::schema::{
+    SchemaViolation, check_name, check_object, decode, join_violations, to_strict,
+};
 
-/// A function with its types forgotten.
-type Run = dyn Fn(&str, ToolContext) -> Output + Send + Sync;
-type Output = Pin<Box<dyn Future<Output = Result<String, Failure>> + Send>>;
+/// A type-erased function.
+type ErasedHandler = dyn Fn(&str, ToolContext) -> OutputFuture + Send + Sync;
+type OutputFuture = Pin<Box<dyn Future<Output = Result<String, Failure>> + Send>>;
 
-/// Why a function gave no output.
+/// Why a function returned no output.
 enum Failure {
     Arguments(serde_json::Error),
     Handler(HandlerError),
@@ -32,29 +34,32 @@ enum Failure {
 pub(super) struct Function {
     definition: FunctionDefinition,
     timeout: Option<Duration>,
-    run: Box<Run>,
+    handler: Box<ErasedHandler>,
 }
 
 impl Function {
-    /// A function, or what is wrong with it.
+    /// Creates a function, or returns why its name or its types are not valid.
     pub(super) fn new<S, M, H>(
         name: String,
         options: ToolOptions,
         state: Arc<S>,
-        handler: H,
+        function: H,
     ) -> Result<Self, String>
     where
         S: Send + Sync + 'static,
         H: Handler<S, M>,
     {
-        let wrong = |what: String| format!("tool `{name}`: {what}");
-        check_name(&name).map_err(wrong)?;
+        let invalid = |reason: String| format!("tool `{name}`: {reason}");
+        check_name(&name).map_err(invalid)?;
         let ArgumentsSchema(arguments) = H::schema();
         let schema = arguments.schema;
-        let unfit = |what: &str, parts: &[Unfit]| wrong(format!("{what}: {}", sentence(parts)));
-        check_object(&schema).map_err(|part| unfit("its arguments cannot be sent", &[part]))?;
+        let violation = |context: &str, parts: &[SchemaViolation]| {
+            invalid(format!("{context}: {}", join_violations(parts)))
+        };
+        check_object(&schema).map_err(|part| violation("invalid arguments", &[part]))?;
         let parameters = match options.strict {
-            true => strict(&schema).map_err(|parts| unfit("it cannot be strict", &parts))?,
+            true => to_strict(&schema)
+                .map_err(|parts| violation("the schema cannot be strict", &parts))?,
             false => schema.clone(),
         };
         let mut definition = FunctionDefinition::new(&name).parameters(parameters);
@@ -62,37 +67,37 @@ impl Function {
         if options.strict {
             definition = definition.strict(true);
         }
-        let run = move |arguments: &str, context: ToolContext| -> Output {
+        let handler = move |arguments: &str, context: ToolContext| -> OutputFuture {
             let arguments = match arguments.trim() {
-                "" => "{}", // of a function that takes nothing
+                "" => "{}", // from a call of a function without arguments
                 arguments => arguments,
             };
             match decode(&schema, arguments) {
                 Ok(arguments) => {
-                    let output = handler.call(arguments, Arc::clone(&state), context);
+                    let output = function.call(arguments, Arc::clone(&state), context);
                     Box::pin(output.map(|output| output.map_err(Failure::Handler)))
                 }
                 Err(error) => Box::pin(std::future::ready(Err(Failure::Arguments(error)))),
             }
         };
-        Ok(Self { definition, timeout: options.timeout, run: Box::new(run) })
+        Ok(Self { definition, timeout: options.timeout, handler: Box::new(handler) })
     }
 
     pub(super) fn name(&self) -> &str {
         &self.definition.name
     }
 
-    /// The function as it is offered to a model.
+    /// Returns the definition for the model.
     pub(super) fn tool(&self) -> Tool {
         FunctionTool::new(self.definition.clone()).into()
     }
 
-    /// Calls the function, under its timeout and until a time at the latest.
+    /// Calls the function within its timeout, and until `deadline` at the latest.
     pub(super) async fn call(
         &self,
         arguments: String,
         context: ToolContext,
-        until: Option<Instant>,
+        deadline: Option<Instant>,
     ) -> Result<String, ToolError> {
         let name = self.name();
         let span = tracing::info_span!(
@@ -101,38 +106,38 @@ impl Function {
             gen_ai.operation.name = "execute_tool",
             gen_ai.tool.name = name,
             gen_ai.tool.r#type = "function",
-            gen_ai.tool.call.id = known(context.call_id()),
-            gen_ai.conversation.id = known(context.thread_id()),
-            runstep.run.id = known(context.run_id()),
+            gen_ai.tool.call.id = non_empty(context.call_id()),
+            gen_ai.conversation.id = non_empty(context.thread_id()),
+            runstep.run.id = non_empty(context.run_id()),
             error.r#type = Empty,
         );
-        let output = self.bounded(arguments, context, until).instrument(span.clone()).await;
+        let output = self.call_until(arguments, context, deadline).instrument(span.clone()).await;
         if let Err(error) = &output {
             span.record("error.type", error.kind().as_str());
         }
         output
     }
 
-    async fn bounded(
+    async fn call_until(
         &self,
         arguments: String,
         context: ToolContext,
-        until: Option<Instant>,
+        deadline: Option<Instant>,
     ) -> Result<String, ToolError> {
         let (name, call_id) = (self.name(), context.call_id().to_owned());
-        // Whatever way this ends but with an output, what the function has started must know.
-        let cancelled = context.cancellation().clone().drop_guard();
-        // The function has no part in the toolbox's own state, which so cannot be half changed.
-        let output = AssertUnwindSafe(async move { (self.run)(&arguments, context).await });
-        let own = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        // Unless the function returns an output, cancel the work that it has started elsewhere.
+        let cancel_guard = context.cancellation().clone().drop_guard();
+        // Unwind safe: the function shares no state with the toolbox itself.
+        let output = AssertUnwindSafe(async move { (self.handler)(&arguments, context).await });
+        let own_deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let output = output.catch_unwind();
-        let output = match own.into_iter().chain(until).min() {
+        let output = match own_deadline.into_iter().chain(deadline).min() {
             Some(limit) => tokio::time::timeout_at(limit, output).await,
             None => Ok(output.await),
         };
         match output {
             Ok(Ok(Ok(output))) => {
-                cancelled.disarm();
+                cancel_guard.disarm();
                 Ok(output)
             }
             Ok(Ok(Err(Failure::Arguments(error)))) => {
@@ -141,16 +146,16 @@ impl Function {
             Ok(Ok(Err(Failure::Handler(error)))) => Err(ToolError::handler(name, &call_id, error)),
             Ok(Err(panic)) => Err(ToolError::panic(name, &call_id, panic.as_ref())),
             Err(_) => match self.timeout {
-                Some(timeout) if own <= until || until.is_none() => {
+                Some(timeout) if own_deadline <= deadline || deadline.is_none() => {
                     Err(ToolError::timeout(name, &call_id, timeout))
                 }
-                _ => Err(ToolError::late(name, &call_id)),
+                _ => Err(ToolError::deadline_exceeded(name, &call_id)),
             },
         }
     }
 }
 
-/// An id, unless no run makes the call.
-fn known(id: &str) -> Option<&str> {
+/// Returns an id, or `None` if the call does not belong to a run.
+fn non_empty(id: &str) -> Option<&str> {
     (!id.is_empty()).then_some(id)
 }

@@ -9,16 +9,16 @@ use serde::de::DeserializeOwned;
 
 use super::context::ToolContext;
 use super::output::{HandlerError, IntoOutput};
-use crate::schema::{TypeSchema, schema_of, schema_of_nothing};
+use crate::schema::{TypeSchema, empty_schema, schema_of};
 
-/// The output of a function, to come.
+/// The future of a function's output.
 pub type OutputFuture = Pin<Box<dyn Future<Output = Result<String, HandlerError>> + Send>>;
 
 /// An async function that can be a tool.
 ///
-/// It takes its arguments, of a type that is [`DeserializeOwned`] and [`JsonSchema`], then the
-/// toolbox's state if it wants it, then a [`ToolContext`] if it wants that; or nothing at all. It
-/// gives back what is [`IntoOutput`], and its future is [`Send`].
+/// Its parameters are its arguments, of a type that is [`DeserializeOwned`] and [`JsonSchema`],
+/// optionally followed by the toolbox's state and by a [`ToolContext`]. A function without any
+/// parameters is allowed, too. It returns an [`IntoOutput`], and its future is [`Send`].
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -39,15 +39,15 @@ pub type OutputFuture = Pin<Box<dyn Future<Output = Result<String, HandlerError>
 /// # tools.check().unwrap();
 /// ```
 ///
-/// The parameter `M` tells these forms apart; it is always inferred.
+/// The type parameter `M` distinguishes these forms; it is always inferred.
 #[diagnostic::on_unimplemented(
-    message = "this cannot be a tool",
-    note = "a tool is an async function of its arguments (`Deserialize` and `JsonSchema`), then of \
-            `Arc` of the toolbox's state and of a `ToolContext` if it wants them; it gives back \
-            text, `Json(value)` or a `Result`, and its future is `Send`"
+    message = "this function cannot be a tool",
+    note = "a tool is an async function whose parameters are its arguments (`Deserialize` and \
+            `JsonSchema`), optionally `Arc` of the toolbox's state, and optionally a `ToolContext`; \
+            it returns text, `Json(value)` or a `Result`, and its future is `Send`"
 )]
 pub trait Handler<S, M>: Send + Sync + 'static {
-    /// What the arguments are decoded into.
+    /// The type that the arguments are decoded to.
     type Arguments: DeserializeOwned;
 
     #[doc(hidden)]
@@ -69,15 +69,15 @@ where
     type Arguments = serde::de::IgnoredAny;
 
     fn schema() -> ArgumentsSchema {
-        ArgumentsSchema(schema_of_nothing())
+        ArgumentsSchema(empty_schema())
     }
 
     fn call(&self, _: Self::Arguments, _: Arc<S>, _: ToolContext) -> OutputFuture {
-        output_of(self())
+        into_output_future(self())
     }
 }
 
-/// The forms with arguments, and what they take after them.
+/// Implements [`Handler`] for functions with arguments and further parameters.
 macro_rules! handler {
     ($state:ident, $context:ident => $($parameter:ident: $Parameter:ty),*) => {
         impl<S, F, A, Fut> Handler<S, (A, $($Parameter,)*)> for F
@@ -93,9 +93,9 @@ macro_rules! handler {
                 ArgumentsSchema(schema_of::<A>())
             }
 
-            #[allow(unused_variables, reason = "not every form takes both")]
+            #[allow(unused_variables, reason = "not every form uses both")]
             fn call(&self, arguments: A, $state: Arc<S>, $context: ToolContext) -> OutputFuture {
-                output_of(self(arguments, $($parameter),*))
+                into_output_future(self(arguments, $($parameter),*))
             }
         }
     };
@@ -106,6 +106,6 @@ handler!(state, context => context: ToolContext);
 handler!(state, context => state: Arc<S>);
 handler!(state, context => state: Arc<S>, context: ToolContext);
 
-fn output_of(future: impl Future<Output: IntoOutput> + Send + 'static) -> OutputFuture {
+fn into_output_future(future: impl Future<Output: IntoOutput> + Send + 'static) -> OutputFuture {
     Box::pin(async move { future.await.into_output() })
 }

@@ -1,31 +1,34 @@
-//! Rust functions as tools: [`Toolbox`] has them, and a run given it has its calls answered.
+//! Rust functions as tools: a [`Toolbox`] contains functions, and a run with a toolbox has its calls
+//! executed.
 //!
-//! See [`docs::tools`](crate::docs::tools) for how the loop decides.
+//! See [`docs::tools`](crate::docs::tools) for the details of the loop.
 
-mod answer;
 mod context;
 mod error;
 mod event;
 mod function;
 mod handler;
+mod options;
 mod output;
 mod policy;
+mod polling;
 mod request;
 mod round;
 mod rounds;
 mod settings;
 mod stream;
-mod submit;
+mod submission;
 mod toolbox;
 
 pub use context::ToolContext;
 pub use error::{ToolError, ToolErrorKind};
 pub use event::{Approval, FunctionCall, ToolEvent};
 pub use handler::{Handler, OutputFuture};
+pub use options::ToolOptions;
 pub use output::{HandlerError, IntoOutput, Json};
 pub use policy::FailurePolicy;
-pub(crate) use request::TakesTools;
+pub(crate) use request::AcceptsTools;
 pub use request::WithToolbox;
 pub use settings::{DEFAULT_CONCURRENCY, DEFAULT_MAX_ROUNDS};
 pub use stream::{ToolStream, ToolStreamEvent};
-pub use toolbox::{ToolOptions, Toolbox};
+pub use toolbox::Toolbox;

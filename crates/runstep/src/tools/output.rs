@@ -1,4 +1,4 @@
-//! What functions give back, as the text that the model reads.
+//! Converts the return values of functions to text for the model.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,21 +6,22 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-/// What a function may give back.
+/// A return type of functions.
 ///
-/// Text is sent as it is. A [`Result`] may hold anything that is [`Serialize`], sent as JSON (text
-/// as it is), and any error: see [`FailurePolicy`](crate::tools::FailurePolicy) for what becomes of
-/// it. A function that cannot fail wraps its value in [`Json`].
+/// Text is sent as it is. The value of a [`Result`] may be any [`Serialize`] type, which is sent as
+/// JSON (strings as text); its error may be any error type. See
+/// [`FailurePolicy`](crate::tools::FailurePolicy) for how errors are handled. Functions that cannot
+/// fail wrap their value in [`Json`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the output of a tool",
-    note = "give back text, `Json(value)`, or a `Result` of anything that is `Serialize` and an error"
+    note = "return text, `Json(value)`, or a `Result` of a `Serialize` type and an error"
 )]
 pub trait IntoOutput {
-    /// The text for the model, or why there is none.
+    /// Returns the text for the model.
     ///
     /// # Errors
     ///
-    /// The function's own error, or that its value cannot be written as JSON.
+    /// Returns the function's own error, or an error if its value cannot be serialized.
     fn into_output(self) -> Result<String, HandlerError>;
 }
 
@@ -29,11 +30,11 @@ pub trait IntoOutput {
 #[serde(transparent)]
 pub struct Json<T>(pub T);
 
-/// Why a function failed, as it said itself.
+/// The error of a function.
 pub struct HandlerError(Box<dyn std::error::Error + Send + Sync>);
 
 impl HandlerError {
-    /// Keeps any error, or a text in its place.
+    /// Wraps an error, or a text.
     pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(error.into())
     }
@@ -77,7 +78,7 @@ impl IntoOutput for Value {
     }
 }
 
-/// Types that are text.
+/// Implements [`IntoOutput`] for text types.
 macro_rules! text {
     ($($Text:ty),+) => {
         $(
@@ -92,14 +93,14 @@ macro_rules! text {
 
 text!(String, &'static str, Cow<'static, str>);
 
-/// Nothing to tell is told as `null`.
+/// Sends `null`.
 impl IntoOutput for () {
     fn into_output(self) -> Result<String, HandlerError> {
         as_text(&self)
     }
 }
 
-/// JSON, or a text without its quotes.
+/// Serializes to JSON. A string is returned without its quotes.
 fn as_text(value: &impl Serialize) -> Result<String, HandlerError> {
     let json = serde_json::to_string(value).map_err(HandlerError::new)?;
     if json.starts_with('"') {

@@ -1,4 +1,4 @@
-//! Requests that are given a toolbox.
+//! Requests with a toolbox.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,61 +7,64 @@ use std::time::Duration;
 use runstep_api::types::{Run, Tool};
 use tokio::time::Instant;
 
-use super::answer::Answered;
 use super::event::{Approval, FunctionCall, ToolEvent};
 use super::policy::FailurePolicy;
-use super::settings::Settings;
+use super::polling::ToolLoop;
+use super::settings::ToolLoopSettings;
 use super::stream::ToolStream;
 use super::toolbox::Toolbox;
-use crate::Client;
+use crate::client::Client;
 use crate::error::Result;
-use crate::poll::{AndPoll, Poll, PollSettings, Polled, StartRun, Wait, after, started};
-use crate::request::{ResponseFuture, example};
-use crate::runs::CreateRun;
-use crate::stream::{OpenStream, StartStream};
-use crate::threads::CreateThreadAndRun;
+use crate::polling::{AndPoll, Poll, PollSettings, Pollable, StartRun, Wait, start_run};
+use crate::resources::macros::example;
+use crate::resources::{CreateRun, CreateThreadAndRun};
+use crate::streaming::{StartStream, StreamRequest};
+use crate::time::deadline_after;
+use crate::transport::ResponseFuture;
 
-/// A request whose run has its calls answered by a toolbox; see [`CreateRun::toolbox`] and
+/// A request whose tool calls are executed by a toolbox; see [`CreateRun::toolbox`] and
 /// [`docs::tools`](crate::docs::tools).
 ///
-/// What is to be said of the request itself comes before `toolbox`.
+/// Set the options of the request itself before calling `toolbox`.
 #[derive(Clone)]
 #[must_use = "a request is sent when it is awaited"]
 pub struct WithToolbox<R> {
     pub(crate) request: R,
-    settings: Settings,
+    settings: ToolLoopSettings,
 }
 
 impl<R> WithToolbox<R> {
     fn new<S: Send + Sync + 'static>(request: R, tools: &Toolbox<S>) -> Self {
-        Self { request, settings: Settings::new(tools) }
+        Self { request, settings: ToolLoopSettings::new(tools) }
     }
 
-    /// How many rounds of calls the run may ask for; then it is cancelled, with an error of kind
-    /// [`Tool`](crate::ErrorKind::Tool). Default: [`DEFAULT_MAX_ROUNDS`](super::DEFAULT_MAX_ROUNDS).
+    /// Sets the maximum number of rounds of calls. A run that exceeds it is cancelled, and an error of
+    /// kind [`Tool`](crate::ErrorKind::Tool) is returned. Default:
+    /// [`DEFAULT_MAX_ROUNDS`](super::DEFAULT_MAX_ROUNDS).
     pub fn max_rounds(mut self, rounds: u32) -> Self {
         self.settings.max_rounds = rounds;
         self
     }
 
-    /// How many calls of a round run at once, at least 1. Default:
+    /// Sets how many calls of a round run concurrently, at least 1. Default:
     /// [`DEFAULT_CONCURRENCY`](super::DEFAULT_CONCURRENCY).
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.settings.concurrency = calls.max(1);
         self
     }
 
-    /// What becomes of calls that fail. Default: the model is told, three rounds in a row.
+    /// Sets how failed calls are handled. Default: the model receives the error, in at most three
+    /// consecutive rounds.
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
-        self.settings.failures = policy;
+        self.settings.failure_policy = policy;
         self
     }
 
-    /// Asks before each call whether it may run; one call after the other, in their order. Default:
-    /// every call may.
+    /// Sets a hook that decides about each call before it runs. Hooks run one at a time, in the order
+    /// of the calls. Default: every call is allowed.
     ///
-    /// The time that the answer takes counts against the run's, and not against the function's
-    /// timeout. A call of an unknown name is not asked about, because it cannot run.
+    /// The time that the hook takes counts toward the run's expiry, not toward the function's timeout.
+    /// Calls of unknown functions fail without asking the hook.
     ///
     #[doc = example!("use runstep::tools::{Approval, FunctionCall, Toolbox};
 
@@ -83,11 +86,11 @@ assert_eq!(run.status, \"completed\");")]
         F: Fn(FunctionCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Approval> + Send + 'static,
     {
-        self.settings.approve = Some(Arc::new(move |call| Box::pin(hook(call))));
+        self.settings.approval_hook = Some(Arc::new(move |call| Box::pin(hook(call))));
         self
     }
 
-    /// Tells what becomes of each call, as it happens. What is told must not block.
+    /// Sets a callback for the events of each call. It must not block.
     ///
     #[doc = example!("use runstep::tools::{ToolEvent, Toolbox};
 
@@ -101,58 +104,58 @@ runs.create(&assistant.id)
     })
     .and_poll()
     .await?;")]
-    pub fn on_progress(mut self, tell: impl Fn(&ToolEvent) + Send + Sync + 'static) -> Self {
-        self.settings.progress = Some(Arc::new(tell));
+    pub fn on_progress(mut self, callback: impl Fn(&ToolEvent) + Send + Sync + 'static) -> Self {
+        self.settings.progress = Some(Arc::new(callback));
         self
     }
 }
 
-/// A request that says which tools its run has.
-pub(crate) trait TakesTools: Send + 'static {
+/// A request that accepts tools.
+pub(crate) trait AcceptsTools: Send + 'static {
     fn with_tool(self, tool: Tool) -> Self;
 }
 
-#[allow(private_bounds, reason = "which requests take tools is not for others to say")]
-impl<R: TakesTools> WithToolbox<R> {
-    /// Whether the run is given the toolbox's tools, after those of the request. Default: yes.
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: AcceptsTools> WithToolbox<R> {
+    /// Sets whether the toolbox's tools are added to the request. Default: true.
     ///
-    /// A run's tools take the place of the assistant's, and there may be 20 of them. Without them
-    /// the run has those that the assistant was created with; see [`Toolbox::definitions`].
+    /// The tools of a run replace those of the assistant, and a run can have at most 20. Without them,
+    /// the run has the tools that the assistant was created with; see [`Toolbox::definitions`].
     pub fn attach(mut self, attach: bool) -> Self {
         self.settings.attach = attach;
         self
     }
 
-    /// The request with the tools; an error if something is wrong with them.
-    fn attached(self) -> Result<(R, Settings)> {
-        let tools = self.settings.contents.definitions()?;
+    /// Adds the tools to the request, or returns an error if the toolbox is not valid.
+    fn with_tools(self) -> Result<(R, ToolLoopSettings)> {
+        let tools = self.settings.tools.definitions()?;
         let tools = if self.settings.attach { tools } else { Vec::new() };
-        Ok((tools.into_iter().fold(self.request, TakesTools::with_tool), self.settings))
+        Ok((tools.into_iter().fold(self.request, AcceptsTools::with_tool), self.settings))
     }
 }
 
-#[allow(private_bounds, reason = "which requests take tools is not for others to say")]
-impl<R: TakesTools + StartRun> WithToolbox<R> {
-    /// Runs, answers the calls of every round, and waits until the run has ended.
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: AcceptsTools + StartRun> WithToolbox<R> {
+    /// Creates the run, executes the calls of every round, and waits until the run has ended.
     ///
-    /// A run that waits for something else than the outputs of functions is given back as it came.
+    /// A run that requires another action than outputs of functions is returned as it is.
     ///
     /// # Errors
     ///
-    /// Awaited, it gives besides the errors of the requests and of waiting:
-    /// [`Configuration`](crate::ErrorKind::Configuration) when something is wrong with the toolbox,
-    /// and nothing was sent; [`Tool`](crate::ErrorKind::Tool) when a call failed and was not to be
-    /// tolerated, or there were too many rounds, and the run was asked to cancel.
+    /// In addition to the errors of the requests and of waiting, awaiting it returns
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the toolbox is not valid, before anything
+    /// is sent, and [`Tool`](crate::ErrorKind::Tool) if a call failed and the policy does not tolerate
+    /// it, or if there were too many rounds. In the latter cases the run is cancelled.
     pub fn and_poll(self) -> AndPoll<Self> {
         AndPoll::new(self)
     }
 }
 
-#[allow(private_bounds, reason = "which requests take tools is not for others to say")]
-impl<R: TakesTools + StartStream> WithToolbox<R> {
-    /// Runs, answers the calls of every round, and tells all that happens as one stream.
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: AcceptsTools + StartStream> WithToolbox<R> {
+    /// Creates the run, executes the calls of every round, and streams all events.
     ///
-    /// What is to be said of the stream itself comes before the toolbox:
+    /// Set the options of the stream before the toolbox:
     /// `.stream().idle_timeout(…).toolbox(&tools)`.
     ///
     #[doc = example!("use runstep::RunEvent;
@@ -171,42 +174,42 @@ assert_eq!(events.run().unwrap().status, \"completed\");")]
     ///
     /// # Errors
     ///
-    /// Awaited, it gives besides the errors of the request
-    /// [`Configuration`](crate::ErrorKind::Configuration) when something is wrong with the toolbox,
-    /// and nothing was sent.
-    pub fn stream(self) -> WithToolbox<OpenStream<R>> {
-        WithToolbox { request: OpenStream::new(self.request), settings: self.settings }
+    /// In addition to the errors of the request, awaiting it returns
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the toolbox is not valid, before anything
+    /// is sent.
+    pub fn stream(self) -> WithToolbox<StreamRequest<R>> {
+        WithToolbox { request: StreamRequest::new(self.request), settings: self.settings }
     }
 }
 
-impl<R: TakesTools> TakesTools for OpenStream<R> {
+impl<R: AcceptsTools> AcceptsTools for StreamRequest<R> {
     fn with_tool(self, tool: Tool) -> Self {
         self.map_request(|request| request.with_tool(tool))
     }
 }
 
-impl<R> WithToolbox<OpenStream<R>> {
-    /// How long the run may take in all, with its calls. Default:
+impl<R> WithToolbox<StreamRequest<R>> {
+    /// Sets the total time of the run, including its calls. Default:
     /// [`DEFAULT_DEADLINE`](crate::DEFAULT_DEADLINE).
     ///
-    /// The error on the deadline ([`Error::is_deadline`](crate::Error::is_deadline)) carries the
-    /// last state of the run, which goes on.
+    /// The deadline error ([`Error::is_deadline`](crate::Error::is_deadline)) carries the last known
+    /// state of the run, which remains active.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline;
         self
     }
 }
 
-#[allow(private_bounds, reason = "which requests stream is not for others to say")]
-impl<R: TakesTools + StartStream> IntoFuture for WithToolbox<OpenStream<R>> {
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: AcceptsTools + StartStream> IntoFuture for WithToolbox<StreamRequest<R>> {
     type Output = Result<ToolStream>;
     type IntoFuture = ResponseFuture<ToolStream>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (mut request, settings) = self.attached()?;
+            let (mut request, settings) = self.with_tools()?;
             let client = request.client().clone();
-            let options = request.options().for_others();
+            let options = request.options().for_related_requests();
             let cancels_on_drop = request.cancels_on_drop();
             let events = request.await?;
             Ok(ToolStream::new(client, options, settings, events, cancels_on_drop))
@@ -214,12 +217,12 @@ impl<R: TakesTools + StartStream> IntoFuture for WithToolbox<OpenStream<R>> {
     }
 }
 
-#[allow(private_bounds, reason = "which requests take tools is not for others to say")]
-impl<R: TakesTools + StartRun> Polled for WithToolbox<R> {
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: AcceptsTools + StartRun> Pollable for WithToolbox<R> {
     type Output = Run;
 }
 
-impl<R: TakesTools + StartRun> Wait for WithToolbox<R> {
+impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
     fn client(&self) -> &Client {
         StartRun::client(&self.request)
     }
@@ -227,13 +230,14 @@ impl<R: TakesTools + StartRun> Wait for WithToolbox<R> {
     fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
         let mut settings = settings;
         Box::pin(async move {
-            let (request, calls) = self.attached()?;
-            let until = after(settings.deadline);
-            let (runs, reply) = started(request, &mut settings, until).await?;
-            // Not when it was sent: it may have been sent more than once.
+            let (request, tool_settings) = self.with_tools()?;
+            let deadline = deadline_after(settings.deadline);
+            let (runs, reply) = start_run(request, &mut settings, deadline).await?;
+            // Not when it was sent: the request may have been retried.
             let created = Instant::now();
-            settings.deadline = until.saturating_duration_since(created);
-            Answered::new(runs, reply.into_value(), Some(created), settings, calls).end().await
+            settings.deadline = deadline.saturating_duration_since(created);
+            let run = reply.into_value();
+            ToolLoop::new(runs, run, Some(created), settings, tool_settings).run_to_end().await
         })
     }
 }
@@ -244,12 +248,12 @@ impl IntoFuture for WithToolbox<Poll> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            self.settings.contents.check()?;
+            self.settings.tools.check()?;
             let (runs, mut settings) = self.request.parts();
-            let until = after(settings.deadline);
+            let deadline = deadline_after(settings.deadline);
             let run = self.request.await?;
-            settings.deadline = until.saturating_duration_since(Instant::now());
-            Answered::new(runs, run, None, settings, self.settings).end().await
+            settings.deadline = deadline.saturating_duration_since(Instant::now());
+            ToolLoop::new(runs, run, None, settings, self.settings).run_to_end().await
         })
     }
 }
@@ -260,18 +264,18 @@ impl<R: fmt::Debug> fmt::Debug for WithToolbox<R> {
     }
 }
 
-/// The requests that take tools.
-macro_rules! takes_tools {
+/// Implements `toolbox` for the requests that accept tools.
+macro_rules! accepts_tools {
     ($($Request:ident: $example:expr;)+) => {
         $(
-            impl TakesTools for $Request {
+            impl AcceptsTools for $Request {
                 fn with_tool(self, tool: Tool) -> Self {
                     self.tool(tool)
                 }
             }
 
             impl $Request {
-                /// Gives the run these tools, and has its calls answered by them.
+                /// Adds these tools to the run, and executes its calls with them.
                 ///
                 #[doc = $example]
                 pub fn toolbox<S>(self, tools: &Toolbox<S>) -> WithToolbox<Self>
@@ -285,37 +289,37 @@ macro_rules! takes_tools {
     };
 }
 
-takes_tools! {
+accepts_tools! {
     CreateRun: example!("use runstep::tools::Toolbox;
 
 let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
-let run = runs.create(&assistant.id).toolbox(&tools).and_poll().await?; // every round
+let run = runs.create(&assistant.id).toolbox(&tools).and_poll().await?; // executes all rounds
 assert_eq!(run.status, \"completed\");");
     CreateThreadAndRun: example!("use runstep::tools::Toolbox;
 
 let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
 let request = client.threads().create_and_run(&assistant.id).user_message(\"How is it?\");
-let run = request.toolbox(&tools).and_poll().await?; // every round
+let run = request.toolbox(&tools).and_poll().await?; // executes all rounds
 assert_eq!(run.status, \"completed\");");
 }
 
-#[allow(private_bounds, reason = "which requests stream is not for others to say")]
-impl<R: TakesTools + StartStream> OpenStream<R> {
-    /// Gives the run these tools, and has its calls answered by them; see [`WithToolbox::stream`].
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: AcceptsTools + StartStream> StreamRequest<R> {
+    /// Adds these tools to the run, and executes its calls with them; see [`WithToolbox::stream`].
     pub fn toolbox<S: Send + Sync + 'static>(self, tools: &Toolbox<S>) -> WithToolbox<Self> {
         WithToolbox::new(self, tools)
     }
 }
 
 impl Poll {
-    /// Has the calls of a run that was started elsewhere answered by these tools. The run keeps the
-    /// tools that it was given.
+    /// Executes the calls of a run that was created elsewhere with these tools. The run keeps its own
+    /// tool definitions.
     ///
     #[doc = example!("use runstep::tools::Toolbox;
 
 let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
 let started = runs.create(&assistant.id).await?;
-let run = runs.poll(&started.id).toolbox(&tools).await?; // every round
+let run = runs.poll(&started.id).toolbox(&tools).await?; // executes all rounds
 assert_eq!(run.status, \"completed\");")]
     pub fn toolbox<S: Send + Sync + 'static>(self, tools: &Toolbox<S>) -> WithToolbox<Self> {
         WithToolbox::new(self, tools)

@@ -1,4 +1,4 @@
-//! One round: the calls that a run asks for at once.
+//! One round: all calls that a run requires at once.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -17,45 +17,45 @@ use super::context::ToolContext;
 use super::error::ToolError;
 use super::event::{Approval, FunctionCall, ToolEvent};
 use super::function::Function;
-use super::settings::{Approve, Settings};
+use super::settings::{ApprovalHook, ToolLoopSettings};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Carries out the calls, several at once, and collects an output for each.
+/// Executes the calls concurrently, and collects an output for each.
 ///
-/// Hooks are asked one after the other, in the order of the calls, so that a person at a terminal
-/// is not asked two things at once.
+/// The approval hook is called for one call at a time, in the order of the calls, so that a person
+/// at a terminal sees one question at a time.
 pub(super) struct Round {
-    settings: Settings,
-    until: Instant,
+    settings: ToolLoopSettings,
+    deadline: Instant,
     calls: Vec<FunctionCall>,
     outputs: Vec<Option<String>>,
-    /// The calls that nothing has been done about yet, by their places.
+    /// The positions of the calls that have not started.
     waiting: VecDeque<usize>,
-    /// Whether a hook is being asked.
-    asking: bool,
+    /// Whether the approval hook is running.
+    is_deciding: bool,
     steps: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
 }
 
 type Decision = std::result::Result<Approval, ToolError>;
 
-/// What is done about a call, by the call's place.
+/// A completed step of a call, with the position of the call.
 enum Step {
     Decided(usize, Decision),
     Called(usize, std::result::Result<String, ToolError>, Duration),
 }
 
 impl Round {
-    /// The calls of a run, each id once.
+    /// Creates a round from the calls of a run. Duplicate ids are executed once.
     pub(super) fn new(
-        settings: Settings,
+        settings: ToolLoopSettings,
         run: &Run,
         calls: &[&RequiredFunctionToolCall],
-        until: Instant,
+        deadline: Instant,
     ) -> Self {
-        let mut seen = HashSet::new();
+        let mut ids = HashSet::new();
         let calls: Vec<FunctionCall> = calls
             .iter()
-            .filter(|call| seen.insert(call.id.as_str()))
+            .filter(|call| ids.insert(call.id.as_str()))
             .map(|call| FunctionCall {
                 thread_id: run.thread_id.clone(),
                 run_id: run.id.clone(),
@@ -66,34 +66,34 @@ impl Round {
             .collect();
         Self {
             settings,
-            until,
+            deadline,
             outputs: vec![None; calls.len()],
             waiting: (0..calls.len()).collect(),
             calls,
-            asking: false,
+            is_deciding: false,
             steps: FuturesUnordered::new(),
         }
     }
 
-    /// What becomes of the calls; it ends once every call has an output.
+    /// Returns the next event, or `None` once every call has an output.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<ToolEvent>> {
         loop {
-            if let Some(event) = self.admit() {
+            if let Some(event) = self.start_next() {
                 return Poll::Ready(Some(event));
             }
             let Some(step) = ready!(self.steps.poll_next_unpin(context)) else {
                 return Poll::Ready(None);
             };
             let event = match step {
-                Step::Decided(place, decision) => {
-                    self.asking = false;
-                    self.decided(place, decision)
+                Step::Decided(index, decision) => {
+                    self.is_deciding = false;
+                    self.on_decision(index, decision)
                 }
-                Step::Called(place, Ok(output), elapsed) => {
-                    let call = self.finish(place, output.clone());
+                Step::Called(index, Ok(output), elapsed) => {
+                    let call = self.finish(index, output.clone());
                     call.map(|call| ToolEvent::Finished { call, output, elapsed })
                 }
-                Step::Called(place, Err(error), elapsed) => self.failed(place, error, elapsed),
+                Step::Called(index, Err(error), elapsed) => self.fail(index, error, elapsed),
             };
             if event.is_some() {
                 return Poll::Ready(event);
@@ -101,78 +101,80 @@ impl Round {
         }
     }
 
-    /// One output for each call, in the order of the calls; an error as long as one is missing.
+    /// Returns one output per call, in the order of the calls, or an error if one is missing.
     pub(super) fn into_outputs(self) -> Result<Vec<ToolOutput>> {
         let outputs = self.calls.into_iter().zip(self.outputs).map(|(call, output)| {
             output.map(|output| ToolOutput::default().tool_call_id(call.id).output(output))
         });
         let outputs: Option<Vec<ToolOutput>> = outputs.collect();
         outputs.ok_or_else(|| {
-            let message = "a tool call was left without an output; nothing was submitted";
+            let message = "a tool call has no output; nothing was submitted";
             Error::new(ErrorKind::Tool, message)
         })
     }
 
-    /// Does something about the next call, if there is room for it.
-    fn admit(&mut self) -> Option<ToolEvent> {
-        while !self.asking && self.steps.len() < self.settings.concurrency {
-            let place = self.waiting.pop_front()?;
-            let call = self.calls.get(place)?;
-            let function = match self.settings.contents.find(&call.name, &call.id) {
+    /// Starts the next call if the concurrency limit allows it.
+    fn start_next(&mut self) -> Option<ToolEvent> {
+        while !self.is_deciding && self.steps.len() < self.settings.concurrency {
+            let index = self.waiting.pop_front()?;
+            let call = self.calls.get(index)?;
+            let function = match self.settings.tools.find(&call.name, &call.id) {
                 Ok(function) => Arc::clone(function),
-                Err(error) => return self.failed(place, error, Duration::ZERO),
+                Err(error) => return self.fail(index, error, Duration::ZERO),
             };
-            match &self.settings.approve {
-                None => return self.start(place, function),
+            match &self.settings.approval_hook {
+                None => return self.start(index, function),
                 Some(hook) => {
-                    let decision = decide(Arc::clone(hook), call.clone(), self.until);
-                    self.asking = true;
-                    self.steps.push(Box::pin(decision.map(move |made| Step::Decided(place, made))));
+                    let decision = decide(Arc::clone(hook), call.clone(), self.deadline);
+                    self.is_deciding = true;
+                    self.steps.push(Box::pin(
+                        decision.map(move |decision| Step::Decided(index, decision)),
+                    ));
                 }
             }
         }
         None
     }
 
-    fn decided(&mut self, place: usize, decision: Decision) -> Option<ToolEvent> {
+    fn on_decision(&mut self, index: usize, decision: Decision) -> Option<ToolEvent> {
         match decision {
             Ok(Approval::Deny(reason)) => {
-                let output = format!("This call was not allowed: {reason}");
-                let call = self.finish(place, output)?;
+                let output = format!("This call was denied: {reason}");
+                let call = self.finish(index, output)?;
                 return Some(ToolEvent::Denied { call, reason });
             }
             Ok(Approval::Edit(arguments)) => {
-                self.calls.get_mut(place)?.arguments = arguments.to_string();
+                self.calls.get_mut(index)?.arguments = arguments.to_string();
             }
             Ok(Approval::Allow) => {}
-            Err(error) => return self.failed(place, error, Duration::ZERO),
+            Err(error) => return self.fail(index, error, Duration::ZERO),
         }
-        let call = self.calls.get(place)?;
-        let function = self.settings.contents.find(&call.name, &call.id).ok().cloned()?;
-        self.start(place, function)
+        let call = self.calls.get(index)?;
+        let function = self.settings.tools.find(&call.name, &call.id).ok().cloned()?;
+        self.start(index, function)
     }
 
-    fn start(&mut self, place: usize, function: Arc<Function>) -> Option<ToolEvent> {
-        let call = self.calls.get(place)?.clone();
+    fn start(&mut self, index: usize, function: Arc<Function>) -> Option<ToolEvent> {
+        let call = self.calls.get(index)?.clone();
         let context = ToolContext::new(&call.thread_id, &call.run_id, &call.id);
-        let (arguments, until) = (call.arguments.clone(), Some(self.until));
-        let began = Instant::now();
+        let (arguments, deadline) = (call.arguments.clone(), Some(self.deadline));
+        let started = Instant::now();
         self.steps.push(Box::pin(async move {
-            let output = function.call(arguments, context, until).await;
-            Step::Called(place, output, began.elapsed())
+            let output = function.call(arguments, context, deadline).await;
+            Step::Called(index, output, started.elapsed())
         }));
         Some(ToolEvent::Started(call))
     }
 
-    fn failed(&mut self, place: usize, error: ToolError, elapsed: Duration) -> Option<ToolEvent> {
-        let call = self.finish(place, error.output())?;
+    fn fail(&mut self, index: usize, error: ToolError, elapsed: Duration) -> Option<ToolEvent> {
+        let call = self.finish(index, error.model_output())?;
         Some(ToolEvent::Failed { call, error, elapsed })
     }
 
-    /// Keeps a call's output.
-    fn finish(&mut self, place: usize, output: String) -> Option<FunctionCall> {
-        *self.outputs.get_mut(place)? = Some(output);
-        self.calls.get(place).cloned()
+    /// Stores the output of a call.
+    fn finish(&mut self, index: usize, output: String) -> Option<FunctionCall> {
+        *self.outputs.get_mut(index)? = Some(output);
+        self.calls.get(index).cloned()
     }
 }
 
@@ -184,13 +186,13 @@ impl Stream for Round {
     }
 }
 
-async fn decide(hook: Arc<Approve>, call: FunctionCall, until: Instant) -> Decision {
+async fn decide(hook: Arc<ApprovalHook>, call: FunctionCall, deadline: Instant) -> Decision {
     let (name, id) = (call.name.clone(), call.id.clone());
-    // The hook is the caller's own, and nothing of ours is shared with it.
+    // Unwind safe: the hook belongs to the caller and shares no state with the round.
     let decision = AssertUnwindSafe(async move { hook(call).await }).catch_unwind();
-    match tokio::time::timeout_at(until, decision).await {
+    match tokio::time::timeout_at(deadline, decision).await {
         Ok(Ok(decision)) => Ok(decision),
         Ok(Err(panic)) => Err(ToolError::panic(&name, &id, panic.as_ref())),
-        Err(_) => Err(ToolError::late(&name, &id)),
+        Err(_) => Err(ToolError::deadline_exceeded(&name, &id)),
     }
 }

@@ -1,4 +1,4 @@
-//! The rounds of one run: how many there may be, until when, and which failures end them.
+//! The rounds of one run: their limits, and which failures end them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,38 +10,36 @@ use tokio::time::Instant;
 
 use super::event::ToolEvent;
 use super::round::Round;
-use super::settings::Settings;
+use super::settings::ToolLoopSettings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::extensions::RunExt as _;
-use crate::options::{RequestOptions, TakesOptions as _};
-use crate::poll::after;
-use crate::retry::RetryPolicy;
-use crate::runs::Runs;
-use crate::step_calls::{function_calls, is_same};
+use crate::resources::Runs;
+use crate::step_calls::{function_calls, is_same_call};
+use crate::time::deadline_after;
+use crate::transport::{RequestOptions, RetryPolicy, TakesOptions as _};
 
-/// How long asking to cancel a run may take.
-const CANCEL: Duration = Duration::from_secs(5);
+/// Timeout of the cancel request.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the rounds of a run have in common, whoever carries them out.
+/// The state that the rounds of a run share, for polling and streaming.
 pub(super) struct Rounds {
-    settings: Settings,
+    settings: ToolLoopSettings,
     deadline: Instant,
     expiry: Option<Instant>,
-    begun: u32,
+    count: u32,
     /// The calls of the last round.
-    last: Vec<RequiredFunctionToolCall>,
-    /// How many calls all rounds had; none for a run that others may have answered before.
-    calls: Option<usize>,
-    /// Rounds with failures before this one, one after the other.
-    failed_in_a_row: u32,
+    last_calls: Vec<RequiredFunctionToolCall>,
+    /// The number of calls in all rounds; unknown for a run that other clients may have served before.
+    call_count: Option<usize>,
+    /// Consecutive rounds with failures before this one.
+    consecutive_failures: u32,
     /// Whether a call of this round has failed.
-    failed: bool,
+    has_failed: bool,
 }
 
 impl Rounds {
-    /// The rounds of a run that was created at a moment, if that is known.
+    /// Creates the state. `created` is when the run was created, if this client created it.
     pub(super) fn new(
-        settings: Settings,
+        settings: ToolLoopSettings,
         run: &Run,
         created: Option<Instant>,
         deadline: Instant,
@@ -51,11 +49,11 @@ impl Rounds {
             settings,
             deadline,
             expiry,
-            begun: 0,
-            last: Vec::new(),
-            calls: created.map(|_| 0),
-            failed_in_a_row: 0,
-            failed: false,
+            count: 0,
+            last_calls: Vec::new(),
+            call_count: created.map(|_| 0),
+            consecutive_failures: 0,
+            has_failed: false,
         }
     }
 
@@ -63,86 +61,84 @@ impl Rounds {
         self.deadline
     }
 
-    /// Whether the run waits for the very calls of the last round, which have been answered: it was
-    /// seen as it had been before.
+    /// Returns whether the run still requires exactly the calls of the last round: the state is stale.
     ///
-    /// Ids alone do not tell, because there are servers that count them anew in each round. Nor does
-    /// all of it where a model asks the same again on such a server; see
-    /// [`have_come_again`](Self::have_come_again).
-    pub(super) fn has_answered(&self, run: &Run) -> bool {
+    /// Ids are not sufficient, because some servers reuse them in each round. Names and arguments are
+    /// not sufficient either if the model repeats a call; see [`is_repeated`](Self::is_repeated).
+    pub(super) fn is_stale(&self, run: &Run) -> bool {
         let calls = run.function_calls();
-        waits_for_functions(run) && calls.iter().copied().eq(&self.last)
+        requires_functions_only(run) && calls.iter().copied().eq(&self.last_calls)
     }
 
-    /// Whether the steps could tell that the calls of the last round have come a second time.
-    pub(super) fn knows_all_calls(&self) -> bool {
-        self.calls.is_some()
+    /// Returns whether the steps can show that the calls of the last round were repeated.
+    pub(super) fn can_detect_repetition(&self) -> bool {
+        self.call_count.is_some()
     }
 
-    /// Whether the steps, all of them, tell that the calls of the last round have come a second
-    /// time: as many calls as have been answered are done, and these wait besides.
+    /// Returns whether the complete list of steps shows that the calls of the last round were repeated:
+    /// as many calls as were answered are completed, and the same calls are pending.
     ///
-    /// Steps that are seen as they had been before have fewer calls that are done. Calls are
-    /// counted, and not steps, because a server may make a step of each call.
-    pub(super) fn have_come_again(&self, steps: &[RunStep]) -> bool {
-        let Some(all) = self.calls else { return false };
+    /// Stale steps contain fewer completed calls. Calls are counted instead of steps, because servers
+    /// may create one step per call.
+    pub(super) fn is_repeated(&self, steps: &[RunStep]) -> bool {
+        let Some(answered) = self.call_count else { return false };
         let calls_in = |status: RunStepStatus| {
             let steps = steps.iter().filter(move |step| step.status == status);
             steps.flat_map(function_calls)
         };
-        let waiting: Vec<&FunctionToolCall> = calls_in(RunStepStatus::InProgress).collect();
-        let waits =
-            |call: &RequiredFunctionToolCall| waiting.iter().any(|waiting| is_same(waiting, call));
-        calls_in(RunStepStatus::Completed).count() >= all
-            && waiting.len() == self.last.len()
-            && self.last.iter().all(waits)
+        let pending: Vec<&FunctionToolCall> = calls_in(RunStepStatus::InProgress).collect();
+        let is_pending =
+            |call: &RequiredFunctionToolCall| pending.iter().any(|open| is_same_call(open, call));
+        calls_in(RunStepStatus::Completed).count() >= answered
+            && pending.len() == self.last_calls.len()
+            && self.last_calls.iter().all(is_pending)
     }
 
-    /// The next round; none if the run does not wait for calls, or for something besides that
-    /// nobody here can answer.
-    pub(super) fn begin(&mut self, run: &Run) -> Result<Option<Round>> {
-        if !waits_for_functions(run) {
+    /// Starts the next round. Returns `None` if the run does not require function calls, or requires
+    /// something else as well.
+    pub(super) fn start(&mut self, run: &Run) -> Result<Option<Round>> {
+        if !requires_functions_only(run) {
             return Ok(None);
         }
-        if self.begun == self.settings.max_rounds {
-            let most = self.settings.max_rounds;
-            let message = format!("the run asked for more than {most} rounds of tool calls");
+        if self.count == self.settings.max_rounds {
+            let limit = self.settings.max_rounds;
+            let message = format!("the run exceeded {limit} rounds of tool calls");
             return Err(Error::new(ErrorKind::Tool, message));
         }
-        self.begun += 1;
-        self.failed_in_a_row = if self.failed { self.failed_in_a_row + 1 } else { 0 };
-        self.failed = false;
-        let until = self.expiry.map_or(self.deadline, |expiry| expiry.min(self.deadline));
+        self.count += 1;
+        self.consecutive_failures = if self.has_failed { self.consecutive_failures + 1 } else { 0 };
+        self.has_failed = false;
+        let deadline = self.expiry.map_or(self.deadline, |expiry| expiry.min(self.deadline));
         let calls = run.function_calls();
-        self.last = calls.iter().copied().cloned().collect();
-        self.calls = self.calls.map(|all| all + calls.len());
-        Ok(Some(Round::new(self.settings.clone(), run, &calls, until)))
+        self.last_calls = calls.iter().copied().cloned().collect();
+        self.call_count = self.call_count.map(|count| count + calls.len());
+        Ok(Some(Round::new(self.settings.clone(), run, &calls, deadline)))
     }
 
-    /// Tells what happened, and gives an error if the run must not go on after it.
-    pub(super) fn judge(&mut self, event: &ToolEvent) -> Result<()> {
-        if let Some(progress) = &self.settings.progress {
-            progress(event);
+    /// Reports an event, and returns an error if the run must not continue after it.
+    pub(super) fn report(&mut self, event: &ToolEvent) -> Result<()> {
+        if let Some(callback) = &self.settings.progress {
+            callback(event);
         }
         let ToolEvent::Failed { error, .. } = event else { return Ok(()) };
-        self.failed = true;
-        if self.settings.failures.tolerates(error, self.failed_in_a_row) {
+        self.has_failed = true;
+        if self.settings.failure_policy.tolerates(error, self.consecutive_failures) {
             return Ok(());
         }
         Err(error.clone().into())
     }
 
-    /// The caller's deadline came in the middle of a round.
+    /// Returns an error if the caller's deadline has passed.
     pub(super) fn check_deadline(&self) -> Result<()> {
         if Instant::now() < self.deadline {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Deadline, "the tool calls were not done before the deadline"))
+        Err(Error::new(ErrorKind::Deadline, "the tool calls did not return before the deadline"))
     }
 }
 
-/// Asks to cancel the run, which nobody would answer any more, and gives the error its last state.
-pub(super) async fn give_up(
+/// Cancels the run, and adds its last state to the error.
+pub(super) async fn cancel_run(
     runs: &Runs,
     run: Run,
     error: Error,
@@ -150,13 +146,13 @@ pub(super) async fn give_up(
 ) -> Error {
     let cancel = runs.cancel(&run.id).with_options(options.clone());
     let cancel = cancel.retry_policy(RetryPolicy::none());
-    // That the run could not be cancelled would say less than why it should be.
-    let cancelled = tokio::time::timeout(CANCEL, cancel.into_future()).await;
+    // A failed cancel is less informative than its cause.
+    let cancelled = tokio::time::timeout(CANCEL_TIMEOUT, cancel.into_future()).await;
     error.with_run(Some(cancelled.ok().and_then(Result::ok).unwrap_or(run)))
 }
 
-/// Whether the run waits for outputs of functions and for nothing else.
-pub(super) fn waits_for_functions(run: &Run) -> bool {
+/// Returns whether the run requires outputs of functions and nothing else.
+pub(super) fn requires_functions_only(run: &Run) -> bool {
     let Some(RequiredAction::SubmitToolOutputs(action)) = &run.required_action else {
         return false;
     };
@@ -166,17 +162,17 @@ pub(super) fn waits_for_functions(run: &Run) -> bool {
         && calls.iter().all(|call| matches!(call, RequiredToolCall::Function(_)))
 }
 
-/// When the run expires, by our own clock.
+/// Returns when the run expires, on the local clock.
 fn expiry(run: &Run, created: Option<Instant>) -> Option<Instant> {
     let expires_at = run.expires_at?;
     let seconds = |seconds: i64| u64::try_from(seconds).ok().map(Duration::from_secs);
     if let Some(created) = created {
-        // The server's clock need not be ours: only how far apart its two times are is told.
+        // The server's clock may differ, so only the distance of its two timestamps is used.
         let lifetime = seconds(expires_at.saturating_sub(run.created_at))?;
         return created.checked_add(lifetime);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    // A clock by which a run that waits has expired already is not worth asking.
+    // If the run has expired by the local clock but still waits, the clocks differ.
     let left = seconds(expires_at)?.checked_sub(now)?;
-    Some(after(left))
+    Some(deadline_after(left))
 }

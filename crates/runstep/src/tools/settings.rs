@@ -1,4 +1,4 @@
-//! How the calls of a run are answered.
+//! Settings of the tool loop.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,44 +6,44 @@ use std::time::Duration;
 
 use super::event::{Approval, FunctionCall, ToolEvent};
 use super::policy::FailurePolicy;
-use super::toolbox::{Contents, Toolbox};
-use crate::poll::DEFAULT_DEADLINE;
+use super::toolbox::{ToolSet, Toolbox};
+use crate::polling::DEFAULT_DEADLINE;
 
-/// How many rounds of calls a run may ask for unless told.
+/// Default maximum number of rounds of a run.
 pub const DEFAULT_MAX_ROUNDS: u32 = 32;
 
-/// How many calls of a round run at once unless told.
+/// Default number of concurrent calls of a round.
 pub const DEFAULT_CONCURRENCY: usize = 8;
 
-pub(super) type Approve =
+pub(super) type ApprovalHook =
     dyn Fn(FunctionCall) -> Pin<Box<dyn Future<Output = Approval> + Send>> + Send + Sync;
 
-pub(super) type Progress = dyn Fn(&ToolEvent) + Send + Sync;
+pub(super) type ProgressCallback = dyn Fn(&ToolEvent) + Send + Sync;
 
-/// How the calls of a run are answered.
+/// Settings of the tool loop.
 #[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) contents: Arc<Contents>,
+pub(super) struct ToolLoopSettings {
+    pub(super) tools: Arc<ToolSet>,
     pub(super) attach: bool,
-    /// How long a stream may take in all; a poll has a deadline of its own.
+    /// The total time of a stream; polling has its own deadline.
     pub(super) deadline: Duration,
     pub(super) max_rounds: u32,
     pub(super) concurrency: usize,
-    pub(super) failures: FailurePolicy,
-    pub(super) approve: Option<Arc<Approve>>,
-    pub(super) progress: Option<Arc<Progress>>,
+    pub(super) failure_policy: FailurePolicy,
+    pub(super) approval_hook: Option<Arc<ApprovalHook>>,
+    pub(super) progress: Option<Arc<ProgressCallback>>,
 }
 
-impl Settings {
+impl ToolLoopSettings {
     pub(super) fn new<S: Send + Sync + 'static>(tools: &Toolbox<S>) -> Self {
         Self {
-            contents: tools.contents(),
+            tools: tools.tools(),
             attach: true,
             deadline: DEFAULT_DEADLINE,
             max_rounds: DEFAULT_MAX_ROUNDS,
             concurrency: DEFAULT_CONCURRENCY,
-            failures: FailurePolicy::default(),
-            approve: None,
+            failure_policy: FailurePolicy::default(),
+            approval_hook: None,
             progress: None,
         }
     }

@@ -1,8 +1,7 @@
-//! Rust functions by the names that a model calls them by.
+//! A toolbox: Rust functions by name.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use runstep_api::types::Tool;
 use serde::Deserialize as _;
@@ -12,15 +11,16 @@ use super::context::ToolContext;
 use super::error::ToolError;
 use super::function::Function;
 use super::handler::Handler;
+use super::options::ToolOptions;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Rust functions that a model may call, and other tools beside them.
+/// Rust functions that a model may call, and other tools.
 ///
-/// Names and schemas come from the functions' types. What is wrong with one of them, such as a type
-/// that cannot be strict, is an error of [`check`](Self::check), and of everything that uses the
-/// toolbox: no run is started with it.
+/// Names and schemas come from the functions' types. If one of them is not valid, for example a
+/// type without a strict schema, [`check`](Self::check) and every use of the toolbox return an
+/// error, before a run is created.
 ///
-/// Cheap to clone, and made to be kept for many runs.
+/// Cheap to clone. Create it once and use it for many runs.
 ///
 /// ```
 /// use runstep::schemars::JsonSchema;
@@ -42,63 +42,29 @@ use crate::error::{Error, ErrorKind, Result};
 ///     format!("18 degrees in {}", args.city)
 /// });
 ///
-/// // As a run calls it, without a run:
+/// // Calls the function as a run does, without a run:
 /// let output = tools.call("get_weather", json!({"city": "Paris"})).await?;
 /// assert_eq!(output, "18 degrees in Paris");
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a toolbox does nothing until a run is given it"]
+#[must_use = "a toolbox does nothing until it is passed to a run"]
 pub struct Toolbox<S = ()> {
     state: Arc<S>,
-    contents: Arc<Contents>,
+    tools: Arc<ToolSet>,
 }
 
-/// What is in a toolbox, whatever its state.
+/// The contents of a toolbox, independent of the type of its state.
 #[derive(Clone, Default)]
-pub(super) struct Contents {
+pub(super) struct ToolSet {
     functions: Vec<Arc<Function>>,
-    others: Vec<Tool>,
-    /// What is wrong with what was put in.
-    wrong: Vec<String>,
-}
-
-/// How one function is offered and called.
-#[derive(Clone, Debug, Default)]
-#[must_use]
-pub struct ToolOptions {
-    pub(super) description: Option<String>,
-    pub(super) strict: bool,
-    pub(super) timeout: Option<Duration>,
-}
-
-impl ToolOptions {
-    /// What the function does, for the model. Default: the documentation of its arguments' type.
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-
-    /// Whether the provider holds the model to the schema exactly. Default: no.
-    ///
-    /// The schema is brought into the strict subset: every property is required, no others are
-    /// allowed, what was optional may be null instead, and limits of numbers and texts are told in
-    /// descriptions. A type that it cannot express, such as a map, is an error of
-    /// [`Toolbox::check`].
-    pub fn strict(mut self, strict: bool) -> Self {
-        self.strict = strict;
-        self
-    }
-
-    /// How long a call may take. Default: until the run expires, or the caller's deadline.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
+    other_tools: Vec<Tool>,
+    /// Why parts of the contents are not valid.
+    errors: Vec<String>,
 }
 
 impl Toolbox {
-    /// An empty toolbox, whose functions share no state.
+    /// Creates an empty toolbox without state.
     pub fn new() -> Self {
         Self::with_state(Arc::new(()))
     }
@@ -111,14 +77,14 @@ impl Default for Toolbox {
 }
 
 impl<S: Send + Sync + 'static> Toolbox<S> {
-    /// An empty toolbox, whose functions may take this state as `Arc<S>`.
+    /// Creates an empty toolbox whose functions can take this state as `Arc<S>`.
     pub fn with_state(state: Arc<S>) -> Self {
-        Self { state, contents: Arc::default() }
+        Self { state, tools: Arc::default() }
     }
 
-    /// Adds a function by a name of up to 64 ASCII letters, digits, `_` and `-`.
+    /// Adds a function. Its name has up to 64 ASCII letters, digits, `_` and `-`.
     ///
-    /// See [`Handler`] for what it may take and give back.
+    /// See [`Handler`] for the allowed parameters and return types.
     pub fn function<M>(self, name: impl Into<String>, function: impl Handler<S, M>) -> Self {
         self.function_with(name, ToolOptions::default(), function)
     }
@@ -149,22 +115,21 @@ impl<S: Send + Sync + 'static> Toolbox<S> {
     ) -> Self {
         let name = name.into();
         let state = Arc::clone(&self.state);
-        let contents = Arc::make_mut(&mut self.contents);
-        if contents.functions.iter().any(|one| one.name() == name) {
-            contents.wrong.push(format!("tool `{name}`: there is another of this name"));
+        let tools = Arc::make_mut(&mut self.tools);
+        if tools.functions.iter().any(|function| function.name() == name) {
+            tools.errors.push(format!("tool `{name}`: the name is used twice"));
         }
         match Function::new(name, options, state, function) {
-            Ok(function) => contents.functions.push(Arc::new(function)),
-            Err(wrong) => contents.wrong.push(wrong),
+            Ok(function) => tools.functions.push(Arc::new(function)),
+            Err(error) => tools.errors.push(error),
         }
         self
     }
 
-    /// Adds a tool that the provider carries out itself, such as
-    /// [`CodeInterpreterTool`](crate::types::CodeInterpreterTool), or a function that the program
-    /// answers in another way.
+    /// Adds a tool that the provider executes, such as
+    /// [`CodeInterpreterTool`](crate::types::CodeInterpreterTool), or a function without a handler.
     pub fn tool(mut self, tool: impl Into<Tool>) -> Self {
-        Arc::make_mut(&mut self.contents).others.push(tool.into());
+        Arc::make_mut(&mut self.tools).other_tools.push(tool.into());
         self
     }
 
@@ -178,52 +143,51 @@ impl<S: Send + Sync + 'static> Toolbox<S> {
     /// # tools.check().unwrap();
     /// ```
     pub fn raw(mut self, tool: Value) -> Self {
-        let contents = Arc::make_mut(&mut self.contents);
+        let tools = Arc::make_mut(&mut self.tools);
         match Tool::deserialize(&tool) {
-            // What a known tool does not tell must not be lost.
+            // Keep the JSON if decoding it would lose a property.
             Ok(known) if serde_json::to_value(&known).is_ok_and(|same| same == tool) => {
-                contents.others.push(known);
+                tools.other_tools.push(known);
             }
-            _ => contents.others.push(Tool::Unknown(tool)),
+            _ => tools.other_tools.push(Tool::Unknown(tool)),
         }
         self
     }
 
-    /// Whether everything in the toolbox can be offered to a model.
+    /// Checks whether all tools are valid.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] that names each tool, the JSON path of the part that is wrong,
-    /// and why: a name that cannot be sent, arguments that are no object, or a type that cannot be
-    /// strict. Everything that uses the toolbox gives the same error.
+    /// Returns [`ErrorKind::Configuration`] with the name of each invalid tool, the JSON path of the
+    /// invalid part, and the reason: an invalid name, arguments that are not an object, or a type
+    /// without a strict schema. Every use of the toolbox returns the same error.
     pub fn check(&self) -> Result<()> {
-        self.contents.check()
+        self.tools.check()
     }
 
-    /// The tools as the API has them, for an assistant that keeps them; a run is given them anyway.
+    /// Returns the tool definitions, for an assistant. Runs with the toolbox receive them anyway.
     ///
     /// # Errors
     ///
-    /// See [`check`](Self::check).
+    /// Returns the error of [`check`](Self::check).
     pub fn definitions(&self) -> Result<Vec<Tool>> {
-        self.contents.definitions()
+        self.tools.definitions()
     }
 
-    /// Calls a function as a run does, without a run: the arguments are decoded, the timeout holds,
-    /// a panic is caught.
+    /// Calls a function as a run does: decodes the arguments, enforces the timeout and catches panics.
     ///
     /// # Errors
     ///
-    /// [`Error::tool_error`] says why the call gave no output.
+    /// Returns an error with a [`tool_error`](Error::tool_error) if the call fails.
     pub async fn call(&self, name: &str, arguments: Value) -> Result<String> {
         self.call_with(name, arguments, ToolContext::default()).await
     }
 
-    /// Calls a function in a context of the test's own.
+    /// Calls a function with a given context.
     ///
     /// # Errors
     ///
-    /// [`Error::tool_error`] says why the call gave no output.
+    /// Returns an error with a [`tool_error`](Error::tool_error) if the call fails.
     pub async fn call_with(
         &self,
         name: &str,
@@ -231,27 +195,27 @@ impl<S: Send + Sync + 'static> Toolbox<S> {
         context: ToolContext,
     ) -> Result<String> {
         self.check()?;
-        let function = self.contents.find(name, context.call_id())?;
+        let function = self.tools.find(name, context.call_id())?;
         Ok(function.call(arguments.to_string(), context, None).await?)
     }
 
-    pub(super) fn contents(&self) -> Arc<Contents> {
-        Arc::clone(&self.contents)
+    pub(super) fn tools(&self) -> Arc<ToolSet> {
+        Arc::clone(&self.tools)
     }
 }
 
-impl Contents {
+impl ToolSet {
     pub(super) fn check(&self) -> Result<()> {
-        if self.wrong.is_empty() {
+        if self.errors.is_empty() {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Configuration, self.wrong.join("\n")))
+        Err(Error::new(ErrorKind::Configuration, self.errors.join("\n")))
     }
 
     pub(super) fn definitions(&self) -> Result<Vec<Tool>> {
         self.check()?;
         let functions = self.functions.iter().map(|function| function.tool());
-        Ok(functions.chain(self.others.iter().cloned()).collect())
+        Ok(functions.chain(self.other_tools.iter().cloned()).collect())
     }
 
     pub(super) fn find(
@@ -267,18 +231,19 @@ impl Contents {
 
 impl<S> Clone for Toolbox<S> {
     fn clone(&self) -> Self {
-        Self { state: Arc::clone(&self.state), contents: Arc::clone(&self.contents) }
+        Self { state: Arc::clone(&self.state), tools: Arc::clone(&self.tools) }
     }
 }
 
-/// Shows the names, and not the state.
+/// Shows the names of the tools, not the state.
 impl<S> fmt::Debug for Toolbox<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.contents.functions.iter().map(|one| one.name()).collect();
+        let names: Vec<&str> =
+            self.tools.functions.iter().map(|function| function.name()).collect();
         f.debug_struct("Toolbox")
             .field("functions", &names)
-            .field("others", &self.contents.others)
-            .field("wrong", &self.contents.wrong)
+            .field("other_tools", &self.tools.other_tools)
+            .field("errors", &self.tools.errors)
             .finish_non_exhaustive()
     }
 }

@@ -1,32 +1,31 @@
-//! Reading on: event by event, the text alone, or to the end.
+//! Reading a tool stream: event by event, as text, or to the end.
 
 use futures_util::StreamExt as _;
-use runstep_api::types::{Message, Run, RunStep};
+use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent};
 
 use super::{State, ToolStream, ToolStreamEvent};
 use crate::error::{Error, ErrorKind, Result};
-use crate::request::example;
-use crate::stream::TellsRun;
-use crate::{CollectedRun, RunEvent, RunStream, RunStreamEnd, TextDeltas};
+use crate::resources::macros::example;
+use crate::streaming::{CollectedRun, RunEventSource, RunStream, StreamEnd, TextDeltas};
 
 impl ToolStream {
-    /// The next event; none when the run has ended, or waits for something else than the outputs of
-    /// functions.
+    /// Returns the next event, or `None` once the run has ended or requires another action than
+    /// outputs of functions.
     ///
     /// # Errors
     ///
-    /// - An event that does not decode. The stream goes on after it, and
-    ///   [`has_ended`](Self::has_ended) is false.
-    /// - What ends the stream: a cut that could not be made up for, outputs that could not be
-    ///   submitted, the deadline, or, with the kind [`Tool`](ErrorKind::Tool), a call that failed
-    ///   for good or too many rounds.
+    /// - An event that does not decode. The stream continues after it, and
+    ///   [`has_ended`](Self::has_ended) returns `false`.
+    /// - Errors that end the stream: a connection that was lost and could not be recovered, outputs
+    ///   that could not be submitted, the deadline, or, with kind [`Tool`](ErrorKind::Tool), a
+    ///   permanently failed call or too many rounds.
     pub async fn try_next(&mut self) -> Result<Option<ToolStreamEvent>> {
         self.next().await.transpose()
     }
 
-    /// The text of messages alone, piece by piece, over all rounds. Calls run while it is polled;
-    /// [`on_progress`](crate::tools::WithToolbox::on_progress) tells of them meanwhile. Errors are
-    /// as with [`try_next`](Self::try_next).
+    /// Returns a stream of the text deltas of messages, over all rounds. Calls run while it is polled;
+    /// [`on_progress`](crate::tools::WithToolbox::on_progress) reports them. The errors are those of
+    /// [`try_next`](Self::try_next).
     ///
     #[doc = example!("use runstep::tools::Toolbox;
 
@@ -41,75 +40,74 @@ assert_eq!(events.run().unwrap().status, \"completed\");")]
         TextDeltas::new(self)
     }
 
-    /// Reads on to the end, and gives the run as it then is. Events that do not decode are passed
-    /// over.
+    /// Reads to the end and returns the run. Skips events that do not decode.
     ///
     /// # Errors
     ///
-    /// Whatever ends the stream before the run; see [`try_next`](Self::try_next).
+    /// Returns the error that ended the stream before the run; see [`try_next`](Self::try_next).
     pub async fn final_run(&mut self) -> Result<Run> {
-        let mut last = None;
+        let mut last_error = None;
         loop {
             match self.try_next().await {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
-                Err(error) => last = Some(error),
+                Err(error) => last_error = Some(error),
             }
         }
-        match (self.end(), self.run(), last) {
-            (Some(end), Some(run), _) if end != RunStreamEnd::Cut => Ok(run.clone()),
+        match (self.end(), self.run(), last_error) {
+            (Some(end), Some(run), _) if end != StreamEnd::ConnectionLost => Ok(run.clone()),
             (.., Some(error)) => Err(error),
             (_, run, None) => Err(ended_before(run.cloned())),
         }
     }
 
-    /// Reads on to the end, and gives the run with all messages and steps, those of every round.
+    /// Reads to the end and returns the run with all messages and steps of every round.
     ///
     #[doc = example!("use runstep::tools::Toolbox;
 
 let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
-let told = runs.create(&assistant.id).toolbox(&tools).stream().await?.collect().await?;
-assert_eq!(told.run.status, \"completed\");
-assert_eq!(told.messages[0].text(), \"Sunny.\");
-assert_eq!(told.steps.len(), 2); // the call, and the message")]
+let collected = runs.create(&assistant.id).toolbox(&tools).stream().await?.collect().await?;
+assert_eq!(collected.run.status, \"completed\");
+assert_eq!(collected.messages[0].text(), \"Sunny.\");
+assert_eq!(collected.steps.len(), 2); // the call, and the message")]
     ///
     /// # Errors
     ///
-    /// As with [`final_run`](Self::final_run).
+    /// Returns the errors of [`final_run`](Self::final_run).
     pub async fn collect(mut self) -> Result<CollectedRun> {
         let run = self.final_run().await?;
-        match self.change() {
+        match self.take_state() {
             State::Ended(events) => (*events).collect().await,
             _ => Err(ended_before(Some(run))),
         }
     }
 }
 
-/// The error that ended the stream is the caller's already.
+/// Creates the error for a stream that has returned its final error already.
 fn ended_before(run: Option<Run>) -> Error {
-    let message = "an error that was given before has ended the stream";
+    let message = "an earlier error has ended the stream";
     Error::new(ErrorKind::Connection, message).with_run(run)
 }
 
-impl TellsRun for ToolStream {
+impl RunEventSource for ToolStream {
     type Event = ToolStreamEvent;
 
-    fn of_run(event: ToolStreamEvent) -> Option<RunEvent> {
+    fn run_event(event: ToolStreamEvent) -> Option<RunEvent> {
         match event {
             ToolStreamEvent::Run(event) => Some(event),
             ToolStreamEvent::Tool(_) => None,
         }
     }
 
-    async fn read_on(&mut self) -> Result<Run> {
+    async fn read_to_end(&mut self) -> Result<Run> {
         self.final_run().await
     }
 
-    fn told(&self) -> (&[Message], &[RunStep]) {
+    fn snapshots(&self) -> (&[Message], &[RunStep]) {
         (self.messages(), self.steps())
     }
 
-    fn lacks_something(&self) -> bool {
+    fn has_snapshot_gap(&self) -> bool {
         self.events().is_some_and(RunStream::has_gap)
     }
 }

@@ -1,0 +1,305 @@
+//! Calls an operation: sends it, retries it according to the policy, and traces it.
+
+use std::any::Any;
+use std::future::Future;
+
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use runstep_api::types::{Assistant, Message, Run, Thread};
+use runstep_api::{ByteStream, Operation, ReplyHeaders, ResponseValue, Validate};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
+
+use super::Client;
+use super::idempotency::new_idempotency_key;
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::deadline_after;
+use crate::transport::reply::{self, ReplyReader};
+use crate::transport::{RequestOptions, Response};
+
+/// The ids that a span records.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct SpanIds<'a> {
+    pub(crate) thread_id: Option<&'a str>,
+    pub(crate) run_id: Option<&'a str>,
+    pub(crate) assistant_id: Option<&'a str>,
+    pub(crate) step_id: Option<&'a str>,
+    pub(crate) message_id: Option<&'a str>,
+}
+
+impl<'a> SpanIds<'a> {
+    pub(crate) fn thread(thread_id: &'a str) -> Self {
+        Self { thread_id: Some(thread_id), ..Self::default() }
+    }
+
+    pub(crate) fn run(thread_id: &'a str, run_id: &'a str) -> Self {
+        Self { run_id: Some(run_id), ..Self::thread(thread_id) }
+    }
+
+    pub(crate) fn step(thread_id: &'a str, run_id: &'a str, step_id: &'a str) -> Self {
+        Self { step_id: Some(step_id), ..Self::run(thread_id, run_id) }
+    }
+
+    pub(crate) fn message(thread_id: &'a str, message_id: &'a str) -> Self {
+        Self { message_id: Some(message_id), ..Self::thread(thread_id) }
+    }
+
+    pub(crate) fn assistant(assistant_id: &'a str) -> Self {
+        Self { assistant_id: Some(assistant_id), ..Self::default() }
+    }
+}
+
+/// The result of a method of the generated client.
+type ApiResult<T> = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>;
+
+/// Returns whether repeating an operation has no further effect.
+fn is_idempotent(operation: Operation) -> bool {
+    operation.method() != reqwest::Method::POST
+}
+
+impl Client {
+    /// Checks the limits of a request body, unless the client is configured not to.
+    pub(crate) fn validate(&self, body: &impl Validate) -> Result<()> {
+        self.check_limits(|| body.validate())
+    }
+
+    /// Checks the `limit` parameter of a list request.
+    pub(crate) fn validate_page_limit(&self, limit: Option<u64>) -> Result<()> {
+        self.check_limits(|| match limit {
+            Some(limit) => runstep_api::validate_range("limit", limit, Operation::PAGE_LIMIT),
+            None => Ok(()),
+        })
+    }
+
+    fn check_limits(
+        &self,
+        check: impl FnOnce() -> std::result::Result<(), runstep_api::Violation>,
+    ) -> Result<()> {
+        if !self.settings().check_limits {
+            return Ok(());
+        }
+        check().map_err(|violation| {
+            Error::new(ErrorKind::InvalidRequest, format!("{violation}; nothing was sent"))
+                .with_param(&violation.path)
+        })
+    }
+
+    // The following functions return futures instead of being `async`: each `async fn` would store
+    // another copy of the future that it forwards.
+
+    /// Calls an operation of the generated client, with retries.
+    pub(crate) fn call<T, F, Fut>(
+        &self,
+        operation: Operation,
+        ids: SpanIds<'_>,
+        options: &RequestOptions,
+        call: F,
+    ) -> impl Future<Output = Result<Response<T>>>
+    where
+        T: DeserializeOwned + Send + 'static,
+        F: Fn(runstep_api::Client) -> Fut,
+        Fut: Future<Output = ApiResult<T>>,
+    {
+        self.call_traced(operation, ids, options, call, reply::json)
+    }
+
+    /// Calls an operation whose reply is read as a stream. Returns when the reply starts.
+    pub(crate) fn open<F, Fut>(
+        &self,
+        operation: Operation,
+        ids: SpanIds<'_>,
+        options: &RequestOptions,
+        call: F,
+    ) -> impl Future<Output = Result<Response<ByteStream>>>
+    where
+        F: Fn(runstep_api::Client) -> Fut,
+        Fut: Future<Output = ApiResult<ByteStream>>,
+    {
+        self.call_traced(operation, ids, options, call, reply::bytes)
+    }
+
+    fn call_traced<T, F, Fut>(
+        &self,
+        operation: Operation,
+        ids: SpanIds<'_>,
+        options: &RequestOptions,
+        call: F,
+        read: ReplyReader<T>,
+    ) -> impl Future<Output = Result<Response<T>>>
+    where
+        T: 'static,
+        F: Fn(runstep_api::Client) -> Fut,
+        Fut: Future<Output = ApiResult<T>>,
+    {
+        let (address, port) = self.server();
+        let span = tracing::info_span!(
+            "runstep.request",
+            otel.name = operation.sdk_name(),
+            otel.kind = "client",
+            http.request.method = operation.method().as_str(),
+            url.template = operation.path(),
+            server.address = address,
+            server.port = port,
+            gen_ai.conversation.id = ids.thread_id,
+            gen_ai.agent.id = ids.assistant_id,
+            runstep.run.id = ids.run_id,
+            runstep.step.id = ids.step_id,
+            runstep.message.id = ids.message_id,
+            http.request.resend_count = Empty,
+            http.response.status_code = Empty,
+            error.type = Empty,
+            otel.status_code = Empty,
+        );
+        let record = span.clone();
+        self.call_with_retries(operation, options, call, read, record).instrument(span)
+    }
+
+    async fn call_with_retries<T, F, Fut>(
+        &self,
+        operation: Operation,
+        options: &RequestOptions,
+        call: F,
+        read: ReplyReader<T>,
+        span: tracing::Span,
+    ) -> Result<Response<T>>
+    where
+        T: 'static,
+        F: Fn(runstep_api::Client) -> Fut,
+        Fut: Future<Output = ApiResult<T>>,
+    {
+        let idempotency_key = match is_idempotent(operation) {
+            true => None,
+            false => new_idempotency_key(),
+        };
+        let timeout = options.timeout.unwrap_or(self.settings().timeout);
+        let mut retries = RetryState::default();
+        loop {
+            let deadline = deadline_after(timeout);
+            let call_options = self.call_options(options, deadline).await;
+            let mut call_options = call_options.map_err(|error| record_error(&span, error))?;
+            if let Some(key) = &idempotency_key {
+                call_options.headers.entry("idempotency-key").or_insert_with(|| key.clone());
+            }
+            let mut attempt =
+                Attempt { headers: call_options.reply_headers.clone(), token: None, deadline };
+            if self.may_renew_token() {
+                attempt.token = call_options.headers.get(AUTHORIZATION).cloned();
+            }
+            let sent = call(self.generated(call_options));
+            let error = match tokio::time::timeout_at(deadline, sent).await {
+                Ok(Ok(reply)) => {
+                    span.record("http.response.status_code", reply.status().as_u16());
+                    if !is_idempotent(operation) {
+                        record_ids(&span, &*reply);
+                    }
+                    return Ok(Response::new(reply));
+                }
+                Ok(Err(error)) => Some(error),
+                Err(_) => None,
+            };
+            let result =
+                self.on_failure(operation, options, error, attempt, read, &mut retries, &span);
+            if let Some(result) = Box::pin(result).await.transpose() {
+                return result;
+            }
+        }
+    }
+
+    /// Handles a failed attempt. Returns a reply or an error, or `None` after the delay before a
+    /// retry. `error` is `None` after a timeout.
+    #[allow(clippy::too_many_arguments, reason = "the cold half of `call_with_retries`")]
+    async fn on_failure<T: 'static>(
+        &self,
+        operation: Operation,
+        options: &RequestOptions,
+        error: Option<runstep_api::Error<()>>,
+        attempt: Attempt,
+        read: ReplyReader<T>,
+        retries: &mut RetryState,
+        span: &tracing::Span,
+    ) -> Result<Option<Response<T>>> {
+        let (status, headers) = attempt.headers.take();
+        let result = match error {
+            Some(error) => {
+                reply::after_error(error, (status, headers), read, attempt.deadline).await
+            }
+            None => Err(Error::timed_out().with_head(status, &headers)),
+        };
+        let error = match result {
+            Ok(response) => {
+                span.record("http.response.status_code", response.status());
+                record_ids(span, response.value());
+                return Ok(Some(response));
+            }
+            Err(error) => error,
+        };
+        // The server has not processed a request that it did not authenticate.
+        if error.status() == Some(401) {
+            self.discard_token(attempt.token.as_ref()).await;
+            if self.may_renew_token() && !retries.has_renewed_token {
+                retries.has_renewed_token = true;
+                return Ok(None);
+            }
+        }
+        retries.attempts += 1;
+        let policy = options.retry.unwrap_or(self.settings().retry_policy);
+        let delay = policy.delay(&error, is_idempotent(operation), retries.attempts);
+        let Some(delay) = delay else { return Err(record_error(span, error)) };
+        span.record("http.request.resend_count", retries.attempts);
+        tracing::debug!(
+            attempt = retries.attempts,
+            status = error.status(),
+            delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            "retrying the request"
+        );
+        tokio::time::sleep(delay).await;
+        Ok(None)
+    }
+}
+
+/// Records the ids of the object that a request has created.
+#[cold]
+fn record_ids<T: 'static>(span: &tracing::Span, reply: &T) {
+    let object: &dyn Any = reply;
+    if let Some(run) = object.downcast_ref::<Run>() {
+        span.record("gen_ai.conversation.id", &run.thread_id);
+        span.record("runstep.run.id", &run.id);
+    } else if let Some(thread) = object.downcast_ref::<Thread>() {
+        span.record("gen_ai.conversation.id", &thread.id);
+    } else if let Some(message) = object.downcast_ref::<Message>() {
+        span.record("runstep.message.id", &message.id);
+    } else if let Some(assistant) = object.downcast_ref::<Assistant>() {
+        span.record("gen_ai.agent.id", &assistant.id);
+    }
+}
+
+/// Records why a request failed.
+#[cold]
+fn record_error(span: &tracing::Span, error: Error) -> Error {
+    if let Some(status) = error.status() {
+        span.record("http.response.status_code", status);
+    }
+    // The semantic conventions name an error reply by its status.
+    match error.status().filter(|_| error.kind() == ErrorKind::Api) {
+        Some(status) => span.record("error.type", tracing::field::display(status)),
+        None => span.record("error.type", error.kind().as_str()),
+    };
+    span.record("otel.status_code", "ERROR");
+    error
+}
+
+/// An attempt in flight.
+struct Attempt {
+    headers: ReplyHeaders,
+    /// The token of the request, if it can be renewed.
+    token: Option<HeaderValue>,
+    deadline: Instant,
+}
+
+/// The attempts so far.
+#[derive(Default)]
+struct RetryState {
+    attempts: u32,
+    has_renewed_token: bool,
+}

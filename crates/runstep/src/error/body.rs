@@ -1,0 +1,71 @@
+//! Parses error replies: the API's format, dialects of it, HTML from a proxy, or an empty body.
+
+use std::borrow::Cow;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde_json::Value;
+
+use super::ApiError;
+
+/// Maximum length of an excerpt, in characters.
+const MAX_EXCERPT: usize = 200;
+
+/// Extracts the fields of an API error. Fields of other types are ignored.
+pub(crate) fn parse(body: &[u8]) -> ApiError {
+    let Ok(reply) = serde_json::from_slice::<Value>(body) else { return ApiError::default() };
+    let error = match reply.get("error") {
+        Some(Value::String(message)) => {
+            return ApiError { message: Some(message.clone()), ..ApiError::default() };
+        }
+        Some(error) if error.is_object() => error,
+        _ => &reply,
+    };
+    ApiError {
+        message: text(error.get("message")),
+        kind: text(error.get("type")),
+        param: text(error.get("param")),
+        code: text(error.get("code")),
+    }
+}
+
+fn text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Describes a reply that is not an API error. `truncated` says why the body is incomplete, if it
+/// is.
+pub(crate) fn describe(headers: &HeaderMap, body: &[u8], truncated: Option<&str>) -> String {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    if let Some(truncated) = truncated {
+        let start = if text.is_empty() { String::new() } else { format!(": {}", excerpt(text)) };
+        return format!("the reply {truncated} after {} bytes{start}", body.len());
+    }
+    if text.is_empty() {
+        return "the reply has no body".to_owned();
+    }
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    format!(
+        "the reply is not an API error ({}): {}",
+        kind.unwrap_or("no content type"),
+        excerpt(text)
+    )
+}
+
+/// Returns the beginning of a text on one line.
+pub(crate) fn excerpt(text: &str) -> String {
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    truncate(&line, MAX_EXCERPT).into_owned()
+}
+
+/// Truncates a text to a number of characters.
+pub(crate) fn truncate(text: &str, max_characters: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max_characters).and_then(|(end, _)| text.get(..end)) {
+        Some(start) => Cow::Owned(format!("{start}…")),
+        None => Cow::Borrowed(text),
+    }
+}

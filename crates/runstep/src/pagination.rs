@@ -1,0 +1,173 @@
+//! Pagination of list requests: one page, or a stream of all items.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::ResponseFuture;
+
+/// The page that a list request asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PageQuery {
+    pub(crate) limit: Option<u64>,
+    pub(crate) order: Option<runstep_api::types::Order>,
+    pub(crate) after: Option<String>,
+    pub(crate) before: Option<String>,
+}
+
+/// The items of a page, and the cursor of the next page, if there is one.
+pub(crate) struct FetchedPage<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A list request, for any page.
+pub(crate) trait PagedRequest: Clone + Send + 'static {
+    type Item: Send + 'static;
+
+    fn fetch(self) -> ResponseFuture<FetchedPage<Self::Item>>;
+
+    /// Returns the cursor after which the page starts.
+    fn cursor(&self) -> Option<&str>;
+
+    fn set_cursor(&mut self, cursor: String);
+}
+
+/// Setters for the page, and methods that fetch one page or all items.
+macro_rules! list_request {
+    ($Request:ident -> $List:ty, $Item:ty) => {
+        impl $Request {
+            /// Sets the number of items per page, 1 to 100. Default: 20.
+            pub fn limit(mut self, limit: u64) -> Self {
+                self.page.limit = Some(limit);
+                self
+            }
+
+            /// Sets the order by creation time. Default: newest first.
+            pub fn order(mut self, order: runstep_api::types::Order) -> Self {
+                self.page.order = Some(order);
+                self
+            }
+
+            /// Starts after the item with this id, in the requested order.
+            pub fn after(mut self, id: impl Into<String>) -> Self {
+                self.page.after = Some(id.into());
+                self
+            }
+
+            /// Ends before the item with this id, in the requested order.
+            pub fn before(mut self, id: impl Into<String>) -> Self {
+                self.page.before = Some(id.into());
+                self
+            }
+
+            /// Fetches one page; the same as awaiting the request.
+            pub fn page(self) -> $crate::ResponseFuture<$List> {
+                std::future::IntoFuture::into_future(self)
+            }
+
+            /// Returns a stream of all items, which fetches pages as needed.
+            pub fn items(self) -> $crate::Items<$Item> {
+                $crate::pagination::items(self)
+            }
+
+            $crate::resources::macros::request_options!($List);
+        }
+
+        impl $crate::pagination::PagedRequest for $Request {
+            type Item = $Item;
+
+            fn fetch(self) -> $crate::ResponseFuture<$crate::pagination::FetchedPage<$Item>> {
+                Box::pin(async move {
+                    let list = self.execute().await?.into_value();
+                    let last = list.last_id.or_else(|| list.data.last().map(|item| item.id.clone()));
+                    let next_cursor = last.filter(|_| list.has_more && !list.data.is_empty());
+                    Ok($crate::pagination::FetchedPage { items: list.data, next_cursor })
+                })
+            }
+
+            fn cursor(&self) -> Option<&str> {
+                self.page.after.as_deref()
+            }
+
+            fn set_cursor(&mut self, cursor: String) {
+                self.page.after = Some(cursor);
+            }
+        }
+
+        $crate::resources::macros::awaitable!($Request -> $List);
+    };
+}
+pub(crate) use list_request;
+
+/// A stream of the items of a list, which fetches pages as needed.
+///
+/// An error while fetching a page ends the stream.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct Items<T>(Pin<Box<dyn Stream<Item = Result<T>> + Send>>);
+
+pub(crate) fn items<R: PagedRequest>(request: R) -> Items<R::Item> {
+    let state = (Some(request), VecDeque::new());
+    let items = futures_util::stream::try_unfold(state, |(mut request, mut ready)| async move {
+        loop {
+            if let Some(item) = ready.pop_front() {
+                return Ok(Some((item, (request, ready))));
+            }
+            let Some(mut next) = request.take() else { return Ok(None) };
+            let page = next.clone().fetch().await?;
+            if page.next_cursor.is_some() && page.next_cursor.as_deref() == next.cursor() {
+                let message = "the server returned the same page again: it ignores `after`";
+                return Err(Error::new(ErrorKind::Decode, message));
+            }
+            ready.extend(page.items);
+            if let Some(cursor) = page.next_cursor {
+                next.set_cursor(cursor);
+                request = Some(next);
+            }
+        }
+    });
+    Items(items.boxed())
+}
+
+impl<T> Items<T> {
+    /// Returns the next item, or `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a page cannot be fetched.
+    pub async fn try_next(&mut self) -> Result<Option<T>> {
+        self.0.next().await.transpose()
+    }
+
+    /// Returns all remaining items.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a page cannot be fetched.
+    pub async fn collect_all(mut self) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        while let Some(item) = self.try_next().await? {
+            all.push(item);
+        }
+        Ok(all)
+    }
+}
+
+impl<T> Stream for Items<T> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+impl<T> fmt::Debug for Items<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Items").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,148 @@
+//! Creates a run and waits for it.
+
+use std::future::IntoFuture;
+
+use runstep_api::types::Run;
+use tokio::time::Instant;
+
+use super::cancel_on_drop::CreateInFlight;
+use super::poll_loop::PollLoop;
+use super::settings::{PollSettings, poll_setters};
+use super::updates::RunUpdates;
+use crate::client::Client;
+use crate::error::Result;
+use crate::resources::{CreateRun, CreateThreadAndRun, Runs, SubmitToolOutputs};
+use crate::time::deadline_after;
+use crate::transport::{Response, ResponseFuture, TakesOptions};
+
+/// A request after which a run is active.
+pub(crate) trait StartRun: TakesOptions + Send + 'static {
+    fn client(&self) -> &Client;
+
+    fn start(self) -> ResponseFuture<Response<Run>>;
+}
+
+/// Implements [`StartRun`] and `and_poll` for the requests after which a run is active.
+macro_rules! start_run {
+    ($($(#[$doc:meta])* $Request:ident)+) => {
+        $(
+            impl StartRun for $Request {
+                fn client(&self) -> &Client {
+                    &self.client
+                }
+
+                fn start(self) -> ResponseFuture<Response<Run>> {
+                    self.send()
+                }
+            }
+
+            impl $Request {
+                $(#[$doc])*
+                pub fn and_poll(self) -> AndPoll<Self> {
+                    AndPoll::new(self)
+                }
+            }
+        )+
+    };
+}
+
+start_run! {
+    /// Creates the run and waits until it has settled.
+    CreateRun
+    /// Creates the thread and the run, and waits until the run has settled.
+    CreateThreadAndRun
+    /// Submits the outputs and waits until the run has settled again.
+    SubmitToolOutputs
+}
+
+/// A request that can be waited for, such as [`CreateRun`](crate::CreateRun).
+pub trait Pollable {
+    /// What awaiting [`AndPoll`] returns.
+    type Output;
+}
+
+/// How a request is waited for.
+pub(crate) trait Wait: Pollable + Send + 'static {
+    fn client(&self) -> &Client;
+
+    fn wait(self, settings: PollSettings) -> ResponseFuture<Self::Output>;
+}
+
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: StartRun> Pollable for R {
+    type Output = Run;
+}
+
+impl<R: StartRun> Wait for R {
+    fn client(&self) -> &Client {
+        StartRun::client(self)
+    }
+
+    fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
+        Box::pin(async move {
+            Box::pin(AndPoll { request: self, settings }.start()).await?.settled_run().await
+        })
+    }
+}
+
+/// Sends the request until `deadline`, and adds its options to those of the wait.
+pub(crate) async fn start_run<R: StartRun>(
+    mut request: R,
+    settings: &mut PollSettings,
+    deadline: Instant,
+) -> Result<(Runs, Response<Run>)> {
+    let options = request.options().for_related_requests();
+    settings.options = options.extended(std::mem::take(&mut settings.options));
+    let cancel_options = |enabled: bool| enabled.then(|| settings.options.clone());
+    let client = StartRun::client(&request).clone();
+    let cancel_on_drop = cancel_options(settings.cancel_on_drop);
+    let request = CreateInFlight::new(client.clone(), request.start(), cancel_on_drop);
+    let reply = request.reply(deadline, cancel_options(settings.cancel_on_deadline)).await?;
+    Ok((client.runs(&reply.thread_id), reply))
+}
+
+/// A request whose run is waited for; see [`Runs::create`](crate::Runs::create).
+///
+/// Awaiting it sends the request and returns the run once it settles. The headers, query and
+/// timeout of the request apply to the polls, too. The deadline starts when the request is sent;
+/// if no reply has arrived by then, the error has no run.
+#[derive(Clone, Debug)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct AndPoll<R> {
+    request: R,
+    settings: PollSettings,
+}
+
+impl<R> AndPoll<R> {
+    pub(crate) fn new(request: R) -> Self {
+        Self { request, settings: PollSettings::default() }
+    }
+
+    poll_setters!();
+}
+
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: StartRun> AndPoll<R> {
+    /// Returns a stream of changes that starts with the created run; see
+    /// [`Poll::into_stream`](crate::Poll::into_stream).
+    pub fn into_stream(self) -> RunUpdates {
+        RunUpdates::new(self.start())
+    }
+
+    async fn start(mut self) -> Result<Box<PollLoop>> {
+        let deadline = deadline_after(self.settings.deadline);
+        let (runs, reply) = start_run(self.request, &mut self.settings, deadline).await?;
+        let poll_loop = PollLoop::new(runs, reply.id.clone(), &self.settings, deadline);
+        Ok(Box::new(poll_loop.starting_with(reply)))
+    }
+}
+
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: Wait> IntoFuture for AndPoll<R> {
+    type Output = Result<R::Output>;
+    type IntoFuture = ResponseFuture<R::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.request.wait(self.settings)
+    }
+}

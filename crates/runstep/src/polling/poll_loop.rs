@@ -1,0 +1,256 @@
+//! The poll loop of one run.
+
+use std::time::Duration;
+
+use runstep_api::types::{Order, Run, RunStatus, RunStep};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::cancel_on_drop::CancelOnDrop;
+use super::delays::{PollDelays, ToleratedErrors};
+use super::settings::PollSettings;
+use super::update::RunUpdate;
+use crate::error::{Error, ErrorKind, Result};
+use crate::resources::Runs;
+use crate::time::deadline_after;
+use crate::transport::{PollErrorPolicy, RequestOptions, Response, TakesOptions as _};
+
+/// Timeout of the final poll at the deadline.
+pub(super) const FINAL_POLL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of the cancel request at the deadline.
+const FINAL_CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Message of deadline errors.
+pub(super) const DEADLINE_MESSAGE: &str =
+    "the run neither ended nor required action before the deadline";
+
+/// Returns whether a poll ends with this state: the run has ended or requires action.
+pub(crate) fn has_settled(run: &Run) -> bool {
+    run.is_terminal() || run.status == RunStatus::RequiresAction
+}
+
+/// Polls one run until it settles.
+pub(super) struct PollLoop {
+    runs: Runs,
+    run_id: String,
+    deadline: Instant,
+    delays: PollDelays,
+    error_policy: PollErrorPolicy,
+    with_steps: bool,
+    cancel_on_deadline: bool,
+    /// Whether to wait until the run has ended, even while it requires action.
+    until_terminal: bool,
+    options: RequestOptions,
+    /// The run as its create request returned it; reported before the first poll.
+    started: Option<Run>,
+    /// When to poll next; `None` polls immediately.
+    next_poll: Option<Instant>,
+    last: Option<Run>,
+    reported: Option<RunStatus>,
+    last_step: Option<String>,
+    errors: ToleratedErrors,
+    consecutive_errors: u32,
+    ended: bool,
+    /// Whether the final poll at the deadline has been sent.
+    has_final_poll: bool,
+    guard: CancelOnDrop,
+}
+
+impl PollLoop {
+    pub(super) fn new(
+        runs: Runs,
+        run_id: String,
+        settings: &PollSettings,
+        deadline: Instant,
+    ) -> Self {
+        let client = runs.client();
+        let guard = match settings.cancel_on_drop {
+            true => {
+                CancelOnDrop::armed(runs.cancel(&run_id).with_options(settings.options.clone()))
+            }
+            false => CancelOnDrop::disarmed(),
+        };
+        Self {
+            deadline,
+            delays: settings.delays(client),
+            error_policy: settings.error_policy(client),
+            with_steps: settings.with_steps,
+            cancel_on_deadline: settings.cancel_on_deadline,
+            until_terminal: false,
+            options: settings.poll_request_options(client),
+            started: None,
+            next_poll: None,
+            last: None,
+            reported: None,
+            last_step: None,
+            errors: ToleratedErrors::default(),
+            consecutive_errors: 0,
+            ended: false,
+            has_final_poll: false,
+            guard,
+            runs,
+            run_id,
+        }
+    }
+
+    /// Starts from the reply that created or resumed the run. If that run requires action, it may be
+    /// stale, and steps are never part of it: in these cases the run is polled immediately.
+    pub(super) fn starting_with(mut self, reply: Response<Run>) -> Self {
+        let delay = self.delays.next_after_reply(reply.header_map());
+        let run = reply.into_value();
+        if !has_settled(&run) || (run.is_terminal() && !self.with_steps) {
+            self.next_poll = Some(deadline_after(delay));
+            self.started = Some(run.clone());
+        }
+        self.last = Some(run);
+        self
+    }
+
+    /// Starts from a known state and waits until the run has ended.
+    pub(super) fn until_terminal(mut self, run: Run) -> Self {
+        self.until_terminal = true;
+        self.last = Some(run);
+        self
+    }
+
+    /// Returns the run when it settles.
+    pub(super) async fn settled_run(mut self: Box<Self>) -> Result<Run> {
+        let mut last = None;
+        while let Some(update) = self.next().await? {
+            last = Some(update.run);
+        }
+        last.ok_or_else(|| Error::new(ErrorKind::Decode, "the poll ended without a run"))
+    }
+
+    /// Returns the next change, or `None` after the end. After an error, the run is left to the
+    /// caller.
+    pub(super) async fn next(&mut self) -> Result<Option<RunUpdate>> {
+        let next = self.next_change().await;
+        if next.is_err() {
+            self.ended = true;
+            self.guard.disarm();
+        }
+        next
+    }
+
+    async fn next_change(&mut self) -> Result<Option<RunUpdate>> {
+        if let Some(run) = self.started.take() {
+            return Ok(self.update(run, Vec::new()));
+        }
+        while !self.ended {
+            if self.has_final_poll {
+                return self.on_deadline().await;
+            }
+            if let Some(wake) = self.next_poll {
+                tokio::time::sleep_until(wake.min(self.deadline)).await;
+            }
+            // Poll once more at the deadline, even if this future is first polled after it.
+            let now = Instant::now();
+            self.has_final_poll = now >= self.deadline;
+            let limit = if self.has_final_poll { now + FINAL_POLL_TIMEOUT } else { self.deadline };
+            if let Some(update) = self.poll(limit).await? {
+                return Ok(Some(update));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn poll(&mut self, limit: Instant) -> Result<Option<RunUpdate>> {
+        let Ok(fetched) = timeout_at(limit, self.fetch()).await else {
+            return self.on_deadline().await;
+        };
+        match fetched {
+            Ok((run, new_steps, delay)) => {
+                self.consecutive_errors = 0;
+                self.next_poll = Some(deadline_after(delay));
+                Ok(self.update(run, new_steps))
+            }
+            Err(error) if self.error_policy.tolerates(&error, self.consecutive_errors) => {
+                self.consecutive_errors += 1;
+                self.next_poll = Some(deadline_after(self.delays.next(error.retry_after())));
+                self.errors.push(error);
+                Ok(None)
+            }
+            Err(error) => Err(error.with_run(self.last.clone())),
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<(Run, Vec<RunStep>, Duration)> {
+        let (run, delay) = self.retrieve().await?;
+        let mut new_steps = Vec::new();
+        if self.with_steps {
+            let steps = self.runs.steps(&self.run_id).list().with_options(self.options.clone());
+            let mut steps = steps.order(Order::Asc);
+            if let Some(last) = &self.last_step {
+                steps = steps.after(last);
+            }
+            new_steps = steps.items().collect_all().await?;
+            if let Some(last) = new_steps.last() {
+                self.last_step = Some(last.id.clone());
+            }
+        }
+        Ok((run, new_steps, delay))
+    }
+
+    /// Fetches the run. Its state is stored even if fetching its steps fails.
+    async fn retrieve(&mut self) -> Result<(Run, Duration)> {
+        let retrieve = self.runs.retrieve(&self.run_id).with_options(self.options.clone());
+        let reply = retrieve.send().await?;
+        let delay = self.delays.next_after_reply(reply.header_map());
+        let run = reply.into_value();
+        if self.is_end(&run) {
+            self.guard.disarm();
+        }
+        self.last = Some(run.clone());
+        Ok((run, delay))
+    }
+
+    fn is_end(&self, run: &Run) -> bool {
+        if self.until_terminal { run.is_terminal() } else { has_settled(run) }
+    }
+
+    /// Returns an update, or `None` if nothing changed.
+    fn update(&mut self, run: Run, new_steps: Vec<RunStep>) -> Option<RunUpdate> {
+        self.ended = self.is_end(&run);
+        if self.ended {
+            self.guard.disarm();
+        }
+        if self.reported.as_ref() == Some(&run.status) && new_steps.is_empty() {
+            return None;
+        }
+        self.reported = Some(run.status.clone());
+        Some(RunUpdate { run, new_steps, tolerated_errors: self.errors.take() })
+    }
+
+    /// Handles the deadline: returns an error, unless the run had ended already.
+    async fn on_deadline(&mut self) -> Result<Option<RunUpdate>> {
+        let is_end = self.last.as_ref().is_some_and(|run| self.is_end(run));
+        if self.cancel_on_deadline && !is_end {
+            // A failed cancel is less informative than the deadline.
+            let ended = timeout(FINAL_CANCEL_TIMEOUT, self.cancel()).await;
+            if let Some(run) = ended.ok().flatten() {
+                return Ok(self.update(run, Vec::new()));
+            }
+        }
+        let message = match is_end {
+            true => "the run's steps could not be listed before the deadline",
+            false if self.until_terminal => "the run did not end before the deadline",
+            false => DEADLINE_MESSAGE,
+        };
+        let error = Error::new(ErrorKind::Deadline, message).with_run(self.last.take());
+        Err(error.with_cause(self.errors.take().pop()))
+    }
+
+    /// Cancels the run and stores its state. Returns the run if it had ended already.
+    async fn cancel(&mut self) -> Option<Run> {
+        let cancel = self.runs.cancel(&self.run_id).with_options(self.options.clone());
+        match cancel.send().await {
+            Ok(reply) => self.last = Some(reply.into_value()),
+            Err(error) if error.status() == Some(400) => {
+                let (run, _) = self.retrieve().await.ok()?;
+                return Some(run).filter(|run| self.is_end(run));
+            }
+            Err(_) => {}
+        }
+        None
+    }
+}

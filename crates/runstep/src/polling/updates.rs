@@ -1,0 +1,56 @@
+//! The stream of the changes of a polled run.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll as TaskPoll};
+
+use futures_core::Stream;
+use futures_util::{StreamExt as _, TryFutureExt as _};
+
+use super::poll_loop::PollLoop;
+use super::update::RunUpdate;
+use crate::error::Result;
+
+/// A stream of changes of a run; see [`Poll::into_stream`](crate::Poll::into_stream).
+#[must_use = "a stream does nothing until it is polled"]
+pub struct RunUpdates(Pin<Box<dyn Stream<Item = Result<RunUpdate>> + Send>>);
+
+impl RunUpdates {
+    /// Creates a stream from a poll loop.
+    pub(super) fn new(start: impl Future<Output = Result<Box<PollLoop>>> + Send + 'static) -> Self {
+        let updates = start.map_ok(|poll_loop| {
+            futures_util::stream::try_unfold(poll_loop, |mut poll_loop| async move {
+                Ok(poll_loop.next().await?.map(|update| (update, poll_loop)))
+            })
+        });
+        Self(updates.try_flatten_stream().boxed())
+    }
+
+    /// Returns the next change, or `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a poll fails and the policy does not tolerate it, or if the deadline has
+    /// passed.
+    pub async fn try_next(&mut self) -> Result<Option<RunUpdate>> {
+        self.0.next().await.transpose()
+    }
+}
+
+impl Stream for RunUpdates {
+    type Item = Result<RunUpdate>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> TaskPoll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+impl fmt::Debug for RunUpdates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunUpdates").finish_non_exhaustive()
+    }
+}

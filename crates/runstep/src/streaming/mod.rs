@@ -1,0 +1,32 @@
+//! Streams of run events, with snapshots, reconnection and a guaranteed end.
+//!
+//! ```text
+//! bytes ─▶ sse ─▶ connection ─▶ run_stream ─▶ caller
+//!                                │     ▲
+//!                      run_state ┘     └ recovery (after a lost connection)
+//! ```
+//!
+//! [`RunStream`] is the state machine; `run_stream` documents its states. `run_state` applies events
+//! to snapshots and synthesizes the events that a lost connection has dropped.
+
+mod connection;
+mod recovery;
+mod request;
+mod run_api;
+mod run_state;
+mod run_stream;
+mod settings;
+mod snapshots;
+mod sse;
+#[cfg(test)]
+mod tests;
+mod text_delta_decoder;
+mod text_deltas;
+
+pub(crate) use request::StartStream;
+pub use request::StreamRequest;
+pub use run_stream::{CollectedRun, RunStream, StreamEnd};
+pub use settings::DEFAULT_IDLE_TIMEOUT;
+pub use sse::{DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong, ServerSentEvent};
+pub(crate) use text_deltas::RunEventSource;
+pub use text_deltas::TextDeltas;

@@ -1,0 +1,268 @@
+//! Requests whose run is streamed.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runstep_api::ByteStream;
+use runstep_api::types::RunInclude;
+use tokio::time::Instant;
+
+use super::recovery::RunOrigin;
+use super::run_api::{ClientRunApi, read_reply};
+use super::run_stream::RunStream;
+use super::settings::{DEFAULT_IDLE_TIMEOUT, StreamSettings};
+use super::sse::DEFAULT_MAX_EVENT_BYTES;
+use crate::client::Client;
+use crate::error::Result;
+use crate::polling::DEFAULT_DEADLINE;
+use crate::resources::macros::example;
+use crate::resources::{CreateRun, CreateThreadAndRun, SubmitToolOutputs};
+use crate::run_ref::RunRef;
+use crate::transport::{RequestOptions, Response, ResponseFuture, TakesOptions};
+
+/// The run of a request that opens a stream.
+pub(crate) enum StreamTarget {
+    /// A run that the request creates, together with a thread if `thread_id` is `None`.
+    NewRun { thread_id: Option<String>, assistant_id: String },
+    /// A run that continues after outputs of these calls.
+    ExistingRun { run: RunRef, answered_call_ids: Vec<String> },
+}
+
+/// A request that opens a stream of events.
+pub(crate) trait StartStream: TakesOptions + Send + 'static {
+    fn client(&self) -> &Client;
+
+    fn target(&self) -> StreamTarget;
+
+    /// Returns the optional fields that the steps of the events include.
+    fn include(&self) -> &[RunInclude] {
+        &[]
+    }
+
+    fn open(self) -> ResponseFuture<Response<ByteStream>>;
+}
+
+impl StartStream for CreateRun {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn target(&self) -> StreamTarget {
+        let thread_id = Some(self.thread_id.clone());
+        StreamTarget::NewRun { thread_id, assistant_id: self.body.assistant_id.clone() }
+    }
+
+    fn include(&self) -> &[RunInclude] {
+        &self.include
+    }
+
+    fn open(self) -> ResponseFuture<Response<ByteStream>> {
+        Box::pin(self.open_stream())
+    }
+}
+
+impl StartStream for CreateThreadAndRun {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn target(&self) -> StreamTarget {
+        StreamTarget::NewRun { thread_id: None, assistant_id: self.body.assistant_id.clone() }
+    }
+
+    fn open(self) -> ResponseFuture<Response<ByteStream>> {
+        Box::pin(self.open_stream())
+    }
+}
+
+impl StartStream for SubmitToolOutputs {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn target(&self) -> StreamTarget {
+        let outputs = self.body.tool_outputs.iter();
+        let answered_call_ids = outputs.filter_map(|output| output.tool_call_id.clone()).collect();
+        let run = RunRef::from((&self.thread_id, &self.run_id));
+        StreamTarget::ExistingRun { run, answered_call_ids }
+    }
+
+    fn open(self) -> ResponseFuture<Response<ByteStream>> {
+        Box::pin(self.open_stream())
+    }
+}
+
+impl CreateRun {
+    /// Creates the run and streams its events; see [`docs::streaming`](crate::docs::streaming).
+    ///
+    #[doc = example!("use runstep::RunEvent;
+
+let mut events = runs.create(&assistant.id).stream().await?;
+while let Some(event) = events.try_next().await? {
+    match event {
+        RunEvent::MessageDelta(delta) => print!(\"{}\", delta.text()),
+        RunEvent::StepCreated(step) => println!(\"{}\", step.type_),
+        _ => {}
+    }
+}
+let run = events.final_run().await?;
+assert_eq!(run.status, \"requires_action\");")]
+    pub fn stream(self) -> StreamRequest<Self> {
+        StreamRequest::new(self)
+    }
+}
+
+impl CreateThreadAndRun {
+    /// Creates the thread and the run, and streams its events; see
+    /// [`docs::streaming`](crate::docs::streaming).
+    pub fn stream(self) -> StreamRequest<Self> {
+        StreamRequest::new(self)
+    }
+}
+
+impl SubmitToolOutputs {
+    /// Submits the outputs and streams the events that follow. To continue a stream that has ended
+    /// with `requires_action`, call
+    /// [`RunStream::submit_tool_outputs`](crate::RunStream::submit_tool_outputs).
+    pub fn stream(self) -> StreamRequest<Self> {
+        StreamRequest::new(self)
+    }
+}
+
+/// A request whose run is streamed; see [`CreateRun::stream`](crate::CreateRun::stream).
+///
+/// Awaiting it sends the request and returns the stream when the reply starts. The headers, query
+/// and timeout of the request apply to all further requests of the stream: recovering from a lost
+/// connection, submitting outputs and cancelling the run.
+#[derive(Clone, Debug)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct StreamRequest<R> {
+    request: R,
+    reconnect: bool,
+    idle_timeout: Option<Duration>,
+    max_event_bytes: usize,
+    recovery_deadline: Duration,
+    cancel_on_drop: bool,
+}
+
+impl<R> StreamRequest<R> {
+    pub(crate) fn new(request: R) -> Self {
+        Self {
+            request,
+            reconnect: true,
+            idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
+            max_event_bytes: DEFAULT_MAX_EVENT_BYTES,
+            recovery_deadline: DEFAULT_DEADLINE,
+            cancel_on_drop: false,
+        }
+    }
+
+    /// Sets whether the stream recovers from a lost connection by resuming its events or fetching
+    /// the run. Default: true. Without recovery, a lost connection is an error, and the run remains
+    /// active.
+    ///
+    /// If the connection is lost before the first run event, the run is identified by the headers of
+    /// the reply or in the list of the thread's runs. A lost connection is an error nevertheless if
+    /// the run cannot be identified, or if the request creates the thread as well and neither the
+    /// headers nor an event name it; see [`docs::streaming`](crate::docs::streaming).
+    ///
+    /// Also sets whether the content of malformed events is fetched at the end; see
+    /// [`RunStream::messages`].
+    pub fn reconnect(mut self, reconnect: bool) -> Self {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// Sets how long the stream tries to recover from a lost connection. Default: 15 minutes
+    /// ([`DEFAULT_DEADLINE`]).
+    pub fn recovery_deadline(mut self, deadline: Duration) -> Self {
+        self.recovery_deadline = deadline;
+        self
+    }
+
+    /// Sets how long the connection can be idle, without events or comments, before it counts as
+    /// lost. `None` disables the timeout. Default: [`DEFAULT_IDLE_TIMEOUT`]. The request timeout
+    /// ([`ClientBuilder::timeout`](crate::ClientBuilder::timeout)) applies until the reply starts.
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.idle_timeout = timeout.into();
+        self
+    }
+
+    /// Sets the maximum length of an event in bytes. A longer event is an error, and the stream
+    /// continues after it. Default: [`DEFAULT_MAX_EVENT_BYTES`].
+    pub fn max_event_bytes(mut self, limit: usize) -> Self {
+        self.max_event_bytes = limit;
+        self
+    }
+
+    /// Sets whether the run is cancelled if the stream is dropped before the run settles. Default:
+    /// false. Requires a tokio runtime when the stream is dropped, and that the run is known: from
+    /// the headers of the reply or from the first run event.
+    pub fn cancel_on_drop(mut self, cancel: bool) -> Self {
+        self.cancel_on_drop = cancel;
+        self
+    }
+
+    pub(crate) fn cancels_on_drop(&self) -> bool {
+        self.cancel_on_drop
+    }
+
+    pub(crate) fn map_request(self, change: impl FnOnce(R) -> R) -> Self {
+        Self { request: change(self.request), ..self }
+    }
+
+    pub(crate) fn request_mut(&mut self) -> &mut R {
+        &mut self.request
+    }
+}
+
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: StartStream> StreamRequest<R> {
+    pub(crate) fn client(&self) -> &Client {
+        self.request.client()
+    }
+
+    pub(crate) fn options(&mut self) -> &mut RequestOptions {
+        self.request.options()
+    }
+
+    async fn open(mut self) -> Result<RunStream> {
+        let client = self.request.client().clone();
+        let settings = StreamSettings {
+            include: self.request.include().to_vec(),
+            reconnect: self.reconnect,
+            idle_timeout: self.idle_timeout,
+            max_event_bytes: self.max_event_bytes,
+            recovery_deadline: self.recovery_deadline,
+            cancel_on_drop: self.cancel_on_drop,
+            backoff: client.settings().poll_backoff,
+            error_policy: client.settings().poll_error_policy,
+        };
+        let api = Arc::new(ClientRunApi::new(client, self.request.options()));
+        let target = self.request.target();
+        let sent = Instant::now();
+        let reply = self.request.open().await?;
+        let elapsed = sent.elapsed();
+        Ok(match target {
+            StreamTarget::NewRun { thread_id, assistant_id } => {
+                let origin = RunOrigin::new(thread_id, assistant_id, reply.header_map(), elapsed);
+                RunStream::of_new_run(api, settings, read_reply(reply).await?, origin)
+            }
+            StreamTarget::ExistingRun { run, answered_call_ids } => {
+                let reply = read_reply(reply).await?;
+                RunStream::of_existing_run(api, settings, reply, run, answered_call_ids)
+            }
+        })
+    }
+}
+
+#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
+impl<R: StartStream> IntoFuture for StreamRequest<R> {
+    type Output = Result<RunStream>;
+    type IntoFuture = ResponseFuture<RunStream>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}

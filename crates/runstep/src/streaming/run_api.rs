@@ -1,0 +1,196 @@
+//! The requests that a stream sends about its run.
+
+use std::future::{Future, IntoFuture as _};
+use std::ops::Deref;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use reqwest::header::CONTENT_TYPE;
+use runstep_api::ByteStream;
+use runstep_api::types::{Message, Order, Run, RunInclude, RunStep, Thread, ToolOutput};
+
+use super::connection::Body;
+use super::snapshots::{MAX_SNAPSHOT_BYTES, json_size, snapshots_too_large};
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result, Source};
+use crate::headers;
+use crate::run_ref::RunRef;
+use crate::transport::{RequestOptions, Response, RetryPolicy, TakesOptions};
+
+/// Maximum length of a JSON reply to a streaming request, as with every other request.
+const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many of the newest runs of a thread are searched for a new run.
+const NEWEST_RUNS: u64 = 20;
+
+pub(super) type ApiFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// A reply to a streaming request.
+pub(super) enum StreamReply {
+    Events(Body),
+    /// The server does not stream and returned the run.
+    Run(Box<FetchedRun>),
+}
+
+/// A run, and the delay that the server requests before the next poll.
+pub(super) struct FetchedRun {
+    pub(super) run: Run,
+    pub(super) poll_after: Option<Duration>,
+}
+
+impl Deref for FetchedRun {
+    type Target = Run;
+
+    fn deref(&self) -> &Run {
+        &self.run
+    }
+}
+
+/// The operations that a stream needs. Tests replace it by a recording.
+pub(super) trait RunApi: Send + Sync + 'static {
+    /// Requests the events after an event id.
+    fn resume<'a>(&'a self, run: &'a RunRef, last_event_id: &'a str) -> ApiFuture<'a, StreamReply>;
+
+    fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamReply>;
+
+    fn run<'a>(&'a self, run: &'a RunRef) -> ApiFuture<'a, FetchedRun>;
+
+    /// Lists the steps, oldest first.
+    fn steps<'a>(
+        &'a self,
+        run: &'a RunRef,
+        include: &'a [RunInclude],
+    ) -> ApiFuture<'a, Vec<RunStep>>;
+
+    /// Returns `None` if the message was deleted.
+    fn message<'a>(&'a self, thread_id: &'a str, id: &'a str) -> ApiFuture<'a, Option<Message>>;
+
+    fn thread<'a>(&'a self, thread_id: &'a str) -> ApiFuture<'a, Thread>;
+
+    /// Lists the newest runs of a thread, newest first.
+    fn newest_runs<'a>(&'a self, thread_id: &'a str) -> ApiFuture<'a, Vec<Run>>;
+
+    /// Returns a cancel request, which is sent when it is first polled.
+    fn cancel(&self, run: RunRef) -> ApiFuture<'static, Run>;
+}
+
+/// Sends the requests with a client.
+pub(super) struct ClientRunApi {
+    client: Client,
+    /// Options of every request.
+    options: RequestOptions,
+}
+
+impl ClientRunApi {
+    /// Uses the options of the request that opened the stream, except for those that belong to that
+    /// request alone.
+    pub(super) fn new(client: Client, opening_options: &RequestOptions) -> Self {
+        Self { client, options: opening_options.for_related_requests() }
+    }
+
+    /// Adds the options of a fetch. Without retries: the recovery has its own policy.
+    fn fetch_options<R: TakesOptions>(&self, request: R) -> R {
+        let retry = Some(RetryPolicy::none());
+        request.with_options(RequestOptions { retry, ..self.options.clone() })
+    }
+}
+
+impl RunApi for ClientRunApi {
+    fn resume<'a>(&'a self, run: &'a RunRef, last_event_id: &'a str) -> ApiFuture<'a, StreamReply> {
+        let retrieve = self.fetch_options(self.client.runs(&run.thread_id).retrieve(&run.run_id));
+        let retrieve = retrieve.header("last-event-id", last_event_id);
+        Box::pin(async move { read_reply(retrieve.open_stream().await?).await })
+    }
+
+    fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamReply> {
+        let submit = self.client.runs(run.thread_id).submit_tool_outputs(run.run_id);
+        let submit = submit.with_options(self.options.clone()).outputs(outputs);
+        Box::pin(async move { read_reply(submit.open_stream().await?).await })
+    }
+
+    fn run<'a>(&'a self, run: &'a RunRef) -> ApiFuture<'a, FetchedRun> {
+        let retrieve = self.fetch_options(self.client.runs(&run.thread_id).retrieve(&run.run_id));
+        Box::pin(async move {
+            let reply = retrieve.send().await?;
+            let poll_after = headers::poll_after(reply.header_map());
+            Ok(FetchedRun { run: reply.into_value(), poll_after })
+        })
+    }
+
+    fn steps<'a>(
+        &'a self,
+        run: &'a RunRef,
+        include: &'a [RunInclude],
+    ) -> ApiFuture<'a, Vec<RunStep>> {
+        let steps = self.fetch_options(self.client.runs(&run.thread_id).steps(&run.run_id).list());
+        let steps = include.iter().cloned().fold(steps, |steps, field| steps.include(field));
+        let steps = steps.order(Order::Asc).limit(100);
+        Box::pin(async move {
+            let (mut items, mut all, mut size) = (steps.items(), Vec::new(), 0_usize);
+            while let Some(step) = items.try_next().await? {
+                size += json_size(&step);
+                if size > MAX_SNAPSHOT_BYTES {
+                    return Err(snapshots_too_large());
+                }
+                all.push(step);
+            }
+            Ok(all)
+        })
+    }
+
+    fn message<'a>(&'a self, thread_id: &'a str, id: &'a str) -> ApiFuture<'a, Option<Message>> {
+        let message = self.fetch_options(self.client.messages(thread_id).retrieve(id));
+        Box::pin(async move {
+            match message.await {
+                Ok(message) => Ok(Some(message)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn thread<'a>(&'a self, thread_id: &'a str) -> ApiFuture<'a, Thread> {
+        self.fetch_options(self.client.threads().retrieve(thread_id)).into_future()
+    }
+
+    fn newest_runs<'a>(&'a self, thread_id: &'a str) -> ApiFuture<'a, Vec<Run>> {
+        let runs = self.fetch_options(self.client.runs(thread_id).list());
+        Box::pin(async move { Ok(runs.order(Order::Desc).limit(NEWEST_RUNS).await?.data) })
+    }
+
+    fn cancel(&self, run: RunRef) -> ApiFuture<'static, Run> {
+        let cancel = self.client.runs(run.thread_id).cancel(run.run_id);
+        cancel.with_options(self.options.clone()).into_future()
+    }
+}
+
+/// Distinguishes a stream of events from a JSON object by the content type of the reply.
+pub(super) async fn read_reply(reply: Response<ByteStream>) -> Result<StreamReply> {
+    let content_type = reply.header_map().get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let is_json = content_type
+        .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"application/json"));
+    let poll_after = headers::poll_after(reply.header_map());
+    if !is_json {
+        let body = reply.into_value().into_inner().map_err(Error::http);
+        return Ok(StreamReply::Events(Box::pin(body)));
+    }
+    let headers = reply.header_map().clone();
+    let mut body = Vec::new();
+    let mut chunks = reply.into_value().into_inner();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| Error::http(error).with_headers(&headers))?;
+        if body.len() + chunk.len() > MAX_REPLY_BYTES {
+            let message = format!("the reply exceeds {MAX_REPLY_BYTES} bytes");
+            return Err(Error::new(ErrorKind::Decode, message).with_headers(&headers));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let run = runstep_api::decode(&body).map_err(|error| {
+        Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
+            .with_source(Source::Json(error))
+            .with_headers(&headers)
+            .with_body(&body)
+    })?;
+    Ok(StreamReply::Run(Box::new(FetchedRun { run, poll_after })))
+}

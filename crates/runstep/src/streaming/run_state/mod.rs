@@ -1,0 +1,262 @@
+//! The known state of a run: applies events, and synthesizes events from fetched state.
+//!
+//! A run is streamed in segments: from its start, or from submitted tool outputs, to the next
+//! terminal event.
+
+mod answered_calls;
+mod reconcile;
+mod synthesize;
+
+use std::collections::VecDeque;
+
+use runstep_api::types::{
+    ErrorObject, Message, MessageStatus, Run, RunStep, RunStepStatus, StreamEvent as RunEvent,
+    Thread,
+};
+
+use super::snapshots::Snapshots;
+use answered_calls::AnsweredCalls;
+use synthesize::{Synthesizer, message_has_ended, message_of};
+
+pub(super) use reconcile::Reconciled;
+pub(super) use synthesize::message_id;
+
+/// Why a stream has ended; see [`RunStream::end`](crate::RunStream::end).
+/// [`RunStream::run`](crate::RunStream::run) is the run itself, and
+/// [`Run::outcome`](crate::types::Run::outcome) has the details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamEnd {
+    /// The run completed.
+    Completed,
+    /// The run requires tool outputs.
+    /// [`RunStream::submit_tool_outputs`](crate::RunStream::submit_tool_outputs) continues the
+    /// stream.
+    RequiresAction,
+    /// The run failed.
+    Failed,
+    /// The run ended before it was complete.
+    Incomplete,
+    /// The run was cancelled.
+    Cancelled,
+    /// The run expired.
+    Expired,
+    /// The connection was lost and could not be recovered. The run may still be active.
+    ConnectionLost,
+}
+
+/// Objects whose final state is known, so that they need not be fetched.
+#[derive(Debug)]
+pub(super) struct CompleteObjects {
+    /// Whether the thread is known, or is not part of the stream.
+    pub(super) thread: bool,
+    pub(super) message_ids: Vec<String>,
+}
+
+/// The fetched state of a run: all steps, oldest first, and the messages and the thread that were
+/// not complete.
+#[derive(Debug)]
+pub(super) struct FetchedState {
+    pub(super) thread: Option<Thread>,
+    pub(super) run: Run,
+    pub(super) steps: Vec<RunStep>,
+    pub(super) messages: Vec<Message>,
+}
+
+/// The state of a run according to its events.
+#[derive(Debug, Default)]
+pub(super) struct RunState {
+    /// Whether the request creates the thread, so that `thread.created` comes first.
+    creates_thread: bool,
+    thread_id: Option<String>,
+    run: Option<Box<Run>>,
+    snapshots: Snapshots,
+    error: Option<ErrorObject>,
+    end: Option<StreamEnd>,
+    /// Which status events this segment has had.
+    is_queued: bool,
+    is_in_progress: bool,
+    is_cancelling: bool,
+    answered: AnsweredCalls,
+    /// Messages and steps with a created event and without an in-progress event or a delta.
+    created_ids: Vec<String>,
+}
+
+impl RunState {
+    /// Creates the state of a run that is created together with its thread.
+    pub(super) fn with_new_thread() -> Self {
+        Self { creates_thread: true, ..Self::default() }
+    }
+
+    /// Creates the state of a run that continues after outputs of these calls.
+    pub(super) fn after_outputs(answered_call_ids: Vec<String>) -> Self {
+        Self { answered: AnsweredCalls::from_ids(answered_call_ids), ..Self::default() }
+    }
+
+    pub(super) fn thread_id(&self) -> Option<&str> {
+        self.run.as_ref().map(|run| &run.thread_id).or(self.thread_id.as_ref()).map(String::as_str)
+    }
+
+    pub(super) fn run(&self) -> Option<&Run> {
+        self.run.as_deref()
+    }
+
+    pub(super) fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
+    pub(super) fn into_snapshots(self) -> Snapshots {
+        self.snapshots
+    }
+
+    /// Returns the last `error` event of the current reply.
+    pub(super) fn error(&self) -> Option<&ErrorObject> {
+        self.error.as_ref()
+    }
+
+    pub(super) fn clear_error(&mut self) {
+        self.error = None;
+    }
+
+    pub(super) fn end(&self) -> Option<StreamEnd> {
+        self.end
+    }
+
+    pub(super) fn set_connection_lost(&mut self) {
+        self.end = Some(StreamEnd::ConnectionLost);
+    }
+
+    pub(super) fn complete_objects(&self) -> CompleteObjects {
+        let ended = self.snapshots.messages().iter().filter(|message| message_has_ended(message));
+        CompleteObjects {
+            // Servers that emit the run first do not emit the thread.
+            thread: !self.creates_thread || self.thread_id.is_some() || self.run.is_some(),
+            message_ids: ended.map(|message| message.id.clone()).collect(),
+        }
+    }
+
+    /// Starts the next segment, after the server has accepted outputs of these calls.
+    pub(super) fn start_segment(&mut self, answered_call_ids: Vec<String>) {
+        self.end = None;
+        self.error = None;
+        (self.is_queued, self.is_in_progress, self.is_cancelling) = (false, false, false);
+        let steps = self.snapshots.steps();
+        self.answered = AnsweredCalls::new(answered_call_ids, self.run.as_deref(), steps);
+    }
+
+    /// Applies an event. Returns `false` for a duplicate.
+    pub(super) fn apply(&mut self, event: &RunEvent) -> bool {
+        match event {
+            RunEvent::MessageDelta(delta) => {
+                self.mark(&delta.id, false);
+                self.snapshots.extend_message(delta);
+            }
+            RunEvent::StepDelta(delta) => {
+                self.mark(&delta.id, false);
+                self.snapshots.extend_step(delta);
+            }
+            RunEvent::ThreadCreated(thread) => self.thread_id = Some(thread.id.clone()),
+            RunEvent::RunCreated(run) => self.run = Some(run.clone()),
+            RunEvent::RunQueued(run) => {
+                self.is_queued = true;
+                self.apply_run(run, None);
+            }
+            RunEvent::RunInProgress(run) => {
+                self.is_in_progress = true;
+                self.apply_run(run, None);
+            }
+            RunEvent::RunCancelling(run) => {
+                self.is_cancelling = true;
+                self.apply_run(run, None);
+            }
+            RunEvent::RunRequiresAction(run) => {
+                self.apply_run(run, Some(StreamEnd::RequiresAction));
+            }
+            RunEvent::RunCompleted(run) => self.apply_run(run, Some(StreamEnd::Completed)),
+            RunEvent::RunIncomplete(run) => self.apply_run(run, Some(StreamEnd::Incomplete)),
+            RunEvent::RunFailed(run) => self.apply_run(run, Some(StreamEnd::Failed)),
+            RunEvent::RunCancelled(run) => self.apply_run(run, Some(StreamEnd::Cancelled)),
+            RunEvent::RunExpired(run) => self.apply_run(run, Some(StreamEnd::Expired)),
+            RunEvent::StepCreated(step) => self.apply_step(step, true),
+            RunEvent::StepInProgress(step) => self.apply_step(step, false),
+            RunEvent::StepCompleted(step)
+            | RunEvent::StepFailed(step)
+            | RunEvent::StepCancelled(step)
+            | RunEvent::StepExpired(step) => {
+                // Servers were seen to emit the terminal event of a step twice.
+                if self.snapshots.step(&step.id) == Some(step) {
+                    return false;
+                }
+                self.apply_step(step, false);
+            }
+            RunEvent::MessageCreated(message) => self.apply_message(message, true),
+            RunEvent::MessageInProgress(message)
+            | RunEvent::MessageCompleted(message)
+            | RunEvent::MessageIncomplete(message) => self.apply_message(message, false),
+            RunEvent::Error(error) => self.error = Some(error.clone()),
+            _ => {}
+        }
+        true
+    }
+
+    fn apply_run(&mut self, run: &Run, end: Option<StreamEnd>) {
+        self.run = Some(Box::new(run.clone()));
+        self.end = end;
+    }
+
+    fn apply_step(&mut self, step: &RunStep, created: bool) {
+        self.snapshots.put_step(step);
+        self.mark(&step.id, created);
+    }
+
+    fn apply_message(&mut self, message: &Message, created: bool) {
+        self.snapshots.put_message(message);
+        self.mark(&message.id, created);
+    }
+
+    /// Records whether the last event of an object was its created event.
+    fn mark(&mut self, id: &str, created: bool) {
+        self.created_ids.retain(|created_id| created_id != id);
+        if created {
+            self.created_ids.push(id.to_owned());
+        }
+    }
+
+    /// Applies fetched state, and returns the events between the known state and the fetched one,
+    /// in the order in which a server emits them. Each object has at most one delta.
+    ///
+    /// Returns no events if the run still requires the answered calls, because that state is stale.
+    pub(super) fn synthesize_events(&mut self, fetched: FetchedState) -> VecDeque<RunEvent> {
+        let FetchedState { thread, run, steps, messages } = fetched;
+        if self.answered.are_pending(&run, &steps) {
+            return VecDeque::new();
+        }
+        let (answered, steps) = self.answered.split(&steps);
+        let mut synthesizer = Synthesizer::new(self);
+        if let Some(thread) = thread {
+            synthesizer.emit(RunEvent::ThreadCreated(Box::new(thread)));
+        }
+        // Outputs complete the step of their calls before the run is queued again.
+        if let Some(step) = answered.filter(|step| step.status == RunStepStatus::Completed) {
+            synthesizer.emit_step_end(step, None);
+        }
+        synthesizer.emit_run_progress(&run, !steps.is_empty());
+        for step in steps {
+            let message = message_of(step, &messages);
+            synthesizer.emit_step_progress(step, message);
+            if step.status == RunStepStatus::Completed
+                && message.is_none_or(|message| message.status != MessageStatus::Incomplete)
+            {
+                synthesizer.emit_step_end(step, message);
+            }
+        }
+        synthesizer.emit_cancelling(&run);
+        // Steps that ended because the run ended.
+        for step in answered.into_iter().chain(steps) {
+            synthesizer.emit_step_end(step, message_of(step, &messages));
+        }
+        let events = synthesizer.finish(&run);
+        self.run = Some(Box::new(run));
+        events
+    }
+}

@@ -1,0 +1,337 @@
+//! A stream of the events of one run, across lost connections and tool outputs.
+//!
+//! # State machine
+//!
+//! | state | on | next state |
+//! | --- | --- | --- |
+//! | `Reading` | terminal event | `Draining` |
+//! | | connection lost | `Recovering`, or `Idle` with an error if the run is unknown |
+//! | `Draining` | end of the reply, or [`TRAILER_TIMEOUT`](reading) | `Idle` |
+//! | | event that supersedes the terminal event | `Reading` |
+//! | `Recovering` | resumed | `Reading` |
+//! | | run is active | `Recovering`, after a delay |
+//! | | run has settled | `Idle`, after the synthesized events |
+//! | | deadline, or an error that is not tolerated | `Idle` with an error |
+//! | `Idle` | snapshots lack a malformed event | `Reconciling` |
+//! | | `submit_tool_outputs` | `Reading`, or `Recovering` if the server does not stream |
+//! | `Reconciling` | fetched, failed or timed out | `Idle` |
+//!
+//! ```text
+//!  ┌──────────────────── submit_tool_outputs ─────────────────────┐
+//!  ▼                                                              │
+//! Reading ◀────▶ Draining ─────────────────────────────────────▶ Idle ◀────▶ Reconciling
+//!  │  ▲                                                           ▲
+//!  ▼  │                                                           │
+//! Recovering ─────────────────────────────────────────────────────┘
+//! ```
+//!
+//! `Idle` is the end of the stream, unless the run requires action. Each state has a file: `reading`
+//! (with draining), `recovering` and `reconciling`; `submit` leads from `Idle` to the next segment.
+
+mod reading;
+mod reconciling;
+mod recovering;
+mod submit;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent};
+use tokio::time::Sleep;
+
+use super::connection::EventConnection;
+use super::recovery::{FetchOutcome, Recovery, RunLocation, RunOrigin};
+use super::run_api::{ApiFuture, RunApi, StreamReply};
+use super::run_state::RunState;
+use super::settings::StreamSettings;
+use crate::error::{Error, Result};
+use crate::polling::CancelOnDrop;
+use crate::run_ref::RunRef;
+use reconciling::{ReconcileFuture, SnapshotGap};
+
+pub use super::run_state::StreamEnd;
+
+/// The events of a run; see [`CreateRun::stream`](crate::CreateRun::stream) and
+/// [`docs::streaming`](crate::docs::streaming).
+///
+/// The stream ends when the run has ended or requires action; [`end`](Self::end) returns the
+/// reason. [`submit_tool_outputs`](Self::submit_tool_outputs) continues a stream whose run requires
+/// action.
+///
+/// A lost connection does not end the stream: it resumes the events or fetches the run, and yields
+/// the events that were missed. The request is never sent again, so a run is never created twice.
+///
+/// Dropping the stream closes the connection. The run remains active, unless
+/// [`cancel_on_drop`](crate::StreamRequest::cancel_on_drop) is set.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct RunStream {
+    api: Arc<dyn RunApi>,
+    settings: StreamSettings,
+    state: State,
+    run_state: RunState,
+    location: RunLocation,
+    /// Synthesized events that have not been yielded yet.
+    synthesized: VecDeque<RunEvent>,
+    is_synthesized: bool,
+    recovery: Option<Recovery>,
+    last_event_id: String,
+    /// Whether the current connection has yielded a new event.
+    has_new_events: bool,
+    gap: SnapshotGap,
+    guard: CancelOnDrop,
+}
+
+/// The states of a stream; see the module documentation.
+enum State {
+    /// Reads events from a connection.
+    Reading(Box<EventConnection>),
+    /// Reads the rest of a reply after the terminal event, so that the connection can be reused.
+    Draining(Box<EventConnection>, Pin<Box<Sleep>>),
+    /// Resumes the events or fetches the run after the connection was lost.
+    Recovering(ApiFuture<'static, FetchOutcome>),
+    /// Fetches the content of malformed events after the terminal event.
+    Reconciling(ReconcileFuture),
+    /// Has ended, or waits for tool outputs.
+    Idle,
+}
+
+/// Everything that a stream has received; see [`RunStream::collect`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CollectedRun {
+    /// The run at the end.
+    pub run: Run,
+    /// Its messages, oldest first.
+    pub messages: Vec<Message>,
+    /// Its steps, oldest first.
+    pub steps: Vec<RunStep>,
+    /// Why the stream ended.
+    pub end: StreamEnd,
+}
+
+impl RunStream {
+    /// Creates a stream for a request that creates a run.
+    pub(super) fn of_new_run(
+        api: Arc<dyn RunApi>,
+        settings: StreamSettings,
+        reply: StreamReply,
+        origin: RunOrigin,
+    ) -> Self {
+        let run_state = match origin.thread_id() {
+            Some(_) => RunState::default(),
+            None => RunState::with_new_thread(),
+        };
+        Self::start(api, settings, run_state, RunLocation::Unknown(origin), reply)
+    }
+
+    /// Creates a stream for a request that submits outputs of these calls.
+    pub(super) fn of_existing_run(
+        api: Arc<dyn RunApi>,
+        settings: StreamSettings,
+        reply: StreamReply,
+        run: RunRef,
+        answered_call_ids: Vec<String>,
+    ) -> Self {
+        let run_state = RunState::after_outputs(answered_call_ids);
+        Self::start(api, settings, run_state, RunLocation::Known(run), reply)
+    }
+
+    fn start(
+        api: Arc<dyn RunApi>,
+        settings: StreamSettings,
+        run_state: RunState,
+        location: RunLocation,
+        reply: StreamReply,
+    ) -> Self {
+        let mut stream = Self {
+            api,
+            settings,
+            state: State::Idle,
+            run_state,
+            location,
+            synthesized: VecDeque::new(),
+            is_synthesized: false,
+            recovery: None,
+            last_event_id: String::new(),
+            has_new_events: false,
+            gap: SnapshotGap::None,
+            guard: CancelOnDrop::disarmed(),
+        };
+        stream.arm_guard();
+        stream.start_segment(reply);
+        stream
+    }
+
+    /// Returns the next event, or `None` once the run has ended or requires action.
+    ///
+    /// # Errors
+    ///
+    /// - A malformed or too long event. The stream continues after it.
+    /// - A lost connection that could not be recovered. This is the last item, and
+    ///   [`end`](Self::end) returns [`StreamEnd::ConnectionLost`]. The error carries the last known
+    ///   state of the run.
+    pub async fn try_next(&mut self) -> Result<Option<RunEvent>> {
+        self.next().await.transpose()
+    }
+
+    /// Returns why the stream has ended, or `None` while it is active.
+    pub fn end(&self) -> Option<StreamEnd> {
+        if self.synthesized.is_empty() { self.run_state.end() } else { None }
+    }
+
+    /// Returns the last known state of the run, or `None` before the first run event.
+    pub fn run(&self) -> Option<&Run> {
+        self.run_state.run()
+    }
+
+    /// Returns snapshots of the messages of the run, oldest first. After the stream has returned
+    /// `None`, they equal what [`Messages::retrieve`](crate::Messages::retrieve) returns.
+    ///
+    /// The content of malformed events is fetched once the run has settled. If that fails or takes
+    /// longer than 30 s, or with [`reconnect(false)`](crate::StreamRequest::reconnect), the snapshots
+    /// lack it.
+    pub fn messages(&self) -> &[Message] {
+        self.run_state.snapshots().messages()
+    }
+
+    /// Returns snapshots of the steps of the run, oldest first. After the end they equal what
+    /// [`Steps::retrieve`](crate::Steps::retrieve) returns, as for [`messages`](Self::messages).
+    pub fn steps(&self) -> &[RunStep] {
+        self.run_state.snapshots().steps()
+    }
+
+    /// Returns whether the last event was synthesized from the fetched run after a lost connection.
+    /// A synthesized delta contains all text that was missed. Events that the server sends again
+    /// after a reconnection are not synthesized.
+    pub fn is_synthesized(&self) -> bool {
+        self.is_synthesized
+    }
+
+    /// Reads to the end and returns the run. Skips malformed events.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the connection was lost and could not be recovered.
+    pub async fn final_run(&mut self) -> Result<Run> {
+        loop {
+            match self.try_next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) if self.end() == Some(StreamEnd::ConnectionLost) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        match (self.end(), self.run()) {
+            (Some(StreamEnd::ConnectionLost) | None, _) | (_, None) => {
+                Err(self.connection_error(None))
+            }
+            (_, Some(run)) => Ok(run.clone()),
+        }
+    }
+
+    /// Reads to the end and returns the run with all its [`messages`](Self::messages) and
+    /// [`steps`](Self::steps).
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`final_run`](Self::final_run).
+    pub async fn collect(mut self) -> Result<CollectedRun> {
+        let run = self.final_run().await?;
+        let end = self.end().unwrap_or(StreamEnd::ConnectionLost);
+        let (messages, steps) = self.run_state.into_snapshots().into_parts();
+        Ok(CollectedRun { run, messages, steps, end })
+    }
+
+    /// Closes the connection and leaves the run to the caller.
+    pub(crate) fn stop(&mut self) {
+        self.state = State::Idle;
+        self.recovery = None;
+        self.gap = SnapshotGap::None;
+        self.guard.disarm();
+    }
+
+    /// Ends the stream with an error.
+    fn fail(&mut self, error: Error) -> Error {
+        self.stop();
+        self.run_state.set_connection_lost();
+        error.with_run(self.run().cloned())
+    }
+
+    fn set_location(&mut self, location: RunLocation) {
+        self.location = location;
+        self.arm_guard();
+    }
+
+    /// Arms the guard if the run is known and should be cancelled on drop.
+    fn arm_guard(&mut self) {
+        self.guard.disarm();
+        self.guard = match self.location.run() {
+            Some(run) if self.settings.cancel_on_drop => {
+                CancelOnDrop::armed(self.api.cancel(run.clone()))
+            }
+            _ => CancelOnDrop::disarmed(),
+        };
+    }
+}
+
+impl Stream for RunStream {
+    type Item = Result<RunEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let stream = &mut *self;
+        loop {
+            if let Some(event) = stream.synthesized.pop_front() {
+                stream.is_synthesized = true;
+                return Poll::Ready(Some(Ok(event)));
+            }
+            let item = match &mut stream.state {
+                State::Reading(connection) => {
+                    let item = ready!(connection.poll_item(context));
+                    stream.on_connection_item(item)
+                }
+                State::Draining(connection, timeout) => {
+                    // Checked first, so that a server that never ends its reply is not read forever.
+                    if timeout.as_mut().poll(context).is_ready() {
+                        stream.state = State::Idle;
+                        continue;
+                    }
+                    let item = ready!(connection.poll_item(context));
+                    stream.on_connection_item(item)
+                }
+                State::Recovering(fetch) => {
+                    let outcome = ready!(fetch.as_mut().poll(context));
+                    stream.on_fetched(outcome).map(Err)
+                }
+                State::Reconciling(fetch) => {
+                    let fetched = ready!(fetch.as_mut().poll(context));
+                    stream.on_reconciled(fetched);
+                    None
+                }
+                State::Idle => {
+                    if !stream.start_reconciling() {
+                        return Poll::Ready(None);
+                    }
+                    None
+                }
+            };
+            if let Some(item) = item {
+                return Poll::Ready(Some(item));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RunStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunStream")
+            .field("run", &self.location.run())
+            .field("end", &self.end())
+            .field("is_synthesized", &self.is_synthesized)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,245 @@
+//! Snapshots: messages and steps, assembled from events.
+
+mod message;
+mod size;
+mod step;
+mod unknown;
+
+use runstep_api::types::{Message, MessageDelta, RunStep, RunStepDelta, StepDetails};
+
+use crate::error::{Error, ErrorKind};
+
+pub(super) use message::next_message_delta;
+pub(super) use size::json_size;
+pub(super) use step::next_step_delta;
+
+/// Maximum size of all messages and steps of a stream, as with every other reply: 64 MiB.
+pub(super) const MAX_SNAPSHOT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Creates the error for a run whose messages and steps exceed [`MAX_SNAPSHOT_BYTES`].
+pub(super) fn snapshots_too_large() -> Error {
+    let message = format!("the messages and steps of the run exceed {MAX_SNAPSHOT_BYTES} bytes");
+    Error::new(ErrorKind::Decode, message)
+}
+
+/// The messages and steps of a run, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots {
+    messages: Vec<Message>,
+    message_indexes: Vec<IndexMap>,
+    steps: Vec<RunStep>,
+    step_indexes: Vec<IndexMap>,
+    /// The size of all messages and steps in bytes.
+    size: usize,
+}
+
+impl Snapshots {
+    pub(super) fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    pub(super) fn steps(&self) -> &[RunStep] {
+        &self.steps
+    }
+
+    /// Returns the size of all messages and steps in bytes, approximately that of their JSON.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Message>, Vec<RunStep>) {
+        (self.messages, self.steps)
+    }
+
+    pub(super) fn message(&self, id: &str) -> Option<&Message> {
+        self.messages.iter().rfind(|message| message.id == id)
+    }
+
+    pub(super) fn step(&self, id: &str) -> Option<&RunStep> {
+        self.steps.iter().rfind(|step| step.id == id)
+    }
+
+    /// Stores a complete message and replaces an earlier state.
+    pub(super) fn put_message(&mut self, message: &Message) {
+        let mut indexes = message::index_map(message);
+        indexes.size = json_size(message);
+        self.size += indexes.size;
+        match self.messages.iter().rposition(|known| known.id == message.id) {
+            Some(at) => {
+                replace(&mut self.messages, at, message.clone());
+                self.size -=
+                    replace(&mut self.message_indexes, at, indexes).map_or(0, IndexMap::size);
+            }
+            None => {
+                push_item(&mut self.messages, message.clone());
+                push_item(&mut self.message_indexes, indexes);
+            }
+        }
+    }
+
+    /// Stores a complete step and replaces an earlier state.
+    pub(super) fn put_step(&mut self, step: &RunStep) {
+        let mut indexes = step::index_map(step);
+        indexes.size = json_size(step);
+        self.size += indexes.size;
+        match self.steps.iter().rposition(|known| known.id == step.id) {
+            Some(at) => {
+                replace(&mut self.steps, at, step.clone());
+                self.size -= replace(&mut self.step_indexes, at, indexes).map_or(0, IndexMap::size);
+            }
+            None => {
+                push_item(&mut self.steps, step.clone());
+                push_item(&mut self.step_indexes, indexes);
+            }
+        }
+    }
+
+    /// Applies a delta to a message. Deltas of unknown messages are ignored until the complete message
+    /// arrives.
+    pub(super) fn extend_message(&mut self, delta: &MessageDelta) {
+        let mut known = self.messages.iter_mut().zip(&mut self.message_indexes).rev();
+        if let Some((message, indexes)) = known.find(|(message, _)| message.id == delta.id) {
+            let parts = message.content.len();
+            message::extend(message, indexes, &delta.delta);
+            let added = (message.content.len() - parts) * size::PART_BYTES;
+            self.size += indexes.grow(added + size::of_message_delta(&delta.delta));
+        }
+    }
+
+    /// Applies a delta to a step. Deltas of unknown steps are ignored.
+    pub(super) fn extend_step(&mut self, delta: &RunStepDelta) {
+        let mut known = self.steps.iter_mut().zip(&mut self.step_indexes).rev();
+        if let Some((step, indexes)) = known.find(|(step, _)| step.id == delta.id)
+            && let Some(details) = &delta.delta.step_details
+        {
+            let parts = calls(step);
+            step::extend(&mut step.step_details, indexes, details);
+            let added = (calls(step) - parts) * size::PART_BYTES;
+            self.size += indexes.grow(added + size::of_step_delta(details));
+        }
+    }
+}
+
+fn replace<T>(all: &mut [T], at: usize, value: T) -> Option<T> {
+    Some(std::mem::replace(all.get_mut(at)?, value))
+}
+
+fn calls(step: &RunStep) -> usize {
+    match &step.step_details {
+        StepDetails::ToolCalls(details) => details.tool_calls.len(),
+        _ => 0,
+    }
+}
+
+/// Maps the protocol indexes of the items of a list, in ascending order, to positions, for the list
+/// itself and for the lists within its items. A server that skips indexes costs no memory. Also
+/// counts the size of the object.
+#[derive(Debug, Default)]
+struct IndexMap {
+    indexes: Vec<u64>,
+    within: Vec<Vec<u64>>,
+    size: usize,
+}
+
+impl IndexMap {
+    /// Creates the map of a complete list from the number of items within each item.
+    fn whole(within: impl Iterator<Item = usize>) -> Self {
+        let within: Vec<Vec<u64>> = within.map(|count| (0..count as u64).collect()).collect();
+        Self { indexes: (0..within.len() as u64).collect(), within, size: 0 }
+    }
+
+    fn size(self) -> usize {
+        self.size
+    }
+
+    /// Adds to the size and returns the added bytes.
+    fn grow(&mut self, bytes: usize) -> usize {
+        self.size += bytes;
+        bytes
+    }
+
+    /// Returns the item with a protocol index, and the indexes of the list within it. Inserts the item
+    /// if it is new.
+    fn item<'a, T>(
+        &'a mut self,
+        items: &'a mut Vec<T>,
+        index: u64,
+        new: impl FnOnce() -> Option<T>,
+    ) -> Option<(&'a mut T, &'a mut Vec<u64>)> {
+        let at = match position(&self.indexes, index) {
+            Ok(at) => at,
+            Err(at) => {
+                insert(items, at, new()?);
+                insert(&mut self.indexes, at, index);
+                insert(&mut self.within, at, Vec::new());
+                at
+            }
+        };
+        Some((items.get_mut(at)?, self.within.get_mut(at)?))
+    }
+}
+
+/// Returns the item with a protocol index of a list within an item. Inserts it if it is new.
+fn item_within<'a, T>(
+    indexes: &mut Vec<u64>,
+    items: &'a mut Vec<T>,
+    index: u64,
+    new: impl FnOnce() -> Option<T>,
+) -> Option<&'a mut T> {
+    let at = match position(indexes, index) {
+        Ok(at) => at,
+        Err(at) => {
+            insert(items, at, new()?);
+            insert(indexes, at, index);
+            at
+        }
+    };
+    items.get_mut(at)
+}
+
+fn position(indexes: &[u64], index: u64) -> Result<usize, usize> {
+    // Fast path: most servers skip no index.
+    match usize::try_from(index) {
+        Ok(at) if indexes.get(at) == Some(&index) => Ok(at),
+        _ => indexes.binary_search(&index),
+    }
+}
+
+fn insert<T>(items: &mut Vec<T>, at: usize, item: T) {
+    reserve_one(items);
+    items.insert(at.min(items.len()), item);
+}
+
+fn push_item<T>(items: &mut Vec<T>, item: T) {
+    reserve_one(items);
+    items.push(item);
+}
+
+/// Reserves space for one item: most lists have one, and `Vec` would allocate space for four.
+fn reserve_one<T>(items: &mut Vec<T>) {
+    if items.is_empty() {
+        items.reserve_exact(1);
+    }
+}
+
+/// Replaces a field if the delta has a value for it.
+fn set<T: Clone>(field: &mut T, value: Option<&T>) {
+    if let Some(value) = value {
+        field.clone_from(value);
+    }
+}
+
+fn set_option<T: Clone>(field: &mut Option<T>, value: Option<&T>) {
+    if value.is_some() {
+        *field = value.cloned();
+    }
+}
+
+fn append(text: &mut String, more: Option<&String>) {
+    text.push_str(more.map(String::as_str).unwrap_or_default());
+}
+
+/// Returns the text after a known prefix, or `None` if it is empty or the prefix differs.
+fn suffix_after(text: &str, beginning: &str) -> Option<String> {
+    text.strip_prefix(beginning).filter(|rest| !rest.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,66 @@
+//! Sizes of messages, steps and deltas.
+
+use std::io::{self, Write};
+
+use runstep_api::types::{MessageContentDelta, MessageDeltaBody, StepDetailsDelta, ToolCallDelta};
+use serde::Serialize;
+
+/// Size of a new part in addition to its text, in bytes.
+pub(super) const PART_BYTES: usize = 128;
+
+/// Returns the length of an object's JSON in bytes.
+pub(in crate::streaming) fn json_size(object: &impl Serialize) -> usize {
+    let mut size = ByteCounter(0);
+    // Objects that were decoded from JSON serialize without errors.
+    let _ = serde_json::to_writer(&mut size, object);
+    size.0
+}
+
+/// Returns how many bytes a delta adds to a message. Indexes and ids are not counted.
+pub(super) fn of_message_delta(delta: &MessageDeltaBody) -> usize {
+    let sizes = delta.content.iter().flatten().map(|delta| match delta {
+        MessageContentDelta::Text(delta) => delta.text.as_ref().map_or(0, |text| {
+            length(text.value.as_ref()) + text.annotations.as_ref().map_or(0, json_size)
+        }),
+        MessageContentDelta::Refusal(delta) => length(delta.refusal.as_ref()),
+        delta => json_size(delta),
+    });
+    sizes.sum()
+}
+
+/// Returns how many bytes a delta adds to a step.
+pub(super) fn of_step_delta(delta: &StepDetailsDelta) -> usize {
+    let StepDetailsDelta::ToolCalls(delta) = delta else { return json_size(delta) };
+    let sizes = delta.tool_calls.iter().flatten().map(|delta| match delta {
+        ToolCallDelta::Function(delta) => delta.function.as_ref().map_or(0, |function| {
+            length(function.name.as_ref())
+                + length(function.arguments.as_ref())
+                + length(function.output.as_ref())
+        }),
+        ToolCallDelta::CodeInterpreter(delta) => {
+            delta.code_interpreter.as_ref().map_or(0, |code| {
+                length(code.input.as_ref()) + code.outputs.as_ref().map_or(0, json_size)
+            })
+        }
+        delta => json_size(delta),
+    });
+    sizes.sum()
+}
+
+fn length(text: Option<&String>) -> usize {
+    text.map_or(0, String::len)
+}
+
+/// Counts the written bytes.
+struct ByteCounter(usize);
+
+impl Write for ByteCounter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! Streams whose connection is lost, without a network: recordings of the real server are played
+//! back.
+
+mod errors_and_limits;
+mod lost_connections;
+mod reconciliation;
+mod recording;
+mod reused_call_ids;
+mod run_identification;
+mod snapshot_size;
+mod text_delta_decoder;

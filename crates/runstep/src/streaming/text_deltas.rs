@@ -1,0 +1,113 @@
+//! The text of a stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use runstep_api::types::{
+    Message, MessageContentDelta, MessageDelta, Run, RunStep, StreamEvent as RunEvent,
+};
+
+use super::run_stream::RunStream;
+use crate::error::Result;
+
+/// A stream of text deltas; see [`RunStream::text_deltas`] and
+/// [`ToolStream::text_deltas`](crate::tools::ToolStream::text_deltas).
+#[derive(Debug)]
+#[must_use = "a stream does nothing until it is polled"]
+pub struct TextDeltas<'a, S = RunStream>(&'a mut S);
+
+/// A stream that yields the events of a run, possibly among others.
+pub(crate) trait RunEventSource: Stream<Item = Result<Self::Event>> + Send + Unpin {
+    type Event;
+
+    /// Returns the run event within an item, if it is one.
+    fn run_event(event: Self::Event) -> Option<RunEvent>;
+
+    /// Reads to the end and returns the run.
+    fn read_to_end(&mut self) -> impl Future<Output = Result<Run>> + Send;
+
+    /// Returns the snapshots of the messages and steps.
+    fn snapshots(&self) -> (&[Message], &[RunStep]);
+
+    /// Returns whether an event could not be decoded and its content has not been fetched since.
+    fn has_snapshot_gap(&self) -> bool;
+}
+
+impl RunEventSource for RunStream {
+    type Event = RunEvent;
+
+    fn run_event(event: RunEvent) -> Option<RunEvent> {
+        Some(event)
+    }
+
+    async fn read_to_end(&mut self) -> Result<Run> {
+        self.final_run().await
+    }
+
+    fn snapshots(&self) -> (&[Message], &[RunStep]) {
+        (self.messages(), self.steps())
+    }
+
+    fn has_snapshot_gap(&self) -> bool {
+        self.has_gap()
+    }
+}
+
+impl RunStream {
+    /// Returns a stream of the text deltas of messages. The errors are those of
+    /// [`try_next`](Self::try_next).
+    pub fn text_deltas(&mut self) -> TextDeltas<'_> {
+        TextDeltas::new(self)
+    }
+}
+
+impl<'a, S> TextDeltas<'a, S> {
+    pub(crate) fn new(stream: &'a mut S) -> Self {
+        Self(stream)
+    }
+}
+
+#[allow(private_bounds, reason = "implemented by the streams of this crate only")]
+impl<S: RunEventSource> TextDeltas<'_, S> {
+    /// Returns the next text delta, or `None` at the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of the stream's `try_next`.
+    pub async fn try_next(&mut self) -> Result<Option<String>> {
+        self.next().await.transpose()
+    }
+}
+
+impl<S: RunEventSource> Stream for TextDeltas<'_, S> {
+    type Item = Result<String>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match ready!(Pin::new(&mut *self.0).poll_next(context)) {
+                Some(Ok(event)) => {
+                    let text = match S::run_event(event) {
+                        Some(RunEvent::MessageDelta(delta)) => into_text(delta),
+                        _ => None,
+                    };
+                    if let Some(text) = text {
+                        return Poll::Ready(Some(Ok(text)));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// Returns the text of a message delta, if it has any.
+fn into_text(delta: MessageDelta) -> Option<String> {
+    let parts = delta.delta.content.into_iter().flatten().filter_map(|part| match part {
+        MessageContentDelta::Text(part) => part.text.and_then(|text| text.value),
+        _ => None,
+    });
+    parts.reduce(|text, more| text + &more).filter(|text| !text.is_empty())
+}

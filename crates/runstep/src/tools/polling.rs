@@ -1,0 +1,130 @@
+//! The tool loop by polling.
+
+use futures_util::StreamExt as _;
+use runstep_api::types::Run;
+use tokio::time::{Instant, sleep_until};
+
+use super::rounds::{Rounds, cancel_run};
+use super::settings::ToolLoopSettings;
+use super::submission::{Submission, stale_run_deadline_exceeded, submission_deadline_exceeded};
+use crate::error::{Error, Result};
+use crate::polling::{CancelOnDrop, Poll, PollSettings, has_settled};
+use crate::resources::Runs;
+use crate::time::deadline_after;
+use crate::transport::{RetryPolicy, TakesOptions as _};
+
+/// A run whose calls are executed until it ends or requires another action.
+pub(super) struct ToolLoop {
+    runs: Runs,
+    run: Run,
+    settings: PollSettings,
+    rounds: Box<Rounds>,
+}
+
+impl ToolLoop {
+    /// Creates the loop. `created` is when the run was created, if this client created it.
+    pub(super) fn new(
+        runs: Runs,
+        run: Run,
+        created: Option<Instant>,
+        settings: PollSettings,
+        tool_settings: ToolLoopSettings,
+    ) -> Self {
+        let rounds = Rounds::new(tool_settings, &run, created, deadline_after(settings.deadline));
+        Self { runs, run, settings, rounds: Box::new(rounds) }
+    }
+
+    /// Executes all rounds and returns the run at the end.
+    pub(super) async fn run_to_end(mut self) -> Result<Run> {
+        let cancel = self.runs.cancel(&self.run.id).with_options(self.settings.options.clone());
+        let mut guard = match self.settings.cancel_on_drop {
+            true => CancelOnDrop::armed(cancel),
+            false => CancelOnDrop::disarmed(),
+        };
+        let result = self.execute_rounds().await;
+        guard.disarm();
+        result.map(|()| self.run)
+    }
+
+    async fn execute_rounds(&mut self) -> Result<()> {
+        if !has_settled(&self.run) {
+            self.run = self.poll().await?;
+        }
+        while self.execute_round().await? {
+            // Poll even if the reply to the outputs says requires_action: it may be stale.
+            let mut delays = self.settings.delays(self.runs.client());
+            loop {
+                self.run = self.poll().await?;
+                if !self.rounds.is_stale(&self.run) || self.is_repeated().await {
+                    break;
+                }
+                let next = Instant::now() + delays.next(None);
+                sleep_until(next.min(self.rounds.deadline())).await;
+                if Instant::now() >= self.rounds.deadline() {
+                    return Err(self.on_deadline(stale_run_deadline_exceeded()).await);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes the pending calls and submits their outputs. Returns whether there were any.
+    async fn execute_round(&mut self) -> Result<bool> {
+        let mut round = match self.rounds.start(&self.run) {
+            Ok(Some(round)) => round,
+            Ok(None) => return Ok(false),
+            Err(error) => return Err(self.cancel_run(error).await),
+        };
+        while let Some(event) = round.next().await {
+            if let Err(error) = self.rounds.report(&event) {
+                drop(round); // Cancels the other calls.
+                return Err(self.cancel_run(error).await);
+            }
+        }
+        if let Err(error) = self.rounds.check_deadline() {
+            return Err(self.on_deadline(error).await);
+        }
+        let outputs = match round.into_outputs() {
+            Ok(outputs) => outputs,
+            Err(error) => return Err(self.cancel_run(error).await),
+        };
+        let submission = Submission::new(&self.runs, &self.run.id, outputs, &self.settings.options);
+        let result = tokio::time::timeout_at(self.rounds.deadline(), submission.send()).await;
+        match result {
+            Ok(run) => self.run = run.map_err(|error| error.or_run(&self.run))?,
+            Err(_) => return Err(self.on_deadline(submission_deadline_exceeded()).await),
+        }
+        Ok(true)
+    }
+
+    /// Returns whether the run repeats the calls of the last round, according to its steps. Returns
+    /// `false` if the steps cannot be listed.
+    async fn is_repeated(&self) -> bool {
+        if !self.rounds.can_detect_repetition() {
+            return false;
+        }
+        let steps =
+            self.runs.steps(&self.run.id).list().with_options(self.settings.options.clone());
+        let steps = steps.limit(100).retry_policy(RetryPolicy::none()).items().collect_all();
+        let listed = tokio::time::timeout_at(self.rounds.deadline(), steps).await;
+        matches!(listed, Ok(Ok(steps)) if self.rounds.is_repeated(&steps))
+    }
+
+    async fn poll(&self) -> Result<Run> {
+        let left = self.rounds.deadline().saturating_duration_since(Instant::now());
+        let settings = self.settings.for_part(left);
+        Poll::with_settings(self.runs.clone(), self.run.id.clone(), settings).await
+    }
+
+    async fn cancel_run(&self, error: Error) -> Error {
+        cancel_run(&self.runs, self.run.clone(), error, &self.settings.options).await
+    }
+
+    /// Handles the deadline: cancels the run if the caller asked for that.
+    async fn on_deadline(&self, error: Error) -> Error {
+        if self.settings.cancel_on_deadline {
+            return self.cancel_run(error).await;
+        }
+        error.with_run(Some(self.run.clone()))
+    }
+}

@@ -1,0 +1,355 @@
+//! The tool loop as one stream: the events of the run and of its calls.
+
+mod read;
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent, ToolOutput};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::event::ToolEvent;
+use super::round::Round;
+use super::rounds::{Rounds, cancel_run};
+use super::settings::ToolLoopSettings;
+use super::submission::submission_deadline_exceeded;
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::polling::CancelOnDrop;
+use crate::streaming::{RunStream, StreamEnd};
+use crate::time::deadline_after;
+use crate::transport::{RequestOptions, RetryPolicy, TakesOptions as _};
+
+/// An event of a [`ToolStream`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ToolStreamEvent {
+    /// An event of the run.
+    Run(RunEvent),
+    /// An event of a tool call.
+    Tool(ToolEvent),
+}
+
+/// A stream of the events of a run and of its tool calls, over all rounds; see
+/// [`WithToolbox::stream`](crate::tools::WithToolbox::stream).
+///
+/// It ends when the run has ended or requires another action than outputs of functions. Calls run
+/// concurrently while the stream is polled.
+///
+/// Dropping it cancels the running calls and closes the connection. The run remains active, unless
+/// [`cancel_on_drop`](crate::StreamRequest::cancel_on_drop) is set.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct ToolStream {
+    client: Client,
+    /// The options of the cancel request.
+    options: RequestOptions,
+    settings: ToolLoopSettings,
+    /// When the reply arrived, shortly after the run was created.
+    created: Instant,
+    deadline: Pin<Box<Sleep>>,
+    /// `None` before the first round.
+    rounds: Option<Rounds>,
+    state: State,
+    cancels_on_drop: bool,
+    /// Armed while calls run. The stream of events has its own guard.
+    guard: CancelOnDrop,
+}
+
+enum State {
+    /// Reading the events of the run.
+    Events(Box<RunStream>),
+    /// Executing the calls of a round.
+    Calling(Box<RunStream>, Box<Round>),
+    /// Submitting the outputs. The future owns the stream.
+    Submitting(Box<Snapshot>, Pin<Box<dyn Future<Output = SubmitResult> + Send>>),
+    /// Cancelling the run after an error.
+    Cancelling(Box<RunStream>, Pin<Box<dyn Future<Output = Error> + Send>>),
+    Ended(Box<RunStream>),
+    /// Ended by an error of the calls, before the run.
+    Failed(Box<RunStream>),
+    /// A placeholder during a transition.
+    Transition,
+}
+
+/// The stream, and the result of the submission.
+type SubmitResult = (Box<RunStream>, Result<()>);
+
+/// The snapshots while the outputs are submitted.
+struct Snapshot {
+    run: Option<Run>,
+    messages: Vec<Message>,
+    steps: Vec<RunStep>,
+}
+
+impl ToolStream {
+    pub(super) fn new(
+        client: Client,
+        options: RequestOptions,
+        settings: ToolLoopSettings,
+        events: RunStream,
+        cancels_on_drop: bool,
+    ) -> Self {
+        Self {
+            client,
+            options,
+            deadline: Box::pin(sleep_until(deadline_after(settings.deadline))),
+            settings,
+            created: Instant::now(),
+            rounds: None,
+            state: State::Events(Box::new(events)),
+            cancels_on_drop,
+            guard: CancelOnDrop::disarmed(),
+        }
+    }
+
+    /// Returns why the stream ended, or `None` while it is active or if an error of the calls ended it.
+    pub fn end(&self) -> Option<StreamEnd> {
+        match &self.state {
+            State::Ended(events) => events.end(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the stream yields no further items: the run has ended or requires another
+    /// action, or an error has ended the stream. After other errors the stream continues.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended(_) | State::Failed(_))
+    }
+
+    /// Returns the last known state of the run, or `None` before its first event.
+    pub fn run(&self) -> Option<&Run> {
+        match &self.state {
+            State::Submitting(snapshot, _) => snapshot.run.as_ref(),
+            _ => self.events()?.run(),
+        }
+    }
+
+    /// Returns snapshots of the messages of the run, oldest first.
+    pub fn messages(&self) -> &[Message] {
+        match &self.state {
+            State::Submitting(snapshot, _) => &snapshot.messages,
+            _ => self.events().map_or(&[], |events| events.messages()),
+        }
+    }
+
+    /// Returns snapshots of the steps of the run, oldest first.
+    pub fn steps(&self) -> &[RunStep] {
+        match &self.state {
+            State::Submitting(snapshot, _) => &snapshot.steps,
+            _ => self.events().map_or(&[], |events| events.steps()),
+        }
+    }
+
+    /// Returns whether the last run event was synthesized after a lost connection; see
+    /// [`RunStream::is_synthesized`].
+    pub fn is_synthesized(&self) -> bool {
+        self.events().is_some_and(RunStream::is_synthesized)
+    }
+
+    fn events(&self) -> Option<&RunStream> {
+        match &self.state {
+            State::Events(events)
+            | State::Calling(events, _)
+            | State::Cancelling(events, _)
+            | State::Ended(events)
+            | State::Failed(events) => Some(events.as_ref()),
+            State::Submitting(..) | State::Transition => None,
+        }
+    }
+
+    /// Handles the end of the run's events: starts a round if the run requires one.
+    fn on_events_end(&mut self, events: Box<RunStream>) -> State {
+        let Some(run) = events.run().filter(|_| events.end() == Some(StreamEnd::RequiresAction))
+        else {
+            return State::Ended(events);
+        };
+        let rounds = self.rounds.get_or_insert_with(|| {
+            let deadline = self.deadline.deadline();
+            Rounds::new(self.settings.clone(), run, Some(self.created), deadline)
+        });
+        match rounds.start(run) {
+            Ok(Some(round)) => {
+                if self.cancels_on_drop {
+                    let cancel = self.client.runs(&run.thread_id).cancel(&run.id);
+                    self.guard = CancelOnDrop::armed(cancel.with_options(self.options.clone()));
+                }
+                State::Calling(events, Box::new(round))
+            }
+            Ok(None) => State::Ended(events),
+            Err(error) => self.cancel(events, error),
+        }
+    }
+
+    /// Submits the outputs after all calls are done.
+    fn submit(&mut self, events: Box<RunStream>, round: Round) -> Result<State> {
+        let in_time = self.rounds.as_ref().map_or(Ok(()), Rounds::check_deadline);
+        let outputs = in_time.and_then(|()| round.into_outputs());
+        let outputs = match outputs {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                let error = error.with_run(events.run().cloned());
+                self.fail(events);
+                return Err(error);
+            }
+        };
+        let snapshot = Box::new(Snapshot {
+            run: events.run().cloned(),
+            messages: events.messages().to_vec(),
+            steps: events.steps().to_vec(),
+        });
+        let (policy, deadline) = (self.client.settings().retry_policy, self.deadline.deadline());
+        Ok(State::Submitting(
+            snapshot,
+            Box::pin(submit_with_retries(events, outputs, policy, deadline)),
+        ))
+    }
+
+    fn cancel(&mut self, events: Box<RunStream>, error: Error) -> State {
+        let Some(run) = events.run().cloned() else { return State::Ended(events) };
+        let (runs, options) = (self.client.runs(&run.thread_id), self.options.clone());
+        let cancelled = async move { cancel_run(&runs, run, error, &options).await };
+        State::Cancelling(events, Box::pin(cancelled))
+    }
+
+    /// Advances the state machine. Returns an item for the caller, or `None` to continue.
+    fn step(&mut self, context: &mut Context<'_>) -> Poll<Option<Option<Item>>> {
+        match &mut self.state {
+            State::Events(events) => {
+                if events.end().is_none() && self.deadline.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(Some(Some(Err(self.deadline_exceeded()))));
+                }
+                let mut item = events.poll_next_unpin(context);
+                // Reconciliation must not extend the deadline.
+                if item.is_pending()
+                    && events.is_reconciling()
+                    && self.deadline.as_mut().poll(context).is_ready()
+                {
+                    events.stop_reconciling();
+                    item = events.poll_next_unpin(context);
+                }
+                if let Some(item) = ready!(item) {
+                    return Poll::Ready(Some(Some(item.map(ToolStreamEvent::Run))));
+                }
+            }
+            State::Calling(_, round) => {
+                if let Some(event) = ready!(round.poll_next_unpin(context)) {
+                    return Poll::Ready(Some(Some(Ok(self.report(event)))));
+                }
+            }
+            State::Submitting(_, submission) => {
+                let (events, result) = ready!(submission.as_mut().poll(context));
+                if let Err(error) = result {
+                    self.fail(events);
+                    return Poll::Ready(Some(Some(Err(error))));
+                }
+                self.guard.disarm();
+                self.state = State::Events(events);
+                return Poll::Ready(None);
+            }
+            State::Cancelling(_, error) => {
+                let error = ready!(error.as_mut().poll(context));
+                if let State::Cancelling(events, _) = self.take_state() {
+                    self.fail(events);
+                }
+                return Poll::Ready(Some(Some(Err(error))));
+            }
+            State::Ended(_) | State::Failed(_) | State::Transition => {
+                return Poll::Ready(Some(None));
+            }
+        }
+        // The events or the round ended.
+        self.state = match self.take_state() {
+            State::Events(events) => self.on_events_end(events),
+            State::Calling(events, round) => match self.submit(events, *round) {
+                Ok(state) => state,
+                Err(error) => return Poll::Ready(Some(Some(Err(error)))),
+            },
+            other => other,
+        };
+        Poll::Ready(None)
+    }
+
+    fn report(&mut self, event: ToolEvent) -> ToolStreamEvent {
+        let result = self.rounds.as_mut().map_or(Ok(()), |rounds| rounds.report(&event));
+        if let Err(error) = result
+            && let State::Calling(events, _) = self.take_state()
+        {
+            // Dropping the round drops the other calls.
+            self.state = self.cancel(events, error);
+        }
+        ToolStreamEvent::Tool(event)
+    }
+
+    fn deadline_exceeded(&mut self) -> Error {
+        let error = Error::new(ErrorKind::Deadline, "the run did not end before the deadline");
+        let error = error.with_run(self.run().cloned());
+        if let State::Events(events) = self.take_state() {
+            self.fail(events);
+        }
+        error
+    }
+
+    /// Ends the stream with an error. The run is left to the caller.
+    fn fail(&mut self, mut events: Box<RunStream>) {
+        self.guard.disarm();
+        events.stop();
+        self.state = State::Failed(events);
+    }
+
+    fn take_state(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Transition)
+    }
+}
+
+type Item = Result<ToolStreamEvent>;
+
+/// Submits outputs, with retries. Before it returns an error, the stream checks that the run still
+/// requires the outputs, so a retry is safe.
+async fn submit_with_retries(
+    mut events: Box<RunStream>,
+    outputs: Vec<ToolOutput>,
+    policy: RetryPolicy,
+    deadline: Instant,
+) -> SubmitResult {
+    let attempts = async {
+        let mut attempt = 1;
+        loop {
+            let result = events.submit_tool_outputs(outputs.iter().cloned()).await;
+            let Err(error) = &result else { return result };
+            // Errors that are safe to retry without that check have been retried already.
+            let was_retried = policy.delay(error, false, 1).is_some();
+            let delay = policy.delay(error, true, attempt).filter(|_| !was_retried);
+            let Some(delay) = delay else { return result };
+            tokio::time::sleep(delay).await;
+            attempt += 1;
+        }
+    };
+    let result = tokio::time::timeout_at(deadline, attempts).await;
+    let result = result
+        .unwrap_or_else(|_| Err(submission_deadline_exceeded().with_run(events.run().cloned())));
+    (events, result)
+}
+
+impl Stream for ToolStream {
+    type Item = Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
+        loop {
+            if let Some(item) = ready!(self.step(context)) {
+                return Poll::Ready(item);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ToolStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolStream")
+            .field("run", &self.run().map(|run| (&run.id, &run.status)))
+            .field("end", &self.end())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,114 @@
+//! Options of a single request.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+
+use super::retry::RetryPolicy;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Options of a single request.
+#[derive(Clone, Default)]
+pub(crate) struct RequestOptions {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Map<String, Value>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retry: Option<RetryPolicy>,
+    /// Whether the reply is read as a stream.
+    pub(crate) streams: bool,
+}
+
+impl RequestOptions {
+    /// Returns the options for other requests about the same run, without those that belong to this
+    /// request alone.
+    pub(crate) fn for_related_requests(&self) -> Self {
+        let is_own = |name: &str| name.eq_ignore_ascii_case("idempotency-key");
+        let headers = self.headers.iter().filter(|(name, _)| !is_own(name));
+        Self {
+            headers: headers.cloned().collect(),
+            query: self.query.clone(),
+            timeout: self.timeout,
+            ..Self::default()
+        }
+    }
+
+    /// Adds other options, which override these.
+    pub(crate) fn extended(mut self, others: Self) -> Self {
+        self.headers.extend(others.headers);
+        self.query.extend(others.query);
+        Self { timeout: others.timeout.or(self.timeout), ..self }
+    }
+
+    /// Inserts the headers into those of the client.
+    pub(crate) fn add_headers(&self, headers: &mut HeaderMap) -> Result<()> {
+        for (name, value) in &self.headers {
+            let invalid = |part: &str| {
+                let message = format!("the {part} of header `{name}` is invalid; nothing was sent");
+                Error::new(ErrorKind::InvalidRequest, message)
+            };
+            let header = HeaderName::try_from(name).map_err(|_| invalid("name"))?;
+            let value = sensitive_header_value(value).ok_or_else(|| invalid("value"))?;
+            headers.insert(header, value);
+        }
+        Ok(())
+    }
+}
+
+/// Creates the value of a header that the caller has set and that may be secret.
+pub(crate) fn sensitive_header_value(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Returns the names of headers or query parameters, whose values may be secret.
+pub(crate) fn names(pairs: &[(String, String)]) -> Vec<&str> {
+    pairs.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// Shows names only, because values may be secret.
+impl fmt::Debug for RequestOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestOptions")
+            .field("headers", &names(&self.headers))
+            .field("query", &names(&self.query))
+            .field("body", &self.body.keys().collect::<Vec<_>>())
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .field("streams", &self.streams)
+            .finish()
+    }
+}
+
+/// A request that has options.
+pub(crate) trait TakesOptions: Sized {
+    fn options(&mut self) -> &mut RequestOptions;
+
+    fn with_options(mut self, options: RequestOptions) -> Self {
+        *self.options() = options;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// HTTP libraries neither log nor compress sensitive values.
+    #[test]
+    fn headers_of_the_caller_are_sensitive() -> Result<()> {
+        let pair = |name: &str| (name.to_owned(), "a key".to_owned());
+        let options = RequestOptions {
+            headers: ["authorization", "api-key", "x-any"].map(pair).to_vec(),
+            ..RequestOptions::default()
+        };
+        let mut headers = HeaderMap::new();
+        options.add_headers(&mut headers)?;
+        assert_eq!(headers.len(), 3);
+        assert!(headers.values().all(HeaderValue::is_sensitive), "{headers:?}");
+        Ok(())
+    }
+}

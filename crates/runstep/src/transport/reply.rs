@@ -1,0 +1,150 @@
+//! Converts results of the generated client to values and errors.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use runstep_api::{ByteStream, ReadError, ResponseValue};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use super::response::Response;
+use crate::error::{Error, ErrorKind, MAX_BODY, Result, Source};
+
+type Api = runstep_api::Error<()>;
+
+/// Reads a successful reply whose status the specification does not list.
+pub(crate) type ReplyReader<T> = fn(reqwest::Response) -> ReadFuture<T>;
+
+type ReadFuture<T> =
+    Pin<Box<dyn Future<Output = std::result::Result<ResponseValue<T>, Api>> + Send>>;
+
+/// Handles a reply that the generated client rejects. Returns a value if the reply is a success
+/// nevertheless, and otherwise an error with the body, which is read until `deadline`.
+pub(crate) async fn after_error<T>(
+    error: Api,
+    head: (Option<StatusCode>, HeaderMap),
+    read: ReplyReader<T>,
+    deadline: Instant,
+) -> Result<Response<T>> {
+    let (mut status, mut headers) = head;
+    let error = match error {
+        // The specification lists 200 only, but a run that was created with 201 exists.
+        Api::UnexpectedResponse(response) if response.status().is_success() => {
+            (status, headers) = (Some(response.status()), response.headers().clone());
+            match timeout_at(deadline, read(response)).await {
+                Ok(Ok(reply)) => return Ok(Response::new(reply)),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(Error::timed_out().with_head(status, &headers)),
+            }
+        }
+        error => error,
+    };
+    Err(match error {
+        Api::UnexpectedResponse(response) => error_reply(response, deadline).await,
+        Api::InvalidResponsePayload(body, error) => {
+            Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
+                .with_source(Source::Json(error))
+                .with_head(status, &headers)
+                .with_body(&body)
+        }
+        Api::ResponseBodyError(error) => match too_long_message(&error) {
+            Some(message) => Error::new(ErrorKind::Decode, message).with_head(status, &headers),
+            None => Error::http(error).with_head(status, &headers),
+        },
+        Api::CommunicationError(error) if error.is_builder() => {
+            Error::new(ErrorKind::InvalidRequest, "the request cannot be built")
+                .with_source(Source::Http(error.without_url()))
+        }
+        Api::CommunicationError(error) | Api::InvalidUpgrade(error) => Error::http(error),
+        other @ (Api::InvalidRequest(_) | Api::Custom(_) | Api::ErrorResponse(_)) => {
+            Error::new(ErrorKind::InvalidRequest, other.to_string())
+        }
+    })
+}
+
+/// Reads and decodes the whole reply.
+pub(crate) fn json<T: DeserializeOwned + Send + 'static>(
+    response: reqwest::Response,
+) -> ReadFuture<T> {
+    Box::pin(async move {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(Api::ResponseBodyError)?;
+        match runstep_api::decode(&body) {
+            Ok(value) => Ok(ResponseValue::new(value, status, headers)),
+            Err(error) => Err(Api::InvalidResponsePayload(body, error)),
+        }
+    })
+}
+
+/// Returns the reply as a byte stream.
+pub(crate) fn bytes(response: reqwest::Response) -> ReadFuture<ByteStream> {
+    Box::pin(std::future::ready(Ok(ResponseValue::stream(response))))
+}
+
+/// Creates the error for an error reply. Reads its body up to a limit.
+async fn error_reply(mut response: reqwest::Response, deadline: Instant) -> Error {
+    let mut body = Vec::new();
+    let reading = async {
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend(chunk.iter().take(MAX_BODY - body.len())),
+                Ok(None) => return BodyEnd::Complete,
+                Err(error) => return BodyEnd::Failed(error),
+            }
+            if body.len() == MAX_BODY {
+                return BodyEnd::TooLong;
+            }
+        }
+    };
+    // A partial body is still useful.
+    let end = timeout_at(deadline, reading).await.unwrap_or(BodyEnd::TimedOut);
+    let (status, headers) = (response.status(), response.headers());
+    if status.is_redirection() {
+        return Error::new(
+            ErrorKind::Api,
+            "the server redirects the request, but the client follows redirects only with status 307 \
+             or 308, on the same host and at most five times; check the base URL",
+        )
+        .with_head(Some(status), headers)
+        .with_body(&body);
+    }
+    let error = Error::api(status, headers, &body, end.truncated());
+    match end {
+        BodyEnd::Failed(cause) => error.with_source(Source::Http(cause.without_url())),
+        _ => error,
+    }
+}
+
+/// How reading the body of an error reply ended.
+enum BodyEnd {
+    Complete,
+    TooLong,
+    Failed(reqwest::Error),
+    TimedOut,
+}
+
+impl BodyEnd {
+    /// Says why the body is incomplete, if it is.
+    fn truncated(&self) -> Option<&'static str> {
+        match self {
+            Self::Complete => None,
+            Self::TooLong => Some("was truncated"),
+            Self::Failed(_) => Some("was interrupted"),
+            Self::TimedOut => Some("timed out"),
+        }
+    }
+}
+
+/// Returns a message if the reply exceeded the size limit of the client.
+fn too_long_message(error: &reqwest::Error) -> Option<String> {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(ReadError::TooLong { .. }) = inner.downcast_ref::<ReadError>() {
+            return Some(inner.to_string());
+        }
+        source = inner.source();
+    }
+    None
+}

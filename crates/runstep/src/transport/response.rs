@@ -1,0 +1,74 @@
+//! A reply: its value, status and headers.
+
+use std::fmt;
+use std::ops::Deref;
+
+use reqwest::header::HeaderMap;
+use runstep_api::ResponseValue;
+
+/// A value with the status and the headers of its reply. Dereferences to the value.
+pub struct Response<T>(ResponseValue<T>);
+
+impl<T> Response<T> {
+    pub(crate) fn new(reply: ResponseValue<T>) -> Self {
+        Self(reply)
+    }
+
+    /// Returns the value.
+    pub fn value(&self) -> &T {
+        &self.0
+    }
+
+    /// Returns the value and discards the rest.
+    pub fn into_value(self) -> T {
+        self.0.into_inner()
+    }
+
+    /// Returns the HTTP status.
+    pub fn status(&self) -> u16 {
+        self.0.status().as_u16()
+    }
+
+    /// Returns a header as text, if it is present and valid UTF-8. The name is case-insensitive.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.header_map().get(name)?.to_str().ok()
+    }
+
+    /// Returns all headers with lower-case names. A repeated header appears several times.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.header_map().iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+
+    /// Returns the server's id of the request.
+    pub fn request_id(&self) -> Option<&str> {
+        crate::headers::request_id(self.header_map())
+    }
+
+    pub(crate) fn header_map(&self) -> &HeaderMap {
+        self.0.headers()
+    }
+}
+
+impl<T> Deref for Response<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone> Clone for Response<T> {
+    fn clone(&self) -> Self {
+        Self(ResponseValue::new(T::clone(self), self.0.status(), self.header_map().clone()))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Response<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("value", self.value())
+            .field("status", &self.status())
+            .field("headers", self.header_map())
+            .finish()
+    }
+}
