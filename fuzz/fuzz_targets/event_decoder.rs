@@ -6,7 +6,7 @@
 
 #![no_main]
 
-#[path = "../../crates/runstep/tests/stream/reference.rs"]
+#[path = "../../crates/runstep/tests/it/streaming/reference_decoder.rs"]
 mod reference;
 
 use libfuzzer_sys::fuzz_target;

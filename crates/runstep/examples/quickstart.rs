@@ -1,20 +1,18 @@
-//! A run from create to completed, with a Rust function called in between.
+//! Creates a run, polls it, executes its tool call and prints the steps and the reply.
 //!
-//! `cargo run -p runstep --example quickstart` starts a server within the program. With
-//! `RUNSTEP_BASE_URL` (and `RUNSTEP_API_KEY`) set it talks to that server instead; `RUNSTEP_MODEL`
-//! names the model there.
+//! `cargo run -p runstep --example quickstart` starts a server in the same process. Set
+//! `RUNSTEP_BASE_URL` (and `RUNSTEP_API_KEY`) to use another server, and `RUNSTEP_MODEL` to choose
+//! its model.
 
-use std::time::Duration;
-
-use runstep::prelude::*;
 use runstep::types::{FunctionDefinition, FunctionTool, Order, Run, RunStep, StepDetails};
 use runstep::{Client, Runs};
 use runstep_server::model::Offline;
 use runstep_server::{RunningServer, Server};
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
+use std::time::Duration;
 
-/// Where to tell the weather of.
+/// The arguments of `get_weather`.
 #[derive(Deserialize, JsonSchema)]
 struct GetWeather {
     /// The city's name, such as Paris.
@@ -31,13 +29,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let parameters = schema_for!(GetWeather).as_object().cloned().unwrap_or_default();
     let function = FunctionDefinition::new("get_weather")
-        .description("Tells the current weather in a city")
+        .description("Returns the current weather in a city")
         .parameters(parameters);
     let model = std::env::var("RUNSTEP_MODEL").unwrap_or_else(|_| "offline".to_owned());
     let assistant = client
         .assistants()
         .create(model)
-        .instructions("You tell the weather.")
+        .instructions("Report the weather.")
         .tool(FunctionTool::new(function))
         .await?;
     let thread = client.threads().create().user_message("What is the weather in Paris?").await?;
@@ -46,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut run = runs.create(&assistant.id).await?;
     println!("{}", run.status);
     loop {
-        run = follow(&runs, run).await?;
+        run = print_updates(&runs, run).await?;
         if run.is_terminal() {
             break;
         }
@@ -64,13 +62,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let steps = runs.steps(&run.id).list().order(Order::Asc).await?;
     print_table(&steps.data);
     let messages = client.messages(&thread.id).list().run_id(&run.id).limit(1).await?;
-    let answer = messages.data.first().ok_or("the run wrote no message")?;
-    println!("\n{}", answer.text());
+    let message = messages.data.first().ok_or("the run created no message")?;
+    println!("\n{}", message.text());
     Ok(())
 }
 
-/// Prints each status as it comes, until the run needs action or has ended.
-async fn follow(runs: &Runs, mut run: Run) -> runstep::Result<Run> {
+/// Prints each status change until the run is terminal or requires action.
+async fn print_updates(runs: &Runs, mut run: Run) -> runstep::Result<Run> {
     let poll = runs.poll(&run.id).interval(Duration::from_millis(20));
     let mut updates = poll.deadline(Duration::from_secs(120)).into_stream();
     while let Some(update) = updates.try_next().await? {
@@ -82,7 +80,7 @@ async fn follow(runs: &Runs, mut run: Run) -> runstep::Result<Run> {
     Ok(run)
 }
 
-/// The server that the environment names, else one of our own that takes its time to think.
+/// A client of the server in the environment, or of a new server with a slow offline model.
 async fn client() -> Result<(Client, Option<RunningServer>), Box<dyn std::error::Error>> {
     if std::env::var_os("RUNSTEP_BASE_URL").is_some() {
         return Ok((Client::from_env()?, None));

@@ -1,6 +1,6 @@
-//! An answer as a Rust type.
+//! Parses the reply of a run into a Rust type.
 //!
-//! `cargo run -p runstep --example structured` starts a server within the program.
+//! `cargo run -p runstep --example structured` starts a server in the same process.
 
 use runstep_server::Server;
 use runstep_server::model::{Scripted, Turn};
@@ -11,18 +11,18 @@ use serde_json::json;
 /// A dish and how to cook it
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Recipe {
-    /// What it is called
+    /// Name of the dish
     title: String,
     steps: Vec<Step>,
-    /// For how many it is
+    /// Number of servings
     #[serde(default = "two")]
     persons: u32,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Step {
-    what: String,
-    /// How long it takes, if that is known
+    action: String,
+    /// Duration in minutes, if known
     minutes: Option<u32>,
 }
 
@@ -32,11 +32,11 @@ fn two() -> u32 {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let steps = json!([{"what": "boil", "minutes": 20}, {"what": "season", "minutes": null}]);
+    let steps = json!([{"action": "boil", "minutes": 20}, {"action": "season", "minutes": null}]);
     let soup = json!({"title": "Soup", "steps": steps, "persons": null});
     let model = Scripted::new([Turn::say(soup.to_string()), Turn::say("Soup is easy.")]);
     let server = Server::builder().model(model).spawn().await?;
-    // `runstep::Client::from_env()?` is a client of the server that the environment names.
+    // For another server, use `runstep::Client::from_env()?`.
     let client = runstep::Client::builder(server.base_url()).build()?;
 
     let assistant = client.assistants().create("scripted").await?;
@@ -48,12 +48,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} for {}", recipe.title, recipe.persons);
     for step in recipe.steps {
         match step.minutes {
-            Some(minutes) => println!("  {} for {minutes} minutes", step.what),
-            None => println!("  {}", step.what),
+            Some(minutes) => println!("  {} for {minutes} minutes", step.action),
+            None => println!("  {}", step.action),
         }
     }
 
-    // A model that is not held to the schema may write something else.
+    // Models without strict schemas may generate text that does not match the type.
     let answer = runs.create(&assistant.id).response_as::<Recipe>().and_poll().await?;
     if let Err(error) = answer.parse() {
         println!("{error}");

@@ -1,13 +1,12 @@
-//! Rust functions that a run calls: two at once, one that fails and is tried again, one that a
-//! person would have to allow; first waited for, then as one stream.
+//! Executes the tool calls of a run with Rust functions: parallel calls, a call that fails, and a
+//! call that needs approval. The first run is polled, the second one is streamed.
 //!
-//! `cargo run -p runstep --example tools` starts a server within the program.
+//! `cargo run -p runstep --example tools` starts a server in the same process.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use runstep::RunEvent;
-use runstep::prelude::*;
 use runstep::tools::{
     Approval, FunctionCall, ToolContext, ToolEvent, ToolOptions, ToolStreamEvent, Toolbox,
 };
@@ -40,14 +39,14 @@ struct Weather {
     unit: Unit,
 }
 
-/// What the functions share.
+/// The state that the functions share.
 struct Station {
     celsius: i32,
 }
 
 async fn get_weather(args: GetWeather, station: Arc<Station>) -> Result<Weather, String> {
     if args.city == "Atlantis" {
-        return Err(format!("{} has no weather any more", args.city));
+        return Err(format!("no weather data for {}", args.city));
     }
     let degrees = match args.unit {
         Unit::Celsius => station.celsius,
@@ -74,19 +73,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .and_call("get_weather", json!({"city": "Atlantis", "unit": null})),
         Turn::call("get_weather", json!({"city": "Athens", "unit": "fahrenheit"})),
         Turn::call("send_postcard", json!({"to": "Ada", "text": "It is warm."})),
-        Turn::say("18 °C in Paris, 64 °F in Athens; the postcard stayed here."),
+        Turn::say("18 °C in Paris, 64 °F in Athens; the postcard was not sent."),
         Turn::call("get_weather", json!({"city": "Oslo"})),
         Turn::say("18 °C in Oslo too."),
     ]);
     let server = Server::builder().model(model).spawn().await?;
-    // `runstep::Client::from_env()?` is a client of the server that the environment names.
+    // For another server, use `runstep::Client::from_env()?`.
     let client = runstep::Client::builder(server.base_url()).build()?;
 
     let strict = ToolOptions::default().strict(true).timeout(Duration::from_secs(20));
     let tools = Toolbox::with_state(Arc::new(Station { celsius: 18 }))
         .function_with("get_weather", strict, get_weather)
         .function("send_postcard", send_postcard);
-    // Functions can be tried without a run:
+    // Functions can be called without a run:
     println!("get_weather -> {}", tools.call("get_weather", json!({"city": "Rome"})).await?);
 
     let assistant = client.assistants().create("scripted").await?;
@@ -97,11 +96,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .toolbox(&tools)
         .approve(|call: FunctionCall| async move {
             match call.name.as_str() {
-                "send_postcard" => Approval::Deny("nobody is here to allow it".to_owned()),
+                "send_postcard" => {
+                    Approval::Deny("this example has no user to approve it".to_owned())
+                }
                 _ => Approval::Allow,
             }
         })
-        .on_progress(tell)
+        .on_progress(print_event)
         .and_poll()
         .await?;
 
@@ -112,7 +113,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut events = client.runs(&thread.id).create(&assistant.id).toolbox(&tools).stream().await?;
     while let Some(event) = events.try_next().await? {
         match event {
-            ToolStreamEvent::Tool(event) => tell(&event),
+            ToolStreamEvent::Tool(event) => print_event(&event),
             ToolStreamEvent::Run(RunEvent::MessageDelta(delta)) => print!("{}", delta.text()),
             ToolStreamEvent::Run(RunEvent::RunCompleted(_)) => println!(),
             _ => {}
@@ -121,7 +122,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn tell(event: &ToolEvent) {
+fn print_event(event: &ToolEvent) {
     match event {
         ToolEvent::Started(call) => println!("  {}({})", call.name, call.arguments),
         ToolEvent::Finished { call, output, .. } => println!("  {} -> {output}", call.name),

@@ -1,12 +1,11 @@
-//! A tour of the client: a run with options, its changes one by one, its outcome, a thread and a
-//! run in one request, and lists over all their pages.
+//! A tour of the client: a run with options, its updates and its outcome, lists across pages, a
+//! thread and a run in one request, and polling of several runs.
 //!
-//! `cargo run -p runstep --example tour` starts a server within the program.
+//! `cargo run -p runstep --example tour` starts a server in the same process.
 
 use std::time::Duration;
 
 use runstep::Outcome;
-use runstep::prelude::*;
 use runstep::types::{FunctionDefinition, FunctionTool, Order};
 use runstep_server::Server;
 use runstep_server::model::{Scripted, Turn};
@@ -21,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ]);
     let server =
         Server::builder().model(model).poll_after(Duration::from_millis(20)).spawn().await?;
-    // `runstep::Client::from_env()?` is a client of the server that the environment names.
+    // For another server, use `runstep::Client::from_env()?`.
     let client = runstep::Client::builder(server.base_url()).build()?;
 
     let tool = FunctionTool::new(FunctionDefinition::new("get_weather"));
@@ -32,16 +31,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let run = runs
         .create(&assistant.id)
         .additional_instructions("Answer in French.")
-        .metadata("user_id", "u1")
+        .metadata_entry("user_id", "u1")
         .await?;
     let mut run = runs.poll(&run.id).deadline(Duration::from_secs(120)).await?;
     loop {
         match run.outcome() {
-            Outcome::Completed(_) => println!("it completed"),
+            Outcome::Completed(_) => println!("the run completed"),
             Outcome::RequiresAction(calls) => {
                 let mut outputs = runs.submit_tool_outputs(&run.id);
                 for call in calls {
-                    println!("it calls {}({})", call.function.name, call.function.arguments);
+                    println!("the run calls {}({})", call.function.name, call.function.arguments);
                     outputs = outputs.output(&call.id, "18 degrees and sunny");
                 }
                 run = outputs.await?;
@@ -52,21 +51,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
                 continue;
             }
-            Outcome::Failed(error) => println!("it failed: {error:?}"),
-            Outcome::Incomplete(reason) => println!("it ended early: {reason:?}"),
-            Outcome::Cancelled => println!("it was cancelled"),
-            Outcome::Expired => println!("it ran out of time"),
-            Outcome::UnderWay(status) => println!("it is {status}"),
+            Outcome::Failed(error) => println!("the run failed: {error:?}"),
+            Outcome::Incomplete(reason) => println!("the run is incomplete: {reason:?}"),
+            Outcome::Cancelled => println!("the run was cancelled"),
+            Outcome::Expired => println!("the run expired"),
+            Outcome::UnderWay(status) => println!("the run is {status}"),
         }
         break;
     }
 
-    let mut steps = runs.steps(&run.id).list().order(Order::Asc).items(); // every page, lazily
+    let mut steps = runs.steps(&run.id).list().order(Order::Asc).items(); // fetches pages lazily
     while let Some(step) = steps.try_next().await? {
         println!("step {} {}", step.type_, step.status);
     }
     let page = runs.list().limit(50).page().await?;
-    println!("{} run on the thread", page.data.len());
+    println!("runs on the thread: {}", page.data.len());
     let messages = client.messages(&thread.id).list().order(Order::Asc).items();
     for message in messages.collect_all().await? {
         println!("{}: {}", message.role, message.text());
@@ -85,9 +84,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         messages.data.first().map(|message| message.text()).unwrap_or_default()
     );
 
-    // The server can be asked about many runs at once, each given as it ends.
+    // Polls several runs under one request rate, and yields each run when it finishes.
     let mut ends = client.poll_all(&page.data);
-    while let Some(end) = ends.next_end().await {
+    while let Some(end) = ends.next_run().await {
         println!("{} is {}", end.run_ref.run_id, end.result?.status);
     }
     Ok(())

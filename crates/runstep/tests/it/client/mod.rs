@@ -1,0 +1,11 @@
+//! The client itself: configuration, authentication, errors and traces.
+
+mod authentication;
+mod configuration;
+mod environment;
+mod errors;
+mod futures;
+mod malformed_responses;
+mod redirects;
+mod secrets;
+mod traces;

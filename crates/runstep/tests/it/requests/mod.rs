@@ -1,0 +1,8 @@
+//! Requests and responses of each operation.
+
+mod limits;
+mod options;
+mod pagination;
+mod path_ids;
+mod responses;
+mod wire_format;

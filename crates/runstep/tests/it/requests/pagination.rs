@@ -1,0 +1,195 @@
+//! Lists across several pages.
+
+use axum::response::Response;
+use futures_util::TryStreamExt as _;
+use runstep::types::Order;
+use runstep::{Client, ErrorKind};
+use runstep_server::Server;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    RecordedRequest, RecordingServer, example, fast_retries, http_response, json_response,
+};
+
+/// A page of the runs with these numbers.
+fn page(numbers: &[u32], has_more: bool) -> Response {
+    let run = |number: &u32| {
+        let mut run = example("Run");
+        run["id"] = format!("run_{number}").into();
+        run
+    };
+    let data: Vec<Value> = numbers.iter().map(run).collect();
+    let id = |number: Option<&u32>| number.map(|number| format!("run_{number}"));
+    json_response(&json!({
+        "object": "list", "data": data, "has_more": has_more,
+        "first_id": id(numbers.first()), "last_id": id(numbers.last()),
+    }))
+}
+
+async fn three_pages() -> RecordingServer {
+    RecordingServer::start(|number| match number {
+        0 => page(&[5, 4], true),
+        1 => page(&[3, 2], true),
+        _ => page(&[1], false),
+    })
+    .await
+}
+
+async fn listed_ids(client: &Client) -> Vec<String> {
+    let items = client.runs("t").list().limit(2).items();
+    items.collect_all().await.unwrap().into_iter().map(|run| run.id).collect()
+}
+
+fn queries(requests: &[RecordedRequest]) -> Vec<&str> {
+    let query = |(_, query)| query;
+    requests.iter().map(|request| request.target.split_once('?').map_or("", query)).collect()
+}
+
+#[tokio::test]
+async fn items_span_all_pages_in_order() {
+    let server = three_pages().await;
+    assert_eq!(listed_ids(&server.client()).await, ["run_5", "run_4", "run_3", "run_2", "run_1"]);
+    let requests = server.requests();
+    assert_eq!(queries(&requests), ["limit=2", "after=run_4&limit=2", "after=run_2&limit=2"]);
+}
+
+#[tokio::test]
+async fn every_page_request_has_same_options() {
+    let server = three_pages().await;
+    let list = server.client().runs("t").list().limit(2).order(Order::Desc).after("run_6");
+    let list = list.before("run_0").query("trace", "1").header("x-tenant", "harbour");
+    list.items().collect_all().await.unwrap();
+    let requests = server.requests();
+    assert_eq!(
+        queries(&requests),
+        [
+            "after=run_6&before=run_0&limit=2&order=desc&trace=1",
+            "after=run_4&before=run_0&limit=2&order=desc&trace=1",
+            "after=run_2&before=run_0&limit=2&order=desc&trace=1",
+        ]
+    );
+    assert!(requests.iter().all(|request| request.header("x-tenant") == Some("harbour")));
+}
+
+#[tokio::test]
+async fn pages_are_fetched_lazily() {
+    let server = three_pages().await;
+    let mut items = server.client().runs("t").list().items();
+    assert_eq!(server.count(), 0);
+    for (taken, pages) in [1, 1, 2, 2, 3].into_iter().enumerate() {
+        assert!(items.try_next().await.unwrap().is_some());
+        assert_eq!(server.count(), pages, "after {} entries", taken + 1);
+    }
+    assert!(items.try_next().await.unwrap().is_none());
+    assert!(items.try_next().await.unwrap().is_none(), "the stream continues after its end");
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn items_implement_stream() {
+    let server = three_pages().await;
+    let runs: Vec<_> = server.client().runs("t").list().items().try_collect().await.unwrap();
+    assert_eq!(runs.len(), 5);
+}
+
+#[tokio::test]
+async fn page_returns_first_page() {
+    let server = three_pages().await;
+    let page = server.client().runs("t").list().page().await.unwrap();
+    assert_eq!((page.data.len(), page.has_more), (2, true));
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn empty_list_has_no_items() {
+    for has_more in [false, true] {
+        let server = RecordingServer::start(move |_| page(&[], has_more)).await;
+        assert!(listed_ids(&server.client()).await.is_empty());
+        assert_eq!(server.count(), 1, "an empty page is the last one, even if `has_more` is true");
+    }
+}
+
+#[tokio::test]
+async fn failed_page_ends_items_after_earlier_pages() {
+    let server = RecordingServer::start(|number| match number {
+        0 => page(&[5, 4], true),
+        _ => http_response(403, &[], r#"{"error": {"message": "No more."}}"#),
+    })
+    .await;
+    let mut items = server.client().runs("t").list().items();
+    assert_eq!(items.try_next().await.unwrap().unwrap().id, "run_5");
+    assert_eq!(items.try_next().await.unwrap().unwrap().id, "run_4");
+    let error = items.try_next().await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Api, "No more."));
+    assert!(items.try_next().await.unwrap().is_none());
+    assert_eq!(server.count(), 2);
+    assert!(server.client().runs("t").list().items().collect_all().await.is_err());
+}
+
+#[tokio::test]
+async fn transient_page_failure_is_retried() {
+    let server = RecordingServer::start(|number| match number {
+        0 => page(&[5, 4], true),
+        1 => http_response(500, &[], ""),
+        _ => page(&[3], false),
+    })
+    .await;
+    let client = server.builder().retry_policy(fast_retries()).build().unwrap();
+    assert_eq!(listed_ids(&client).await, ["run_5", "run_4", "run_3"]);
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn missing_last_id_falls_back_to_last_entry() {
+    let server = RecordingServer::start(|number| match number {
+        0 => {
+            let mut run = example("Run");
+            run["id"] = "run_5".into();
+            json_response(&json!({"object": "list", "data": [run], "has_more": true}))
+        }
+        _ => page(&[4], false),
+    })
+    .await;
+    assert_eq!(listed_ids(&server.client()).await, ["run_5", "run_4"]);
+    assert!(server.requests()[1].target.contains("after=run_5"));
+}
+
+/// A server that ignores `after` would otherwise cause an endless loop.
+#[tokio::test]
+async fn repeated_page_is_an_error() {
+    let server = RecordingServer::start(|_| page(&[2, 1], true)).await;
+    let items = server.client().runs("t").list().items();
+    let all = tokio::time::timeout(std::time::Duration::from_secs(20), items.collect_all()).await;
+    assert_eq!(all.unwrap().unwrap_err().kind(), ErrorKind::Decode);
+    assert_eq!(server.count(), 2);
+}
+
+/// Every list operation, against the real server.
+#[tokio::test]
+async fn every_list_spans_its_pages() {
+    let server = Server::builder().spawn().await.unwrap();
+    let client = Client::builder(server.base_url()).build().unwrap();
+    let mut assistants = Vec::new();
+    for _ in 0..5 {
+        assistants.push(client.assistants().create("offline").await.unwrap().id);
+    }
+    let listed = client.assistants().list().order(Order::Asc).limit(2).items();
+    let listed: Vec<_> = listed.map_ok(|item| item.id).try_collect().await.unwrap();
+    assert_eq!(listed, assistants);
+    let thread = client.threads().create().await.unwrap();
+    let messages = client.messages(&thread.id);
+    let mut message_ids = Vec::new();
+    for number in 0..5 {
+        message_ids.push(messages.create(number.to_string()).await.unwrap().id);
+    }
+    message_ids.reverse();
+    let listed = messages.list().limit(2).items();
+    let listed: Vec<_> = listed.map_ok(|item| item.id).try_collect().await.unwrap();
+    assert_eq!(listed, message_ids);
+    let runs = client.runs(&thread.id);
+    let run = runs.create(&assistants[0]).and_poll().await.unwrap();
+    let listed = runs.list().limit(1).items().collect_all().await.unwrap();
+    assert_eq!(listed, std::slice::from_ref(&run));
+    let steps = runs.steps(&run.id).list().limit(1).items().collect_all().await.unwrap();
+    assert_eq!(steps.len(), 1);
+}

@@ -1,0 +1,4 @@
+//! Structured output: a response parsed into a Rust type.
+
+mod polling;
+mod streaming;
