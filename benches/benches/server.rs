@@ -51,7 +51,7 @@ enum Way {
     /// One request, whose reply is the events to the end.
     Streamed,
     /// A request that creates it, and retrieves without a pause until it has completed.
-    Polled,
+    Pollable,
 }
 
 /// What a run is made on.
@@ -66,7 +66,7 @@ enum Place {
 async fn throughput() -> Result<()> {
     println!("\nruns from create to completed, each on a thread made with it\n");
     println!("{:<10} {:>7} {:>8} {:>9} {:>9} {:>9}", "", "clients", "runs/s", "p50", "p99", "max");
-    for (name, way) in [("streamed", Way::Streamed), ("polled", Way::Polled)] {
+    for (name, way) in [("streamed", Way::Streamed), ("polled", Way::Pollable)] {
         for clients in [1, 8] {
             let server = Server::builder().model(Instantly).spawn().await?;
             let assistant = assistant(server.address()).await?;
@@ -182,7 +182,7 @@ async fn run(connection: &mut Connection, way: Way, assistant: &str, place: &Pla
     match way {
         Way::Streamed if reply.contains("event: thread.run.completed\n") => Ok(()),
         Way::Streamed => Err(format!("the run did not complete: {reply}").into()),
-        Way::Polled => {
+        Way::Pollable => {
             let (run, thread) = (member(reply, "id")?, member(reply, "thread_id")?);
             let poll = get(&format!("/v1/threads/{thread}/runs/{run}"));
             while !connection.call(&poll).await?.contains(r#""status":"completed""#) {}

@@ -6,9 +6,15 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use runstep::prelude::*;
-use runstep::{EventDecoder, RunEvent};
+use runstep::RunEvent;
 use runstep_benches::{Counting, EventServer, Result, Sending, allocations, held};
+
+/// The decoder of server-sent events, which the crate does not export.
+#[allow(dead_code, reason = "the benchmark uses a part of the decoder")]
+#[path = "../../crates/runstep/src/streaming/sse.rs"]
+mod sse;
+
+use sse::{EventDecoder, decode_utf8};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -130,7 +136,7 @@ async fn runstep(client: &runstep::Client) -> Result<()> {
             deltas += 1;
         }
     }
-    same(deltas == EVENTS && events.end() == Some(runstep::RunStreamEnd::Completed))
+    same(deltas == EVENTS && events.end() == Some(runstep::StreamEnd::Completed))
 }
 
 async fn async_openai(
@@ -212,7 +218,8 @@ fn in_memory(text: &str) -> Result<()> {
                 decoder.push(chunk.clone());
                 while let Some(event) = decoder.next_event() {
                     let event = event?;
-                    black_box(RunEvent::decode(&event.name, &event.data)?);
+                    let (name, data) = (decode_utf8(event.name), decode_utf8(&event.data));
+                    black_box(RunEvent::decode(&name, &data)?);
                 }
             }
             times[3].push(start.elapsed());

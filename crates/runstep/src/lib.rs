@@ -69,8 +69,8 @@ pub use runstep_api::{Field, Outcome, types};
 /// itself adds `#[schemars(crate = "runstep::schemars")]`.
 pub use schemars;
 pub use streaming::{
-    CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong,
-    RunStream, ServerSentEvent, StreamEnd, StreamRequest, TextDeltas,
+    CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, RunStream, StreamEnd,
+    StreamRequest, TextDeltas,
 };
 pub use structured::{Answer, AnswerStream, ResponseAs};
 pub use transport::{Backoff, PollErrorPolicy, Response, ResponseFuture, RetryPolicy};

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use runstep_api::types::StreamEvent as RunEvent;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::sse::{EventBytes, EventDecoder, EventTooLong, decode_utf8};
+use super::sse::{EventDecoder, EventTooLong, ServerSentEvent, decode_utf8};
 use super::text_delta_decoder::TextDeltaDecoder;
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::time::deadline_after;
@@ -56,7 +56,7 @@ impl EventConnection {
 
     pub(super) fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<ConnectionItem> {
         loop {
-            if let Some(event) = self.decoder.next_bytes() {
+            if let Some(event) = self.decoder.next_event() {
                 return Poll::Ready(decode_event(event, &mut self.text_deltas));
             }
             match self.body.as_mut().poll_next(context) {
@@ -80,10 +80,10 @@ impl EventConnection {
 }
 
 fn decode_event(
-    event: std::result::Result<EventBytes<'_>, EventTooLong>,
+    event: std::result::Result<ServerSentEvent<'_>, EventTooLong>,
     text_deltas: &mut TextDeltaDecoder,
 ) -> ConnectionItem {
-    let EventBytes { name, data } = match event {
+    let ServerSentEvent { name, data } = match event {
         Ok(event) => event,
         Err(error) => {
             return ConnectionItem::Malformed(Error::new(ErrorKind::Decode, error.to_string()));

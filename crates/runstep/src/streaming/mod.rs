@@ -27,6 +27,6 @@ pub(crate) use request::StartStream;
 pub use request::StreamRequest;
 pub use run_stream::{CollectedRun, RunStream, StreamEnd};
 pub use settings::DEFAULT_IDLE_TIMEOUT;
-pub use sse::{DEFAULT_MAX_EVENT_BYTES, EventDecoder, EventTooLong, ServerSentEvent};
+pub use sse::DEFAULT_MAX_EVENT_BYTES;
 pub(crate) use text_deltas::RunEventSource;
 pub use text_deltas::TextDeltas;

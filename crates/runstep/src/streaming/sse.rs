@@ -20,20 +20,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Takes chunks of bytes and yields events that borrow from them: an event within one chunk is not
 /// copied. Lines end in `\n`, `\r` or `\r\n`, and may be split anywhere. Invalid UTF-8 is replaced.
 /// An incomplete event is buffered, up to a limit.
-///
-/// ```
-/// use runstep::EventDecoder;
-///
-/// let mut decoder = EventDecoder::new();
-/// decoder.push(&b"event: greeting\ndata: Hel"[..]);
-/// assert!(decoder.next_event().is_none());
-/// decoder.push(&b"lo\n\n"[..]);
-/// let event = decoder.next_event().transpose()?.unwrap();
-/// assert_eq!((&*event.name, &*event.data), ("greeting", "Hello"));
-/// # Ok::<(), runstep::EventTooLong>(())
-/// ```
 #[derive(Debug)]
-pub struct EventDecoder {
+pub(crate) struct EventDecoder {
     limit: usize,
     /// The latest chunk; empty if it was appended to `joined`.
     chunk: Bytes,
@@ -52,28 +40,20 @@ pub struct EventDecoder {
     after_return: bool,
 }
 
-/// A server-sent event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ServerSentEvent<'a> {
+/// A server-sent event. Its bytes may be invalid UTF-8.
+#[derive(Debug)]
+pub(crate) struct ServerSentEvent<'a> {
     /// The event name; `message` if the server sends none.
-    pub name: Cow<'a, str>,
+    pub(crate) name: &'a [u8],
     /// The data. Several data lines are joined by `\n`.
-    pub data: Cow<'a, str>,
-}
-
-/// A server-sent event as bytes, which may be invalid UTF-8.
-pub(super) struct EventBytes<'a> {
-    pub(super) name: &'a [u8],
-    pub(super) data: Cow<'a, [u8]>,
+    pub(crate) data: Cow<'a, [u8]>,
 }
 
 /// An event exceeds the length limit. The decoder skips it and continues with the next event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EventTooLong {
+pub(crate) struct EventTooLong {
     /// The limit, in bytes.
-    pub limit: usize,
+    pub(crate) limit: usize,
 }
 
 impl fmt::Display for EventTooLong {
@@ -119,15 +99,9 @@ impl Fields {
     }
 }
 
-impl Default for EventDecoder {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl EventDecoder {
     /// Creates a decoder at the beginning of a stream.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             limit: DEFAULT_MAX_EVENT_BYTES,
             chunk: Bytes::new(),
@@ -146,14 +120,14 @@ impl EventDecoder {
     /// Sets the maximum length of an event, including field names. Default:
     /// [`DEFAULT_MAX_EVENT_BYTES`].
     #[must_use]
-    pub fn max_event_bytes(mut self, limit: usize) -> Self {
+    pub(crate) fn max_event_bytes(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
     /// Appends a chunk of the stream. Bytes that have not been read are copied, so call this when
     /// [`next_event`](Self::next_event) returns `None`.
-    pub fn push(&mut self, bytes: impl Into<Bytes>) {
+    pub(crate) fn push(&mut self, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
         self.copy_unread();
         if self.joined.is_empty() {
@@ -165,19 +139,7 @@ impl EventDecoder {
 
     /// Returns the next event, an error for an event that is too long, or `None` if more bytes are
     /// needed.
-    pub fn next_event(&mut self) -> Option<Result<ServerSentEvent<'_>, EventTooLong>> {
-        let event = self.next_bytes()?;
-        Some(event.map(|EventBytes { name, data }| ServerSentEvent {
-            name: decode_utf8(name),
-            data: match data {
-                Cow::Borrowed(data) => decode_utf8(data),
-                Cow::Owned(data) => Cow::Owned(decode_utf8(&data).into_owned()),
-            },
-        }))
-    }
-
-    /// Returns the next event as bytes.
-    pub(super) fn next_bytes(&mut self) -> Option<Result<EventBytes<'_>, EventTooLong>> {
+    pub(crate) fn next_event(&mut self) -> Option<Result<ServerSentEvent<'_>, EventTooLong>> {
         if self.position == Position::Start && !self.skip_byte_order_mark() {
             return None;
         }
@@ -205,12 +167,12 @@ impl EventDecoder {
     }
 
     /// Returns the id of the last event that had one, or an empty string.
-    pub fn last_event_id(&self) -> &str {
+    pub(crate) fn last_event_id(&self) -> &str {
         &self.last_id
     }
 
     /// Returns the reconnection delay that the server requested, if any.
-    pub fn retry(&self) -> Option<Duration> {
+    pub(crate) fn retry(&self) -> Option<Duration> {
         self.retry
     }
 
@@ -312,7 +274,7 @@ impl EventDecoder {
         (fields.data_lines > 0).then_some((fields, lines))
     }
 
-    fn event(&self, fields: &Fields, lines: Range<usize>) -> EventBytes<'_> {
+    fn event(&self, fields: &Fields, lines: Range<usize>) -> ServerSentEvent<'_> {
         let name = match &fields.name {
             Some(name) if !name.is_empty() => self.slice(name.clone()),
             _ => b"message",
@@ -321,7 +283,7 @@ impl EventDecoder {
             1 => Cow::Borrowed(self.slice(fields.data.clone())),
             _ => Cow::Owned(join_data(self.slice(lines))),
         };
-        EventBytes { name, data }
+        ServerSentEvent { name, data }
     }
 
     /// Buffers an incomplete line, or returns an error if the event exceeds the limit.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use runstep::EventDecoder;
 
 use super::reference_decoder::{Decoded, decode, reference};
+use crate::streaming::sse::EventDecoder;
 
 fn event(name: &str, data: &str) -> Decoded {
     with_id(name, data, "")
