@@ -10,7 +10,7 @@ use runstep::RunEvent;
 use runstep_benches::{Counting, EventServer, Result, Sending, allocations, held};
 
 /// The decoder of server-sent events, which the crate does not export.
-#[allow(dead_code, reason = "the benchmark uses a part of the decoder")]
+#[allow(dead_code, unreachable_pub, reason = "the benchmark includes a private module")]
 #[path = "../../crates/runstep/src/streaming/sse.rs"]
 mod sse;
 
