@@ -11,7 +11,7 @@ use crate::validate::{characters, each, each_key, each_value, entries, field, it
 
 impl Validate for types::FileSearchTool {
     fn validate(&self) -> Result<(), Violation> {
-        field("file_search", self.file_search.as_ref(), |it| it.validate())?;
+        field("file_search", self.file_search.as_ref(), |value| value.validate())?;
         Ok(())
     }
 }
@@ -20,9 +20,13 @@ impl Validate for types::FileSearchOptions {
         field(
             "max_num_results",
             self.max_num_results.as_ref(),
-            |it| number(it, 1..=50),
+            |value| number(value, 1..=50),
         )?;
-        field("ranking_options", self.ranking_options.as_ref(), |it| it.validate())?;
+        field(
+            "ranking_options",
+            self.ranking_options.as_ref(),
+            |value| value.validate(),
+        )?;
         Ok(())
     }
 }
@@ -31,27 +35,35 @@ impl Validate for types::FileSearchRankingOptions {
         field(
             "score_threshold",
             Some(&self.score_threshold),
-            |it| number(it, 0.0..=1.0),
+            |value| number(value, 0.0..=1.0),
         )?;
         Ok(())
     }
 }
 impl Validate for types::TruncationStrategy {
     fn validate(&self) -> Result<(), Violation> {
-        field("last_messages", self.last_messages.as_option(), |it| number(it, 1..))?;
+        field(
+            "last_messages",
+            self.last_messages.as_option(),
+            |value| number(value, 1..),
+        )?;
         Ok(())
     }
 }
 impl Validate for types::ToolResources {
     fn validate(&self) -> Result<(), Violation> {
-        field("code_interpreter", self.code_interpreter.as_ref(), |it| it.validate())?;
-        field("file_search", self.file_search.as_ref(), |it| it.validate())?;
+        field(
+            "code_interpreter",
+            self.code_interpreter.as_ref(),
+            |value| value.validate(),
+        )?;
+        field("file_search", self.file_search.as_ref(), |value| value.validate())?;
         Ok(())
     }
 }
 impl Validate for types::CodeInterpreterResources {
     fn validate(&self) -> Result<(), Violation> {
-        field("file_ids", self.file_ids.as_ref(), |it| items(it.len(), ..=20))?;
+        field("file_ids", self.file_ids.as_ref(), |value| items(value.len(), ..=20))?;
         Ok(())
     }
 }
@@ -60,15 +72,19 @@ impl Validate for types::FileSearchResources {
         field(
             "vector_store_ids",
             self.vector_store_ids.as_ref(),
-            |it| items(it.len(), ..=1),
+            |value| items(value.len(), ..=1),
         )?;
         Ok(())
     }
 }
 impl Validate for types::CreateToolResources {
     fn validate(&self) -> Result<(), Violation> {
-        field("code_interpreter", self.code_interpreter.as_ref(), |it| it.validate())?;
-        field("file_search", self.file_search.as_ref(), |it| it.validate())?;
+        field(
+            "code_interpreter",
+            self.code_interpreter.as_ref(),
+            |value| value.validate(),
+        )?;
+        field("file_search", self.file_search.as_ref(), |value| value.validate())?;
         Ok(())
     }
 }
@@ -77,14 +93,14 @@ impl Validate for types::CreateFileSearchResources {
         field(
             "vector_store_ids",
             self.vector_store_ids.as_ref(),
-            |it| items(it.len(), ..=1),
+            |value| items(value.len(), ..=1),
         )?;
         field(
             "vector_stores",
             self.vector_stores.as_ref(),
-            |it| {
-                items(it.len(), ..=1)?;
-                each(it, |it| it.validate())
+            |value| {
+                items(value.len(), ..=1)?;
+                each(value, |value| value.validate())
             },
         )?;
         Ok(())
@@ -92,15 +108,23 @@ impl Validate for types::CreateFileSearchResources {
 }
 impl Validate for types::VectorStoreInput {
     fn validate(&self) -> Result<(), Violation> {
-        field("file_ids", self.file_ids.as_ref(), |it| items(it.len(), ..=100000000))?;
-        field("chunking_strategy", self.chunking_strategy.as_ref(), |it| it.validate())?;
+        field(
+            "file_ids",
+            self.file_ids.as_ref(),
+            |value| items(value.len(), ..=100000000),
+        )?;
+        field(
+            "chunking_strategy",
+            self.chunking_strategy.as_ref(),
+            |value| value.validate(),
+        )?;
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
         Ok(())
@@ -108,7 +132,7 @@ impl Validate for types::VectorStoreInput {
 }
 impl Validate for types::StaticChunkingStrategy {
     fn validate(&self) -> Result<(), Violation> {
-        field("static", Some(&self.static_), |it| it.validate())?;
+        field("static", Some(&self.static_), |value| value.validate())?;
         Ok(())
     }
 }
@@ -117,86 +141,118 @@ impl Validate for types::StaticChunking {
         field(
             "max_chunk_size_tokens",
             Some(&self.max_chunk_size_tokens),
-            |it| number(it, 100..=4096),
+            |value| number(value, 100..=4096),
         )?;
         Ok(())
     }
 }
 impl Validate for types::CreateAssistantRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("name", self.name.as_option(), |it| characters(it, ..=256))?;
-        field("description", self.description.as_option(), |it| characters(it, ..=512))?;
+        field("name", self.name.as_option(), |value| characters(value, ..=256))?;
+        field(
+            "description",
+            self.description.as_option(),
+            |value| characters(value, ..=512),
+        )?;
         field(
             "instructions",
             self.instructions.as_option(),
-            |it| characters(it, ..=256000),
+            |value| characters(value, ..=256000),
         )?;
         field(
             "tools",
             self.tools.as_ref(),
-            |it| {
-                items(it.len(), ..=128)?;
-                each(it, |it| it.validate())
+            |value| {
+                items(value.len(), ..=128)?;
+                each(value, |value| value.validate())
             },
         )?;
-        field("tool_resources", self.tool_resources.as_option(), |it| it.validate())?;
+        field(
+            "tool_resources",
+            self.tool_resources.as_option(),
+            |value| value.validate(),
+        )?;
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
-        field("temperature", self.temperature.as_option(), |it| number(it, 0.0..=2.0))?;
-        field("top_p", self.top_p.as_option(), |it| number(it, 0.0..=1.0))?;
+        field(
+            "temperature",
+            self.temperature.as_option(),
+            |value| number(value, 0.0..=2.0),
+        )?;
+        field("top_p", self.top_p.as_option(), |value| number(value, 0.0..=1.0))?;
         Ok(())
     }
 }
 impl Validate for types::UpdateAssistantRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("name", self.name.as_option(), |it| characters(it, ..=256))?;
-        field("description", self.description.as_option(), |it| characters(it, ..=512))?;
+        field("name", self.name.as_option(), |value| characters(value, ..=256))?;
+        field(
+            "description",
+            self.description.as_option(),
+            |value| characters(value, ..=512),
+        )?;
         field(
             "instructions",
             self.instructions.as_option(),
-            |it| characters(it, ..=256000),
+            |value| characters(value, ..=256000),
         )?;
         field(
             "tools",
             self.tools.as_ref(),
-            |it| {
-                items(it.len(), ..=128)?;
-                each(it, |it| it.validate())
+            |value| {
+                items(value.len(), ..=128)?;
+                each(value, |value| value.validate())
             },
         )?;
-        field("tool_resources", self.tool_resources.as_option(), |it| it.validate())?;
+        field(
+            "tool_resources",
+            self.tool_resources.as_option(),
+            |value| value.validate(),
+        )?;
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
-        field("temperature", self.temperature.as_option(), |it| number(it, 0.0..=2.0))?;
-        field("top_p", self.top_p.as_option(), |it| number(it, 0.0..=1.0))?;
+        field(
+            "temperature",
+            self.temperature.as_option(),
+            |value| number(value, 0.0..=2.0),
+        )?;
+        field("top_p", self.top_p.as_option(), |value| number(value, 0.0..=1.0))?;
         Ok(())
     }
 }
 impl Validate for types::CreateThreadRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("messages", self.messages.as_ref(), |it| each(it, |it| it.validate()))?;
-        field("tool_resources", self.tool_resources.as_option(), |it| it.validate())?;
+        field(
+            "messages",
+            self.messages.as_ref(),
+            |value| each(value, |value| value.validate()),
+        )?;
+        field(
+            "tool_resources",
+            self.tool_resources.as_option(),
+            |value| value.validate(),
+        )?;
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
         Ok(())
@@ -204,14 +260,18 @@ impl Validate for types::CreateThreadRequest {
 }
 impl Validate for types::UpdateThreadRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("tool_resources", self.tool_resources.as_option(), |it| it.validate())?;
+        field(
+            "tool_resources",
+            self.tool_resources.as_option(),
+            |value| value.validate(),
+        )?;
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
         Ok(())
@@ -219,14 +279,14 @@ impl Validate for types::UpdateThreadRequest {
 }
 impl Validate for types::CreateMessageRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("content", Some(&self.content), |it| it.validate())?;
+        field("content", Some(&self.content), |value| value.validate())?;
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
         Ok(())
@@ -237,10 +297,10 @@ impl Validate for types::UpdateMessageRequest {
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
         Ok(())
@@ -251,92 +311,104 @@ impl Validate for types::CreateRunRequest {
         field(
             "instructions",
             self.instructions.as_option(),
-            |it| characters(it, ..=256000),
+            |value| characters(value, ..=256000),
         )?;
         field(
             "additional_messages",
             self.additional_messages.as_option(),
-            |it| each(it, |it| it.validate()),
+            |value| each(value, |value| value.validate()),
         )?;
         field(
             "tools",
             self.tools.as_option(),
-            |it| {
-                items(it.len(), ..=20)?;
-                each(it, |it| it.validate())
+            |value| {
+                items(value.len(), ..=20)?;
+                each(value, |value| value.validate())
             },
         )?;
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
-        field("temperature", self.temperature.as_option(), |it| number(it, 0.0..=2.0))?;
-        field("top_p", self.top_p.as_option(), |it| number(it, 0.0..=1.0))?;
+        field(
+            "temperature",
+            self.temperature.as_option(),
+            |value| number(value, 0.0..=2.0),
+        )?;
+        field("top_p", self.top_p.as_option(), |value| number(value, 0.0..=1.0))?;
         field(
             "max_prompt_tokens",
             self.max_prompt_tokens.as_option(),
-            |it| number(it, 256..),
+            |value| number(value, 256..),
         )?;
         field(
             "max_completion_tokens",
             self.max_completion_tokens.as_option(),
-            |it| number(it, 256..),
+            |value| number(value, 256..),
         )?;
         field(
             "truncation_strategy",
             self.truncation_strategy.as_option(),
-            |it| it.validate(),
+            |value| value.validate(),
         )?;
         Ok(())
     }
 }
 impl Validate for types::CreateThreadAndRunRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("thread", self.thread.as_ref(), |it| it.validate())?;
+        field("thread", self.thread.as_ref(), |value| value.validate())?;
         field(
             "instructions",
             self.instructions.as_option(),
-            |it| characters(it, ..=256000),
+            |value| characters(value, ..=256000),
         )?;
         field(
             "tools",
             self.tools.as_option(),
-            |it| {
-                items(it.len(), ..=20)?;
-                each(it, |it| it.validate())
+            |value| {
+                items(value.len(), ..=20)?;
+                each(value, |value| value.validate())
             },
         )?;
-        field("tool_resources", self.tool_resources.as_option(), |it| it.validate())?;
+        field(
+            "tool_resources",
+            self.tool_resources.as_option(),
+            |value| value.validate(),
+        )?;
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
-        field("temperature", self.temperature.as_option(), |it| number(it, 0.0..=2.0))?;
-        field("top_p", self.top_p.as_option(), |it| number(it, 0.0..=1.0))?;
+        field(
+            "temperature",
+            self.temperature.as_option(),
+            |value| number(value, 0.0..=2.0),
+        )?;
+        field("top_p", self.top_p.as_option(), |value| number(value, 0.0..=1.0))?;
         field(
             "max_prompt_tokens",
             self.max_prompt_tokens.as_option(),
-            |it| number(it, 256..),
+            |value| number(value, 256..),
         )?;
         field(
             "max_completion_tokens",
             self.max_completion_tokens.as_option(),
-            |it| number(it, 256..),
+            |value| number(value, 256..),
         )?;
         field(
             "truncation_strategy",
             self.truncation_strategy.as_option(),
-            |it| it.validate(),
+            |value| value.validate(),
         )?;
         Ok(())
     }
@@ -346,10 +418,10 @@ impl Validate for types::UpdateRunRequest {
         field(
             "metadata",
             self.metadata.as_option(),
-            |it| {
-                entries(it.len(), ..=16)?;
-                each_key(it, ..=64)?;
-                each_value(it, |it| characters(it, ..=512))
+            |value| {
+                entries(value.len(), ..=16)?;
+                each_key(value, ..=64)?;
+                each_value(value, |value| characters(value, ..=512))
             },
         )?;
         Ok(())
@@ -363,7 +435,7 @@ impl Validate for types::SubmitToolOutputsRequest {
 impl Validate for types::Tool {
     fn validate(&self) -> Result<(), Violation> {
         match self {
-            Self::FileSearch(it) => it.validate(),
+            Self::FileSearch(value) => value.validate(),
             _ => Ok(()),
         }
     }
@@ -371,7 +443,7 @@ impl Validate for types::Tool {
 impl Validate for types::ChunkingStrategy {
     fn validate(&self) -> Result<(), Violation> {
         match self {
-            Self::Static(it) => it.validate(),
+            Self::Static(value) => value.validate(),
             _ => Ok(()),
         }
     }
@@ -379,7 +451,7 @@ impl Validate for types::ChunkingStrategy {
 impl Validate for types::CreateMessageContent {
     fn validate(&self) -> Result<(), Violation> {
         match self {
-            Self::Parts(it) => items(it.len(), 1..),
+            Self::Parts(value) => items(value.len(), 1..),
             _ => Ok(()),
         }
     }

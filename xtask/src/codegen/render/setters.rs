@@ -7,11 +7,10 @@ use serde_json::Value;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Field, Item, parse_quote};
 
-use super::File;
 use crate::codegen::document::rust_name;
 use crate::codegen::error::Error;
-use crate::codegen::polish::{argument, type_named, wire_name};
-use crate::codegen::{Generated, RequestBody};
+use crate::codegen::rewrite::{argument, type_named, wire_name};
+use crate::codegen::{File, Generated, RequestBody};
 
 /// The file, relative to the generated crate.
 const PATH: &str = "../runstep/src/resources/setters.rs";
@@ -19,7 +18,7 @@ const PATH: &str = "../runstep/src/resources/setters.rs";
 const HEAD: &str = "//! Setters of request builders, by property of the request body.\n\n\
     use runstep_api::types;\n\n";
 
-/// The property that has methods of its own.
+/// A property without a setter: the builder has the method `stream`.
 const STREAM: &str = "stream";
 
 /// Renders the setters for all operations with a request body.
@@ -31,7 +30,7 @@ pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error>
     let names: BTreeSet<String> = structs
         .clone()
         .map(|item| item.ident.to_string())
-        .chain(generated.enums.iter().map(|one| one.name.clone()))
+        .chain(generated.enums.iter().map(|open_enum| open_enum.name.clone()))
         .chain(generated.unions.unions.iter().map(|union| union.name.clone()))
         .collect();
     let mut blocks = Vec::new();
@@ -40,7 +39,8 @@ pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error>
         let required = schema.get("required").and_then(Value::as_array);
         let optional = item.fields.iter().filter(|field| {
             let name = wire_name(field);
-            let required = required.is_some_and(|names| names.iter().any(|it| *it == name));
+            let required =
+                required.is_some_and(|names| names.iter().any(|required| *required == name));
             !required && name != STREAM
         });
         let setters: Vec<_> = optional.map(setter).collect();
@@ -61,10 +61,10 @@ fn setter(field: &Field) -> proc_macro2::TokenStream {
     let docs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
     let wrapped = ["Option", "Field"].into_iter().find_map(|name| type_named(&field.ty, name));
     let kind = wrapped.unwrap_or(&field.ty);
-    let (given, _) = argument(ident, kind);
+    let (argument, _) = argument(ident, kind);
     let mut setter = quote! {
         #(#docs)*
-        pub fn #ident(mut self, #ident: #given) -> Self {
+        pub fn #ident(mut self, #ident: #argument) -> Self {
             self.body = self.body.#ident(#ident);
             self
         }
@@ -86,7 +86,7 @@ fn setter(field: &Field) -> proc_macro2::TokenStream {
     setter
 }
 
-/// Writes the types of the API with their module.
+/// Qualifies the types of the API with their module.
 struct Qualify {
     names: BTreeSet<String>,
 }
