@@ -1,4 +1,4 @@
-"""The client, the checks, and what they report: a line of JSON for each reply and each check."""
+"""Clients, checks, and reports: a JSON object on a line for each response and each check."""
 
 import json
 import signal
@@ -8,7 +8,7 @@ import warnings
 
 import openai
 
-# The client marks the whole API as deprecated; that is what this project is for.
+# The client deprecates the whole API.
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 
@@ -16,35 +16,35 @@ def report(**line):
     print(json.dumps(line), flush=True)
 
 
-def tell_reply(response):
+def report_response(response):
     report(method=response.request.method, path=response.request.url.path, status=response.status_code)
 
 
 def connect(base_url=None, api_key=None, **options):
-    """The client as an application would make it, except that each reply is told of."""
-    recording = openai.DefaultHttpxClient(event_hooks={"response": [tell_reply]})
-    return openai.OpenAI(base_url=base_url, api_key=api_key, http_client=recording, **options)
+    """Creates a client like an application does, and reports each response."""
+    http_client = openai.DefaultHttpxClient(event_hooks={"response": [report_response]})
+    return openai.OpenAI(base_url=base_url, api_key=api_key, http_client=http_client, **options)
 
 
 client = connect()
 checks = []
 
-# A run that never ends would be polled for ever.
-SECONDS_FOR_A_CHECK = 60
+# Polling a run that hangs would never end.
+CHECK_TIMEOUT_SECONDS = 60
 
 
-def give_up(*_):
-    raise TimeoutError(f"no end within {SECONDS_FOR_A_CHECK} s")
+def raise_timeout(*_):
+    raise TimeoutError(f"timed out after {CHECK_TIMEOUT_SECONDS} s")
 
 
 def check(function):
-    """Names a check by its function, so that the same one is found in the other client's scripts."""
+    """Adds a check, whose name is that of the function. The other client has checks of the same names."""
     checks.append(function)
     return function
 
 
-def refused(kind, status, part, call):
-    """The error by which the client tells that the server refused a call, and why."""
+def expect_error(kind, status, part, call):
+    """Returns the error of a call that the server rejects."""
     try:
         call()
     except openai.APIStatusError as error:
@@ -57,9 +57,9 @@ def refused(kind, status, part, call):
 
 def run():
     report(client=f"openai {openai.__version__}", runtime=f"Python {sys.version.split()[0]}")
-    signal.signal(signal.SIGALRM, give_up)
+    signal.signal(signal.SIGALRM, raise_timeout)
     for function in checks:
-        signal.alarm(SECONDS_FOR_A_CHECK)
+        signal.alarm(CHECK_TIMEOUT_SECONDS)
         try:
             function()
             failure = None

@@ -1,13 +1,13 @@
-"""What the checks begin with."""
+"""Objects for the checks."""
 
-from gate import client
+from harness import client
 
 runs = client.beta.threads.runs
 WEATHER = {
     "type": "function",
     "function": {
         "name": "get_weather",
-        "description": "Tells the current weather in a city",
+        "description": "Returns the current weather in a city",
         "parameters": {
             "type": "object",
             "properties": {"city": {"type": "string"}},
@@ -27,7 +27,7 @@ def thread(text=QUESTION, at=client):
 
 
 def waiting_run(at=client):
-    """A run that waits for the output of its one call."""
+    """A run that waits for the output of its only call."""
     run = at.beta.threads.runs.create_and_poll(
         thread_id=thread(at=at).id, assistant_id=assistant(WEATHER, at=at).id
     )
@@ -40,6 +40,6 @@ def outputs(run, text="18 degrees"):
     return [{"tool_call_id": call.id, "output": text} for call in calls]
 
 
-def answer(run):
-    """What the assistant said in a run."""
+def message_text(run):
+    """The text of the message that a run created."""
     return client.beta.threads.messages.list(run.thread_id, run_id=run.id).data[0].content[0].text.value
