@@ -1,4 +1,4 @@
-//! What the specification does not list is kept; what contradicts it is an error.
+//! Decoding: unknown values are kept, and invalid ones are errors.
 
 use std::fmt::Debug;
 use std::panic::catch_unwind;
@@ -25,15 +25,15 @@ fn decode<T: DeserializeOwned>(value: &Value) -> T {
     serde_json::from_str(&value.to_string()).unwrap_or_else(|error| panic!("{error}: {value}"))
 }
 
-fn refusal<T: DeserializeOwned + Debug>(text: &str) -> String {
+fn error_of<T: DeserializeOwned + Debug>(text: &str) -> String {
     serde_json::from_str::<T>(text).unwrap_err().to_string()
 }
 
-/// Decodes from text and writes back the very same text, with the keys in their order.
+/// Decodes a text, and checks that it encodes to the same text, with the same order of keys.
 fn round_trip<T: DeserializeOwned + Serialize>(text: &str) -> T {
     let decoded: T = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&decoded).unwrap(), text);
-    // From a value it is the same as from text.
+    // Decoding from a `Value` has the same result.
     let value: T = serde_json::from_value(serde_json::from_str(text).unwrap()).unwrap();
     assert_eq!(serde_json::to_string(&value).unwrap(), text);
     decoded
@@ -42,7 +42,7 @@ fn round_trip<T: DeserializeOwned + Serialize>(text: &str) -> T {
 // Enums
 
 #[test]
-fn an_unknown_enum_value_is_kept() {
+fn unknown_enum_value_is_kept() {
     let status: RunStatus = round_trip(r#""frozen""#);
     assert_eq!(status, RunStatus::Unknown("frozen".to_owned()));
     assert_eq!((status.as_str(), status.as_ref()), ("frozen", "frozen"));
@@ -51,7 +51,7 @@ fn an_unknown_enum_value_is_kept() {
 }
 
 #[test]
-fn a_known_enum_value_has_its_name() {
+fn known_enum_value_becomes_its_variant() {
     let status: RunStatus = round_trip(r#""in_progress""#);
     assert_eq!(status, RunStatus::InProgress);
     assert_eq!((status.as_str(), status.to_string().as_str()), ("in_progress", "in_progress"));
@@ -60,22 +60,22 @@ fn a_known_enum_value_has_its_name() {
 }
 
 #[test]
-fn a_text_becomes_the_known_value_if_there_is_one() {
+fn conversion_from_text_finds_known_values() {
     assert_eq!(RunStatus::from("queued"), RunStatus::Queued);
     assert_eq!(RunStatus::from("queued".to_owned()), RunStatus::Queued);
     assert_eq!(RunStatus::from("Queued"), RunStatus::Unknown("Queued".to_owned()));
 }
 
 #[test]
-fn an_enum_value_that_is_no_string_is_an_error() {
-    for wrong in ["1", "null", "{}", "[\"queued\"]", "true"] {
-        let refusal = refusal::<RunStatus>(wrong);
-        assert!(refusal.contains("expected a string"), "{wrong}: {refusal}");
+fn enum_value_that_is_not_a_string_is_an_error() {
+    for text in ["1", "null", "{}", "[\"queued\"]", "true"] {
+        let error = error_of::<RunStatus>(text);
+        assert!(error.contains("expected a string"), "{text}: {error}");
     }
 }
 
 #[test]
-fn an_escaped_enum_value_is_still_known() {
+fn escaped_enum_value_is_known() {
     let status: RunStatus = serde_json::from_str(r#""\u0071ueued""#).unwrap();
     assert_eq!(status, RunStatus::Queued);
 }
@@ -85,7 +85,7 @@ fn an_escaped_enum_value_is_still_known() {
 const MCP: &str = r#"{"server":"z","type":"mcp","allowed":[{"b":null,"a":1.5}],"aa":true}"#;
 
 #[test]
-fn an_unknown_variant_is_kept_whole_and_in_its_order() {
+fn unknown_variant_keeps_all_properties_in_order() {
     for text in [
         MCP,
         r#"{"type":"mcp","z":1,"a":2}"#,
@@ -111,7 +111,7 @@ fn an_unknown_variant_is_kept_whole_and_in_its_order() {
 }
 
 #[test]
-fn an_unknown_variant_is_kept_deep_in_an_object() {
+fn nested_unknown_variant_is_kept() {
     let mut run = example("Run", 1);
     run["tools"] = json!([serde_json::from_str::<Value>(MCP).unwrap()]);
     let decoded: Run = decode(&run);
@@ -119,7 +119,7 @@ fn an_unknown_variant_is_kept_deep_in_an_object() {
 }
 
 #[test]
-fn a_known_variant_is_told_wherever_its_tag_stands() {
+fn discriminator_may_be_at_any_position() {
     for text in [
         r#"{"type":"function","id":"c","function":{"name":"f","arguments":"{}"}}"#,
         r#"{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}"#,
@@ -136,7 +136,7 @@ fn a_known_variant_is_told_wherever_its_tag_stands() {
 }
 
 #[test]
-fn a_known_variant_with_bad_data_is_an_error_that_names_it() {
+fn invalid_data_of_a_known_variant_is_an_error() {
     for (text, expected) in [
         (r#"{"type":"function"}"#, "missing field `function`"),
         (r#"{"function":{},"type":"function"}"#, "missing field `name`"),
@@ -145,20 +145,20 @@ fn a_known_variant_with_bad_data_is_an_error_that_names_it() {
         (r#"{"type":"function","function":null}"#, "invalid type: null"),
         (r#"{"type":"file_search","file_search":[true]}"#, "invalid type: boolean `true`"),
     ] {
-        let refusal = refusal::<Tool>(text);
-        assert!(refusal.contains(expected), "{text}: {refusal}");
+        let error = error_of::<Tool>(text);
+        assert!(error.contains(expected), "{text}: {error}");
     }
 }
 
 #[test]
-fn a_broken_unknown_variant_is_an_error() {
+fn invalid_json_in_an_unknown_variant_is_an_error() {
     for text in [r#"{"type":"mcp","a":"#, r#"{"a":1,"type"}"#, r#"{"type":"mcp""#, r#"{"a":1,}"#] {
         assert!(serde_json::from_str::<Tool>(text).is_err(), "{text}");
     }
 }
 
 #[test]
-fn the_content_of_a_new_message_is_text_or_parts() {
+fn content_of_a_new_message_is_text_or_parts() {
     let text: CreateMessageContent = round_trip(r#""Hello""#);
     assert_eq!(text, CreateMessageContent::from("Hello"));
     let parts: CreateMessageContent = round_trip(r#"[{"type":"text","text":"Hello"}]"#);
@@ -169,11 +169,11 @@ fn the_content_of_a_new_message_is_text_or_parts() {
         let content: CreateMessageContent = round_trip(other);
         assert!(matches!(content, CreateMessageContent::Unknown(_)), "{content:?}");
     }
-    assert!(refusal::<CreateMessageContent>(r#"[{"type":"text"}]"#).contains("missing field"));
+    assert!(error_of::<CreateMessageContent>(r#"[{"type":"text"}]"#).contains("missing field"));
 }
 
 #[test]
-fn a_tool_choice_is_a_mode_or_a_tool() {
+fn tool_choice_is_a_mode_or_a_tool() {
     assert_eq!(round_trip::<ToolChoice>(r#""none""#), ToolChoice::None);
     assert_eq!(round_trip::<ToolChoice>(r#""auto""#), ToolChoice::Auto);
     assert_eq!(round_trip::<ToolChoice>(r#""required""#), ToolChoice::Required);
@@ -182,11 +182,11 @@ fn a_tool_choice_is_a_mode_or_a_tool() {
     assert!(matches!(round_trip(named), ToolChoice::Named(_)));
     let ToolChoice::Named(unknown) = round_trip(r#"{"type":"bing_grounding"}"#) else { panic!() };
     assert_eq!(unknown.type_, "bing_grounding");
-    assert!(refusal::<ToolChoice>(r#"{"function":{"name":"f"}}"#).contains("`type`"));
+    assert!(error_of::<ToolChoice>(r#"{"function":{"name":"f"}}"#).contains("`type`"));
 }
 
 #[test]
-fn a_response_format_is_a_word_or_an_object() {
+fn response_format_is_a_string_or_an_object() {
     assert_eq!(round_trip::<ResponseFormat>(r#""auto""#), ResponseFormat::Auto);
     assert!(matches!(round_trip(r#"{"type":"text"}"#), ResponseFormat::Text(_)));
     assert!(matches!(round_trip(r#"{"type":"json_object"}"#), ResponseFormat::JsonObject(_)));
@@ -194,13 +194,13 @@ fn a_response_format_is_a_word_or_an_object() {
     assert!(matches!(round_trip(schema), ResponseFormat::JsonSchema(_)));
     assert!(matches!(round_trip(r#""json""#), ResponseFormat::Unknown(_)));
     assert!(matches!(round_trip(r#"{"type":"xml","n":1}"#), ResponseFormat::Unknown(_)));
-    assert!(refusal::<ResponseFormat>(r#"{"type":"json_schema"}"#).contains("`json_schema`"));
+    assert!(error_of::<ResponseFormat>(r#"{"type":"json_schema"}"#).contains("`json_schema`"));
 }
 
 // Events
 
 #[test]
-fn an_unknown_event_is_kept() {
+fn unknown_event_is_kept() {
     let data = r#"{"z":1,"a":[null]}"#;
     let event = StreamEvent::decode("thread.message.chunk", data).unwrap();
     assert!(matches!(event, StreamEvent::Unknown { .. }));
@@ -211,19 +211,19 @@ fn an_unknown_event_is_kept() {
 }
 
 #[test]
-fn an_unknown_event_without_json_is_kept_as_text() {
+fn unknown_event_with_data_other_than_json_is_kept() {
     let event = StreamEvent::decode("ping", "not {json").unwrap();
     assert_eq!((event.event(), event.data().unwrap().as_str()), ("ping", "not {json"));
 }
 
 #[test]
-fn the_data_of_a_known_event_must_fit() {
+fn invalid_data_of_a_known_event_is_an_error() {
     let error = StreamEvent::decode("thread.run.queued", r#"{"id":"run_1"}"#).unwrap_err();
     assert!(error.to_string().contains("missing field"), "{error}");
     assert_eq!(StreamEvent::decode("done", "[DONE]").unwrap(), StreamEvent::Done);
 }
 
-// Objects as providers send them
+// Objects of providers
 
 fn without(mut object: Value, keys: &[&str]) -> Value {
     for key in keys {
@@ -237,19 +237,19 @@ fn with_null(mut object: Value, keys: &[&str]) -> Value {
     object
 }
 
-const LEFT_OUT_OF_RUNS: [&str; 6] =
+const OMITTED_IN_RUNS: [&str; 6] =
     ["instructions", "model", "assistant_id", "tools", "metadata", "parallel_tool_calls"];
 
 #[test]
-fn what_providers_leave_out_of_a_run_may_be_absent_or_null() {
-    let run: Run = decode(&without(example("Run", 0), &LEFT_OUT_OF_RUNS));
-    assert_eq!(run, decode(&with_null(example("Run", 0), &LEFT_OUT_OF_RUNS)));
+fn properties_that_providers_omit_in_runs_may_be_absent_or_null() {
+    let run: Run = decode(&without(example("Run", 0), &OMITTED_IN_RUNS));
+    assert_eq!(run, decode(&with_null(example("Run", 0), &OMITTED_IN_RUNS)));
     assert_eq!((run.instructions, run.model, run.assistant_id), (None, None, None));
     assert_eq!((run.tools, run.metadata, run.parallel_tool_calls), (vec![], None, None));
 }
 
 #[test]
-fn whatever_may_be_null_in_a_run_may_be_absent() {
+fn nullable_properties_of_runs_may_be_absent() {
     for number in 0..4 {
         let run = example("Run", number);
         let nulls: Vec<&str> = run
@@ -265,32 +265,32 @@ fn whatever_may_be_null_in_a_run_may_be_absent() {
 }
 
 #[test]
-fn what_providers_leave_out_of_a_step_may_be_absent_or_null() {
+fn properties_that_providers_omit_in_steps_may_be_absent_or_null() {
     for keys in [&["assistant_id", "metadata", "usage"][..], &["last_error", "completed_at"]] {
         let step: RunStep = decode(&without(example("RunStep", 0), keys));
         assert_eq!(step, decode(&with_null(example("RunStep", 0), keys)));
     }
 }
 
-fn must_have<T: DeserializeOwned + Debug>(object: &Value, keys: &[&str]) {
+fn requires<T: DeserializeOwned + Debug>(object: &Value, keys: &[&str]) {
     for key in keys {
-        let refusal = refusal::<T>(&without(object.clone(), &[key]).to_string());
-        assert!(refusal.contains(&format!("missing field `{key}`")), "{key}: {refusal}");
-        // A union that is null is kept as one of no known kind.
+        let error = error_of::<T>(&without(object.clone(), &[key]).to_string());
+        assert!(error.contains(&format!("missing field `{key}`")), "{key}: {error}");
+        // Null decodes as an unknown variant of a union.
         let null = serde_json::from_value::<T>(with_null(object.clone(), &[key]));
         assert_eq!(null.is_err(), *key != "step_details", "{key}");
     }
 }
 
 #[test]
-fn what_identifies_an_object_must_be_there() {
-    must_have::<Run>(&example("Run", 0), &["id", "status", "thread_id", "created_at"]);
+fn properties_that_identify_an_object_are_required() {
+    requires::<Run>(&example("Run", 0), &["id", "status", "thread_id", "created_at"]);
     let step = ["id", "status", "thread_id", "run_id", "type", "step_details"];
-    must_have::<RunStep>(&example("RunStep", 0), &step);
+    requires::<RunStep>(&example("RunStep", 0), &step);
 }
 
 #[test]
-fn an_integer_is_a_temperature() {
+fn integer_decodes_as_float() {
     let mut run = example("Run", 0);
     run["temperature"] = 1.into();
     run["top_p"] = 0.into();
@@ -299,7 +299,7 @@ fn an_integer_is_a_temperature() {
 }
 
 #[test]
-fn extra_properties_are_ignored() {
+fn unknown_properties_are_ignored() {
     let mut step = example("RunStep", 1);
     step["expires_at"] = 1_767_262_600.into();
     step["step_details"]["tool_calls"][0]["index"] = 0.into();
@@ -307,7 +307,7 @@ fn extra_properties_are_ignored() {
 }
 
 #[test]
-fn steps_of_unknown_type_decode() {
+fn step_of_unknown_type_decodes() {
     let details = json!({"type": "activities", "activities": [{"id": "a", "tools": {}}]});
     let mut step = example("RunStep", 0);
     step["type"] = "activities".into();
@@ -320,7 +320,7 @@ fn steps_of_unknown_type_decode() {
 }
 
 #[test]
-fn a_run_that_needs_approval_decodes() {
+fn run_with_unknown_required_action_decodes() {
     let action = json!({"type": "submit_tool_approval",
         "submit_tool_approval": {"tool_calls": [{"id": "c", "type": "mcp", "arguments": "{}"}]}});
     let mut run = example("Run", 1);
@@ -329,7 +329,7 @@ fn a_run_that_needs_approval_decodes() {
 }
 
 #[test]
-fn values_seen_in_the_wild_decode() {
+fn unlisted_values_of_known_providers_decode() {
     for kind in ["bing_grounding", "mcp", "azure_ai_search"] {
         let tool = json!({"type": kind, kind: {"connection": "x"}});
         assert_eq!(decode::<Tool>(&tool), Tool::Unknown(tool.clone()));
@@ -346,13 +346,13 @@ fn values_seen_in_the_wild_decode() {
 // Requests
 
 #[test]
-fn what_is_not_set_is_left_out() {
+fn unset_fields_are_not_sent() {
     let request = CreateRunRequest::new("asst_1");
     assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"assistant_id":"asst_1"}"#);
 }
 
 #[test]
-fn absent_null_and_empty_are_three_things() {
+fn absent_null_and_empty_are_distinct() {
     let absent: CreateRunRequest = round_trip(r#"{"assistant_id":"asst_1"}"#);
     let null: CreateRunRequest = round_trip(r#"{"assistant_id":"asst_1","tools":null}"#);
     let empty: CreateRunRequest = round_trip(r#"{"assistant_id":"asst_1","tools":[]}"#);
@@ -360,37 +360,37 @@ fn absent_null_and_empty_are_three_things() {
     assert_eq!(empty.tools, Field::Value(Vec::new()));
 }
 
-// No input is a reason to panic
+// Invalid input
 
-/// The places in a value, each as the way there.
-fn places(value: &Value, here: &str, found: &mut Vec<String>) {
-    found.push(here.to_owned());
+/// Collects the JSON pointers of all values inside a value.
+fn collect_pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
+    found.push(pointer.to_owned());
     match value {
         Value::Object(map) => {
-            map.iter().for_each(|(k, v)| places(v, &format!("{here}/{k}"), found))
+            map.iter().for_each(|(k, v)| collect_pointers(v, &format!("{pointer}/{k}"), found))
         }
         Value::Array(items) => items
             .iter()
             .enumerate()
-            .for_each(|(i, item)| places(item, &format!("{here}/{i}"), found)),
+            .for_each(|(i, item)| collect_pointers(item, &format!("{pointer}/{i}"), found)),
         _ => {}
     }
 }
 
-/// Every place of every example dropped or replaced, one at a time.
+/// Returns the example with each value removed or replaced, one at a time.
 fn mutations(example: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    places(example, "", &mut found);
+    let mut pointers = Vec::new();
+    collect_pointers(example, "", &mut pointers);
     let mut mutations = Vec::new();
-    for place in &found {
-        for other in
+    for pointer in &pointers {
+        for replacement in
             [Value::Null, (-1).into(), 1e300.into(), "".into(), json!([]), json!({}), json!([{}])]
         {
             let mut mutated = example.clone();
-            *mutated.pointer_mut(place).unwrap() = other;
+            *mutated.pointer_mut(pointer).unwrap() = replacement;
             mutations.push(mutated.to_string());
         }
-        let (parent, key) = place.rsplit_once('/').unwrap_or_default();
+        let (parent, key) = pointer.rsplit_once('/').unwrap_or_default();
         let mut mutated = example.clone();
         if let Some(Value::Object(map)) = mutated.pointer_mut(parent) {
             map.shift_remove(key);
@@ -400,7 +400,7 @@ fn mutations(example: &Value) -> Vec<String> {
     mutations
 }
 
-fn survives<T: DeserializeOwned + Serialize + PartialEq + Debug>(text: &str) -> bool {
+fn decodes<T: DeserializeOwned + Serialize + PartialEq + Debug>(text: &str) -> bool {
     let Ok(decoded) = serde_json::from_str::<T>(text) else { return false };
     let written = serde_json::to_string(&decoded).unwrap();
     assert_eq!(serde_json::from_str::<T>(&written).unwrap(), decoded, "{text}");
@@ -408,20 +408,20 @@ fn survives<T: DeserializeOwned + Serialize + PartialEq + Debug>(text: &str) -> 
 }
 
 #[test]
-fn changed_examples_decode_or_fail_and_never_panic() {
+fn mutated_examples_decode_or_fail_without_panic() {
     let (mut decoded, mut failed) = (0, 0);
-    for (name, survives) in [
-        ("Run", survives::<Run> as fn(&str) -> bool),
-        ("RunStep", survives::<RunStep>),
-        ("Message", survives::<runstep_api::types::Message>),
-        ("CreateRunRequest", survives::<CreateRunRequest>),
-        ("MessageDelta", survives::<runstep_api::types::MessageDelta>),
-        ("RunStepDelta", survives::<runstep_api::types::RunStepDelta>),
-        ("StreamEvent", survives::<StreamEvent>),
+    for (name, decodes) in [
+        ("Run", decodes::<Run> as fn(&str) -> bool),
+        ("RunStep", decodes::<RunStep>),
+        ("Message", decodes::<runstep_api::types::Message>),
+        ("CreateRunRequest", decodes::<CreateRunRequest>),
+        ("MessageDelta", decodes::<runstep_api::types::MessageDelta>),
+        ("RunStepDelta", decodes::<runstep_api::types::RunStepDelta>),
+        ("StreamEvent", decodes::<StreamEvent>),
     ] {
         for example in Vec::<Value>::deserialize(&examples()[name]).unwrap() {
             for text in mutations(&example) {
-                match catch_unwind(|| survives(&text)) {
+                match catch_unwind(|| decodes(&text)) {
                     Ok(true) => decoded += 1,
                     Ok(false) => failed += 1,
                     Err(_) => panic!("{name}: {text}"),
