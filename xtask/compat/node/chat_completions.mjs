@@ -34,7 +34,8 @@ check("a provider completes a run", async () => {
 
 check("a providers message is streamed", async () => {
   const deltas = [];
-  const stream = runs.stream(...(await runArguments("hello"))).on("textDelta", (delta) => deltas.push(delta.value));
+  const stream = runs.stream(...(await runArguments("hello")));
+  stream.on("textDelta", (delta) => deltas.push(delta.value));
   const run = await stream.finalRun();
   assert.ok(deltas.length > 1);
   assert.deepEqual(await texts(run), [deltas.join("")]);

@@ -1,4 +1,4 @@
-// A server that requires a key, limits requests to 64 KiB, allows no streams and expires runs after a second.
+// A server with low limits: it requires a key, and allows 64 KiB per request, no streams, and 1 s per run.
 
 import assert from "node:assert/strict";
 import OpenAI from "openai";
@@ -25,8 +25,9 @@ check("objects are private to their key", async () => {
   const other = guarded(GUARDED_OTHER_API_KEY).beta;
   const ownAssistant = await assistant([], client);
   const ownThread = await thread("Hello", client);
-  await expectError(OpenAI.NotFoundError, 404, ownAssistant.id, () => other.assistants.retrieve(ownAssistant.id));
-  await expectError(OpenAI.NotFoundError, 404, ownThread.id, () => other.threads.delete(ownThread.id));
+  const { NotFoundError } = OpenAI;
+  await expectError(NotFoundError, 404, ownAssistant.id, () => other.assistants.retrieve(ownAssistant.id));
+  await expectError(NotFoundError, 404, ownThread.id, () => other.threads.delete(ownThread.id));
   assert.deepEqual((await other.assistants.list()).data, []);
   assert.deepEqual(await threads.retrieve(ownThread.id), ownThread);
 });

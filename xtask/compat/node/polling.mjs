@@ -2,7 +2,17 @@
 
 import assert from "node:assert/strict";
 import { topic } from "./harness.mjs";
-import { WEATHER, messageText, assistant, callsOf, outputs, runArguments, runs, threads, waitingRun } from "./fixtures.mjs";
+import {
+  WEATHER,
+  assistant,
+  callsOf,
+  messageText,
+  outputs,
+  runArguments,
+  runs,
+  threads,
+  waitingRun,
+} from "./fixtures.mjs";
 
 const check = topic("polling");
 

@@ -83,7 +83,8 @@ async function recorded(stream) {
 }
 
 /** The callbacks in order, without some of them. */
-const without = (called, ...names) => mergeDeltas(called.filter((name) => ![...names, "event"].includes(name)));
+const without = (called, ...names) =>
+  mergeDeltas(called.filter((name) => ![...names, "event"].includes(name)));
 
 check("callbacks report a message", async () => {
   const { called, lastArguments } = await recorded(runs.stream(...(await runArguments("Hello"))));

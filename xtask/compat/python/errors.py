@@ -28,8 +28,10 @@ def unknown_ids_are_not_found():
         "No message found with id 'msg_x'.", lambda: threads.messages.retrieve("msg_x", thread_id=thread_id)
     )
     not_found("No run found with id 'run_x'.", lambda: runs.retrieve("run_x", thread_id=thread_id))
+    tool_outputs = outputs(run)
     not_found(
-        "No run found", lambda: runs.submit_tool_outputs("run_x", thread_id=thread_id, tool_outputs=outputs(run))
+        "No run found",
+        lambda: runs.submit_tool_outputs("run_x", thread_id=thread_id, tool_outputs=tool_outputs),
     )
     not_found("No assistant found", lambda: runs.create(thread_id=thread().id, assistant_id="asst_x"))
     other = thread().id

@@ -1,4 +1,4 @@
-"""A server that requires a key, limits requests to 64 KiB, allows no streams and expires runs after a second."""
+"""A server with low limits: it requires a key, and allows 64 KiB per request, no streams, and 1 s per run."""
 
 import os
 
@@ -33,8 +33,11 @@ def a_wrong_key_is_an_authentication_error():
 def objects_are_private_to_their_key():
     other = guarded(os.environ["GUARDED_OTHER_API_KEY"])
     own_assistant, own_thread = assistant(at=client), thread(at=client)
-    expect_error(openai.NotFoundError, 404, own_assistant.id, lambda: other.beta.assistants.retrieve(own_assistant.id))
-    expect_error(openai.NotFoundError, 404, own_thread.id, lambda: other.beta.threads.delete(own_thread.id))
+    for object_id, call in [
+        (own_assistant.id, other.beta.assistants.retrieve),
+        (own_thread.id, other.beta.threads.delete),
+    ]:
+        expect_error(openai.NotFoundError, 404, object_id, lambda: call(object_id))
     assert other.beta.assistants.list().data == []
     assert client.beta.threads.retrieve(own_thread.id) == own_thread
 
@@ -42,7 +45,9 @@ def objects_are_private_to_their_key():
 @check
 def too_many_streams_are_a_rate_limit_error():
     arguments = {"thread_id": thread(at=client).id, "assistant_id": assistant(at=client).id}
-    error = expect_error(openai.RateLimitError, 429, "Rate limit", lambda: runs.create(**arguments, stream=True))
+    error = expect_error(
+        openai.RateLimitError, 429, "Rate limit", lambda: runs.create(**arguments, stream=True)
+    )
     assert error.code == "rate_limit_exceeded", error.body
     assert int(error.response.headers["retry-after"]) > 0, error.response.headers
     assert runs.create_and_poll(**arguments).status == "completed"

@@ -46,16 +46,18 @@ def objects_are_updated_field_by_field():
 
 @check
 def deleted_objects_are_not_found():
+    def check_deletion(deletion, deleted, kind):
+        assert (deletion.id, deletion.object, deletion.deleted) == (deleted.id, kind, True), deletion
+
     new_assistant, new_thread = assistant(), thread()
     message = messages.list(new_thread.id).data[0]
-    deleted = messages.delete(message.id, thread_id=new_thread.id)
-    assert (deleted.id, deleted.object, deleted.deleted) == (message.id, "thread.message.deleted", True), deleted
-    deleted = threads.delete(new_thread.id)
-    assert (deleted.id, deleted.object, deleted.deleted) == (new_thread.id, "thread.deleted", True), deleted
+    deletion = messages.delete(message.id, thread_id=new_thread.id)
+    check_deletion(deletion, message, "thread.message.deleted")
+    check_deletion(threads.delete(new_thread.id), new_thread, "thread.deleted")
     expect_error(openai.NotFoundError, 404, "No thread found", lambda: messages.list(new_thread.id))
-    deleted = assistants.delete(new_assistant.id)
-    assert (deleted.id, deleted.object, deleted.deleted) == (new_assistant.id, "assistant.deleted", True), deleted
-    expect_error(openai.NotFoundError, 404, "No assistant found", lambda: assistants.retrieve(new_assistant.id))
+    check_deletion(assistants.delete(new_assistant.id), new_assistant, "assistant.deleted")
+    assistant_id = new_assistant.id
+    expect_error(openai.NotFoundError, 404, "No assistant found", lambda: assistants.retrieve(assistant_id))
 
 
 @check
@@ -163,7 +165,8 @@ def pages_are_fetched_during_iteration():
     sizes = [len(page.data) for page in runs.list(new_thread.id, limit=2).iter_pages()]
     assert sizes == [2, 2, 1], sizes
     assert [run.id for run in runs.list(new_thread.id, limit=2)] == created[::-1]
-    assert [run.id for run in runs.list(new_thread.id, limit=2, order="asc", before=created[3]).data] == created[1:3]
+    page = runs.list(new_thread.id, limit=2, order="asc", before=created[3])
+    assert [run.id for run in page.data] == created[1:3]
 
 
 @check
