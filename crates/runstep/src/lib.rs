@@ -52,13 +52,7 @@ pub use polling::{
     AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, Pollable, PolledRun, RunUpdate,
     RunUpdates,
 };
-pub use resources::{
-    Assistants, CancelRun, CreateAssistant, CreateMessage, CreateRun, CreateThread,
-    CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread, ListAssistants, ListMessages,
-    ListRuns, ListSteps, Messages, RetrieveAssistant, RetrieveMessage, RetrieveRun, RetrieveStep,
-    RetrieveThread, Runs, Steps, SubmitToolOutputs, Threads, UpdateAssistant, UpdateMessage,
-    UpdateRun, UpdateThread,
-};
+pub use resources::*;
 pub use run_ref::RunRef;
 /// An event of a run; see [`RunStream`].
 pub use runstep_api::types::StreamEvent as RunEvent;

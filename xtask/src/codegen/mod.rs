@@ -262,7 +262,7 @@ pub fn build_document(document: Document, selection: &Selection) -> Result<Gener
     Ok(Generated { original, document, code, unions, enums })
 }
 
-/// Generates the files of `runstep-api`, and the setters of the facade.
+/// Generates the files of `runstep-api`, and the request builders of the facade.
 ///
 /// # Errors
 ///

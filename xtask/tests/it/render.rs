@@ -1,4 +1,4 @@
-//! Code that restates facts of the specification: operations, limits, and setters.
+//! Code that restates facts of the specification: operations, limits, and request builders.
 
 use serde_json::{Value, json};
 use xtask::codegen::document::Document;
@@ -128,13 +128,13 @@ fn page_limit_is_left_out_if_operations_differ() {
 }
 
 #[test]
-fn setters_are_the_optional_properties_of_each_body() {
+fn requests_have_setters_for_optional_parameters_and_properties() {
     let files =
         codegen::generate(&repository().join("openapi/runs.yaml"), &Selection::default()).unwrap();
-    let setters = files.iter().find(|file| file.path.ends_with("setters.rs")).unwrap();
+    let requests = files.iter().find(|file| file.path.ends_with("requests.rs")).unwrap();
     let mut names = String::new();
-    for line in setters.text.lines().map(str::trim) {
-        if let Some(builder) = line.strip_prefix("impl super::") {
+    for line in requests.text.lines().map(str::trim) {
+        if let Some(builder) = line.strip_prefix("impl ") {
             names.push_str(&format!("\n{}", builder.trim_end_matches(" {")));
         } else if let Some((name, _)) =
             line.strip_prefix("pub fn ").and_then(|line| line.split_once('('))

@@ -28,28 +28,6 @@ pub(crate) struct SpanIds<'a> {
     pub(crate) message_id: Option<&'a str>,
 }
 
-impl<'a> SpanIds<'a> {
-    pub(crate) fn thread(thread_id: &'a str) -> Self {
-        Self { thread_id: Some(thread_id), ..Self::default() }
-    }
-
-    pub(crate) fn run(thread_id: &'a str, run_id: &'a str) -> Self {
-        Self { run_id: Some(run_id), ..Self::thread(thread_id) }
-    }
-
-    pub(crate) fn step(thread_id: &'a str, run_id: &'a str, step_id: &'a str) -> Self {
-        Self { step_id: Some(step_id), ..Self::run(thread_id, run_id) }
-    }
-
-    pub(crate) fn message(thread_id: &'a str, message_id: &'a str) -> Self {
-        Self { message_id: Some(message_id), ..Self::thread(thread_id) }
-    }
-
-    pub(crate) fn assistant(assistant_id: &'a str) -> Self {
-        Self { assistant_id: Some(assistant_id), ..Self::default() }
-    }
-}
-
 /// The result of a method of the generated client.
 type ApiResult<T> = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>;
 

@@ -4,7 +4,7 @@ mod examples;
 pub mod limits;
 pub mod operations;
 pub mod public_api;
-mod setters;
+mod requests;
 mod types;
 
 use std::fmt::Write as _;
@@ -41,12 +41,12 @@ const STRUCTS_HEAD: &str = "//! Objects.\n\n#![allow(unused_imports)]\n\nuse cra
 /// The crate that the facade uses.
 const API: &str = "runstep-api";
 
-/// Renders the files of `runstep-api`, with the methods of its types, and the setters of the facade.
+/// Renders the files of `runstep-api`, with the methods of its types, and the request builders of the facade.
 pub fn render_workspace(specification: &Path, generated: &Generated) -> Result<Vec<File>, Error> {
     let header = header(specification)?;
     let mut files = render(specification, API, generated)?;
     files.push(File { path: "src/methods.rs".into(), text: format!("{header}\n{METHODS}") });
-    files.push(setters::render(&header, generated)?);
+    files.push(requests::render(&header, generated)?);
     Ok(files)
 }
 
