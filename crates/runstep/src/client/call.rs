@@ -58,13 +58,18 @@ impl Client {
             return Ok(());
         }
         check().map_err(|violation| {
-            Error::new(ErrorKind::InvalidRequest, format!("{violation}; nothing was sent"))
-                .with_param(&violation.path)
+            Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "{violation}; nothing was sent (`check_limits(false)` disables this check)"
+                ),
+            )
+            .with_param(&violation.path)
         })
     }
 
-    // The following functions return futures instead of being `async`: each `async fn` would store
-    // another copy of the future that it forwards.
+    // `call`, `open` and `call_traced` return futures instead of being `async`: each `async fn` would
+    // store another copy of the future that it forwards.
 
     /// Calls an operation of the generated client, with retries.
     pub(crate) fn call<T, F, Fut>(
@@ -184,8 +189,9 @@ impl Client {
         }
     }
 
-    /// Handles a failed attempt. Returns a reply or an error, or `None` after the delay before a
-    /// retry. `error` is `None` after a timeout.
+    /// Handles a failed attempt. Returns the reply if it was a success with a status that the
+    /// specification does not list, an error, or `None` if the request must be sent again: after the
+    /// delay, or at once with a new token. `error` is `None` after a timeout.
     #[allow(clippy::too_many_arguments, reason = "the cold half of `call_with_retries`")]
     async fn on_failure<T: 'static>(
         &self,
