@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Outcome::Incomplete(reason) => println!("the run is incomplete: {reason:?}"),
             Outcome::Cancelled => println!("the run was cancelled"),
             Outcome::Expired => println!("the run expired"),
-            Outcome::UnderWay(status) => println!("the run is {status}"),
+            Outcome::Active(status) => println!("the run is {status}"),
         }
         break;
     }
