@@ -11,7 +11,7 @@ pub(crate) fn split_at_character(text: &str, count: usize) -> (&str, &str) {
 }
 
 /// A text, cut to this many characters with a sign of it.
-pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+pub(crate) fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     match split_at_character(text, most) {
         (_, "") => text.into(),
         (start, _) => {
@@ -29,8 +29,8 @@ mod tests {
     fn texts_are_cut_between_characters() {
         assert_eq!(split_at_character("äöü", 2), ("äö", "ü"));
         assert_eq!(split_at_character("äöü", 3), ("äöü", ""));
-        assert_eq!(shortened("äöü", 3), "äöü");
-        assert_eq!(shortened("äöüß", 3), "äö…");
-        assert_eq!(shortened("", 0), "");
+        assert_eq!(shorten("äöü", 3), "äöü");
+        assert_eq!(shorten("äöüß", 3), "äö…");
+        assert_eq!(shorten("", 0), "");
     }
 }

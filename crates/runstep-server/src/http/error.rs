@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::engine::Refusal;
 use crate::schema::Violation;
-use crate::text::shortened;
+use crate::text::shorten;
 
 /// How long to wait when nobody knows when there will be room.
 const RETRY_SOON: Duration = Duration::from_secs(1);
@@ -111,7 +111,7 @@ impl ApiError {
 
     /// A web page asks that may not.
     pub(super) fn forbidden_origin(origin: &str) -> Self {
-        let origin = shortened(origin, LONGEST_NAME);
+        let origin = shorten(origin, LONGEST_NAME);
         Self::forbidden(format!(
             "This server has no API keys, so that web pages may not ask it. To let those of \
              '{origin}', start it with that as an allowed origin."
@@ -120,7 +120,7 @@ impl ApiError {
 
     /// A name that may be a web page's own.
     pub(super) fn forbidden_host(host: &str) -> Self {
-        let host = shortened(host, LONGEST_NAME);
+        let host = shorten(host, LONGEST_NAME);
         Self::forbidden(format!(
             "This server has no API keys, so that it may only be asked as localhost or by a \
              loopback address, not as '{host}'. Ask for http://127.0.0.1 and its port, or start it \

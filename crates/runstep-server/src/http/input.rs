@@ -26,7 +26,7 @@ impl App {
         let bytes = self.read(body).await?;
         if bytes.is_empty() {
             // Says what would be missed first, if anything would.
-            self.schemas.check(component, &Value::Object(Map::new()))?;
+            self.schemas.validate(component, &Value::Object(Map::new()))?;
             return Err(ApiError::no_body());
         }
         self.decode_bytes(component, &bytes)
@@ -49,8 +49,8 @@ impl App {
     ) -> Result<T, ApiError> {
         let mut value: Value =
             serde_json::from_slice(bytes).map_err(|error| ApiError::malformed(&error))?;
-        self.schemas.check(component, &value)?;
-        self.schemas.write_integers(component, &mut value);
+        self.schemas.validate(component, &value)?;
+        self.schemas.normalize_integers(component, &mut value);
         // What fits the specification fits the types that are made from it.
         serde_json::from_value(value).map_err(|error| {
             ApiError::internal(format!("The {component} could not be decoded: {error}."))

@@ -35,7 +35,7 @@ use pages::Pages;
 /// What every handler has at hand.
 pub(crate) struct App {
     access: Access,
-    schemas: Schemas,
+    schemas: &'static Schemas,
     limits: Limits,
     poll_after: Duration,
     shutdown: Shutdown,
@@ -48,7 +48,7 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(
         access: Access,
-        schemas: Schemas,
+        schemas: &'static Schemas,
         limits: Limits,
         poll_after: Duration,
         shutdown: Shutdown,

@@ -10,7 +10,7 @@ use super::{
     ConversationItem, Function, Model, ModelEvent, ModelRequest, ModelStream, ResponseFormat,
     ToolCall, ToolChoice, UserPart,
 };
-use crate::text::shortened;
+use crate::text::shorten;
 
 /// How much of a text is repeated in an answer, in characters.
 const QUOTE_LENGTH: usize = 200;
@@ -142,13 +142,13 @@ fn sentence(turn: &CurrentTurn<'_>) -> String {
     match turn.user {
         _ if !turn.outputs.is_empty() => {
             let told = turn.outputs.iter().map(|(name, output)| {
-                let output = shortened(output.trim(), QUOTE_LENGTH);
+                let output = shorten(output.trim(), QUOTE_LENGTH);
                 let stop = if output.ends_with(['.', '!', '?', '…']) { "" } else { "." };
                 format!("{name} says: {output}{stop}")
             });
             told.collect::<Vec<_>>().join(" ")
         }
-        Some(text) => format!("You said: \"{}\"", shortened(text, QUOTE_LENGTH)),
+        Some(text) => format!("You said: \"{}\"", shorten(text, QUOTE_LENGTH)),
         None => "There is no message to answer yet.".to_owned(),
     }
 }

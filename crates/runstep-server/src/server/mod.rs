@@ -206,8 +206,8 @@ impl ServerBuilder {
     }
 
     fn router(self, shutdown: Shutdown, is_local: bool) -> Result<Router, StartError> {
-        let schemas = Schemas::new(runstep_api::OPENAPI)
-            .map_err(|error| StartError::Specification(error.to_string()))?;
+        let schemas =
+            Schemas::embedded().map_err(|error| StartError::Specification(error.to_string()))?;
         let metrics = Arc::new(Metrics::new());
         let options = Options {
             model: self.model,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::retry::{Advice, advice};
 use crate::model::{ModelError, ModelErrorKind};
-use crate::text::shortened;
+use crate::text::shorten;
 
 /// How much of what a provider says is passed on, in characters.
 const QUOTE_LENGTH: usize = 500;
@@ -202,7 +202,7 @@ impl Told {
             Some(key) => message.replace(key.expose_secret(), "[key]"),
             None => message.to_owned(),
         };
-        Some(shortened(&hidden, QUOTE_LENGTH).into_owned())
+        Some(shorten(&hidden, QUOTE_LENGTH).into_owned())
     }
 }
 

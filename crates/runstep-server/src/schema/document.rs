@@ -1,0 +1,104 @@
+//! Prepares the schemas of an OpenAPI document for the validator.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::SchemaError;
+
+const COMPONENTS: &str = "#/components/schemas/";
+
+/// Reads an OpenAPI document and makes its schemas stricter:
+///
+/// - An object that lists properties, and does not say anything about others, rejects others. JSON
+///   Schema would accept them, and the server would then ignore a field without an error.
+/// - Integers are within `i64`, which is what the API's types hold.
+///
+/// Returns the document and the names of the components that are request bodies.
+pub(super) fn prepare(openapi: &str) -> Result<(Value, BTreeSet<String>), SchemaError> {
+    let mut document: Value = serde_json::from_str(openapi)
+        .map_err(|error| SchemaError(format!("the OpenAPI document is not JSON: {error}")))?;
+    let schemas = document
+        .pointer_mut("/components/schemas")
+        .and_then(Value::as_object_mut)
+        .ok_or_else(|| SchemaError("the OpenAPI document has no components/schemas".to_owned()))?;
+    schemas.values_mut().for_each(|schema| restrict(schema, true));
+    let components = request_bodies(&document);
+    Ok((document, components))
+}
+
+/// Returns a schema for the component, with all others as targets of its references.
+pub(super) fn root(document: &Value, component: &str) -> Value {
+    json!({
+        "$ref": format!("{COMPONENTS}{component}"),
+        "components": document.get("components"),
+    })
+}
+
+fn request_bodies(document: &Value) -> BTreeSet<String> {
+    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let operations = paths.filter_map(|(_, path)| path.as_object()).flatten();
+    operations
+        .filter_map(|(_, operation)| {
+            let schema = operation.pointer("/requestBody/content/application~1json/schema/$ref");
+            schema?.as_str()?.strip_prefix(COMPONENTS).map(str::to_owned)
+        })
+        .collect()
+}
+
+/// Restricts a schema and those within it. The parts of an `allOf` are not `closed`, because each
+/// lists only some of the object's properties: the schema around them is.
+fn restrict(schema: &mut Value, closed: bool) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if is_integer(schema) {
+        schema.entry("minimum").or_insert(i64::MIN.into());
+        schema.entry("maximum").or_insert(i64::MAX.into());
+    }
+    if closed && !schema.contains_key("additionalProperties") {
+        if schema.contains_key("allOf") {
+            schema.entry("unevaluatedProperties").or_insert(false.into());
+        } else if schema.contains_key("properties") {
+            schema.insert("additionalProperties".to_owned(), false.into());
+        }
+    }
+    for (keyword, value) in schema {
+        match (keyword.as_str(), value) {
+            ("properties", Value::Object(members)) => {
+                members.values_mut().for_each(|member| restrict(member, true));
+            }
+            ("items" | "additionalProperties", schema) => restrict(schema, true),
+            ("oneOf" | "anyOf", Value::Array(variants)) => {
+                variants.iter_mut().for_each(|variant| restrict(variant, true));
+            }
+            ("allOf", Value::Array(parts)) => {
+                parts.iter_mut().for_each(|part| restrict(part, false));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Returns whether a schema accepts integers and no other numbers.
+pub(super) fn is_integer(schema: &Map<String, Value>) -> bool {
+    match schema.get("type") {
+        Some(Value::Array(types)) => {
+            types.contains(&"integer".into()) && !types.contains(&"number".into())
+        }
+        Some(name) => name == "integer",
+        None => false,
+    }
+}
+
+/// Follows the references of a schema within the document.
+pub(super) fn resolve<'a>(
+    document: &'a Value,
+    schema: &'a Value,
+) -> Option<&'a Map<String, Value>> {
+    let mut schema = schema.as_object()?;
+    // The validator has resolved every reference, but a circle of them must not hang.
+    for _ in 0..16 {
+        let Some(reference) = schema.get("$ref") else { break };
+        schema = document.pointer(reference.as_str()?.strip_prefix('#')?)?.as_object()?;
+    }
+    Some(schema)
+}
