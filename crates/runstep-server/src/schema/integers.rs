@@ -10,8 +10,11 @@ impl Schemas {
     /// `3.0` is an integer, but the API's types do not decode it as one. All other numbers stay as
     /// they are, such as those of a function's parameters. The body must be valid.
     pub(crate) fn normalize_integers(&self, component: &str, body: &mut Value) {
-        let schema = self.document.pointer(&format!("/components/schemas/{component}"));
-        schema.into_iter().for_each(|schema| self.normalize(schema, body));
+        // Most bodies have none, and looking up their schemas takes longer than looking.
+        if has_whole_float(body) {
+            let schema = self.document.pointer(&format!("/components/schemas/{component}"));
+            schema.into_iter().for_each(|schema| self.normalize(schema, body));
+        }
     }
 
     fn normalize(&self, schema: &Value, value: &mut Value) {
@@ -56,10 +59,22 @@ impl Schemas {
     }
 }
 
+fn has_whole_float(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => whole_float(number).is_some(),
+        Value::Array(items) => items.iter().any(has_whole_float),
+        Value::Object(members) => members.values().any(has_whole_float),
+        _ => false,
+    }
+}
+
+fn whole_float(number: &Number) -> Option<f64> {
+    number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0)
+}
+
 fn normalize_integer(number: &mut Number) {
-    let whole = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0);
     // All of these are exact as floats; the schemas reject anything larger.
-    let exact = whole.filter(|float| float.abs() <= 2_f64.powi(63));
+    let exact = whole_float(number).filter(|float| float.abs() <= 2_f64.powi(63));
     if let Some(integer) = exact.and_then(|float| Number::from_i128(float as i128)) {
         *number = integer;
     }
