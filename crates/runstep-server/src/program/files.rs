@@ -1,4 +1,4 @@
-//! Reads files that options name.
+//! Reads the files that options refer to.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::ProgramError;
 
-/// The text of a file. `what` says in an error what it was to hold.
+/// Reads a text file. `what` names its content in errors.
 pub(super) fn text(path: &Path, what: &'static str) -> Result<String, ProgramError> {
     fs::read_to_string(path).map_err(|source| ProgramError::File {
         what,
@@ -16,7 +16,7 @@ pub(super) fn text(path: &Path, what: &'static str) -> Result<String, ProgramErr
     })
 }
 
-/// A TOML file.
+/// Reads a TOML file.
 pub(super) fn toml<T: DeserializeOwned>(
     path: &Path,
     what: &'static str,

@@ -2,13 +2,13 @@
 //! the API.
 //!
 //! The `jsonschema` crate validates. This module prepares the schemas ([`document`]), turns the
-//! validator's errors into the API's codes, parameters and messages ([`variants`], [`violation`]),
+//! validator's errors into the API's codes, parameters and messages ([`translate`], [`wording`]),
 //! and normalizes integers ([`integers`]).
 
 mod document;
 mod integers;
-mod variants;
-mod violation;
+mod translate;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::Value;
 
-pub(crate) use violation::Violation;
+pub(crate) use wording::Violation;
 
 /// The schemas of the specification that the crate was built with. Compiling them takes
 /// milliseconds, so servers of one process share them.
@@ -59,7 +59,7 @@ impl Schemas {
         let Some(validator) = self.validators.get(component) else {
             return Err(Violation::unknown_component(component));
         };
-        validator.validate(body).map_err(|error| Violation::new(&error, &self.document))
+        validator.validate(body).map_err(|error| translate::violation(&error, &self.document))
     }
 }
 

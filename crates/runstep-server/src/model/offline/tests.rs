@@ -3,7 +3,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
-use crate::model::{NamedSchema, count_tokens};
+use crate::model::{NamedSchema, estimate_tokens};
 
 fn function(name: &str) -> Function {
     let parameters = json!({
@@ -70,7 +70,7 @@ fn names(calls: &[(String, String)]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn it_echoes_the_last_user_message_in_words() {
+async fn last_user_message_is_repeated_word_by_word() {
     let conversation =
         vec![user("First"), ConversationItem::Assistant("Yes".into()), user("Hi there")];
     let events = events(request(conversation, &[])).await;
@@ -96,7 +96,7 @@ async fn long_messages_are_shortened_and_missing_ones_told() {
 }
 
 #[tokio::test]
-async fn it_calls_all_functions_and_then_tells_their_outputs() {
+async fn all_functions_are_called_and_their_outputs_repeated() {
     let mut conversation = vec![user("What is the weather in Paris?")];
     let (text, called) = answer(request(conversation.clone(), &["get_weather", "get_time"])).await;
     assert_eq!(text, "");
@@ -118,7 +118,7 @@ async fn it_calls_all_functions_and_then_tells_their_outputs() {
 }
 
 #[tokio::test]
-async fn without_parallel_calls_it_calls_one_function_a_round() {
+async fn without_parallel_calls_each_response_calls_one_function() {
     let mut conversation = vec![user("Hi")];
     for expected in [&["a"][..], &["b"], &[]] {
         let mut request = request(conversation.clone(), &["a", "b"]);
@@ -132,25 +132,25 @@ async fn without_parallel_calls_it_calls_one_function_a_round() {
 }
 
 #[tokio::test]
-async fn tool_choice_is_obeyed() {
-    let ask = |choice: ToolChoice, conversation: Vec<ConversationItem>| {
+async fn tool_choice_is_respected() {
+    let respond = |choice: ToolChoice, conversation: Vec<ConversationItem>| {
         let mut request = request(conversation, &["a", "b"]);
         request.tool_choice = choice;
         answer(request)
     };
-    let (text, called) = ask(ToolChoice::None, vec![user("Hi")]).await;
+    let (text, called) = respond(ToolChoice::None, vec![user("Hi")]).await;
     assert_eq!((text.as_str(), called.len()), ("You said: \"Hi\"", 0));
-    let (_, called) = ask(ToolChoice::Required, vec![user("Hi")]).await;
+    let (_, called) = respond(ToolChoice::Required, vec![user("Hi")]).await;
     assert_eq!(names(&called), ["a", "b"]);
-    let (_, called) = ask(ToolChoice::Function("b".into()), vec![user("Hi")]).await;
+    let (_, called) = respond(ToolChoice::Function("b".into()), vec![user("Hi")]).await;
     assert_eq!(names(&called), ["b"]);
     let conversation = vec![user("Hi"), calls(&["b"]), output("b", "done.")];
-    let (text, called) = ask(ToolChoice::Function("b".into()), conversation).await;
+    let (text, called) = respond(ToolChoice::Function("b".into()), conversation).await;
     assert_eq!((text.as_str(), called.len()), ("b says: done.", 0));
 }
 
 #[tokio::test]
-async fn response_formats_are_obeyed() {
+async fn response_formats_are_respected() {
     let mut plain = request(vec![user("Say \"so\"")], &[]);
     plain.response_format = ResponseFormat::JsonObject;
     let (text, _) = answer(plain).await;
@@ -176,7 +176,7 @@ async fn response_formats_are_obeyed() {
 }
 
 #[tokio::test]
-async fn answers_are_cut_at_the_token_limit() {
+async fn responses_are_cut_off_at_the_token_limit() {
     let mut text = request(vec![user("One two three four five")], &[]);
     text.max_completion_tokens = Some(3);
     let all = events(text.clone()).await;
@@ -202,7 +202,7 @@ async fn answers_are_cut_at_the_token_limit() {
 
 fn function_cost() -> u64 {
     let parameters = serde_json::to_string(&function("a").parameters).expect("JSON");
-    count_tokens("a") + count_tokens(&parameters)
+    estimate_tokens("a") + estimate_tokens(&parameters)
 }
 
 #[tokio::test]
@@ -217,18 +217,18 @@ async fn usage_counts_instructions_conversation_and_functions() {
 }
 
 #[tokio::test]
-async fn arguments_come_in_pieces_that_end_between_characters() {
+async fn arguments_are_split_between_characters() {
     let events =
         events(request(vec![user("Weather in Ñuñoa ÉÉÉÉÉÉÉÉÉÉÉ ÜÜÜÜÜÜÜÜÜ")], &["a"])).await;
-    let pieces =
+    let chunks =
         events.iter().filter(|event| matches!(event, ModelEvent::Arguments { .. })).count();
-    assert!(pieces >= 3, "{pieces}");
+    assert!(chunks >= 3, "{chunks}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_lie_before_the_answer_and_between_chunks() {
+async fn delays_precede_the_first_event_and_each_later_chunk() {
     let model =
-        Offline::new().thinking_time(Duration::from_secs(5)).chunk_interval(Duration::from_secs(1));
+        Offline::new().initial_delay(Duration::from_secs(5)).chunk_interval(Duration::from_secs(1));
     let start = Instant::now();
     let mut stream = model.respond(request(vec![user("Hi")], &[]));
     let mut seconds = Vec::new();
@@ -239,7 +239,7 @@ async fn waits_lie_before_the_answer_and_between_chunks() {
 }
 
 #[test]
-fn without_waits_it_needs_no_timer() {
+fn without_delays_no_timer_is_needed() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (text, _) = runtime.block_on(answer(request(vec![user("Hi")], &[])));
     assert_eq!(text, "You said: \"Hi\"");
