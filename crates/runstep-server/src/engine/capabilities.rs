@@ -59,7 +59,7 @@ pub(super) fn check_tool_choice(
     if exists {
         return Ok(());
     }
-    let message = format!("the tools do not include a function '{}'.", function.name);
+    let message = format!("there is no function '{}' among the tools.", function.name);
     Err(invalid("tool_choice.function.name", message))
 }
 

@@ -11,11 +11,8 @@ use serde_json::{Map, Value};
 
 use super::app::App;
 use super::error::ApiError;
+use crate::operation::Operation;
 use crate::store::PageQuery;
-
-/// Entries per page if the query does not set a limit.
-const DEFAULT_LIMIT: usize = 20;
-const MAX_LIMIT: usize = 100;
 
 impl App {
     /// Reads a body, validates it and decodes it as a component of the specification.
@@ -125,8 +122,12 @@ impl<S: Send + Sync, P: Parameters> FromRequestParts<S> for Query<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let page =
-            PageQuery { limit: DEFAULT_LIMIT, newest_first: true, after: None, before: None };
+        let page = PageQuery {
+            limit: Operation::DEFAULT_PAGE_LIMIT as usize,
+            newest_first: true,
+            after: None,
+            before: None,
+        };
         let mut query = Self { page, run_id: None, parameters: PhantomData };
         let text = parts.uri.query().unwrap_or_default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
@@ -152,13 +153,14 @@ impl<S: Send + Sync, P: Parameters> FromRequestParts<S> for Query<P> {
 }
 
 fn limit(value: &str) -> Result<usize, ApiError> {
-    match value.parse() {
-        Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+    let (min, max) = Operation::PAGE_LIMIT.into_inner();
+    match value.parse::<u64>() {
+        Ok(limit) if (min..=max).contains(&limit) => Ok(limit as usize),
         Ok(limit) => {
-            let (code, bound) = if limit == 0 {
-                ("integer_below_min_value", "at least 1".to_owned())
+            let (code, bound) = if limit < min {
+                ("integer_below_min_value", format!("at least {min}"))
             } else {
-                ("integer_above_max_value", format!("at most {MAX_LIMIT}"))
+                ("integer_above_max_value", format!("at most {max}"))
             };
             let message = format!(
                 "Invalid 'limit': expected an integer of {bound}, but got {limit} instead."

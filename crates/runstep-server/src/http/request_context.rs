@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 
 use super::app::App;
 use super::error::ApiError;
-use crate::operation::Operation;
+use crate::operation::{Operation, from_route};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// The longest request id that the server accepts from a client.
@@ -55,7 +55,7 @@ pub(super) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
 /// Returns the operation that a request matches.
 pub(super) fn operation(request: &Request) -> Option<Operation> {
     let path = request.extensions().get::<MatchedPath>()?;
-    Operation::from_route(request.method(), path.as_str())
+    from_route(request.method(), path.as_str())
 }
 
 /// Returns the request id that a client sent, if it is safe to log.

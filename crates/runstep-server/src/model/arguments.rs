@@ -11,8 +11,10 @@ use super::request::Function;
 const MAX_DEPTH: usize = 32;
 /// The number of schemas to visit, each visit counted.
 const MAX_VISITS: usize = 20_000;
-/// The length of a string or array that a schema can demand.
-const MAX_LENGTH: usize = 200;
+/// The length of an array.
+const MAX_ITEMS: usize = 200;
+/// The length of all generated strings.
+const MAX_CHARACTERS: usize = 100_000;
 
 /// Generates arguments for a function call, as JSON text. `text` is the user's message.
 pub(super) fn arguments(function: &Function, text: &str) -> String {
@@ -28,6 +30,7 @@ pub(super) fn value_for(schema: &Value, text: &str) -> Value {
         names: proper_names(text),
         numbers: numbers(text),
         remaining: MAX_VISITS,
+        remaining_characters: MAX_CHARACTERS,
     };
     match generator.merged(schema, 0) {
         // Arguments without a schema are an empty object.
@@ -45,6 +48,8 @@ struct Generator<'a> {
     numbers: Vec<Number>,
     /// How many more schemas can be visited.
     remaining: usize,
+    /// How many more characters can be generated.
+    remaining_characters: usize,
 }
 
 impl Generator<'_> {
@@ -140,7 +145,7 @@ impl Generator<'_> {
     /// Generates the shortest array.
     fn array(&mut self, schema: &Map<String, Value>, name: &str, depth: usize) -> Value {
         let count = schema.get("minItems").and_then(Value::as_u64).unwrap_or_default();
-        let count = usize::try_from(count).unwrap_or(MAX_LENGTH).min(MAX_LENGTH);
+        let count = usize::try_from(count).unwrap_or(MAX_ITEMS).min(MAX_ITEMS);
         let prefix = schema.get("prefixItems").and_then(Value::as_array);
         let is_unique = schema.get("uniqueItems") == Some(&Value::Bool(true));
         let mut items: Vec<Value> = Vec::new();
@@ -189,9 +194,10 @@ impl Generator<'_> {
 
     /// Takes a proper name of the text if it fits, or uses the name of the property.
     fn string(&mut self, schema: &Map<String, Value>, name: &str) -> String {
+        let limit = self.remaining_characters;
         let length = |keyword| {
             let length = schema.get(keyword).and_then(Value::as_f64);
-            length.map(|length| (length as usize).min(MAX_LENGTH))
+            length.map(|length| (length as usize).min(limit))
         };
         let (shortest, longest) = (length("minLength").unwrap_or(0), length("maxLength"));
         if let Some(format) = schema.get("format").and_then(Value::as_str)
@@ -206,9 +212,10 @@ impl Generator<'_> {
         if let Some(position) = self.names.iter().position(fits) {
             return self.names.remove(position);
         }
-        let mut text: String = name.chars().take(longest.unwrap_or(MAX_LENGTH)).collect();
+        let mut text: String = name.chars().take(longest.unwrap_or(limit)).collect();
         let missing = shortest.saturating_sub(text.chars().count());
         text.extend(std::iter::repeat_n('x', missing));
+        self.remaining_characters = limit.saturating_sub(text.chars().count());
         text
     }
 }
