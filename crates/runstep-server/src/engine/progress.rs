@@ -13,7 +13,7 @@ pub(super) struct Progress {
     pub(super) context: Arc<EngineContext>,
     pub(super) run_id: String,
     thread: ThreadHandle,
-    /// The event log, if a client ever asked for a stream of the run.
+    /// The event log, if a client ever requested a stream of the run.
     pub(super) log: Option<Arc<EventLog>>,
 }
 

@@ -19,7 +19,7 @@ use crate::events::{EventLog, Subscriber};
 use crate::store::{AssistantState, PageQuery, RunState, ThreadHandle, ThreadState, object_size};
 
 impl Engine {
-    /// Creates and starts a run. Returns a subscriber to its events if the request asks for a stream.
+    /// Creates and starts a run. Returns a subscriber to its events if the request is for a stream.
     pub(crate) fn create_run(
         &self,
         thread_id: &str,

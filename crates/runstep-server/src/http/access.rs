@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 
-use super::app::App;
 use super::error::ApiError;
 use crate::engine::{Engine, EngineFactory};
 use crate::error::StartError;
@@ -50,7 +47,7 @@ impl Access {
     }
 
     /// Returns the engine of the key in these headers.
-    fn engine(&self, headers: &HeaderMap) -> Result<&Arc<Engine>, ApiError> {
+    pub(super) fn engine(&self, headers: &HeaderMap) -> Result<&Arc<Engine>, ApiError> {
         match self {
             Self::Open(engine) => Ok(engine),
             Self::Keys(accepted) => {
@@ -81,19 +78,4 @@ fn request_key(headers: &HeaderMap) -> Option<&str> {
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
     });
     bearer.or_else(|| headers.get("api-key")?.to_str().ok())
-}
-
-/// An authenticated client. Handlers can only reach an engine through this.
-pub(super) struct Caller {
-    pub(super) app: Arc<App>,
-    pub(super) engine: Arc<Engine>,
-}
-
-impl FromRequestParts<Arc<App>> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let engine = Arc::clone(app.access.engine(&parts.headers)?);
-        Ok(Self { app: Arc::clone(app), engine })
-    }
 }

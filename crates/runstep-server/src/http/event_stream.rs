@@ -33,7 +33,7 @@ pub(super) struct StreamPermit {
 }
 
 impl App {
-    /// Acquires a permit if the request asks for a stream.
+    /// Acquires a permit if the request is for a stream.
     pub(super) fn stream_permit_if(
         &self,
         stream: &Field<bool>,
@@ -70,7 +70,7 @@ impl App {
     }
 }
 
-/// Returns the number of the last event that a client received, if it wants to resume a stream.
+/// Returns the number of the last event that a client received, if the request resumes a stream.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Option<u64> {
     let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let has_event_stream = |types: &str| {

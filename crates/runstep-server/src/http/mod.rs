@@ -3,6 +3,7 @@
 mod access;
 mod app;
 mod browser_guard;
+mod caller;
 mod cors;
 mod error;
 mod event_stream;

@@ -51,7 +51,7 @@ impl App {
         response
     }
 
-    /// Responds with a run, or with its events if the request asked for a stream.
+    /// Responds with a run, or with its events if the request was for a stream.
     pub(super) fn run_or_events(
         &self,
         run: Run,

@@ -13,8 +13,8 @@ use runstep_api::types::{
     SubmitToolOutputsRequest, Thread,
 };
 
-use super::access::Caller;
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::event_stream::last_event_id;
 use super::input::{Empty, Include, MessagePage, Page, Path, Query, StepPage};

@@ -71,7 +71,7 @@ impl Decoder {
 
     pub(super) fn decode(&mut self, chunk: Chunk) -> Result<(), CallError> {
         self.usage = chunk.usage.as_ref().and_then(chunk::usage).or(self.usage);
-        // Requests ask for one choice.
+        // Requests are for one choice.
         let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(()) };
         if let Some(delta) = choice.delta.or(choice.message) {
             let text = delta.content.map(chunk::text).filter(|text| !text.is_empty());

@@ -48,7 +48,7 @@ async fn events(request: ModelRequest) -> Vec<ModelEvent> {
 }
 
 /// All text, and names and arguments of all calls.
-async fn answer(request: ModelRequest) -> (String, Vec<(String, String)>) {
+async fn respond_to(request: ModelRequest) -> (String, Vec<(String, String)>) {
     let mut text = String::new();
     let mut calls: Vec<(String, String)> = Vec::new();
     for event in events(request).await {
@@ -88,17 +88,18 @@ async fn last_user_message_is_repeated_word_by_word() {
 }
 
 #[tokio::test]
-async fn long_messages_are_shortened_and_missing_ones_told() {
-    let (text, _) = answer(request(vec![user(&"é".repeat(500))], &[])).await;
+async fn long_messages_are_shortened_and_missing_ones_reported() {
+    let (text, _) = respond_to(request(vec![user(&"é".repeat(500))], &[])).await;
     assert_eq!(text, format!("You said: \"{}…\"", "é".repeat(199)));
-    let (text, _) = answer(request(Vec::new(), &[])).await;
+    let (text, _) = respond_to(request(Vec::new(), &[])).await;
     assert_eq!(text, "There is no message to answer yet.");
 }
 
 #[tokio::test]
 async fn all_functions_are_called_and_their_outputs_repeated() {
     let mut conversation = vec![user("What is the weather in Paris?")];
-    let (text, called) = answer(request(conversation.clone(), &["get_weather", "get_time"])).await;
+    let (text, called) =
+        respond_to(request(conversation.clone(), &["get_weather", "get_time"])).await;
     assert_eq!(text, "");
     let city = json!({"city": "Paris"}).to_string();
     assert_eq!(called, [("get_weather".into(), city.clone()), ("get_time".into(), city)]);
@@ -108,12 +109,13 @@ async fn all_functions_are_called_and_their_outputs_repeated() {
         output("get_weather", "18 degrees and sunny"),
         output("get_time", "Noon!"),
     ]);
-    let (text, called) = answer(request(conversation.clone(), &["get_weather", "get_time"])).await;
+    let (text, called) =
+        respond_to(request(conversation.clone(), &["get_weather", "get_time"])).await;
     assert!(called.is_empty());
     assert_eq!(text, "get_weather says: 18 degrees and sunny. get_time says: Noon!");
 
     conversation.push(user("And in Rome?"));
-    let (_, called) = answer(request(conversation, &["get_weather"])).await;
+    let (_, called) = respond_to(request(conversation, &["get_weather"])).await;
     assert_eq!(called, [("get_weather".into(), json!({"city": "Rome"}).to_string())]);
 }
 
@@ -123,7 +125,7 @@ async fn without_parallel_calls_each_response_calls_one_function() {
     for expected in [&["a"][..], &["b"], &[]] {
         let mut request = request(conversation.clone(), &["a", "b"]);
         request.parallel_tool_calls = false;
-        let (_, called) = answer(request).await;
+        let (_, called) = respond_to(request).await;
         assert_eq!(names(&called), expected);
         if let [name] = expected {
             conversation.extend([calls(&[name]), output(name, "done")]);
@@ -136,7 +138,7 @@ async fn tool_choice_is_respected() {
     let respond = |choice: ToolChoice, conversation: Vec<ConversationItem>| {
         let mut request = request(conversation, &["a", "b"]);
         request.tool_choice = choice;
-        answer(request)
+        respond_to(request)
     };
     let (text, called) = respond(ToolChoice::None, vec![user("Hi")]).await;
     assert_eq!((text.as_str(), called.len()), ("You said: \"Hi\"", 0));
@@ -153,7 +155,7 @@ async fn tool_choice_is_respected() {
 async fn response_formats_are_respected() {
     let mut plain = request(vec![user("Say \"so\"")], &[]);
     plain.response_format = ResponseFormat::JsonObject;
-    let (text, _) = answer(plain).await;
+    let (text, _) = respond_to(plain).await;
     let value: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(value, json!({"answer": "You said: \"Say \"so\"\""}));
 
@@ -170,7 +172,7 @@ async fn response_formats_are_respected() {
         }),
         strict: true,
     });
-    let (text, _) = answer(shaped).await;
+    let (text, _) = respond_to(shaped).await;
     let value: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(value, json!({"city": "Paris", "degrees": 18}));
 }
@@ -184,7 +186,7 @@ async fn responses_are_cut_off_at_the_token_limit() {
         all[..],
         [.., ModelEvent::TokenLimit, ModelEvent::Usage { completion_tokens: 3, .. }]
     ));
-    assert_eq!(answer(text.clone()).await.0, "You said: \"O");
+    assert_eq!(respond_to(text.clone()).await.0, "You said: \"O");
 
     text.max_completion_tokens = Some(1000);
     assert!(!events(text).await.contains(&ModelEvent::TokenLimit));
@@ -192,7 +194,7 @@ async fn responses_are_cut_off_at_the_token_limit() {
     let mut called = request(vec![user("Weather in Paris")], &["a", "b"]);
     called.max_completion_tokens = Some(2);
     assert!(events(called.clone()).await.contains(&ModelEvent::TokenLimit));
-    assert_eq!(answer(called).await.1, [("a".into(), "{\"city\"".into())]);
+    assert_eq!(respond_to(called).await.1, [("a".into(), "{\"city\"".into())]);
 
     let mut nothing = request(vec![user("Hi")], &["a"]);
     nothing.max_completion_tokens = Some(0);
@@ -241,6 +243,6 @@ async fn delays_precede_the_first_event_and_each_later_chunk() {
 #[test]
 fn without_delays_no_timer_is_needed() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let (text, _) = runtime.block_on(answer(request(vec![user("Hi")], &[])));
+    let (text, _) = runtime.block_on(respond_to(request(vec![user("Hi")], &[])));
     assert_eq!(text, "You said: \"Hi\"");
 }
