@@ -19,7 +19,7 @@ pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 #[command(version, next_line_help = true)]
 pub(crate) struct Arguments {
     /// A TOML file of options; paths in it are relative to its directory
-    #[arg(long, value_name = "FILE", env = "RUNSTEP_CONFIG")]
+    #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Print the resulting options, without secrets, and exit
     #[arg(long)]
@@ -31,14 +31,18 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Parses the command line and the environment. Exits with a message for `--help` or an error.
     pub(crate) fn read() -> Self {
-        let matches = Self::command().mut_args(document).get_matches();
+        let matches = Self::command().mut_args(complete).get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 }
 
-/// Adds the default to the help of an option, and hides the value of its environment variable.
-fn document(option: clap::Arg) -> clap::Arg {
-    let option = option.hide_env_values(true);
+/// Adds the environment variable of an option, such as `RUNSTEP_LOG_LEVEL`, and its default to the help.
+fn complete(option: clap::Arg) -> clap::Arg {
+    if !option.get_action().takes_values() {
+        return option;
+    }
+    let variable = option.get_id().as_str().to_uppercase();
+    let option = option.env(format!("RUNSTEP_{variable}")).hide_env_values(true);
     let default = DEFAULTS.lines().find_map(|line| {
         let (name, value) = line.split_once(" = ")?;
         (Some(name) == option.get_long() && value != "[]").then_some(value)
@@ -57,114 +61,79 @@ fn document(option: clap::Arg) -> clap::Arg {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Options {
     /// The address to listen on; other than loopback only with --api-key-file
-    #[arg(long, value_name = "ADDRESS", env = "RUNSTEP_LISTEN")]
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// A file of the accepted API keys, one per line; each key has its own objects. Without it all
     /// requests are accepted
-    #[arg(long, value_name = "FILE", env = "RUNSTEP_API_KEY_FILE")]
+    #[arg(long, value_name = "FILE")]
     pub(super) api_key_file: Option<PathBuf>,
     /// Comma-separated web origins whose pages can call this server (CORS); * for any. Without it none
     /// can
-    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', env = "RUNSTEP_ALLOWED_ORIGINS")]
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origins: Option<Vec<String>>,
 
     /// The base URL of an OpenAI-compatible provider. Without it the offline model responds
-    #[arg(long, value_name = "URL", env = "RUNSTEP_UPSTREAM", help_heading = "Model")]
+    #[arg(long, value_name = "URL", help_heading = "Model")]
     upstream: Option<String>,
     /// The environment variable with the provider's API key
-    #[arg(long, value_name = "NAME", env = "RUNSTEP_UPSTREAM_KEY_ENV", help_heading = "Model")]
+    #[arg(long, value_name = "NAME", help_heading = "Model")]
     upstream_key_env: Option<String>,
     /// A TOML file that maps the model names of runs to the provider's
-    #[arg(long, value_name = "FILE", env = "RUNSTEP_MODEL_MAP", help_heading = "Model")]
+    #[arg(long, value_name = "FILE", help_heading = "Model")]
     pub(super) model_map: Option<PathBuf>,
     /// How many times a failed request to the provider is retried
-    #[arg(long, value_name = "COUNT", env = "RUNSTEP_UPSTREAM_RETRIES", help_heading = "Model")]
+    #[arg(long, value_name = "COUNT", help_heading = "Model")]
     upstream_retries: Option<u32>,
     /// Timeout for the start of the provider's response and between its parts
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        env = "RUNSTEP_UPSTREAM_TIMEOUT_SECONDS",
-        help_heading = "Model"
-    )]
+    #[arg(long, value_name = "SECONDS", help_heading = "Model")]
     upstream_timeout_seconds: Option<u64>,
     /// The field that limits the tokens of the provider's response
-    #[arg(long, value_name = "NAME", env = "RUNSTEP_UPSTREAM_TOKEN_LIMIT", help_heading = "Model")]
+    #[arg(long, value_name = "NAME", help_heading = "Model")]
     upstream_token_limit: Option<TokenLimit>,
     /// Whether to request usage in streams; some providers reject it
-    #[arg(
-        long,
-        value_name = "BOOLEAN",
-        env = "RUNSTEP_UPSTREAM_STREAM_USAGE",
-        help_heading = "Model"
-    )]
+    #[arg(long, value_name = "BOOLEAN", help_heading = "Model")]
     upstream_stream_usage: Option<bool>,
 
     /// How long after its creation a run expires
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        env = "RUNSTEP_RUN_LIFETIME_SECONDS",
-        help_heading = "Runs"
-    )]
+    #[arg(long, value_name = "SECONDS", help_heading = "Runs")]
     run_lifetime_seconds: Option<u64>,
     /// The polling interval that responses suggest to clients
-    #[arg(
-        long,
-        value_name = "MILLISECONDS",
-        env = "RUNSTEP_POLL_AFTER_MILLISECONDS",
-        help_heading = "Runs"
-    )]
+    #[arg(long, value_name = "MILLISECONDS", help_heading = "Runs")]
     poll_after_milliseconds: Option<u64>,
     /// Limit of prompt tokens if the truncation strategy of a run is auto
-    #[arg(long, value_name = "TOKENS", env = "RUNSTEP_MAX_CONTEXT_TOKENS", help_heading = "Runs")]
+    #[arg(long, value_name = "TOKENS", help_heading = "Runs")]
     max_context_tokens: Option<u64>,
 
     /// Limit of runs in progress; others are queued
-    #[arg(
-        long,
-        value_name = "COUNT",
-        env = "RUNSTEP_MAX_CONCURRENT_RUNS",
-        help_heading = "Limits"
-    )]
+    #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_concurrent_runs: Option<usize>,
     /// Limit of queued runs; more get status 429
-    #[arg(long, value_name = "COUNT", env = "RUNSTEP_MAX_QUEUED_RUNS", help_heading = "Limits")]
+    #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_queued_runs: Option<usize>,
     /// Limit of open event streams; more get status 429
-    #[arg(long, value_name = "COUNT", env = "RUNSTEP_MAX_OPEN_STREAMS", help_heading = "Limits")]
+    #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_open_streams: Option<usize>,
     /// Limit of open connections; others wait
-    #[arg(long, value_name = "COUNT", env = "RUNSTEP_MAX_CONNECTIONS", help_heading = "Limits")]
+    #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_connections: Option<usize>,
     /// Limit of the estimated size of all objects; more get status 429
-    #[arg(long, value_name = "BYTES", env = "RUNSTEP_MAX_STORED_BYTES", help_heading = "Limits")]
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
     max_stored_bytes: Option<usize>,
     /// Limit of the length of a request body; a longer one gets status 413
-    #[arg(long, value_name = "BYTES", env = "RUNSTEP_MAX_BODY_BYTES", help_heading = "Limits")]
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
     max_body_bytes: Option<usize>,
     /// Timeout for a request until its response starts; a slower one gets status 408
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        env = "RUNSTEP_REQUEST_TIMEOUT_SECONDS",
-        help_heading = "Limits"
-    )]
+    #[arg(long, value_name = "SECONDS", help_heading = "Limits")]
     request_timeout_seconds: Option<u64>,
     /// How long requests and streams can take to complete during a shutdown
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        env = "RUNSTEP_SHUTDOWN_TIMEOUT_SECONDS",
-        help_heading = "Limits"
-    )]
+    #[arg(long, value_name = "SECONDS", help_heading = "Limits")]
     shutdown_timeout_seconds: Option<u64>,
 
     /// The level of the logs, which go to standard error
-    #[arg(long, value_name = "LEVEL", env = "RUNSTEP_LOG_LEVEL", help_heading = "Logs")]
+    #[arg(long, value_name = "LEVEL", help_heading = "Logs")]
     log_level: Option<LogLevel>,
     /// The format of the logs
-    #[arg(long, value_name = "FORMAT", env = "RUNSTEP_LOG_FORMAT", help_heading = "Logs")]
+    #[arg(long, value_name = "FORMAT", help_heading = "Logs")]
     log_format: Option<LogFormat>,
 }
 
