@@ -12,7 +12,7 @@ use super::admission::QueuePermit;
 use super::finish::{self, Outcome};
 use super::lifecycle::transition;
 use super::output::ModelOutput;
-use super::progress::Progress;
+use super::run_handle::RunHandle;
 use super::{objects, prompt};
 use crate::events::SLOW_READER_BUDGET;
 use crate::metrics::GaugeGuard;
@@ -20,14 +20,14 @@ use crate::model::{ModelError, ModelErrorKind, ModelRequest};
 
 /// One execution of a run.
 pub(super) struct RunExecution {
-    progress: Progress,
+    handle: RunHandle,
     /// See [`RunState::execution`](crate::store::RunState::execution).
     number: u64,
 }
 
 impl RunExecution {
-    pub(super) fn new(progress: Progress, number: u64) -> Self {
-        Self { progress, number }
+    pub(super) fn new(handle: RunHandle, number: u64) -> Self {
+        Self { handle, number }
     }
 
     /// Starts the execution as a task.
@@ -43,7 +43,7 @@ impl RunExecution {
     }
 
     async fn execute(&self, permit: QueuePermit) {
-        let Some((cancel, expires_at)) = self.progress.with_thread(|thread, id| {
+        let Some((cancel, expires_at)) = self.handle.with_thread(|thread, id| {
             let state = thread.runs.get(id)?;
             Some((state.cancel.clone(), state.run.expires_at.unwrap_or_default()))
         }) else {
@@ -52,9 +52,9 @@ impl RunExecution {
         let mut output = ModelOutput::default();
         let outcome = tokio::select! {
             biased;
-            () = self.progress.context.closing.cancelled() => return,
+            () = self.handle.context.closing.cancelled() => return,
             () = cancel.cancelled() => Some(Outcome::Cancelled),
-            () = self.progress.context.clock.sleep_until(expires_at) => Some(Outcome::Expired),
+            () = self.handle.context.clock.sleep_until(expires_at) => Some(Outcome::Expired),
             outcome = self.generate(&mut output, permit) => outcome,
         };
         match outcome {
@@ -79,15 +79,15 @@ impl RunExecution {
         };
         let functions: Vec<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
         let mut slow_reader_budget = SLOW_READER_BUDGET;
-        let mut events = self.progress.context.model.respond(request);
+        let mut events = self.handle.context.model.respond(request);
         while let Some(event) = events.next().await {
             // Lets a cancellation and the expiry interrupt a model that is always ready.
             tokio::task::consume_budget().await;
-            let applied = event.and_then(|event| output.apply(&self.progress, &functions, event));
+            let applied = event.and_then(|event| output.apply(&self.handle, &functions, event));
             if let Err(error) = applied {
                 return Some(Outcome::Failed(error));
             }
-            if let Some(log) = &self.progress.log {
+            if let Some(log) = &self.handle.log {
                 log.wait_for_slow_readers(&mut slow_reader_budget).await;
             }
         }
@@ -97,18 +97,18 @@ impl RunExecution {
         if !output.has_calls() {
             return Some(Outcome::Completed);
         }
-        output.complete_message(&self.progress);
+        output.complete_message(&self.handle);
         None
     }
 
     /// Puts the run in progress and builds the request to the model.
     fn begin(&self) -> Result<ModelRequest, Outcome> {
-        let context = &self.progress.context;
+        let context = &self.handle.context;
         let now = context.clock.now();
-        let request = self.progress.with_thread(|thread, id| {
+        let request = self.handle.with_thread(|thread, id| {
             let state = thread.runs.get_mut(id)?;
             transition(&mut state.run, RunStatus::InProgress, now).ok()?;
-            self.progress.emit(|| StreamEvent::RunInProgress(Box::new(state.run.clone())));
+            self.handle.emit(|| StreamEvent::RunInProgress(Box::new(state.run.clone())));
             Some(prompt::request(state, &thread.messages, context.context_tokens))
         });
         // A run that cannot begin was cancelled before.
@@ -120,7 +120,7 @@ impl RunExecution {
     /// Adds the usage of the model's response to the run's. Returns the open step's share.
     fn record_usage(&self, output: &ModelOutput) -> Usage {
         let usage = output.usage();
-        self.progress.with_thread(|thread, id| {
+        self.handle.with_thread(|thread, id| {
             let state = thread.runs.get_mut(id)?;
             state.usage = Usage::new(
                 state.usage.completion_tokens + usage.completion_tokens,
@@ -133,15 +133,15 @@ impl RunExecution {
     }
 
     fn finish(&self, outcome: &Outcome, open_usage: &Usage) {
-        let context = &self.progress.context;
+        let context = &self.handle.context;
         let now = context.clock.now();
-        let finished = self.progress.with_thread(|thread, id| {
+        let finished = self.handle.with_thread(|thread, id| {
             // After tool outputs were submitted, only the next execution may end the run.
             let state = thread.runs.get_mut(id).filter(|state| state.execution == self.number)?;
             let (status, events) =
                 finish::finish(state, &mut thread.messages, outcome, open_usage, now).ok()?;
-            events.into_iter().for_each(|event| self.progress.emit(|| event));
-            self.progress.emit(|| StreamEvent::Done);
+            events.into_iter().for_each(|event| self.handle.emit(|| event));
+            self.handle.emit(|| StreamEvent::Done);
             thread.active = None;
             Some((status, now - state.run.created_at, state.usage.clone()))
         });
@@ -149,33 +149,33 @@ impl RunExecution {
         context.metrics.record_run_ended(status, seconds, &usage);
         tracing::info!(
             target: "runstep_server::run",
-            run_id = self.progress.run_id,
+            run_id = self.handle.run_id,
             %status,
             seconds,
             prompt_tokens = usage.prompt_tokens,
             completion_tokens = usage.completion_tokens,
             "run ended"
         );
-        if let Some(log) = &self.progress.log {
+        if let Some(log) = &self.handle.log {
             context.retained_logs.insert(Arc::clone(log));
         }
     }
 
     /// Requires tool outputs, and waits until they are submitted, or the run is cancelled or expires.
     async fn wait_for_outputs(&self, output: &ModelOutput, expires_at: i64) {
-        let context = &self.progress.context;
+        let context = &self.handle.context;
         let open_usage = self.record_usage(output);
         let (waiting, no_longer_waiting) = oneshot::channel();
         let now = context.clock.now();
-        let requires_action = self.progress.with_thread(|thread, id| {
+        let requires_action = self.handle.with_thread(|thread, id| {
             let state = thread.runs.get_mut(id)?;
             transition(&mut state.run, RunStatus::RequiresAction, now).ok()?;
             let step = output.calls_step().and_then(|step| state.steps.get(step));
             state.run.required_action = Some(objects::required_action(step));
             state.waiting_step_usage = Some(open_usage.clone());
             state.waiting = Some(waiting);
-            self.progress.emit(|| StreamEvent::RunRequiresAction(Box::new(state.run.clone())));
-            self.progress.emit(|| StreamEvent::Done);
+            self.handle.emit(|| StreamEvent::RunRequiresAction(Box::new(state.run.clone())));
+            self.handle.emit(|| StreamEvent::Done);
             Some(())
         });
         if requires_action.is_none() {
@@ -184,7 +184,7 @@ impl RunExecution {
         let _gauge = GaugeGuard::new(&context.metrics.runs_requiring_action);
         // The number of waiting runs is not limited, so the quota covers their events.
         let mut charge = context.quota.charge();
-        charge.add(self.progress.log.as_ref().map_or(0, |log| log.bytes()));
+        charge.add(self.handle.log.as_ref().map_or(0, |log| log.bytes()));
         tokio::select! {
             biased;
             () = context.closing.cancelled() => {}

@@ -11,7 +11,7 @@ use runstep_api::types::{
 use super::deltas::{self, ContentKind};
 use super::finish::Outcome;
 use super::objects;
-use super::progress::{OutputTarget, Progress};
+use super::run_handle::{OutputTarget, RunHandle};
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, tokens_of_characters};
 use crate::store::{json_length, object_size};
 
@@ -79,19 +79,19 @@ impl ModelOutput {
     /// Applies an event of the model. Only the functions with these names may be called.
     pub(super) fn apply(
         &mut self,
-        progress: &Progress,
+        handle: &RunHandle,
         functions: &[String],
         event: ModelEvent,
     ) -> Result<(), ModelError> {
-        if progress.context.quota.is_exceeded() {
+        if handle.context.quota.is_exceeded() {
             let message = "The server's memory quota is used up.";
             return Err(ModelError::new(ModelErrorKind::Server, message));
         }
         match event {
-            ModelEvent::Text(text) => self.append(progress, ContentKind::Text, text),
-            ModelEvent::Refusal(text) => self.append(progress, ContentKind::Refusal, text),
-            ModelEvent::ToolCall { index, name } => self.call(progress, functions, index, name)?,
-            ModelEvent::Arguments { index, text } => self.arguments(progress, index, text)?,
+            ModelEvent::Text(text) => self.append(handle, ContentKind::Text, text),
+            ModelEvent::Refusal(text) => self.append(handle, ContentKind::Refusal, text),
+            ModelEvent::ToolCall { index, name } => self.call(handle, functions, index, name)?,
+            ModelEvent::Arguments { index, text } => self.arguments(handle, index, text)?,
             ModelEvent::Usage { prompt_tokens, completion_tokens } => {
                 self.prompt_tokens = prompt_tokens;
                 self.completion_tokens = completion_tokens;
@@ -105,17 +105,17 @@ impl ModelOutput {
     }
 
     /// Appends to the message. Text and refusal are separate content parts.
-    fn append(&mut self, progress: &Progress, kind: ContentKind, text: String) {
+    fn append(&mut self, handle: &RunHandle, kind: ContentKind, text: String) {
         if text.is_empty() {
             return;
         }
         let is_first = self.open_message.is_none();
         if is_first {
-            self.open_message = create_message(progress);
+            self.open_message = create_message(handle);
         }
         let Some(open) = &mut self.open_message else { return };
         open.characters += text.chars().count();
-        progress.while_in_progress(|target| {
+        handle.while_in_progress(|target| {
             let content = &mut target.messages.get_mut(&open.message_id)?.content;
             // The length within the JSON, which a deletion of the message releases.
             let mut added = json_length(&text).saturating_sub(QUOTES);
@@ -140,7 +140,7 @@ impl ModelOutput {
             };
             target.charge.add(added);
             let (id, index) = (open.message_id.clone(), content.len() as u64 - 1);
-            progress.emit(|| {
+            handle.emit(|| {
                 let delta = deltas::content(kind, index, text, is_new_part);
                 StreamEvent::MessageDelta(deltas::message(id, delta, is_first))
             });
@@ -150,30 +150,30 @@ impl ModelOutput {
 
     /// Completes the open message, if there is one. Text before and after calls is in separate
     /// messages.
-    pub(super) fn complete_message(&mut self, progress: &Progress) {
+    pub(super) fn complete_message(&mut self, handle: &RunHandle) {
         let Some(open) = self.open_message.take() else { return };
-        let now = progress.context.clock.now();
+        let now = handle.context.clock.now();
         let completion_tokens = tokens_of_characters(open.characters);
         self.attributed_completion_tokens += completion_tokens;
         let prompt_tokens = self.prompt_tokens.saturating_sub(self.attributed_prompt_tokens);
         self.attributed_prompt_tokens += prompt_tokens;
-        progress.while_in_progress(|target| {
+        handle.while_in_progress(|target| {
             let message = target.messages.get_mut(&open.message_id)?;
             message.status = MessageStatus::Completed;
             message.completed_at = Some(now);
-            progress.emit(|| StreamEvent::MessageCompleted(Box::new(message.clone())));
+            handle.emit(|| StreamEvent::MessageCompleted(Box::new(message.clone())));
             let step = target.run.steps.get_mut(&open.step_id)?;
             step.status = RunStepStatus::Completed;
             step.completed_at = Some(now);
             step.usage = Some(usage(prompt_tokens, completion_tokens));
-            progress.emit(|| StreamEvent::StepCompleted(Box::new(step.clone())));
+            handle.emit(|| StreamEvent::StepCompleted(Box::new(step.clone())));
             Some(())
         });
     }
 
     fn call(
         &mut self,
-        progress: &Progress,
+        handle: &RunHandle,
         functions: &[String],
         index: usize,
         name: String,
@@ -185,20 +185,20 @@ impl ModelOutput {
             let message = format!("The model called '{name}', which is not among the run's tools.");
             return Err(ModelError::new(ModelErrorKind::Server, message));
         }
-        self.complete_message(progress);
+        self.complete_message(handle);
         if self.calls_step.is_none() {
-            self.calls_step = progress.while_in_progress(|target| {
+            self.calls_step = handle.while_in_progress(|target| {
                 let details = ToolCallsStepDetails::new(Vec::new());
-                Some(create_step(progress, target, RunStepType::ToolCalls, details.into()).id)
+                Some(create_step(handle, target, RunStepType::ToolCalls, details.into()).id)
             });
         }
-        let id = progress.context.ids.next("call");
+        let id = handle.context.ids.next("call");
         self.call_ids.push(id.clone());
         let call = FunctionToolCall::new(id.clone(), FunctionCall::new(name.clone(), ""));
         let mut delta = FunctionCallDelta::default();
         delta.name = Some(name);
         delta.arguments = Some(String::new());
-        self.change_calls(progress, |calls| {
+        self.change_calls(handle, |calls| {
             let added_bytes = object_size(&call);
             calls.push(call.into());
             CallChange { index, id: Some(id), delta, added_bytes }
@@ -208,14 +208,14 @@ impl ModelOutput {
 
     fn arguments(
         &mut self,
-        progress: &Progress,
+        handle: &RunHandle,
         index: usize,
         text: String,
     ) -> Result<(), ModelError> {
         if index >= self.call_ids.len() {
             return Err(unexpected_index("arguments", index));
         }
-        self.change_calls(progress, |calls| {
+        self.change_calls(handle, |calls| {
             if let Some(ToolCall::Function(call)) = calls.get_mut(index) {
                 call.function.arguments.push_str(&text);
             }
@@ -230,11 +230,11 @@ impl ModelOutput {
     /// Changes the calls and emits the change.
     fn change_calls(
         &self,
-        progress: &Progress,
+        handle: &RunHandle,
         change: impl FnOnce(&mut Vec<ToolCall>) -> CallChange,
     ) {
         let Some(step_id) = &self.calls_step else { return };
-        progress.while_in_progress(|target| {
+        handle.while_in_progress(|target| {
             let StepDetails::ToolCalls(details) =
                 &mut target.run.steps.get_mut(step_id)?.step_details
             else {
@@ -242,7 +242,7 @@ impl ModelOutput {
             };
             let CallChange { index, id, delta, added_bytes } = change(&mut details.tool_calls);
             target.charge.add(added_bytes);
-            progress.emit(|| StreamEvent::StepDelta(deltas::call(step_id, index, id, delta)));
+            handle.emit(|| StreamEvent::StepDelta(deltas::call(step_id, index, id, delta)));
             Some(())
         });
     }
@@ -258,9 +258,9 @@ fn unexpected_index(part: &str, index: usize) -> ModelError {
 }
 
 /// Creates a message without content and its step. Returns `None` if the run is not in progress.
-fn create_message(progress: &Progress) -> Option<OpenMessage> {
-    let (ids, now) = (&progress.context.ids, progress.context.clock.now());
-    progress.while_in_progress(|target| {
+fn create_message(handle: &RunHandle) -> Option<OpenMessage> {
+    let (ids, now) = (&handle.context.ids, handle.context.clock.now());
+    handle.while_in_progress(|target| {
         let run = &target.run.run;
         let role = MessageRole::Assistant;
         let mut message = objects::message(ids, now, &run.thread_id, role, Vec::new());
@@ -269,9 +269,9 @@ fn create_message(progress: &Progress) -> Option<OpenMessage> {
         message.run_id = Some(run.id.clone());
         let creation = MessageCreation::new(message.id.clone());
         let details = MessageCreationStepDetails::new(creation);
-        let step = create_step(progress, target, RunStepType::MessageCreation, details.into());
-        progress.emit(|| StreamEvent::MessageCreated(Box::new(message.clone())));
-        progress.emit(|| StreamEvent::MessageInProgress(Box::new(message.clone())));
+        let step = create_step(handle, target, RunStepType::MessageCreation, details.into());
+        handle.emit(|| StreamEvent::MessageCreated(Box::new(message.clone())));
+        handle.emit(|| StreamEvent::MessageInProgress(Box::new(message.clone())));
         target.charge.add(object_size(&message));
         let message_id = message.id.clone();
         target.messages.insert(message_id.clone(), message);
@@ -281,12 +281,12 @@ fn create_message(progress: &Progress) -> Option<OpenMessage> {
 
 /// Creates a step in progress.
 fn create_step(
-    progress: &Progress,
+    handle: &RunHandle,
     target: &mut OutputTarget<'_>,
     kind: RunStepType,
     details: StepDetails,
 ) -> RunStep {
-    let (id, now) = (progress.context.ids.next("step"), progress.context.clock.now());
+    let (id, now) = (handle.context.ids.next("step"), handle.context.clock.now());
     let run = &target.run.run;
     let status = RunStepStatus::InProgress;
     let mut step =
@@ -295,7 +295,7 @@ fn create_step(
     step.metadata = Some(std::collections::BTreeMap::new());
     target.charge.add(object_size(&step));
     target.run.steps.insert(step.id.clone(), step.clone());
-    progress.emit(|| StreamEvent::StepCreated(Box::new(step.clone())));
-    progress.emit(|| StreamEvent::StepInProgress(Box::new(step.clone())));
+    handle.emit(|| StreamEvent::StepCreated(Box::new(step.clone())));
+    handle.emit(|| StreamEvent::StepInProgress(Box::new(step.clone())));
     step
 }

@@ -13,7 +13,7 @@ use super::context::Engine;
 use super::error::EngineError;
 use super::execution::RunExecution;
 use super::lifecycle::{IllegalTransition, transition};
-use super::progress::Progress;
+use super::run_handle::RunHandle;
 use super::{capabilities, lists, objects, tool_outputs};
 use crate::events::{EventLog, Subscriber};
 use crate::store::{AssistantState, PageQuery, RunState, ThreadHandle, ThreadState, object_size};
@@ -124,7 +124,7 @@ impl Engine {
             run
         };
         context.metrics.record_run_created();
-        RunExecution::new(Progress::new(context, handle, &run.id, log), 0).spawn(permit);
+        RunExecution::new(RunHandle::new(context, handle, &run.id, log), 0).spawn(permit);
         Ok((run, subscriber))
     }
 
@@ -159,8 +159,8 @@ impl Engine {
             log.push(&StreamEvent::RunQueued(Box::new(run.clone())));
         }
         drop(thread);
-        let progress = Progress::new(&self.context, &handle, run_id, log);
-        RunExecution::new(progress, number).spawn(permit);
+        let run_handle = RunHandle::new(&self.context, &handle, run_id, log);
+        RunExecution::new(run_handle, number).spawn(permit);
         Ok((run, subscriber))
     }
 

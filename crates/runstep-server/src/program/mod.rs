@@ -71,7 +71,7 @@ async fn serve(
     }
     let mut signals = Signals::new().map_err(ProgramError::Serve)?;
     let server = server.spawn_on(settings.listen).await?;
-    print(&format!("runstep-server listening on {}\n", server.base_url()));
+    print(&format!("runstep-server listens on {}\n", server.base_url()));
     signals.next().await.map_err(ProgramError::Serve)?;
     tokio::select! {
         result = server.shutdown() => result.map_err(ProgramError::Serve),

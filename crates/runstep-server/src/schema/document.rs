@@ -22,7 +22,7 @@ pub(super) fn prepare(openapi: &str) -> Result<(Value, BTreeSet<String>), Schema
         .pointer_mut("/components/schemas")
         .and_then(Value::as_object_mut)
         .ok_or_else(|| SchemaError("the OpenAPI document has no components/schemas".to_owned()))?;
-    schemas.values_mut().for_each(|schema| restrict(schema, true));
+    schemas.values_mut().try_for_each(|schema| restrict(schema, true))?;
     let components = request_bodies(&document);
     Ok((document, components))
 }
@@ -48,8 +48,11 @@ fn request_bodies(document: &Value) -> BTreeSet<String> {
 
 /// Restricts a schema and those within it. The parts of an `allOf` are not `closed`, because each
 /// lists only some of the object's properties: the schema around them is.
-fn restrict(schema: &mut Value, closed: bool) {
-    let Some(schema) = schema.as_object_mut() else { return };
+fn restrict(schema: &mut Value, closed: bool) -> Result<(), SchemaError> {
+    let Some(schema) = schema.as_object_mut() else { return Ok(()) };
+    if !closed && schema.contains_key("$ref") {
+        return Err(SchemaError("allOf with a reference is not supported".to_owned()));
+    }
     if is_integer(schema) {
         schema.entry("minimum").or_insert(i64::MIN.into());
         schema.entry("maximum").or_insert(i64::MAX.into());
@@ -64,18 +67,19 @@ fn restrict(schema: &mut Value, closed: bool) {
     for (keyword, value) in schema {
         match (keyword.as_str(), value) {
             ("properties", Value::Object(members)) => {
-                members.values_mut().for_each(|member| restrict(member, true));
+                members.values_mut().try_for_each(|member| restrict(member, true))?;
             }
-            ("items" | "additionalProperties", schema) => restrict(schema, true),
+            ("items" | "additionalProperties", schema) => restrict(schema, true)?,
             ("oneOf" | "anyOf", Value::Array(variants)) => {
-                variants.iter_mut().for_each(|variant| restrict(variant, true));
+                variants.iter_mut().try_for_each(|variant| restrict(variant, true))?;
             }
             ("allOf", Value::Array(parts)) => {
-                parts.iter_mut().for_each(|part| restrict(part, false));
+                parts.iter_mut().try_for_each(|part| restrict(part, false))?;
             }
             _ => {}
         }
     }
+    Ok(())
 }
 
 /// Returns whether a schema accepts integers and no other numbers.

@@ -10,7 +10,7 @@ impl Schemas {
     /// `3.0` is an integer, but the API's types do not decode it as one. All other numbers stay as
     /// they are, such as those of a function's parameters. The body must be valid.
     pub(crate) fn normalize_integers(&self, component: &str, body: &mut Value) {
-        // Most bodies have none, and looking up their schemas takes longer than looking.
+        // Most bodies have none. Searching for them is cheaper than looking up the schemas.
         if has_whole_float(body) {
             let schema = self.document.pointer(&format!("/components/schemas/{component}"));
             schema.into_iter().for_each(|schema| self.normalize(schema, body));

@@ -464,6 +464,7 @@ fn invalid_documents_are_refused() {
         (json!({"A": {"$ref": "#/components/schemas/B"}}), "/components/schemas/B"),
         (json!({"A": {"type": "text"}}), "the schema A"),
         (json!({"A": {"maxLength": "long"}}), "the schema A"),
+        (json!({"A": {"allOf": [{"$ref": "#/components/schemas/B"}]}, "B": {}}), "allOf"),
     ];
     for (schemas, part) in cases {
         let error = Schemas::new(&document(&schemas, &["A"])).expect_err(part).to_string();

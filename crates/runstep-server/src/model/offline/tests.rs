@@ -88,7 +88,7 @@ async fn last_user_message_is_repeated_word_by_word() {
 }
 
 #[tokio::test]
-async fn long_messages_are_shortened_and_missing_ones_reported() {
+async fn long_messages_are_shortened_and_a_missing_one_is_mentioned() {
     let (text, _) = respond_to(request(vec![user(&"é".repeat(500))], &[])).await;
     assert_eq!(text, format!("You said: \"{}…\"", "é".repeat(199)));
     let (text, _) = respond_to(request(Vec::new(), &[])).await;

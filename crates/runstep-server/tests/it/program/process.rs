@@ -66,7 +66,7 @@ impl ProgramBuilder {
         let mut program = Program { child, address: None, _directory: self.directory };
         let mut line = String::new();
         BufReader::new(program.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let start = "runstep-server listening on http://";
+        let start = "runstep-server listens on http://";
         let address = line.trim().strip_prefix(start).and_then(|url| url.strip_suffix("/v1"));
         program.address = address.and_then(|address| address.parse().ok());
         assert!(program.address.is_some(), "unexpected: {line}{}", program.errors());

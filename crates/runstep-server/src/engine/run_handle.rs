@@ -9,7 +9,7 @@ use crate::events::EventLog;
 use crate::store::{Ordered, QuotaCharge, RunState, ThreadHandle, ThreadState};
 
 /// The run that an execution works on.
-pub(super) struct Progress {
+pub(super) struct RunHandle {
     pub(super) context: Arc<EngineContext>,
     pub(super) run_id: String,
     thread: ThreadHandle,
@@ -24,7 +24,7 @@ pub(super) struct OutputTarget<'a> {
     pub(super) charge: &'a mut QuotaCharge,
 }
 
-impl Progress {
+impl RunHandle {
     pub(super) fn new(
         context: &Arc<EngineContext>,
         thread: &ThreadHandle,
