@@ -14,7 +14,8 @@ use serde_json::json;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = Scripted::new([
-        Turn::call("get_weather", json!({"city": "Paris"})).initial_delay(Duration::from_millis(200)),
+        Turn::call("get_weather", json!({"city": "Paris"}))
+            .initial_delay(Duration::from_millis(200)),
         Turn::text("Dix-huit degrés, et du soleil.").initial_delay(Duration::from_millis(200)),
         Turn::text("A computer that learns from examples, as you do."),
     ]);

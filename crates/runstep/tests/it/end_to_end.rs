@@ -240,7 +240,8 @@ async fn steps_list_tool_calls_and_message() {
 
 #[tokio::test]
 async fn poll_stream_ends_with_terminal_status() {
-    let server = start_with_turns([Turn::text("a b").initial_delay(Duration::from_millis(30))]).await;
+    let server =
+        start_with_turns([Turn::text("a b").initial_delay(Duration::from_millis(30))]).await;
     let run = server.create_run().await.unwrap();
     let poll = poll(&server, &run).interval(Duration::from_millis(1));
     let mut updates = poll.into_stream();

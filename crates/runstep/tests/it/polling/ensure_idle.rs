@@ -76,7 +76,8 @@ async fn fail_returns_error_with_active_run() {
 
 #[tokio::test]
 async fn wait_returns_when_run_is_terminal() {
-    let server = TestServer::with_turns([Turn::text("Yes.").initial_delay(Duration::from_millis(40))]).await;
+    let server =
+        TestServer::with_turns([Turn::text("Yes.").initial_delay(Duration::from_millis(40))]).await;
     let run = create_run(&server).await;
     let last_run = server.runs.ensure_idle(IfActive::Wait).await.unwrap().unwrap();
     assert_eq!((last_run.id, last_run.status.as_str()), (run.id, "completed"));

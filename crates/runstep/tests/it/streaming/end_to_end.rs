@@ -206,7 +206,8 @@ async fn rejected_request_returns_error_instead_of_stream() {
 #[tokio::test]
 async fn dropping_stream_cancels_run_if_configured() {
     for (cancel, status) in [(false, "completed"), (true, "cancelled")] {
-        let slow = Turn::chunks(["It ", "is ", "sunny."]).chunk_interval(Duration::from_millis(100));
+        let slow =
+            Turn::chunks(["It ", "is ", "sunny."]).chunk_interval(Duration::from_millis(100));
         let server = TestServer::with_turns([slow]).await;
         let mut events = request(&server).cancel_on_drop(cancel).await.unwrap();
         while events.messages().is_empty() {
