@@ -14,13 +14,13 @@ const USAGE: u8 = 2;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProgramError {
     #[error(
-        "cannot read the {what} in {}: {source}\n  \
+        "cannot read the {content} in {}: {source}\n  \
          help: specify a file that the program's user can read",
         path.display()
     )]
-    File { what: &'static str, path: PathBuf, source: io::Error },
-    #[error("invalid {what} in {}:\n{source}", path.display())]
-    Toml { what: &'static str, path: PathBuf, source: Box<toml::de::Error> },
+    File { content: &'static str, path: PathBuf, source: io::Error },
+    #[error("invalid {content} in {}:\n{source}", path.display())]
+    Toml { content: &'static str, path: PathBuf, source: Box<toml::de::Error> },
     #[error("invalid option: {0}\n  help: the largest number is 9223372036854775807")]
     Options(toml::ser::Error),
     #[error("the built-in defaults are not valid: {0}; this is a bug in the program")]

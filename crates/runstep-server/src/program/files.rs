@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 
 use super::error::ProgramError;
 
-/// Reads a text file. `what` names its content in errors.
-pub(super) fn text(path: &Path, what: &'static str) -> Result<String, ProgramError> {
+/// Reads a text file. `content` names what it contains in errors.
+pub(super) fn text(path: &Path, content: &'static str) -> Result<String, ProgramError> {
     fs::read_to_string(path).map_err(|source| ProgramError::File {
-        what,
+        content,
         path: path.to_owned(),
         source,
     })
@@ -19,10 +19,10 @@ pub(super) fn text(path: &Path, what: &'static str) -> Result<String, ProgramErr
 /// Reads a TOML file.
 pub(super) fn toml<T: DeserializeOwned>(
     path: &Path,
-    what: &'static str,
+    content: &'static str,
 ) -> Result<T, ProgramError> {
-    toml::from_str(&text(path, what)?).map_err(|source| ProgramError::Toml {
-        what,
+    toml::from_str(&text(path, content)?).map_err(|source| ProgramError::Toml {
+        content,
         path: path.to_owned(),
         source: Box::new(source),
     })

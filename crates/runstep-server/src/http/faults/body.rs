@@ -7,28 +7,28 @@ use futures_util::{StreamExt as _, stream};
 
 /// Breaks a body off after `count` bytes.
 pub(super) fn cut_after_bytes(body: Body, count: usize) -> Body {
-    transform(body, count, |left, mut bytes| {
-        if bytes.len() <= *left {
-            *left -= bytes.len();
+    transform(body, count, |remaining, mut bytes| {
+        if bytes.len() <= *remaining {
+            *remaining -= bytes.len();
             return (bytes, false);
         }
-        bytes.truncate(*left);
+        bytes.truncate(*remaining);
         (bytes, true)
     })
 }
 
 /// Breaks a stream off after `count` events.
 pub(super) fn cut_after_events(body: Body, count: usize) -> Body {
-    transform(body, count, |left, bytes| {
-        let mut passed = 0;
+    transform(body, count, |remaining, bytes| {
+        let mut length = 0;
         for block in blocks(&bytes) {
             if is_event(block) {
-                if *left == 0 {
-                    return (bytes.slice(..passed), true);
+                if *remaining == 0 {
+                    return (bytes.slice(..length), true);
                 }
-                *left -= 1;
+                *remaining -= 1;
             }
-            passed += block.len();
+            length += block.len();
         }
         (bytes, false)
     })
@@ -36,22 +36,22 @@ pub(super) fn cut_after_events(body: Body, count: usize) -> Body {
 
 /// Makes the data of one event of a stream invalid JSON.
 pub(super) fn malform_event(body: Body, number: usize) -> Body {
-    transform(body, number, |left, bytes| {
-        let mut passed = Vec::with_capacity(bytes.len());
+    transform(body, number, |remaining, bytes| {
+        let mut output = Vec::with_capacity(bytes.len());
         for block in blocks(&bytes) {
             if is_event(block) {
                 // A stream has too few events for the counter to reach zero twice.
-                *left = left.wrapping_sub(1);
-                if *left == 0 {
-                    passed.extend_from_slice(block.trim_ascii_end());
-                    passed.pop();
-                    passed.extend_from_slice(b"\n\n");
+                *remaining = remaining.wrapping_sub(1);
+                if *remaining == 0 {
+                    output.extend_from_slice(block.trim_ascii_end());
+                    output.pop();
+                    output.extend_from_slice(b"\n\n");
                     continue;
                 }
             }
-            passed.extend_from_slice(block);
+            output.extend_from_slice(block);
         }
-        (passed.into(), false)
+        (output.into(), false)
     })
 }
 

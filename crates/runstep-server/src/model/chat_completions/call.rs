@@ -46,11 +46,11 @@ pub(super) async fn start(
         };
         failures += 1;
         let Some(delay) = upstream.backoff.delay(failures, error.advice) else {
-            return Err(error.error);
+            return Err(error.model_error);
         };
         // Without the message, because providers repeat the content of messages in it.
         let status = error.status.map(|status| status.as_u16());
-        let kind = error.error.kind;
+        let kind = error.model_error.kind;
         tracing::warn!(?kind, status, failures, ?delay, "retrying the request to the model");
         tokio::time::sleep(delay).await;
     }
@@ -178,7 +178,7 @@ impl Response {
                 // An error ends the stream, so no event may follow it.
                 self.decoder.clear();
                 (self.reader, self.is_over) = (None, true);
-                return Some(Err(error.error));
+                return Some(Err(error.model_error));
             }
         }
     }

@@ -84,8 +84,8 @@ impl Decoder {
         }
         if self.events.bytes() > MAX_RESPONSE_BYTES {
             let limit = MAX_RESPONSE_BYTES / (1024 * 1024);
-            let what = format!("returned a response longer than {limit} MiB");
-            return Err(CallError::invalid_response(&what));
+            let problem = format!("returned a response longer than {limit} MiB");
+            return Err(CallError::invalid_response(&problem));
         }
         if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
             self.finish_reason = Some(FinishReason::parse(&reason));

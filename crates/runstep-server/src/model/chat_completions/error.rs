@@ -31,7 +31,7 @@ const TOO_LONG_MESSAGES: [&str; 5] =
 /// The error of a call.
 #[derive(Debug)]
 pub(super) struct CallError {
-    pub(super) error: ModelError,
+    pub(super) model_error: ModelError,
     pub(super) advice: RetryAdvice,
     /// The status of the response, if it is not a success.
     pub(super) status: Option<StatusCode>,
@@ -39,19 +39,19 @@ pub(super) struct CallError {
 
 impl CallError {
     fn new(kind: ModelErrorKind, message: String, advice: RetryAdvice) -> Self {
-        Self { error: ModelError::new(kind, message), advice, status: None }
+        Self { model_error: ModelError::new(kind, message), advice, status: None }
     }
 
-    /// Creates the error for an invalid response, which a retry would repeat. `what` completes "The
+    /// Creates the error for an invalid response, which a retry would repeat. `problem` completes "The
     /// model's provider …".
-    pub(super) fn invalid_response(what: &str) -> Self {
-        let message = format!("The model's provider {what}.");
+    pub(super) fn invalid_response(problem: &str) -> Self {
+        let message = format!("The model's provider {problem}.");
         Self::new(ModelErrorKind::Server, message, RetryAdvice::Never)
     }
 
     /// Creates the error for a response that ended early.
-    pub(super) fn incomplete_response(what: &str) -> Self {
-        let message = format!("The model's provider {what}.");
+    pub(super) fn incomplete_response(problem: &str) -> Self {
+        let message = format!("The model's provider {problem}.");
         Self::new(ModelErrorKind::Server, message, RetryAdvice::Retry)
     }
 
@@ -84,14 +84,14 @@ impl CallError {
         let number = status.as_u16();
         let is_key_error = details.is_key_error(status);
         let message = details.suffix(key, is_key_error);
-        let what = match number {
+        let problem = match number {
             _ if is_key_error => "rejected the key of this server",
             _ if kind == ModelErrorKind::RateLimit => "limits the rate of requests",
             300..=399 => "redirected the request; set the upstream URL to the final one",
             400..=499 => "rejected the request",
             _ => "failed",
         };
-        let message = format!("The model's provider {what} (status {number}){message}");
+        let message = format!("The model's provider {problem} (status {number}){message}");
         let advice =
             if details.is_out_of_quota() { RetryAdvice::Never } else { advice(status, headers) };
         Self { status: Some(status), ..Self::new(kind, message, advice) }
@@ -102,9 +102,9 @@ impl CallError {
         let details = ErrorDetails::read(error);
         let status = details.error_status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let is_key_error = details.is_key_error(status);
-        let what = if is_key_error { "rejected the key of this server" } else { "failed" };
+        let problem = if is_key_error { "rejected the key of this server" } else { "failed" };
         let message = details.suffix(key, is_key_error);
-        let message = format!("The model's provider {what} within its response{message}");
+        let message = format!("The model's provider {problem} within its response{message}");
         let kind = details.kind(status);
         let advice = match kind {
             ModelErrorKind::InvalidPrompt => RetryAdvice::Never,
