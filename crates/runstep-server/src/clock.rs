@@ -52,8 +52,8 @@ impl ManualClock {
         UNIX_EPOCH + self.since_epoch()
     }
 
-    /// Moves the time forward, at most to the end of the year 9999. Timers that are due fire as soon
-    /// as their tasks run.
+    /// Moves the time forward, at most to the end of the year 9999. Timers that are due fire as
+    /// soon as their tasks run.
     pub fn advance(&self, duration: Duration) {
         self.since_epoch.send_modify(|time| *time = time.saturating_add(duration).min(MAX_TIME));
     }

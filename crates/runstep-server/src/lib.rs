@@ -14,10 +14,10 @@
 //! # }
 //! ```
 //!
-//! The server implements the whole API: the nine operations on runs and run steps, and the companion
-//! operations that create, list, retrieve, update and delete assistants, threads and messages
-//! (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects stay in
-//! memory until they are deleted.
+//! The server implements the whole API: the nine operations on runs and run steps, and the
+//! companion operations that create, list, retrieve, update and delete assistants, threads and
+//! messages (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects
+//! stay in memory until they are deleted.
 //!
 //! Requests for unsupported features get a 400 that names the feature: the tools `code_interpreter`
 //! and `file_search`, tool resources, attachments, and content that the model does not support.
@@ -34,20 +34,20 @@
 //! - `GET /healthz` returns 200 while the process runs, `GET /readyz` while the server accepts
 //!   requests, and `GET /metrics` the metrics in the Prometheus text format. The first two need no
 //!   key. During a shutdown the server refuses connections.
-//! - Each response has an `x-request-id`: the client's if the request had one of at most 128 letters,
-//!   digits and `-_.:/+=@`, else a generated one.
-//! - Logs use `tracing`: the target `runstep_server::http` has one event per request, in a span with
-//!   its id and operation, and `runstep_server::run` one per ended run. Keys and the content of
-//!   messages are never logged.
+//! - Each response has an `x-request-id`: the client's if the request had one of at most 128
+//!   letters, digits and `-_.:/+=@`, else a generated one.
+//! - Logs use `tracing`: the target `runstep_server::http` has one event per request, in a span
+//!   with its id and operation, and `runstep_server::run` one per ended run. Keys and the content
+//!   of messages are never logged.
 //!
 //! # Streams
 //!
-//! Each event has an `id:`, its number within its run. To resume a broken stream, send a `GET` of the
-//! run with `Accept: text/event-stream` and the last number as `Last-Event-ID`. The server retains
-//! the events of active runs, and of ended runs for a minute, within a size limit; if they are gone,
-//! the response is the run, as without these headers. A stream without events gets a comment every
-//! 15 s. A run continues without readers; while it executes it waits for slow readers, up to half a
-//! minute in total.
+//! Each event has an `id:`, its number within its run. To resume a broken stream, send a `GET` of
+//! the run with `Accept: text/event-stream` and the last number as `Last-Event-ID`. The server
+//! retains the events of active runs, and of ended runs for a minute, within a size limit; if they
+//! are gone, the response is the run, as without these headers. A stream without events gets a
+//! comment every 15 s. A run continues without readers; while it executes it waits for slow
+//! readers, up to half a minute in total.
 
 mod clock;
 mod engine;

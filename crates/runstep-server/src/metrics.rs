@@ -11,7 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use runstep_api::types::Usage;
 
-/// Histogram buckets in seconds. A request takes from a fraction of a millisecond up to its timeout.
+/// Histogram buckets in seconds. A request takes from a fraction of a millisecond up to its
+/// timeout.
 const REQUEST_BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0];
 /// Histogram buckets in seconds. A run takes up to its lifetime.
 const RUN_BUCKETS: [f64; 8] = [1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 300.0, 600.0];

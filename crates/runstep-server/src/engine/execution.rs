@@ -161,7 +161,8 @@ impl RunExecution {
         }
     }
 
-    /// Requires tool outputs, and waits until they are submitted, or the run is cancelled or expires.
+    /// Requires tool outputs, and waits until they are submitted, or the run is cancelled or
+    /// expires.
     async fn wait_for_outputs(&self, output: &ModelOutput, expires_at: i64) {
         let context = &self.handle.context;
         let open_usage = self.record_usage(output);

@@ -15,8 +15,8 @@ use crate::store::{Ordered, RunState};
 pub(super) enum Outcome {
     Completed,
     Incomplete(RunIncompleteReason),
-    /// Cut off by the model's content filter: the run is incomplete. Only its message has the reason,
-    /// because the API does not define one for runs.
+    /// Cut off by the model's content filter: the run is incomplete. Only its message has the
+    /// reason, because the API does not define one for runs.
     Filtered,
     Failed(ModelError),
     Cancelled,
@@ -45,8 +45,8 @@ impl Outcome {
     }
 }
 
-/// Ends a run and everything that is open in it. Returns the name of its final status, and the events
-/// in order: the message, its step, the run.
+/// Ends a run and everything that is open in it. Returns the name of its final status, and the
+/// events in order: the message, its step, the run.
 pub(super) fn finish(
     state: &mut RunState,
     messages: &mut Ordered<Message>,

@@ -1,5 +1,5 @@
-//! Accumulates a model's output: text becomes a message and its step, calls become another step. The
-//! stored objects always match the events that were emitted.
+//! Accumulates a model's output: text becomes a message and its step, calls become another step.
+//! The stored objects always match the events that were emitted.
 
 use runstep_api::types::{
     FunctionCall, FunctionCallDelta, FunctionToolCall, MessageContent, MessageCreation,

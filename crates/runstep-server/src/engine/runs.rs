@@ -59,8 +59,8 @@ impl Engine {
         self.start(&handle, &assistant, run, permit, Some(created))
     }
 
-    /// Validates a create-run request, except for its thread. Returns the assistant, because the run
-    /// must use the state that was validated.
+    /// Validates a create-run request, except for its thread. Returns the assistant, because the
+    /// run must use the state that was validated.
     fn validate_run(&self, request: &CreateRunRequest) -> Result<Arc<AssistantState>, EngineError> {
         let state = self.assistant_state(&request.assistant_id)?;
         let own_tools = request.tools.as_option();

@@ -63,8 +63,8 @@ impl Engine {
         Ok(thread.clone())
     }
 
-    /// Deletes a thread with its messages and runs. An active run is cancelled. Its execution holds the
-    /// thread until it has stopped the model and emitted the last events.
+    /// Deletes a thread with its messages and runs. An active run is cancelled. Its execution holds
+    /// the thread until it has stopped the model and emitted the last events.
     pub(crate) fn delete_thread(&self, id: &str) -> Result<DeletedThread, EngineError> {
         let handle =
             self.store.remove_thread(id).ok_or_else(|| EngineError::not_found("thread", id))?;

@@ -20,7 +20,8 @@ pub(super) const MAX_BYTES: usize = 512 * 1024;
 pub(super) const MAX_LAG_EVENTS: u64 = 256;
 /// or more than this many bytes.
 const MAX_LAG_BYTES: u64 = 256 * 1024;
-/// How long one execution of a run waits for slow readers in total, before it continues without them.
+/// How long one execution of a run waits for slow readers in total, before it continues without
+/// them.
 pub(crate) const SLOW_READER_BUDGET: Duration = Duration::from_secs(30);
 
 /// The events of one run, over all its executions. Those of each execution end in `done`.

@@ -36,8 +36,8 @@ impl EventLog {
         Subscriber::new(self, &mut state, next)
     }
 
-    /// Subscribes to the events after the one with this number, up to the next `done`. Returns `None`
-    /// if they are no longer retained, or if no event follows.
+    /// Subscribes to the events after the one with this number, up to the next `done`. Returns
+    /// `None` if they are no longer retained, or if no event follows.
     pub(crate) fn subscribe_after(self: &Arc<Self>, number: u64) -> Option<Subscriber> {
         let mut state = self.lock();
         let next = number.checked_add(1)?;

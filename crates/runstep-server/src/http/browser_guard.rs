@@ -1,5 +1,5 @@
-//! Protects a server without keys from web pages. A browser on the same machine can reach it for any
-//! page, even under the page's own host name (DNS rebinding).
+//! Protects a server without keys from web pages. A browser on the same machine can reach it for
+//! any page, even under the page's own host name (DNS rebinding).
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -99,7 +99,8 @@ impl ApiError {
         Self::unauthorized(message)
     }
 
-    /// Creates the error for an unknown key. The message hides it, because it may be valid elsewhere.
+    /// Creates the error for an unknown key. The message hides it, because it may be valid
+    /// elsewhere.
     pub(super) fn wrong_key() -> Self {
         Self::unauthorized("Incorrect API key provided: ********.")
     }

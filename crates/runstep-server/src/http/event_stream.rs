@@ -83,8 +83,8 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Option<u64> {
     headers.get(LAST_EVENT_ID)?.to_str().ok()?.parse().ok()
 }
 
-/// Streams events up to `done`. A stream that ends early has an `error` event, so that clients do not
-/// take it for a complete one.
+/// Streams events up to `done`. A stream that ends early has an `error` event, so that clients do
+/// not take it for a complete one.
 fn events(
     subscriber: Subscriber,
     closing: CancellationToken,

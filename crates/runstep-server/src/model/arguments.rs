@@ -53,7 +53,8 @@ struct Generator<'a> {
 }
 
 impl Generator<'_> {
-    /// Combines a schema with its reference, all its `allOf`, and the first of its `anyOf` and `oneOf`.
+    /// Combines a schema with its reference, all its `allOf`, and the first of its `anyOf` and
+    /// `oneOf`.
     fn merged(&mut self, schema: &Value, depth: usize) -> Map<String, Value> {
         let is_allowed = depth < MAX_DEPTH && self.remaining > 0;
         let Some(schema) = schema.as_object().filter(|_| is_allowed) else { return Map::new() };
@@ -109,8 +110,8 @@ impl Generator<'_> {
         }
     }
 
-    /// Returns a value that the schema itself contains. A member of `enum` that the text mentions has
-    /// priority over the default.
+    /// Returns a value that the schema itself contains. A member of `enum` that the text mentions
+    /// has priority over the default.
     fn listed_value(&self, schema: &Map<String, Value>) -> Option<Value> {
         let first = |keyword| schema.get(keyword)?.as_array()?.first();
         let members = schema.get("enum").and_then(Value::as_array).into_iter().flatten();

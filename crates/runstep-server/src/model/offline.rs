@@ -18,9 +18,9 @@ const MAX_ECHO: usize = 200;
 
 /// A model that needs no network and always responds to the same conversation in the same way.
 ///
-/// It calls the functions of the run, with arguments that match their schemas and that come from the
-/// user's message where possible. Then it repeats their outputs. Without functions it repeats the
-/// user's message.
+/// It calls the functions of the run, with arguments that match their schemas and that come from
+/// the user's message where possible. Then it repeats their outputs. Without functions it repeats
+/// the user's message.
 #[derive(Clone, Debug, Default)]
 pub struct Offline {
     timing: Timing,

@@ -55,8 +55,8 @@ impl ModelRequest {
 pub enum ConversationItem {
     /// A text message of the user.
     User(String),
-    /// A message of the user with images. Only models that [support images](super::Model::supports_images)
-    /// get these.
+    /// A message of the user with images. Only models that [support
+    /// images](super::Model::supports_images) get these.
     UserParts(Vec<UserPart>),
     /// A message of the assistant.
     Assistant(String),

@@ -13,8 +13,8 @@ pub type ModelStream = Pin<Box<dyn Stream<Item = Result<ModelEvent, ModelError>>
 
 /// A model that responds to a conversation.
 ///
-/// The stream ends after the last event of the response, or after the first error. It is dropped when
-/// the run is cancelled or expires, which must release its resources.
+/// The stream ends after the last event of the response, or after the first error. It is dropped
+/// when the run is cancelled or expires, which must release its resources.
 pub trait Model: Send + Sync + 'static {
     /// Starts a response.
     fn respond(&self, request: ModelRequest) -> ModelStream;

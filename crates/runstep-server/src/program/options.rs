@@ -11,10 +11,11 @@ pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// A server of the Run and Run Step API.
 ///
-/// Every option can also be set by an environment variable or, under the name of the flag, in a TOML
-/// file. Flags override the environment, which overrides the file.
+/// Every option can also be set by an environment variable or, under the name of the flag, in a
+/// TOML file. Flags override the environment, which overrides the file.
 ///
-/// Ctrl-C or SIGTERM stops the program when all responses are complete; a second one stops it at once.
+/// Ctrl-C or SIGTERM stops the program when all responses are complete; a second one stops it at
+/// once.
 #[derive(Debug, Parser)]
 #[command(version, next_line_help = true)]
 pub(crate) struct Arguments {
@@ -36,7 +37,8 @@ impl Arguments {
     }
 }
 
-/// Adds the environment variable of an option, such as `RUNSTEP_LOG_LEVEL`, and its default to the help.
+/// Adds the environment variable of an option, such as `RUNSTEP_LOG_LEVEL`, and its default to the
+/// help.
 fn complete(option: clap::Arg) -> clap::Arg {
     if !option.get_action().takes_values() {
         return option;
@@ -67,8 +69,8 @@ pub(super) struct Options {
     /// requests are accepted
     #[arg(long, value_name = "FILE")]
     pub(super) api_key_file: Option<PathBuf>,
-    /// Comma-separated web origins whose pages can call this server (CORS); * for any. Without it none
-    /// can
+    /// Comma-separated web origins whose pages can call this server (CORS); * for any. Without it
+    /// none can
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origins: Option<Vec<String>>,
 

@@ -1,5 +1,5 @@
-//! Validates request bodies against the schemas of the OpenAPI document, with errors in the words of
-//! the API.
+//! Validates request bodies against the schemas of the OpenAPI document, with errors in the words
+//! of the API.
 //!
 //! The `jsonschema` crate validates. This module prepares the schemas ([`document`]), turns the
 //! validator's errors into the API's codes, parameters and messages ([`translate`], [`wording`]),

@@ -80,8 +80,8 @@ pub(super) fn violation(error: &ValidationError<'_>, document: &Value) -> Violat
     }
 }
 
-/// Describes an error of `oneOf` or `anyOf`, whose context has the errors of each variant. The meant
-/// variant is found by the value's type and then by the field `type`.
+/// Describes an error of `oneOf` or `anyOf`, whose context has the errors of each variant. The
+/// meant variant is found by the value's type and then by the field `type`.
 fn union_violation(
     union: &ValidationError<'_>,
     context: &[Vec<ValidationError<'static>>],

@@ -79,9 +79,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the accepted API keys. Clients send one as `Authorization: Bearer KEY` or `api-key: KEY`;
-    /// requests without an accepted key get a 401. Each key has its own objects, which are invisible
-    /// to other keys.
+    /// Sets the accepted API keys. Clients send one as `Authorization: Bearer KEY` or `api-key:
+    /// KEY`; requests without an accepted key get a 401. Each key has its own objects, which are
+    /// invisible to other keys.
     ///
     /// Default: none. All clients then share their objects, and the server protects itself against
     /// web pages: requests from an origin that is not in [`allowed_origins`](Self::allowed_origins)
@@ -102,8 +102,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long after its creation a run expires, in whole seconds and at most a hundred years.
-    /// Default: 600 s.
+    /// Sets how long after its creation a run expires, in whole seconds and at most a hundred
+    /// years. Default: 600 s.
     pub fn run_lifetime(mut self, lifetime: Duration) -> Self {
         self.run_lifetime = lifetime;
         self
@@ -150,15 +150,15 @@ impl ServerBuilder {
         self
     }
 
-    /// Limits the estimated size of all objects, about their length as JSON. Beyond it, requests that
-    /// create objects get a 429 until some objects are deleted. Default: 1 GiB.
+    /// Limits the estimated size of all objects, about their length as JSON. Beyond it, requests
+    /// that create objects get a 429 until some objects are deleted. Default: 1 GiB.
     pub fn max_stored_bytes(mut self, limit: usize) -> Self {
         self.limits.stored_bytes = limit;
         self
     }
 
-    /// Limits the number of open connections, at least 1; others wait to be accepted. Does not apply
-    /// to [`app`](Self::app). Default: 8192.
+    /// Limits the number of open connections, at least 1; others wait to be accepted. Does not
+    /// apply to [`app`](Self::app). Default: 8192.
     pub fn max_connections(mut self, limit: usize) -> Self {
         self.limits.connections = limit;
         self
@@ -172,8 +172,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the grace period of a shutdown, in which requests and streams can complete. After it the
-    /// server stops their runs and closes their connections. Default: 10 s.
+    /// Sets the grace period of a shutdown, in which requests and streams can complete. After it
+    /// the server stops their runs and closes their connections. Default: 10 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -196,8 +196,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`StartError::ApiKey`] or [`StartError::Origin`] if a key or origin is not valid, and
-    /// [`StartError::Specification`] if the built-in specification is not, which is a bug.
+    /// Returns [`StartError::ApiKey`] or [`StartError::Origin`] if a key or origin is not valid,
+    /// and [`StartError::Specification`] if the built-in specification is not, which is a bug.
     pub fn app(self) -> Result<Router, StartError> {
         self.router(Shutdown::default(), false)
     }
@@ -224,7 +224,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`StartError::Listen`] if no port can be bound, and the errors of [`app`](Self::app).
+    /// Returns [`StartError::Listen`] if no port can be bound, and the errors of
+    /// [`app`](Self::app).
     pub async fn spawn(self) -> Result<RunningServer, StartError> {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         self.spawn_on(address).await

@@ -33,8 +33,8 @@ impl RunningServer {
 
     /// Shuts the server down gracefully: it accepts no more connections, and waits until all
     /// responses and streams are complete, at most for
-    /// [`shutdown_timeout`](crate::ServerBuilder::shutdown_timeout). Then it stops all runs and ends
-    /// the remaining streams with an `error` event.
+    /// [`shutdown_timeout`](crate::ServerBuilder::shutdown_timeout). Then it stops all runs and
+    /// ends the remaining streams with an `error` event.
     ///
     /// # Errors
     ///

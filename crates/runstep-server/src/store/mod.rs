@@ -84,8 +84,8 @@ pub(crate) struct RunState {
     pub(crate) usage: Usage,
     /// The usage of the step that waits for tool outputs.
     pub(crate) waiting_step_usage: Option<Usage>,
-    /// The number of the current execution, which is the only one that may end the run. It starts at
-    /// 0 and increases with each submission of tool outputs.
+    /// The number of the current execution, which is the only one that may end the run. It starts
+    /// at 0 and increases with each submission of tool outputs.
     pub(crate) execution: u64,
     /// Stops the model.
     pub(crate) cancel: CancellationToken,
@@ -140,8 +140,8 @@ impl Store {
         read(&self.assistants.read().unwrap_or_else(PoisonError::into_inner).all)
     }
 
-    /// Changes an assistant within the quota. Returns `None` if it does not exist. References to the
-    /// assistant keep its previous state.
+    /// Changes an assistant within the quota. Returns `None` if it does not exist. References to
+    /// the assistant keep its previous state.
     pub(crate) fn change_assistant(
         &self,
         id: &str,

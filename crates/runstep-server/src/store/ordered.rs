@@ -92,8 +92,8 @@ impl<T> Ordered<T> {
         self.items.values_mut()
     }
 
-    /// Returns a page of the objects that match the filter. With `before` alone it is the page that ends
-    /// there.
+    /// Returns a page of the objects that match the filter. With `before` alone it is the page that
+    /// ends there.
     pub(crate) fn page(
         &self,
         query: &PageQuery,

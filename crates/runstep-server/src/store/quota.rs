@@ -65,7 +65,8 @@ impl QuotaCharge {
         self.quota.used.dec_by(signed(bytes));
     }
 
-    /// Updates the charge for a changed object, which can always shrink but only grow within the quota.
+    /// Updates the charge for a changed object, which can always shrink but only grow within the
+    /// quota.
     pub(crate) fn resize(&mut self, before: usize, after: usize) -> Result<(), QuotaExceeded> {
         if after > before {
             self.quota.check()?;

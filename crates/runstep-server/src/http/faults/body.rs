@@ -55,8 +55,8 @@ pub(super) fn malform_event(body: Body, number: usize) -> Body {
     })
 }
 
-/// Transforms the chunks of a body until `change` returns true, which breaks the body off. The counter
-/// starts at `count`.
+/// Transforms the chunks of a body until `change` returns true, which breaks the body off. The
+/// counter starts at `count`.
 fn transform(
     body: Body,
     count: usize,
@@ -87,8 +87,8 @@ fn transform(
     }))
 }
 
-/// Splits a chunk into comments, which are one line each, and events, which end in a blank line. The
-/// server's chunks contain complete blocks.
+/// Splits a chunk into comments, which are one line each, and events, which end in a blank line.
+/// The server's chunks contain complete blocks.
 fn blocks(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let terminator: &[u8] = if is_event(bytes) { b"\n\n" } else { b"\n" };

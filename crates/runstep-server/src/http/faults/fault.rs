@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::operation::Operation;
 
-/// The faults that a server injects. Clones share them, so a test can add faults while the server runs.
+/// The faults that a server injects. Clones share them, so a test can add faults while the server
+/// runs.
 ///
 /// ```
 /// use runstep_server::{Fault, Faults, Operation, Server};
@@ -30,8 +31,8 @@ struct Shared {
 }
 
 impl Faults {
-    /// Creates a list of faults. If several apply to a request, all are injected, up to the first that
-    /// prevents the others.
+    /// Creates a list of faults. If several apply to a request, all are injected, up to the first
+    /// that prevents the others.
     pub fn new(faults: impl IntoIterator<Item = Fault>) -> Self {
         let all = Self::default();
         faults.into_iter().for_each(|fault| all.add(fault));
@@ -96,7 +97,8 @@ impl Fault {
         Self::new(Kind::Delay(delay))
     }
 
-    /// Responds with a 429 and a `Retry-After` in whole seconds, rounded up. The request has no effect.
+    /// Responds with a 429 and a `Retry-After` in whole seconds, rounded up. The request has no
+    /// effect.
     pub fn rate_limit(retry_after: Duration) -> Self {
         Self::new(Kind::RateLimit(retry_after))
     }
@@ -121,8 +123,8 @@ impl Fault {
         Self::new(Kind::MalformedJson)
     }
 
-    /// Removes the last byte of the data of one event, counted from 1, which makes it invalid JSON. The
-    /// stream continues. Does not apply to other responses.
+    /// Removes the last byte of the data of one event, counted from 1, which makes it invalid JSON.
+    /// The stream continues. Does not apply to other responses.
     pub fn malformed_event(number: usize) -> Self {
         Self::new(Kind::MalformedEvent(number))
     }

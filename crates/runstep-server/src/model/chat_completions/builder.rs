@@ -71,8 +71,8 @@ impl ChatCompletionsBuilder {
         self
     }
 
-    /// Sets the provider's name for requested models that are not [mapped](Self::map_model). Default:
-    /// the requested name.
+    /// Sets the provider's name for requested models that are not [mapped](Self::map_model).
+    /// Default: the requested name.
     pub fn default_model(mut self, upstream: impl Into<String>) -> Self {
         self.model_names.default = Some(upstream.into());
         self
@@ -111,8 +111,8 @@ impl ChatCompletionsBuilder {
         self
     }
 
-    /// Sets whether to request usage in streams (`stream_options`), which some providers reject. Usage
-    /// that a provider does not report is estimated. Default: true.
+    /// Sets whether to request usage in streams (`stream_options`), which some providers reject.
+    /// Usage that a provider does not report is estimated. Default: true.
     pub fn stream_usage(mut self, requested: bool) -> Self {
         self.stream_usage = requested;
         self

@@ -1,6 +1,7 @@
 //! A chunk of a streamed response, or a whole response, which differs in the name of one field.
 //!
-//! Providers omit fields, set them to null or change their type, so only required fields are decoded.
+//! Providers omit fields, set them to null or change their type, so only required fields are
+//! decoded.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -29,12 +29,12 @@ use crate::model::{Model, ModelRequest, ModelStream};
 ///
 /// Responses are streamed; a provider that does not stream returns them at once. Failed connections
 /// and the statuses 408, 409, 429 and 5xx are retried, with exponential backoff or after the
-/// provider's `Retry-After`, but only before the first event of a response, so that a run never repeats
-/// itself. Dropping the stream closes the connection, which stops the provider.
+/// provider's `Retry-After`, but only before the first event of a response, so that a run never
+/// repeats itself. Dropping the stream closes the connection, which stops the provider.
 ///
 /// Errors become the run's `last_error`: `rate_limit_exceeded` for a 429, `invalid_prompt` for a
-/// conversation that the provider rejects, and `server_error` for everything else. No message contains
-/// the key.
+/// conversation that the provider rejects, and `server_error` for everything else. No message
+/// contains the key.
 ///
 /// Clones share a connection pool.
 #[derive(Clone)]

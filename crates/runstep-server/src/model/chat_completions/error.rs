@@ -42,8 +42,8 @@ impl CallError {
         Self { model_error: ModelError::new(kind, message), advice, status: None }
     }
 
-    /// Creates the error for an invalid response, which a retry would repeat. `problem` completes "The
-    /// model's provider …".
+    /// Creates the error for an invalid response, which a retry would repeat. `problem` completes
+    /// "The model's provider …".
     pub(super) fn invalid_response(problem: &str) -> Self {
         let message = format!("The model's provider {problem}.");
         Self::new(ModelErrorKind::Server, message, RetryAdvice::Never)

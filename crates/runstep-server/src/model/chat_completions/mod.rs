@@ -1,8 +1,8 @@
 //! A model behind a `/chat/completions` endpoint that is compatible with OpenAI's.
 //!
-//! A request becomes a [`body`]. A [`call`] sends it, with retries where that is safe, and reads the
-//! response as server-sent events ([`sse`]). The [`decoder`] turns their [`chunk`]s into model events,
-//! and [`tool_calls`] assembles the fragments of function calls.
+//! A request becomes a [`body`]. A [`call`] sends it, with retries where that is safe, and reads
+//! the response as server-sent events ([`sse`]). The [`decoder`] turns their [`chunk`]s into model
+//! events, and [`tool_calls`] assembles the fragments of function calls.
 
 mod body;
 mod builder;

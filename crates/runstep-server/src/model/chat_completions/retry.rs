@@ -1,5 +1,5 @@
-//! The retry policy. The client in `runstep` has one of its own, because it retries by other rules and
-//! this crate does not depend on it.
+//! The retry policy. The client in `runstep` has one of its own, because it retries by other rules
+//! and this crate does not depend on it.
 
 use std::time::{Duration, SystemTime};
 

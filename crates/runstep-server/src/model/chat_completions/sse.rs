@@ -49,8 +49,8 @@ impl SseReader {
         Self { lines: FramedRead::new(StreamReader::new(bytes), codec) }
     }
 
-    /// Returns the next event, or `None` at the end. The last event needs no blank line after it, because
-    /// some providers omit it.
+    /// Returns the next event, or `None` at the end. The last event needs no blank line after it,
+    /// because some providers omit it.
     pub(super) async fn next(&mut self) -> Result<Option<SseEvent>, SseError> {
         let mut event = SseEvent::default();
         while let Some(line) = self.lines.next().await {

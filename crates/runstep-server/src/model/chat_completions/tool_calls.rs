@@ -1,8 +1,8 @@
 //! Assembles the fragments of function calls.
 //!
-//! Most providers identify a call by `index` and send its id and name in the first fragment only. Some
-//! use the same index for all calls, or none; some send complete calls; some repeat the name in each
-//! fragment; some send no ids.
+//! Most providers identify a call by `index` and send its id and name in the first fragment only.
+//! Some use the same index for all calls, or none; some send complete calls; some repeat the name
+//! in each fragment; some send no ids.
 
 use serde_json::Value;
 
