@@ -14,7 +14,7 @@ const COMPONENTS: &str = "#/components/schemas/";
 ///   Schema would accept them, and the server would then ignore a field without an error.
 /// - Integers are within `i64`, which is what the API's types hold.
 ///
-/// Returns the document and the names of the components that are request bodies.
+/// Returns the part of the document that request bodies need, and the names of their components.
 pub(super) fn prepare(openapi: &str) -> Result<(Value, BTreeSet<String>), SchemaError> {
     let mut document: Value = serde_json::from_str(openapi)
         .map_err(|error| SchemaError(format!("the OpenAPI document is not JSON: {error}")))?;
@@ -24,15 +24,45 @@ pub(super) fn prepare(openapi: &str) -> Result<(Value, BTreeSet<String>), Schema
         .ok_or_else(|| SchemaError("the OpenAPI document has no components/schemas".to_owned()))?;
     schemas.values_mut().try_for_each(|schema| restrict(schema, true))?;
     let components = request_bodies(&document);
-    Ok((document, components))
+    Ok((with_schemas(&document, components.iter().map(String::as_str)), components))
 }
 
-/// Returns a schema for the component, with all others as targets of its references.
+/// Returns a schema for the component, with the targets of its references. The validator keeps
+/// memory for all schemas of its document, so others are not part of it.
 pub(super) fn root(document: &Value, component: &str) -> Value {
-    json!({
-        "$ref": format!("{COMPONENTS}{component}"),
-        "components": document.get("components"),
-    })
+    let mut root = with_schemas(document, [component]);
+    if let Some(root) = root.as_object_mut() {
+        root.insert("$ref".to_owned(), format!("{COMPONENTS}{component}").into());
+    }
+    root
+}
+
+/// Returns a document with these components and all that they refer to.
+fn with_schemas<'a>(document: &Value, components: impl IntoIterator<Item = &'a str>) -> Value {
+    let mut pending: Vec<String> = components.into_iter().map(str::to_owned).collect();
+    let mut schemas = Map::new();
+    while let Some(name) = pending.pop() {
+        let schema = document.pointer(&format!("/components/schemas/{name}"));
+        if let Some(schema) = schema.filter(|_| !schemas.contains_key(&name)) {
+            add_references(schema, &mut pending);
+            schemas.insert(name, schema.clone());
+        }
+    }
+    json!({"components": {"schemas": schemas}})
+}
+
+/// Adds the names of the components that a schema refers to.
+fn add_references(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            let reference = members.get("$ref").and_then(Value::as_str);
+            let name = reference.and_then(|reference| reference.strip_prefix(COMPONENTS));
+            names.extend(name.map(str::to_owned));
+            members.values().for_each(|value| add_references(value, names));
+        }
+        Value::Array(items) => items.iter().for_each(|value| add_references(value, names)),
+        _ => {}
+    }
 }
 
 fn request_bodies(document: &Value) -> BTreeSet<String> {
