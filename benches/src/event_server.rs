@@ -1,80 +1,83 @@
-//! A server that answers every request with the same stream of events.
+//! A server that responds to every request with the same events.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-/// How a stream is sent.
+/// Maximum size of a write that contains several chunks, in bytes.
+const MAX_WRITE: usize = 64 * 1024;
+
+/// How the events are divided into HTTP chunks and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sending {
-    /// Each event in a chunk of its own, which is flushed, as servers do.
-    EachEvent,
-    /// Each event in a chunk of its own, and as many as fit in each write: what a client gets that
-    /// is slower than the server.
-    ManyEvents,
-    /// So many events in each chunk, as a server does that tells at once what came at once.
-    Together(usize),
-    /// Chunks of so many bytes, wherever events end, as a proxy may make them.
-    Chunks(usize),
-    /// Each event in a chunk of its own, and after them nothing more, not even the end.
-    Held,
+pub enum Chunking {
+    /// One event per chunk, and one chunk per write: a server that flushes each event.
+    FlushedEvents,
+    /// One event per chunk, and as many chunks per write as fit: the client is slower than the
+    /// server.
+    BufferedEvents,
+    /// This many events per chunk: a server that combines events of the same moment.
+    EventsPerChunk(usize),
+    /// This many bytes per chunk, regardless of events: a proxy between client and server.
+    BytesPerChunk(usize),
+    /// Like `FlushedEvents`, but the reply does not end after the last event.
+    Unterminated,
 }
 
-/// A server on a free port of this machine, on a thread of its own.
+/// A server on a free loopback port, on a thread of its own.
 pub struct EventServer {
     address: SocketAddr,
 }
 
 impl EventServer {
-    /// Starts it. The thread ends with the program.
+    /// Starts the server. It runs until the process ends.
     ///
     /// # Errors
     ///
-    /// When there is no port to listen on.
-    pub fn start(events: &[String], sending: Sending) -> io::Result<Self> {
-        let writes: Arc<[Vec<u8>]> = writes(events, sending).into();
+    /// Returns an error if no port is available.
+    pub fn start(events: &[String], chunking: Chunking) -> io::Result<Self> {
+        let writes: Arc<[Vec<u8>]> = writes(events, chunking).into();
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let writes = Arc::clone(&writes);
-                // A client that goes away ends its connection, and nothing else.
+                // An error means that the client has disconnected.
                 thread::spawn(move || serve(connection, &writes));
             }
         });
         Ok(Self { address })
     }
 
-    /// Where it listens.
+    /// Returns the base URL.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
 
-fn writes(events: &[String], sending: Sending) -> Vec<Vec<u8>> {
+fn writes(events: &[String], chunking: Chunking) -> Vec<Vec<u8>> {
     let chunk = |bytes: &[u8]| {
         let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
         chunk.extend_from_slice(bytes);
         chunk.extend_from_slice(b"\r\n");
         chunk
     };
-    let together = |bytes: Vec<u8>| bytes.chunks(64 * 1024).map(<[u8]>::to_vec).collect();
-    let mut writes: Vec<Vec<u8>> = match sending {
-        Sending::EachEvent | Sending::Held => {
+    let buffered = |bytes: Vec<u8>| bytes.chunks(MAX_WRITE).map(<[u8]>::to_vec).collect();
+    let mut writes: Vec<Vec<u8>> = match chunking {
+        Chunking::FlushedEvents | Chunking::Unterminated => {
             events.iter().map(|event| chunk(event.as_bytes())).collect()
         }
-        Sending::ManyEvents => {
-            together(events.iter().flat_map(|event| chunk(event.as_bytes())).collect())
+        Chunking::BufferedEvents => {
+            buffered(events.iter().flat_map(|event| chunk(event.as_bytes())).collect())
         }
-        Sending::Together(count) => together(
+        Chunking::EventsPerChunk(count) => buffered(
             events.chunks(count).flat_map(|events| chunk(events.concat().as_bytes())).collect(),
         ),
-        Sending::Chunks(bytes) => {
-            together(events.concat().as_bytes().chunks(bytes).flat_map(chunk).collect())
+        Chunking::BytesPerChunk(size) => {
+            buffered(events.concat().as_bytes().chunks(size).flat_map(chunk).collect())
         }
     };
-    if sending != Sending::Held {
+    if chunking != Chunking::Unterminated {
         writes.push(chunk(b""));
     }
     writes
@@ -92,7 +95,7 @@ fn serve(mut connection: TcpStream, writes: &[Vec<u8>]) -> io::Result<()> {
             return Ok(());
         }
         request.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        if !is_whole(&request) {
+        if !is_complete(&request) {
             continue;
         }
         request.clear();
@@ -103,8 +106,8 @@ fn serve(mut connection: TcpStream, writes: &[Vec<u8>]) -> io::Result<()> {
     }
 }
 
-/// Whether a request is there with its body.
-fn is_whole(request: &[u8]) -> bool {
+/// Returns whether a request was received with its whole body.
+fn is_complete(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| {

@@ -1,4 +1,4 @@
-//! A server that answers every request with the same reply, as fast as it can.
+//! A server that responds to every request with the same reply.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,23 +7,22 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A server on a free port of this machine. It keeps connections open, and knows only requests
-/// without a body.
+/// A server on a free loopback port, with persistent connections. It supports only requests without
+/// a body.
 ///
-/// It runs on the thread of the client: the two never work at the same time anyway, and so nothing
-/// waits until the system has woken a thread, which takes longer than the request, and never the
-/// same time.
-pub struct Server {
+/// It runs on the thread of the client, because the two never work at the same time. A thread of its
+/// own would have to be woken for each request, which takes longer than the request and varies.
+pub struct FixedReplyServer {
     address: SocketAddr,
 }
 
-impl Server {
-    /// Starts it on the current runtime. `headers` are whole lines, each with its end; the length
-    /// is added.
+impl FixedReplyServer {
+    /// Starts the server on the current runtime. `headers` are complete lines with line ends;
+    /// `content-length` is added.
     ///
     /// # Errors
     ///
-    /// When there is no port to listen on.
+    /// Returns an error if no port is available.
     pub async fn start(headers: &str, body: &str) -> io::Result<Self> {
         let length = body.len();
         let reply = format!("HTTP/1.1 200 OK\r\n{headers}content-length: {length}\r\n\r\n{body}");
@@ -32,14 +31,13 @@ impl Server {
         let address = listener.local_addr()?;
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                // It ends when the client goes away.
                 tokio::spawn(serve(connection, reply.clone()));
             }
         });
         Ok(Self { address })
     }
 
-    /// Where it listens.
+    /// Returns the base URL.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
