@@ -34,21 +34,21 @@ pub struct CallOptions {
     /// Timeout of the whole request, including the response body. `None` means no timeout.
     pub timeout: Option<Duration>,
     /// Maximum size of a response in bytes; a larger one is an error. Default: 64 MiB.
-    pub max_reply_bytes: u64,
+    pub max_response_bytes: u64,
     /// Whether the response is a stream of events, whose reader limits the size of each event. The
     /// size of the whole response is then not limited.
     pub streams: bool,
     /// Receives the status and headers of a response while its body is read. They stay there if
     /// that fails.
-    pub reply_headers: ReplyHeaders,
+    pub response_headers: ResponseHeaders,
 }
 
-/// Status and headers of an incomplete response; see [`CallOptions::reply_headers`]. Clones share
+/// Status and headers of an incomplete response; see [`CallOptions::response_headers`]. Clones share
 /// them.
 #[derive(Clone, Default)]
-pub struct ReplyHeaders(Arc<Mutex<(Option<StatusCode>, HeaderMap)>>);
+pub struct ResponseHeaders(Arc<Mutex<(Option<StatusCode>, HeaderMap)>>);
 
-impl ReplyHeaders {
+impl ResponseHeaders {
     /// Removes and returns the status and headers. The status is `None` before there is a response.
     pub fn take(&self) -> (Option<StatusCode>, HeaderMap) {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -67,9 +67,9 @@ impl Default for CallOptions {
             query: Vec::new(),
             body: Map::new(),
             timeout: None,
-            max_reply_bytes: 64 * 1024 * 1024,
+            max_response_bytes: 64 * 1024 * 1024,
             streams: false,
-            reply_headers: ReplyHeaders::default(),
+            response_headers: ResponseHeaders::default(),
         }
     }
 }
@@ -82,7 +82,7 @@ impl std::fmt::Debug for CallOptions {
             .field("query", &self.query.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("body", &self.body.keys().collect::<Vec<_>>())
             .field("timeout", &self.timeout)
-            .field("max_reply_bytes", &self.max_reply_bytes)
+            .field("max_response_bytes", &self.max_response_bytes)
             .finish_non_exhaustive()
     }
 }
@@ -154,7 +154,7 @@ impl ClientHooks<CallOptions> for Client {
     ) -> reqwest::Result<reqwest::Response> {
         let response = self.client().execute(request).await?;
         let options = self.inner();
-        Ok(if options.streams { response } else { bounded(response, options.max_reply_bytes) })
+        Ok(if options.streams { response } else { bounded(response, options.max_response_bytes) })
     }
 }
 
@@ -221,7 +221,7 @@ impl<S: Stream<Item = reqwest::Result<Bytes>>> Stream for Bounded<S> {
 pub enum ReadError {
     /// The connection failed.
     Transport(reqwest::Error),
-    /// The body exceeds [`CallOptions::max_reply_bytes`].
+    /// The body exceeds [`CallOptions::max_response_bytes`].
     TooLong {
         /// The limit, in bytes.
         limit: u64,
@@ -232,7 +232,7 @@ impl std::fmt::Display for ReadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Transport(error) => error.fmt(f),
-            Self::TooLong { limit } => write!(f, "the reply is longer than {limit} bytes"),
+            Self::TooLong { limit } => write!(f, "the response is longer than {limit} bytes"),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// A request in flight that creates a run. If it is dropped before the reply arrives, it can
+/// A request in flight that creates a run. If it is dropped before the response arrives, it can
 /// continue in the background so that the run is cancelled once its id is known.
 pub(super) struct CreateInFlight {
     client: Client,
@@ -57,20 +57,20 @@ impl CreateInFlight {
         Self { client, request, cancel }
     }
 
-    /// Waits for the reply until `deadline`. After that, cancels the run if `cancel_late` is set.
-    pub(super) async fn reply(
+    /// Waits for the response until `deadline`. After that, cancels the run if `cancel_late` is set.
+    pub(super) async fn response(
         mut self,
         deadline: Instant,
         cancel_late: Option<RequestOptions>,
     ) -> Result<Response<Run>> {
-        if let Ok(reply) = timeout_at(deadline, &mut self.request).await {
+        if let Ok(response) = timeout_at(deadline, &mut self.request).await {
             self.cancel = None;
-            return reply;
+            return response;
         }
         self.cancel = self.cancel.take().or(cancel_late);
         let message = match self.cancel {
-            Some(_) => "no reply arrived before the deadline; a created run is cancelled",
-            None => "no reply arrived before the deadline; a run may have been created",
+            Some(_) => "no response arrived before the deadline; a created run is cancelled",
+            None => "no response arrived before the deadline; a run may have been created",
         };
         Err(Error::new(ErrorKind::Deadline, message))
     }

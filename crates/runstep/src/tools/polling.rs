@@ -51,7 +51,7 @@ impl ToolLoop {
             self.run = self.poll().await?;
         }
         while self.execute_round().await? {
-            // Poll even if the reply to the outputs says requires_action: it may be stale.
+            // Poll even if the response to the outputs says requires_action: it may be stale.
             let mut delays = self.settings.delays(self.runs.client());
             loop {
                 self.run = self.poll().await?;

@@ -1,4 +1,4 @@
-//! A reply: its value, status and headers.
+//! A response: its value, status and headers.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,12 +6,12 @@ use std::ops::Deref;
 use reqwest::header::HeaderMap;
 use runstep_api::ResponseValue;
 
-/// A value with the status and the headers of its reply. Dereferences to the value.
+/// A value with the status and the headers of its response. Dereferences to the value.
 pub struct Response<T>(ResponseValue<T>);
 
 impl<T> Response<T> {
-    pub(crate) fn new(reply: ResponseValue<T>) -> Self {
-        Self(reply)
+    pub(crate) fn new(response: ResponseValue<T>) -> Self {
+        Self(response)
     }
 
     /// Returns the value.

@@ -3,8 +3,8 @@
 //! A run is streamed in segments: from its start, or from submitted tool outputs, to the next
 //! terminal event.
 
-mod answered_calls;
 mod reconcile;
+mod submitted_calls;
 mod synthesize;
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use runstep_api::types::{
 };
 
 use super::snapshots::Snapshots;
-use answered_calls::AnsweredCalls;
+use submitted_calls::SubmittedCalls;
 use synthesize::{Synthesizer, message_has_ended, message_of};
 
 pub(super) use reconcile::Reconciled;
@@ -78,7 +78,7 @@ pub(super) struct RunState {
     is_queued: bool,
     is_in_progress: bool,
     is_cancelling: bool,
-    answered: AnsweredCalls,
+    submitted: SubmittedCalls,
     /// Messages and steps with a created event and without an in-progress event or a delta.
     created_ids: Vec<String>,
 }
@@ -90,8 +90,8 @@ impl RunState {
     }
 
     /// Creates the state of a run that continues after outputs of these calls.
-    pub(super) fn after_outputs(answered_call_ids: Vec<String>) -> Self {
-        Self { answered: AnsweredCalls::from_ids(answered_call_ids), ..Self::default() }
+    pub(super) fn after_outputs(submitted_call_ids: Vec<String>) -> Self {
+        Self { submitted: SubmittedCalls::from_ids(submitted_call_ids), ..Self::default() }
     }
 
     pub(super) fn thread_id(&self) -> Option<&str> {
@@ -110,7 +110,7 @@ impl RunState {
         self.snapshots
     }
 
-    /// Returns the last `error` event of the current reply.
+    /// Returns the last `error` event of the current response.
     pub(super) fn error(&self) -> Option<&ErrorObject> {
         self.error.as_ref()
     }
@@ -137,12 +137,12 @@ impl RunState {
     }
 
     /// Starts the next segment, after the server has accepted outputs of these calls.
-    pub(super) fn start_segment(&mut self, answered_call_ids: Vec<String>) {
+    pub(super) fn start_segment(&mut self, submitted_call_ids: Vec<String>) {
         self.end = None;
         self.error = None;
         (self.is_queued, self.is_in_progress, self.is_cancelling) = (false, false, false);
         let steps = self.snapshots.steps();
-        self.answered = AnsweredCalls::new(answered_call_ids, self.run.as_deref(), steps);
+        self.submitted = SubmittedCalls::new(submitted_call_ids, self.run.as_deref(), steps);
     }
 
     /// Applies an event. Returns `false` for a duplicate.
@@ -226,19 +226,19 @@ impl RunState {
     /// Applies fetched state, and returns the events between the known state and the fetched one,
     /// in the order in which a server emits them. Each object has at most one delta.
     ///
-    /// Returns no events if the run still requires the answered calls, because that state is stale.
+    /// Returns no events if the run still requires the submitted calls, because that state is stale.
     pub(super) fn synthesize_events(&mut self, fetched: FetchedState) -> VecDeque<RunEvent> {
         let FetchedState { thread, run, steps, messages } = fetched;
-        if self.answered.are_pending(&run, &steps) {
+        if self.submitted.are_pending(&run, &steps) {
             return VecDeque::new();
         }
-        let (answered, steps) = self.answered.split(&steps);
+        let (submitted, steps) = self.submitted.split(&steps);
         let mut synthesizer = Synthesizer::new(self);
         if let Some(thread) = thread {
             synthesizer.emit(RunEvent::ThreadCreated(Box::new(thread)));
         }
         // Outputs complete the step of their calls before the run is queued again.
-        if let Some(step) = answered.filter(|step| step.status == RunStepStatus::Completed) {
+        if let Some(step) = submitted.filter(|step| step.status == RunStepStatus::Completed) {
             synthesizer.emit_step_end(step, None);
         }
         synthesizer.emit_run_progress(&run, !steps.is_empty());
@@ -253,7 +253,7 @@ impl RunState {
         }
         synthesizer.emit_cancelling(&run);
         // Steps that ended because the run ended.
-        for step in answered.into_iter().chain(steps) {
+        for step in submitted.into_iter().chain(steps) {
             synthesizer.emit_step_end(step, message_of(step, &messages));
         }
         let events = synthesizer.finish(&run);

@@ -47,7 +47,7 @@ pub struct ToolStream {
     /// The options of the cancel request.
     options: RequestOptions,
     settings: ToolLoopSettings,
-    /// When the reply arrived, shortly after the run was created.
+    /// When the response arrived, shortly after the run was created.
     created: Instant,
     deadline: Pin<Box<Sleep>>,
     /// `None` before the first round.

@@ -10,7 +10,7 @@ use crate::step_calls::{function_calls, is_same_call};
 ///
 /// Ids alone do not distinguish them from later calls, because some servers reuse ids in each round.
 #[derive(Debug, Default)]
-pub(super) struct AnsweredCalls {
+pub(super) struct SubmittedCalls {
     ids: Vec<String>,
     /// The calls as the run required them; empty if that event was not received.
     calls: Vec<RequiredFunctionToolCall>,
@@ -18,7 +18,7 @@ pub(super) struct AnsweredCalls {
     step_id: Option<String>,
 }
 
-impl AnsweredCalls {
+impl SubmittedCalls {
     pub(super) fn from_ids(ids: Vec<String>) -> Self {
         Self { ids, ..Self::default() }
     }
@@ -40,13 +40,13 @@ impl AnsweredCalls {
     /// Returns whether a fetched run still requires these calls, so that its state is stale.
     pub(super) fn are_pending(&self, run: &Run, steps: &[RunStep]) -> bool {
         let required = run.function_calls();
-        let is_answered = |call: &&RequiredFunctionToolCall| match self.calls.is_empty() {
+        let is_submitted = |call: &&RequiredFunctionToolCall| match self.calls.is_empty() {
             true => self.ids.contains(&call.id),
             false => self.calls.contains(call),
         };
         run.status == RunStatus::RequiresAction
             && !required.is_empty()
-            && required.iter().all(is_answered)
+            && required.iter().all(is_submitted)
             && !self.are_repeated(&required, steps)
     }
 
@@ -58,13 +58,13 @@ impl AnsweredCalls {
         required.iter().all(|call| pending.iter().any(|pending| is_same_call(pending, call)))
     }
 
-    /// Splits the steps of a run: the step with the answered calls, and the steps after it.
+    /// Splits the steps of a run: the step with the submitted calls, and the steps after it.
     pub(super) fn split<'a>(&self, steps: &'a [RunStep]) -> (Option<&'a RunStep>, &'a [RunStep]) {
-        let is_answered = |step: &RunStep| match &self.step_id {
+        let is_submitted = |step: &RunStep| match &self.step_id {
             Some(id) => step.id == *id,
             None => function_calls(step).any(|call| self.ids.contains(&call.id)),
         };
-        match steps.iter().rposition(is_answered) {
+        match steps.iter().rposition(is_submitted) {
             Some(last) => (steps.get(last), steps.get(last + 1..).unwrap_or_default()),
             None => (None, steps),
         }
