@@ -102,7 +102,8 @@ impl Rounds {
         }
         if self.count == self.settings.max_rounds {
             let limit = self.settings.max_rounds;
-            let message = format!("the run exceeded {limit} rounds of tool calls");
+            let message =
+                format!("the run exceeded {limit} rounds of tool calls; raise `max_rounds`");
             return Err(Error::new(ErrorKind::Tool, message));
         }
         self.count += 1;
