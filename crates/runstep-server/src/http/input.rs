@@ -25,7 +25,7 @@ impl App {
         if bytes.is_empty() {
             // Reports the first missing property, if any is required.
             self.schemas.validate(component, &Value::Object(Map::new()))?;
-            return Err(ApiError::missing_body());
+            return Err(ApiError::MissingBody);
         }
         self.decode_bytes(component, &bytes)
     }
@@ -45,13 +45,12 @@ impl App {
         component: &str,
         bytes: &[u8],
     ) -> Result<T, ApiError> {
-        let mut value: Value =
-            serde_json::from_slice(bytes).map_err(|error| ApiError::invalid_json(&error))?;
+        let mut value: Value = serde_json::from_slice(bytes).map_err(ApiError::InvalidJson)?;
         self.schemas.validate(component, &value)?;
         self.schemas.normalize_integers(component, &mut value);
         // The types are generated from the schemas, so a valid body can be decoded.
         serde_json::from_value(value).map_err(|error| {
-            ApiError::internal(format!("The {component} could not be decoded: {error}."))
+            ApiError::Internal(format!("The {component} could not be decoded: {error}."))
         })
     }
 
@@ -59,7 +58,7 @@ impl App {
         let limit = self.limits.body_bytes;
         to_bytes(body, limit).await.map_err(|error| {
             let too_long = error.into_inner().is::<LengthLimitError>();
-            if too_long { ApiError::too_large(limit) } else { ApiError::incomplete_body() }
+            if too_long { ApiError::TooLarge(limit) } else { ApiError::IncompleteBody }
         })
     }
 }
@@ -73,7 +72,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match extract::Path::from_request_parts(parts, state).await {
             Ok(extract::Path(ids)) => Ok(Self(ids)),
-            Err(_) => Err(ApiError::invalid_path(parts.uri.path())),
+            Err(_) => Err(ApiError::InvalidPath(parts.uri.path().to_owned())),
         }
     }
 }

@@ -22,10 +22,10 @@ pub(crate) fn router(app: App, origins: AllowedOrigins, is_local: bool, faults: 
         .merge(routes::routes())
         .nest("/v1", routes::routes())
         .fallback(|request: Request| async move {
-            ApiError::unknown_path(request.method().as_str(), request.uri().path())
+            ApiError::UnknownPath(request.method().clone(), request.uri().path().to_owned())
         })
         .method_not_allowed_fallback(|request: Request| async move {
-            ApiError::unknown_method(request.method().as_str(), request.uri().path())
+            ApiError::UnknownMethod(request.method().clone(), request.uri().path().to_owned())
         })
         .layer(from_fn_with_state(faults, inject));
     let router = if app.access.is_open() {

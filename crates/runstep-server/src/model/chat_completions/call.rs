@@ -11,13 +11,13 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
-use super::body::Body;
+use super::body::body;
 use super::chunk::Chunk;
 use super::decoder::Decoder;
 use super::error::CallError;
 use super::sse::{MAX_EVENT_BYTES, SseError, SseReader};
 use super::upstream::Upstream;
-use crate::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, prompt_tokens};
+use crate::model::{ModelError, ModelEvent, ModelRequest, prompt_tokens};
 
 /// How much of an error response is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -31,11 +31,7 @@ pub(super) async fn start(
     upstream: Arc<Upstream>,
     request: &ModelRequest,
 ) -> Result<Response, ModelError> {
-    let body = serde_json::to_vec(&Body::new(request, &upstream)).map_err(|error| {
-        let message = format!("The request cannot be serialized: {error}.");
-        ModelError::new(ModelErrorKind::Server, message)
-    })?;
-    let body = Bytes::from(body);
+    let body = Bytes::from(body(request, &upstream).to_string());
     let prompt_tokens = prompt_tokens(request);
     let mut failures = 0;
     loop {
