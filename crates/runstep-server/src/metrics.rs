@@ -45,48 +45,34 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Creates the metrics. The encoder adds `_total` to counters and a full stop to help texts.
     pub(crate) fn new() -> Self {
-        let mut all = Registry::with_prefix("runstep");
-        let registry = &mut all;
+        let mut registry = Registry::with_prefix("runstep");
+        let all = &mut registry;
         let durations = Family::new_with_constructor(request_histogram as fn() -> Histogram);
         let until_response = "Seconds until a response starts, by operation";
         let until_end = "Seconds from the creation of a run to its end";
-        let ended = "Ended runs by final status";
-        let waiting = "Runs that wait for tool outputs";
-        let bytes = "Estimated size of all objects in bytes";
         Self {
-            requests: add(
-                registry,
-                "requests",
-                "Requests by operation and status",
-                Family::default(),
-            ),
-            request_duration: add(registry, "request_duration_seconds", until_response, durations),
-            runs_created: add(registry, "runs_created", "Created runs", Counter::default()),
-            runs_ended: add(registry, "runs_ended", ended, Family::default()),
-            run_duration: add(
-                registry,
+            requests: add(all, "requests", "Requests by operation and status"),
+            request_duration: register(all, "request_duration_seconds", until_response, durations),
+            runs_created: add(all, "runs_created", "Created runs"),
+            runs_ended: add(all, "runs_ended", "Ended runs by final status"),
+            run_duration: register(
+                all,
                 "run_duration_seconds",
                 until_end,
                 Histogram::new(RUN_BUCKETS),
             ),
-            tokens: add(registry, "tokens", "Tokens of ended runs by kind", Family::default()),
-            events: add(registry, "events", "Events of streamed runs", Counter::default()),
-            runs_queued: add(registry, "runs_queued", "Runs in the queue", Gauge::default()),
-            runs_in_progress: add(
-                registry,
-                "runs_in_progress",
-                "Runs in progress",
-                Gauge::default(),
-            ),
+            tokens: add(all, "tokens", "Tokens of ended runs by kind"),
+            events: add(all, "events", "Events of streamed runs"),
+            runs_queued: add(all, "runs_queued", "Runs in the queue"),
+            runs_in_progress: add(all, "runs_in_progress", "Runs in progress"),
             runs_requiring_action: add(
-                registry,
+                all,
                 "runs_requiring_action",
-                waiting,
-                Gauge::default(),
+                "Runs that wait for tool outputs",
             ),
-            open_streams: add(registry, "open_streams", "Open event streams", Gauge::default()),
-            stored_bytes: add(registry, "stored_bytes", bytes, Gauge::default()),
-            registry: all,
+            open_streams: add(all, "open_streams", "Open event streams"),
+            stored_bytes: add(all, "stored_bytes", "Estimated size of all objects in bytes"),
+            registry,
         }
     }
 
@@ -116,9 +102,12 @@ impl Metrics {
     }
 }
 
-/// Registers a metric.
-fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    registry.register(name, help, metric.clone());
+fn add<M: Metric + Clone + Default>(all: &mut Registry, name: &str, help: &str) -> M {
+    register(all, name, help, M::default())
+}
+
+fn register<M: Metric + Clone>(all: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    all.register(name, help, metric.clone());
     metric
 }
 
