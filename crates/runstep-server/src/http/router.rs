@@ -15,7 +15,12 @@ use super::{health, request_context, routes};
 
 /// Returns all routes, those of the API both under `/` and under `/v1`. `is_local` means that the
 /// server listens on a loopback address.
-pub(crate) fn router(app: App, origins: AllowedOrigins, is_local: bool, faults: Faults) -> Router {
+pub(crate) fn router(
+    app: App,
+    origins: AllowedOrigins,
+    is_local: bool,
+    faults: Option<Faults>,
+) -> Router {
     let (app, origins) = (Arc::new(app), Arc::new(origins));
     let router = Router::new()
         .merge(health::routes())
@@ -26,8 +31,11 @@ pub(crate) fn router(app: App, origins: AllowedOrigins, is_local: bool, faults: 
         })
         .method_not_allowed_fallback(|request: Request| async move {
             ApiError::UnknownMethod(request.method().clone(), request.uri().path().to_owned())
-        })
-        .layer(from_fn_with_state(faults, inject));
+        });
+    let router = match faults {
+        Some(faults) => router.layer(from_fn_with_state(faults, inject)),
+        None => router,
+    };
     let router = if app.access.is_open() {
         let guard = Arc::new(BrowserGuard { origins: Arc::clone(&origins), is_local });
         router.layer(from_fn_with_state(guard, browser_guard::check))
