@@ -39,8 +39,7 @@ impl Engine {
         run_id: Option<&str>,
         query: &PageQuery,
     ) -> Result<MessageList, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let thread = handle.lock();
+        let thread = self.lock_thread(thread_id)?;
         let of_run = |message: &Message| run_id.is_none() || message.run_id.as_deref() == run_id;
         lists::list("message", &thread.messages, query, of_run, Message::clone)
     }
@@ -50,8 +49,7 @@ impl Engine {
         thread_id: &str,
         message_id: &str,
     ) -> Result<Message, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let thread = handle.lock();
+        let thread = self.lock_thread(thread_id)?;
         thread
             .messages
             .get(message_id)
@@ -65,8 +63,7 @@ impl Engine {
         message_id: &str,
         request: UpdateMessageRequest,
     ) -> Result<Message, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+        let mut thread = self.lock_thread(thread_id)?;
         let ThreadState { messages, charge, .. } = &mut *thread;
         let message = messages
             .get_mut(message_id)
@@ -81,8 +78,7 @@ impl Engine {
         thread_id: &str,
         message_id: &str,
     ) -> Result<DeletedMessage, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+        let mut thread = self.lock_thread(thread_id)?;
         if thread.messages.get(message_id).is_none() {
             return Err(EngineError::not_found("message", message_id));
         }

@@ -172,21 +172,18 @@ impl Engine {
         run_id: &str,
         event: u64,
     ) -> Result<Option<Subscriber>, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+        let mut thread = self.lock_thread(thread_id)?;
         let log = find_run(&mut thread, run_id)?.events.upgrade();
         Ok(log.and_then(|log| log.subscribe_after(event)))
     }
 
     pub(crate) fn runs(&self, thread_id: &str, query: &PageQuery) -> Result<RunList, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let thread = handle.lock();
+        let thread = self.lock_thread(thread_id)?;
         lists::list("run", &thread.runs, query, |_| true, |state| state.run.clone())
     }
 
     pub(crate) fn run(&self, thread_id: &str, run_id: &str) -> Result<Run, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+        let mut thread = self.lock_thread(thread_id)?;
         Ok(find_run(&mut thread, run_id)?.run.clone())
     }
 
@@ -196,8 +193,7 @@ impl Engine {
         run_id: &str,
         request: UpdateRunRequest,
     ) -> Result<Run, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+        let mut thread = self.lock_thread(thread_id)?;
         let ThreadState { runs, charge, .. } = &mut *thread;
         let run = runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))?;
         objects::update_stored_metadata(&mut run.run.metadata, request.metadata, charge)?;
@@ -206,8 +202,7 @@ impl Engine {
 
     /// Begins to cancel a run. Its execution stops asynchronously.
     pub(crate) fn cancel_run(&self, thread_id: &str, run_id: &str) -> Result<Run, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+        let mut thread = self.lock_thread(thread_id)?;
         let state = find_run(&mut thread, run_id)?;
         let now = self.context.clock.now();
         if begin_cancellation(state, now).is_err() {

@@ -15,8 +15,7 @@ impl Engine {
         run_id: &str,
         query: &PageQuery,
     ) -> Result<RunStepList, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+        let mut thread = self.lock_thread(thread_id)?;
         let state = find_run(&mut thread, run_id)?;
         lists::list("run step", &state.steps, query, |_| true, RunStep::clone)
     }
@@ -27,8 +26,7 @@ impl Engine {
         run_id: &str,
         step_id: &str,
     ) -> Result<RunStep, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+        let mut thread = self.lock_thread(thread_id)?;
         let step = find_run(&mut thread, run_id)?.steps.get(step_id).cloned();
         step.ok_or_else(|| EngineError::not_found("run step", step_id))
     }

@@ -1,5 +1,6 @@
 //! Operations on threads.
 
+use parking_lot::{ArcMutexGuard, RawMutex};
 use runstep_api::types::{CreateThreadRequest, DeletedThread, Thread, UpdateThreadRequest};
 
 use super::context::Engine;
@@ -47,7 +48,7 @@ impl Engine {
     }
 
     pub(crate) fn thread(&self, id: &str) -> Result<Thread, EngineError> {
-        Ok(self.handle(id)?.lock().thread.clone())
+        Ok(self.lock_thread(id)?.thread.clone())
     }
 
     pub(crate) fn update_thread(
@@ -55,9 +56,8 @@ impl Engine {
         id: &str,
         request: UpdateThreadRequest,
     ) -> Result<Thread, EngineError> {
-        let handle = self.handle(id)?;
+        let mut state = self.lock_thread(id)?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        let mut state = handle.lock();
         let ThreadState { thread, charge, .. } = &mut *state;
         objects::update_stored_metadata(&mut thread.metadata, request.metadata, charge)?;
         Ok(thread.clone())
@@ -77,6 +77,14 @@ impl Engine {
             let _ = begin_cancellation(run, self.context.clock.now());
         }
         Ok(DeletedThread::new(id, true))
+    }
+
+    /// Finds and locks a thread.
+    pub(super) fn lock_thread(
+        &self,
+        id: &str,
+    ) -> Result<ArcMutexGuard<RawMutex, ThreadState>, EngineError> {
+        Ok(self.handle(id)?.lock_arc())
     }
 
     pub(super) fn handle(&self, id: &str) -> Result<ThreadHandle, EngineError> {

@@ -35,6 +35,7 @@ async fn check_pages(client: &TestClient, path: &str, all: &[String]) {
         (format!("limit=1&order=asc&before={c}"), vec![b], true),
         (format!("after={e}&before={b}"), vec![d, c], false),
         (format!("order=asc&after={a}&before={e}&limit=2"), vec![b, c], true),
+        (format!("order=asc&after={d}&before={b}"), vec![], false),
         (format!("before={e}"), vec![], false),
     ];
     for (query, expected, expected_has_more) in cases {

@@ -72,7 +72,7 @@ async fn attempt(
         return Err(CallError::status(status, &headers, &body, upstream.api_key.as_ref()));
     }
     let mut response = Response::new(Arc::clone(upstream), response, decoder).await?;
-    while !response.is_over && !response.decoder.has_events() {
+    while !response.is_over && response.decoder.events().is_empty() {
         response.read().await?;
     }
     Ok(response)
@@ -163,7 +163,7 @@ impl Response {
 
     async fn next(&mut self) -> Option<Result<ModelEvent, ModelError>> {
         loop {
-            if let Some(event) = self.decoder.next() {
+            if let Some(event) = self.decoder.events().pop_front() {
                 return Some(Ok(event));
             }
             if self.is_over {
@@ -172,7 +172,7 @@ impl Response {
             }
             if let Err(error) = self.read().await {
                 // An error ends the stream, so no event may follow it.
-                self.decoder.clear();
+                self.decoder.events().clear();
                 (self.reader, self.is_over) = (None, true);
                 return Some(Err(error.model_error));
             }
