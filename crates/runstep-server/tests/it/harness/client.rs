@@ -66,6 +66,15 @@ impl JsonResponse {
         assert_eq!(self.expect_error(status), invalid_request_error(message), "{request}");
     }
 
+    /// Checks for the error about a value that the server does not support.
+    #[track_caller]
+    pub(crate) fn expect_unsupported(self, param: &str, feature: &str) {
+        let message =
+            format!("Unsupported value for '{param}': this server does not support {feature}.");
+        let details = json!({"param": param, "code": "unsupported_value"});
+        assert_eq!(self.expect_error(400), merged(invalid_request_error(&message), details));
+    }
+
     #[track_caller]
     pub(crate) fn expect_rate_limit(self, reason: &str) {
         assert_eq!(self.header("retry-after"), Some("1"));
