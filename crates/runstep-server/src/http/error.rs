@@ -89,26 +89,29 @@ impl ApiError {
     }
 
     fn status_and_code(&self) -> (StatusCode, Option<&'static str>) {
-        let (status, code) = match self {
-            Self::Parameter(violation) => (StatusCode::BAD_REQUEST, violation.code),
-            Self::Engine(EngineError::NotFound { .. }) => return (StatusCode::NOT_FOUND, None),
-            Self::Engine(error) => return (StatusCode::BAD_REQUEST, error.code()),
-            Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, "invalid_json"),
-            Self::MissingBody => (StatusCode::BAD_REQUEST, "missing_body"),
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
-            Self::IncompleteBody => return (StatusCode::BAD_REQUEST, None),
-            Self::InvalidPath(_) => (StatusCode::BAD_REQUEST, "invalid_url"),
-            Self::UnknownPath(..) => (StatusCode::NOT_FOUND, "unknown_url"),
-            Self::UnknownMethod(..) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::MissingKey | Self::WrongKey => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
-            Self::ForbiddenOrigin(_) | Self::ForbiddenHost(_) => {
-                (StatusCode::FORBIDDEN, "forbidden")
+        match self {
+            Self::Parameter(violation) => (StatusCode::BAD_REQUEST, Some(violation.code)),
+            Self::Engine(EngineError::NotFound { .. }) => (StatusCode::NOT_FOUND, None),
+            Self::Engine(error) => (StatusCode::BAD_REQUEST, error.code()),
+            Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, Some("invalid_json")),
+            Self::MissingBody => (StatusCode::BAD_REQUEST, Some("missing_body")),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Some("request_too_large")),
+            Self::IncompleteBody => (StatusCode::BAD_REQUEST, None),
+            Self::InvalidPath(_) => (StatusCode::BAD_REQUEST, Some("invalid_url")),
+            Self::UnknownPath(..) => (StatusCode::NOT_FOUND, Some("unknown_url")),
+            Self::UnknownMethod(..) => (StatusCode::METHOD_NOT_ALLOWED, Some("method_not_allowed")),
+            Self::MissingKey | Self::WrongKey => {
+                (StatusCode::UNAUTHORIZED, Some("invalid_api_key"))
             }
-            Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"),
-            Self::Internal(_) => return (StatusCode::INTERNAL_SERVER_ERROR, None),
-        };
-        (status, Some(code))
+            Self::ForbiddenOrigin(_) | Self::ForbiddenHost(_) => {
+                (StatusCode::FORBIDDEN, Some("forbidden"))
+            }
+            Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, Some("request_timeout")),
+            Self::RateLimited { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, Some("rate_limit_exceeded"))
+            }
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        }
     }
 
     fn param(&self) -> Option<&str> {
