@@ -4,6 +4,8 @@ use runstep_api::types::RunStatus;
 
 use crate::store::QuotaExceeded;
 
+pub(super) type Result<T, E = EngineError> = std::result::Result<T, E>;
+
 /// The reason why a valid request fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EngineError {
