@@ -7,15 +7,10 @@ use runstep_server::Server;
 use runstep_server::model::{Offline, Turn};
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Fixture, TestClient, function_tool, id, merged};
+use crate::harness::{Fixture, TestClient, function_tool, id, invalid_request_error, merged};
 
 async fn fixture() -> Fixture {
     Fixture::with_model(Offline::new(), &["weather"]).await
-}
-
-#[track_caller]
-fn assert_param_and_code(error: &Value, param: &str, code: &str) {
-    assert_eq!((&error["param"], &error["code"]), (&param.into(), &code.into()), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,29 +28,21 @@ async fn malformed_json_is_rejected() {
         deep.as_bytes(),
     ];
     for body in bodies {
-        let error =
-            fixture.client.post_raw(&fixture.runs_path(), body.to_vec()).await.expect_error(400);
-        assert_eq!((&error["param"], &error["code"]), (&Value::Null, &"invalid_json".into()));
+        let response = fixture.client.post_raw(&fixture.runs_path(), body.to_vec()).await;
+        response.expect_invalid(Value::Null, "invalid_json");
     }
-    let error =
-        fixture.client.post_raw(&fixture.runs_path(), "{\"assistant_id\"").await.expect_error(400);
-    assert_eq!(
-        error,
-        json!({
-          "code": "invalid_json",
-          "message": "We could not parse the JSON body of your request: EOF while parsing an object at line 1 column 15.",
-          "param": null,
-          "type": "invalid_request_error"
-        })
-    );
+    let response = fixture.client.post_raw(&fixture.runs_path(), "{\"assistant_id\"").await;
+    let message = "We could not parse the JSON body of your request: EOF while parsing an object \
+                   at line 1 column 15.";
+    assert_eq!(response.expect_invalid(Value::Null, "invalid_json"), message);
 }
 
 #[tokio::test(start_paused = true)]
 async fn body_that_is_not_an_object_is_rejected() {
     let fixture = fixture().await;
     for body in [json!(null), json!([]), json!("text"), json!(1), json!(true)] {
-        let error = fixture.client.post(&fixture.runs_path(), body).await.expect_error(400);
-        assert_eq!((&error["param"], &error["code"]), (&Value::Null, &"invalid_type".into()));
+        let response = fixture.client.post(&fixture.runs_path(), body).await;
+        response.expect_invalid(Value::Null, "invalid_type");
     }
 }
 
@@ -212,10 +199,9 @@ async fn missing_required_field_is_reported_for_empty_bodies_too() {
     ];
     for (path, param) in cases {
         for body in ["", "{}"] {
-            let error = fixture.client.post_raw(&path, body).await.expect_error(400);
-            assert_param_and_code(&error, param, "missing_required_parameter");
-            let message = format!("Missing required parameter: '{param}'.");
-            assert_eq!(error["message"], message);
+            let response = fixture.client.post_raw(&path, body).await;
+            let message = response.expect_invalid(param, "missing_required_parameter");
+            assert_eq!(message, format!("Missing required parameter: '{param}'."));
         }
     }
 }
@@ -228,9 +214,9 @@ async fn updates_require_a_body_and_create_thread_does_not() {
     let paths =
         [fixture.assistant_path(), fixture.thread_path(), fixture.run_path(&run, ""), message];
     for path in paths {
-        let error = fixture.client.post_raw(&path, "").await.expect_error(400);
-        assert_eq!(error["message"], "The request has no body: send a JSON object, such as {}.");
-        assert_eq!((&error["param"], &error["code"]), (&Value::Null, &"missing_body".into()));
+        let response = fixture.client.post_raw(&path, "").await;
+        let message = response.expect_invalid(Value::Null, "missing_body");
+        assert_eq!(message, "The request has no body: send a JSON object, such as {}.");
         fixture.client.post_raw(&path, "{}").await.ok();
     }
     fixture.client.post_raw("/threads", "").await.ok();
@@ -259,20 +245,18 @@ async fn query_parameters_are_validated() {
     ];
     for list in lists {
         for (query, param, code) in cases {
-            let error = fixture.client.get(&format!("{list}?{query}")).await.expect_error(400);
-            assert_param_and_code(&error, param, code);
+            fixture.client.get(&format!("{list}?{query}")).await.expect_invalid(param, code);
         }
         for query in ["limit=1", "limit=100", "order=asc", "api-version=2025-05-01", "", "&"] {
             fixture.client.get(&format!("{list}?{query}")).await.ok();
         }
     }
     for path in [fixture.run_path(&run, ""), fixture.thread_path()] {
-        let error = fixture.client.get(&format!("{path}?limit=1")).await.expect_error(400);
-        assert_param_and_code(&error, "limit", "unknown_parameter");
+        let response = fixture.client.get(&format!("{path}?limit=1")).await;
+        response.expect_invalid("limit", "unknown_parameter");
     }
     let path = fixture.run_path(&run, "/steps?include[]=x");
-    let error = fixture.client.get(&path).await.expect_error(400);
-    assert_param_and_code(&error, "include[]", "invalid_value");
+    fixture.client.get(&path).await.expect_invalid("include[]", "invalid_value");
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,12 +267,10 @@ async fn body_above_the_size_limit_is_rejected() {
     let error = client.post_raw("/threads", body(101)).await.expect_error(413);
     assert_eq!(
         error,
-        json!({
-          "code": "request_too_large",
-          "message": "The request body is longer than 100 bytes.",
-          "param": null,
-          "type": "invalid_request_error"
-        })
+        merged(
+            invalid_request_error("The request body is longer than 100 bytes."),
+            json!({"code": "request_too_large"})
+        )
     );
 }
 

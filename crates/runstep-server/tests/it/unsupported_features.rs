@@ -3,7 +3,7 @@
 use runstep_server::model::Offline;
 use serde_json::{Value, json};
 
-use crate::harness::{Fixture, function_tool, invalid_request_error, merged};
+use crate::harness::{Fixture, function_tool, merged};
 
 #[tokio::test(start_paused = true)]
 async fn built_in_tools_are_rejected_by_name() {
@@ -97,18 +97,15 @@ async fn tool_choice_must_name_an_offered_function() {
     let named = with_tool_choice(json!({"type": "function", "function": {"name": "time"}}));
     let message =
         "Invalid 'tool_choice.function.name': there is no function 'time' among the tools.";
-    let param = json!({"param": "tool_choice.function.name", "code": "invalid_value"});
-    let expected = merged(invalid_request_error(message), param);
-    assert_eq!(fixture.try_create_run(named.clone()).await.expect_error(400), expected);
+    let param = "tool_choice.function.name";
+    let response = fixture.try_create_run(named.clone()).await;
+    assert_eq!(response.expect_invalid(param, "invalid_value"), message);
     let response = fixture.client.post("/threads/runs", fixture.run_body(named)).await;
-    assert_eq!(response.expect_error(400), expected);
+    assert_eq!(response.expect_invalid(param, "invalid_value"), message);
     // The run's own tools replace those of the assistant.
     let named = json!({"type": "function", "function": {"name": "weather"}});
     let body = merged(with_tool_choice(named), json!({"tools": [function_tool("time")]}));
-    assert_eq!(
-        fixture.try_create_run(body).await.expect_error(400)["param"],
-        "tool_choice.function.name"
-    );
+    fixture.try_create_run(body).await.expect_invalid(param, "invalid_value");
     let unnamed = fixture.try_create_run(with_tool_choice(json!({"type": "function"}))).await;
     assert_eq!(unnamed.expect_error(400)["param"], "tool_choice.function");
     assert_eq!(fixture.client.get(&fixture.runs_path()).await.ok()["data"], json!([]));
