@@ -1,5 +1,6 @@
 //! Operations on runs.
 
+use std::mem;
 use std::sync::{Arc, Weak};
 
 use runstep_api::Field;
@@ -99,17 +100,14 @@ impl Engine {
             if let Some(run_id) = &thread.active {
                 return Err(EngineError::ActiveRun { thread_id, run_id: run_id.clone() });
             }
-            for message in
-                std::mem::take(&mut request.additional_messages).into_option().unwrap_or_default()
-            {
+            let messages = mem::take(&mut request.additional_messages);
+            for message in messages.into_option().unwrap_or_default() {
                 thread.insert_message(objects::request_message(ids, now, &thread_id, message));
             }
+            let effort = mem::take(&mut request.reasoning_effort).into_option();
+            let effort = effort.or_else(|| assistant.reasoning_effort.clone());
             let lifetime = context.run_lifetime;
-            let run = objects::run(ids, now, lifetime, &thread_id, &assistant.assistant, &request);
-            let effort = request
-                .reasoning_effort
-                .into_option()
-                .or_else(|| assistant.reasoning_effort.clone());
+            let run = objects::run(ids, now, lifetime, &thread_id, &assistant.assistant, request);
             let mut state = RunState::new(run.clone(), effort);
             state.events = log.as_ref().map_or_else(Weak::new, Arc::downgrade);
             thread.charge.add(object_size(&run));
