@@ -9,25 +9,19 @@ pub(super) type Result<T, E = EngineError> = std::result::Result<T, E>;
 /// The reason why a valid request fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EngineError {
-    /// No object of this kind has this id.
     #[error("No {kind} found with id '{id}'.")]
     NotFound { kind: &'static str, id: String },
-    /// A thread can have only one active run.
     #[error("Thread {thread_id} already has an active run {run_id}.")]
     ActiveRun { thread_id: String, run_id: String },
-    /// Messages cannot be added to a thread with an active run.
     #[error("Can't add messages to {thread_id} while a run {run_id} is active.")]
     MessagesWhileActive { thread_id: String, run_id: String },
-    /// Messages cannot be deleted from a thread with an active run.
     #[error("Can't delete messages from {thread_id} while a run {run_id} is active.")]
     DeletionWhileActive { thread_id: String, run_id: String },
-    /// Only a run that requires action accepts tool outputs.
     #[error("Runs in status \"{status}\" do not accept tool outputs.")]
     OutputsNotAccepted { status: RunStatus },
     /// The outputs of all calls must be submitted at once.
     #[error("Expected tool outputs for call_ids {}, got {}", list(.expected), list(.got))]
     UnexpectedOutputs { expected: Vec<String>, got: Vec<String> },
-    /// A call can have only one output.
     #[error("Duplicate call_ids submitted: {}", list(.got))]
     DuplicateOutputs { got: Vec<String> },
     /// A run that has ended or is being cancelled cannot be cancelled.
@@ -36,13 +30,10 @@ pub(crate) enum EngineError {
     /// The field is part of the API, but this server does not support its value.
     #[error("Unsupported value for '{param}': this server does not support {feature}.")]
     Unsupported { param: String, feature: String },
-    /// The queue of runs is full.
     #[error("{in_progress} runs are in progress and {queued} are queued")]
     QueueFull { in_progress: usize, queued: usize },
-    /// The memory quota for objects is used up.
     #[error(transparent)]
     QuotaExceeded(#[from] QuotaExceeded),
-    /// The value of the field is not valid.
     #[error("Invalid '{param}': {message}")]
     Invalid { param: String, message: String },
 }

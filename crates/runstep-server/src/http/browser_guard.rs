@@ -14,7 +14,7 @@ use super::cors::AllowedOrigins;
 use super::error::ApiError;
 
 pub(super) struct BrowserGuard {
-    pub(super) origins: Arc<AllowedOrigins>,
+    pub(super) origins: AllowedOrigins,
     /// Whether the server listens on a loopback address, and so has only local host names.
     pub(super) is_local: bool,
 }
