@@ -128,22 +128,6 @@ mod tests {
         assert!(clock.instant(i64::MAX) > Instant::now() + MAX_TIMER / 2);
     }
 
-    #[tokio::test]
-    async fn advancing_a_manual_clock_wakes_due_timers() {
-        let manual = ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(1000));
-        let clock = Clock::Manual(manual.clone());
-        let waiting = tokio::spawn(async move {
-            clock.sleep_until(1600).await;
-            clock.now()
-        });
-        manual.advance(Duration::from_millis(599_999));
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        manual.advance(Duration::from_millis(1));
-        assert_eq!(waiting.await.unwrap(), 1600);
-        assert_eq!(manual.now(), UNIX_EPOCH + Duration::from_secs(1600));
-    }
-
     #[test]
     fn manual_clock_starts_at_the_epoch_or_later_and_does_not_overflow() {
         let clock = ManualClock::starting_at(UNIX_EPOCH - Duration::from_secs(5));

@@ -8,8 +8,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
-use runstep_api::types::Usage;
+use prometheus_client::registry::{Metric, Registry};
+use runstep_api::types::{RunStatus, Usage};
 
 /// Histogram buckets in seconds. A request takes from a fraction of a millisecond up to its
 /// timeout.
@@ -31,7 +31,7 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_duration: Family<Label, Histogram, fn() -> Histogram>,
     runs_created: Counter,
-    runs_ended: Family<Label, Counter>,
+    runs_ended: Family<[(&'static str, String); 1], Counter>,
     run_duration: Histogram,
     tokens: Family<Label, Counter>,
     pub(crate) events: Counter,
@@ -43,47 +43,37 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// Creates the metrics. The encoder adds `_total` to counters and a full stop to help texts.
     pub(crate) fn new() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("runstep"),
-            requests: Family::default(),
-            request_duration: Family::new_with_constructor(|| Histogram::new(REQUEST_BUCKETS)),
-            runs_created: Counter::default(),
-            runs_ended: Family::default(),
-            run_duration: Histogram::new(RUN_BUCKETS),
-            tokens: Family::default(),
-            events: Counter::default(),
-            runs_queued: Gauge::default(),
-            runs_in_progress: Gauge::default(),
-            runs_requiring_action: Gauge::default(),
-            open_streams: Gauge::default(),
-            stored_bytes: Gauge::default(),
-        };
-        metrics.register();
-        metrics
-    }
-
-    /// Registers the metrics. The encoder adds `_total` to counters and a full stop to help texts.
-    fn register(&mut self) {
-        let registry = &mut self.registry;
-        let help = "Requests by operation and status";
-        registry.register("requests", help, self.requests.clone());
-        let help = "Seconds until a response starts, by operation";
-        registry.register("request_duration_seconds", help, self.request_duration.clone());
-        registry.register("runs_created", "Created runs", self.runs_created.clone());
-        registry.register("runs_ended", "Ended runs by final status", self.runs_ended.clone());
-        let help = "Seconds from the creation of a run to its end";
-        registry.register("run_duration_seconds", help, self.run_duration.clone());
-        registry.register("tokens", "Tokens of ended runs by kind", self.tokens.clone());
-        registry.register("events", "Events of streamed runs", self.events.clone());
-        registry.register("runs_queued", "Runs in the queue", self.runs_queued.clone());
-        let help = "Runs in progress";
-        registry.register("runs_in_progress", help, self.runs_in_progress.clone());
-        let help = "Runs that wait for tool outputs";
-        registry.register("runs_requiring_action", help, self.runs_requiring_action.clone());
-        registry.register("open_streams", "Open event streams", self.open_streams.clone());
-        let help = "Estimated size of all objects in bytes";
-        registry.register("stored_bytes", help, self.stored_bytes.clone());
+        let mut registry = Registry::with_prefix("runstep");
+        let all = &mut registry;
+        let durations = Family::new_with_constructor(request_histogram as fn() -> Histogram);
+        let until_response = "Seconds until a response starts, by operation";
+        let until_end = "Seconds from the creation of a run to its end";
+        Self {
+            requests: add(all, "requests", "Requests by operation and status"),
+            request_duration: register(all, "request_duration_seconds", until_response, durations),
+            runs_created: add(all, "runs_created", "Created runs"),
+            runs_ended: add(all, "runs_ended", "Ended runs by final status"),
+            run_duration: register(
+                all,
+                "run_duration_seconds",
+                until_end,
+                Histogram::new(RUN_BUCKETS),
+            ),
+            tokens: add(all, "tokens", "Tokens of ended runs by kind"),
+            events: add(all, "events", "Events of streamed runs"),
+            runs_queued: add(all, "runs_queued", "Runs in the queue"),
+            runs_in_progress: add(all, "runs_in_progress", "Runs in progress"),
+            runs_requiring_action: add(
+                all,
+                "runs_requiring_action",
+                "Runs that wait for tool outputs",
+            ),
+            open_streams: add(all, "open_streams", "Open event streams"),
+            stored_bytes: add(all, "stored_bytes", "Estimated size of all objects in bytes"),
+            registry,
+        }
     }
 
     /// Encodes all metrics in the OpenMetrics text format.
@@ -104,12 +94,25 @@ impl Metrics {
         self.runs_created.inc();
     }
 
-    pub(crate) fn record_run_ended(&self, status: &'static str, seconds: i64, usage: &Usage) {
-        self.runs_ended.get_or_create(&[("status", status)]).inc();
+    pub(crate) fn record_run_ended(&self, status: &RunStatus, seconds: i64, usage: &Usage) {
+        self.runs_ended.get_or_create(&[("status", status.to_string())]).inc();
         self.run_duration.observe(seconds as f64);
         self.tokens.get_or_create(&[("kind", "prompt")]).inc_by(usage.prompt_tokens);
         self.tokens.get_or_create(&[("kind", "completion")]).inc_by(usage.completion_tokens);
     }
+}
+
+fn add<M: Metric + Clone + Default>(all: &mut Registry, name: &str, help: &str) -> M {
+    register(all, name, help, M::default())
+}
+
+fn register<M: Metric + Clone>(all: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    all.register(name, help, metric.clone());
+    metric
+}
+
+fn request_histogram() -> Histogram {
+    Histogram::new(REQUEST_BUCKETS)
 }
 
 /// Increments a gauge until it is dropped.

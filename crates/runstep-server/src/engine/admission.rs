@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::error::EngineError;
+use super::error::{EngineError, Result};
 use crate::metrics::{GaugeGuard, Metrics};
 
 /// Admits runs to the queue, and from there to execution in the order of their arrival.
@@ -41,7 +41,7 @@ impl Admission {
     }
 
     /// Admits a run, unless the queue is full.
-    pub(super) fn admit(&self) -> Result<QueuePermit, EngineError> {
+    pub(super) fn admit(&self) -> Result<QueuePermit> {
         let permit = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
             EngineError::QueueFull { in_progress: self.max_concurrent, queued: self.max_queued }
         })?;

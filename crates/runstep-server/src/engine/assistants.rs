@@ -7,7 +7,7 @@ use runstep_api::types::{
 };
 
 use super::context::Engine;
-use super::error::EngineError;
+use super::error::{EngineError, Result};
 use super::{capabilities, lists, objects};
 use crate::store::{AssistantState, PageQuery};
 
@@ -15,10 +15,7 @@ use crate::store::{AssistantState, PageQuery};
 const DEFAULT_SAMPLING: f64 = 1.0;
 
 impl Engine {
-    pub(crate) fn create_assistant(
-        &self,
-        request: CreateAssistantRequest,
-    ) -> Result<Assistant, EngineError> {
+    pub(crate) fn create_assistant(&self, request: CreateAssistantRequest) -> Result<Assistant> {
         let tools = request.tools.unwrap_or_default();
         capabilities::check_tools(&tools)?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
@@ -42,15 +39,15 @@ impl Engine {
         Ok(assistant)
     }
 
-    pub(crate) fn assistant(&self, id: &str) -> Result<Assistant, EngineError> {
+    pub(crate) fn assistant(&self, id: &str) -> Result<Assistant> {
         Ok(self.assistant_state(id)?.assistant.clone())
     }
 
-    pub(super) fn assistant_state(&self, id: &str) -> Result<Arc<AssistantState>, EngineError> {
+    pub(super) fn assistant_state(&self, id: &str) -> Result<Arc<AssistantState>> {
         self.store.assistant(id).ok_or_else(|| EngineError::not_found("assistant", id))
     }
 
-    pub(crate) fn assistants(&self, query: &PageQuery) -> Result<AssistantList, EngineError> {
+    pub(crate) fn assistants(&self, query: &PageQuery) -> Result<AssistantList> {
         self.store.with_assistants(|all| {
             lists::list("assistant", all, query, |_| true, |state| state.assistant.clone())
         })
@@ -61,7 +58,7 @@ impl Engine {
         &self,
         id: &str,
         request: UpdateAssistantRequest,
-    ) -> Result<Assistant, EngineError> {
+    ) -> Result<Assistant> {
         self.assistant_state(id)?;
         capabilities::check_tools(request.tools.as_deref().unwrap_or_default())?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
@@ -70,7 +67,7 @@ impl Engine {
     }
 
     /// Deletes an assistant. Its runs continue with the settings they have.
-    pub(crate) fn delete_assistant(&self, id: &str) -> Result<DeletedAssistant, EngineError> {
+    pub(crate) fn delete_assistant(&self, id: &str) -> Result<DeletedAssistant> {
         if self.store.remove_assistant(id) {
             Ok(DeletedAssistant::new(id, true))
         } else {

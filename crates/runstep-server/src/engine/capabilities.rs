@@ -6,10 +6,10 @@ use runstep_api::types::{
 };
 use serde::Serialize;
 
-use super::error::EngineError;
+use super::error::{EngineError, Result};
 
 /// Accepts only functions. The built-in tools have no backend here.
-pub(super) fn check_tools(tools: &[Tool]) -> Result<(), EngineError> {
+pub(super) fn check_tools(tools: &[Tool]) -> Result<()> {
     for (index, tool) in tools.iter().enumerate() {
         let feature = match tool {
             Tool::Function(_) => continue,
@@ -23,10 +23,7 @@ pub(super) fn check_tools(tools: &[Tool]) -> Result<(), EngineError> {
 }
 
 /// Rejects resources of the built-in tools. An empty object is accepted.
-pub(super) fn check_tool_resources(
-    param: &str,
-    resources: Option<&impl Serialize>,
-) -> Result<(), EngineError> {
+pub(super) fn check_tool_resources(param: &str, resources: Option<&impl Serialize>) -> Result<()> {
     let value = resources.map(|resources| serde_json::to_value(resources).unwrap_or_default());
     let first = value.as_ref().and_then(|value| value.as_object()?.keys().next());
     match first {
@@ -36,10 +33,7 @@ pub(super) fn check_tool_resources(
 }
 
 /// Checks that a tool choice names one of the tools.
-pub(super) fn check_tool_choice(
-    choice: Option<&ToolChoice>,
-    tools: &[Tool],
-) -> Result<(), EngineError> {
+pub(super) fn check_tool_choice(choice: Option<&ToolChoice>, tools: &[Tool]) -> Result<()> {
     let Some(ToolChoice::Named(named)) = choice else { return Ok(()) };
     if named.type_ != NamedToolChoiceType::Function {
         let feature = format!("the tool '{}'", named.type_);
@@ -68,7 +62,7 @@ pub(super) fn check_message(
     prefix: &str,
     message: &CreateMessageRequest,
     supports_images: bool,
-) -> Result<(), EngineError> {
+) -> Result<()> {
     if message.attachments.as_option().is_some_and(|attachments| !attachments.is_empty()) {
         return Err(EngineError::unsupported(format!("{prefix}attachments"), "attachments"));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
-use super::error::EngineError;
+use super::error::Result;
 use crate::clock::Clock;
 use crate::events::{EventLog, RetainedLogs};
 use crate::ids::Ids;
@@ -87,7 +87,7 @@ impl EngineContext {
     }
 
     /// Returns an error if the memory quota does not allow any more objects.
-    pub(super) fn check_quota(&self) -> Result<(), EngineError> {
+    pub(super) fn check_quota(&self) -> Result<()> {
         Ok(self.quota.check()?)
     }
 }

@@ -4,32 +4,37 @@ use runstep_api::types::RunStatus;
 
 use crate::store::QuotaExceeded;
 
+pub(super) type Result<T, E = EngineError> = std::result::Result<T, E>;
+
 /// The reason why a valid request fails.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EngineError {
-    /// No object of this kind has this id.
+    #[error("No {kind} found with id '{id}'.")]
     NotFound { kind: &'static str, id: String },
-    /// A thread can have only one active run.
+    #[error("Thread {thread_id} already has an active run {run_id}.")]
     ActiveRun { thread_id: String, run_id: String },
-    /// Messages cannot be added to a thread with an active run.
+    #[error("Can't add messages to {thread_id} while a run {run_id} is active.")]
     MessagesWhileActive { thread_id: String, run_id: String },
-    /// Messages cannot be deleted from a thread with an active run.
+    #[error("Can't delete messages from {thread_id} while a run {run_id} is active.")]
     DeletionWhileActive { thread_id: String, run_id: String },
-    /// Only a run that requires action accepts tool outputs.
+    #[error("Runs in status \"{status}\" do not accept tool outputs.")]
     OutputsNotAccepted { status: RunStatus },
     /// The outputs of all calls must be submitted at once.
+    #[error("Expected tool outputs for call_ids {}, got {}", list(.expected), list(.got))]
     UnexpectedOutputs { expected: Vec<String>, got: Vec<String> },
-    /// A call can have only one output.
+    #[error("Duplicate call_ids submitted: {}", list(.got))]
     DuplicateOutputs { got: Vec<String> },
     /// A run that has ended or is being cancelled cannot be cancelled.
+    #[error("Cannot cancel run with status '{status}'.")]
     CannotCancel { status: RunStatus },
     /// The field is part of the API, but this server does not support its value.
+    #[error("Unsupported value for '{param}': this server does not support {feature}.")]
     Unsupported { param: String, feature: String },
-    /// The queue of runs is full.
+    #[error("{in_progress} runs are in progress and {queued} are queued")]
     QueueFull { in_progress: usize, queued: usize },
-    /// The memory quota for objects is used up.
-    QuotaExceeded { limit: usize },
-    /// The value of the field is not valid.
+    #[error(transparent)]
+    QuotaExceeded(#[from] QuotaExceeded),
+    #[error("Invalid '{param}': {message}")]
     Invalid { param: String, message: String },
 }
 
@@ -58,59 +63,8 @@ impl EngineError {
     }
 }
 
-impl From<QuotaExceeded> for EngineError {
-    fn from(error: QuotaExceeded) -> Self {
-        Self::QuotaExceeded { limit: error.limit }
-    }
-}
-
 /// Formats ids as the API does: `['a', 'b']`.
 fn list(ids: &[String]) -> String {
     let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
     format!("[{}]", quoted.join(", "))
-}
-
-impl std::fmt::Display for EngineError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NotFound { kind, id } => write!(f, "No {kind} found with id '{id}'."),
-            Self::ActiveRun { thread_id, run_id } => {
-                write!(f, "Thread {thread_id} already has an active run {run_id}.")
-            }
-            Self::MessagesWhileActive { thread_id, run_id } => {
-                write!(f, "Can't add messages to {thread_id} while a run {run_id} is active.")
-            }
-            Self::DeletionWhileActive { thread_id, run_id } => {
-                write!(f, "Can't delete messages from {thread_id} while a run {run_id} is active.")
-            }
-            Self::OutputsNotAccepted { status } => {
-                write!(f, "Runs in status \"{status}\" do not accept tool outputs.")
-            }
-            Self::UnexpectedOutputs { expected, got } => {
-                write!(
-                    f,
-                    "Expected tool outputs for call_ids {}, got {}",
-                    list(expected),
-                    list(got)
-                )
-            }
-            Self::DuplicateOutputs { got } => {
-                write!(f, "Duplicate call_ids submitted: {}", list(got))
-            }
-            Self::CannotCancel { status } => write!(f, "Cannot cancel run with status '{status}'."),
-            Self::Unsupported { param, feature } => {
-                write!(
-                    f,
-                    "Unsupported value for '{param}': this server does not support {feature}."
-                )
-            }
-            Self::QueueFull { in_progress, queued } => {
-                write!(f, "{in_progress} runs are in progress and {queued} are queued")
-            }
-            Self::QuotaExceeded { limit } => {
-                write!(f, "the objects use all {limit} bytes of their memory quota; delete some")
-            }
-            Self::Invalid { param, message } => write!(f, "Invalid '{param}': {message}"),
-        }
-    }
 }

@@ -138,15 +138,16 @@ impl RunExecution {
         let finished = self.handle.with_thread(|thread, id| {
             // After tool outputs were submitted, only the next execution may end the run.
             let state = thread.runs.get_mut(id).filter(|state| state.execution == self.number)?;
-            let (status, events) =
+            let events =
                 finish::finish(state, &mut thread.messages, outcome, open_usage, now).ok()?;
             events.into_iter().for_each(|event| self.handle.emit(|| event));
             self.handle.emit(|| StreamEvent::Done);
             thread.active = None;
-            Some((status, now - state.run.created_at, state.usage.clone()))
+            let run = &state.run;
+            Some((run.status.clone(), now - run.created_at, state.usage.clone()))
         });
         let Some((status, seconds, usage)) = finished else { return };
-        context.metrics.record_run_ended(status, seconds, &usage);
+        context.metrics.record_run_ended(&status, seconds, &usage);
         tracing::info!(
             target: "runstep_server::run",
             run_id = self.handle.run_id,

@@ -33,27 +33,17 @@ impl Outcome {
             Self::Expired => RunStatus::Expired,
         }
     }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Incomplete(_) | Self::Filtered => "incomplete",
-            Self::Failed(_) => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-        }
-    }
 }
 
-/// Ends a run and everything that is open in it. Returns the name of its final status, and the
-/// events in order: the message, its step, the run.
+/// Ends a run and everything that is open in it. Returns the events in order: the message, its step,
+/// the run.
 pub(super) fn finish(
     state: &mut RunState,
     messages: &mut Ordered<Message>,
     outcome: &Outcome,
     open_usage: &Usage,
     now: i64,
-) -> Result<(&'static str, Vec<StreamEvent>), IllegalTransition> {
+) -> Result<Vec<StreamEvent>, IllegalTransition> {
     // A cancellation that was accepted wins over an outcome at the same time.
     let is_cancelling = state.run.status == RunStatus::Cancelling;
     let outcome = if is_cancelling { &Outcome::Cancelled } else { outcome };
@@ -98,7 +88,7 @@ pub(super) fn finish(
         Outcome::Cancelled => StreamEvent::RunCancelled(Box::new(run)),
         Outcome::Expired => StreamEvent::RunExpired(Box::new(run)),
     });
-    Ok((outcome.name(), events))
+    Ok(events)
 }
 
 fn finish_message(message: &mut Message, outcome: &Outcome, now: i64) {

@@ -4,7 +4,7 @@ use runstep_api::types::{
     Assistant, AssistantList, Message, MessageList, Run, RunList, RunStep, RunStepList,
 };
 
-use super::error::EngineError;
+use super::error::{EngineError, Result};
 use crate::store::{Ordered, PageQuery, UnknownCursor};
 
 /// A list type of the API.
@@ -43,7 +43,7 @@ pub(super) fn list<T, L: List>(
     query: &PageQuery,
     filter: impl Fn(&T) -> bool,
     to_entry: impl Fn(&T) -> L::Entry,
-) -> Result<L, EngineError> {
+) -> Result<L> {
     let page = all.page(query, filter).map_err(|cursor| unknown_cursor(kind, query, cursor))?;
     Ok(L::from_page(page.items.into_iter().map(to_entry).collect(), page.has_more))
 }

@@ -5,7 +5,7 @@ use runstep_api::types::{
 };
 
 use super::context::Engine;
-use super::error::EngineError;
+use super::error::{EngineError, Result};
 use super::{capabilities, lists, objects};
 use crate::store::{PageQuery, ThreadState};
 
@@ -14,7 +14,7 @@ impl Engine {
         &self,
         thread_id: &str,
         request: CreateMessageRequest,
-    ) -> Result<Message, EngineError> {
+    ) -> Result<Message> {
         let handle = self.handle(thread_id)?;
         capabilities::check_message("", &request, self.context.model.supports_images())?;
         self.context.check_quota()?;
@@ -38,20 +38,14 @@ impl Engine {
         thread_id: &str,
         run_id: Option<&str>,
         query: &PageQuery,
-    ) -> Result<MessageList, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let thread = handle.lock();
+    ) -> Result<MessageList> {
+        let thread = self.lock_thread(thread_id)?;
         let of_run = |message: &Message| run_id.is_none() || message.run_id.as_deref() == run_id;
         lists::list("message", &thread.messages, query, of_run, Message::clone)
     }
 
-    pub(crate) fn message(
-        &self,
-        thread_id: &str,
-        message_id: &str,
-    ) -> Result<Message, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let thread = handle.lock();
+    pub(crate) fn message(&self, thread_id: &str, message_id: &str) -> Result<Message> {
+        let thread = self.lock_thread(thread_id)?;
         thread
             .messages
             .get(message_id)
@@ -64,9 +58,8 @@ impl Engine {
         thread_id: &str,
         message_id: &str,
         request: UpdateMessageRequest,
-    ) -> Result<Message, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+    ) -> Result<Message> {
+        let mut thread = self.lock_thread(thread_id)?;
         let ThreadState { messages, charge, .. } = &mut *thread;
         let message = messages
             .get_mut(message_id)
@@ -80,9 +73,8 @@ impl Engine {
         &self,
         thread_id: &str,
         message_id: &str,
-    ) -> Result<DeletedMessage, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+    ) -> Result<DeletedMessage> {
+        let mut thread = self.lock_thread(thread_id)?;
         if thread.messages.get(message_id).is_none() {
             return Err(EngineError::not_found("message", message_id));
         }

@@ -65,27 +65,24 @@ pub(super) fn run(
     lifetime: i64,
     thread_id: &str,
     assistant: &Assistant,
-    request: &CreateRunRequest,
+    request: CreateRunRequest,
 ) -> Run {
     let mut run = Run::new(ids.next("run"), now, thread_id, RunStatus::Queued);
     run.assistant_id = Some(assistant.id.clone());
     run.expires_at = Some(now.saturating_add(lifetime));
-    run.model =
-        Some(request.model.clone().into_option().unwrap_or_else(|| assistant.model.clone()));
-    run.instructions = Some(instructions(assistant, request));
-    run.tools = request.tools.clone().into_option().unwrap_or_else(|| assistant.tools.clone());
-    run.metadata = Some(request.metadata.clone().into_option().unwrap_or_default());
+    run.instructions = Some(instructions(assistant, &request));
+    run.model = Some(request.model.into_option().unwrap_or_else(|| assistant.model.clone()));
+    run.tools = request.tools.into_option().unwrap_or_else(|| assistant.tools.clone());
+    run.metadata = Some(request.metadata.into_option().unwrap_or_default());
     run.temperature = request.temperature.into_option().or(assistant.temperature).or(Some(1.0));
     run.top_p = request.top_p.into_option().or(assistant.top_p).or(Some(1.0));
     run.max_prompt_tokens = request.max_prompt_tokens.into_option();
     run.max_completion_tokens = request.max_completion_tokens.into_option();
     let auto = || TruncationStrategy::new(TruncationStrategyType::Auto);
-    run.truncation_strategy =
-        Some(request.truncation_strategy.clone().into_option().unwrap_or_else(auto));
-    run.tool_choice = Some(request.tool_choice.clone().into_option().unwrap_or(ToolChoice::Auto));
+    run.truncation_strategy = Some(request.truncation_strategy.into_option().unwrap_or_else(auto));
+    run.tool_choice = Some(request.tool_choice.into_option().unwrap_or(ToolChoice::Auto));
     run.parallel_tool_calls = Some(request.parallel_tool_calls.unwrap_or(true));
-    let format =
-        request.response_format.clone().into_option().or_else(|| assistant.response_format.clone());
+    let format = request.response_format.into_option().or(assistant.response_format.clone());
     run.response_format = Some(format.unwrap_or(ResponseFormat::Auto));
     run
 }

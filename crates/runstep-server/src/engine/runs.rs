@@ -1,5 +1,6 @@
 //! Operations on runs.
 
+use std::mem;
 use std::sync::{Arc, Weak};
 
 use runstep_api::Field;
@@ -10,7 +11,7 @@ use runstep_api::types::{
 
 use super::admission::QueuePermit;
 use super::context::Engine;
-use super::error::EngineError;
+use super::error::{EngineError, Result};
 use super::execution::RunExecution;
 use super::lifecycle::{IllegalTransition, transition};
 use super::run_handle::RunHandle;
@@ -24,7 +25,7 @@ impl Engine {
         &self,
         thread_id: &str,
         request: CreateRunRequest,
-    ) -> Result<(Run, Option<Subscriber>), EngineError> {
+    ) -> Result<(Run, Option<Subscriber>)> {
         let handle = self.handle(thread_id)?;
         let assistant = self.validate_run(&request)?;
         let permit = self.context.admission.admit()?;
@@ -35,7 +36,7 @@ impl Engine {
     pub(crate) fn create_thread_and_run(
         &self,
         request: CreateThreadAndRunRequest,
-    ) -> Result<(Run, Option<Subscriber>), EngineError> {
+    ) -> Result<(Run, Option<Subscriber>)> {
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         let thread = request.thread.unwrap_or_default();
         let mut run = CreateRunRequest::new(request.assistant_id);
@@ -61,7 +62,7 @@ impl Engine {
 
     /// Validates a create-run request, except for its thread. Returns the assistant, because the
     /// run must use the state that was validated.
-    fn validate_run(&self, request: &CreateRunRequest) -> Result<Arc<AssistantState>, EngineError> {
+    fn validate_run(&self, request: &CreateRunRequest) -> Result<Arc<AssistantState>> {
         let state = self.assistant_state(&request.assistant_id)?;
         let own_tools = request.tools.as_option();
         capabilities::check_tools(own_tools.map(Vec::as_slice).unwrap_or_default())?;
@@ -85,7 +86,7 @@ impl Engine {
         mut request: CreateRunRequest,
         permit: QueuePermit,
         first_event: Option<StreamEvent>,
-    ) -> Result<(Run, Option<Subscriber>), EngineError> {
+    ) -> Result<(Run, Option<Subscriber>)> {
         let context = &self.context;
         let (ids, now) = (&context.ids, context.clock.now());
         let log = is_streamed(&request.stream).then(|| context.new_log());
@@ -99,17 +100,14 @@ impl Engine {
             if let Some(run_id) = &thread.active {
                 return Err(EngineError::ActiveRun { thread_id, run_id: run_id.clone() });
             }
-            for message in
-                std::mem::take(&mut request.additional_messages).into_option().unwrap_or_default()
-            {
+            let messages = mem::take(&mut request.additional_messages);
+            for message in messages.into_option().unwrap_or_default() {
                 thread.insert_message(objects::request_message(ids, now, &thread_id, message));
             }
+            let effort = mem::take(&mut request.reasoning_effort).into_option();
+            let effort = effort.or_else(|| assistant.reasoning_effort.clone());
             let lifetime = context.run_lifetime;
-            let run = objects::run(ids, now, lifetime, &thread_id, &assistant.assistant, &request);
-            let effort = request
-                .reasoning_effort
-                .into_option()
-                .or_else(|| assistant.reasoning_effort.clone());
+            let run = objects::run(ids, now, lifetime, &thread_id, &assistant.assistant, request);
             let mut state = RunState::new(run.clone(), effort);
             state.events = log.as_ref().map_or_else(Weak::new, Arc::downgrade);
             thread.charge.add(object_size(&run));
@@ -134,7 +132,7 @@ impl Engine {
         thread_id: &str,
         run_id: &str,
         request: &SubmitToolOutputsRequest,
-    ) -> Result<(Run, Option<Subscriber>), EngineError> {
+    ) -> Result<(Run, Option<Subscriber>)> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
         let ThreadState { runs, charge, .. } = &mut *thread;
@@ -171,22 +169,19 @@ impl Engine {
         thread_id: &str,
         run_id: &str,
         event: u64,
-    ) -> Result<Option<Subscriber>, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+    ) -> Result<Option<Subscriber>> {
+        let mut thread = self.lock_thread(thread_id)?;
         let log = find_run(&mut thread, run_id)?.events.upgrade();
         Ok(log.and_then(|log| log.subscribe_after(event)))
     }
 
-    pub(crate) fn runs(&self, thread_id: &str, query: &PageQuery) -> Result<RunList, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let thread = handle.lock();
+    pub(crate) fn runs(&self, thread_id: &str, query: &PageQuery) -> Result<RunList> {
+        let thread = self.lock_thread(thread_id)?;
         lists::list("run", &thread.runs, query, |_| true, |state| state.run.clone())
     }
 
-    pub(crate) fn run(&self, thread_id: &str, run_id: &str) -> Result<Run, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+    pub(crate) fn run(&self, thread_id: &str, run_id: &str) -> Result<Run> {
+        let mut thread = self.lock_thread(thread_id)?;
         Ok(find_run(&mut thread, run_id)?.run.clone())
     }
 
@@ -195,9 +190,8 @@ impl Engine {
         thread_id: &str,
         run_id: &str,
         request: UpdateRunRequest,
-    ) -> Result<Run, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+    ) -> Result<Run> {
+        let mut thread = self.lock_thread(thread_id)?;
         let ThreadState { runs, charge, .. } = &mut *thread;
         let run = runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))?;
         objects::update_stored_metadata(&mut run.run.metadata, request.metadata, charge)?;
@@ -205,9 +199,8 @@ impl Engine {
     }
 
     /// Begins to cancel a run. Its execution stops asynchronously.
-    pub(crate) fn cancel_run(&self, thread_id: &str, run_id: &str) -> Result<Run, EngineError> {
-        let handle = self.handle(thread_id)?;
-        let mut thread = handle.lock();
+    pub(crate) fn cancel_run(&self, thread_id: &str, run_id: &str) -> Result<Run> {
+        let mut thread = self.lock_thread(thread_id)?;
         let state = find_run(&mut thread, run_id)?;
         let now = self.context.clock.now();
         if begin_cancellation(state, now).is_err() {
@@ -221,10 +214,7 @@ fn is_streamed(stream: &Field<bool>) -> bool {
     *stream == Field::Value(true)
 }
 
-pub(super) fn find_run<'a>(
-    thread: &'a mut ThreadState,
-    run_id: &str,
-) -> Result<&'a mut RunState, EngineError> {
+pub(super) fn find_run<'a>(thread: &'a mut ThreadState, run_id: &str) -> Result<&'a mut RunState> {
     thread.runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))
 }
 

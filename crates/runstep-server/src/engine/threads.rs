@@ -1,18 +1,16 @@
 //! Operations on threads.
 
+use parking_lot::{ArcMutexGuard, RawMutex};
 use runstep_api::types::{CreateThreadRequest, DeletedThread, Thread, UpdateThreadRequest};
 
 use super::context::Engine;
-use super::error::EngineError;
+use super::error::{EngineError, Result};
 use super::runs::begin_cancellation;
 use super::{capabilities, objects};
 use crate::store::{ThreadHandle, ThreadState};
 
 impl Engine {
-    pub(crate) fn create_thread(
-        &self,
-        request: CreateThreadRequest,
-    ) -> Result<Thread, EngineError> {
+    pub(crate) fn create_thread(&self, request: CreateThreadRequest) -> Result<Thread> {
         self.insert_thread("", request).map(|(thread, _)| thread)
     }
 
@@ -21,7 +19,7 @@ impl Engine {
         &self,
         prefix: &str,
         request: CreateThreadRequest,
-    ) -> Result<(Thread, ThreadHandle), EngineError> {
+    ) -> Result<(Thread, ThreadHandle)> {
         capabilities::check_tool_resources(
             &format!("{prefix}tool_resources"),
             request.tool_resources.as_option(),
@@ -46,18 +44,13 @@ impl Engine {
         Ok((thread, handle))
     }
 
-    pub(crate) fn thread(&self, id: &str) -> Result<Thread, EngineError> {
-        Ok(self.handle(id)?.lock().thread.clone())
+    pub(crate) fn thread(&self, id: &str) -> Result<Thread> {
+        Ok(self.lock_thread(id)?.thread.clone())
     }
 
-    pub(crate) fn update_thread(
-        &self,
-        id: &str,
-        request: UpdateThreadRequest,
-    ) -> Result<Thread, EngineError> {
-        let handle = self.handle(id)?;
+    pub(crate) fn update_thread(&self, id: &str, request: UpdateThreadRequest) -> Result<Thread> {
+        let mut state = self.lock_thread(id)?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        let mut state = handle.lock();
         let ThreadState { thread, charge, .. } = &mut *state;
         objects::update_stored_metadata(&mut thread.metadata, request.metadata, charge)?;
         Ok(thread.clone())
@@ -65,7 +58,7 @@ impl Engine {
 
     /// Deletes a thread with its messages and runs. An active run is cancelled. Its execution holds
     /// the thread until it has stopped the model and emitted the last events.
-    pub(crate) fn delete_thread(&self, id: &str) -> Result<DeletedThread, EngineError> {
+    pub(crate) fn delete_thread(&self, id: &str) -> Result<DeletedThread> {
         let handle =
             self.store.remove_thread(id).ok_or_else(|| EngineError::not_found("thread", id))?;
         let mut state = handle.lock();
@@ -79,7 +72,12 @@ impl Engine {
         Ok(DeletedThread::new(id, true))
     }
 
-    pub(super) fn handle(&self, id: &str) -> Result<ThreadHandle, EngineError> {
+    /// Finds and locks a thread.
+    pub(super) fn lock_thread(&self, id: &str) -> Result<ArcMutexGuard<RawMutex, ThreadState>> {
+        Ok(self.handle(id)?.lock_arc())
+    }
+
+    pub(super) fn handle(&self, id: &str) -> Result<ThreadHandle> {
         self.store.thread(id).ok_or_else(|| EngineError::not_found("thread", id))
     }
 }

@@ -6,7 +6,7 @@ use runstep_api::types::{
     RunStatus, RunStep, RunStepStatus, StepDetails, SubmitToolOutputsRequest, ToolCall,
 };
 
-use super::error::EngineError;
+use super::error::{EngineError, Result};
 use super::lifecycle::{allows, transition};
 use crate::store::RunState;
 
@@ -15,10 +15,7 @@ use crate::store::RunState;
 pub(super) struct ToolOutputs(HashMap<String, String>);
 
 /// Checks that a request has the outputs of all calls that the run waits for, and no others.
-pub(super) fn check(
-    state: &RunState,
-    request: &SubmitToolOutputsRequest,
-) -> Result<ToolOutputs, EngineError> {
+pub(super) fn check(state: &RunState, request: &SubmitToolOutputsRequest) -> Result<ToolOutputs> {
     let status = &state.run.status;
     if !allows(status, &RunStatus::Queued) {
         return Err(EngineError::OutputsNotAccepted { status: status.clone() });

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use runstep_api::types::StreamEvent;
 use tokio::sync::Notify;
@@ -27,7 +27,7 @@ pub(crate) const SLOW_READER_BUDGET: Duration = Duration::from_secs(30);
 /// The events of one run, over all its executions. Those of each execution end in `done`.
 #[derive(Debug)]
 pub(crate) struct EventLog {
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     /// Counts the events of all runs.
     counter: Counter,
     /// Notifies subscribers of new events, and the run of progress of the subscribers.
@@ -84,7 +84,7 @@ impl EventLog {
 
     /// Appends an event.
     pub(crate) fn push(&self, event: &StreamEvent) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let number = state.next();
         let bytes = frame::numbered(number, event);
         if state.is_done() {
@@ -103,14 +103,14 @@ impl EventLog {
     /// Waits until no subscriber is slow, but not longer than the budget, which it reduces by the
     /// time it waited. Subscribers that are still slow then are not waited for again.
     pub(crate) async fn wait_for_slow_readers(&self, budget: &mut Duration) {
-        if !self.lock().has_slow_reader() {
+        if !self.state.lock().has_slow_reader() {
             return;
         }
         let caught_up = async {
             loop {
                 let mut changed = pin!(self.changed.notified());
                 changed.as_mut().enable();
-                if !self.lock().has_slow_reader() {
+                if !self.state.lock().has_slow_reader() {
                     return;
                 }
                 changed.await;
@@ -118,19 +118,14 @@ impl EventLog {
         };
         let started = Instant::now();
         if tokio::time::timeout(*budget, caught_up).await.is_err() {
-            self.lock().drop_slow_readers();
+            self.state.lock().drop_slow_readers();
         }
         *budget = budget.saturating_sub(started.elapsed());
     }
 
     /// Returns the size of the retained events in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.lock().bytes
-    }
-
-    /// The state is consistent even after a panic, because no change of it can panic half-way.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().bytes
     }
 }
 

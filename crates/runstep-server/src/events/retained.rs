@@ -1,9 +1,10 @@
 //! Retention of ended runs' events, for clients that lost their connection.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::log::EventLog;
@@ -37,7 +38,7 @@ impl RetainedLogs {
     /// Retains the log of a run that has ended.
     pub(crate) fn insert(&self, log: Arc<EventLog>) {
         let bytes = log.bytes();
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         state.bytes += bytes;
         let expires_at = Instant::now() + RETENTION;
         state.logs.push_back(RetainedLog { expires_at, bytes, _log: log });
@@ -59,7 +60,7 @@ impl RetainedLogs {
 
     /// Drops expired logs. Returns when the next one expires.
     fn drop_expired(&self) -> Option<Instant> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         while let Some(oldest) = state.logs.front() {
             if oldest.expires_at > Instant::now() {
                 return Some(oldest.expires_at);
@@ -69,11 +70,6 @@ impl RetainedLogs {
         state.logs.shrink_to_fit();
         state.has_cleanup_task = false;
         None
-    }
-
-    /// The state is consistent even after a panic, because no change of it can panic half-way.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,7 +110,7 @@ mod tests {
         assert!(weak_second.upgrade().is_some());
         tokio::time::sleep(RETENTION).await;
         assert!(weak_second.upgrade().is_none());
-        assert!(!retained.lock().has_cleanup_task);
+        assert!(!retained.0.lock().has_cleanup_task);
     }
 
     #[tokio::test(start_paused = true)]
@@ -132,6 +128,6 @@ mod tests {
         let count = logs.iter().filter(|log| log.upgrade().is_some()).count();
         assert_eq!(count, MAX_BYTES / 500_100);
         assert!(logs.last().unwrap().upgrade().is_some(), "the newest");
-        assert!(retained.lock().bytes <= MAX_BYTES);
+        assert!(retained.0.lock().bytes <= MAX_BYTES);
     }
 }

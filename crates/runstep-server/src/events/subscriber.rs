@@ -31,7 +31,7 @@ pub(crate) enum Received {
 impl EventLog {
     /// Subscribes to the events from now on.
     pub(crate) fn subscribe(self: &Arc<Self>) -> Subscriber {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let next = state.next();
         Subscriber::new(self, &mut state, next)
     }
@@ -39,7 +39,7 @@ impl EventLog {
     /// Subscribes to the events after the one with this number, up to the next `done`. Returns
     /// `None` if they are no longer retained, or if no event follows.
     pub(crate) fn subscribe_after(self: &Arc<Self>, number: u64) -> Option<Subscriber> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let next = number.checked_add(1)?;
         let is_over = state.is_done() && next == state.next();
         (next >= state.first && next <= state.next() && !is_over)
@@ -76,7 +76,7 @@ impl Subscriber {
 
     /// Takes the events that are available.
     fn take(&mut self) -> Option<Received> {
-        let mut state = self.log.lock();
+        let mut state = self.log.state.lock();
         let Some(skipped) = self.next.checked_sub(state.first) else {
             return Some(Received::Lagged);
         };
@@ -113,7 +113,7 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        let mut state = self.log.lock();
+        let mut state = self.log.state.lock();
         state.readers.retain(|reader| reader.id != self.id);
         state.evict();
         drop(state);

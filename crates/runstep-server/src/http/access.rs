@@ -51,8 +51,8 @@ impl Access {
         match self {
             Self::Open(engine) => Ok(engine),
             Self::Keys(accepted) => {
-                let key = request_key(headers).ok_or_else(ApiError::missing_key)?;
-                find(accepted, &fingerprint(key)).ok_or_else(ApiError::wrong_key)
+                let key = request_key(headers).ok_or(ApiError::MissingKey)?;
+                find(accepted, &fingerprint(key)).ok_or(ApiError::WrongKey)
             }
         }
     }

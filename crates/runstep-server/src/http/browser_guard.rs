@@ -14,7 +14,7 @@ use super::cors::AllowedOrigins;
 use super::error::ApiError;
 
 pub(super) struct BrowserGuard {
-    pub(super) origins: Arc<AllowedOrigins>,
+    pub(super) origins: AllowedOrigins,
     /// Whether the server listens on a loopback address, and so has only local host names.
     pub(super) is_local: bool,
 }
@@ -28,14 +28,15 @@ pub(super) async fn check(
     let headers = request.headers();
     let mut origins = headers.get_all(ORIGIN).iter();
     if let Some(origin) = origins.find(|origin| !guard.origins.contains(origin)) {
-        return Err(ApiError::forbidden_origin(&String::from_utf8_lossy(origin.as_bytes())));
+        let origin = String::from_utf8_lossy(origin.as_bytes());
+        return Err(ApiError::ForbiddenOrigin(origin.into_owned()));
     }
     if guard.is_local {
         let hosts =
             headers.get_all(HOST).iter().map(|host| String::from_utf8_lossy(host.as_bytes()));
         let target = request.uri().authority().map(|authority| authority.as_str().into());
         if let Some(host) = hosts.chain(target).find(|host| !is_loopback(host)) {
-            return Err(ApiError::forbidden_host(&host));
+            return Err(ApiError::ForbiddenHost(host.into_owned()));
         }
     }
     Ok(next.run(request).await)

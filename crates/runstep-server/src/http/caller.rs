@@ -1,25 +1,37 @@
-//! The extractor of authenticated clients.
+//! The extractor of requests from authenticated clients.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 
 use super::app::App;
 use super::error::ApiError;
+use super::query::{Empty, Parameters, Query};
 use crate::engine::Engine;
 
-/// An authenticated client. Handlers can only reach an engine through this.
-pub(super) struct Caller {
+/// A request of an authenticated client, whose query may have the parameters `P`. Handlers can only
+/// reach an engine through this.
+pub(super) struct Caller<Ids = (), P = Empty> {
     pub(super) app: Arc<App>,
     pub(super) engine: Arc<Engine>,
+    /// The ids in the path.
+    pub(super) ids: Ids,
+    pub(super) query: Query,
+    parameters: PhantomData<P>,
 }
 
-impl FromRequestParts<Arc<App>> for Caller {
+impl<Ids: DeserializeOwned + Send, P: Parameters> FromRequestParts<Arc<App>> for Caller<Ids, P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let engine = Arc::clone(app.access.engine(&parts.headers)?);
-        Ok(Self { app: Arc::clone(app), engine })
+        let Ok(Path(ids)) = Path::from_request_parts(parts, app).await else {
+            return Err(ApiError::InvalidPath(parts.uri.path().to_owned()));
+        };
+        let query = Query::parse(parts.uri.query().unwrap_or_default(), P::NAMES)?;
+        Ok(Self { app: Arc::clone(app), engine, ids, query, parameters: PhantomData })
     }
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::app::App;
-use super::caller::Caller;
+use super::error::ApiError;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -21,6 +23,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 /// Requires a key, because the metrics cover the requests of all keys.
-async fn metrics(caller: Caller) -> Response {
-    ([(CONTENT_TYPE, OPENMETRICS)], caller.app.metrics.encode()).into_response()
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    app.access.engine(&headers)?;
+    Ok(([(CONTENT_TYPE, OPENMETRICS)], app.metrics.encode()).into_response())
 }

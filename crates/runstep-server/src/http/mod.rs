@@ -2,6 +2,7 @@
 
 mod access;
 mod app;
+mod body;
 mod browser_guard;
 mod caller;
 mod cors;
@@ -9,7 +10,7 @@ mod error;
 mod event_stream;
 mod faults;
 mod health;
-mod input;
+mod query;
 mod request_context;
 mod response;
 mod router;

@@ -33,7 +33,7 @@ pub(super) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
     let respond = async {
         let response = tokio::time::timeout(app.limits.request_time, next.run(request)).await;
         let response =
-            response.unwrap_or_else(|_| ApiError::timeout(app.limits.request_time).into_response());
+            response.unwrap_or_else(|_| ApiError::Timeout(app.limits.request_time).into_response());
         let status = response.status().as_u16();
         let duration = started.elapsed();
         app.metrics.record_request(operation, status, duration);

@@ -18,6 +18,8 @@ use crate::events::Subscriber;
 pub(super) const POLL_AFTER: &str = "openai-poll-after-ms";
 
 pub(super) type JsonResult<T> = Result<Json<T>, ApiError>;
+/// A run or its event stream.
+pub(super) type RunResult = Result<Response, ApiError>;
 
 /// The part of the request's path before `/threads`, which is empty or `/v1`.
 pub(super) struct Prefix(String);

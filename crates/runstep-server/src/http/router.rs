@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
+use tower::util::option_layer;
 
 use super::app::App;
 use super::browser_guard::{self, BrowserGuard};
@@ -15,29 +16,30 @@ use super::{health, request_context, routes};
 
 /// Returns all routes, those of the API both under `/` and under `/v1`. `is_local` means that the
 /// server listens on a loopback address.
-pub(crate) fn router(app: App, origins: AllowedOrigins, is_local: bool, faults: Faults) -> Router {
-    let (app, origins) = (Arc::new(app), Arc::new(origins));
-    let router = Router::new()
+pub(crate) fn router(
+    app: App,
+    origins: AllowedOrigins,
+    is_local: bool,
+    faults: Option<Faults>,
+) -> Router {
+    let app = Arc::new(app);
+    let cors = origins.layer();
+    let guard = app.access.is_open().then(|| {
+        from_fn_with_state(Arc::new(BrowserGuard { origins, is_local }), browser_guard::check)
+    });
+    Router::new()
         .merge(health::routes())
         .merge(routes::routes())
         .nest("/v1", routes::routes())
         .fallback(|request: Request| async move {
-            ApiError::unknown_path(request.method().as_str(), request.uri().path())
+            ApiError::UnknownPath(request.method().clone(), request.uri().path().to_owned())
         })
         .method_not_allowed_fallback(|request: Request| async move {
-            ApiError::unknown_method(request.method().as_str(), request.uri().path())
+            ApiError::UnknownMethod(request.method().clone(), request.uri().path().to_owned())
         })
-        .layer(from_fn_with_state(faults, inject));
-    let router = if app.access.is_open() {
-        let guard = Arc::new(BrowserGuard { origins: Arc::clone(&origins), is_local });
-        router.layer(from_fn_with_state(guard, browser_guard::check))
-    } else {
-        router
-    };
-    let router = router.layer(from_fn_with_state(Arc::clone(&app), request_context::layer));
-    let router = match origins.layer() {
-        Some(cors) => router.layer(cors),
-        None => router,
-    };
-    router.with_state(app)
+        .layer(option_layer(faults.map(|faults| from_fn_with_state(faults, inject))))
+        .layer(option_layer(guard))
+        .layer(from_fn_with_state(Arc::clone(&app), request_context::layer))
+        .layer(option_layer(cors))
+        .with_state(app)
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
-use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use runstep_api::types::{
@@ -15,13 +14,14 @@ use runstep_api::types::{
 
 use super::app::App;
 use super::caller::Caller;
-use super::error::ApiError;
 use super::event_stream::last_event_id;
-use super::input::{Empty, Include, MessagePage, Page, Path, Query, StepPage};
-use super::response::{JsonResult, Prefix};
+use super::query::{Include, MessagePage, Page, StepPage};
+use super::response::{JsonResult, Prefix, RunResult};
 
-type ThreadRun = Path<(String, String)>;
-type ThreadMessage = Path<(String, String)>;
+/// The ids of a thread and of an object on it.
+type TwoIds = (String, String);
+/// The ids of a thread, a run and a step.
+type StepIds = (String, String, String);
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -53,144 +53,89 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", get(retrieve_step))
 }
 
-async fn create_assistant(caller: Caller, _: Query<Empty>, body: Body) -> JsonResult<Assistant> {
+async fn create_assistant(caller: Caller, body: Body) -> JsonResult<Assistant> {
     let request = caller.app.decode("CreateAssistantRequest", body).await?;
     Ok(Json(caller.engine.create_assistant(request)?))
 }
 
-async fn retrieve_assistant(
-    caller: Caller,
-    Path(assistant_id): Path<String>,
-    _: Query<Empty>,
-) -> JsonResult<Assistant> {
-    Ok(Json(caller.engine.assistant(&assistant_id)?))
+async fn retrieve_assistant(caller: Caller<String>) -> JsonResult<Assistant> {
+    Ok(Json(caller.engine.assistant(&caller.ids)?))
 }
 
-async fn list_assistants(caller: Caller, query: Query<Page>) -> JsonResult<AssistantList> {
-    Ok(Json(caller.engine.assistants(&query.page)?))
+async fn list_assistants(caller: Caller<(), Page>) -> JsonResult<AssistantList> {
+    Ok(Json(caller.engine.assistants(&caller.query.page)?))
 }
 
-async fn update_assistant(
-    caller: Caller,
-    Path(assistant_id): Path<String>,
-    _: Query<Empty>,
-    body: Body,
-) -> JsonResult<Assistant> {
+async fn update_assistant(caller: Caller<String>, body: Body) -> JsonResult<Assistant> {
     let request = caller.app.decode("UpdateAssistantRequest", body).await?;
-    Ok(Json(caller.engine.update_assistant(&assistant_id, request)?))
+    Ok(Json(caller.engine.update_assistant(&caller.ids, request)?))
 }
 
 /// Ignores a body, as all deletions do.
-async fn delete_assistant(
-    caller: Caller,
-    Path(assistant_id): Path<String>,
-    _: Query<Empty>,
-) -> JsonResult<DeletedAssistant> {
-    Ok(Json(caller.engine.delete_assistant(&assistant_id)?))
+async fn delete_assistant(caller: Caller<String>) -> JsonResult<DeletedAssistant> {
+    Ok(Json(caller.engine.delete_assistant(&caller.ids)?))
 }
 
-async fn create_thread(caller: Caller, _: Query<Empty>, body: Body) -> JsonResult<Thread> {
+async fn create_thread(caller: Caller, body: Body) -> JsonResult<Thread> {
     let request = caller.app.decode_optional("CreateThreadRequest", body).await?;
     Ok(Json(caller.engine.create_thread(request)?))
 }
 
-async fn retrieve_thread(
-    caller: Caller,
-    Path(thread_id): Path<String>,
-    _: Query<Empty>,
-) -> JsonResult<Thread> {
-    Ok(Json(caller.engine.thread(&thread_id)?))
+async fn retrieve_thread(caller: Caller<String>) -> JsonResult<Thread> {
+    Ok(Json(caller.engine.thread(&caller.ids)?))
 }
 
-async fn retrieve_thread_runs(caller: Caller, query: Query<Empty>) -> JsonResult<Thread> {
-    retrieve_thread(caller, Path("runs".to_owned()), query).await
+async fn retrieve_thread_runs(caller: Caller) -> JsonResult<Thread> {
+    Ok(Json(caller.engine.thread("runs")?))
 }
 
-async fn delete_thread_runs(caller: Caller, query: Query<Empty>) -> JsonResult<DeletedThread> {
-    delete_thread(caller, Path("runs".to_owned()), query).await
+async fn delete_thread_runs(caller: Caller) -> JsonResult<DeletedThread> {
+    Ok(Json(caller.engine.delete_thread("runs")?))
 }
 
-async fn update_thread(
-    caller: Caller,
-    Path(thread_id): Path<String>,
-    _: Query<Empty>,
-    body: Body,
-) -> JsonResult<Thread> {
+async fn update_thread(caller: Caller<String>, body: Body) -> JsonResult<Thread> {
     let request = caller.app.decode("UpdateThreadRequest", body).await?;
-    Ok(Json(caller.engine.update_thread(&thread_id, request)?))
+    Ok(Json(caller.engine.update_thread(&caller.ids, request)?))
 }
 
-async fn delete_thread(
-    caller: Caller,
-    Path(thread_id): Path<String>,
-    _: Query<Empty>,
-) -> JsonResult<DeletedThread> {
-    Ok(Json(caller.engine.delete_thread(&thread_id)?))
+async fn delete_thread(caller: Caller<String>) -> JsonResult<DeletedThread> {
+    Ok(Json(caller.engine.delete_thread(&caller.ids)?))
 }
 
-async fn create_message(
-    caller: Caller,
-    Path(thread_id): Path<String>,
-    _: Query<Empty>,
-    body: Body,
-) -> JsonResult<Message> {
+async fn create_message(caller: Caller<String>, body: Body) -> JsonResult<Message> {
     let request = caller.app.decode("CreateMessageRequest", body).await?;
-    Ok(Json(caller.engine.create_message(&thread_id, request)?))
+    Ok(Json(caller.engine.create_message(&caller.ids, request)?))
 }
 
-async fn list_messages(
-    caller: Caller,
-    Path(thread_id): Path<String>,
-    query: Query<MessagePage>,
-) -> JsonResult<MessageList> {
-    Ok(Json(caller.engine.messages(&thread_id, query.run_id.as_deref(), &query.page)?))
+async fn list_messages(caller: Caller<String, MessagePage>) -> JsonResult<MessageList> {
+    let run_id = caller.query.run_id.as_deref();
+    Ok(Json(caller.engine.messages(&caller.ids, run_id, &caller.query.page)?))
 }
 
-async fn retrieve_message(
-    caller: Caller,
-    Path((thread_id, message_id)): ThreadMessage,
-    _: Query<Empty>,
-) -> JsonResult<Message> {
-    Ok(Json(caller.engine.message(&thread_id, &message_id)?))
+async fn retrieve_message(caller: Caller<TwoIds>) -> JsonResult<Message> {
+    let (thread_id, message_id) = &caller.ids;
+    Ok(Json(caller.engine.message(thread_id, message_id)?))
 }
 
-async fn update_message(
-    caller: Caller,
-    Path((thread_id, message_id)): ThreadMessage,
-    _: Query<Empty>,
-    body: Body,
-) -> JsonResult<Message> {
+async fn update_message(caller: Caller<TwoIds>, body: Body) -> JsonResult<Message> {
+    let (thread_id, message_id) = &caller.ids;
     let request = caller.app.decode("UpdateMessageRequest", body).await?;
-    Ok(Json(caller.engine.update_message(&thread_id, &message_id, request)?))
+    Ok(Json(caller.engine.update_message(thread_id, message_id, request)?))
 }
 
-async fn delete_message(
-    caller: Caller,
-    Path((thread_id, message_id)): ThreadMessage,
-    _: Query<Empty>,
-) -> JsonResult<DeletedMessage> {
-    Ok(Json(caller.engine.delete_message(&thread_id, &message_id)?))
+async fn delete_message(caller: Caller<TwoIds>) -> JsonResult<DeletedMessage> {
+    let (thread_id, message_id) = &caller.ids;
+    Ok(Json(caller.engine.delete_message(thread_id, message_id)?))
 }
 
-async fn create_run(
-    caller: Caller,
-    prefix: Prefix,
-    Path(thread_id): Path<String>,
-    _: Query<Include>,
-    body: Body,
-) -> Result<Response, ApiError> {
+async fn create_run(caller: Caller<String, Include>, prefix: Prefix, body: Body) -> RunResult {
     let request: CreateRunRequest = caller.app.decode("CreateRunRequest", body).await?;
     let permit = caller.app.stream_permit_if(&request.stream)?;
-    let (run, subscriber) = caller.engine.create_run(&thread_id, request)?;
+    let (run, subscriber) = caller.engine.create_run(&caller.ids, request)?;
     Ok(caller.app.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
-async fn create_thread_and_run(
-    caller: Caller,
-    prefix: Prefix,
-    _: Query<Empty>,
-    body: Body,
-) -> Result<Response, ApiError> {
+async fn create_thread_and_run(caller: Caller, prefix: Prefix, body: Body) -> RunResult {
     let request: CreateThreadAndRunRequest =
         caller.app.decode("CreateThreadAndRunRequest", body).await?;
     let permit = caller.app.stream_permit_if(&request.stream)?;
@@ -198,77 +143,50 @@ async fn create_thread_and_run(
     Ok(caller.app.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
-async fn list_runs(
-    caller: Caller,
-    Path(thread_id): Path<String>,
-    query: Query<Page>,
-) -> JsonResult<RunList> {
-    Ok(Json(caller.engine.runs(&thread_id, &query.page)?))
+async fn list_runs(caller: Caller<String, Page>) -> JsonResult<RunList> {
+    Ok(Json(caller.engine.runs(&caller.ids, &caller.query.page)?))
 }
 
 /// Returns a run, or resumes its event stream if the events after `Last-Event-ID` are retained.
-async fn retrieve_run(
-    caller: Caller,
-    prefix: Prefix,
-    Path((thread_id, run_id)): ThreadRun,
-    _: Query<Empty>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
+async fn retrieve_run(caller: Caller<TwoIds>, prefix: Prefix, headers: HeaderMap) -> RunResult {
+    let (thread_id, run_id) = &caller.ids;
     if let Some(event) = last_event_id(&headers)
-        && let Some(subscriber) = caller.engine.subscribe_after(&thread_id, &run_id, event)?
+        && let Some(subscriber) = caller.engine.subscribe_after(thread_id, run_id, event)?
     {
         let permit = caller.app.stream_permit()?;
-        let path = prefix.run_path(&thread_id, &run_id);
+        let path = prefix.run_path(thread_id, run_id);
         return Ok(caller.app.event_stream(subscriber, permit, &path));
     }
-    Ok(caller.app.run(caller.engine.run(&thread_id, &run_id)?))
+    Ok(caller.app.run(caller.engine.run(thread_id, run_id)?))
 }
 
-async fn update_run(
-    caller: Caller,
-    Path((thread_id, run_id)): ThreadRun,
-    _: Query<Empty>,
-    body: Body,
-) -> Result<Response, ApiError> {
+async fn update_run(caller: Caller<TwoIds>, body: Body) -> RunResult {
+    let (thread_id, run_id) = &caller.ids;
     let request = caller.app.decode("UpdateRunRequest", body).await?;
-    Ok(caller.app.run(caller.engine.update_run(&thread_id, &run_id, request)?))
+    Ok(caller.app.run(caller.engine.update_run(thread_id, run_id, request)?))
 }
 
 /// Ignores a body.
-async fn cancel_run(
-    caller: Caller,
-    Path((thread_id, run_id)): ThreadRun,
-    _: Query<Empty>,
-) -> Result<Response, ApiError> {
-    Ok(caller.app.run(caller.engine.cancel_run(&thread_id, &run_id)?))
+async fn cancel_run(caller: Caller<TwoIds>) -> RunResult {
+    let (thread_id, run_id) = &caller.ids;
+    Ok(caller.app.run(caller.engine.cancel_run(thread_id, run_id)?))
 }
 
-async fn submit_tool_outputs(
-    caller: Caller,
-    prefix: Prefix,
-    Path((thread_id, run_id)): ThreadRun,
-    _: Query<Empty>,
-    body: Body,
-) -> Result<Response, ApiError> {
+async fn submit_tool_outputs(caller: Caller<TwoIds>, prefix: Prefix, body: Body) -> RunResult {
+    let (thread_id, run_id) = &caller.ids;
     let request: SubmitToolOutputsRequest =
         caller.app.decode("SubmitToolOutputsRequest", body).await?;
     let permit = caller.app.stream_permit_if(&request.stream)?;
-    let (run, subscriber) = caller.engine.submit_tool_outputs(&thread_id, &run_id, &request)?;
+    let (run, subscriber) = caller.engine.submit_tool_outputs(thread_id, run_id, &request)?;
     Ok(caller.app.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
-async fn list_steps(
-    caller: Caller,
-    Path((thread_id, run_id)): ThreadRun,
-    query: Query<StepPage>,
-) -> JsonResult<RunStepList> {
-    Ok(Json(caller.engine.steps(&thread_id, &run_id, &query.page)?))
+async fn list_steps(caller: Caller<TwoIds, StepPage>) -> JsonResult<RunStepList> {
+    let (thread_id, run_id) = &caller.ids;
+    Ok(Json(caller.engine.steps(thread_id, run_id, &caller.query.page)?))
 }
 
-async fn retrieve_step(
-    caller: Caller,
-    Path((thread_id, run_id, step_id)): Path<(String, String, String)>,
-    _: Query<Include>,
-) -> JsonResult<RunStep> {
-    Ok(Json(caller.engine.step(&thread_id, &run_id, &step_id)?))
+async fn retrieve_step(caller: Caller<StepIds, Include>) -> JsonResult<RunStep> {
+    let (thread_id, run_id, step_id) = &caller.ids;
+    Ok(Json(caller.engine.step(thread_id, run_id, step_id)?))
 }

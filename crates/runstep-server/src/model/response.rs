@@ -1,6 +1,5 @@
 //! The `Model` trait and the responses of models.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -82,7 +81,8 @@ pub enum ModelEvent {
 }
 
 /// The reason why a model failed. It becomes the run's `last_error`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 #[non_exhaustive]
 pub struct ModelError {
     /// The kind of error.
@@ -109,11 +109,3 @@ impl ModelError {
         Self { kind, message: message.into() }
     }
 }
-
-impl fmt::Display for ModelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for ModelError {}

@@ -1,9 +1,10 @@
 //! A model whose responses a test defines.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::prepared::{PreparedResponse, Timing};
@@ -55,18 +56,13 @@ impl Scripted {
     /// Returns the requests so far, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<ModelRequest> {
-        self.lock().requests.clone()
+        self.state.lock().requests.clone()
     }
 
     /// Returns the number of unused turns.
     #[must_use]
     pub fn remaining(&self) -> usize {
-        self.lock().turns.len()
-    }
-
-    /// The state is consistent even after a panic, because no change of it can panic half-way.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().turns.len()
     }
 }
 
@@ -74,7 +70,7 @@ impl Model for Scripted {
     fn respond(&self, request: ModelRequest) -> ModelStream {
         let prompt_tokens = prompt_tokens(&request);
         let turn = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.requests.push(request);
             let total = state.total;
             state.turns.pop_front().unwrap_or_else(|| {

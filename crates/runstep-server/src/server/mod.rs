@@ -49,7 +49,7 @@ impl Server {
             keys: Vec::new(),
             origins: Vec::new(),
             clock: None,
-            faults: Faults::default(),
+            faults: None,
             limits: Limits::default(),
             run_lifetime: RUN_LIFETIME,
             poll_after: POLL_AFTER,
@@ -65,7 +65,7 @@ pub struct ServerBuilder {
     keys: Vec<SecretString>,
     origins: Vec<String>,
     clock: Option<ManualClock>,
-    faults: Faults,
+    faults: Option<Faults>,
     limits: Limits,
     run_lifetime: Duration,
     poll_after: Duration,
@@ -187,7 +187,7 @@ impl ServerBuilder {
 
     /// Sets the faults to inject. Default: none.
     pub fn faults(mut self, faults: Faults) -> Self {
-        self.faults = faults;
+        self.faults = Some(faults);
         self
     }
 

@@ -4,8 +4,9 @@ mod ordered;
 mod quota;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::{Mutex, RwLock};
 use runstep_api::types::{Assistant, Message, ReasoningEffort, Run, RunStep, Thread, Usage};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -37,15 +38,7 @@ pub(crate) struct AssistantState {
 }
 
 /// A shared thread. Its lock is held briefly and never across an await.
-#[derive(Clone)]
-pub(crate) struct ThreadHandle(Arc<Mutex<ThreadState>>);
-
-impl ThreadHandle {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ThreadState> {
-        // The state is consistent even after a panic, because no change of it can panic half-way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(crate) type ThreadHandle = Arc<Mutex<ThreadState>>;
 
 /// A thread with its messages and runs.
 pub(crate) struct ThreadState {
@@ -119,13 +112,9 @@ impl Store {
     }
 
     pub(crate) fn insert_assistant(&self, state: AssistantState) {
-        let mut assistants = self.write_assistants();
+        let mut assistants = self.assistants.write();
         assistants.charge.add(object_size(&state.assistant));
         assistants.all.insert(state.assistant.id.clone(), Arc::new(state));
-    }
-
-    fn write_assistants(&self) -> RwLockWriteGuard<'_, Assistants> {
-        self.assistants.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn assistant(&self, id: &str) -> Option<Arc<AssistantState>> {
@@ -137,7 +126,7 @@ impl Store {
         &self,
         read: impl FnOnce(&Ordered<Arc<AssistantState>>) -> R,
     ) -> R {
-        read(&self.assistants.read().unwrap_or_else(PoisonError::into_inner).all)
+        read(&self.assistants.read().all)
     }
 
     /// Changes an assistant within the quota. Returns `None` if it does not exist. References to
@@ -147,7 +136,7 @@ impl Store {
         id: &str,
         change: impl FnOnce(&mut AssistantState),
     ) -> Option<Result<Assistant, QuotaExceeded>> {
-        let mut assistants = self.write_assistants();
+        let mut assistants = self.assistants.write();
         let Assistants { all, charge } = &mut *assistants;
         let state = all.get_mut(id)?;
         let mut changed = AssistantState::clone(state);
@@ -162,7 +151,7 @@ impl Store {
 
     /// Removes an assistant. Returns whether it existed.
     pub(crate) fn remove_assistant(&self, id: &str) -> bool {
-        let mut assistants = self.write_assistants();
+        let mut assistants = self.assistants.write();
         let Some(state) = assistants.all.remove(id) else { return false };
         assistants.charge.remove(object_size(&state.assistant));
         true
@@ -180,18 +169,17 @@ impl Store {
         };
         state.charge.add(object_size(&state.thread));
         messages.into_iter().for_each(|message| state.insert_message(message));
-        let handle = ThreadHandle(Arc::new(Mutex::new(state)));
-        let mut threads = self.threads.write().unwrap_or_else(PoisonError::into_inner);
-        threads.insert(id, handle.clone());
+        let handle = Arc::new(Mutex::new(state));
+        self.threads.write().insert(id, Arc::clone(&handle));
         handle
     }
 
     pub(crate) fn thread(&self, id: &str) -> Option<ThreadHandle> {
-        self.threads.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.threads.read().get(id).cloned()
     }
 
     /// Removes a thread. Other handles to it stay usable.
     pub(crate) fn remove_thread(&self, id: &str) -> Option<ThreadHandle> {
-        self.threads.write().unwrap_or_else(PoisonError::into_inner).remove(id)
+        self.threads.write().remove(id)
     }
 }

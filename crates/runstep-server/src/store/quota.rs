@@ -16,7 +16,8 @@ pub(crate) struct MemoryQuota {
 }
 
 /// The error that the quota is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the objects use all {limit} bytes of their memory quota; delete some")]
 pub(crate) struct QuotaExceeded {
     pub(crate) limit: usize,
 }

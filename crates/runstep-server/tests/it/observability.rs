@@ -1,12 +1,12 @@
 //! Request ids, health endpoints and metrics.
 
-use axum::body::{Body, to_bytes};
-use axum::http::Method;
 use runstep_server::Server;
 use runstep_server::model::{Scripted, Turn};
 use serde_json::json;
 
-use crate::harness::{TestClient, fetch_metrics, run_pending_tasks, self_cancelling_fixture};
+use crate::harness::{
+    TestClient, fetch_metrics, fetch_text, run_pending_tasks, self_cancelling_fixture,
+};
 
 #[tokio::test(start_paused = true)]
 async fn only_well_formed_client_request_ids_are_echoed() {
@@ -23,18 +23,11 @@ async fn only_well_formed_client_request_ids_are_echoed() {
     }
 }
 
-async fn status_and_text(client: &TestClient, path: &str) -> (u16, String) {
-    let response = client.send(Method::GET, path, Body::empty()).await;
-    let status = response.status().as_u16();
-    let bytes = to_bytes(response.into_body(), 100_000).await.unwrap();
-    (status, String::from_utf8(bytes.to_vec()).unwrap())
-}
-
 #[tokio::test(start_paused = true)]
 async fn running_server_is_healthy_and_ready() {
     let client = TestClient::with_turns([]);
-    assert_eq!(status_and_text(&client, "/healthz").await, (200, "ok\n".to_owned()));
-    assert_eq!(status_and_text(&client, "/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(fetch_text(&client, "/healthz").await, "ok\n");
+    assert_eq!(fetch_text(&client, "/readyz").await, "ready\n");
 }
 
 #[tokio::test(start_paused = true)]

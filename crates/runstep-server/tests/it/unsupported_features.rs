@@ -3,19 +3,7 @@
 use runstep_server::model::Offline;
 use serde_json::{Value, json};
 
-use crate::harness::{Fixture, JsonResponse, function_tool, invalid_request_error, merged};
-
-/// Checks the error for a value that the server does not support.
-#[track_caller]
-fn assert_unsupported(response: JsonResponse, param: &str, feature: &str) {
-    let message =
-        format!("Unsupported value for '{param}': this server does not support {feature}.");
-    let expected = merged(
-        invalid_request_error(&message),
-        json!({"param": param, "code": "unsupported_value"}),
-    );
-    assert_eq!(response.expect_error(400), expected);
-}
+use crate::harness::{Fixture, function_tool, merged};
 
 #[tokio::test(start_paused = true)]
 async fn built_in_tools_are_rejected_by_name() {
@@ -24,18 +12,18 @@ async fn built_in_tools_are_rejected_by_name() {
         let tools = json!({"tools": [function_tool("weather"), {"type": kind}]});
         let feature = format!("the tool '{kind}'");
         let body = merged(json!({"model": "test-model"}), tools.clone());
-        assert_unsupported(
-            fixture.client.post("/assistants", body).await,
-            "tools[1].type",
-            &feature,
-        );
-        assert_unsupported(fixture.try_create_run(tools.clone()).await, "tools[1].type", &feature);
+        fixture
+            .client
+            .post("/assistants", body)
+            .await
+            .expect_unsupported("tools[1].type", &feature);
+        fixture.try_create_run(tools.clone()).await.expect_unsupported("tools[1].type", &feature);
         let body = fixture.run_body(tools);
-        assert_unsupported(
-            fixture.client.post("/threads/runs", body).await,
-            "tools[1].type",
-            &feature,
-        );
+        fixture
+            .client
+            .post("/threads/runs", body)
+            .await
+            .expect_unsupported("tools[1].type", &feature);
     }
     assert_eq!(fixture.client.get(&fixture.runs_path()).await.ok()["data"], json!([]));
 }
@@ -47,22 +35,17 @@ async fn tool_resources_are_rejected_by_name() {
     let resources = json!({"file_search": {"vector_store_ids": ["vs_1"]}});
     let (param, feature) = ("tool_resources.file_search", "tool resources");
     let body = json!({"model": "test-model", "tool_resources": resources});
-    assert_unsupported(client.post("/assistants", body).await, param, feature);
+    client.post("/assistants", body).await.expect_unsupported(param, feature);
     let body = json!({"tool_resources": resources});
-    assert_unsupported(client.post("/threads", body.clone()).await, param, feature);
+    client.post("/threads", body.clone()).await.expect_unsupported(param, feature);
     let run = fixture.run_body(json!({"thread": body}));
-    assert_unsupported(
-        client.post("/threads/runs", run).await,
-        &format!("thread.{param}"),
-        feature,
-    );
+    client.post("/threads/runs", run).await.expect_unsupported(&format!("thread.{param}"), feature);
     let resources = json!({"code_interpreter": {"file_ids": ["file_1"]}});
     let run = fixture.run_body(json!({"tool_resources": resources}));
-    assert_unsupported(
-        client.post("/threads/runs", run).await,
-        "tool_resources.code_interpreter",
-        feature,
-    );
+    client
+        .post("/threads/runs", run)
+        .await
+        .expect_unsupported("tool_resources.code_interpreter", feature);
     // Empty tool resources are accepted.
     for empty in [json!({}), Value::Null] {
         client.post("/threads", json!({"tool_resources": empty})).await.ok();
@@ -86,18 +69,17 @@ async fn unsupported_message_content_is_rejected_without_side_effects() {
         let message = merged(json!({"role": "user"}), message);
         let supported = json!({"role": "user", "content": "Supported."});
         let both = json!([supported, message]);
-        assert_unsupported(
-            client.post(&fixture.messages_path(), message.clone()).await,
-            param,
-            feature,
-        );
+        client
+            .post(&fixture.messages_path(), message.clone())
+            .await
+            .expect_unsupported(param, feature);
         let response = client.post("/threads", json!({"messages": both})).await;
-        assert_unsupported(response, &format!("messages[1].{param}"), feature);
+        response.expect_unsupported(&format!("messages[1].{param}"), feature);
         let response = fixture.try_create_run(json!({"additional_messages": both})).await;
-        assert_unsupported(response, &format!("additional_messages[1].{param}"), feature);
+        response.expect_unsupported(&format!("additional_messages[1].{param}"), feature);
         let body = fixture.run_body(json!({"thread": {"messages": both}}));
         let response = client.post("/threads/runs", body).await;
-        assert_unsupported(response, &format!("thread.messages[1].{param}"), feature);
+        response.expect_unsupported(&format!("thread.messages[1].{param}"), feature);
     }
     assert_eq!(fixture.message_texts().await, ["Hello there"]);
     assert_eq!(client.get(&fixture.runs_path()).await.ok()["data"], json!([]));
@@ -110,23 +92,20 @@ async fn tool_choice_must_name_an_offered_function() {
     let with_tool_choice = |choice: Value| json!({"tool_choice": choice});
     for kind in ["code_interpreter", "file_search"] {
         let response = fixture.try_create_run(with_tool_choice(json!({"type": kind}))).await;
-        assert_unsupported(response, "tool_choice.type", &format!("the tool '{kind}'"));
+        response.expect_unsupported("tool_choice.type", &format!("the tool '{kind}'"));
     }
     let named = with_tool_choice(json!({"type": "function", "function": {"name": "time"}}));
     let message =
         "Invalid 'tool_choice.function.name': there is no function 'time' among the tools.";
-    let param = json!({"param": "tool_choice.function.name", "code": "invalid_value"});
-    let expected = merged(invalid_request_error(message), param);
-    assert_eq!(fixture.try_create_run(named.clone()).await.expect_error(400), expected);
+    let param = "tool_choice.function.name";
+    let response = fixture.try_create_run(named.clone()).await;
+    assert_eq!(response.expect_invalid(param, "invalid_value"), message);
     let response = fixture.client.post("/threads/runs", fixture.run_body(named)).await;
-    assert_eq!(response.expect_error(400), expected);
+    assert_eq!(response.expect_invalid(param, "invalid_value"), message);
     // The run's own tools replace those of the assistant.
     let named = json!({"type": "function", "function": {"name": "weather"}});
     let body = merged(with_tool_choice(named), json!({"tools": [function_tool("time")]}));
-    assert_eq!(
-        fixture.try_create_run(body).await.expect_error(400)["param"],
-        "tool_choice.function.name"
-    );
+    fixture.try_create_run(body).await.expect_invalid(param, "invalid_value");
     let unnamed = fixture.try_create_run(with_tool_choice(json!({"type": "function"}))).await;
     assert_eq!(unnamed.expect_error(400)["param"], "tool_choice.function");
     assert_eq!(fixture.client.get(&fixture.runs_path()).await.ok()["data"], json!([]));

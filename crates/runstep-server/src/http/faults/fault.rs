@@ -1,8 +1,9 @@
 //! Descriptions of faults.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::operation::Operation;
 
@@ -21,47 +22,28 @@ use crate::operation::Operation;
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    /// Whether the list may contain faults. If not, requests skip the lock.
-    active: AtomicBool,
-    faults: Mutex<Vec<Fault>>,
-}
+pub struct Faults(Arc<Mutex<Vec<Fault>>>);
 
 impl Faults {
     /// Creates a list of faults. If several apply to a request, all are injected, up to the first
     /// that prevents the others.
     pub fn new(faults: impl IntoIterator<Item = Fault>) -> Self {
-        let all = Self::default();
-        faults.into_iter().for_each(|fault| all.add(fault));
-        all
+        Self(Arc::new(Mutex::new(faults.into_iter().collect())))
     }
 
     /// Adds a fault for the following requests.
     pub fn add(&self, fault: Fault) {
-        self.lock().push(fault);
-        self.0.active.store(true, Ordering::Release);
+        self.0.lock().push(fault);
     }
 
     /// Removes all faults.
     pub fn clear(&self) {
-        self.lock().clear();
-        self.0.active.store(false, Ordering::Release);
+        self.0.lock().clear();
     }
 
     /// Returns the faults that apply to a request, and counts their use.
     pub(super) fn take(&self, operation: Option<Operation>) -> Vec<Kind> {
-        if !self.0.active.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        self.lock().iter_mut().filter_map(|fault| fault.take(operation)).collect()
-    }
-
-    /// The list is consistent even after a panic, because each fault changes in one step.
-    fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
-        self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().iter_mut().filter_map(|fault| fault.take(operation)).collect()
     }
 }
 

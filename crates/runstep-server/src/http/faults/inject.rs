@@ -22,11 +22,11 @@ pub(in crate::http) async fn inject(
         match kind {
             Kind::Delay(delay) => tokio::time::sleep(*delay).await,
             Kind::RateLimit(retry_after) => {
-                return ApiError::rate_limited("a fault was injected", *retry_after)
-                    .into_response();
+                let reason = "a fault was injected".to_owned();
+                return ApiError::rate_limited(reason, *retry_after).into_response();
             }
             Kind::ServerError => {
-                return ApiError::internal("A fault was injected.".to_owned()).into_response();
+                return ApiError::Internal("A fault was injected.".to_owned()).into_response();
             }
             _ => {}
         }

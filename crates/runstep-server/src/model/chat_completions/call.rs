@@ -11,13 +11,13 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
-use super::body::Body;
+use super::body::body;
 use super::chunk::Chunk;
 use super::decoder::Decoder;
 use super::error::CallError;
 use super::sse::{MAX_EVENT_BYTES, SseError, SseReader};
 use super::upstream::Upstream;
-use crate::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, prompt_tokens};
+use crate::model::{ModelError, ModelEvent, ModelRequest, prompt_tokens};
 
 /// How much of an error response is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -31,11 +31,7 @@ pub(super) async fn start(
     upstream: Arc<Upstream>,
     request: &ModelRequest,
 ) -> Result<Response, ModelError> {
-    let body = serde_json::to_vec(&Body::new(request, &upstream)).map_err(|error| {
-        let message = format!("The request cannot be serialized: {error}.");
-        ModelError::new(ModelErrorKind::Server, message)
-    })?;
-    let body = Bytes::from(body);
+    let body = Bytes::from(body(request, &upstream).to_string());
     let prompt_tokens = prompt_tokens(request);
     let mut failures = 0;
     loop {
@@ -76,7 +72,7 @@ async fn attempt(
         return Err(CallError::status(status, &headers, &body, upstream.api_key.as_ref()));
     }
     let mut response = Response::new(Arc::clone(upstream), response, decoder).await?;
-    while !response.is_over && !response.decoder.has_events() {
+    while !response.is_over && response.decoder.events().is_empty() {
         response.read().await?;
     }
     Ok(response)
@@ -167,7 +163,7 @@ impl Response {
 
     async fn next(&mut self) -> Option<Result<ModelEvent, ModelError>> {
         loop {
-            if let Some(event) = self.decoder.next() {
+            if let Some(event) = self.decoder.events().pop_front() {
                 return Some(Ok(event));
             }
             if self.is_over {
@@ -176,7 +172,7 @@ impl Response {
             }
             if let Err(error) = self.read().await {
                 // An error ends the stream, so no event may follow it.
-                self.decoder.clear();
+                self.decoder.events().clear();
                 (self.reader, self.is_over) = (None, true);
                 return Some(Err(error.model_error));
             }

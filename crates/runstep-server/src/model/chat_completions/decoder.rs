@@ -1,9 +1,11 @@
 //! Decodes the chunks of a response into model events.
 
+use std::collections::VecDeque;
+
 use super::chunk::{self, Chunk};
 use super::error::CallError;
 use super::event_queue::EventQueue;
-use super::tool_calls::{ToolCallError, ToolCalls};
+use super::tool_calls::ToolCalls;
 use crate::model::{ModelEvent, tokens_of_characters};
 
 /// The length of a response in total.
@@ -50,18 +52,9 @@ impl Decoder {
         }
     }
 
-    /// Returns the next decoded event.
-    pub(super) fn next(&mut self) -> Option<ModelEvent> {
-        self.events.pop()
-    }
-
-    /// Discards the decoded events.
-    pub(super) fn clear(&mut self) {
-        self.events.clear();
-    }
-
-    pub(super) fn has_events(&self) -> bool {
-        !self.events.is_empty()
+    /// Returns the decoded events that were not taken yet.
+    pub(super) fn events(&mut self) -> &mut VecDeque<ModelEvent> {
+        &mut self.events.events
     }
 
     /// Returns whether there was a finish reason. Only usage can follow.
@@ -79,10 +72,10 @@ impl Decoder {
             let refusal = delta.refusal.filter(|text| !text.is_empty());
             refusal.into_iter().for_each(|text| self.events.push(ModelEvent::Refusal(text)));
             for call in delta.tool_calls.into_iter().flatten() {
-                self.calls.apply(call, &mut self.events).map_err(call_error)?;
+                self.calls.apply(call, &mut self.events)?;
             }
         }
-        if self.events.bytes() > MAX_RESPONSE_BYTES {
+        if self.events.bytes > MAX_RESPONSE_BYTES {
             let limit = MAX_RESPONSE_BYTES / (1024 * 1024);
             let problem = format!("returned a response longer than {limit} MiB");
             return Err(CallError::invalid_response(&problem));
@@ -99,7 +92,7 @@ impl Decoder {
             Some(FinishReason::Error) => {
                 return Err(CallError::invalid_response("reported that its response failed"));
             }
-            None if self.events.bytes() == 0 => {
+            None if self.events.bytes == 0 => {
                 return Err(CallError::incomplete_response("returned an empty response"));
             }
             None if !is_marked => {
@@ -107,19 +100,11 @@ impl Decoder {
             }
             Some(FinishReason::Length) => self.events.push(ModelEvent::TokenLimit),
             Some(FinishReason::ContentFilter) => self.events.push(ModelEvent::ContentFilter),
-            _ => self.calls.finish(&mut self.events).map_err(call_error)?,
+            _ => self.calls.finish(&mut self.events)?,
         }
-        let estimate =
-            (self.estimated_prompt_tokens, tokens_of_characters(self.events.characters()));
+        let estimate = (self.estimated_prompt_tokens, tokens_of_characters(self.events.characters));
         let (prompt_tokens, completion_tokens) = self.usage.unwrap_or(estimate);
         self.events.push(ModelEvent::Usage { prompt_tokens, completion_tokens });
         Ok(())
     }
-}
-
-fn call_error(error: ToolCallError) -> CallError {
-    CallError::invalid_response(match error {
-        ToolCallError::TooMany => "called too many functions at once",
-        ToolCallError::MissingName => "called a function without a name",
-    })
 }

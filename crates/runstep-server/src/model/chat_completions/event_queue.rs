@@ -7,9 +7,11 @@ use crate::model::ModelEvent;
 /// Events that were decoded and not taken yet, with the size of all that were ever pushed.
 #[derive(Debug, Default)]
 pub(super) struct EventQueue {
-    events: VecDeque<ModelEvent>,
-    bytes: usize,
-    characters: usize,
+    pub(super) events: VecDeque<ModelEvent>,
+    /// The length of all text that was ever pushed, in bytes.
+    pub(super) bytes: usize,
+    /// The same in characters.
+    pub(super) characters: usize,
 }
 
 impl EventQueue {
@@ -23,27 +25,5 @@ impl EventQueue {
         self.bytes += text.len();
         self.characters += text.chars().count();
         self.events.push_back(event);
-    }
-
-    pub(super) fn pop(&mut self) -> Option<ModelEvent> {
-        self.events.pop_front()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.events.clear();
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-
-    /// Returns the length of all text that was ever pushed, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Returns the length of all text that was ever pushed, in characters.
-    pub(super) fn characters(&self) -> usize {
-        self.characters
     }
 }

@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::chunk::{CallDelta, arguments};
+use super::error::CallError;
 use super::event_queue::EventQueue;
 use crate::model::ModelEvent;
 
@@ -36,27 +37,22 @@ struct StartedCall {
     index: usize,
 }
 
-/// The reason why calls are not valid.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum ToolCallError {
-    TooMany,
-    MissingName,
-}
-
 impl ToolCalls {
     /// Applies a fragment of a call.
     pub(super) fn apply(
         &mut self,
         delta: CallDelta,
         events: &mut EventQueue,
-    ) -> Result<(), ToolCallError> {
+    ) -> Result<(), CallError> {
         let function = delta.function.unwrap_or_default();
         let id = delta.id.filter(|id| !id.is_empty());
         let name = function.name.filter(|name| !name.is_empty());
         let text = function.arguments.map(arguments).unwrap_or_default();
         let call = match self.position(delta.index, id.as_deref(), name.as_deref(), &text) {
             Some(position) => self.calls.get_mut(position),
-            None if self.calls.len() == MAX_CALLS => return Err(ToolCallError::TooMany),
+            None if self.calls.len() == MAX_CALLS => {
+                return Err(CallError::invalid_response("called too many functions at once"));
+            }
             None => {
                 self.calls.push(Call { index: delta.index, ..Call::default() });
                 self.calls.last_mut()
@@ -75,7 +71,7 @@ impl ToolCalls {
             self.started += 1;
         }
         if !text.is_empty() {
-            let index = call.started.as_ref().ok_or(ToolCallError::MissingName)?.index;
+            let index = call.started.as_ref().ok_or_else(missing_name)?.index;
             call.arguments.push_str(&text);
             events.push(ModelEvent::Arguments { index, text });
         }
@@ -112,9 +108,9 @@ impl ToolCalls {
     }
 
     /// Completes the calls at the end of the response.
-    pub(super) fn finish(&self, events: &mut EventQueue) -> Result<(), ToolCallError> {
+    pub(super) fn finish(&self, events: &mut EventQueue) -> Result<(), CallError> {
         for call in &self.calls {
-            let index = call.started.as_ref().ok_or(ToolCallError::MissingName)?.index;
+            let index = call.started.as_ref().ok_or_else(missing_name)?.index;
             // Arguments must be JSON even if the function has none.
             if call.arguments.trim().is_empty() {
                 events.push(ModelEvent::Arguments { index, text: "{}".to_owned() });
@@ -122,6 +118,10 @@ impl ToolCalls {
         }
         Ok(())
     }
+}
+
+fn missing_name() -> CallError {
+    CallError::invalid_response("called a function without a name")
 }
 
 fn is_object(text: &str) -> bool {

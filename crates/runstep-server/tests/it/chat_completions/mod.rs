@@ -7,4 +7,4 @@ mod responses;
 mod retries;
 mod runs;
 mod tool_calls;
-mod upstream;
+pub(crate) mod upstream;

@@ -66,6 +66,25 @@ impl JsonResponse {
         assert_eq!(self.expect_error(status), invalid_request_error(message), "{request}");
     }
 
+    /// Checks for the error about an invalid parameter, or about the body if `param` is null.
+    /// Returns its message.
+    #[track_caller]
+    pub(crate) fn expect_invalid(self, param: impl Into<Value>, code: &str) -> String {
+        let error = self.expect_error(400);
+        let message = error["message"].as_str().unwrap().to_owned();
+        let details = json!({"param": param.into(), "code": code});
+        assert_eq!(error, merged(invalid_request_error(&message), details));
+        message
+    }
+
+    /// Checks for the error about a value that the server does not support.
+    #[track_caller]
+    pub(crate) fn expect_unsupported(self, param: &str, feature: &str) {
+        let message =
+            format!("Unsupported value for '{param}': this server does not support {feature}.");
+        assert_eq!(self.expect_invalid(param, "unsupported_value"), message);
+    }
+
     #[track_caller]
     pub(crate) fn expect_rate_limit(self, reason: &str) {
         assert_eq!(self.header("retry-after"), Some("1"));

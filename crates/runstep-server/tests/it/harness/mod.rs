@@ -71,7 +71,12 @@ pub(crate) async fn run_pending_tasks() {
 
 /// Fetches the Prometheus metrics.
 pub(crate) async fn fetch_metrics(client: &TestClient) -> String {
-    let response = client.send(Method::GET, "/metrics", Body::empty()).await;
+    fetch_text(client, "/metrics").await
+}
+
+/// Fetches a response that is not JSON.
+pub(crate) async fn fetch_text(client: &TestClient, path: &str) -> String {
+    let response = client.send(Method::GET, path, Body::empty()).await;
     assert_eq!(response.status(), 200);
     let bytes = to_bytes(response.into_body(), MAX_BODY).await.unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()

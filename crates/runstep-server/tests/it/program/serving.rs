@@ -1,13 +1,11 @@
 //! The running program: keys, limits, provider and logs.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::thread;
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
+use crate::chat_completions::upstream::{ReceivedRequest, Upstream, hello_response};
 use crate::program::process::{Program, ProgramBuilder};
 
 const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
@@ -58,35 +56,11 @@ async fn configured_limits_are_applied() {
     assert_eq!(request(&program, "/healthz", "", None).await.0, 200);
 }
 
-/// A provider that serves one request; joining the thread returns its head and body.
-fn provider() -> (String, thread::JoinHandle<(String, Value)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let received = thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let mut reader = BufReader::new(socket.try_clone().unwrap());
-        let (mut head, mut length) = (String::new(), 0);
-        while !head.ends_with("\r\n\r\n") {
-            let start = head.len();
-            reader.read_line(&mut head).unwrap();
-            if let Some(value) = head[start..].strip_prefix("content-length: ") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        let chunk = json!({"choices": [{"delta": {"content": "Hi!"}, "finish_reason": "stop"}]});
-        let response = format!("HTTP/1.1 200 OK\r\n\r\ndata: {chunk}\n\ndata: [DONE]\n\n");
-        socket.write_all(response.as_bytes()).unwrap();
-        (head, serde_json::from_slice(&body).unwrap())
-    });
-    (url, received)
-}
-
 #[tokio::test]
 async fn runs_use_the_configured_provider() {
-    let (url, received) = provider();
-    let flags = ["--upstream", &url, "--upstream-key-env", "KEY", "--model-map", "models.toml"];
+    let upstream = Upstream::new([hello_response()]).await;
+    let flags =
+        ["--upstream", upstream.url(), "--upstream-key-env", "KEY", "--model-map", "models.toml"];
     let mut program = builder_with(&flags)
         .file("models.toml", "default = \"llama3.2\"\n[models]\ngpt-4o = \"qwen2.5:7b\"\n")
         .env("KEY", "sk-upstream")
@@ -101,8 +75,8 @@ async fn runs_use_the_configured_provider() {
     });
     let (_, events) = request(&program, "/v1/threads/runs", "", Some(body)).await;
     let events = events.as_str().unwrap();
-    assert!(events.contains("Hi!") && events.contains("thread.run.completed"), "{events}");
-    let (head, body) = received.join().unwrap();
+    assert!(events.contains("Hello ") && events.contains("thread.run.completed"), "{events}");
+    let ReceivedRequest { head, body } = upstream.requests().remove(0);
     assert!(head.contains("authorization: Bearer sk-upstream\r\n"), "{head}");
     assert_eq!((&body["model"], &body["messages"]), (&json!("qwen2.5:7b"), &messages));
     let logs = program.errors();

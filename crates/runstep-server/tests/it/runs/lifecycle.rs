@@ -6,7 +6,7 @@ use runstep_server::model::{Model, ModelErrorKind, ModelRequest, ModelStream, Of
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::harness::{Fixture, message_text, run_pending_tasks, timestamps_set, usage};
+use crate::harness::{Fixture, merged, message_text, run_pending_tasks, timestamps_set, usage};
 
 const LIFETIME: i64 = 600;
 
@@ -240,23 +240,15 @@ async fn run_without_tokens_after_a_tool_round_is_incomplete() {
 
 #[tokio::test(start_paused = true)]
 async fn run_is_incomplete_when_its_prompt_cannot_be_shortened_enough() {
-    let fixture = Fixture::with_model(Offline::new(), &[]).await;
     let long = "word ".repeat(300);
-    let run =
-        fixture.create_run_and_wait(json!({"max_prompt_tokens": 256, "instructions": long})).await;
-    assert_eq!(run["status"], "incomplete");
-    assert_eq!(run["incomplete_details"], json!({"reason": "max_prompt_tokens"}));
-    assert_eq!(timestamps_set(&run), ["started_at", "completed_at"]);
-    assert_eq!(run["usage"], usage(0, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn function_definitions_count_as_prompt_tokens() {
-    let fixture = Fixture::with_model(Offline::new(), &[]).await;
-    let tool = json!({"type": "function", "function": {
-        "name": "f", "description": "word ".repeat(300),
-    }});
-    let run = fixture.create_run_and_wait(json!({"max_prompt_tokens": 256, "tools": [tool]})).await;
-    assert_eq!(run["status"], "incomplete", "{}", run["usage"]);
-    assert_eq!(run["incomplete_details"], json!({"reason": "max_prompt_tokens"}));
+    let tool = json!({"type": "function", "function": {"name": "f", "description": long}});
+    for fields in [json!({"instructions": long}), json!({"tools": [tool]})] {
+        let fixture = Fixture::with_model(Offline::new(), &[]).await;
+        let body = merged(json!({"max_prompt_tokens": 256}), fields);
+        let run = fixture.create_run_and_wait(body).await;
+        assert_eq!(run["status"], "incomplete");
+        assert_eq!(run["incomplete_details"], json!({"reason": "max_prompt_tokens"}));
+        assert_eq!(timestamps_set(&run), ["started_at", "completed_at"]);
+        assert_eq!(run["usage"], usage(0, 0));
+    }
 }

@@ -161,42 +161,6 @@ async fn tool_choice_is_sent_to_the_model() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn create_thread_and_run_sends_its_settings_to_the_model() {
-    let model = Scripted::new([Turn::text("Ok")]);
-    let client = TestClient::with_model(model.clone());
-    let body = json!({
-        "assistant_id": client.create_assistant(json!({"instructions": "Be kind."})).await,
-        "thread": {"messages": [{"role": "user", "content": "Hello"}], "metadata": {"t": "1"}},
-        "model": "other-model",
-        "instructions": "Be short.",
-        "tools": [function_tool("time")],
-        "tool_choice": "required",
-        "parallel_tool_calls": false,
-        "response_format": {"type": "json_object"},
-        "temperature": 0.5,
-        "top_p": 0.25,
-        "max_completion_tokens": 300,
-        "metadata": {"r": "2"},
-    });
-    let run = client.post("/threads/runs", body).await.ok();
-    let thread = run["thread_id"].as_str().unwrap().to_owned();
-    let metadata = &client.get(&format!("/threads/{thread}")).await.ok()["metadata"];
-    assert_eq!((metadata, &run["metadata"]), (&json!({"t": "1"}), &json!({"r": "2"})));
-    let fixture = Fixture { client, assistant: String::new(), thread };
-    assert_eq!(fixture.wait_for_run(&run).await["status"], "completed");
-    let mut expected = ModelRequest::new("other-model", vec![user("Hello")]);
-    expected.instructions = Some("Be short.".to_owned());
-    expected.tools = model.requests()[0].tools.clone();
-    assert_eq!(expected.tools[0].name, "time");
-    expected.tool_choice = ToolChoice::Required;
-    expected.parallel_tool_calls = false;
-    expected.response_format = ResponseFormat::JsonObject;
-    (expected.temperature, expected.top_p) = (Some(0.5), Some(0.25));
-    expected.max_completion_tokens = Some(300);
-    assert_eq!(model.requests(), [expected]);
-}
-
 /// Creates a run, with its thread or on an existing one; returns the ended run, without ids and
 /// timestamps, and the request that the model received.
 async fn run_and_request(with_thread: bool, fields: Value) -> (Value, Option<ModelRequest>) {
@@ -254,10 +218,11 @@ async fn create_thread_and_run_applies_every_field_of_the_specification() {
     let client = TestClient::with_model(model.clone());
     let body = json!({
         "assistant_id": client.create_assistant(json!({"model": "own-model"})).await,
-        "thread": {"messages": [{"role": "user", "content": "Hello"}]},
+        "thread": {"messages": [{"role": "user", "content": "Hello"}], "metadata": {"t": "1"}},
         "stream": true,
     });
-    client.stream_events("/threads/runs", body.clone()).await;
+    let events = client.stream_events("/threads/runs", body.clone()).await;
+    assert_eq!(events[0].data["metadata"], json!({"t": "1"}));
     let request = &model.requests()[0];
     assert_eq!(
         (request.model.as_str(), &request.conversation),

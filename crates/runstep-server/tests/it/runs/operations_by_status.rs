@@ -27,8 +27,10 @@ const STATUSES: [(&str, bool, bool, bool); 9] = [
 async fn run_with_status(status: &str) -> (Fixture, Value) {
     println!("run status: {status}");
     let turn = match status {
-        "queued" | "in_progress" | "cancelling" | "cancelled" | "expired" => Turn::stall(),
-        "requires_action" => Turn::call("weather", json!({})),
+        "queued" | "in_progress" | "cancelling" | "cancelled" | "expired" => {
+            Turn::text("It").and_stall()
+        }
+        "requires_action" => Turn::text("It").and_call("weather", json!({})),
         "failed" => Turn::fail(ModelErrorKind::Server, "No."),
         "incomplete" => Turn::text("cut").token_limit(),
         _ => Turn::text("Done."),
@@ -103,23 +105,35 @@ async fn tool_outputs_are_accepted_as_listed() {
 async fn thread_is_busy_as_listed() {
     for (status, _, _, active) in STATUSES {
         let (fixture, run) = run_with_status(status).await;
-        let (thread, run_id) = (&fixture.thread, id(&run));
-        let oldest = fixture.client.get(&fixture.messages_path()).await.ok()["last_id"].clone();
-        let path = format!("{}/{}", fixture.messages_path(), oldest.as_str().unwrap());
+        let (client, thread, run_id) = (&fixture.client, &fixture.thread, id(&run));
+        let messages = client.get(&fixture.messages_path()).await.ok();
+        let paths = messages["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|message| fixture.message_path(message));
         if active {
             let expected = format!("Thread {thread} already has an active run {run_id}.");
-            fixture.try_create_run(json!({})).await.expect_state_error(&expected);
-            let streamed = fixture.try_create_run(json!({"stream": true})).await;
-            streamed.expect_state_error(&expected);
+            let message = json!({"role": "user", "content": "More"});
+            for fields in [json!({"additional_messages": [message]}), json!({"stream": true})] {
+                fixture.try_create_run(fields).await.expect_state_error(&expected);
+            }
             let expected =
                 format!("Can't add messages to {thread} while a run {run_id} is active.");
             fixture.try_add_message("More").await.expect_state_error(&expected);
             let expected =
                 format!("Can't delete messages from {thread} while a run {run_id} is active.");
-            fixture.client.delete(&path).await.expect_state_error(&expected);
+            for path in paths {
+                client.delete(&path).await.expect_state_error(&expected);
+            }
+            let missing = format!("{}/msg_x", fixture.messages_path());
+            client.delete(&missing).await.expect_not_found("message", "msg_x");
+            assert_eq!(client.get(&fixture.messages_path()).await.ok(), messages, "{status}");
         } else {
             fixture.add_message("More").await;
-            fixture.client.delete(&path).await.ok();
+            for path in paths {
+                client.delete(&path).await.ok();
+            }
             fixture.try_create_run(json!({})).await.ok();
         }
     }

@@ -1,0 +1,116 @@
+//! Query parameters.
+
+use super::error::ApiError;
+use crate::operation::Operation;
+use crate::store::PageQuery;
+
+/// The query of a request.
+pub(super) struct Query {
+    pub(super) page: PageQuery,
+    pub(super) run_id: Option<String>,
+}
+
+/// A set of query parameters.
+pub(super) trait Parameters {
+    const NAMES: &[&str];
+}
+
+/// A query without parameters.
+pub(super) struct Empty;
+/// A query that can ask for more details. They belong to file search, which is not supported, so
+/// there is never anything to add.
+pub(super) struct Include;
+/// A query for a page.
+pub(super) struct Page;
+/// A query for a page of messages, optionally those of one run.
+pub(super) struct MessagePage;
+/// A query for a page of run steps.
+pub(super) struct StepPage;
+
+impl Parameters for Empty {
+    const NAMES: &[&str] = &[];
+}
+impl Parameters for Include {
+    const NAMES: &[&str] = &["include[]"];
+}
+impl Parameters for Page {
+    const NAMES: &[&str] = &["limit", "order", "after", "before"];
+}
+impl Parameters for MessagePage {
+    const NAMES: &[&str] = &["limit", "order", "after", "before", "run_id"];
+}
+impl Parameters for StepPage {
+    const NAMES: &[&str] = &["limit", "order", "after", "before", "include[]"];
+}
+
+impl Query {
+    /// Parses a query with these parameters; any other is an error.
+    pub(super) fn parse(query: &str, parameters: &[&str]) -> Result<Self, ApiError> {
+        let limit = Operation::DEFAULT_PAGE_LIMIT as usize;
+        let page = PageQuery { limit, newest_first: true, after: None, before: None };
+        let mut parsed = Self { page, run_id: None };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            // Azure's clients send it with every request.
+            if name == "api-version" {
+                continue;
+            }
+            if !parameters.contains(&name.as_ref()) {
+                let message = format!("Unknown query parameter: '{name}'.");
+                return Err(ApiError::parameter(&name, "unknown_parameter", message));
+            }
+            match name.as_ref() {
+                "limit" => parsed.page.limit = parse_limit(&value)?,
+                "order" => parsed.page.newest_first = parse_order(&value)?,
+                "after" => parsed.page.after = Some(value.into_owned()),
+                "before" => parsed.page.before = Some(value.into_owned()),
+                "run_id" => parsed.run_id = Some(value.into_owned()),
+                _ => check_include(&value)?,
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+fn parse_limit(value: &str) -> Result<usize, ApiError> {
+    let (min, max) = Operation::PAGE_LIMIT.into_inner();
+    match value.parse::<u64>() {
+        Ok(limit) if (min..=max).contains(&limit) => Ok(limit as usize),
+        Ok(limit) => {
+            let (code, bound) = if limit < min {
+                ("integer_below_min_value", format!("at least {min}"))
+            } else {
+                ("integer_above_max_value", format!("at most {max}"))
+            };
+            let message = format!(
+                "Invalid 'limit': expected an integer of {bound}, but got {limit} instead."
+            );
+            Err(ApiError::parameter("limit", code, message))
+        }
+        Err(_) => {
+            let message = "Invalid type for 'limit': expected an integer.".to_owned();
+            Err(ApiError::parameter("limit", "invalid_type", message))
+        }
+    }
+}
+
+/// Returns whether the order is newest first.
+fn parse_order(value: &str) -> Result<bool, ApiError> {
+    match value {
+        "desc" => Ok(true),
+        "asc" => Ok(false),
+        _ => {
+            let message =
+                "Invalid value for 'order'. Supported values are: 'asc' and 'desc'.".to_owned();
+            Err(ApiError::parameter("order", "invalid_value", message))
+        }
+    }
+}
+
+fn check_include(value: &str) -> Result<(), ApiError> {
+    const SUPPORTED: &str = "step_details.tool_calls[*].file_search.results[*].content";
+    if value == SUPPORTED {
+        return Ok(());
+    }
+    let message = format!("Invalid value for 'include[]'. Supported values are: '{SUPPORTED}'.");
+    Err(ApiError::parameter("include[]", "invalid_value", message))
+}
