@@ -23,6 +23,36 @@ fn numbers(received: &Received) -> Vec<u64> {
 }
 
 #[tokio::test]
+async fn subscriber_receives_each_event_once_up_to_done() {
+    let log = log();
+    log.push(&event());
+    let mut subscriber = log.subscribe_after(0).unwrap();
+    assert_eq!(numbers(&subscriber.receive().await), [1]);
+    log.push(&event());
+    log.push(&StreamEvent::Done);
+    log.push(&event());
+    let last = subscriber.receive().await;
+    assert!(matches!(last, Received::End(_)));
+    assert_eq!(numbers(&last), [2, 3]);
+}
+
+#[tokio::test]
+async fn subscribing_after_an_event_requires_that_more_can_follow() {
+    let log = log();
+    log.push(&event());
+    log.push(&event());
+    assert_eq!(numbers(&log.subscribe_after(1).unwrap().receive().await), [2]);
+    assert!(log.subscribe_after(2).is_some(), "more may follow");
+    assert!(log.subscribe_after(3).is_none(), "the event does not exist");
+    assert!(log.subscribe_after(u64::MAX).is_none());
+    log.push(&StreamEvent::Done);
+    assert_eq!(numbers(&log.subscribe_after(2).unwrap().receive().await), [3]);
+    assert!(log.subscribe_after(3).is_none(), "nothing follows");
+    log.push(&event());
+    assert_eq!(numbers(&log.subscribe_after(3).unwrap().receive().await), [4]);
+}
+
+#[tokio::test]
 async fn size_is_bounded_and_a_subscriber_that_lags_gets_an_error() {
     let log = log();
     let count = MAX_BYTES / frame::numbered(1000, &event()).len() + 500;

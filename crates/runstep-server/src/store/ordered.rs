@@ -137,6 +137,39 @@ impl<T> Ordered<T> {
 mod tests {
     use super::*;
 
+    fn page(
+        newest_first: bool,
+        after: Option<u32>,
+        before: Option<u32>,
+        limit: usize,
+    ) -> (Vec<u32>, bool) {
+        let mut list = Ordered::default();
+        for number in 1..=5_u32 {
+            list.insert(number.to_string(), number);
+        }
+        let text = |number: Option<u32>| number.map(|number| number.to_string());
+        let query = PageQuery { limit, newest_first, after: text(after), before: text(before) };
+        let page = list.page(&query, |_| true).unwrap();
+        (page.items.into_iter().copied().collect(), page.has_more)
+    }
+
+    #[test]
+    fn pages_are_in_the_requested_order() {
+        assert_eq!(page(true, None, None, 2), (vec![5, 4], true));
+        assert_eq!(page(true, Some(4), None, 2), (vec![3, 2], true));
+        assert_eq!(page(true, Some(2), None, 2), (vec![1], false));
+        assert_eq!(page(false, None, None, 5), (vec![1, 2, 3, 4, 5], false));
+        assert_eq!(page(false, Some(3), None, 9), (vec![4, 5], false));
+    }
+
+    #[test]
+    fn before_returns_the_page_that_ends_there() {
+        assert_eq!(page(true, None, Some(2), 2), (vec![4, 3], true));
+        assert_eq!(page(false, None, Some(3), 9), (vec![1, 2], false));
+        assert_eq!(page(false, Some(1), Some(4), 9), (vec![2, 3], false));
+        assert_eq!(page(false, Some(4), Some(2), 9), (vec![], false));
+    }
+
     #[test]
     fn page_continues_from_a_removed_entry() {
         let mut list = Ordered::default();
@@ -172,5 +205,13 @@ mod tests {
             list.page(&query, |_| true).is_ok()
         };
         assert_eq!((after(MAX_TOMBSTONES - 1), after(MAX_TOMBSTONES)), (false, true));
+    }
+
+    #[test]
+    fn unknown_cursor_is_an_error() {
+        let list: Ordered<u32> = Ordered::default();
+        let query =
+            PageQuery { limit: 1, newest_first: true, after: Some("x".to_owned()), before: None };
+        assert_eq!(list.page(&query, |_| true).unwrap_err(), UnknownCursor::After);
     }
 }

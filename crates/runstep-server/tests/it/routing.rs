@@ -14,6 +14,57 @@ use crate::harness::{Fixture, TestClient, id, merged, run_pending_tasks, tool_ou
 const POLL_AFTER: &str = "openai-poll-after-ms";
 
 #[tokio::test(start_paused = true)]
+async fn every_operation_is_served_with_and_without_version_prefix() {
+    let call = || Turn::call("weather", json!({}));
+    for prefix in ["", "/v1"] {
+        let client =
+            TestClient::with_turns([call(), Turn::text("Done."), call(), Turn::text("Done.")]);
+        let fixture = client.create_fixture(&["weather"]).await;
+        let with_prefix = |path: &str| format!("{prefix}{path}");
+        let post = async |path: &str, body| client.post(&with_prefix(path), body).await.ok();
+        let get = async |path: &str| client.get(&with_prefix(path)).await.ok();
+        let delete = async |path: &str| client.delete(&with_prefix(path)).await.ok();
+
+        let assistant = post("/assistants", json!({"model": "m"})).await;
+        let path = format!("/assistants/{}", id(&assistant));
+        assert_eq!(get(&path).await, assistant);
+        assert_eq!(get("/assistants").await["data"][0], assistant);
+        assert_eq!(post(&path, json!({"name": "n"})).await["name"], "n");
+        assert_eq!(delete(&path).await["object"], "assistant.deleted");
+        let thread = post("/threads", json!({})).await;
+        let path = format!("/threads/{}", id(&thread));
+        assert_eq!(get(&path).await, thread);
+        assert_eq!(post(&path, json!({})).await, thread);
+        assert_eq!(delete(&path).await["object"], "thread.deleted");
+        let body = json!({"role": "user", "content": "Hi"});
+        let message = post(&fixture.messages_path(), body).await;
+        let path = fixture.message_path(&message);
+        assert_eq!(get(&path).await, message);
+        assert_eq!(get(&fixture.messages_path()).await["data"][0], message);
+        assert_eq!(post(&path, json!({})).await, message);
+        assert_eq!(delete(&path).await["object"], "thread.message.deleted");
+
+        let run = post(&fixture.runs_path(), fixture.run_body(json!({}))).await;
+        run_pending_tasks().await;
+        let waiting = get(&fixture.run_path(&run, "")).await;
+        assert_eq!(get(&fixture.runs_path()).await["data"], json!([waiting]));
+        let steps = get(&fixture.run_path(&run, "/steps")).await;
+        let path = format!("/steps/{}", id(&steps["data"][0]));
+        assert_eq!(get(&fixture.run_path(&run, &path)).await, steps["data"][0]);
+        let outputs = tool_outputs_body(&waiting, &["sun"]);
+        post(&fixture.run_path(&run, "/submit_tool_outputs"), outputs).await;
+        run_pending_tasks().await;
+        let updated = post(&fixture.run_path(&run, ""), json!({"metadata": {"a": "b"}})).await;
+        assert_eq!(updated["status"], "completed");
+
+        let run = post("/threads/runs", fixture.run_body(json!({}))).await;
+        let thread = run["thread_id"].as_str().unwrap();
+        let path = format!("/threads/{thread}/runs/{}/cancel", id(&run));
+        assert_eq!(post(&path, json!({})).await["status"], "cancelling");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn both_prefixes_share_objects() {
     let client = TestClient::with_model(Offline::new());
     let thread = client.post("/threads", json!({})).await.ok();

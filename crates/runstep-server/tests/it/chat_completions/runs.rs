@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::chat_completions::upstream::{
     MockResponse, Upstream, delta_chunk, finish_chunk, hello_response, text_delta, usage_chunk,
 };
-use crate::harness::{Event, Fixture, message_text};
+use crate::harness::{Event, Fixture, event_names, message_text};
 
 /// A fixture on a server whose model uses this provider without retries.
 async fn fixture(upstream: &Upstream, functions: &[&str]) -> Fixture {
@@ -55,6 +55,16 @@ async fn tool_call_and_its_output_are_sent_to_the_provider() {
         "[2].tool_call_id" => "[call]",
     });
     assert_eq!(sent["messages"][1]["tool_calls"][0]["id"], sent["messages"][2]["tool_call_id"]);
+}
+
+#[tokio::test]
+async fn provider_text_is_streamed() {
+    let upstream = Upstream::new([hello_response()]).await;
+    let events = fixture(&upstream, &[]).await.stream_run(json!({})).await;
+    let deltas = data_of(&events, "thread.message.delta");
+    let values = deltas.iter().map(|delta| &delta["delta"]["content"][0]["text"]["value"]);
+    assert_eq!(values.collect::<Vec<_>>(), ["Hello ", "there."]);
+    assert_eq!(event_names(&events).last(), Some(&"done"));
 }
 
 #[tokio::test]
@@ -109,6 +119,34 @@ async fn truncated_output_leaves_the_run_incomplete() {
 }
 
 #[tokio::test]
+async fn provider_failure_becomes_the_last_error() {
+    let error = |message: &str| json!({"error": {"message": message}});
+    let cases = [
+        (429, error("Slow down"), "rate_limit_exceeded"),
+        (400, error("The context length is 4096 tokens"), "invalid_prompt"),
+        (500, error("boom"), "server_error"),
+    ];
+    for (status, body, code) in cases {
+        let upstream = Upstream::new([MockResponse::json(status, &body)]).await;
+        let run = fixture(&upstream, &[]).await.create_run_and_wait(json!({})).await;
+        assert_eq!((&run["status"], &run["last_error"]["code"]), (&json!("failed"), &json!(code)));
+        let message = run["last_error"]["message"].as_str().unwrap();
+        assert!(message.contains(body["error"]["message"].as_str().unwrap()), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn call_of_a_function_that_was_not_offered_fails_the_run() {
+    let upstream = Upstream::new([MockResponse::chunks([
+        call_chunk("other", "{}"),
+        finish_chunk("tool_calls"),
+    ])])
+    .await;
+    let run = fixture(&upstream, &["weather"]).await.create_run_and_wait(json!({})).await;
+    assert_eq!(run["last_error"]["code"], "server_error");
+}
+
+#[tokio::test]
 async fn cancel_and_expiry_abort_the_provider_request() {
     for status in ["cancelled", "expired"] {
         let mut upstream =
@@ -147,4 +185,25 @@ async fn image_urls_are_sent_to_the_provider() {
     let file = json!([{"type": "image_file", "image_file": {"file_id": "file_1"}}]);
     let response = fixture.try_add_message(file).await;
     assert_eq!(response.expect_error(400)["param"], "content[0].type");
+}
+
+#[tokio::test]
+async fn run_settings_are_sent_to_the_provider() {
+    let upstream = Upstream::new([hello_response()]).await;
+    let fixture = fixture(&upstream, &["weather"]).await;
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let settings = json!({
+        "model": "gpt-4o",
+        "instructions": "Be brief.",
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_completion_tokens": 256,
+        "parallel_tool_calls": false,
+        "tool_choice": "required",
+        "reasoning_effort": "low",
+        "response_format": {"type": "json_schema", "json_schema":
+            {"name": "shape", "description": "A shape", "schema": schema, "strict": true}},
+    });
+    fixture.create_run_and_wait(settings).await;
+    insta::assert_json_snapshot!(upstream.requests().remove(0).body);
 }
