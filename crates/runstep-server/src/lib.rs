@@ -15,8 +15,8 @@
 //! ```
 //!
 //! The server implements the whole API: the nine operations on runs and run steps, and the
-//! companion operations that create, list, retrieve, update and delete assistants, threads and
-//! messages (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects
+//! operations that create, list, retrieve, update and delete assistants, threads and messages
+//! (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects
 //! stay in memory until they are deleted.
 //!
 //! Requests for unsupported features get a 400 that names the feature: the tools `code_interpreter`

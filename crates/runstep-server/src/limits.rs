@@ -5,36 +5,36 @@ use std::time::Duration;
 /// Bounds on the memory and the time that clients can use.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// Length of a request body.
-    pub(crate) body_bytes: usize,
-    /// Runs in progress.
-    pub(crate) concurrent_runs: usize,
-    /// Runs that wait to be in progress.
-    pub(crate) queued_runs: usize,
-    /// Open event streams.
-    pub(crate) open_streams: usize,
-    /// Prompt tokens of a run whose truncation strategy is `auto`.
-    pub(crate) context_tokens: u64,
-    /// Estimated size of all objects.
-    pub(crate) stored_bytes: usize,
-    /// Open connections.
-    pub(crate) connections: usize,
+    /// The maximum length of a request body.
+    pub(crate) max_body_bytes: usize,
+    /// The maximum number of runs in progress.
+    pub(crate) max_concurrent_runs: usize,
+    /// The maximum number of runs that wait to be in progress.
+    pub(crate) max_queued_runs: usize,
+    /// The maximum number of open event streams.
+    pub(crate) max_open_streams: usize,
+    /// The maximum number of prompt tokens of a run whose truncation strategy is `auto`.
+    pub(crate) max_context_tokens: u64,
+    /// The maximum estimated size of all objects.
+    pub(crate) max_stored_bytes: usize,
+    /// The maximum number of open connections.
+    pub(crate) max_connections: usize,
     /// Time for the head of a request, then for its body and the start of the response, and for a
     /// client to read any part of a response.
-    pub(crate) request_time: Duration,
+    pub(crate) request_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body_bytes: 8 * 1024 * 1024,
-            concurrent_runs: 1024,
-            queued_runs: 4096,
-            open_streams: 4096,
-            context_tokens: 128_000,
-            stored_bytes: 1024 * 1024 * 1024,
-            connections: 8192,
-            request_time: Duration::from_secs(60),
+            max_body_bytes: 8 * 1024 * 1024,
+            max_concurrent_runs: 1024,
+            max_queued_runs: 4096,
+            max_open_streams: 4096,
+            max_context_tokens: 128_000,
+            max_stored_bytes: 1024 * 1024 * 1024,
+            max_connections: 8192,
+            request_timeout: Duration::from_secs(60),
         }
     }
 }

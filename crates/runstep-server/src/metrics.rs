@@ -54,7 +54,7 @@ impl Metrics {
             requests: add(all, "requests", "Requests by operation and status"),
             request_duration: register(all, "request_duration_seconds", until_response, durations),
             runs_created: add(all, "runs_created", "Created runs"),
-            runs_ended: add(all, "runs_ended", "Ended runs by final status"),
+            runs_ended: add(all, "runs_ended", "Ended runs by terminal status"),
             run_duration: register(
                 all,
                 "run_duration_seconds",

@@ -53,11 +53,11 @@ pub(super) fn check_tool_choice(choice: Option<&ToolChoice>, tools: &[Tool]) -> 
     if exists {
         return Ok(());
     }
-    let message = format!("there is no function '{}' among the tools.", function.name);
+    let message = format!("the run has no function '{}'; name one of its tools.", function.name);
     Err(invalid("tool_choice.function.name", message))
 }
 
-/// Accepts text, and images by URL if the model supports them. There are no files.
+/// Accepts text, and images by URL if the model supports them. Files are not supported.
 pub(super) fn check_message(
     prefix: &str,
     message: &CreateMessageRequest,

@@ -31,7 +31,7 @@ pub(crate) struct EngineOptions {
     pub(crate) limits: Limits,
     pub(crate) run_lifetime: Duration,
     /// Cancelled at the end of a shutdown, which stops all runs.
-    pub(crate) closing: CancellationToken,
+    pub(crate) stop_runs: CancellationToken,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct EngineContext {
     /// In seconds.
     pub(super) run_lifetime: i64,
     pub(super) context_tokens: u64,
-    pub(super) closing: CancellationToken,
+    pub(super) stop_runs: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
     pub(super) admission: Admission,
     pub(super) quota: Arc<MemoryQuota>,
@@ -55,20 +55,23 @@ pub(super) struct EngineContext {
 
 impl EngineFactory {
     pub(crate) fn new(options: EngineOptions) -> Self {
-        let EngineOptions { model, clock, limits, run_lifetime, closing, metrics } = options;
+        let EngineOptions { model, clock, limits, run_lifetime, stop_runs, metrics } = options;
         let run_lifetime =
             i64::try_from(run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
-        let admission =
-            Admission::new(limits.concurrent_runs, limits.queued_runs, Arc::clone(&metrics));
+        let admission = Admission::new(
+            limits.max_concurrent_runs,
+            limits.max_queued_runs,
+            Arc::clone(&metrics),
+        );
         Self(Arc::new(EngineContext {
             model,
             clock,
             ids: Ids::default(),
             run_lifetime,
-            context_tokens: limits.context_tokens,
-            closing,
+            context_tokens: limits.max_context_tokens,
+            stop_runs,
             admission,
-            quota: MemoryQuota::new(limits.stored_bytes, metrics.stored_bytes.clone()),
+            quota: MemoryQuota::new(limits.max_stored_bytes, metrics.stored_bytes.clone()),
             metrics,
             retained_logs: RetainedLogs::default(),
         }))

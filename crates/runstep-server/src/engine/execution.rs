@@ -1,5 +1,5 @@
-//! Executions of runs. Each is a task that takes a run from `queued` to its end or to
-//! `requires_action`, whether or not clients read its events.
+//! Executions of runs. Each is a task that takes a run from `queued` to its end, or until
+//! tool outputs are submitted, whether or not clients read its events.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::lifecycle::transition;
 use super::output::ModelOutput;
 use super::run_handle::RunHandle;
 use super::{objects, prompt};
-use crate::events::SLOW_READER_BUDGET;
+use crate::events::SLOW_SUBSCRIBER_BUDGET;
 use crate::metrics::GaugeGuard;
 use crate::model::{ModelError, ModelErrorKind, ModelRequest};
 
@@ -52,7 +52,7 @@ impl RunExecution {
         let mut output = ModelOutput::default();
         let outcome = tokio::select! {
             biased;
-            () = self.handle.context.closing.cancelled() => return,
+            () = self.handle.context.stop_runs.cancelled() => return,
             () = cancel.cancelled() => Some(Outcome::Cancelled),
             () = self.handle.context.clock.sleep_until(expires_at) => Some(Outcome::Expired),
             outcome = self.generate(&mut output, permit) => outcome,
@@ -78,7 +78,7 @@ impl RunExecution {
             Ok(request) => request,
         };
         let functions: Vec<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
-        let mut slow_reader_budget = SLOW_READER_BUDGET;
+        let mut slow_subscriber_budget = SLOW_SUBSCRIBER_BUDGET;
         let mut events = self.handle.context.model.respond(request);
         while let Some(event) = events.next().await {
             // Lets a cancellation and the expiry interrupt a model that is always ready.
@@ -88,7 +88,7 @@ impl RunExecution {
                 return Some(Outcome::Failed(error));
             }
             if let Some(log) = &self.handle.log {
-                log.wait_for_slow_readers(&mut slow_reader_budget).await;
+                log.wait_for_slow_subscribers(&mut slow_subscriber_budget).await;
             }
         }
         if let Some(outcome) = output.cut_off() {
@@ -137,12 +137,13 @@ impl RunExecution {
         let now = context.clock.now();
         let finished = self.handle.with_thread(|thread, id| {
             // After tool outputs were submitted, only the next execution may end the run.
-            let state = thread.runs.get_mut(id).filter(|state| state.execution == self.number)?;
+            let state =
+                thread.runs.get_mut(id).filter(|state| state.execution_number == self.number)?;
             let events =
                 finish::finish(state, &mut thread.messages, outcome, open_usage, now).ok()?;
             events.into_iter().for_each(|event| self.handle.emit(|| event));
             self.handle.emit(|| StreamEvent::Done);
-            thread.active = None;
+            thread.active_run_id = None;
             let run = &state.run;
             Some((run.status.clone(), now - run.created_at, state.usage.clone()))
         });
@@ -167,7 +168,7 @@ impl RunExecution {
     async fn wait_for_outputs(&self, output: &ModelOutput, expires_at: i64) {
         let context = &self.handle.context;
         let open_usage = self.record_usage(output);
-        let (waiting, no_longer_waiting) = oneshot::channel();
+        let (end_wait, wait_ended) = oneshot::channel();
         let now = context.clock.now();
         let requires_action = self.handle.with_thread(|thread, id| {
             let state = thread.runs.get_mut(id)?;
@@ -175,7 +176,7 @@ impl RunExecution {
             let step = output.calls_step().and_then(|step| state.steps.get(step));
             state.run.required_action = Some(objects::required_action(step));
             state.waiting_step_usage = Some(open_usage.clone());
-            state.waiting = Some(waiting);
+            state.end_wait = Some(end_wait);
             self.handle.emit(|| StreamEvent::RunRequiresAction(Box::new(state.run.clone())));
             self.handle.emit(|| StreamEvent::Done);
             Some(())
@@ -189,10 +190,10 @@ impl RunExecution {
         charge.add(self.handle.log.as_ref().map_or(0, |log| log.bytes()));
         tokio::select! {
             biased;
-            () = context.closing.cancelled() => {}
+            () = context.stop_runs.cancelled() => {}
             // Either the run is cancelled, or outputs started another execution, which then is the
             // one that may end the run.
-            _ = no_longer_waiting => self.finish(&Outcome::Cancelled, &open_usage),
+            _ = wait_ended => self.finish(&Outcome::Cancelled, &open_usage),
             () = context.clock.sleep_until(expires_at) => {
                 self.finish(&Outcome::Expired, &open_usage);
             }

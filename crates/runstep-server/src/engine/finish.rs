@@ -69,7 +69,7 @@ pub(super) fn finish(
     }
 
     state.run.usage = Some(state.usage.clone());
-    state.waiting = None;
+    state.end_wait = None;
     match outcome {
         Outcome::Incomplete(reason) => {
             let mut details = RunIncompleteDetails::default();

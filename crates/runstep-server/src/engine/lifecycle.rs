@@ -95,14 +95,14 @@ mod tests {
                 assert_eq!(changed.is_ok(), allowed == 1, "{from} to {to}");
                 if changed.is_ok() {
                     assert_eq!(run.status, *to);
-                    let is_final = !matches!(
+                    let is_terminal = !matches!(
                         to,
                         RunStatus::Queued
                             | RunStatus::InProgress
                             | RunStatus::RequiresAction
                             | RunStatus::Cancelling
                     );
-                    assert_eq!(run.expires_at.is_none(), is_final, "{to}");
+                    assert_eq!(run.expires_at.is_none(), is_terminal, "{to}");
                 } else {
                     assert_eq!(run, before);
                 }

@@ -56,6 +56,6 @@ fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> Engin
     let id = id.as_deref().unwrap_or_default();
     EngineError::Invalid {
         param: param.to_owned(),
-        message: format!("there is no {kind} with id '{id}' here."),
+        message: format!("the list contains no {kind} with id '{id}'."),
     }
 }

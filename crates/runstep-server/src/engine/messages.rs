@@ -15,11 +15,11 @@ impl Engine {
         thread_id: &str,
         request: CreateMessageRequest,
     ) -> Result<Message> {
-        let handle = self.handle(thread_id)?;
+        let handle = self.thread_handle(thread_id)?;
         capabilities::check_message("", &request, self.context.model.supports_images())?;
         self.context.check_quota()?;
         let mut thread = handle.lock();
-        if let Some(run_id) = &thread.active {
+        if let Some(run_id) = &thread.active_run_id {
             let (thread_id, run_id) = (thread_id.to_owned(), run_id.clone());
             return Err(EngineError::MessagesWhileActive { thread_id, run_id });
         }
@@ -78,7 +78,7 @@ impl Engine {
         if thread.messages.get(message_id).is_none() {
             return Err(EngineError::not_found("message", message_id));
         }
-        if let Some(run_id) = &thread.active {
+        if let Some(run_id) = &thread.active_run_id {
             let (thread_id, run_id) = (thread_id.to_owned(), run_id.clone());
             return Err(EngineError::DeletionWhileActive { thread_id, run_id });
         }

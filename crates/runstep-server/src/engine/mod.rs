@@ -1,4 +1,4 @@
-//! The behaviour of the API: creates and changes objects, and executes runs.
+//! The behavior of the API: creates and changes objects, and executes runs.
 
 mod admission;
 mod assistants;

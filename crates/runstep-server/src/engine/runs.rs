@@ -26,7 +26,7 @@ impl Engine {
         thread_id: &str,
         request: CreateRunRequest,
     ) -> Result<(Run, Option<Subscriber>)> {
-        let handle = self.handle(thread_id)?;
+        let handle = self.thread_handle(thread_id)?;
         let assistant = self.validate_run(&request)?;
         let permit = self.context.admission.admit()?;
         self.start(&handle, &assistant, request, permit, None)
@@ -97,7 +97,7 @@ impl Engine {
             if thread.deleted {
                 return Err(EngineError::not_found("thread", &thread_id));
             }
-            if let Some(run_id) = &thread.active {
+            if let Some(run_id) = &thread.active_run_id {
                 return Err(EngineError::ActiveRun { thread_id, run_id: run_id.clone() });
             }
             let messages = mem::take(&mut request.additional_messages);
@@ -109,10 +109,10 @@ impl Engine {
             let lifetime = context.run_lifetime;
             let run = objects::run(ids, now, lifetime, &thread_id, &assistant.assistant, request);
             let mut state = RunState::new(run.clone(), effort);
-            state.events = log.as_ref().map_or_else(Weak::new, Arc::downgrade);
+            state.event_log = log.as_ref().map_or_else(Weak::new, Arc::downgrade);
             thread.charge.add(object_size(&run));
             thread.runs.insert(run.id.clone(), state);
-            thread.active = Some(run.id.clone());
+            thread.active_run_id = Some(run.id.clone());
             // Emitted under the lock, so that they precede all other events of the run.
             if let Some(log) = &log {
                 first_event.into_iter().for_each(|event| log.push(&event));
@@ -133,7 +133,7 @@ impl Engine {
         run_id: &str,
         request: &SubmitToolOutputsRequest,
     ) -> Result<(Run, Option<Subscriber>)> {
-        let handle = self.handle(thread_id)?;
+        let handle = self.thread_handle(thread_id)?;
         let mut thread = handle.lock();
         let ThreadState { runs, charge, .. } = &mut *thread;
         let state = runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))?;
@@ -143,12 +143,12 @@ impl Engine {
 
         charge.add(outputs.len());
         let step = outputs.apply(state, self.context.clock.now());
-        state.execution += 1;
-        let (run, number) = (state.run.clone(), state.execution);
-        let mut log = state.events.upgrade();
+        state.execution_number += 1;
+        let (run, number) = (state.run.clone(), state.execution_number);
+        let mut log = state.event_log.upgrade();
         let subscriber = is_streamed(&request.stream).then(|| {
             let log = log.get_or_insert_with(|| self.context.new_log());
-            state.events = Arc::downgrade(log);
+            state.event_log = Arc::downgrade(log);
             log.subscribe()
         });
         // Emitted under the lock, so that they precede all other events of the execution.
@@ -171,7 +171,7 @@ impl Engine {
         event: u64,
     ) -> Result<Option<Subscriber>> {
         let mut thread = self.lock_thread(thread_id)?;
-        let log = find_run(&mut thread, run_id)?.events.upgrade();
+        let log = find_run(&mut thread, run_id)?.event_log.upgrade();
         Ok(log.and_then(|log| log.subscribe_after(event)))
     }
 
@@ -221,9 +221,9 @@ pub(super) fn find_run<'a>(thread: &'a mut ThreadState, run_id: &str) -> Result<
 /// Puts a run in the status `cancelling` and signals its execution, which then ends the run.
 pub(super) fn begin_cancellation(state: &mut RunState, now: i64) -> Result<(), IllegalTransition> {
     transition(&mut state.run, RunStatus::Cancelling, now)?;
-    state.waiting = None;
+    state.end_wait = None;
     state.cancel.cancel();
-    if let Some(log) = state.events.upgrade() {
+    if let Some(log) = state.event_log.upgrade() {
         log.push(&StreamEvent::RunCancelling(Box::new(state.run.clone())));
     }
     Ok(())

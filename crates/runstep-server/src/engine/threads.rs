@@ -64,8 +64,8 @@ impl Engine {
         let mut state = handle.lock();
         // A request that is creating a run may hold the thread, too.
         state.deleted = true;
-        let ThreadState { runs, active, .. } = &mut *state;
-        if let Some(run) = active.as_ref().and_then(|run_id| runs.get_mut(run_id)) {
+        let ThreadState { runs, active_run_id, .. } = &mut *state;
+        if let Some(run) = active_run_id.as_ref().and_then(|run_id| runs.get_mut(run_id)) {
             // The run may already be cancelling.
             let _ = begin_cancellation(run, self.context.clock.now());
         }
@@ -74,10 +74,10 @@ impl Engine {
 
     /// Finds and locks a thread.
     pub(super) fn lock_thread(&self, id: &str) -> Result<ArcMutexGuard<RawMutex, ThreadState>> {
-        Ok(self.handle(id)?.lock_arc())
+        Ok(self.thread_handle(id)?.lock_arc())
     }
 
-    pub(super) fn handle(&self, id: &str) -> Result<ThreadHandle> {
+    pub(super) fn thread_handle(&self, id: &str) -> Result<ThreadHandle> {
         self.store.thread(id).ok_or_else(|| EngineError::not_found("thread", id))
     }
 }

@@ -67,7 +67,7 @@ impl ToolOutputs {
             step.usage = state.waiting_step_usage.take();
             step.clone()
         });
-        state.waiting = None;
+        state.end_wait = None;
         // `check` has checked the status.
         let _ = transition(&mut state.run, RunStatus::Queued, now);
         step

@@ -20,9 +20,9 @@ pub(super) const MAX_BYTES: usize = 512 * 1024;
 pub(super) const MAX_LAG_EVENTS: u64 = 256;
 /// or more than this many bytes.
 const MAX_LAG_BYTES: u64 = 256 * 1024;
-/// How long one execution of a run waits for slow readers in total, before it continues without
+/// How long one execution of a run waits for slow subscribers in total, before it continues without
 /// them.
-pub(crate) const SLOW_READER_BUDGET: Duration = Duration::from_secs(30);
+pub(crate) const SLOW_SUBSCRIBER_BUDGET: Duration = Duration::from_secs(30);
 
 /// The events of one run, over all its executions. Those of each execution end in `done`.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ pub(super) struct State {
     /// The number of the first event of the execution that pushed last.
     execution_start: u64,
     /// The subscribers that the run waits for.
-    pub(super) readers: Vec<Reader>,
-    pub(super) next_reader_id: u64,
+    pub(super) awaited_subscribers: Vec<SubscriberPosition>,
+    pub(super) next_subscriber_id: u64,
 }
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub(super) struct Frame {
 
 /// The position of a subscriber.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct SubscriberPosition {
     pub(super) id: u64,
     /// The number of the next event that it receives.
     pub(super) next: u64,
@@ -76,8 +76,8 @@ impl EventLog {
             bytes: 0,
             pushed_bytes: 0,
             execution_start: 1,
-            readers: Vec::new(),
-            next_reader_id: 0,
+            awaited_subscribers: Vec::new(),
+            next_subscriber_id: 0,
         };
         Self { state: Mutex::new(state), counter, changed: Notify::new() }
     }
@@ -102,7 +102,7 @@ impl EventLog {
 
     /// Waits until no subscriber is slow, but not longer than the budget, which it reduces by the
     /// time it waited. Subscribers that are still slow then are not waited for again.
-    pub(crate) async fn wait_for_slow_readers(&self, budget: &mut Duration) {
+    pub(crate) async fn wait_for_slow_subscribers(&self, budget: &mut Duration) {
         if !self.state.lock().has_slow_reader() {
             return;
         }
@@ -118,7 +118,7 @@ impl EventLog {
         };
         let started = Instant::now();
         if tokio::time::timeout(*budget, caught_up).await.is_err() {
-            self.state.lock().drop_slow_readers();
+            self.state.lock().drop_slow_subscribers();
         }
         *budget = budget.saturating_sub(started.elapsed());
     }
@@ -154,7 +154,7 @@ impl State {
 
     /// Returns the position of the slowest subscriber to the execution that pushed last.
     fn slowest(&self) -> Option<u64> {
-        let positions = self.readers.iter().map(|reader| reader.next);
+        let positions = self.awaited_subscribers.iter().map(|position| position.next);
         positions.filter(|next| *next >= self.execution_start).min()
     }
 
@@ -171,10 +171,10 @@ impl State {
     }
 
     /// Stops waiting for slow subscribers. They can still receive the events that are retained.
-    fn drop_slow_readers(&mut self) {
-        let mut readers = std::mem::take(&mut self.readers);
-        readers.retain(|reader| !self.is_slow(reader.next));
-        self.readers = readers;
+    fn drop_slow_subscribers(&mut self) {
+        let mut awaited_subscribers = std::mem::take(&mut self.awaited_subscribers);
+        awaited_subscribers.retain(|position| !self.is_slow(position.next));
+        self.awaited_subscribers = awaited_subscribers;
         self.evict();
     }
 }

@@ -6,7 +6,7 @@ mod retained;
 mod subscriber;
 
 pub(crate) use frame::unnumbered;
-pub(crate) use log::{EventLog, SLOW_READER_BUDGET};
+pub(crate) use log::{EventLog, SLOW_SUBSCRIBER_BUDGET};
 pub(crate) use retained::RetainedLogs;
 pub(crate) use subscriber::{Received, Subscriber};
 

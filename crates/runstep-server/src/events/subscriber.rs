@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 
-use super::log::{EventLog, Reader, State};
+use super::log::{EventLog, State, SubscriberPosition};
 
 /// The most bytes that one call of `receive` returns, unless a single event is longer.
 const MAX_BATCH_BYTES: usize = 32 * 1024;
@@ -49,9 +49,9 @@ impl EventLog {
 
 impl Subscriber {
     fn new(log: &Arc<EventLog>, state: &mut State, next: u64) -> Self {
-        let id = state.next_reader_id;
-        state.next_reader_id += 1;
-        state.readers.push(Reader { id, next });
+        let id = state.next_subscriber_id;
+        state.next_subscriber_id += 1;
+        state.awaited_subscribers.push(SubscriberPosition { id, next });
         Self { log: Arc::clone(log), id, next }
     }
 
@@ -100,8 +100,10 @@ impl Subscriber {
         };
         self.next += count as u64;
         let id = self.id;
-        if let Some(reader) = state.readers.iter_mut().find(|reader| reader.id == id) {
-            reader.next = self.next;
+        if let Some(position) =
+            state.awaited_subscribers.iter_mut().find(|position| position.id == id)
+        {
+            position.next = self.next;
         }
         match (count, done) {
             (0, _) => None,
@@ -114,7 +116,7 @@ impl Subscriber {
 impl Drop for Subscriber {
     fn drop(&mut self) {
         let mut state = self.log.state.lock();
-        state.readers.retain(|reader| reader.id != self.id);
+        state.awaited_subscribers.retain(|position| position.id != self.id);
         state.evict();
         drop(state);
         self.log.changed.notify_waiters();

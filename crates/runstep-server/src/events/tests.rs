@@ -88,8 +88,9 @@ async fn run_waits_for_a_subscriber_that_is_many_bytes_behind() {
     let mut subscriber = log.subscribe();
     log.push(&StreamEvent::Error(ErrorObject::new("x".repeat(300_000))));
     let run = Arc::clone(&log);
-    let waiting =
-        tokio::spawn(async move { run.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await });
+    let waiting = tokio::spawn(async move {
+        run.wait_for_slow_subscribers(&mut { SLOW_SUBSCRIBER_BUDGET }).await
+    });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
     subscriber.receive().await;
@@ -103,8 +104,9 @@ async fn run_waits_for_a_slow_subscriber_up_to_the_budget() {
     (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
     let started = tokio::time::Instant::now();
     let run = Arc::clone(&log);
-    let waiting =
-        tokio::spawn(async move { run.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await });
+    let waiting = tokio::spawn(async move {
+        run.wait_for_slow_subscribers(&mut { SLOW_SUBSCRIBER_BUDGET }).await
+    });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
     let received = numbers(&subscriber.receive().await).len();
@@ -112,11 +114,11 @@ async fn run_waits_for_a_slow_subscriber_up_to_the_budget() {
     assert_eq!(started.elapsed(), Duration::ZERO, "it stops waiting at once");
 
     (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
-    log.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await;
-    assert_eq!(started.elapsed(), SLOW_READER_BUDGET);
+    log.wait_for_slow_subscribers(&mut { SLOW_SUBSCRIBER_BUDGET }).await;
+    assert_eq!(started.elapsed(), SLOW_SUBSCRIBER_BUDGET);
     (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
-    log.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await;
-    assert_eq!(started.elapsed(), SLOW_READER_BUDGET, "it does not wait again");
+    log.wait_for_slow_subscribers(&mut { SLOW_SUBSCRIBER_BUDGET }).await;
+    assert_eq!(started.elapsed(), SLOW_SUBSCRIBER_BUDGET, "it does not wait again");
     assert_eq!(numbers(&subscriber.receive().await).first(), Some(&(received as u64 + 1)));
 }
 
@@ -130,7 +132,7 @@ async fn run_does_not_wait_for_dropped_subscribers_or_those_of_earlier_execution
     (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
     drop(dropped);
     let started = tokio::time::Instant::now();
-    log.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await;
+    log.wait_for_slow_subscribers(&mut { SLOW_SUBSCRIBER_BUDGET }).await;
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
@@ -140,16 +142,16 @@ async fn budget_covers_all_waits_for_a_subscriber_that_reads_now_and_then() {
     let mut subscriber = log.subscribe();
     let reading = tokio::spawn(async move {
         for _ in 0..9 {
-            tokio::time::sleep(SLOW_READER_BUDGET * 2 / 3).await;
+            tokio::time::sleep(SLOW_SUBSCRIBER_BUDGET * 2 / 3).await;
             subscriber.receive().await;
         }
     });
     let started = tokio::time::Instant::now();
-    let mut budget = SLOW_READER_BUDGET;
+    let mut budget = SLOW_SUBSCRIBER_BUDGET;
     for _ in 0..9 {
         (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
-        log.wait_for_slow_readers(&mut budget).await;
+        log.wait_for_slow_subscribers(&mut budget).await;
     }
-    assert_eq!(started.elapsed(), SLOW_READER_BUDGET);
+    assert_eq!(started.elapsed(), SLOW_SUBSCRIBER_BUDGET);
     reading.await.unwrap();
 }

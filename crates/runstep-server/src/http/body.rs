@@ -5,10 +5,10 @@ use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::app::App;
 use super::error::ApiError;
+use super::state::ServerState;
 
-impl App {
+impl ServerState {
     /// Reads a body, validates it and decodes it as a component of the specification.
     pub(super) async fn decode<T: DeserializeOwned>(
         &self,
@@ -49,7 +49,7 @@ impl App {
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, ApiError> {
-        let limit = self.limits.body_bytes;
+        let limit = self.limits.max_body_bytes;
         to_bytes(body, limit).await.map_err(|error| {
             let too_long = error.into_inner().is::<LengthLimitError>();
             if too_long { ApiError::TooLarge(limit) } else { ApiError::IncompleteBody }

@@ -16,7 +16,7 @@ use crate::text::shorten;
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How many characters of a host or an origin a message repeats.
-const MAX_ECHO: usize = 200;
+const MAX_QUOTED_CHARACTERS: usize = 200;
 
 /// An error response.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ pub(crate) enum ApiError {
     #[error(
         "This server requires no API key, so it does not accept requests from web pages. To accept \
          those of '{}', start it with that as an allowed origin.",
-        shorten(.0, MAX_ECHO)
+        shorten(.0, MAX_QUOTED_CHARACTERS)
     )]
     ForbiddenOrigin(String),
     /// A web page may have chosen this host name.
@@ -60,7 +60,7 @@ pub(crate) enum ApiError {
         "This server requires no API key, so it only accepts requests to localhost or a loopback \
          address, not to '{}'. Use http://127.0.0.1 and its port, or start the server with API \
          keys.",
-        shorten(.0, MAX_ECHO)
+        shorten(.0, MAX_QUOTED_CHARACTERS)
     )]
     ForbiddenHost(String),
     /// The request exceeds this time limit.

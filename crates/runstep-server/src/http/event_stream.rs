@@ -14,13 +14,13 @@ use runstep_api::types::{ErrorObject, StreamEvent};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::app::App;
 use super::error::ApiError;
+use super::state::ServerState;
 use crate::events::{Received, Subscriber, unnumbered};
 use crate::metrics::GaugeGuard;
 
 /// After this time without events a comment keeps the connection alive.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 /// Without a blank line after it: clients that remember the last `id:` would take that for an event
 /// without data.
 const COMMENT: Bytes = Bytes::from_static(b":\n");
@@ -32,7 +32,7 @@ pub(super) struct StreamPermit {
     _gauge: GaugeGuard,
 }
 
-impl App {
+impl ServerState {
     /// Acquires a permit if the request is for a stream.
     pub(super) fn stream_permit_if(
         &self,
@@ -44,7 +44,7 @@ impl App {
     pub(super) fn stream_permit(&self) -> Result<StreamPermit, ApiError> {
         let permit = Arc::clone(&self.stream_permits)
             .try_acquire_owned()
-            .map_err(|_| ApiError::too_many_streams(self.limits.open_streams))?;
+            .map_err(|_| ApiError::too_many_streams(self.limits.max_open_streams))?;
         Ok(StreamPermit { _permit: permit, _gauge: GaugeGuard::new(&self.metrics.open_streams) })
     }
 
@@ -55,7 +55,7 @@ impl App {
         permit: StreamPermit,
         path: &str,
     ) -> Response {
-        let events = events(subscriber, self.shutdown.closing.child_token(), permit);
+        let events = events(subscriber, self.shutdown.stop_runs.child_token(), permit);
         let mut response = Response::new(Body::from_stream(events));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -87,21 +87,21 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Option<u64> {
 /// not take it for a complete one.
 fn events(
     subscriber: Subscriber,
-    closing: CancellationToken,
+    stop_runs: CancellationToken,
     permit: StreamPermit,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold(Some((subscriber, closing, permit)), async |open| {
-        let (mut subscriber, closing, permit) = open?;
+    stream::unfold(Some((subscriber, stop_runs, permit)), async |open| {
+        let (mut subscriber, stop_runs, permit) = open?;
         let received = tokio::select! {
             biased;
             received = subscriber.receive() => received,
-            () = closing.cancelled() => {
+            () = stop_runs.cancelled() => {
                 return Some((Ok(error_events("The server is shutting down.")), None));
             }
-            () = tokio::time::sleep(HEARTBEAT) => Received::Events(COMMENT),
+            () = tokio::time::sleep(COMMENT_INTERVAL) => Received::Events(COMMENT),
         };
         Some(match received {
-            Received::Events(bytes) => (Ok(bytes), Some((subscriber, closing, permit))),
+            Received::Events(bytes) => (Ok(bytes), Some((subscriber, stop_runs, permit))),
             Received::End(bytes) => (Ok(bytes), None),
             Received::Lagged => {
                 let message = "The stream ended because its events were not read in time.";

@@ -9,12 +9,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::app::App;
 use super::error::ApiError;
+use super::state::ServerState;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(super) fn routes() -> Router<Arc<App>> {
+pub(super) fn routes() -> Router<Arc<ServerState>> {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         // A draining server refuses connections, so this never has to return an error.
@@ -23,7 +23,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 /// Requires a key, because the metrics cover the requests of all keys.
-async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
-    app.access.engine(&headers)?;
-    Ok(([(CONTENT_TYPE, OPENMETRICS)], app.metrics.encode()).into_response())
+async fn metrics(
+    State(state): State<Arc<ServerState>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    state.access.engine(&headers)?;
+    Ok(([(CONTENT_TYPE, OPENMETRICS)], state.metrics.encode()).into_response())
 }

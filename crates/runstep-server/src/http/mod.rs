@@ -1,7 +1,6 @@
 //! The API over HTTP: routes, authentication, validation, responses and middleware.
 
 mod access;
-mod app;
 mod body;
 mod browser_guard;
 mod caller;
@@ -15,9 +14,10 @@ mod request_context;
 mod response;
 mod router;
 mod routes;
+mod state;
 
 pub(crate) use access::Access;
-pub(crate) use app::App;
 pub(crate) use cors::AllowedOrigins;
 pub use faults::{Fault, Faults};
 pub(crate) use router::router;
+pub(crate) use state::ServerState;

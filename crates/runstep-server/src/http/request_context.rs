@@ -9,8 +9,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tracing::Instrument as _;
 
-use super::app::App;
 use super::error::ApiError;
+use super::state::ServerState;
 use crate::operation::{Operation, from_route};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
@@ -19,9 +19,13 @@ const MAX_ID_LENGTH: usize = 128;
 
 /// Handles a request within the time limit, logs it and counts it. The log has no keys and no
 /// content of messages.
-pub(super) async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn wrap_request(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
-    let id = client_request_id(request.headers()).or_else(|| app.new_request_id());
+    let id = client_request_id(request.headers()).or_else(|| state.new_request_id());
     let operation = operation(&request).map_or("none", Operation::id);
     let span = tracing::info_span!(
         target: "runstep_server::http",
@@ -31,12 +35,12 @@ pub(super) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
     );
 
     let respond = async {
-        let response = tokio::time::timeout(app.limits.request_time, next.run(request)).await;
-        let response =
-            response.unwrap_or_else(|_| ApiError::Timeout(app.limits.request_time).into_response());
+        let response = tokio::time::timeout(state.limits.request_timeout, next.run(request)).await;
+        let response = response
+            .unwrap_or_else(|_| ApiError::Timeout(state.limits.request_timeout).into_response());
         let status = response.status().as_u16();
         let duration = started.elapsed();
-        app.metrics.record_request(operation, status, duration);
+        state.metrics.record_request(operation, status, duration);
         tracing::info!(
             target: "runstep_server::http",
             status,

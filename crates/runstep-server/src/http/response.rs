@@ -9,9 +9,9 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use runstep_api::types::{Run, RunStatus};
 
-use super::app::App;
 use super::error::ApiError;
 use super::event_stream::StreamPermit;
+use super::state::ServerState;
 use crate::engine::is_terminal;
 use crate::events::Subscriber;
 
@@ -41,12 +41,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Prefix {
     }
 }
 
-impl App {
+impl ServerState {
     /// Responds with a run, and with a polling interval while the server works on it.
     pub(super) fn run(&self, run: Run) -> Response {
-        let is_idle = is_terminal(&run.status) || run.status == RunStatus::RequiresAction;
+        let has_settled = is_terminal(&run.status) || run.status == RunStatus::RequiresAction;
         let mut response = Json(run).into_response();
-        if !is_idle {
+        if !has_settled {
             let milliseconds = u64::try_from(self.poll_after.as_millis()).unwrap_or(u64::MAX);
             response.headers_mut().insert(POLL_AFTER, HeaderValue::from(milliseconds));
         }

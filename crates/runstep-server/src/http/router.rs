@@ -7,24 +7,24 @@ use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use tower::util::option_layer;
 
-use super::app::App;
 use super::browser_guard::{self, BrowserGuard};
 use super::cors::AllowedOrigins;
 use super::error::ApiError;
 use super::faults::{Faults, inject};
+use super::state::ServerState;
 use super::{health, request_context, routes};
 
 /// Returns all routes, those of the API both under `/` and under `/v1`. `is_local` means that the
 /// server listens on a loopback address.
 pub(crate) fn router(
-    app: App,
+    state: ServerState,
     origins: AllowedOrigins,
     is_local: bool,
     faults: Option<Faults>,
 ) -> Router {
-    let app = Arc::new(app);
+    let state = Arc::new(state);
     let cors = origins.layer();
-    let guard = app.access.is_open().then(|| {
+    let guard = state.access.is_open().then(|| {
         from_fn_with_state(Arc::new(BrowserGuard { origins, is_local }), browser_guard::check)
     });
     Router::new()
@@ -39,7 +39,7 @@ pub(crate) fn router(
         })
         .layer(option_layer(faults.map(|faults| from_fn_with_state(faults, inject))))
         .layer(option_layer(guard))
-        .layer(from_fn_with_state(Arc::clone(&app), request_context::layer))
+        .layer(from_fn_with_state(Arc::clone(&state), request_context::wrap_request))
         .layer(option_layer(cors))
-        .with_state(app)
+        .with_state(state)
 }

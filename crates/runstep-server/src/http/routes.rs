@@ -12,18 +12,18 @@ use runstep_api::types::{
     SubmitToolOutputsRequest, Thread,
 };
 
-use super::app::App;
 use super::caller::Caller;
 use super::event_stream::last_event_id;
 use super::query::{Include, MessagePage, Page, StepPage};
 use super::response::{JsonResult, Prefix, RunResult};
+use super::state::ServerState;
 
 /// The ids of a thread and of an object on it.
 type TwoIds = (String, String);
 /// The ids of a thread, a run and a step.
 type StepIds = (String, String, String);
 
-pub(super) fn routes() -> Router<Arc<App>> {
+pub(super) fn routes() -> Router<Arc<ServerState>> {
     Router::new()
         .route("/assistants", get(list_assistants).post(create_assistant))
         .route(
@@ -54,7 +54,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 async fn create_assistant(caller: Caller, body: Body) -> JsonResult<Assistant> {
-    let request = caller.app.decode("CreateAssistantRequest", body).await?;
+    let request = caller.state.decode("CreateAssistantRequest", body).await?;
     Ok(Json(caller.engine.create_assistant(request)?))
 }
 
@@ -67,7 +67,7 @@ async fn list_assistants(caller: Caller<(), Page>) -> JsonResult<AssistantList> 
 }
 
 async fn update_assistant(caller: Caller<String>, body: Body) -> JsonResult<Assistant> {
-    let request = caller.app.decode("UpdateAssistantRequest", body).await?;
+    let request = caller.state.decode("UpdateAssistantRequest", body).await?;
     Ok(Json(caller.engine.update_assistant(&caller.ids, request)?))
 }
 
@@ -77,7 +77,7 @@ async fn delete_assistant(caller: Caller<String>) -> JsonResult<DeletedAssistant
 }
 
 async fn create_thread(caller: Caller, body: Body) -> JsonResult<Thread> {
-    let request = caller.app.decode_optional("CreateThreadRequest", body).await?;
+    let request = caller.state.decode_optional("CreateThreadRequest", body).await?;
     Ok(Json(caller.engine.create_thread(request)?))
 }
 
@@ -94,7 +94,7 @@ async fn delete_thread_runs(caller: Caller) -> JsonResult<DeletedThread> {
 }
 
 async fn update_thread(caller: Caller<String>, body: Body) -> JsonResult<Thread> {
-    let request = caller.app.decode("UpdateThreadRequest", body).await?;
+    let request = caller.state.decode("UpdateThreadRequest", body).await?;
     Ok(Json(caller.engine.update_thread(&caller.ids, request)?))
 }
 
@@ -103,7 +103,7 @@ async fn delete_thread(caller: Caller<String>) -> JsonResult<DeletedThread> {
 }
 
 async fn create_message(caller: Caller<String>, body: Body) -> JsonResult<Message> {
-    let request = caller.app.decode("CreateMessageRequest", body).await?;
+    let request = caller.state.decode("CreateMessageRequest", body).await?;
     Ok(Json(caller.engine.create_message(&caller.ids, request)?))
 }
 
@@ -119,7 +119,7 @@ async fn retrieve_message(caller: Caller<TwoIds>) -> JsonResult<Message> {
 
 async fn update_message(caller: Caller<TwoIds>, body: Body) -> JsonResult<Message> {
     let (thread_id, message_id) = &caller.ids;
-    let request = caller.app.decode("UpdateMessageRequest", body).await?;
+    let request = caller.state.decode("UpdateMessageRequest", body).await?;
     Ok(Json(caller.engine.update_message(thread_id, message_id, request)?))
 }
 
@@ -129,18 +129,18 @@ async fn delete_message(caller: Caller<TwoIds>) -> JsonResult<DeletedMessage> {
 }
 
 async fn create_run(caller: Caller<String, Include>, prefix: Prefix, body: Body) -> RunResult {
-    let request: CreateRunRequest = caller.app.decode("CreateRunRequest", body).await?;
-    let permit = caller.app.stream_permit_if(&request.stream)?;
+    let request: CreateRunRequest = caller.state.decode("CreateRunRequest", body).await?;
+    let permit = caller.state.stream_permit_if(&request.stream)?;
     let (run, subscriber) = caller.engine.create_run(&caller.ids, request)?;
-    Ok(caller.app.run_or_events(run, subscriber.zip(permit), &prefix))
+    Ok(caller.state.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
 async fn create_thread_and_run(caller: Caller, prefix: Prefix, body: Body) -> RunResult {
     let request: CreateThreadAndRunRequest =
-        caller.app.decode("CreateThreadAndRunRequest", body).await?;
-    let permit = caller.app.stream_permit_if(&request.stream)?;
+        caller.state.decode("CreateThreadAndRunRequest", body).await?;
+    let permit = caller.state.stream_permit_if(&request.stream)?;
     let (run, subscriber) = caller.engine.create_thread_and_run(request)?;
-    Ok(caller.app.run_or_events(run, subscriber.zip(permit), &prefix))
+    Ok(caller.state.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
 async fn list_runs(caller: Caller<String, Page>) -> JsonResult<RunList> {
@@ -153,32 +153,32 @@ async fn retrieve_run(caller: Caller<TwoIds>, prefix: Prefix, headers: HeaderMap
     if let Some(event) = last_event_id(&headers)
         && let Some(subscriber) = caller.engine.subscribe_after(thread_id, run_id, event)?
     {
-        let permit = caller.app.stream_permit()?;
+        let permit = caller.state.stream_permit()?;
         let path = prefix.run_path(thread_id, run_id);
-        return Ok(caller.app.event_stream(subscriber, permit, &path));
+        return Ok(caller.state.event_stream(subscriber, permit, &path));
     }
-    Ok(caller.app.run(caller.engine.run(thread_id, run_id)?))
+    Ok(caller.state.run(caller.engine.run(thread_id, run_id)?))
 }
 
 async fn update_run(caller: Caller<TwoIds>, body: Body) -> RunResult {
     let (thread_id, run_id) = &caller.ids;
-    let request = caller.app.decode("UpdateRunRequest", body).await?;
-    Ok(caller.app.run(caller.engine.update_run(thread_id, run_id, request)?))
+    let request = caller.state.decode("UpdateRunRequest", body).await?;
+    Ok(caller.state.run(caller.engine.update_run(thread_id, run_id, request)?))
 }
 
 /// Ignores a body.
 async fn cancel_run(caller: Caller<TwoIds>) -> RunResult {
     let (thread_id, run_id) = &caller.ids;
-    Ok(caller.app.run(caller.engine.cancel_run(thread_id, run_id)?))
+    Ok(caller.state.run(caller.engine.cancel_run(thread_id, run_id)?))
 }
 
 async fn submit_tool_outputs(caller: Caller<TwoIds>, prefix: Prefix, body: Body) -> RunResult {
     let (thread_id, run_id) = &caller.ids;
     let request: SubmitToolOutputsRequest =
-        caller.app.decode("SubmitToolOutputsRequest", body).await?;
-    let permit = caller.app.stream_permit_if(&request.stream)?;
+        caller.state.decode("SubmitToolOutputsRequest", body).await?;
+    let permit = caller.state.stream_permit_if(&request.stream)?;
     let (run, subscriber) = caller.engine.submit_tool_outputs(thread_id, run_id, &request)?;
-    Ok(caller.app.run_or_events(run, subscriber.zip(permit), &prefix))
+    Ok(caller.state.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
 async fn list_steps(caller: Caller<TwoIds, StepPage>) -> JsonResult<RunStepList> {

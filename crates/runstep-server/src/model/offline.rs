@@ -14,7 +14,7 @@ use super::tokens::prompt_tokens;
 use crate::text::shorten;
 
 /// How many characters of a text a response repeats.
-const MAX_ECHO: usize = 200;
+const MAX_QUOTED_CHARACTERS: usize = 200;
 
 /// A model that needs no network and always responds to the same conversation in the same way.
 ///
@@ -142,13 +142,13 @@ fn sentence(turn: &CurrentTurn<'_>) -> String {
     match turn.user {
         _ if !turn.outputs.is_empty() => {
             let sentences = turn.outputs.iter().map(|(name, output)| {
-                let output = shorten(output.trim(), MAX_ECHO);
+                let output = shorten(output.trim(), MAX_QUOTED_CHARACTERS);
                 let stop = if output.ends_with(['.', '!', '?', '…']) { "" } else { "." };
                 format!("{name} says: {output}{stop}")
             });
             sentences.collect::<Vec<_>>().join(" ")
         }
-        Some(text) => format!("You said: \"{}\"", shorten(text, MAX_ECHO)),
+        Some(text) => format!("You said: \"{}\"", shorten(text, MAX_QUOTED_CHARACTERS)),
         None => "There is no message to answer yet.".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use super::response::{ModelError, ModelEvent, ModelStream};
 use crate::text::split_at_character;
 
 /// The length of a chunk of arguments in characters.
-const ARGUMENT_CHUNK: usize = 12;
+const ARGUMENT_CHUNK_CHARACTERS: usize = 12;
 const CHARACTERS_PER_TOKEN: u64 = 4;
 
 /// The events of a response, with a count of its tokens.
@@ -65,7 +65,7 @@ impl PreparedResponse {
         self.events.push(Ok(ModelEvent::ToolCall { index, name: name.to_owned() }));
         let mut rest = arguments;
         while !rest.is_empty() {
-            let (chunk, remaining) = split_at_character(rest, ARGUMENT_CHUNK);
+            let (chunk, remaining) = split_at_character(rest, ARGUMENT_CHUNK_CHARACTERS);
             rest = remaining;
             let chunk = self.truncate(chunk);
             if !chunk.is_empty() {

@@ -74,7 +74,7 @@ impl Model for Scripted {
             state.requests.push(request);
             let total = state.total;
             state.turns.pop_front().unwrap_or_else(|| {
-                let message = format!("all {total} turns of the script have been used");
+                let message = format!("The scripted model has no response: all {total} turns have been used. Add a turn.");
                 Turn::fail(ModelErrorKind::Server, message)
             })
         };
@@ -229,7 +229,7 @@ mod tests {
         );
         assert_eq!(events(&model.clone(), "Hello").await, [text("Bye"), usage(2, 1)]);
         assert_eq!(model.remaining(), 0);
-        let message = "all 2 turns of the script have been used";
+        let message = "The scripted model has no response: all 2 turns have been used. Add a turn.";
         assert_eq!(
             events(&model, "More").await,
             [Err(ModelError::new(ModelErrorKind::Server, message))]

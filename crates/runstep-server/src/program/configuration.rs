@@ -41,7 +41,7 @@ impl Configuration {
         {
             url.replace_range(query.., "?[hidden]");
         }
-        let keys = keys.map_or("# no API keys: all requests are accepted".into(), Keys::summary);
+        let keys = keys.map_or("# no API keys: no key is required".into(), Keys::summary);
         let model = upstream.map_or("# model: offline".into(), Upstream::summary);
         format!("{table}{keys}\n{model}\n")
     }

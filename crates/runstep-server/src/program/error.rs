@@ -26,7 +26,7 @@ pub(crate) enum ProgramError {
     #[error("the built-in defaults are not valid: {0}; this is a bug in the program")]
     Defaults(Box<toml::de::Error>),
     #[error(
-        "{address} is reachable from other machines, but there are no API keys\n  \
+        "{address} is reachable from other machines, but the server has no API keys\n  \
          help: specify a file of keys with --api-key-file, or listen on 127.0.0.1"
     )]
     OpenToAll { address: SocketAddr },

@@ -65,8 +65,8 @@ pub(super) struct Options {
     /// The address to listen on; other than loopback only with --api-key-file
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// A file of the accepted API keys, one per line; each key has its own objects. Without it all
-    /// requests are accepted
+    /// A file of the accepted API keys, one per line; each key has its own objects. Without it no
+    /// key is required, and web pages are accepted only from the allowed origins
     #[arg(long, value_name = "FILE")]
     pub(super) api_key_file: Option<PathBuf>,
     /// Comma-separated web origins whose pages can call this server (CORS); * for any. Without it

@@ -76,18 +76,18 @@ fn request_bodies(document: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// Restricts a schema and those within it. The parts of an `allOf` are not `closed`, because each
-/// lists only some of the object's properties: the schema around them is.
-fn restrict(schema: &mut Value, closed: bool) -> Result<(), SchemaError> {
+/// Restricts a schema and those within it. The parts of an `allOf` accept unknown properties, because
+/// each lists only some of the object's properties. The schema around them rejects unknown ones.
+fn restrict(schema: &mut Value, rejects_unknown: bool) -> Result<(), SchemaError> {
     let Some(schema) = schema.as_object_mut() else { return Ok(()) };
-    if !closed && schema.contains_key("$ref") {
+    if !rejects_unknown && schema.contains_key("$ref") {
         return Err(SchemaError("allOf with a reference is not supported".to_owned()));
     }
     if is_integer(schema) {
         schema.entry("minimum").or_insert(i64::MIN.into());
         schema.entry("maximum").or_insert(i64::MAX.into());
     }
-    if closed && !schema.contains_key("additionalProperties") {
+    if rejects_unknown && !schema.contains_key("additionalProperties") {
         if schema.contains_key("allOf") {
             schema.entry("unevaluatedProperties").or_insert(false.into());
         } else if schema.contains_key("properties") {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::text::shorten;
 
 /// How many characters of a value or key a message repeats.
-const MAX_ECHO: usize = 64;
+const MAX_QUOTED_CHARACTERS: usize = 64;
 
 /// The reason why a body is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Path {
     }
 
     pub(super) fn member(&self, name: &str) -> Self {
-        let name = shorten(name, MAX_ECHO);
+        let name = shorten(name, MAX_QUOTED_CHARACTERS);
         Self(if self.0.is_empty() { name.into_owned() } else { format!("{}.{name}", self.0) })
     }
 
@@ -94,7 +94,7 @@ impl Path {
 
     /// `bound` is such as `at most 20 items`, and `actual` what the request has instead.
     pub(super) fn out_of_bounds(&self, code: &'static str, bound: &str, actual: &str) -> Violation {
-        let (path, actual) = (self.quoted(), shorten(actual, MAX_ECHO));
+        let (path, actual) = (self.quoted(), shorten(actual, MAX_QUOTED_CHARACTERS));
         self.violation(code, format!("Invalid {path}: expected {bound}, but got {actual} instead."))
     }
 
@@ -118,7 +118,7 @@ impl Path {
 
     /// Words an error of a kind that the specification's request bodies do not have yet.
     pub(super) fn invalid(&self, reason: &str) -> Violation {
-        let reason = shorten(reason, 2 * MAX_ECHO);
+        let reason = shorten(reason, 2 * MAX_QUOTED_CHARACTERS);
         self.violation("invalid_value", format!("Invalid {}: {reason}.", self.quoted()))
     }
 }
@@ -156,8 +156,8 @@ fn type_name(value: &Value) -> &'static str {
 
 fn quoted_value(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("'{}'", shorten(text, MAX_ECHO)),
-        other => shorten(&other.to_string(), MAX_ECHO).into_owned(),
+        Value::String(text) => format!("'{}'", shorten(text, MAX_QUOTED_CHARACTERS)),
+        other => shorten(&other.to_string(), MAX_QUOTED_CHARACTERS).into_owned(),
     }
 }
 

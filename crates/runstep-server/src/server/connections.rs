@@ -25,7 +25,7 @@ use crate::shutdown::Shutdown;
 /// Delay after an error such as an exhausted table of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Time for streams to send their final `error` event after their runs were stopped.
-const TRAILER_TIMEOUT: Duration = Duration::from_secs(1);
+const FINAL_EVENT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The listener of a server and its open connections.
 pub(super) struct Connections {
@@ -35,7 +35,7 @@ pub(super) struct Connections {
     permits: Arc<Semaphore>,
     write_timeout: Duration,
     shutdown: Shutdown,
-    grace_period: Duration,
+    shutdown_timeout: Duration,
     tasks: JoinSet<()>,
 }
 
@@ -45,38 +45,38 @@ impl Connections {
         app: Router,
         limits: &Limits,
         shutdown: Shutdown,
-        grace_period: Duration,
+        shutdown_timeout: Duration,
     ) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(limits.request_time);
-        let permits = limits.connections.clamp(1, Semaphore::MAX_PERMITS);
+        http.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout);
+        let permits = limits.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             listener,
             app,
             http,
             permits: Arc::new(Semaphore::new(permits)),
-            write_timeout: limits.request_time,
+            write_timeout: limits.request_timeout,
             shutdown,
-            grace_period,
+            shutdown_timeout,
             tasks: JoinSet::new(),
         }
     }
 
     /// Serves until the server drains, then waits until all connections have ended.
     pub(super) async fn serve(mut self) {
-        let draining = self.shutdown.draining.clone();
-        let _ = draining.run_until_cancelled(self.accept()).await;
+        let stop_accepting = self.shutdown.stop_accepting.clone();
+        let _ = stop_accepting.run_until_cancelled(self.accept()).await;
         drop(self.listener);
 
         let mut tasks = self.tasks;
         let ended = async { while tasks.join_next().await.is_some() {} };
         let mut ended = pin!(ended);
-        if tokio::time::timeout(self.grace_period, &mut ended).await.is_err() {
-            self.shutdown.closing.cancel();
+        if tokio::time::timeout(self.shutdown_timeout, &mut ended).await.is_err() {
+            self.shutdown.stop_runs.cancel();
             // The set aborts the connections that are still open when it is dropped.
-            let _ = tokio::time::timeout(TRAILER_TIMEOUT, ended).await;
+            let _ = tokio::time::timeout(FINAL_EVENT_TIMEOUT, ended).await;
         }
-        self.shutdown.closing.cancel();
+        self.shutdown.stop_runs.cancel();
     }
 
     async fn accept(&mut self) {
@@ -115,12 +115,12 @@ impl Connections {
         let socket = TokioIo::new(Box::pin(socket));
         let connection = self.http.serve_connection(socket, service);
         // A child token per connection avoids contention on the parent's lock.
-        let draining: CancellationToken = self.shutdown.draining.child_token();
+        let stop_accepting: CancellationToken = self.shutdown.stop_accepting.child_token();
         self.tasks.spawn(async move {
             let mut connection = pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = draining.cancelled() => {
+                () = stop_accepting.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use crate::clock::{Clock, ManualClock};
 use crate::engine::{EngineFactory, EngineOptions};
 use crate::error::StartError;
-use crate::http::{self, Access, AllowedOrigins, App, Faults};
+use crate::http::{self, Access, AllowedOrigins, Faults, ServerState};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::model::{Model, Offline};
@@ -118,49 +118,49 @@ impl ServerBuilder {
 
     /// Limits the length of a request body; a longer one gets a 413. Default: 8 MiB.
     pub fn max_body_bytes(mut self, limit: usize) -> Self {
-        self.limits.body_bytes = limit;
+        self.limits.max_body_bytes = limit;
         self
     }
 
     /// Limits the number of runs in progress, at least 1; others wait as `queued`. A run that waits
     /// for tool outputs is not in progress. Default: 1024.
     pub fn max_concurrent_runs(mut self, limit: usize) -> Self {
-        self.limits.concurrent_runs = limit;
+        self.limits.max_concurrent_runs = limit;
         self
     }
 
     /// Limits the number of queued runs. If the queue is full, requests that create a run or submit
     /// tool outputs get a 429 with `Retry-After`. Default: 4096.
     pub fn max_queued_runs(mut self, limit: usize) -> Self {
-        self.limits.queued_runs = limit;
+        self.limits.max_queued_runs = limit;
         self
     }
 
     /// Limits the number of open event streams; requests for more get a 429 with `Retry-After`.
     /// Default: 4096.
     pub fn max_open_streams(mut self, limit: usize) -> Self {
-        self.limits.open_streams = limit;
+        self.limits.max_open_streams = limit;
         self
     }
 
     /// Limits the prompt tokens of a run whose truncation strategy is `auto`, at an estimated four
     /// characters per token. A run's `max_prompt_tokens` can lower the limit. Default: 128,000.
     pub fn max_context_tokens(mut self, limit: u64) -> Self {
-        self.limits.context_tokens = limit;
+        self.limits.max_context_tokens = limit;
         self
     }
 
     /// Limits the estimated size of all objects, about their length as JSON. Beyond it, requests
     /// that create objects get a 429 until some objects are deleted. Default: 1 GiB.
     pub fn max_stored_bytes(mut self, limit: usize) -> Self {
-        self.limits.stored_bytes = limit;
+        self.limits.max_stored_bytes = limit;
         self
     }
 
     /// Limits the number of open connections, at least 1; others wait to be accepted. Does not
     /// apply to [`app`](Self::app). Default: 8192.
     pub fn max_connections(mut self, limit: usize) -> Self {
-        self.limits.connections = limit;
+        self.limits.max_connections = limit;
         self
     }
 
@@ -168,11 +168,11 @@ impl ServerBuilder {
     /// response; a slower request gets a 408. Streams can last longer, but a client that reads no
     /// part of a response for this time is disconnected. Default: 60 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.request_time = timeout;
+        self.limits.request_timeout = timeout;
         self
     }
 
-    /// Sets the grace period of a shutdown, in which requests and streams can complete. After it
+    /// Sets the shutdown timeout of a shutdown, in which requests and streams can complete. After it
     /// the server stops their runs and closes their connections. Default: 10 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
@@ -211,12 +211,13 @@ impl ServerBuilder {
             clock: self.clock.map_or_else(Clock::system, Clock::Manual),
             limits: self.limits.clone(),
             run_lifetime: self.run_lifetime,
-            closing: shutdown.closing.clone(),
+            stop_runs: shutdown.stop_runs.clone(),
             metrics: Arc::clone(&metrics),
         });
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;
-        let app = App::new(access, schemas, self.limits, self.poll_after, shutdown, metrics);
+        let app =
+            ServerState::new(access, schemas, self.limits, self.poll_after, shutdown, metrics);
         Ok(http::router(app, origins, is_local, self.faults))
     }
 
@@ -238,13 +239,14 @@ impl ServerBuilder {
     /// Returns [`StartError::Listen`] if the address cannot be bound, and the errors of
     /// [`app`](Self::app).
     pub async fn spawn_on(self, address: SocketAddr) -> Result<RunningServer, StartError> {
-        let (limits, grace_period) = (self.limits.clone(), self.shutdown_timeout);
+        let (limits, shutdown_timeout) = (self.limits.clone(), self.shutdown_timeout);
         let shutdown = Shutdown::default();
         let app = self.router(shutdown.clone(), address.ip().is_loopback())?;
         let listen_error = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let connections = Connections::new(listener, app, &limits, shutdown.clone(), grace_period);
+        let connections =
+            Connections::new(listener, app, &limits, shutdown.clone(), shutdown_timeout);
         Ok(RunningServer::new(address, shutdown, tokio::spawn(connections.serve())))
     }
 }

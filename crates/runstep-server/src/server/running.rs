@@ -40,15 +40,15 @@ impl RunningServer {
     ///
     /// Returns an error if the server panicked.
     pub async fn shutdown(mut self) -> io::Result<()> {
-        self.shutdown.draining.cancel();
+        self.shutdown.stop_accepting.cancel();
         (&mut self.task).await.map_err(io::Error::other)
     }
 }
 
 impl Drop for RunningServer {
     fn drop(&mut self) {
-        self.shutdown.draining.cancel();
-        self.shutdown.closing.cancel();
+        self.shutdown.stop_accepting.cancel();
+        self.shutdown.stop_runs.cancel();
         self.task.abort();
     }
 }

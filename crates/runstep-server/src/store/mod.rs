@@ -45,8 +45,8 @@ pub(crate) struct ThreadState {
     pub(crate) thread: Thread,
     pub(crate) messages: Ordered<Message>,
     pub(crate) runs: Ordered<RunState>,
-    /// The run that is not terminal, if there is one.
-    pub(crate) active: Option<String>,
+    /// The id of the run that is not terminal, if there is one.
+    pub(crate) active_run_id: Option<String>,
     /// Whether the thread was deleted. Holders of a handle can still access it.
     pub(crate) deleted: bool,
     /// The memory of everything on the thread.
@@ -79,13 +79,13 @@ pub(crate) struct RunState {
     pub(crate) waiting_step_usage: Option<Usage>,
     /// The number of the current execution, which is the only one that may end the run. It starts
     /// at 0 and increases with each submission of tool outputs.
-    pub(crate) execution: u64,
+    pub(crate) execution_number: u64,
     /// Stops the model.
     pub(crate) cancel: CancellationToken,
     /// Dropped when the run no longer waits for tool outputs.
-    pub(crate) waiting: Option<oneshot::Sender<()>>,
+    pub(crate) end_wait: Option<oneshot::Sender<()>>,
     /// The events of the run, as long as its execution or a subscriber holds them.
-    pub(crate) events: Weak<EventLog>,
+    pub(crate) event_log: Weak<EventLog>,
 }
 
 impl RunState {
@@ -96,10 +96,10 @@ impl RunState {
             reasoning_effort,
             usage: Usage::new(0, 0, 0),
             waiting_step_usage: None,
-            execution: 0,
+            execution_number: 0,
             cancel: CancellationToken::new(),
-            waiting: None,
-            events: Weak::new(),
+            end_wait: None,
+            event_log: Weak::new(),
         }
     }
 }
@@ -164,7 +164,7 @@ impl Store {
             thread,
             messages: Ordered::default(),
             runs: Ordered::default(),
-            active: None,
+            active_run_id: None,
             deleted: false,
         };
         state.charge.add(object_size(&state.thread));

@@ -166,5 +166,8 @@ async fn cursor_of_another_list_is_rejected() {
     let other = Fixture { thread: fixture.client.create_thread("Hi").await, ..fixture.clone() };
     let path = format!("{}?after={}", other.runs_path(), id(&run));
     let message = fixture.client.get(&path).await.expect_invalid("after", "invalid_value");
-    assert_eq!(message, format!("Invalid 'after': there is no run with id '{}' here.", id(&run)));
+    assert_eq!(
+        message,
+        format!("Invalid 'after': the list contains no run with id '{}'.", id(&run))
+    );
 }

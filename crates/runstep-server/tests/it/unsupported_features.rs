@@ -95,8 +95,7 @@ async fn tool_choice_must_name_an_offered_function() {
         response.expect_unsupported("tool_choice.type", &format!("the tool '{kind}'"));
     }
     let named = with_tool_choice(json!({"type": "function", "function": {"name": "time"}}));
-    let message =
-        "Invalid 'tool_choice.function.name': there is no function 'time' among the tools.";
+    let message = "Invalid 'tool_choice.function.name': the run has no function 'time'; name one of its tools.";
     let param = "tool_choice.function.name";
     let response = fixture.try_create_run(named.clone()).await;
     assert_eq!(response.expect_invalid(param, "invalid_value"), message);

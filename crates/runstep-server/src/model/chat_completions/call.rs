@@ -204,9 +204,9 @@ impl Response {
         }
     }
 
-    fn finish(&mut self, is_marked: bool) -> Result<(), CallError> {
+    fn finish(&mut self, has_done_marker: bool) -> Result<(), CallError> {
         self.is_over = true;
-        self.decoder.finish(is_marked)
+        self.decoder.finish(has_done_marker)
     }
 
     /// Reads the rest of the stream, which allows the connection to be reused.

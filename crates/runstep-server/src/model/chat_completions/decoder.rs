@@ -86,8 +86,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Completes the response. `is_marked` means that the provider marked its end with `[DONE]`.
-    pub(super) fn finish(&mut self, is_marked: bool) -> Result<(), CallError> {
+    /// Completes the response. `has_done_marker` means that the provider marked its end with `[DONE]`.
+    pub(super) fn finish(&mut self, has_done_marker: bool) -> Result<(), CallError> {
         match self.finish_reason {
             Some(FinishReason::Error) => {
                 return Err(CallError::invalid_response("reported that its response failed"));
@@ -95,7 +95,7 @@ impl Decoder {
             None if self.events.bytes == 0 => {
                 return Err(CallError::incomplete_response("returned an empty response"));
             }
-            None if !is_marked => {
+            None if !has_done_marker => {
                 return Err(CallError::incomplete_response("returned an incomplete response"));
             }
             Some(FinishReason::Length) => self.events.push(ModelEvent::TokenLimit),

@@ -13,7 +13,7 @@ use crate::model::{ModelError, ModelErrorKind};
 use crate::text::shorten;
 
 /// How many characters of a provider's message are passed on.
-const MAX_ECHO: usize = 500;
+const MAX_QUOTED_CHARACTERS: usize = 500;
 
 /// Parts of the codes of errors that are caused by the conversation.
 const PROMPT_CODES: [&str; 6] = [
@@ -205,7 +205,7 @@ impl ErrorDetails {
             Some(key) => message.replace(key.expose_secret(), "[key]"),
             None => message.to_owned(),
         };
-        format!(": {}", shorten(&message, MAX_ECHO))
+        format!(": {}", shorten(&message, MAX_QUOTED_CHARACTERS))
     }
 }
 

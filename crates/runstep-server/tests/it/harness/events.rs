@@ -140,12 +140,12 @@ pub(crate) fn delta_text(events: &[Event]) -> String {
 pub(crate) fn final_run(events: &[Event]) -> Value {
     let statuses = ["completed", "incomplete", "failed", "cancelled", "expired", "requires_action"];
     let names = event_names(events);
-    let is_final =
+    let is_terminal =
         |name: &str| name.strip_prefix("run.").is_some_and(|status| statuses.contains(&status));
-    assert_eq!(names.iter().filter(|name| is_final(name)).count(), 1, "{names:?}");
+    assert_eq!(names.iter().filter(|name| is_terminal(name)).count(), 1, "{names:?}");
     assert_eq!(names.iter().filter(|name| **name == "done").count(), 1, "{names:?}");
     let [.., run, done] = events else { panic!("{names:?}") };
     assert_eq!(done.data, "[DONE]");
-    assert!(is_final(run.name.strip_prefix("thread.").unwrap()), "{names:?}");
+    assert!(is_terminal(run.name.strip_prefix("thread.").unwrap()), "{names:?}");
     run.data.clone()
 }

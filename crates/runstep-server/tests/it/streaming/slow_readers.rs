@@ -1,4 +1,4 @@
-//! Keep-alive comments, slow readers and disconnected readers.
+//! Keep-alive comments, slow subscribers and disconnected readers.
 
 use std::time::Duration;
 

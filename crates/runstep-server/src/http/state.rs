@@ -14,7 +14,7 @@ use crate::schema::Schemas;
 use crate::shutdown::Shutdown;
 
 /// The state that all handlers share.
-pub(crate) struct App {
+pub(crate) struct ServerState {
     pub(super) access: Access,
     pub(super) schemas: &'static Schemas,
     pub(super) limits: Limits,
@@ -26,7 +26,7 @@ pub(crate) struct App {
     ids: Ids,
 }
 
-impl App {
+impl ServerState {
     pub(crate) fn new(
         access: Access,
         schemas: &'static Schemas,
@@ -35,7 +35,7 @@ impl App {
         shutdown: Shutdown,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let permits = limits.open_streams.min(Semaphore::MAX_PERMITS);
+        let permits = limits.max_open_streams.min(Semaphore::MAX_PERMITS);
         let stream_permits = Arc::new(Semaphore::new(permits));
         let ids = Ids::default();
         Self { access, schemas, limits, poll_after, shutdown, metrics, stream_permits, ids }
