@@ -75,8 +75,7 @@ impl Document {
 
     /// Visits every schema, inner schemas first.
     pub fn visit_schemas(&mut self, visit: &mut SchemaVisitor<'_>) -> Result<(), Error> {
-        let mut pointer = String::new();
-        visit_below(&mut self.0, &mut pointer, visit)
+        visit_entries(&mut self.0, &mut String::new(), false, visit)
     }
 
     /// Returns all references: the JSON pointer of each `$ref`, and its target.
@@ -152,6 +151,38 @@ pub fn target(schema: &Value) -> Option<&str> {
     referred(schema).or_else(beside)
 }
 
+/// Resolves a schema that is a reference to a component.
+pub fn resolve_schema<'a>(document: &'a Document, schema: &'a Value) -> &'a Value {
+    target(schema).and_then(|name| document.schema(name)).unwrap_or(schema)
+}
+
+/// Returns whether a keyword is true.
+pub fn is_true(value: &Value, keyword: &str) -> bool {
+    value.get(keyword) == Some(&Value::Bool(true))
+}
+
+/// Returns whether a schema requires a property.
+pub fn is_required(schema: &Value, property: &str) -> bool {
+    let names = schema.get("required").and_then(Value::as_array);
+    names.is_some_and(|names| names.iter().any(|name| name == property))
+}
+
+/// Returns the schemas in the list of a keyword, such as `allOf`.
+pub fn list<'a>(schema: &'a Value, keyword: &str) -> &'a [Value] {
+    schema.get(keyword).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Returns the alternatives of a union.
+pub fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+    list(schema, "oneOf").iter().chain(list(schema, "anyOf"))
+}
+
+/// Returns whether an alternative only requires properties. Such alternatives are a limit, and not
+/// a union.
+pub fn is_only_required(alternative: &Value) -> bool {
+    alternative.as_object().is_some_and(|keywords| keywords.keys().all(|key| key == "required"))
+}
+
 /// Creates a reference to a component schema.
 pub fn reference_to(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("#/components/schemas/{name}") })
@@ -193,14 +224,6 @@ pub fn push(pointer: &mut String, token: &str) -> usize {
     before
 }
 
-fn visit_below(
-    value: &mut Value,
-    pointer: &mut String,
-    visit: &mut SchemaVisitor<'_>,
-) -> Result<(), Error> {
-    visit_entries(value, pointer, false, visit)
-}
-
 fn visit_entries(
     value: &mut Value,
     pointer: &mut String,
@@ -217,7 +240,7 @@ fn visit_entries(
                 if key == "schema" && !names {
                     visit_schema(inner, pointer, visit)?;
                 } else if pointer == "/components/schemas" {
-                    visit_map(inner, pointer, visit)?;
+                    visit_each(inner.as_object_mut().into_iter().flatten(), pointer, visit)?;
                 } else {
                     let names = !names && NAMES.contains(&key.as_str());
                     visit_entries(inner, pointer, names, visit)?;
@@ -225,7 +248,13 @@ fn visit_entries(
                 pointer.truncate(before);
             }
         }
-        Value::Array(items) => visit_list(items, pointer, visit, visit_below)?,
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                let before = push(pointer, &index.to_string());
+                visit_entries(item, pointer, false, visit)?;
+                pointer.truncate(before);
+            }
+        }
         _ => {}
     }
     Ok(())
@@ -236,29 +265,13 @@ fn is_opaque(key: &str) -> bool {
     OPAQUE.contains(&key) || key.starts_with("x-")
 }
 
-type Visit = fn(&mut Value, &mut String, &mut SchemaVisitor<'_>) -> Result<(), Error>;
-
-fn visit_list(
-    items: &mut [Value],
-    pointer: &mut String,
-    visit: &mut SchemaVisitor<'_>,
-    each: Visit,
-) -> Result<(), Error> {
-    for (index, item) in items.iter_mut().enumerate() {
-        let before = push(pointer, &index.to_string());
-        each(item, pointer, visit)?;
-        pointer.truncate(before);
-    }
-    Ok(())
-}
-
-fn visit_map(
-    schemas: &mut Value,
+fn visit_each<'a, K: ToString>(
+    schemas: impl IntoIterator<Item = (K, &'a mut Value)>,
     pointer: &mut String,
     visit: &mut SchemaVisitor<'_>,
 ) -> Result<(), Error> {
-    for (name, schema) in schemas.as_object_mut().into_iter().flatten() {
-        let before = push(pointer, name);
+    for (key, schema) in schemas {
+        let before = push(pointer, &key.to_string());
         visit_schema(schema, pointer, visit)?;
         pointer.truncate(before);
     }
@@ -275,14 +288,14 @@ pub fn visit_schema(
         for (key, inner) in map {
             let before = push(pointer, key);
             match inner {
-                Value::Object(_) if SCHEMA_MAPS.contains(&key.as_str()) => {
-                    visit_map(inner, pointer, visit)?;
+                Value::Object(schemas) if SCHEMA_MAPS.contains(&key.as_str()) => {
+                    visit_each(schemas, pointer, visit)?;
                 }
                 Value::Object(_) if SCHEMAS.contains(&key.as_str()) => {
                     visit_schema(inner, pointer, visit)?;
                 }
                 Value::Array(items) if SCHEMA_LISTS.contains(&key.as_str()) => {
-                    visit_list(items, pointer, visit, visit_schema)?;
+                    visit_each(items.iter_mut().enumerate(), pointer, visit)?;
                 }
                 _ => {}
             }

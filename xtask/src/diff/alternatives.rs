@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::compare::resolve_schema;
-use crate::codegen::document::{Document, target};
+use crate::codegen::document::{self, Document, is_only_required, resolve_schema, target};
 use crate::codegen::unions::discriminators::{constant, find_discriminator};
 
 /// An alternative, with its component if it is one.
@@ -75,10 +74,6 @@ impl<'a> Alternatives<'a> {
         self.found.iter().map(|(key, _)| key)
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.found.iter().any(|(present, _)| present == key)
-    }
-
     pub(super) fn get(&self, key: &str) -> Option<Alternative<'a>> {
         self.found.iter().find(|(present, _)| present == key).map(|(_, alternative)| *alternative)
     }
@@ -97,18 +92,11 @@ fn add_alternatives<'a>(
         return;
     }
     let schema = resolve_schema(document, schema);
-    let lists = ["oneOf", "anyOf"].iter().filter_map(|key| schema.get(key)?.as_array());
-    let alternatives: Vec<&Value> = lists.flatten().collect();
-    // Alternatives that only require properties are not a union.
-    let only_limits = alternatives.iter().all(|alternative| {
-        let keywords = alternative.as_object();
-        keywords.is_some_and(|keywords| keywords.keys().all(|key| key == "required"))
-    });
-    if only_limits {
+    if document::alternatives(schema).all(is_only_required) {
         found.push(Alternative { component, schema });
         return;
     }
-    for alternative in alternatives {
+    for alternative in document::alternatives(schema) {
         add_alternatives(document, alternative, visited, found);
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use xtask::codegen::document::Document;
 use xtask::codegen::lower;
-use xtask::diff::{self, change::Effect, report};
+use xtask::diff::{self, report};
 
 use crate::{all_operations, json_content, reference, repository, xtask};
 
@@ -309,9 +309,4 @@ fn exit_status_is_that_of_the_worst_change() {
     assert_eq!(status(&same, &more), Some(1));
     assert_eq!(status(&same, &less), Some(2));
     assert_eq!(status(&same, "no-such-revision"), Some(3));
-}
-
-#[test]
-fn breaking_is_worse_than_compatible() {
-    assert!(Effect::Breaking > Effect::Compatible);
 }

@@ -6,7 +6,7 @@ use heck::ToSnakeCase as _;
 use serde_json::Value;
 
 use super::{below, resolve};
-use crate::codegen::document::Document;
+use crate::codegen::document::{Document, is_true};
 use crate::codegen::error::Error;
 use crate::codegen::lower::JSON;
 
@@ -95,7 +95,7 @@ impl Operation<'_> {
             let Some(name) = parameter.get("name").and_then(Value::as_str) else {
                 return reject(&[], "a parameter has no name");
             };
-            let required = parameter.get("required") == Some(&Value::Bool(true));
+            let required = is_true(parameter, "required");
             let default_style = match parameter.get("in").and_then(Value::as_str) {
                 Some("path") if !required => {
                     return reject(&[], "a path parameter must have `required: true`");

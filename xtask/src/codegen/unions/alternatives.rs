@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::codegen::document::{Document, target};
+use crate::codegen::document::{self, Document, list, target};
 use crate::codegen::error::Error;
 use crate::codegen::names::is_union;
 
@@ -40,14 +40,11 @@ impl Alternative {
 pub(super) fn outermost_unions(document: &Document) -> Vec<String> {
     let unions: Vec<&String> =
         document.schemas().filter(|(_, schema)| is_union(schema)).map(|(name, _)| name).collect();
-    let mut nested: Vec<&str> = Vec::new();
-    for name in &unions {
-        let schema = document.schema(name);
-        for key in ["oneOf", "anyOf"] {
-            let list = schema.and_then(|schema| schema.get(key)?.as_array());
-            nested.extend(list.into_iter().flatten().filter_map(target));
-        }
-    }
+    let nested: Vec<&str> = unions
+        .iter()
+        .filter_map(|name| document.schema(name))
+        .flat_map(|schema| document::alternatives(schema).filter_map(target))
+        .collect();
     let used = document.references_outside_unions();
     let outermost = |name: &&&String| !nested.contains(&name.as_str()) || used.contains(**name);
     unions.iter().filter(outermost).map(|name| (*name).clone()).collect()
@@ -72,8 +69,7 @@ fn add_alternatives(
     }
     let Some(union) = document.schema(name) else { return };
     for key in ["oneOf", "anyOf"] {
-        let list = union.get(key).and_then(Value::as_array);
-        for (index, alternative) in list.into_iter().flatten().enumerate() {
+        for (index, alternative) in list(union, key).iter().enumerate() {
             match target(alternative).map(|name| (name, document.schema(name))) {
                 Some((inner, Some(schema))) if is_union(schema) => {
                     add_alternatives(document, inner, visited, found);
