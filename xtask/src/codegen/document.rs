@@ -156,6 +156,16 @@ pub fn resolve_schema<'a>(document: &'a Document, schema: &'a Value) -> &'a Valu
     target(schema).and_then(|name| document.schema(name)).unwrap_or(schema)
 }
 
+/// Returns the type of a schema, if it has one.
+pub fn kind(schema: &Value) -> Option<&str> {
+    match schema.get("type").and_then(Value::as_str) {
+        Some(kind) => Some(kind),
+        None if schema.get("properties").is_some() => Some("object"),
+        None if schema.get("items").is_some() => Some("array"),
+        None => None,
+    }
+}
+
 /// Returns whether a keyword is true.
 pub fn is_true(value: &Value, keyword: &str) -> bool {
     value.get(keyword) == Some(&Value::Bool(true))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::codegen::document::{self, Document, is_only_required, resolve_schema, target};
+use crate::codegen::document::{self, Document, is_only_required, kind, resolve_schema, target};
 use crate::codegen::unions::discriminators::{constant, find_discriminator};
 
 /// An alternative, with its component if it is one.
@@ -98,15 +98,5 @@ fn add_alternatives<'a>(
     }
     for alternative in document::alternatives(schema) {
         add_alternatives(document, alternative, visited, found);
-    }
-}
-
-/// Returns the type of a schema, if it has one.
-pub(super) fn kind(schema: &Value) -> Option<&str> {
-    match schema.get("type").and_then(Value::as_str) {
-        Some(kind) => Some(kind),
-        None if schema.get("properties").is_some() => Some("object"),
-        None if schema.get("items").is_some() => Some("array"),
-        None => None,
     }
 }

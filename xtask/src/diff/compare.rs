@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::alternatives::{self, Alternatives};
+use super::alternatives::Alternatives;
 use super::change::{Breaks, Change, ChangeKind, Direction, Effect};
 use super::limits;
-use crate::codegen::document::{Document, is_required, is_true, resolve_schema, target};
+use crate::codegen::document::{Document, is_required, is_true, kind, resolve_schema, target};
 use crate::codegen::lower::OPEN;
 use crate::codegen::select::path_shape;
 
@@ -248,7 +248,7 @@ impl<'a> Comparison<'a> {
             self.unions(at, &before, &after);
             return;
         }
-        if let (Some(from), Some(to)) = (alternatives::kind(old), alternatives::kind(new))
+        if let (Some(from), Some(to)) = (kind(old), kind(new))
             && from != to
         {
             let wire = match (from, to) {

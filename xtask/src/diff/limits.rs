@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::alternatives::kind;
 use super::change::{Breaks, ChangeKind};
+use crate::codegen::document::kind;
 use crate::codegen::lower::is_unsigned;
 
 /// The effect of a larger value of a limit.
