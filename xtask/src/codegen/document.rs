@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use heck::ToUpperCamelCase as _;
+use heck::{ToSnakeCase as _, ToUpperCamelCase as _};
 use serde_json::{Map, Value};
 
 use super::error::Error;
@@ -65,6 +65,22 @@ impl Document {
             let operations = entries.filter(|(key, _)| is_method(key));
             operations.map(|(method, operation)| (path.as_str(), method.as_str(), operation))
         })
+    }
+
+    /// Returns the operations, mutably.
+    pub fn operations_mut(&mut self) -> impl Iterator<Item = (&str, &str, &mut Value)> {
+        let paths = self.0.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
+        paths.flat_map(|(path, item)| {
+            let entries = item.as_object_mut().into_iter().flatten();
+            let operations = entries.filter(|(key, _)| is_method(key));
+            operations.map(|(method, operation)| (path.as_str(), method.as_str(), operation))
+        })
+    }
+
+    /// Returns the components of a kind, such as `responses`, mutably.
+    pub fn components_mut(&mut self, kind: &str) -> impl Iterator<Item = (&String, &mut Value)> {
+        let components = self.0.get_mut("components").and_then(|all| all.get_mut(kind));
+        components.and_then(Value::as_object_mut).into_iter().flatten()
     }
 
     /// Resolves a reference object. Returns any other value unchanged.
@@ -219,6 +235,11 @@ pub fn rust_name(name: &str) -> String {
         Some(_) if syn::parse_str::<syn::Ident>(&spelled).is_err() => format!("Value{spelled}"),
         Some(_) => spelled,
     }
+}
+
+/// Returns the name of the method that progenitor generates for an operation ID.
+pub fn method_name(operation_id: &str) -> String {
+    operation_id.replace(|letter: char| !letter.is_alphanumeric(), "_").to_snake_case()
 }
 
 /// Returns the description of a schema.

@@ -8,7 +8,7 @@ use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::{Field, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type};
 
-use crate::codegen::document::{Document, list, rust_name};
+use crate::codegen::document::{Document, list, method_name, rust_name};
 use crate::codegen::error::Error;
 use crate::codegen::rewrite::{argument, type_named, wire_name};
 use crate::codegen::{File, Generated};
@@ -52,7 +52,7 @@ pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error>
     let mut text = String::new();
     for (path, method, operation) in document.operations() {
         let Some(id) = operation.get("operationId").and_then(Value::as_str) else { continue };
-        let function = id.to_snake_case();
+        let function = method_name(id);
         let Some(signature) = methods.get(&function) else { continue };
         let summary = operation.get("summary").and_then(Value::as_str).unwrap_or(id);
         let (summary, method) = (lower_first(summary), method.to_uppercase());
