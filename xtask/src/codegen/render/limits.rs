@@ -94,7 +94,7 @@ fn union_checks(union: &Union, generated: &Generated) -> Checks {
     let component = component.into_iter().find(|name| rust_name(name) == union.name);
     let alternatives = component.map(|name| alternatives(document, name)).unwrap_or_default();
     let limits_of = |other: &str| {
-        let mut schemas = alternatives.iter().map(|alternative| &alternative.schema);
+        let mut schemas = alternatives.iter().map(|alternative| alternative.schema);
         schemas.find(|schema| kind(schema) == Some(other)).map_or(NONE.to_owned(), limits)
     };
     let mut variants = Vec::new();
