@@ -153,18 +153,18 @@ pub fn schema_name(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/components/schemas/")
 }
 
-/// Returns the component that a schema is a bare reference to.
-pub fn referred(schema: &Value) -> Option<&str> {
-    schema.get("$ref")?.as_str().and_then(schema_name)
+/// Returns the reference that a value is, with or without other keywords.
+pub fn reference(value: &Value) -> Option<&str> {
+    let beside = || match list(value, "allOf") {
+        [only] => only.get("$ref"),
+        _ => None,
+    };
+    value.get("$ref").or_else(beside)?.as_str()
 }
 
 /// Returns the component that a schema is a reference to, with or without other keywords.
 pub fn target(schema: &Value) -> Option<&str> {
-    let beside = || match schema.get("allOf")?.as_array()?.as_slice() {
-        [only] => referred(only),
-        _ => None,
-    };
-    referred(schema).or_else(beside)
+    reference(schema).and_then(schema_name)
 }
 
 /// Resolves a schema that is a reference to a component.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{EMPTY_IS_NOT_ABSENT, each_schema};
-use crate::codegen::document::{Document, is_required, list, referred};
+use crate::codegen::document::{Document, is_required, list, target};
 use crate::codegen::error::Error;
 
 /// Replaces a union with one alternative by the alternative. A reference becomes an `allOf`, which
@@ -56,7 +56,7 @@ pub(super) fn compositions_are_merged(document: Document) -> Result<Document, Er
             }
         }
         let only_siblings = map.keys().all(|key| REFERENCE_SIBLINGS.contains(&key.as_str()));
-        if matches!(schemas.as_slice(), [only] if only_siblings && referred(only).is_some()) {
+        if matches!(schemas.as_slice(), [only] if only_siblings && target(only).is_some()) {
             map.insert("allOf".to_owned(), Value::Array(schemas));
             return Ok(());
         }
