@@ -39,6 +39,7 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
 use serde_json::Value;
+use syn::{Item, ItemStruct};
 
 use document::{Document, rust_name, target};
 use enums::OpenEnum;
@@ -201,6 +202,14 @@ pub struct RequestBody<'a> {
 }
 
 impl Generated {
+    /// Returns the structs by name, in the order of the code.
+    pub fn structs(&self) -> impl Iterator<Item = (String, &ItemStruct)> + Clone {
+        self.code.structs.items.iter().filter_map(|item| match item {
+            Item::Struct(item) => Some((item.ident.to_string(), item)),
+            _ => None,
+        })
+    }
+
     /// Returns the request bodies, in the order of the operations.
     pub fn request_bodies(&self) -> Vec<RequestBody<'_>> {
         let bodies = self.document.operations().filter_map(|(_, _, operation)| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quote::quote;
 use serde_json::{Map, Value};
-use syn::{Item, ItemStruct};
+use syn::ItemStruct;
 
 use crate::codegen::Generated;
 use crate::codegen::document::{kind, list, rust_name};
@@ -22,7 +22,7 @@ const NONE: &str = "&Limits::NONE";
 
 /// Renders the implementations for request bodies and for what they contain.
 pub fn render(generated: &Generated) -> Result<String, Error> {
-    let Generated { document, code, unions, .. } = generated;
+    let Generated { document, unions, .. } = generated;
     let mut schemas: BTreeMap<String, &Value> =
         document.schemas().map(|(name, schema)| (rust_name(name), schema)).collect();
     let mut types: BTreeMap<String, Checks> = BTreeMap::new();
@@ -31,13 +31,9 @@ pub fn render(generated: &Generated) -> Result<String, Error> {
         schemas.entry(body.name.clone()).or_insert(body.schema);
         open.push(body.name);
     }
-    let structs = code.structs.items.iter().filter_map(|item| match item {
-        Item::Struct(item) => Some((item.ident.to_string(), item)),
-        _ => None,
-    });
     let names = unions.unions.iter().map(|union| union.name.clone());
-    let names: Vec<String> = structs.clone().map(|(name, _)| name).chain(names).collect();
-    for (name, item) in structs {
+    let names: Vec<String> = generated.structs().map(|(name, _)| name).chain(names).collect();
+    for (name, item) in generated.structs() {
         let schema = schemas.get(&name).copied().unwrap_or(&Value::Null);
         types.insert(name, struct_checks(item, schema, &names));
     }

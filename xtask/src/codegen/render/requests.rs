@@ -35,11 +35,7 @@ const PAGE: [&str; 4] = ["after", "before", "limit", "order"];
 /// Renders a builder for each operation.
 pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error> {
     let Generated { code, document, .. } = generated;
-    let structs = code.structs.items.iter().filter_map(|item| match item {
-        Item::Struct(item) => Some((item.ident.to_string(), item)),
-        _ => None,
-    });
-    let structs: BTreeMap<String, &ItemStruct> = structs.collect();
+    let structs: BTreeMap<String, &ItemStruct> = generated.structs().collect();
     let methods = code.client.items.iter().filter_map(|item| match item {
         Item::Impl(block) => Some(&block.items),
         _ => None,
