@@ -10,7 +10,7 @@ use crate::codegen::unions::{Alternative, add_alternatives};
 
 /// The alternatives of a schema. A schema that is not a union is its own only alternative.
 pub(super) struct Alternatives<'a> {
-    is_union: bool,
+    pub(super) is_union: bool,
     found: Vec<(String, Alternative<'a>)>,
 }
 
@@ -55,10 +55,6 @@ impl<'a> Alternatives<'a> {
             }
         }
         Self { is_union, found }
-    }
-
-    pub(super) fn is_union(&self) -> bool {
-        self.is_union
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Alternative<'a>)> {

@@ -244,7 +244,7 @@ impl<'a> Comparison<'a> {
         }
         let (before, after) =
             (Alternatives::of(self.old, before), Alternatives::of(self.new, after));
-        if before.is_union() || after.is_union() {
+        if before.is_union || after.is_union {
             self.unions(at, &before, &after);
             return;
         }
