@@ -6,22 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::operations::{Operations, Responses};
-use crate::programs::{self, RunningServer, file, succeed};
+use crate::programs::{self, Error, RunningServer, file, succeed};
 
 /// The only valid key. Requests without it are expected to fail.
 const KEY: &str = "contract-key";
-
-/// A failure of the contract gate.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A program failed, or schemathesis found a violation.
-    #[error(transparent)]
-    Program(#[from] programs::Error),
-    /// All responses of an operation are errors, so its success responses are untested.
-    #[error("no success response from: {0}")]
-    OnlyErrors(String),
-}
 
 /// Builds the server, installs schemathesis if needed, sends generated requests to all operations,
 /// and prints the number of successes and errors of each.

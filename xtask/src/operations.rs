@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_yaml_ng::Value;
 
+use crate::codegen::document::Document;
 use crate::programs::{Error, file};
 
 /// The operations of a document, in order.
@@ -36,21 +36,12 @@ impl Operations {
     /// Parses the operations of a document. Returns `None` if there are none.
     #[must_use]
     pub fn parse(document: &str) -> Option<Self> {
-        let document: Value = serde_yaml_ng::from_str(document).ok()?;
-        let mut operations = Vec::new();
-        for (path, methods) in document.get("paths")?.as_mapping()? {
-            for (method, operation) in methods.as_mapping()? {
-                let (Some(id), Some(method)) = (operation.get("operationId"), method.as_str())
-                else {
-                    continue;
-                };
-                operations.push(Operation {
-                    id: id.as_str()?.to_owned(),
-                    method: method.to_uppercase(),
-                    path: path.as_str()?.to_owned(),
-                });
-            }
-        }
+        let document = Document(serde_yaml_ng::from_str(document).ok()?);
+        let operations = document.operations().filter_map(|(path, method, operation)| {
+            let id = operation.get("operationId")?.as_str()?.to_owned();
+            Some(Operation { id, method: method.to_uppercase(), path: path.to_owned() })
+        });
+        let operations: Vec<Operation> = operations.collect();
         (!operations.is_empty()).then_some(Self(operations))
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The binary under test.
 const SERVER: &str = "runstep-server";
 
-/// An error of a program.
+/// An error of a release gate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -39,6 +39,15 @@ pub enum Error {
     /// A server exited before it printed its address.
     #[error("{0} exited before it printed its address; see its output above")]
     NoServer(String),
+    /// A script of a client printed a line that is not a report.
+    #[error("the scripts printed a line that is not a report: {0}")]
+    NotAReport(String),
+    /// Checks of the clients failed or are missing.
+    #[error("{0} checks or operations failed or are missing; see above")]
+    ChecksFailed(usize),
+    /// All responses of an operation are errors, so its success responses are untested.
+    #[error("no success response from: {0}")]
+    OnlyErrors(String),
 }
 
 fn help(program: &str) -> &'static str {
@@ -113,12 +122,7 @@ pub fn python_with(folder: &Path, lock: &Path) -> Result<PathBuf, Error> {
 ///
 /// Returns an error if the program cannot be started or fails.
 pub fn succeed(command: &mut Command) -> Result<(), Error> {
-    let program = program(command);
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(Error::Failed(program)),
-        Err(source) => Err(Error::Start { program, source }),
-    }
+    output(command.stdout(Stdio::inherit())).map(drop)
 }
 
 /// Runs a program, and returns its standard output. Its standard error is inherited.

@@ -42,6 +42,8 @@ macro_rules! open_enum {
             }
         }
 
+        impl $crate::validate::Limited for $Name {}
+
         impl std::fmt::Display for $Name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())

@@ -112,25 +112,7 @@ macro_rules! union {
                         $crate::union::object(object).map($Name::Unknown)
                     }
 
-                    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<$Name, E> {
-                        Ok($Name::Unknown(value.into()))
-                    }
-
-                    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<$Name, E> {
-                        Ok($Name::Unknown(value.into()))
-                    }
-
-                    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<$Name, E> {
-                        Ok($Name::Unknown(value.into()))
-                    }
-
-                    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<$Name, E> {
-                        Ok($Name::Unknown(value.into()))
-                    }
-
-                    fn visit_unit<E: serde::de::Error>(self) -> Result<$Name, E> {
-                        Ok($Name::Unknown(serde_json::Value::Null))
-                    }
+                    $crate::union::visit_scalars!($Name, $Name::Unknown);
                 }
 
                 deserializer.deserialize_any(Union)
@@ -174,7 +156,26 @@ macro_rules! union {
     };
 }
 
-pub(crate) use union;
+/// Defines the methods of a visitor for scalars other than strings, which are kept as JSON.
+macro_rules! visit_scalars {
+    ($Value:ty, $kept:expr) => {
+        $crate::union::visit_scalars!(@ $Value, $kept, visit_bool(bool));
+        $crate::union::visit_scalars!(@ $Value, $kept, visit_i64(i64));
+        $crate::union::visit_scalars!(@ $Value, $kept, visit_u64(u64));
+        $crate::union::visit_scalars!(@ $Value, $kept, visit_f64(f64));
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<$Value, E> {
+            Ok($kept(serde_json::Value::Null))
+        }
+    };
+    (@ $Value:ty, $kept:expr, $visit:ident($Scalar:ty)) => {
+        fn $visit<E: serde::de::Error>(self, value: $Scalar) -> Result<$Value, E> {
+            Ok($kept(value.into()))
+        }
+    };
+}
+
+pub(crate) use {union, visit_scalars};
 
 pub(crate) fn sequence<'de, T, A>(items: A) -> Result<T, A::Error>
 where

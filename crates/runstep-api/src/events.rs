@@ -35,6 +35,8 @@ macro_rules! events {
             },
         }
 
+        impl $crate::validate::Limited for $Name {}
+
         impl $Name {
             /// Returns the name, which is the `event` field of a server-sent event.
             pub fn event(&self) -> &str {

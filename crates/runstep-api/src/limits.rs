@@ -5,13 +5,24 @@
 
 #![allow(unused_imports)]
 
-use crate::types;
-use crate::validate::{Validate, Violation};
-use crate::validate::{characters, each, each_key, each_value, entries, field, items, number};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
+use crate::types;
+use crate::validate::{Limited as _, Limits, Validate, Violation, field};
+
+impl Validate for types::CodeInterpreterTool {
+    fn validate(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+}
 impl Validate for types::FileSearchTool {
     fn validate(&self) -> Result<(), Violation> {
-        field("file_search", self.file_search.as_ref(), |value| value.validate())?;
+        field("file_search", &self.file_search, &Limits::NONE)?;
+        Ok(())
+    }
+}
+impl Validate for types::FileSearchOnlyTool {
+    fn validate(&self) -> Result<(), Violation> {
         Ok(())
     }
 }
@@ -19,14 +30,13 @@ impl Validate for types::FileSearchOptions {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "max_num_results",
-            self.max_num_results.as_ref(),
-            |value| number(value, 1..=50),
+            &self.max_num_results,
+            &Limits {
+                number: (Included(1.0), Included(50.0)),
+                ..Limits::NONE
+            },
         )?;
-        field(
-            "ranking_options",
-            self.ranking_options.as_ref(),
-            |value| value.validate(),
-        )?;
+        field("ranking_options", &self.ranking_options, &Limits::NONE)?;
         Ok(())
     }
 }
@@ -34,9 +44,55 @@ impl Validate for types::FileSearchRankingOptions {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "score_threshold",
-            Some(&self.score_threshold),
-            |value| number(value, 0.0..=1.0),
+            &self.score_threshold,
+            &Limits {
+                number: (Included(0.0), Included(1.0)),
+                ..Limits::NONE
+            },
         )?;
+        Ok(())
+    }
+}
+impl Validate for types::FunctionTool {
+    fn validate(&self) -> Result<(), Violation> {
+        field("function", &self.function, &Limits::NONE)?;
+        Ok(())
+    }
+}
+impl Validate for types::FunctionDefinition {
+    fn validate(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+impl Validate for types::NamedToolChoice {
+    fn validate(&self) -> Result<(), Violation> {
+        field("function", &self.function, &Limits::NONE)?;
+        Ok(())
+    }
+}
+impl Validate for types::NamedFunction {
+    fn validate(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+impl Validate for types::TextResponseFormat {
+    fn validate(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+impl Validate for types::JsonObjectResponseFormat {
+    fn validate(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+impl Validate for types::JsonSchemaResponseFormat {
+    fn validate(&self) -> Result<(), Violation> {
+        field("json_schema", &self.json_schema, &Limits::NONE)?;
+        Ok(())
+    }
+}
+impl Validate for types::JsonSchemaDefinition {
+    fn validate(&self) -> Result<(), Violation> {
         Ok(())
     }
 }
@@ -44,26 +100,32 @@ impl Validate for types::TruncationStrategy {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "last_messages",
-            self.last_messages.as_option(),
-            |value| number(value, 1..),
+            &self.last_messages,
+            &Limits {
+                number: (Included(1.0), Unbounded),
+                ..Limits::NONE
+            },
         )?;
         Ok(())
     }
 }
 impl Validate for types::ToolResources {
     fn validate(&self) -> Result<(), Violation> {
-        field(
-            "code_interpreter",
-            self.code_interpreter.as_ref(),
-            |value| value.validate(),
-        )?;
-        field("file_search", self.file_search.as_ref(), |value| value.validate())?;
+        field("code_interpreter", &self.code_interpreter, &Limits::NONE)?;
+        field("file_search", &self.file_search, &Limits::NONE)?;
         Ok(())
     }
 }
 impl Validate for types::CodeInterpreterResources {
     fn validate(&self) -> Result<(), Violation> {
-        field("file_ids", self.file_ids.as_ref(), |value| items(value.len(), ..=20))?;
+        field(
+            "file_ids",
+            &self.file_ids,
+            &Limits {
+                size: (0, 20),
+                ..Limits::NONE
+            },
+        )?;
         Ok(())
     }
 }
@@ -71,20 +133,19 @@ impl Validate for types::FileSearchResources {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "vector_store_ids",
-            self.vector_store_ids.as_ref(),
-            |value| items(value.len(), ..=1),
+            &self.vector_store_ids,
+            &Limits {
+                size: (0, 1),
+                ..Limits::NONE
+            },
         )?;
         Ok(())
     }
 }
 impl Validate for types::CreateToolResources {
     fn validate(&self) -> Result<(), Violation> {
-        field(
-            "code_interpreter",
-            self.code_interpreter.as_ref(),
-            |value| value.validate(),
-        )?;
-        field("file_search", self.file_search.as_ref(), |value| value.validate())?;
+        field("code_interpreter", &self.code_interpreter, &Limits::NONE)?;
+        field("file_search", &self.file_search, &Limits::NONE)?;
         Ok(())
     }
 }
@@ -92,15 +153,18 @@ impl Validate for types::CreateFileSearchResources {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "vector_store_ids",
-            self.vector_store_ids.as_ref(),
-            |value| items(value.len(), ..=1),
+            &self.vector_store_ids,
+            &Limits {
+                size: (0, 1),
+                ..Limits::NONE
+            },
         )?;
         field(
             "vector_stores",
-            self.vector_stores.as_ref(),
-            |value| {
-                items(value.len(), ..=1)?;
-                each(value, |value| value.validate())
+            &self.vector_stores,
+            &Limits {
+                size: (0, 1),
+                ..Limits::NONE
             },
         )?;
         Ok(())
@@ -110,29 +174,39 @@ impl Validate for types::VectorStoreInput {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "file_ids",
-            self.file_ids.as_ref(),
-            |value| items(value.len(), ..=100000000),
+            &self.file_ids,
+            &Limits {
+                size: (0, 100000000),
+                ..Limits::NONE
+            },
         )?;
-        field(
-            "chunking_strategy",
-            self.chunking_strategy.as_ref(),
-            |value| value.validate(),
-        )?;
+        field("chunking_strategy", &self.chunking_strategy, &Limits::NONE)?;
         field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
         Ok(())
     }
 }
+impl Validate for types::AutoChunkingStrategy {
+    fn validate(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+}
 impl Validate for types::StaticChunkingStrategy {
     fn validate(&self) -> Result<(), Violation> {
-        field("static", Some(&self.static_), |value| value.validate())?;
+        field("static", &self.static_, &Limits::NONE)?;
         Ok(())
     }
 }
@@ -140,119 +214,180 @@ impl Validate for types::StaticChunking {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "max_chunk_size_tokens",
-            Some(&self.max_chunk_size_tokens),
-            |value| number(value, 100..=4096),
+            &self.max_chunk_size_tokens,
+            &Limits {
+                number: (Included(100.0), Included(4096.0)),
+                ..Limits::NONE
+            },
+        )?;
+        field(
+            "chunk_overlap_tokens",
+            &self.chunk_overlap_tokens,
+            &Limits {
+                number: (Included(0.0), Unbounded),
+                ..Limits::NONE
+            },
         )?;
         Ok(())
     }
 }
 impl Validate for types::CreateAssistantRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("name", self.name.as_option(), |value| characters(value, ..=256))?;
         field(
-            "description",
-            self.description.as_option(),
-            |value| characters(value, ..=512),
-        )?;
-        field(
-            "instructions",
-            self.instructions.as_option(),
-            |value| characters(value, ..=256000),
-        )?;
-        field(
-            "tools",
-            self.tools.as_ref(),
-            |value| {
-                items(value.len(), ..=128)?;
-                each(value, |value| value.validate())
+            "name",
+            &self.name,
+            &Limits {
+                size: (0, 256),
+                ..Limits::NONE
             },
         )?;
         field(
-            "tool_resources",
-            self.tool_resources.as_option(),
-            |value| value.validate(),
+            "description",
+            &self.description,
+            &Limits {
+                size: (0, 512),
+                ..Limits::NONE
+            },
         )?;
         field(
+            "instructions",
+            &self.instructions,
+            &Limits {
+                size: (0, 256000),
+                ..Limits::NONE
+            },
+        )?;
+        field(
+            "tools",
+            &self.tools,
+            &Limits {
+                size: (0, 128),
+                ..Limits::NONE
+            },
+        )?;
+        field("tool_resources", &self.tool_resources, &Limits::NONE)?;
+        field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
         field(
             "temperature",
-            self.temperature.as_option(),
-            |value| number(value, 0.0..=2.0),
+            &self.temperature,
+            &Limits {
+                number: (Included(0.0), Included(2.0)),
+                ..Limits::NONE
+            },
         )?;
-        field("top_p", self.top_p.as_option(), |value| number(value, 0.0..=1.0))?;
+        field(
+            "top_p",
+            &self.top_p,
+            &Limits {
+                number: (Included(0.0), Included(1.0)),
+                ..Limits::NONE
+            },
+        )?;
+        field("response_format", &self.response_format, &Limits::NONE)?;
         Ok(())
     }
 }
 impl Validate for types::UpdateAssistantRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("name", self.name.as_option(), |value| characters(value, ..=256))?;
         field(
-            "description",
-            self.description.as_option(),
-            |value| characters(value, ..=512),
-        )?;
-        field(
-            "instructions",
-            self.instructions.as_option(),
-            |value| characters(value, ..=256000),
-        )?;
-        field(
-            "tools",
-            self.tools.as_ref(),
-            |value| {
-                items(value.len(), ..=128)?;
-                each(value, |value| value.validate())
+            "name",
+            &self.name,
+            &Limits {
+                size: (0, 256),
+                ..Limits::NONE
             },
         )?;
         field(
-            "tool_resources",
-            self.tool_resources.as_option(),
-            |value| value.validate(),
+            "description",
+            &self.description,
+            &Limits {
+                size: (0, 512),
+                ..Limits::NONE
+            },
         )?;
         field(
+            "instructions",
+            &self.instructions,
+            &Limits {
+                size: (0, 256000),
+                ..Limits::NONE
+            },
+        )?;
+        field(
+            "tools",
+            &self.tools,
+            &Limits {
+                size: (0, 128),
+                ..Limits::NONE
+            },
+        )?;
+        field("tool_resources", &self.tool_resources, &Limits::NONE)?;
+        field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
         field(
             "temperature",
-            self.temperature.as_option(),
-            |value| number(value, 0.0..=2.0),
+            &self.temperature,
+            &Limits {
+                number: (Included(0.0), Included(2.0)),
+                ..Limits::NONE
+            },
         )?;
-        field("top_p", self.top_p.as_option(), |value| number(value, 0.0..=1.0))?;
+        field(
+            "top_p",
+            &self.top_p,
+            &Limits {
+                number: (Included(0.0), Included(1.0)),
+                ..Limits::NONE
+            },
+        )?;
+        field("response_format", &self.response_format, &Limits::NONE)?;
         Ok(())
     }
 }
 impl Validate for types::CreateThreadRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field(
-            "messages",
-            self.messages.as_ref(),
-            |value| each(value, |value| value.validate()),
-        )?;
-        field(
-            "tool_resources",
-            self.tool_resources.as_option(),
-            |value| value.validate(),
-        )?;
+        field("messages", &self.messages, &Limits::NONE)?;
+        field("tool_resources", &self.tool_resources, &Limits::NONE)?;
         field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
         Ok(())
@@ -260,33 +395,70 @@ impl Validate for types::CreateThreadRequest {
 }
 impl Validate for types::UpdateThreadRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field(
-            "tool_resources",
-            self.tool_resources.as_option(),
-            |value| value.validate(),
-        )?;
+        field("tool_resources", &self.tool_resources, &Limits::NONE)?;
         field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
         Ok(())
     }
 }
+impl Validate for types::ImageFileContent {
+    fn validate(&self) -> Result<(), Violation> {
+        field("image_file", &self.image_file, &Limits::NONE)?;
+        Ok(())
+    }
+}
+impl Validate for types::ImageFile {
+    fn validate(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+impl Validate for types::ImageUrlContent {
+    fn validate(&self) -> Result<(), Violation> {
+        field("image_url", &self.image_url, &Limits::NONE)?;
+        Ok(())
+    }
+}
+impl Validate for types::ImageUrl {
+    fn validate(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+impl Validate for types::Attachment {
+    fn validate(&self) -> Result<(), Violation> {
+        field("tools", &self.tools, &Limits::NONE)?;
+        Ok(())
+    }
+}
 impl Validate for types::CreateMessageRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("content", Some(&self.content), |value| value.validate())?;
+        field("content", &self.content, &Limits::NONE)?;
+        field("attachments", &self.attachments, &Limits::NONE)?;
         field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
         Ok(())
@@ -296,13 +468,24 @@ impl Validate for types::UpdateMessageRequest {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
+        Ok(())
+    }
+}
+impl Validate for types::TextContentPart {
+    fn validate(&self) -> Result<(), Violation> {
         Ok(())
     }
 }
@@ -310,106 +493,144 @@ impl Validate for types::CreateRunRequest {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "instructions",
-            self.instructions.as_option(),
-            |value| characters(value, ..=256000),
+            &self.instructions,
+            &Limits {
+                size: (0, 256000),
+                ..Limits::NONE
+            },
         )?;
-        field(
-            "additional_messages",
-            self.additional_messages.as_option(),
-            |value| each(value, |value| value.validate()),
-        )?;
+        field("additional_messages", &self.additional_messages, &Limits::NONE)?;
         field(
             "tools",
-            self.tools.as_option(),
-            |value| {
-                items(value.len(), ..=20)?;
-                each(value, |value| value.validate())
+            &self.tools,
+            &Limits {
+                size: (0, 20),
+                ..Limits::NONE
             },
         )?;
         field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
         field(
             "temperature",
-            self.temperature.as_option(),
-            |value| number(value, 0.0..=2.0),
+            &self.temperature,
+            &Limits {
+                number: (Included(0.0), Included(2.0)),
+                ..Limits::NONE
+            },
         )?;
-        field("top_p", self.top_p.as_option(), |value| number(value, 0.0..=1.0))?;
+        field(
+            "top_p",
+            &self.top_p,
+            &Limits {
+                number: (Included(0.0), Included(1.0)),
+                ..Limits::NONE
+            },
+        )?;
         field(
             "max_prompt_tokens",
-            self.max_prompt_tokens.as_option(),
-            |value| number(value, 256..),
+            &self.max_prompt_tokens,
+            &Limits {
+                number: (Included(256.0), Unbounded),
+                ..Limits::NONE
+            },
         )?;
         field(
             "max_completion_tokens",
-            self.max_completion_tokens.as_option(),
-            |value| number(value, 256..),
+            &self.max_completion_tokens,
+            &Limits {
+                number: (Included(256.0), Unbounded),
+                ..Limits::NONE
+            },
         )?;
-        field(
-            "truncation_strategy",
-            self.truncation_strategy.as_option(),
-            |value| value.validate(),
-        )?;
+        field("truncation_strategy", &self.truncation_strategy, &Limits::NONE)?;
+        field("tool_choice", &self.tool_choice, &Limits::NONE)?;
+        field("response_format", &self.response_format, &Limits::NONE)?;
         Ok(())
     }
 }
 impl Validate for types::CreateThreadAndRunRequest {
     fn validate(&self) -> Result<(), Violation> {
-        field("thread", self.thread.as_ref(), |value| value.validate())?;
+        field("thread", &self.thread, &Limits::NONE)?;
         field(
             "instructions",
-            self.instructions.as_option(),
-            |value| characters(value, ..=256000),
-        )?;
-        field(
-            "tools",
-            self.tools.as_option(),
-            |value| {
-                items(value.len(), ..=20)?;
-                each(value, |value| value.validate())
+            &self.instructions,
+            &Limits {
+                size: (0, 256000),
+                ..Limits::NONE
             },
         )?;
         field(
-            "tool_resources",
-            self.tool_resources.as_option(),
-            |value| value.validate(),
+            "tools",
+            &self.tools,
+            &Limits {
+                size: (0, 20),
+                ..Limits::NONE
+            },
         )?;
+        field("tool_resources", &self.tool_resources, &Limits::NONE)?;
         field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
         field(
             "temperature",
-            self.temperature.as_option(),
-            |value| number(value, 0.0..=2.0),
+            &self.temperature,
+            &Limits {
+                number: (Included(0.0), Included(2.0)),
+                ..Limits::NONE
+            },
         )?;
-        field("top_p", self.top_p.as_option(), |value| number(value, 0.0..=1.0))?;
+        field(
+            "top_p",
+            &self.top_p,
+            &Limits {
+                number: (Included(0.0), Included(1.0)),
+                ..Limits::NONE
+            },
+        )?;
         field(
             "max_prompt_tokens",
-            self.max_prompt_tokens.as_option(),
-            |value| number(value, 256..),
+            &self.max_prompt_tokens,
+            &Limits {
+                number: (Included(256.0), Unbounded),
+                ..Limits::NONE
+            },
         )?;
         field(
             "max_completion_tokens",
-            self.max_completion_tokens.as_option(),
-            |value| number(value, 256..),
+            &self.max_completion_tokens,
+            &Limits {
+                number: (Included(256.0), Unbounded),
+                ..Limits::NONE
+            },
         )?;
-        field(
-            "truncation_strategy",
-            self.truncation_strategy.as_option(),
-            |value| value.validate(),
-        )?;
+        field("truncation_strategy", &self.truncation_strategy, &Limits::NONE)?;
+        field("tool_choice", &self.tool_choice, &Limits::NONE)?;
+        field("response_format", &self.response_format, &Limits::NONE)?;
         Ok(())
     }
 }
@@ -417,11 +638,17 @@ impl Validate for types::UpdateRunRequest {
     fn validate(&self) -> Result<(), Violation> {
         field(
             "metadata",
-            self.metadata.as_option(),
-            |value| {
-                entries(value.len(), ..=16)?;
-                each_key(value, ..=64)?;
-                each_value(value, |value| characters(value, ..=512))
+            &self.metadata,
+            &Limits {
+                size: (0, 16),
+                keys: (0, 64),
+                each: Some(
+                    &Limits {
+                        size: (0, 512),
+                        ..Limits::NONE
+                    },
+                ),
+                ..Limits::NONE
             },
         )?;
         Ok(())
@@ -429,13 +656,39 @@ impl Validate for types::UpdateRunRequest {
 }
 impl Validate for types::SubmitToolOutputsRequest {
     fn validate(&self) -> Result<(), Violation> {
+        field("tool_outputs", &self.tool_outputs, &Limits::NONE)?;
+        Ok(())
+    }
+}
+impl Validate for types::ToolOutput {
+    fn validate(&self) -> Result<(), Violation> {
         Ok(())
     }
 }
 impl Validate for types::Tool {
     fn validate(&self) -> Result<(), Violation> {
         match self {
-            Self::FileSearch(value) => value.validate(),
+            Self::CodeInterpreter(value) => value.check(&Limits::NONE),
+            Self::FileSearch(value) => value.check(&Limits::NONE),
+            Self::Function(value) => value.check(&Limits::NONE),
+            _ => Ok(()),
+        }
+    }
+}
+impl Validate for types::ToolChoice {
+    fn validate(&self) -> Result<(), Violation> {
+        match self {
+            Self::Named(value) => value.check(&Limits::NONE),
+            _ => Ok(()),
+        }
+    }
+}
+impl Validate for types::ResponseFormat {
+    fn validate(&self) -> Result<(), Violation> {
+        match self {
+            Self::Text(value) => value.check(&Limits::NONE),
+            Self::JsonObject(value) => value.check(&Limits::NONE),
+            Self::JsonSchema(value) => value.check(&Limits::NONE),
             _ => Ok(()),
         }
     }
@@ -443,7 +696,17 @@ impl Validate for types::Tool {
 impl Validate for types::ChunkingStrategy {
     fn validate(&self) -> Result<(), Violation> {
         match self {
-            Self::Static(value) => value.validate(),
+            Self::Auto(value) => value.check(&Limits::NONE),
+            Self::Static(value) => value.check(&Limits::NONE),
+            _ => Ok(()),
+        }
+    }
+}
+impl Validate for types::AttachmentTool {
+    fn validate(&self) -> Result<(), Violation> {
+        match self {
+            Self::CodeInterpreter(value) => value.check(&Limits::NONE),
+            Self::FileSearch(value) => value.check(&Limits::NONE),
             _ => Ok(()),
         }
     }
@@ -451,7 +714,26 @@ impl Validate for types::ChunkingStrategy {
 impl Validate for types::CreateMessageContent {
     fn validate(&self) -> Result<(), Violation> {
         match self {
-            Self::Parts(value) => items(value.len(), 1..),
+            Self::Text(value) => value.check(&Limits::NONE),
+            Self::Parts(value) => {
+                value
+                    .check(
+                        &Limits {
+                            size: (1, u64::MAX),
+                            ..Limits::NONE
+                        },
+                    )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+impl Validate for types::MessageContentPart {
+    fn validate(&self) -> Result<(), Violation> {
+        match self {
+            Self::ImageFile(value) => value.check(&Limits::NONE),
+            Self::ImageUrl(value) => value.check(&Limits::NONE),
+            Self::Text(value) => value.check(&Limits::NONE),
             _ => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use serde::de::value::{MapAccessDeserializer, StringDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::union::{object, sequence};
+use crate::union::{object, sequence, visit_scalars};
 
 /// An object that was read up to its discriminator.
 ///
@@ -124,25 +124,7 @@ impl<'de> Visitor<'de> for TagSeed {
         })
     }
 
-    fn visit_bool<E: Error>(self, tag: bool) -> Result<Tag, E> {
-        Ok(Tag::Other(tag.into()))
-    }
-
-    fn visit_i64<E: Error>(self, tag: i64) -> Result<Tag, E> {
-        Ok(Tag::Other(tag.into()))
-    }
-
-    fn visit_u64<E: Error>(self, tag: u64) -> Result<Tag, E> {
-        Ok(Tag::Other(tag.into()))
-    }
-
-    fn visit_f64<E: Error>(self, tag: f64) -> Result<Tag, E> {
-        Ok(Tag::Other(tag.into()))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Tag, E> {
-        Ok(Tag::Other(Value::Null))
-    }
+    visit_scalars!(Tag, Tag::Other);
 
     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, items: A) -> Result<Tag, A::Error> {
         sequence(items).map(Tag::Other)

@@ -11,6 +11,10 @@ use std::error::Error;
 use std::fmt::{self, Display};
 use std::ops::{Bound, RangeBounds};
 
+use serde_json::{Map, Value};
+
+use crate::Field;
+
 /// A value with limits in the specification, such as a request body.
 pub trait Validate {
     /// Checks the value, and every value inside it, against the limits in the specification.
@@ -65,94 +69,155 @@ pub fn validate_range<T: PartialOrd + Display>(
     value: T,
     allowed: impl RangeBounds<T>,
 ) -> Result<(), Violation> {
-    field(path, Some(&value), |value| number(value, allowed))
+    number(&value, allowed).map_err(|violation| violation.inside(path))
 }
 
-/// Checks a field, unless it has no value.
-pub(crate) fn field<T>(
-    name: &str,
-    value: Option<&T>,
-    check: impl FnOnce(&T) -> Result<(), Violation>,
-) -> Result<(), Violation> {
-    value.map_or(Ok(()), check).map_err(|violation| violation.inside(name))
+/// The limits of a value.
+pub(crate) struct Limits {
+    /// The least and the largest number of characters, items or entries.
+    pub(crate) size: (u64, u64),
+    /// The range of a number.
+    pub(crate) number: (Bound<f64>, Bound<f64>),
+    /// The least and the largest number of characters of a key.
+    pub(crate) keys: (u64, u64),
+    /// The limits of each item of a list or value of a map.
+    pub(crate) each: Option<&'static Limits>,
 }
 
-/// Checks each item of a list.
-pub(crate) fn each<T>(
-    items: &[T],
-    check: impl Fn(&T) -> Result<(), Violation>,
-) -> Result<(), Violation> {
-    items.iter().enumerate().try_for_each(|(index, item)| {
-        check(item).map_err(|violation| violation.inside(&format!("[{index}]")))
-    })
+impl Limits {
+    pub(crate) const NONE: Self = Self {
+        size: (0, u64::MAX),
+        number: (Bound::Unbounded, Bound::Unbounded),
+        keys: (0, u64::MAX),
+        each: None,
+    };
+
+    fn each(&self) -> &'static Self {
+        self.each.unwrap_or(&Self::NONE)
+    }
 }
 
-/// Checks each value of a map. A violation has the path of the map and names the key.
-pub(crate) fn each_value<T>(
-    entries: &BTreeMap<String, T>,
-    check: impl Fn(&T) -> Result<(), Violation>,
-) -> Result<(), Violation> {
-    entries.iter().try_for_each(|(key, value)| {
-        check(value).map_err(|Violation { path, reason }| {
-            let inner = if path.is_empty() { path } else { format!(" at `{path}`") };
-            Violation::new(format!("has a value for `{key}` that{inner} {reason}"))
+/// A type of fields in request bodies. The default is a type that no limit applies to.
+pub(crate) trait Limited {
+    /// Checks a value against the limits of its field.
+    fn check(&self, _: &Limits) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+
+/// Checks a field.
+pub(crate) fn field(name: &str, value: &impl Limited, limits: &Limits) -> Result<(), Violation> {
+    value.check(limits).map_err(|violation| violation.inside(name))
+}
+
+impl<T: Validate> Limited for T {
+    fn check(&self, _: &Limits) -> Result<(), Violation> {
+        self.validate()
+    }
+}
+
+impl<T: Validate> Validate for Box<T> {
+    fn validate(&self) -> Result<(), Violation> {
+        T::validate(self)
+    }
+}
+
+impl<T: Limited> Limited for Option<T> {
+    fn check(&self, limits: &Limits) -> Result<(), Violation> {
+        self.as_ref().map_or(Ok(()), |value| value.check(limits))
+    }
+}
+
+impl<T: Limited> Limited for Field<T> {
+    fn check(&self, limits: &Limits) -> Result<(), Violation> {
+        self.as_option().map_or(Ok(()), |value| value.check(limits))
+    }
+}
+
+impl<T: Limited> Limited for Vec<T> {
+    fn check(&self, limits: &Limits) -> Result<(), Violation> {
+        count(["item", "items"], self.len(), limits.size)?;
+        self.iter().enumerate().try_for_each(|(index, item)| {
+            item.check(limits.each()).map_err(|violation| violation.inside(&format!("[{index}]")))
         })
-    })
+    }
 }
 
-/// Checks the length of each key of a map.
-pub(crate) fn each_key<T>(
-    entries: &BTreeMap<String, T>,
-    allowed: impl RangeBounds<u64> + Clone,
-) -> Result<(), Violation> {
-    entries.keys().try_for_each(|key| {
-        characters(key, allowed.clone())
-            .map_err(|Violation { reason, .. }| Violation::new(format!("has a key that {reason}")))
-    })
+/// A violation of a key or a value has the path of the map, and names the key of the value.
+impl<T: Limited> Limited for BTreeMap<String, T> {
+    fn check(&self, limits: &Limits) -> Result<(), Violation> {
+        count(["entry", "entries"], self.len(), limits.size)?;
+        self.iter().try_for_each(|(key, value)| {
+            characters(key, limits.keys)
+                .map_err(|violation| format!("has a key that {}", violation.reason))?;
+            value.check(limits.each()).map_err(|Violation { path, reason }| {
+                let inner = if path.is_empty() { path } else { format!(" at `{path}`") };
+                format!("has a value for `{key}` that{inner} {reason}")
+            })
+        })
+        .map_err(Violation::new)
+    }
 }
+
+impl Limited for Map<String, Value> {
+    fn check(&self, limits: &Limits) -> Result<(), Violation> {
+        count(["entry", "entries"], self.len(), limits.size)
+    }
+}
+
+impl Limited for String {
+    fn check(&self, limits: &Limits) -> Result<(), Violation> {
+        characters(self, limits.size)
+    }
+}
+
+impl Limited for f64 {
+    fn check(&self, limits: &Limits) -> Result<(), Violation> {
+        number(self, limits.number)
+    }
+}
+
+impl Limited for i64 {
+    fn check(&self, limits: &Limits) -> Result<(), Violation> {
+        number(&(*self as f64), limits.number)
+    }
+}
+
+impl Limited for u64 {
+    fn check(&self, limits: &Limits) -> Result<(), Violation> {
+        number(&(*self as f64), limits.number)
+    }
+}
+
+impl Limited for bool {}
+impl Limited for Value {}
 
 /// Checks the length of a text, in Unicode scalar values.
-pub(crate) fn characters(text: &str, allowed: impl RangeBounds<u64>) -> Result<(), Violation> {
+fn characters(text: &str, (least, most): (u64, u64)) -> Result<(), Violation> {
     // A character is one to four bytes. Most texts are short enough that nothing needs counting.
-    let (most, least) = (text.len(), text.len() / 4);
-    if allowed.contains(&(most as u64)) && allowed.contains(&(least as u64)) {
+    if text.len() as u64 <= most && text.len() as u64 / 4 >= least {
         return Ok(());
     }
-    count(["character", "characters"], text.chars().count(), allowed)
-}
-
-/// Checks the number of items of a list.
-pub(crate) fn items(length: usize, allowed: impl RangeBounds<u64>) -> Result<(), Violation> {
-    count(["item", "items"], length, allowed)
-}
-
-/// Checks the number of entries of a map.
-pub(crate) fn entries(length: usize, allowed: impl RangeBounds<u64>) -> Result<(), Violation> {
-    count(["entry", "entries"], length, allowed)
+    count(["character", "characters"], text.chars().count(), (least, most))
 }
 
 fn count(
     [singular, plural]: [&str; 2],
     count: usize,
-    allowed: impl RangeBounds<u64>,
+    (least, most): (u64, u64),
 ) -> Result<(), Violation> {
-    if allowed.contains(&(count as u64)) {
-        return Ok(());
-    }
-    let noun = if count == 1 { singular } else { plural };
     let be = |limit: u64| if limit == 1 { "is" } else { "are" };
-    let limit = match (allowed.start_bound(), allowed.end_bound()) {
-        (Bound::Included(least), _) if (count as u64) < *least => {
-            format!("at least {least} {} required", be(*least))
-        }
-        (_, Bound::Included(most)) => format!("at most {most} {} allowed", be(*most)),
-        _ => "another number is required".to_owned(),
+    let limit = match count as u64 {
+        count if count < least => format!("at least {least} {} required", be(least)),
+        count if count > most => format!("at most {most} {} allowed", be(most)),
+        _ => return Ok(()),
     };
+    let noun = if count == 1 { singular } else { plural };
     Err(Violation::new(format!("has {count} {noun}; {limit}")))
 }
 
 /// Checks a number. NaN is outside of every range.
-pub(crate) fn number<T: PartialOrd + Display>(
+fn number<T: PartialOrd + Display>(
     value: &T,
     allowed: impl RangeBounds<T>,
 ) -> Result<(), Violation> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use heck::ToUpperCamelCase as _;
+use heck::{ToSnakeCase as _, ToUpperCamelCase as _};
 use serde_json::{Map, Value};
 
 use super::error::Error;
@@ -67,6 +67,22 @@ impl Document {
         })
     }
 
+    /// Returns the operations, mutably.
+    pub fn operations_mut(&mut self) -> impl Iterator<Item = (&str, &str, &mut Value)> {
+        let paths = self.0.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
+        paths.flat_map(|(path, item)| {
+            let entries = item.as_object_mut().into_iter().flatten();
+            let operations = entries.filter(|(key, _)| is_method(key));
+            operations.map(|(method, operation)| (path.as_str(), method.as_str(), operation))
+        })
+    }
+
+    /// Returns the components of a kind, such as `responses`, mutably.
+    pub fn components_mut(&mut self, kind: &str) -> impl Iterator<Item = (&String, &mut Value)> {
+        let components = self.0.get_mut("components").and_then(|all| all.get_mut(kind));
+        components.and_then(Value::as_object_mut).into_iter().flatten()
+    }
+
     /// Resolves a reference object. Returns any other value unchanged.
     pub fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         let reference = value.get("$ref").and_then(Value::as_str);
@@ -75,8 +91,7 @@ impl Document {
 
     /// Visits every schema, inner schemas first.
     pub fn visit_schemas(&mut self, visit: &mut SchemaVisitor<'_>) -> Result<(), Error> {
-        let mut pointer = String::new();
-        visit_below(&mut self.0, &mut pointer, visit)
+        visit_entries(&mut self.0, &mut String::new(), false, visit)
     }
 
     /// Returns all references: the JSON pointer of each `$ref`, and its target.
@@ -138,18 +153,60 @@ pub fn schema_name(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/components/schemas/")
 }
 
-/// Returns the component that a schema is a bare reference to.
-pub fn referred(schema: &Value) -> Option<&str> {
-    schema.get("$ref")?.as_str().and_then(schema_name)
+/// Returns the reference that a value is, with or without other keywords.
+pub fn reference(value: &Value) -> Option<&str> {
+    let beside = || match list(value, "allOf") {
+        [only] => only.get("$ref"),
+        _ => None,
+    };
+    value.get("$ref").or_else(beside)?.as_str()
 }
 
 /// Returns the component that a schema is a reference to, with or without other keywords.
 pub fn target(schema: &Value) -> Option<&str> {
-    let beside = || match schema.get("allOf")?.as_array()?.as_slice() {
-        [only] => referred(only),
-        _ => None,
-    };
-    referred(schema).or_else(beside)
+    reference(schema).and_then(schema_name)
+}
+
+/// Resolves a schema that is a reference to a component.
+pub fn resolve_schema<'a>(document: &'a Document, schema: &'a Value) -> &'a Value {
+    target(schema).and_then(|name| document.schema(name)).unwrap_or(schema)
+}
+
+/// Returns the type of a schema, if it has one.
+pub fn kind(schema: &Value) -> Option<&str> {
+    match schema.get("type").and_then(Value::as_str) {
+        Some(kind) => Some(kind),
+        None if schema.get("properties").is_some() => Some("object"),
+        None if schema.get("items").is_some() => Some("array"),
+        None => None,
+    }
+}
+
+/// Returns whether a keyword is true.
+pub fn is_true(value: &Value, keyword: &str) -> bool {
+    value.get(keyword) == Some(&Value::Bool(true))
+}
+
+/// Returns whether a schema requires a property.
+pub fn is_required(schema: &Value, property: &str) -> bool {
+    let names = schema.get("required").and_then(Value::as_array);
+    names.is_some_and(|names| names.iter().any(|name| name == property))
+}
+
+/// Returns the schemas in the list of a keyword, such as `allOf`.
+pub fn list<'a>(schema: &'a Value, keyword: &str) -> &'a [Value] {
+    schema.get(keyword).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Returns the alternatives of a union.
+pub fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+    list(schema, "oneOf").iter().chain(list(schema, "anyOf"))
+}
+
+/// Returns whether an alternative only requires properties. Such alternatives are a limit, and not
+/// a union.
+pub fn is_only_required(alternative: &Value) -> bool {
+    alternative.as_object().is_some_and(|keywords| keywords.keys().all(|key| key == "required"))
 }
 
 /// Creates a reference to a component schema.
@@ -180,6 +237,11 @@ pub fn rust_name(name: &str) -> String {
     }
 }
 
+/// Returns the name of the method that progenitor generates for an operation ID.
+pub fn method_name(operation_id: &str) -> String {
+    operation_id.replace(|letter: char| !letter.is_alphanumeric(), "_").to_snake_case()
+}
+
 /// Returns the description of a schema.
 pub fn description(schema: &Value) -> Option<&str> {
     schema.get("description").and_then(Value::as_str).map(str::trim)
@@ -191,14 +253,6 @@ pub fn push(pointer: &mut String, token: &str) -> usize {
     pointer.push('/');
     pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
     before
-}
-
-fn visit_below(
-    value: &mut Value,
-    pointer: &mut String,
-    visit: &mut SchemaVisitor<'_>,
-) -> Result<(), Error> {
-    visit_entries(value, pointer, false, visit)
 }
 
 fn visit_entries(
@@ -217,7 +271,7 @@ fn visit_entries(
                 if key == "schema" && !names {
                     visit_schema(inner, pointer, visit)?;
                 } else if pointer == "/components/schemas" {
-                    visit_map(inner, pointer, visit)?;
+                    visit_each(inner.as_object_mut().into_iter().flatten(), pointer, visit)?;
                 } else {
                     let names = !names && NAMES.contains(&key.as_str());
                     visit_entries(inner, pointer, names, visit)?;
@@ -225,7 +279,13 @@ fn visit_entries(
                 pointer.truncate(before);
             }
         }
-        Value::Array(items) => visit_list(items, pointer, visit, visit_below)?,
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                let before = push(pointer, &index.to_string());
+                visit_entries(item, pointer, false, visit)?;
+                pointer.truncate(before);
+            }
+        }
         _ => {}
     }
     Ok(())
@@ -236,29 +296,13 @@ fn is_opaque(key: &str) -> bool {
     OPAQUE.contains(&key) || key.starts_with("x-")
 }
 
-type Visit = fn(&mut Value, &mut String, &mut SchemaVisitor<'_>) -> Result<(), Error>;
-
-fn visit_list(
-    items: &mut [Value],
-    pointer: &mut String,
-    visit: &mut SchemaVisitor<'_>,
-    each: Visit,
-) -> Result<(), Error> {
-    for (index, item) in items.iter_mut().enumerate() {
-        let before = push(pointer, &index.to_string());
-        each(item, pointer, visit)?;
-        pointer.truncate(before);
-    }
-    Ok(())
-}
-
-fn visit_map(
-    schemas: &mut Value,
+fn visit_each<'a, K: ToString>(
+    schemas: impl IntoIterator<Item = (K, &'a mut Value)>,
     pointer: &mut String,
     visit: &mut SchemaVisitor<'_>,
 ) -> Result<(), Error> {
-    for (name, schema) in schemas.as_object_mut().into_iter().flatten() {
-        let before = push(pointer, name);
+    for (key, schema) in schemas {
+        let before = push(pointer, &key.to_string());
         visit_schema(schema, pointer, visit)?;
         pointer.truncate(before);
     }
@@ -275,14 +319,14 @@ pub fn visit_schema(
         for (key, inner) in map {
             let before = push(pointer, key);
             match inner {
-                Value::Object(_) if SCHEMA_MAPS.contains(&key.as_str()) => {
-                    visit_map(inner, pointer, visit)?;
+                Value::Object(schemas) if SCHEMA_MAPS.contains(&key.as_str()) => {
+                    visit_each(schemas, pointer, visit)?;
                 }
                 Value::Object(_) if SCHEMAS.contains(&key.as_str()) => {
                     visit_schema(inner, pointer, visit)?;
                 }
                 Value::Array(items) if SCHEMA_LISTS.contains(&key.as_str()) => {
-                    visit_list(items, pointer, visit, visit_schema)?;
+                    visit_each(items.iter_mut().enumerate(), pointer, visit)?;
                 }
                 _ => {}
             }

@@ -39,6 +39,7 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
 use serde_json::Value;
+use syn::{Item, ItemStruct};
 
 use document::{Document, rust_name, target};
 use enums::OpenEnum;
@@ -56,7 +57,7 @@ pub struct Stage {
     pub name: &'static str,
     /// What the stage changes, and why the generator needs it.
     pub purpose: &'static str,
-    run: fn(&mut Build<'_>) -> Result<(), Error>,
+    run: fn(&mut Generated, &Selection) -> Result<(), Error>,
 }
 
 /// The stages, in order.
@@ -65,9 +66,9 @@ pub const STAGES: [Stage; 10] = [
         name: "select",
         purpose: "keeps the selected operations and what they refer to: a vendor's document has \
                   many more",
-        run: |build| {
-            build.document = select::select(build.document.take(), build.selection)?;
-            build.original = build.document.clone();
+        run: |generated, selection| {
+            generated.document = select::select(generated.document.take(), selection)?;
+            generated.original = generated.document.clone();
             Ok(())
         },
     },
@@ -75,14 +76,14 @@ pub const STAGES: [Stage; 10] = [
         name: "checks",
         purpose: "rejects what no stage supports, with its location: progenitor would panic or \
                   fail without one",
-        run: |build| checks::check(&build.document),
+        run: |generated, _| checks::check(&generated.document),
     },
     Stage {
         name: "lower",
         purpose: "rewrites OpenAPI 3.1 as 3.0, and every construct in the one form that progenitor \
                   and typify handle well",
-        run: |build| {
-            build.document = lower::lower(build.document.take())?;
+        run: |generated, _| {
+            generated.document = lower::lower(generated.document.take())?;
             Ok(())
         },
     },
@@ -90,18 +91,18 @@ pub const STAGES: [Stage; 10] = [
         name: "names",
         purpose: "makes components of inline enums, unions and objects, so that they can be \
                   replaced and shared",
-        run: |build| {
-            build.document = names::name_inline_types(build.document.take())?;
+        run: |generated, _| {
+            generated.document = names::name_inline_types(generated.document.take())?;
             Ok(())
         },
     },
     Stage {
         name: "optional_fields",
         purpose: "makes required properties nullable that providers are known to omit",
-        run: |build| {
-            build.response_only = optional_fields::response_only_schemas(&build.document);
-            let document = build.document.take();
-            build.document = optional_fields::make_optional(document, &build.response_only);
+        run: |generated, _| {
+            generated.response_only = optional_fields::response_only_schemas(&generated.document);
+            let document = generated.document.take();
+            generated.document = optional_fields::make_optional(document, &generated.response_only);
             Ok(())
         },
     },
@@ -109,8 +110,9 @@ pub const STAGES: [Stage; 10] = [
         name: "unions",
         purpose: "extracts unions: typify's untagged enums try one variant after the other, and \
                   their errors have no reason",
-        run: |build| {
-            (build.document, build.unions) = unions::extract_unions(build.document.take())?;
+        run: |generated, _| {
+            (generated.document, generated.unions) =
+                unions::extract_unions(generated.document.take())?;
             Ok(())
         },
     },
@@ -118,16 +120,17 @@ pub const STAGES: [Stage; 10] = [
         name: "enums",
         purpose: "extracts string enums: typify's fail to decode a value that the document does \
                   not list",
-        run: |build| {
-            build.enums = enums::extract_enums(&build.document);
+        run: |generated, _| {
+            generated.enums = enums::extract_enums(&generated.document);
             Ok(())
         },
     },
     Stage {
         name: "generate",
         purpose: "runs progenitor and typify: client methods and structs",
-        run: |build| {
-            build.tokens = generate::generate(&build.document, &build.unions, &build.enums)?;
+        run: |generated, _| {
+            generated.tokens =
+                generate::generate(&generated.document, &generated.unions, &generated.enums)?;
             Ok(())
         },
     },
@@ -135,9 +138,9 @@ pub const STAGES: [Stage; 10] = [
         name: "boxing",
         purpose: "finds recursion through unions, which typify cannot see, and operations that \
                   may respond with events",
-        run: |build| {
-            build.boxed = boxing::boxed_properties(&build.document, &build.unions);
-            build.event_streams = event_streams::streaming_operations(&build.original);
+        run: |generated, _| {
+            generated.boxed = boxing::boxed_properties(&generated.document, &generated.unions);
+            generated.event_streams = event_streams::streaming_operations(&generated.original);
             Ok(())
         },
     },
@@ -145,33 +148,19 @@ pub const STAGES: [Stage; 10] = [
         name: "rewrite",
         purpose: "rewrites the generated code: no total timeout, errors with a JSON path, \
                   constructors, setters, and methods that stream",
-        run: |build| {
+        run: |generated, _| {
             let context = rewrite::Context {
-                document: &build.document,
-                enums: &build.enums,
-                response_only: &build.response_only,
-                boxed: &build.boxed,
-                event_streams: &build.event_streams,
+                document: &generated.document,
+                enums: &generated.enums,
+                response_only: &generated.response_only,
+                boxed: &generated.boxed,
+                event_streams: &generated.event_streams,
             };
-            build.code = rewrite::rewrite(std::mem::take(&mut build.tokens), &context)?;
+            generated.code = rewrite::rewrite(std::mem::take(&mut generated.tokens), &context)?;
             Ok(())
         },
     },
 ];
-
-/// What the stages have produced so far.
-struct Build<'a> {
-    selection: &'a Selection,
-    original: Document,
-    document: Document,
-    response_only: BTreeSet<String>,
-    unions: Unions,
-    enums: Vec<OpenEnum>,
-    tokens: TokenStream,
-    boxed: BTreeSet<(String, String)>,
-    event_streams: BTreeSet<String>,
-    code: Code,
-}
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,6 +172,7 @@ pub struct File {
 }
 
 /// The result of the stages, before it is rendered as text.
+#[derive(Default)]
 pub struct Generated {
     /// The selected document, before it is lowered.
     pub original: Document,
@@ -194,6 +184,11 @@ pub struct Generated {
     pub unions: Unions,
     /// The string enums.
     pub enums: Vec<OpenEnum>,
+    // What stages find out for later stages.
+    response_only: BTreeSet<String>,
+    tokens: TokenStream,
+    boxed: BTreeSet<(String, String)>,
+    event_streams: BTreeSet<String>,
 }
 
 /// The JSON request body of an operation.
@@ -207,6 +202,14 @@ pub struct RequestBody<'a> {
 }
 
 impl Generated {
+    /// Returns the structs by name, in the order of the code.
+    pub fn structs(&self) -> impl Iterator<Item = (String, &ItemStruct)> + Clone {
+        self.code.structs.items.iter().filter_map(|item| match item {
+            Item::Struct(item) => Some((item.ident.to_string(), item)),
+            _ => None,
+        })
+    }
+
     /// Returns the request bodies, in the order of the operations.
     pub fn request_bodies(&self) -> Vec<RequestBody<'_>> {
         let bodies = self.document.operations().filter_map(|(_, _, operation)| {
@@ -243,23 +246,11 @@ pub fn build(specification: &Path, selection: &Selection) -> Result<Generated, E
 ///
 /// Returns an error if a stage does not support the document.
 pub fn build_document(document: Document, selection: &Selection) -> Result<Generated, Error> {
-    let mut build = Build {
-        selection,
-        original: Document::default(),
-        document,
-        response_only: BTreeSet::new(),
-        unions: Unions::default(),
-        enums: Vec::new(),
-        tokens: TokenStream::new(),
-        boxed: BTreeSet::new(),
-        event_streams: BTreeSet::new(),
-        code: Code::default(),
-    };
+    let mut generated = Generated { document, ..Generated::default() };
     for stage in STAGES {
-        (stage.run)(&mut build)?;
+        (stage.run)(&mut generated, selection)?;
     }
-    let Build { original, document, code, unions, enums, .. } = build;
-    Ok(Generated { original, document, code, unions, enums })
+    Ok(generated)
 }
 
 /// Generates the files of `runstep-api`, and the request builders of the facade.

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Document, description, is_method, reference_to, rust_name};
+use super::document::{Document, description, reference_to, rust_name};
 use super::enums::Names;
 use super::error::Error;
 
@@ -20,12 +20,20 @@ pub fn name_inline_types(mut document: Document) -> Result<Document, Error> {
     }
     let taken = Names(document.schemas().map(|(name, _)| rust_name(name)).collect());
     let mut names = Extraction { taken, extracted: Vec::new(), new: Vec::new() };
-    if let Some(paths) = document.0.get_mut("paths").and_then(Value::as_object_mut) {
-        for (_, item) in paths {
-            names.visit_path_item(item);
+    for (_, _, operation) in document.operations_mut() {
+        names.visit_operation(operation);
+    }
+    for (name, parameter) in document.components_mut("parameters") {
+        if let Some(schema) = parameter.get_mut("schema") {
+            names.visit_schema(&rust_name(name), schema);
         }
     }
-    names.visit_shared(&mut document);
+    for (name, body) in document.components_mut("requestBodies") {
+        names.visit_body(&format!("{}Body", rust_name(name)), Some(body));
+    }
+    for (name, response) in document.components_mut("responses") {
+        names.visit_body(&format!("{}Response", rust_name(name)), Some(response));
+    }
     let schemas = document.0.get_mut("components").and_then(Value::as_object_mut);
     let schemas =
         schemas.map(|components| components.entry("schemas").or_insert_with(|| json!({})));
@@ -50,50 +58,24 @@ struct Extraction {
 }
 
 impl Extraction {
-    fn visit_path_item(&mut self, item: &mut Value) {
-        for (method, operation) in item.as_object_mut().into_iter().flatten() {
-            if !is_method(method) {
+    fn visit_operation(&mut self, operation: &mut Value) {
+        let Some(id) = operation.get("operationId").and_then(Value::as_str).map(rust_name) else {
+            return;
+        };
+        let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+        for parameter in parameters.into_iter().flatten() {
+            let Some(name) = parameter.get("name").and_then(Value::as_str).map(rust_name) else {
                 continue;
-            }
-            let id = operation.get("operationId").and_then(Value::as_str).map(rust_name);
-            let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
-            for parameter in parameters.into_iter().flatten() {
-                let name = parameter.get("name").and_then(Value::as_str).map(rust_name);
-                let (Some(id), Some(name)) = (&id, name) else { continue };
-                if let Some(schema) = parameter.get_mut("schema") {
-                    self.visit_schema(&format!("{id}{name}"), schema);
-                }
-            }
-            if let Some(id) = &id {
-                self.visit_body(&format!("{id}Body"), operation.get_mut("requestBody"));
-                let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
-                for response in responses.into_iter().flat_map(Map::values_mut) {
-                    self.visit_body(&format!("{id}Response"), Some(response));
-                }
+            };
+            if let Some(schema) = parameter.get_mut("schema") {
+                self.visit_schema(&format!("{id}{name}"), schema);
             }
         }
-    }
-
-    /// Visits parameters, request bodies and responses among the components.
-    fn visit_shared(&mut self, document: &mut Document) {
-        let Some(components) = document.0.get_mut("components") else { return };
-        let mut each = |kind: &str, visit: &mut dyn FnMut(String, &mut Value)| {
-            let entries = components.get_mut(kind).and_then(Value::as_object_mut);
-            for (name, entry) in entries.into_iter().flatten() {
-                visit(rust_name(name), entry);
-            }
-        };
-        each("parameters", &mut |name, parameter| {
-            if let Some(schema) = parameter.get_mut("schema") {
-                self.visit_schema(&name, schema);
-            }
-        });
-        each("requestBodies", &mut |name, body| {
-            self.visit_body(&format!("{name}Body"), Some(body));
-        });
-        each("responses", &mut |name, response| {
-            self.visit_body(&format!("{name}Response"), Some(response));
-        });
+        self.visit_body(&format!("{id}Body"), operation.get_mut("requestBody"));
+        let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
+        for response in responses.into_iter().flat_map(Map::values_mut) {
+            self.visit_body(&format!("{id}Response"), Some(response));
+        }
     }
 
     /// Visits a body. Progenitor names the type of an inline object; schemas inside it get their

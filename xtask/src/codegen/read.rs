@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::document::Document;
+use super::document::{Document, reference};
 use super::error::Error;
 
 /// Reads a YAML or JSON document, and checks that it is OpenAPI 3.0 or 3.1 and that all references
@@ -89,24 +89,13 @@ fn check_references(document: &Document) -> Result<(), Error> {
 fn is_cycle(document: &Document, target: &str) -> bool {
     let mut visited = BTreeSet::new();
     let mut next = Some(target);
-    while let Some(reference) = next {
-        if !visited.insert(reference) {
+    while let Some(target) = next {
+        if !visited.insert(target) {
             return true;
         }
-        next = document.resolve(reference).and_then(bare_reference);
+        next = document.resolve(target).and_then(reference);
     }
     false
-}
-
-/// Returns the target of a component that is only a reference, alone or with a description.
-fn bare_reference(value: &Value) -> Option<&str> {
-    if let Some(target) = value.get("$ref").and_then(Value::as_str) {
-        return Some(target);
-    }
-    match value.get("allOf")?.as_array()?.as_slice() {
-        [only] => only.get("$ref")?.as_str(),
-        _ => None,
-    }
 }
 
 /// YAML as JSON. Numbers beyond 64 bits, which some documents have as limits, become floats. Keys

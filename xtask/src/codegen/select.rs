@@ -137,8 +137,8 @@ pub fn select_operations(mut document: Document, selection: &Selection) -> Resul
             "compare the paths of the document with the patterns of `--select`",
         ));
     }
-    name_operations(paths);
     share_parameters(paths);
+    name_operations(&mut document);
     keep_reachable(&mut document);
     Ok(document)
 }
@@ -184,16 +184,12 @@ pub fn path_shape(path: &str) -> String {
 }
 
 /// Adds missing operation IDs: progenitor names methods after them.
-fn name_operations(paths: &mut Map<String, Value>) {
-    for (path, item) in paths {
-        for (method, operation) in item.as_object_mut().into_iter().flatten() {
-            let Some(operation) = operation.as_object_mut().filter(|_| is_method(method)) else {
-                continue;
-            };
-            let words = path.split(['/', '{', '}']).filter(|word| !word.is_empty());
-            let name = std::iter::once(method.as_str()).chain(words).collect::<Vec<_>>().join("_");
-            operation.entry("operationId").or_insert_with(|| json!(name));
-        }
+fn name_operations(document: &mut Document) {
+    for (path, method, operation) in document.operations_mut() {
+        let Some(operation) = operation.as_object_mut() else { continue };
+        let words = path.split(['/', '{', '}']).filter(|word| !word.is_empty());
+        let name = std::iter::once(method).chain(words).collect::<Vec<_>>().join("_");
+        operation.entry("operationId").or_insert_with(|| json!(name));
     }
 }
 

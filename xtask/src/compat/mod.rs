@@ -8,26 +8,11 @@ pub mod table;
 use std::path::Path;
 
 use crate::operations::Operations;
-use crate::programs;
+use crate::programs::{self, Error};
 use clients::Client;
 use report::Report;
 use servers::Servers;
 use table::Table;
-
-/// A failure of the compatibility gate.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A program failed.
-    #[error(transparent)]
-    Program(#[from] programs::Error),
-    /// A script printed a line that is not a report.
-    #[error("the scripts printed a line that is not a report: {0}")]
-    NotAReport(String),
-    /// Checks failed or are missing.
-    #[error("{0} checks or operations failed or are missing; see above")]
-    Failed(usize),
-}
 
 /// Builds the server, installs the clients if needed, runs the same checks with each, and prints
 /// the results.
@@ -54,7 +39,7 @@ pub fn run(root: &Path) -> Result<String, Error> {
     let table = Table::new(&operations, &reports);
     print!("{}", table.text);
     if table.failed > 0 {
-        return Err(Error::Failed(table.failed));
+        return Err(Error::ChecksFailed(table.failed));
     }
     let clients = reports.iter().map(|report| format!("{} on {}", report.client, report.runtime));
     let clients = clients.collect::<Vec<_>>().join(" and ");

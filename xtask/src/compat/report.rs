@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::Error;
 use crate::operations::{Operations, Response, Responses};
+use crate::programs::Error;
 
 /// The results of one client.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::alternatives::kind;
-use super::change::ChangeKind;
+use super::change::{Breaks, ChangeKind};
+use crate::codegen::document::kind;
 use crate::codegen::lower::is_unsigned;
 
 /// The effect of a larger value of a limit.
@@ -37,10 +37,16 @@ const LIMITS: [(&str, &str, Larger); 12] = [
 pub(super) fn changes(old: &Value, new: &Value) -> Vec<ChangeKind> {
     let mut found = Vec::new();
     // A change of sign is more than a limit: the Rust type changes.
-    let signed = [old, new].map(|schema| kind(schema) == Some("integer") && !is_unsigned(schema));
-    let resigned = kind(old) == kind(new) && signed.first() != signed.last();
+    let [was_signed, is_signed] =
+        [old, new].map(|schema| kind(schema) == Some("integer") && !is_unsigned(schema));
+    let resigned = kind(old) == kind(new) && was_signed != is_signed;
     if resigned {
-        found.push(ChangeKind::Signed(signed.last() == Some(&true)));
+        let (wire, text) = if is_signed {
+            (Breaks::InResponses, "may be negative now (`i64`, was `u64`)")
+        } else {
+            (Breaks::InRequests, "may no longer be negative (`u64`, was `i64`)")
+        };
+        found.push(ChangeKind::new(Breaks::Always, wire, text));
     }
     for (keyword, name, larger) in LIMITS {
         let (before, after) = (old.get(keyword), new.get(keyword));
@@ -50,28 +56,32 @@ pub(super) fn changes(old: &Value, new: &Value) -> Vec<ChangeKind> {
             continue;
         }
         found.push(match (before, after) {
-            (None, Some(after)) => ChangeKind::Tighter(format!("{name} {after} added")),
-            (Some(before), None) => ChangeKind::Looser(format!("{name} {before} removed")),
+            (None, None) => continue,
+            (None, Some(after)) => tighter(format!("{name} {after} added")),
+            (Some(before), None) => ChangeKind::compatible(format!("{name} {before} removed")),
             (Some(before), Some(after)) => {
                 let text = format!("{name} changed from {before} to {after}");
-                let is_larger = after.as_f64() > before.as_f64();
-                match (larger, is_larger) {
-                    (Larger::Looser, true) | (Larger::Tighter, false) => ChangeKind::Looser(text),
-                    _ => ChangeKind::Tighter(text),
+                match (larger, after.as_f64() > before.as_f64()) {
+                    (Larger::Looser, true) | (Larger::Tighter, false) => {
+                        ChangeKind::compatible(text)
+                    }
+                    _ => tighter(text),
                 }
             }
-            (None, None) => continue,
         });
     }
     let open = |schema: &Value| schema.get("additionalProperties") != Some(&Value::Bool(false));
     if old.get("properties").is_some() && new.get("properties").is_some() {
         match (open(old), open(new)) {
-            (true, false) => {
-                found.push(ChangeKind::Tighter("other properties no longer allowed".to_owned()));
-            }
-            (false, true) => found.push(ChangeKind::Looser("other properties allowed".to_owned())),
+            (true, false) => found.push(tighter("other properties no longer allowed")),
+            (false, true) => found.push(ChangeKind::compatible("other properties allowed")),
             _ => {}
         }
     }
     found
+}
+
+/// A limit that allows fewer values. Types have no limits, so callers are not affected.
+fn tighter(text: impl Into<String>) -> ChangeKind {
+    ChangeKind::new(Breaks::Never, Breaks::InRequests, text)
 }

@@ -17,8 +17,8 @@ pub fn text(changes: &[Change]) -> String {
             "" => String::new(),
             location => format!("{location}: "),
         };
-        let (callers, wire) = (change.effect_on_callers(), change.effect_on_wire());
-        let _ = write!(text, "  {location}{}  [callers: {callers}, wire: {wire}]", change.kind);
+        let Change { callers, wire, text: kind, .. } = change;
+        let _ = write!(text, "  {location}{kind}  [callers: {callers}, wire: {wire}]");
         let also = change.also_in();
         text.push_str(&if also.is_empty() { "\n".to_owned() } else { format!(" ({also})\n") });
     }
@@ -41,7 +41,7 @@ pub fn markdown(changes: &[Change]) -> String {
                 "" => String::new(),
                 location => format!(", {}", location.replace('`', "")),
             };
-            let broken = match (change.effect_on_callers(), change.effect_on_wire()) {
+            let broken = match (change.callers, change.wire) {
                 (Effect::Breaking, Effect::Breaking) => " (callers and wire)",
                 (Effect::Breaking, Effect::Compatible) => " (callers)",
                 (Effect::Compatible, Effect::Breaking) => " (wire)",
@@ -51,8 +51,8 @@ pub fn markdown(changes: &[Change]) -> String {
                 also if also.is_empty() => also,
                 also => format!("; {also}"),
             };
-            let _ =
-                writeln!(text, "- `{}{location}`: {}{broken}{also}", change.operation, change.kind);
+            let Change { operation, text: kind, .. } = change;
+            let _ = writeln!(text, "- `{operation}{location}`: {kind}{broken}{also}");
         }
         text.push('\n');
     }

@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use xtask::codegen::document::{Document, rust_name};
-use xtask::codegen::{boxing, enums, lower, names, optional_fields, select, unions};
-
-use xtask::codegen::unions::discriminators::find_discriminator;
+use xtask::codegen::{Error, boxing, enums, lower, names, optional_fields, select, unions};
 
 use crate::{json_content, reference, selection};
 
@@ -21,8 +19,17 @@ fn schemas(document: &Document) -> Value {
     document.0.pointer("/components/schemas").cloned().unwrap_or_default()
 }
 
-fn fixtures() -> Map<String, Value> {
-    serde_yaml_ng::from_str(include_str!("fixtures/steps/lower.yaml")).unwrap()
+fn fixtures(text: &str) -> Map<String, Value> {
+    serde_yaml_ng::from_str(text).unwrap()
+}
+
+/// Returns the results of a function for schemas, with the name of each.
+fn table(text: &str, run: fn(Document) -> Result<String, Error>) -> String {
+    let results = fixtures(text).into_iter().map(|(name, schemas)| {
+        let result = run(document(schemas)).unwrap_or_else(|error| error.to_string());
+        format!("# {name}\n{result}\n")
+    });
+    results.collect()
 }
 
 /// Steps that do not change schemas. They have tests of their own.
@@ -30,7 +37,7 @@ const WITHOUT_FIXTURE: [&str; 1] = ["other bodies than JSON are dropped"];
 
 #[test]
 fn each_lowering_step_changes_its_fixture_and_is_idempotent() {
-    let fixtures = fixtures();
+    let fixtures = fixtures(include_str!("fixtures/steps/lower.yaml"));
     for lower::Step { name, run: step, .. } in lower::STEPS {
         if WITHOUT_FIXTURE.contains(&name) {
             continue;
@@ -47,20 +54,10 @@ fn each_lowering_step_changes_its_fixture_and_is_idempotent() {
 }
 
 #[test]
-fn type_that_is_only_null_is_rejected() {
-    let before = document(json!({ "Run": { "properties": { "x": { "type": ["null"] } } } }));
-    let error = lower::lower(before).unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"
-    at /components/schemas/Run/properties/x: null is the only type
-      help: add the type of the other values
-    ");
-}
-
-#[test]
-fn recursive_composition_is_rejected() {
-    let recursive = json!({ "Run": { "allOf": [reference("Run"), { "type": "object" }] } });
-    let error = lower::lower(document(recursive)).unwrap_err().to_string();
-    assert!(error.contains("/components/schemas/Run: `allOf` is recursive"), "{error}");
+fn schemas_after_all_lowering_steps() {
+    insta::assert_snapshot!(table(include_str!("fixtures/steps/all.yaml"), |before| {
+        Ok(format!("{:#}", schemas(&lower::lower(before)?)))
+    }));
 }
 
 #[test]
@@ -123,144 +120,19 @@ fn inline_types_of_operations_are_named() {
 }
 
 #[test]
-fn enums_of_other_values_than_strings_are_dropped() {
-    let before = document(json!({
-        "A": { "type": "object", "properties": { "yes": { "enum": [true] }, "two": { "type": "integer", "enum": [1, 2] }, "odd": { "enum": [1, "a"] } } },
+fn unions_are_extracted_and_recursion_through_them_is_boxed() {
+    insta::assert_snapshot!(table(include_str!("fixtures/steps/unions.yaml"), |before| {
+        let (after, found) = unions::extract_unions(before)?;
+        let mut text = String::new();
+        for unions::Union { name, tag, tagged, .. } in &found.unions {
+            text.push_str(&format!("union {name} by {tag}\n"));
+            for unions::Variant { name, value, body, .. } in tagged {
+                text.push_str(&format!("    {name}({body}) = {value:?}\n"));
+            }
+        }
+        let boxed = boxing::boxed_properties(&after, &found);
+        Ok(format!("{text}boxed {boxed:?}\n{:#}", schemas(&after)))
     }));
-    let after = lower::lower(before).unwrap();
-    let properties = &after.schema("A").unwrap()["properties"];
-    let expected = json!({ "yes": { "type": "boolean" }, "two": { "type": "integer", "format": "int64" }, "odd": {} });
-    assert_eq!(properties, &expected);
-}
-
-#[test]
-fn recursive_components_are_not_inlined() {
-    let before = document(json!({
-        "Nest": { "type": "array", "items": reference("Nest") },
-        "Names": { "type": "array", "items": { "type": "string" } },
-        "Runs": { "type": "array", "items": reference("Run") },
-        "Run": { "type": "object", "properties": { "nest": reference("Nest"), "names": reference("Names"), "runs": reference("Runs") } },
-    }));
-    let after = lower::lower(before).unwrap();
-    let components: Vec<_> = after.schemas().map(|(name, _)| name.as_str()).collect();
-    // A list of runs inside a run is inlined: the run stays a reference.
-    assert_eq!(components, ["Nest", "Run"]);
-    let properties = &after.schema("Run").unwrap()["properties"];
-    assert_eq!(properties["nest"], reference("Nest"));
-    assert_eq!(properties["runs"]["items"], reference("Run"));
-}
-
-#[test]
-fn recursion_through_a_union_is_boxed() {
-    let object = |tag: &str| {
-        json!({ "type": "object", "properties": {
-        "type": { "type": "string", "enum": [tag] }, "inner": reference("Choice"), "all": { "type": "array", "items": reference("Choice") } } })
-    };
-    let before = document(json!({
-        "Choice": { "oneOf": [reference("Not"), reference("Word")] },
-        "Not": object("not"),
-        "Word": { "type": "object", "properties": { "type": { "type": "string", "enum": ["word"] } } },
-        "Holder": { "type": "object", "properties": { "choice": reference("Choice") } },
-    }));
-    let (after, found) = unions::extract_unions(before).unwrap();
-    let boxed: Vec<_> = boxing::boxed_properties(&after, &found).into_iter().collect();
-    assert_eq!(boxed, [("Not".to_owned(), "inner".to_owned())]);
-}
-
-#[test]
-fn nested_unions_have_each_alternative_once() {
-    let mut schemas = tagged_union();
-    schemas["Part"] = json!({ "oneOf": [reference("Say"), reference("Other"), reference("Part")] });
-    schemas["Other"] = json!({ "oneOf": [reference("Show"), reference("Part"), reference("Say")] });
-    let (_, found) = unions::extract_unions(document(schemas)).unwrap();
-    let values: Vec<_> =
-        found.unions[0].tagged.iter().map(|variant| variant.value.as_str()).collect();
-    assert_eq!(values, ["say", "show"]);
-}
-
-fn tagged_union() -> Value {
-    let object = |tag: &str| {
-        json!({ "type": "object", "required": ["type", "text"], "properties": {
-        "type": { "type": "string", "enum": [tag] }, "text": { "type": "string" } } })
-    };
-    json!({
-        "Part": { "oneOf": [reference("Say"), reference("Show")] },
-        "Say": object("say"),
-        "Show": object("show"),
-        "Holder": { "type": "object", "properties": { "part": reference("Part") } },
-    })
-}
-
-#[test]
-fn discriminator_is_removed_from_the_objects_of_a_union() {
-    let (after, found) = unions::extract_unions(document(tagged_union())).unwrap();
-    let union = &found.unions[0];
-    assert_eq!((union.name.as_str(), union.tag.as_str()), ("Part", "type"));
-    let variants: Vec<_> = union
-        .tagged
-        .iter()
-        .map(|variant| (&*variant.name, &*variant.value, &*variant.body))
-        .collect();
-    assert_eq!(variants, [("Say", "say", "Say"), ("Show", "show", "Show")]);
-    let say = after.schema("Say").unwrap();
-    assert!(say["properties"].get("type").is_none() && say["required"] == json!(["text"]), "{say}");
-}
-
-#[test]
-fn object_that_is_also_used_outside_of_the_union_is_copied() {
-    let mut schemas = tagged_union();
-    schemas["Holder"]["properties"]["last"] = json!(reference("Say"));
-    let (after, found) = unions::extract_unions(document(schemas)).unwrap();
-    assert_eq!(found.unions[0].tagged[0].body, "PartSay");
-    assert!(after.schema("Say").unwrap()["properties"].get("type").is_some());
-    assert!(after.schema("PartSay").unwrap()["properties"].get("type").is_none());
-}
-
-#[test]
-fn declared_discriminator_is_used() {
-    let object = || json!({ "type": "object", "properties": { "kind": { "type": "string" } } });
-    let schemas = json!({
-        "Pet": {
-            "oneOf": [reference("Cat"), reference("Dog")],
-            "discriminator": { "propertyName": "kind", "mapping": {
-                "feline": "#/components/schemas/Cat", "lion": "Cat", "hound": "#/components/schemas/Dog" } },
-        },
-        "Cat": object(),
-        "Dog": object(),
-    });
-    let (_, found) = unions::extract_unions(document(schemas)).unwrap();
-    let union = &found.unions[0];
-    let values: Vec<_> =
-        union.tagged.iter().map(|variant| (&*variant.value, &*variant.body)).collect();
-    assert_eq!(
-        (union.tag.as_str(), values.as_slice()),
-        ("kind", [("feline", "Cat"), ("lion", "PetLion"), ("hound", "Dog")].as_slice())
-    );
-}
-
-#[test]
-fn any_property_with_distinct_constants_is_a_discriminator() {
-    let object = |role: &str| json!({ "type": "object", "properties": { "role": { "const": role }, "id": {} } });
-    let (user, agent) = (object("user"), object("agent"));
-    let document = document(json!({}));
-    let find =
-        |first, second| find_discriminator(&document, &json!({}), &[(None, first), (None, second)]);
-    assert_eq!(find(&user, &agent).unwrap().property, "role");
-    assert_eq!(find(&user, &user), None);
-}
-
-#[test]
-fn objects_without_discriminator_are_rejected() {
-    let schemas = json!({
-        "Choice": { "anyOf": [reference("A"), reference("B")] },
-        "A": { "type": "object", "properties": { "a": { "type": "string" } } },
-        "B": { "type": "object", "properties": { "b": { "type": "string" } } },
-    });
-    let error = unions::extract_unions(document(schemas)).unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"
-    at /components/schemas/Choice: the objects of this union have no discriminator
-      help: add a required property `type` with a different constant to each
-    ");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use heck::ToSnakeCase as _;
 use serde_json::Value;
 
 use super::{below, resolve};
-use crate::codegen::document::Document;
+use crate::codegen::document::{Document, is_true, method_name};
 use crate::codegen::error::Error;
 use crate::codegen::lower::JSON;
 
@@ -58,8 +58,7 @@ impl Operation<'_> {
             Some(_) => return self.reject(&["operationId"], "an operation ID must be a string"),
             None => return Ok(()),
         };
-        // Progenitor derives the name of a method from the ID.
-        let method = id.replace(|letter: char| !letter.is_alphanumeric(), "_").to_snake_case();
+        let method = method_name(id);
         if !method.starts_with(|first: char| first.is_ascii_alphabetic()) || !method.is_ascii() {
             return self.reject(
                 &["operationId"],
@@ -95,7 +94,7 @@ impl Operation<'_> {
             let Some(name) = parameter.get("name").and_then(Value::as_str) else {
                 return reject(&[], "a parameter has no name");
             };
-            let required = parameter.get("required") == Some(&Value::Bool(true));
+            let required = is_true(parameter, "required");
             let default_style = match parameter.get("in").and_then(Value::as_str) {
                 Some("path") if !required => {
                     return reject(&[], "a path parameter must have `required: true`");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{LIMITS, each_schema};
-use crate::codegen::document::Document;
+use crate::codegen::document::{Document, is_only_required};
 use crate::codegen::error::Error;
 
 /// Keywords that request bodies are validated against.
@@ -63,14 +63,8 @@ pub(super) fn limits_move_to_an_extension(document: Document) -> Result<Document
         // Alternatives that only require properties are limits, too.
         if map.contains_key("properties") {
             for key in ["oneOf", "anyOf"] {
-                let limits = map.get(key).and_then(Value::as_array).is_some_and(|alternatives| {
-                    alternatives.iter().all(|alternative| {
-                        alternative
-                            .as_object()
-                            .is_some_and(|inner| inner.keys().all(|key| key == "required"))
-                    })
-                });
-                if limits {
+                let list = map.get(key).and_then(Value::as_array);
+                if list.is_some_and(|list| list.iter().all(is_only_required)) {
                     map.remove(key);
                 }
             }

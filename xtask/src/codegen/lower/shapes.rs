@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{EMPTY_IS_NOT_ABSENT, each_schema};
-use crate::codegen::document::{Document, referred};
+use crate::codegen::document::{Document, is_required, list, target};
 use crate::codegen::error::Error;
 
 /// Replaces a union with one alternative by the alternative. A reference becomes an `allOf`, which
@@ -56,7 +56,7 @@ pub(super) fn compositions_are_merged(document: Document) -> Result<Document, Er
             }
         }
         let only_siblings = map.keys().all(|key| REFERENCE_SIBLINGS.contains(&key.as_str()));
-        if matches!(schemas.as_slice(), [only] if only_siblings && referred(only).is_some()) {
+        if matches!(schemas.as_slice(), [only] if only_siblings && target(only).is_some()) {
             map.insert("allOf".to_owned(), Value::Array(schemas));
             return Ok(());
         }
@@ -87,14 +87,11 @@ fn merge(
     if depth > DEPTH {
         return error("`allOf` is recursive, or nested too deeply");
     }
-    let part = match referred(part) {
-        Some(name) => document.schema(name).unwrap_or(part),
-        None => part,
-    };
-    let Some(part) = part.as_object() else { return error("a part of `allOf` is not a schema") };
-    for inner in part.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+    let part = document.resolved(part);
+    for inner in list(part, "allOf") {
         merge(document, into, inner, pointer, depth + 1)?;
     }
+    let Some(part) = part.as_object() else { return error("a part of `allOf` is not a schema") };
     for (key, value) in part {
         match (key.as_str(), into.get_mut(key), value) {
             ("allOf", ..) => {}
@@ -154,8 +151,7 @@ fn strings(
         return None;
     }
     for alternative in alternatives {
-        let schema =
-            referred(alternative).and_then(|name| document.schema(name)).unwrap_or(alternative);
+        let schema = document.resolved(alternative);
         let inner = ["oneOf", "anyOf"].iter().find_map(|key| schema.get(key)?.as_array());
         let more = match inner {
             Some(inner) => strings(document, inner, depth + 1, open)?,
@@ -179,16 +175,13 @@ fn strings(
 /// one without `tools` has those of its assistant. A nullable property becomes an `Option`.
 pub(super) fn optional_lists_and_maps_may_be_null(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
-        let required = schema.get("required").cloned().unwrap_or_default();
-        let required = |name: &str| {
-            required.as_array().is_some_and(|names| names.iter().any(|required| required == name))
-        };
+        let before = schema.clone();
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
         for (name, property) in properties.into_iter().flatten() {
             let is_list_or_map =
                 property.get("items").is_some() || property.get("additionalProperties").is_some();
             if let (true, false, Some(property)) =
-                (is_list_or_map, required(name), property.as_object_mut())
+                (is_list_or_map, is_required(&before, name), property.as_object_mut())
             {
                 // The document does not allow null, so the property is marked.
                 if property.insert("nullable".to_owned(), true.into()).is_none() {

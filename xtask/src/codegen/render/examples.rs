@@ -56,12 +56,8 @@ pub fn round_trips(header: &str, package: &str, path: &Path, generated: &Generat
 /// Maps schemas to the types that decode them. An object of a union is decoded by the union, which
 /// has its discriminator.
 fn types(generated: &Generated) -> BTreeMap<String, String> {
-    let mut types: BTreeMap<String, String> = BTreeMap::new();
-    for item in &generated.code.structs.items {
-        if let syn::Item::Struct(item) = item {
-            types.insert(item.ident.to_string(), item.ident.to_string());
-        }
-    }
+    let mut types: BTreeMap<String, String> =
+        generated.structs().map(|(name, _)| (name.clone(), name)).collect();
     let enums = generated.enums.iter().map(|open_enum| &open_enum.name);
     let events = generated.unions.events.iter().map(|events| &events.name);
     types.extend(enums.chain(events).map(|name| (name.clone(), name.clone())));

@@ -3,7 +3,6 @@
 mod examples;
 pub mod limits;
 pub mod operations;
-pub mod public_api;
 mod requests;
 mod types;
 

@@ -6,6 +6,7 @@ use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprLit, File, ImplItem, ImplItemFn, Item, Lit, LitStr, Stmt, Type, parse_quote};
 
+use crate::codegen::document::method_name;
 use crate::codegen::error::Error;
 use crate::codegen::event_streams::EVENTS;
 use crate::codegen::lower::JSON;
@@ -59,7 +60,9 @@ pub(super) fn rewrite(client: &mut File, event_streams: &BTreeSet<String>) -> Re
             _ => None,
         });
         let streaming = methods
-            .filter(|function| event_streams.iter().any(|id| is_of(function, id)))
+            .filter(|function| {
+                event_streams.iter().any(|id| function.sig.ident == method_name(id).as_str())
+            })
             .map(streaming_method)
             .collect::<Result<Vec<_>, _>>()?;
         found += streaming.len();
@@ -163,18 +166,6 @@ impl VisitMut for Urls {
         }
         *expression = parse_quote!(self.baseurl.join(format_args!(#path, #(#arguments),*))?);
     }
-}
-
-/// Returns whether a method is the one of an operation. Progenitor converts operation IDs to snake
-/// case.
-fn is_of(function: &ImplItemFn, operation_id: &str) -> bool {
-    let plain = |text: &str| -> String {
-        text.chars()
-            .filter(|letter| letter.is_alphanumeric())
-            .flat_map(char::to_lowercase)
-            .collect()
-    };
-    plain(&function.sig.ident.to_string()) == plain(operation_id)
 }
 
 /// Returns a method for the same operation that returns the response as a stream of bytes.

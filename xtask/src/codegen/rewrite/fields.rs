@@ -6,6 +6,7 @@ use quote::quote;
 use serde_json::Value;
 use syn::{Attribute, Field, FieldsNamed, Type, parse_quote};
 
+use crate::codegen::document::{is_required, is_true};
 use crate::codegen::lower::EMPTY_IS_NOT_ABSENT;
 use crate::codegen::optional_fields::OPTIONAL_PROPERTIES;
 
@@ -29,10 +30,10 @@ impl Shape<'_> {
     /// Returns whether null and absent are different values of a property.
     fn distinguishes_null(&self, name: &str) -> bool {
         let Some(property) = self.property(name) else { return false };
-        let required = self.schema.and_then(|schema| schema.get("required")?.as_array());
-        let required = required.is_some_and(|names| names.iter().any(|required| required == name));
-        let nullable = property.get("nullable") == Some(&Value::Bool(true));
-        self.in_requests && !required && nullable && property.get(EMPTY_IS_NOT_ABSENT).is_none()
+        self.in_requests
+            && !self.schema.is_some_and(|schema| is_required(schema, name))
+            && is_true(property, "nullable")
+            && property.get(EMPTY_IS_NOT_ABSENT).is_none()
     }
 }
 

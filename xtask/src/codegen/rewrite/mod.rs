@@ -105,25 +105,15 @@ fn rewrite_structs(
         };
         item.attrs.retain(|attribute| !fields::contains(attribute, "deny_unknown_fields"));
         let found = schemas.get(&item.ident.to_string()).copied();
-        let (position, shape) = match found {
-            Some((position, (name, schema))) => {
-                let shape = fields::Shape {
-                    schema: Some(schema),
-                    constants: &constants,
-                    may_be_incomplete: optional_fields::may_be_incomplete(document, schema),
-                    in_requests: !response_only.contains(name),
-                };
-                (Some(position), shape)
-            }
-            None => (
-                None,
-                fields::Shape {
-                    schema: None,
-                    constants: &constants,
-                    may_be_incomplete: false,
-                    in_requests: true,
-                },
-            ),
+        let position = found.map(|(position, _)| position);
+        // A type that is not a component, such as that of an inline body, may be in requests.
+        let shape = fields::Shape {
+            schema: found.map(|(_, (_, schema))| schema),
+            constants: &constants,
+            may_be_incomplete: found.is_some_and(|(_, (_, schema))| {
+                optional_fields::may_be_incomplete(document, schema)
+            }),
+            in_requests: found.is_none_or(|(_, (name, _))| !response_only.contains(name)),
         };
         if matches!(item.fields, Fields::Unnamed(_)) {
             // A recursive list or map is a tuple struct, which needs no rewriting.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::codegen::document::{Document, schema_name, target};
+use crate::codegen::document::{Document, resolve_schema, schema_name};
 
 /// Properties that are tried as discriminators before all others, in order.
 const COMMON: [&str; 3] = ["type", "object", "event"];
@@ -81,7 +81,7 @@ fn discriminator(property: &str, values: Vec<(usize, String)>) -> Option<Discrim
 /// Returns the value of a property that may have only one.
 pub fn constant(document: &Document, schema: &Value, property: &str) -> Option<String> {
     let property = schema.get("properties")?.get(property)?;
-    let property = target(property).and_then(|name| document.schema(name)).unwrap_or(property);
+    let property = resolve_schema(document, property);
     if let Some(Value::String(value)) = property.get("const") {
         return Some(value.clone());
     }

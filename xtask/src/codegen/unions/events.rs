@@ -38,7 +38,7 @@ pub fn event_unions(document: &Document) -> Vec<(usize, String)> {
 pub(super) fn events(
     document: &Document,
     name: &str,
-    alternatives: &[Alternative],
+    alternatives: &[Alternative<'_>],
 ) -> Option<Events> {
     let mut found = Events {
         name: rust_name(name),
@@ -47,16 +47,16 @@ pub(super) fn events(
         plain: Vec::new(),
     };
     for alternative in alternatives {
-        let event = constant(document, &alternative.schema, "event")?;
+        let event = constant(document, alternative.schema, "event")?;
         let data = alternative.schema.get("properties")?.get("data")?;
         let mut variant = Variant {
-            name: title(&alternative.schema).unwrap_or_else(|| rust_name(&event)),
-            description: description(&alternative.schema).map(str::to_owned),
+            name: title(alternative.schema).unwrap_or_else(|| rust_name(&event)),
+            description: description(alternative.schema).map(str::to_owned),
             value: event,
             body: String::new(),
             boxed: false,
         };
-        if let Some(text) = constant(document, &alternative.schema, "data") {
+        if let Some(text) = constant(document, alternative.schema, "data") {
             variant.body = text;
             found.plain.push(variant);
         } else {

@@ -18,7 +18,7 @@ use alternatives::outermost_unions;
 use discriminators::find_discriminator;
 use events::events;
 
-pub use alternatives::{Alternative, alternatives};
+pub use alternatives::{Alternative, add_alternatives, alternatives};
 pub use events::{Events, event_unions};
 
 /// A union.
@@ -83,8 +83,8 @@ pub fn extract_unions(mut document: Document) -> Result<(Document, Unions), Erro
         let alternatives = alternatives(&document, &name);
         if let Some(events) = events(&document, &name, &alternatives) {
             found.events.push(events);
-            let components = alternatives.into_iter().filter_map(|event| event.component);
-            event_objects.extend(components);
+            let components = alternatives.iter().filter_map(|event| event.component);
+            event_objects.extend(components.map(str::to_owned));
         } else {
             found.unions.push(union(&document, &name, &alternatives)?);
         }
@@ -177,7 +177,11 @@ fn title(schema: &Value) -> Option<String> {
     (rust_name(title) == title).then(|| title.to_owned())
 }
 
-fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Result<Union, Error> {
+fn union(
+    document: &Document,
+    name: &str,
+    alternatives: &[Alternative<'_>],
+) -> Result<Union, Error> {
     let mut union = Union {
         name: rust_name(name),
         description: document.schema(name).and_then(description).map(str::to_owned),
@@ -190,18 +194,18 @@ fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Resul
             "list the alternatives",
         ));
     }
-    let objects: Vec<&Alternative> =
+    let objects: Vec<&Alternative<'_>> =
         alternatives.iter().filter(|alternative| alternative.is_object()).collect();
     let schemas: Vec<(Option<&str>, &Value)> =
-        objects.iter().map(|object| (object.component.as_deref(), &object.schema)).collect();
+        objects.iter().map(|object| (object.component, object.schema)).collect();
     let schema = document.schema(name).unwrap_or(&Value::Null);
     if let Some(discriminator) = find_discriminator(document, schema, &schemas) {
         union.tag = discriminator.property;
         for (position, value) in discriminator.values {
             let Some(object) = objects.get(position) else { continue };
             union.tagged.push(Variant {
-                name: title(&object.schema).unwrap_or_else(|| rust_name(&value)),
-                description: description(&object.schema).map(str::to_owned),
+                name: title(object.schema).unwrap_or_else(|| rust_name(&value)),
+                description: description(object.schema).map(str::to_owned),
                 value,
                 body: object.object_component()?,
                 boxed: false,
@@ -221,10 +225,10 @@ fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Resul
         ));
     }
     for other in alternatives.iter().filter(|alternative| !alternative.is_object()) {
-        if is_string_enum(&other.schema) {
-            union.constants.extend(values(&other.schema));
+        if is_string_enum(other.schema) {
+            union.constants.extend(values(other.schema));
         } else if other.schema.get("type").is_some_and(|kind| kind == "string") {
-            union.text = Some(title(&other.schema).unwrap_or_else(|| "Text".to_owned()));
+            union.text = Some(title(other.schema).unwrap_or_else(|| "Text".to_owned()));
         } else if let Some(items) = other.schema.get("items") {
             let item = target(items).ok_or_else(|| {
                 Error::at(
@@ -233,7 +237,7 @@ fn union(document: &Document, name: &str, alternatives: &[Alternative]) -> Resul
                     "move their schema to the components, and refer to it",
                 )
             })?;
-            let variant = title(&other.schema).unwrap_or_else(|| "List".to_owned());
+            let variant = title(other.schema).unwrap_or_else(|| "List".to_owned());
             union.array = Some((variant, rust_name(item)));
         } else {
             return Err(Error::at(
