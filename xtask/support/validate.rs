@@ -144,15 +144,16 @@ impl<T: Limited> Limited for Vec<T> {
 impl<T: Limited> Limited for BTreeMap<String, T> {
     fn check(&self, limits: &Limits) -> Result<(), Violation> {
         count(["entry", "entries"], self.len(), limits.size)?;
-        self.iter().try_for_each(|(key, value)| {
-            characters(key, limits.keys)
-                .map_err(|violation| format!("has a key that {}", violation.reason))?;
-            value.check(limits.each()).map_err(|Violation { path, reason }| {
-                let inner = if path.is_empty() { path } else { format!(" at `{path}`") };
-                format!("has a value for `{key}` that{inner} {reason}")
+        self.iter()
+            .try_for_each(|(key, value)| {
+                characters(key, limits.keys)
+                    .map_err(|violation| format!("has a key that {}", violation.reason))?;
+                value.check(limits.each()).map_err(|Violation { path, reason }| {
+                    let inner = if path.is_empty() { path } else { format!(" at `{path}`") };
+                    format!("has a value for `{key}` that{inner} {reason}")
+                })
             })
-        })
-        .map_err(Violation::new)
+            .map_err(Violation::new)
     }
 }
 
