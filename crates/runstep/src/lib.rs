@@ -36,6 +36,7 @@ mod headers;
 mod pagination;
 mod polling;
 mod resources;
+mod run_ext;
 mod run_ref;
 mod schema;
 mod step_calls;
@@ -59,6 +60,7 @@ pub use resources::{
     RetrieveThread, Runs, Steps, SubmitToolOutputs, Threads, UpdateAssistant, UpdateMessage,
     UpdateRun, UpdateThread,
 };
+pub use run_ext::RunExt;
 pub use run_ref::RunRef;
 /// An event of a run; see [`RunStream`].
 pub use runstep_api::types::StreamEvent as RunEvent;
@@ -68,6 +70,9 @@ pub use runstep_api::{Field, Outcome, types};
 /// Derives the schemas of tools and structured answers. A crate that does not depend on schemars
 /// itself adds `#[schemars(crate = "runstep::schemars")]`.
 pub use schemars;
+/// The type of API keys and tokens, from the `secrecy` crate: `String` and `&str` convert to it. Its
+/// memory is wiped when it is dropped, and `Debug` does not show the secret.
+pub use secrecy::SecretString;
 pub use streaming::{
     CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, RunStream, StreamEnd,
     StreamRequest, TextDeltas,

@@ -4,6 +4,7 @@ mod body;
 mod display;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ pub(crate) const MAX_BODY: usize = 1024 * 1024;
 /// Maximum length of each text in errors that are collected in lists, in characters.
 const MAX_COLLECTED: usize = 4 * 1024;
 
-/// The result of a request.
-pub type Result<T> = std::result::Result<T, Error>;
+/// The result of a request. The error type can be overridden, as with [`std::result::Result`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of a request, a wait or a stream.
 ///
@@ -75,6 +76,8 @@ pub enum ErrorKind {
     Tool,
     /// The run ended without the requested answer.
     NoAnswer,
+    /// The run has not completed; see [`RunExt::into_completed`](crate::RunExt::into_completed).
+    NotCompleted,
 }
 
 impl ErrorKind {
@@ -91,7 +94,15 @@ impl ErrorKind {
             Self::Deadline => "deadline",
             Self::Tool => "tool",
             Self::NoAnswer => "no_answer",
+            Self::NotCompleted => "not_completed",
         }
+    }
+}
+
+/// Displays [`ErrorKind::as_str`].
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -228,6 +239,11 @@ impl Error {
 
     pub(crate) fn with_param(mut self, param: &str) -> Self {
         self.0.api.param = Some(param.to_owned());
+        self
+    }
+
+    pub(crate) fn with_code(mut self, code: &str) -> Self {
+        self.0.api.code = Some(code.to_owned());
         self
     }
 

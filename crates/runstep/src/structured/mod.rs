@@ -21,7 +21,7 @@ use crate::polling::{AndPoll, PollSettings, Pollable, Wait};
 use crate::resources::macros::example;
 use crate::resources::{CreateRun, CreateThreadAndRun};
 use crate::schema::{
-    TypeSchema, check_object, decode, join_violations, schema_of, to_strict, to_valid_name,
+    TypeSchema, check_object, decode, join_violations, type_schema, to_strict, to_valid_name,
 };
 use crate::tools::WithToolbox;
 use crate::transport::{RequestOptions, ResponseFuture, TakesOptions as _};
@@ -170,7 +170,7 @@ impl<T: DeserializeOwned + JsonSchema> Answer<T> {
         if let Some(refusal) = refusal {
             return Err(self.no_answer(format!("the model refused to answer: {refusal}")));
         }
-        decode(&schema_of::<T>().schema, &message.text()).map_err(|error| {
+        decode(&type_schema::<T>().schema, &message.text()).map_err(|error| {
             Error::new(ErrorKind::Decode, format!("the answer does not match the type: {error}"))
                 .with_run(Some(self.run.clone()))
         })
@@ -187,7 +187,7 @@ impl<T> Deref for Answer<T> {
 
 /// Returns the response format for a type.
 fn response_format<T: JsonSchema>(is_strict: bool) -> Result<ResponseFormat> {
-    let TypeSchema { name, description, schema } = schema_of::<T>();
+    let TypeSchema { name, description, schema } = type_schema::<T>();
     let invalid = |context: &str, reasons: String| {
         let message = format!("answer type `{name}`: {context}: {reasons}; nothing was sent");
         Error::new(ErrorKind::Configuration, message)

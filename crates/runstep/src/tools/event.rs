@@ -9,7 +9,7 @@ use super::error::ToolError;
 /// A function call that a run requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct FunctionCall {
+pub struct PendingCall {
     /// The id of the thread.
     pub thread_id: String,
     /// The id of the run.
@@ -40,11 +40,11 @@ pub enum Approval {
 #[non_exhaustive]
 pub enum ToolEvent {
     /// The call has started, with the approved arguments.
-    Started(FunctionCall),
+    Started(PendingCall),
     /// The call returned an output.
     Finished {
         /// The call.
-        call: FunctionCall,
+        call: PendingCall,
         /// The output for the model.
         output: String,
         /// How long the call ran.
@@ -53,7 +53,7 @@ pub enum ToolEvent {
     /// The call failed.
     Failed {
         /// The call.
-        call: FunctionCall,
+        call: PendingCall,
         /// The error.
         error: ToolError,
         /// How long the call ran; zero if it did not start.
@@ -62,7 +62,7 @@ pub enum ToolEvent {
     /// The approval hook denied the call.
     Denied {
         /// The call.
-        call: FunctionCall,
+        call: PendingCall,
         /// The reason.
         reason: String,
     },
@@ -70,7 +70,7 @@ pub enum ToolEvent {
 
 impl ToolEvent {
     /// Returns the call.
-    pub fn call(&self) -> &FunctionCall {
+    pub fn call(&self) -> &PendingCall {
         match self {
             Self::Started(call)
             | Self::Finished { call, .. }

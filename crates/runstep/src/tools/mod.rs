@@ -20,9 +20,10 @@ mod stream;
 mod submission;
 mod toolbox;
 
+pub use crate::schema::schema_of;
 pub use context::ToolContext;
 pub use error::{ToolError, ToolErrorKind};
-pub use event::{Approval, FunctionCall, ToolEvent};
+pub use event::{Approval, PendingCall, ToolEvent};
 pub use handler::{Handler, OutputFuture};
 pub use options::ToolOptions;
 pub use output::{HandlerError, IntoOutput, Json};
@@ -32,3 +33,5 @@ pub use request::WithToolbox;
 pub use settings::{DEFAULT_CONCURRENCY, DEFAULT_MAX_ROUNDS};
 pub use stream::{ToolStream, ToolStreamEvent};
 pub use toolbox::Toolbox;
+/// The token of [`ToolContext::cancellation`], from the `tokio-util` crate.
+pub use tokio_util::sync::CancellationToken;

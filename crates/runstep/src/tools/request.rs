@@ -7,7 +7,7 @@ use std::time::Duration;
 use runstep_api::types::{Run, Tool};
 use tokio::time::Instant;
 
-use super::event::{Approval, FunctionCall, ToolEvent};
+use super::event::{Approval, PendingCall, ToolEvent};
 use super::policy::FailurePolicy;
 use super::polling::ToolLoop;
 use super::settings::ToolLoopSettings;
@@ -66,13 +66,13 @@ impl<R> WithToolbox<R> {
     /// The time that the hook takes counts toward the run's expiry, not toward the function's timeout.
     /// Calls of unknown functions fail without asking the hook.
     ///
-    #[doc = example!("use runstep::tools::{Approval, FunctionCall, Toolbox};
+    #[doc = example!("use runstep::tools::{Approval, PendingCall, Toolbox};
 
 let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
 let run = runs
     .create(&assistant.id)
     .toolbox(&tools)
-    .approve(|call: FunctionCall| async move {
+    .approve(|call: PendingCall| async move {
         match call.name.starts_with(\"get_\") {
             true => Approval::Allow,
             false => Approval::Deny(\"only reading is allowed\".to_owned()),
@@ -83,7 +83,7 @@ let run = runs
 assert_eq!(run.status, \"completed\");")]
     pub fn approve<F, Fut>(mut self, hook: F) -> Self
     where
-        F: Fn(FunctionCall) -> Fut + Send + Sync + 'static,
+        F: Fn(PendingCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Approval> + Send + 'static,
     {
         self.settings.approval_hook = Some(Arc::new(move |call| Box::pin(hook(call))));

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::context::ToolContext;
 use super::error::ToolError;
-use super::event::{Approval, FunctionCall, ToolEvent};
+use super::event::{Approval, PendingCall, ToolEvent};
 use super::function::Function;
 use super::settings::{ApprovalHook, ToolLoopSettings};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) struct Round {
     settings: ToolLoopSettings,
     deadline: Instant,
-    calls: Vec<FunctionCall>,
+    calls: Vec<PendingCall>,
     outputs: Vec<Option<String>>,
     /// The positions of the calls that have not started.
     waiting: VecDeque<usize>,
@@ -53,10 +53,10 @@ impl Round {
         deadline: Instant,
     ) -> Self {
         let mut ids = HashSet::new();
-        let calls: Vec<FunctionCall> = calls
+        let calls: Vec<PendingCall> = calls
             .iter()
             .filter(|call| ids.insert(call.id.as_str()))
-            .map(|call| FunctionCall {
+            .map(|call| PendingCall {
                 thread_id: run.thread_id.clone(),
                 run_id: run.id.clone(),
                 id: call.id.clone(),
@@ -172,7 +172,7 @@ impl Round {
     }
 
     /// Stores the output of a call.
-    fn finish(&mut self, index: usize, output: String) -> Option<FunctionCall> {
+    fn finish(&mut self, index: usize, output: String) -> Option<PendingCall> {
         *self.outputs.get_mut(index)? = Some(output);
         self.calls.get(index).cloned()
     }
@@ -186,7 +186,7 @@ impl Stream for Round {
     }
 }
 
-async fn decide(hook: Arc<ApprovalHook>, call: FunctionCall, deadline: Instant) -> Decision {
+async fn decide(hook: Arc<ApprovalHook>, call: PendingCall, deadline: Instant) -> Decision {
     let (name, id) = (call.name.clone(), call.id.clone());
     // Unwind safe: the hook belongs to the caller and shares no state with the round.
     let decision = AssertUnwindSafe(async move { hook(call).await }).catch_unwind();
