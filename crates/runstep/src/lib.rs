@@ -48,10 +48,10 @@ mod transport;
 
 pub use client::{AccessToken, Client, ClientBuilder, DEFAULT_TIMEOUT};
 pub use error::{ActiveRun, Error, ErrorKind, Result};
-pub use pagination::Items;
+pub use pagination::{Items, Page, Pages};
 pub use polling::{
-    AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, Pollable, PolledRun, RunUpdate,
-    RunUpdates,
+    AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, PollTarget, Pollable,
+    PolledRun, RunUpdate, RunUpdates,
 };
 pub use resources::{
     Assistants, CancelRun, CreateAssistant, CreateMessage, CreateRun, CreateThread,

@@ -21,7 +21,7 @@ use crate::polling::{AndPoll, PollSettings, Pollable, Wait};
 use crate::resources::macros::example;
 use crate::resources::{CreateRun, CreateThreadAndRun};
 use crate::schema::{
-    TypeSchema, check_object, decode, join_violations, type_schema, to_strict, to_valid_name,
+    TypeSchema, check_object, decode, join_violations, to_strict, to_valid_name, type_schema,
 };
 use crate::tools::WithToolbox;
 use crate::transport::{RequestOptions, ResponseFuture, TakesOptions as _};

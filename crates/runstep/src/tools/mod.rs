@@ -32,6 +32,6 @@ pub(crate) use request::AcceptsTools;
 pub use request::WithToolbox;
 pub use settings::{DEFAULT_CONCURRENCY, DEFAULT_MAX_ROUNDS};
 pub use stream::{ToolStream, ToolStreamEvent};
-pub use toolbox::Toolbox;
 /// The token of [`ToolContext::cancellation`], from the `tokio-util` crate.
 pub use tokio_util::sync::CancellationToken;
+pub use toolbox::Toolbox;

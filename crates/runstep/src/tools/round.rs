@@ -11,6 +11,7 @@ use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use runstep_api::types::{RequiredFunctionToolCall, Run, ToolOutput};
+use sync_wrapper::SyncWrapper;
 use tokio::time::Instant;
 
 use super::context::ToolContext;
@@ -33,7 +34,7 @@ pub(super) struct Round {
     waiting: VecDeque<usize>,
     /// Whether the approval hook is running.
     is_deciding: bool,
-    steps: FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>,
+    steps: SyncWrapper<FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>>,
 }
 
 type Decision = std::result::Result<Approval, ToolError>;
@@ -71,7 +72,7 @@ impl Round {
             waiting: (0..calls.len()).collect(),
             calls,
             is_deciding: false,
-            steps: FuturesUnordered::new(),
+            steps: SyncWrapper::new(FuturesUnordered::new()),
         }
     }
 
@@ -81,7 +82,7 @@ impl Round {
             if let Some(event) = self.start_next() {
                 return Poll::Ready(Some(event));
             }
-            let Some(step) = ready!(self.steps.poll_next_unpin(context)) else {
+            let Some(step) = ready!(self.steps.get_mut().poll_next_unpin(context)) else {
                 return Poll::Ready(None);
             };
             let event = match step {
@@ -115,7 +116,7 @@ impl Round {
 
     /// Starts the next call if the concurrency limit allows it.
     fn start_next(&mut self) -> Option<ToolEvent> {
-        while !self.is_deciding && self.steps.len() < self.settings.concurrency {
+        while !self.is_deciding && self.steps.get_mut().len() < self.settings.concurrency {
             let index = self.waiting.pop_front()?;
             let call = self.calls.get(index)?;
             let function = match self.settings.tools.find(&call.name, &call.id) {
@@ -127,7 +128,7 @@ impl Round {
                 Some(hook) => {
                     let decision = decide(Arc::clone(hook), call.clone(), self.deadline);
                     self.is_deciding = true;
-                    self.steps.push(Box::pin(
+                    self.steps.get_mut().push(Box::pin(
                         decision.map(move |decision| Step::Decided(index, decision)),
                     ));
                 }
@@ -159,7 +160,7 @@ impl Round {
         let context = ToolContext::new(&call.thread_id, &call.run_id, &call.id);
         let (arguments, deadline) = (call.arguments.clone(), Some(self.deadline));
         let started = Instant::now();
-        self.steps.push(Box::pin(async move {
+        self.steps.get_mut().push(Box::pin(async move {
             let output = function.call(arguments, context, deadline).await;
             Step::Called(index, output, started.elapsed())
         }));

@@ -42,6 +42,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent};
+use sync_wrapper::SyncWrapper;
 use tokio::time::Sleep;
 
 use super::connection::EventConnection;
@@ -51,6 +52,7 @@ use super::run_state::RunState;
 use super::settings::StreamSettings;
 use crate::error::{Error, Result};
 use crate::polling::CancelOnDrop;
+use crate::run_ext::RunExt;
 use crate::run_ref::RunRef;
 use reconciling::{ReconcileFuture, SnapshotGap};
 
@@ -93,9 +95,9 @@ enum State {
     /// Reads the rest of a reply after the terminal event, so that the connection can be reused.
     Draining(Box<EventConnection>, Pin<Box<Sleep>>),
     /// Resumes the events or fetches the run after the connection was lost.
-    Recovering(ApiFuture<'static, FetchOutcome>),
+    Recovering(SyncWrapper<ApiFuture<'static, FetchOutcome>>),
     /// Fetches the content of malformed events after the terminal event.
-    Reconciling(ReconcileFuture),
+    Reconciling(SyncWrapper<ReconcileFuture>),
     /// Has ended, or waits for tool outputs.
     Idle,
 }
@@ -112,6 +114,18 @@ pub struct CollectedRun {
     pub steps: Vec<RunStep>,
     /// Why the stream ended.
     pub end: StreamEnd,
+}
+
+impl CollectedRun {
+    /// Returns this value if the run completed.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of [`RunExt::into_completed`].
+    pub fn into_completed(self) -> Result<Self> {
+        let Self { run, messages, steps, end } = self;
+        Ok(Self { run: run.into_completed()?, messages, steps, end })
+    }
 }
 
 impl RunStream {
@@ -304,11 +318,11 @@ impl Stream for RunStream {
                     stream.on_connection_item(item)
                 }
                 State::Recovering(fetch) => {
-                    let outcome = ready!(fetch.as_mut().poll(context));
+                    let outcome = ready!(fetch.get_mut().as_mut().poll(context));
                     stream.on_fetched(outcome).map(Err)
                 }
                 State::Reconciling(fetch) => {
-                    let fetched = ready!(fetch.as_mut().poll(context));
+                    let fetched = ready!(fetch.get_mut().as_mut().poll(context));
                     stream.on_reconciled(fetched);
                     None
                 }

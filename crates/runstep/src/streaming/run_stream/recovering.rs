@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
+use sync_wrapper::SyncWrapper;
 
 use super::{RunStream, State};
 use crate::error::{Error, ErrorKind, Result};
@@ -91,7 +92,7 @@ impl RunStream {
             },
         };
         let complete = self.run_state.complete_objects();
-        self.state = State::Recovering(recovery.fetch(delay, target, complete));
+        self.state = State::Recovering(SyncWrapper::new(recovery.fetch(delay, target, complete)));
         self.recovery = Some(recovery);
     }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent, ToolOutput};
+use sync_wrapper::SyncWrapper;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::event::ToolEvent;
@@ -64,9 +65,9 @@ enum State {
     /// Executing the calls of a round.
     Calling(Box<RunStream>, Box<Round>),
     /// Submitting the outputs. The future owns the stream.
-    Submitting(Box<Snapshot>, Pin<Box<dyn Future<Output = SubmitResult> + Send>>),
+    Submitting(Box<Snapshot>, SyncWrapper<Pin<Box<dyn Future<Output = SubmitResult> + Send>>>),
     /// Cancelling the run after an error.
-    Cancelling(Box<RunStream>, Pin<Box<dyn Future<Output = Error> + Send>>),
+    Cancelling(Box<RunStream>, SyncWrapper<Pin<Box<dyn Future<Output = Error> + Send>>>),
     Ended(Box<RunStream>),
     /// Ended by an error of the calls, before the run.
     Failed(Box<RunStream>),
@@ -201,17 +202,15 @@ impl ToolStream {
             steps: events.steps().to_vec(),
         });
         let (policy, deadline) = (self.client.settings().retry_policy, self.deadline.deadline());
-        Ok(State::Submitting(
-            snapshot,
-            Box::pin(submit_with_retries(events, outputs, policy, deadline)),
-        ))
+        let submission = submit_with_retries(events, outputs, policy, deadline);
+        Ok(State::Submitting(snapshot, SyncWrapper::new(Box::pin(submission))))
     }
 
     fn cancel(&mut self, events: Box<RunStream>, error: Error) -> State {
         let Some(run) = events.run().cloned() else { return State::Ended(events) };
         let (runs, options) = (self.client.runs(&run.thread_id), self.options.clone());
         let cancelled = async move { cancel_run(&runs, run, error, &options).await };
-        State::Cancelling(events, Box::pin(cancelled))
+        State::Cancelling(events, SyncWrapper::new(Box::pin(cancelled)))
     }
 
     /// Advances the state machine. Returns an item for the caller, or `None` to continue.
@@ -240,7 +239,7 @@ impl ToolStream {
                 }
             }
             State::Submitting(_, submission) => {
-                let (events, result) = ready!(submission.as_mut().poll(context));
+                let (events, result) = ready!(submission.get_mut().as_mut().poll(context));
                 if let Err(error) = result {
                     self.fail(events);
                     return Poll::Ready(Some(Some(Err(error))));
@@ -250,7 +249,7 @@ impl ToolStream {
                 return Poll::Ready(None);
             }
             State::Cancelling(_, error) => {
-                let error = ready!(error.as_mut().poll(context));
+                let error = ready!(error.get_mut().as_mut().poll(context));
                 if let State::Cancelling(events, _) = self.take_state() {
                     self.fail(events);
                 }

@@ -6,6 +6,7 @@ mod environment;
 mod errors;
 mod futures;
 mod malformed_responses;
+mod public_types;
 mod redirects;
 mod secrets;
 mod traces;
