@@ -46,6 +46,8 @@ mod time;
 pub mod tools;
 mod transport;
 
+/// The bytes of a body, from the `bytes` crate.
+pub use bytes::Bytes;
 pub use client::{AccessToken, Client, ClientBuilder, DEFAULT_TIMEOUT};
 pub use error::{ActiveRun, Error, ErrorKind, Result};
 pub use pagination::{Items, Page, Pages};
@@ -53,12 +55,14 @@ pub use polling::{
     AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, PollTarget, Pollable,
     PolledRun, RunUpdate, RunUpdates,
 };
+/// The HTTP client: `Method`, `Client` and `ClientBuilder` are part of the API of this crate.
+pub use reqwest;
 pub use resources::{
-    Assistants, CancelRun, CreateAssistant, CreateMessage, CreateRun, CreateThread,
-    CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread, ListAssistants, ListMessages,
-    ListRuns, ListSteps, Messages, RetrieveAssistant, RetrieveMessage, RetrieveRun, RetrieveStep,
-    RetrieveThread, Runs, Steps, SubmitToolOutputs, Threads, UpdateAssistant, UpdateMessage,
-    UpdateRun, UpdateThread,
+    Assistants, BodyStream, CancelRun, CreateAssistant, CreateMessage, CreateRun, CreateThread,
+    CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread, Form, ListAssistants,
+    ListMessages, ListRuns, ListSteps, Messages, Request, RetrieveAssistant, RetrieveMessage,
+    RetrieveRun, RetrieveStep, RetrieveThread, Runs, Steps, SubmitToolOutputs, Threads,
+    UpdateAssistant, UpdateMessage, UpdateRun, UpdateThread,
 };
 pub use run_ext::RunExt;
 pub use run_ref::RunRef;

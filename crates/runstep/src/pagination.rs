@@ -101,7 +101,7 @@ macro_rules! list_request {
 
             fn fetch(self) -> $crate::ResponseFuture<$crate::Page<$Item>> {
                 Box::pin(async move {
-                    let list = self.execute().await?.into_value();
+                    let list = self.execute().await?.into_inner();
                     let last = list.last_id.or_else(|| list.data.last().map(|item| item.id.clone()));
                     let next_cursor = last.filter(|_| list.has_more && !list.data.is_empty());
                     Ok($crate::Page::new(list.data, next_cursor))

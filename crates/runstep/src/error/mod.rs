@@ -206,6 +206,11 @@ impl Error {
         self.with_headers(headers)
     }
 
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = StatusCode::from_u16(status).ok();
+        self
+    }
+
     pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
         self.0.request_id = headers::request_id(headers).map(str::to_owned);
         self.0.retry_after = headers::retry_after(headers);

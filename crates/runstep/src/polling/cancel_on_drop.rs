@@ -84,7 +84,8 @@ impl Drop for CreateInFlight {
         let request = std::mem::replace(&mut self.request, Box::pin(pending()));
         let client = self.client.clone();
         runtime.spawn(async move {
-            if let Ok(run) = request.await {
+            if let Ok(reply) = request.await {
+                let run = reply.into_inner();
                 let cancel = client.runs(&run.thread_id).cancel(&run.id);
                 let _ = cancel.with_options(options).await;
             }

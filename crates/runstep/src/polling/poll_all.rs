@@ -313,7 +313,7 @@ impl PollScheduler {
                 target.consecutive_errors = 0;
                 target.last_error = None;
                 let delay = target.delays.next_after_reply(reply.header_map());
-                let run = reply.into_value();
+                let run = reply.into_inner();
                 if has_settled(&run) {
                     let run_ref = slot.take()?.run_ref;
                     return Some(PolledRun { run_ref, result: Ok(run) });

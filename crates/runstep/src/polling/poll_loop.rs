@@ -96,7 +96,7 @@ impl PollLoop {
     /// stale, and steps are never part of it: in these cases the run is polled immediately.
     pub(super) fn starting_with(mut self, reply: Response<Run>) -> Self {
         let delay = self.delays.next_after_reply(reply.header_map());
-        let run = reply.into_value();
+        let run = reply.into_inner();
         if !has_settled(&run) || (run.is_terminal() && !self.with_steps) {
             self.next_poll = Some(deadline_after(delay));
             self.started = Some(run.clone());
@@ -196,7 +196,7 @@ impl PollLoop {
         let retrieve = self.runs.retrieve(&self.run_id).with_options(self.options.clone());
         let reply = retrieve.send().await?;
         let delay = self.delays.next_after_reply(reply.header_map());
-        let run = reply.into_value();
+        let run = reply.into_inner();
         if self.is_end(&run) {
             self.guard.disarm();
         }
@@ -244,7 +244,7 @@ impl PollLoop {
     async fn cancel(&mut self) -> Option<Run> {
         let cancel = self.runs.cancel(&self.run_id).with_options(self.options.clone());
         match cancel.send().await {
-            Ok(reply) => self.last = Some(reply.into_value()),
+            Ok(reply) => self.last = Some(reply.into_inner()),
             Err(error) if error.status() == Some(400) => {
                 let (run, _) = self.retrieve().await.ok()?;
                 return Some(run).filter(|run| self.is_end(run));

@@ -3,6 +3,7 @@
 mod assistants;
 pub(crate) mod macros;
 mod messages;
+mod request;
 mod runs;
 #[rustfmt::skip]
 mod setters;
@@ -16,6 +17,7 @@ pub use assistants::{
 pub use messages::{
     CreateMessage, DeleteMessage, ListMessages, Messages, RetrieveMessage, UpdateMessage,
 };
+pub use request::{BodyStream, Form, Request};
 pub use runs::{
     CancelRun, CreateRun, CreateThreadAndRun, ListRuns, RetrieveRun, Runs, SubmitToolOutputs,
     UpdateRun,

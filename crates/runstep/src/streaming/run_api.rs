@@ -114,7 +114,7 @@ impl RunApi for ClientRunApi {
         Box::pin(async move {
             let reply = retrieve.send().await?;
             let poll_after = headers::poll_after(reply.header_map());
-            Ok(FetchedRun { run: reply.into_value(), poll_after })
+            Ok(FetchedRun { run: reply.into_inner(), poll_after })
         })
     }
 
@@ -172,12 +172,12 @@ pub(super) async fn read_reply(reply: Response<ByteStream>) -> Result<StreamRepl
         .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"application/json"));
     let poll_after = headers::poll_after(reply.header_map());
     if !is_json {
-        let body = reply.into_value().into_inner().map_err(Error::http);
+        let body = reply.into_inner().into_inner().map_err(Error::http);
         return Ok(StreamReply::Events(Box::pin(body)));
     }
     let headers = reply.header_map().clone();
     let mut body = Vec::new();
-    let mut chunks = reply.into_value().into_inner();
+    let mut chunks = reply.into_inner().into_inner();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| Error::http(error).with_headers(&headers))?;
         if body.len() + chunk.len() > MAX_REPLY_BYTES {

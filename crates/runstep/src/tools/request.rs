@@ -236,7 +236,7 @@ impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
             // Not when it was sent: the request may have been retried.
             let created = Instant::now();
             settings.deadline = deadline.saturating_duration_since(created);
-            let run = reply.into_value();
+            let run = reply.into_inner();
             ToolLoop::new(runs, run, Some(created), settings, tool_settings).run_to_end().await
         })
     }

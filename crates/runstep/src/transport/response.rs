@@ -1,12 +1,21 @@
 //! A reply: its value, status and headers.
 
 use std::fmt;
-use std::ops::Deref;
 
 use reqwest::header::HeaderMap;
 use runstep_api::ResponseValue;
 
-/// A value with the status and the headers of its reply. Dereferences to the value.
+/// A value with the status and the headers of its reply.
+///
+/// ```no_run
+/// # async fn example(runs: runstep::Runs) -> runstep::Result<()> {
+/// let reply = runs.retrieve("run_abc123").send().await?;
+/// println!("{} {:?}", reply.status(), reply.header("openai-processing-ms"));
+/// let run = reply.into_inner();
+/// # let _ = run;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Response<T>(ResponseValue<T>);
 
 impl<T> Response<T> {
@@ -20,8 +29,14 @@ impl<T> Response<T> {
     }
 
     /// Returns the value and discards the rest.
-    pub fn into_value(self) -> T {
+    pub fn into_inner(self) -> T {
         self.0.into_inner()
+    }
+
+    /// Converts the value.
+    pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Response<U> {
+        let (status, headers) = (self.0.status(), self.0.headers().clone());
+        Response(ResponseValue::new(convert(self.0.into_inner()), status, headers))
     }
 
     /// Returns the HTTP status.
@@ -49,17 +64,9 @@ impl<T> Response<T> {
     }
 }
 
-impl<T> Deref for Response<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 impl<T: Clone> Clone for Response<T> {
     fn clone(&self) -> Self {
-        Self(ResponseValue::new(T::clone(self), self.0.status(), self.header_map().clone()))
+        Self(ResponseValue::new(self.value().clone(), self.0.status(), self.header_map().clone()))
     }
 }
 

@@ -18,12 +18,12 @@ macro_rules! assert_send_and_sync {
 
 assert_send_and_sync! {
     AccessToken, ActiveRun, AndPoll<CreateRun>, AndPoll<WithToolbox<CreateRun>>, Answer<NotSend>,
-    AnswerStream<NotSend>, AnswerStream<NotSend, tools::ToolStream>, Assistants, Backoff, CancelRun,
+    AnswerStream<NotSend>, AnswerStream<NotSend, tools::ToolStream>, Assistants, Backoff, BodyStream, CancelRun,
     Client, ClientBuilder, CollectedRun, CreateAssistant, CreateMessage, CreateRun, CreateThread,
     CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread, EnsureIdle, Error, ErrorKind,
-    Field<String>, IfActive, Items<Run>, ListAssistants, ListMessages, ListRuns, ListSteps, Messages,
+    Field<String>, Form, IfActive, Items<Run>, ListAssistants, ListMessages, ListRuns, ListSteps, Messages,
     Outcome<'static>, Page<Run>, Pages<Run>, Poll, PollAll, PollErrorPolicy, PollTarget, PolledRun,
-    Response<Run>, ResponseAs<CreateRun, NotSend>, RetrieveAssistant, RetrieveMessage, RetrieveRun,
+    Request, Response<Run>, ResponseAs<CreateRun, NotSend>, RetrieveAssistant, RetrieveMessage, RetrieveRun,
     RetrieveStep, RetrieveThread, RetryPolicy, RunEvent, RunRef, RunStream, RunUpdate, RunUpdates,
     Runs, SecretString, Steps, StreamEnd, StreamRequest<CreateRun>, SubmitToolOutputs,
     TextDeltas<&'static mut RunStream>, TextDeltas<RunStream>, TextDeltas<tools::ToolStream>, Threads,
