@@ -78,7 +78,7 @@ pub use schemars;
 /// memory is wiped when it is dropped, and `Debug` does not show the secret.
 pub use secrecy::SecretString;
 pub use streaming::{
-    CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, RunStream, StreamEnd,
+    CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, FollowRun, RunStream, StreamEnd,
     StreamRequest, TextDeltas,
 };
 pub use structured::{Answer, AnswerStream, ResponseAs};

@@ -10,6 +10,7 @@
 //! to snapshots and synthesizes the events that a lost connection has dropped.
 
 mod connection;
+mod follow;
 mod recovery;
 mod request;
 mod run_api;
@@ -23,6 +24,7 @@ mod tests;
 mod text_delta_decoder;
 mod text_deltas;
 
+pub use follow::FollowRun;
 pub(crate) use request::StartStream;
 pub use request::StreamRequest;
 pub use run_stream::{CollectedRun, RunStream, StreamEnd};

@@ -25,8 +25,10 @@ use crate::transport::{RequestOptions, Response, ResponseFuture, TakesOptions};
 pub(crate) enum StreamTarget {
     /// A run that the request creates, together with a thread if `thread_id` is `None`.
     NewRun { thread_id: Option<String>, assistant_id: String },
-    /// A run that continues after outputs of these calls.
+    /// A run that exists: it continues after outputs of these calls.
     ExistingRun { run: RunRef, answered_call_ids: Vec<String> },
+    /// A run that exists, after the event with this id if it is not empty.
+    Position { run: RunRef, last_event_id: String },
 }
 
 /// A request that opens a stream of events.
@@ -34,6 +36,11 @@ pub(crate) trait StartStream: TakesOptions + Send + 'static {
     fn client(&self) -> &Client;
 
     fn target(&self) -> StreamTarget;
+
+    /// Returns whether the request creates the run.
+    fn creates_run(&self) -> bool {
+        matches!(self.target(), StreamTarget::NewRun { .. })
+    }
 
     /// Returns the optional fields that the steps of the events include.
     fn include(&self) -> &[RunInclude] {
@@ -223,6 +230,10 @@ impl<R: StartStream> StreamRequest<R> {
         self.request.client()
     }
 
+    pub(crate) fn creates_run(&self) -> bool {
+        self.request.creates_run()
+    }
+
     pub(crate) fn options(&mut self) -> &mut RequestOptions {
         self.request.options()
     }
@@ -252,6 +263,10 @@ impl<R: StartStream> StreamRequest<R> {
             StreamTarget::ExistingRun { run, answered_call_ids } => {
                 let reply = read_reply(reply).await?;
                 RunStream::of_existing_run(api, settings, reply, run, answered_call_ids)
+            }
+            StreamTarget::Position { run, last_event_id } => {
+                let reply = read_reply(reply).await?;
+                RunStream::at_position(api, settings, reply, run, last_event_id)
             }
         })
     }

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::polling::{AndPoll, Poll, PollSettings, Pollable, StartRun, Wait, start_run};
 use crate::resources::macros::example;
 use crate::resources::{CreateRun, CreateThreadAndRun};
-use crate::streaming::{StartStream, StreamRequest};
+use crate::streaming::{FollowRun, StartStream, StreamRequest};
 use crate::time::deadline_after;
 use crate::transport::ResponseFuture;
 
@@ -210,9 +210,10 @@ impl<R: AcceptsTools + StartStream> IntoFuture for WithToolbox<StreamRequest<R>>
             let (mut request, settings) = self.with_tools()?;
             let client = request.client().clone();
             let options = request.options().for_related_requests();
-            let cancels_on_drop = request.cancels_on_drop();
+            let (creates_run, cancels_on_drop) = (request.creates_run(), request.cancels_on_drop());
             let events = request.await?;
-            Ok(ToolStream::new(client, options, settings, events, cancels_on_drop))
+            let created = creates_run.then(Instant::now);
+            Ok(ToolStream::new(client, options, settings, events, created, cancels_on_drop))
         })
     }
 }
@@ -305,9 +306,17 @@ assert_eq!(run.status, \"completed\");");
 
 #[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools + StartStream> StreamRequest<R> {
-    /// Adds these tools to the run, and executes its calls with them; see [`WithToolbox::stream`].
+    /// Adds these tools to the run, and executes its calls with them; see [`WithToolbox::stream`]. A run
+    /// that exists already ([`Runs::stream`](crate::Runs::stream)) keeps its own tool definitions.
     pub fn toolbox<S: Send + Sync + 'static>(self, tools: &Toolbox<S>) -> WithToolbox<Self> {
         WithToolbox::new(self, tools)
+    }
+}
+
+/// The run keeps its own tool definitions.
+impl AcceptsTools for FollowRun {
+    fn with_tool(self, _: Tool) -> Self {
+        self
     }
 }
 

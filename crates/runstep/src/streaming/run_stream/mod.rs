@@ -84,6 +84,8 @@ pub struct RunStream {
     last_event_id: String,
     /// Whether the current connection has yielded a new event.
     has_new_events: bool,
+    /// Whether the caller has received the events before the first one of this stream.
+    is_resumed: bool,
     gap: SnapshotGap,
     guard: CancelOnDrop,
 }
@@ -155,6 +157,27 @@ impl RunStream {
         Self::start(api, settings, run_state, RunLocation::Known(run), reply)
     }
 
+    /// Creates a stream of a run that exists, from the event after `last_event_id` if that is not
+    /// empty and the reply is a stream of events.
+    pub(super) fn at_position(
+        api: Arc<dyn RunApi>,
+        settings: StreamSettings,
+        reply: StreamReply,
+        run: RunRef,
+        last_event_id: String,
+    ) -> Self {
+        let is_resumed = !last_event_id.is_empty() && matches!(reply, StreamReply::Events(_));
+        let location = RunLocation::Known(run);
+        let mut stream = Self::start(api, settings, RunState::default(), location, reply);
+        if is_resumed {
+            stream.last_event_id = last_event_id;
+            stream.is_resumed = true;
+            // The events before the position are not part of the snapshots.
+            stream.gap = SnapshotGap::Open;
+        }
+        stream
+    }
+
     fn start(
         api: Arc<dyn RunApi>,
         settings: StreamSettings,
@@ -173,6 +196,7 @@ impl RunStream {
             recovery: None,
             last_event_id: String::new(),
             has_new_events: false,
+            is_resumed: false,
             gap: SnapshotGap::None,
             guard: CancelOnDrop::disarmed(),
         };
@@ -217,6 +241,20 @@ impl RunStream {
     /// [`Steps::retrieve`](crate::Steps::retrieve) returns, as for [`messages`](Self::messages).
     pub fn steps(&self) -> &[RunStep] {
         self.run_state.snapshots().steps()
+    }
+
+    /// Returns the id of the last event, if the server sends ids. It is a position at which
+    /// [`Runs::stream`](crate::Runs::stream) resumes the stream, also in another process.
+    ///
+    /// `None` if there is no such position, for example because the last event was synthesized.
+    pub fn last_event_id(&self) -> Option<&str> {
+        let id = match &self.state {
+            State::Reading(connection) if !connection.last_event_id().is_empty() => {
+                connection.last_event_id()
+            }
+            _ => &self.last_event_id,
+        };
+        (!id.is_empty() && self.synthesized.is_empty()).then_some(id)
     }
 
     /// Returns whether the last event was synthesized from the fetched run after a lost connection.

@@ -62,6 +62,8 @@ impl RunStream {
         };
         if is_done {
             self.last_event_id.clear();
+        } else {
+            self.is_resumed = false;
         }
         if !self.last_event_id.is_empty() {
             delay = delay.max(retry_delay);
@@ -115,6 +117,10 @@ impl RunStream {
                 }
                 if self.run_state.end().is_some() {
                     self.guard.disarm();
+                    if self.is_resumed {
+                        // There are no events after the position, so all of these are known.
+                        self.synthesized.clear();
+                    }
                     return None;
                 }
                 recovery.delay_after_success(poll_after)

@@ -48,8 +48,8 @@ pub struct ToolStream {
     /// The options of the cancel request.
     options: RequestOptions,
     settings: ToolLoopSettings,
-    /// When the reply arrived, shortly after the run was created.
-    created: Instant,
+    /// When the run was created, if this client created it.
+    created: Option<Instant>,
     deadline: Pin<Box<Sleep>>,
     /// `None` before the first round.
     rounds: Option<Rounds>,
@@ -91,6 +91,7 @@ impl ToolStream {
         options: RequestOptions,
         settings: ToolLoopSettings,
         events: RunStream,
+        created: Option<Instant>,
         cancels_on_drop: bool,
     ) -> Self {
         Self {
@@ -98,7 +99,7 @@ impl ToolStream {
             options,
             deadline: Box::pin(sleep_until(deadline_after(settings.deadline))),
             settings,
-            created: Instant::now(),
+            created,
             rounds: None,
             state: State::Events(Box::new(events)),
             cancels_on_drop,
@@ -144,6 +145,11 @@ impl ToolStream {
         }
     }
 
+    /// Returns the id of the last run event; see [`RunStream::last_event_id`].
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.events()?.last_event_id()
+    }
+
     /// Returns whether the last run event was synthesized after a lost connection; see
     /// [`RunStream::is_synthesized`].
     pub fn is_synthesized(&self) -> bool {
@@ -169,7 +175,7 @@ impl ToolStream {
         };
         let rounds = self.rounds.get_or_insert_with(|| {
             let deadline = self.deadline.deadline();
-            Rounds::new(self.settings.clone(), run, Some(self.created), deadline)
+            Rounds::new(self.settings.clone(), run, self.created, deadline)
         });
         match rounds.start(run) {
             Ok(Some(round)) => {

@@ -21,11 +21,11 @@ assert_send_and_sync! {
     AnswerStream<NotSend>, AnswerStream<NotSend, tools::ToolStream>, Assistants, Backoff, BodyStream, CancelRun,
     Client, ClientBuilder, CollectedRun, CreateAssistant, CreateMessage, CreateRun, CreateThread,
     CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread, EnsureIdle, Error, ErrorKind,
-    Field<String>, Form, IfActive, Items<Run>, ListAssistants, ListMessages, ListRuns, ListSteps, Messages,
+    Field<String>, FollowRun, Form, IfActive, Items<Run>, ListAssistants, ListMessages, ListRuns, ListSteps, Messages,
     Outcome<'static>, Page<Run>, Pages<Run>, Poll, PollAll, PollErrorPolicy, PollTarget, PolledRun,
     Request, Response<Run>, ResponseAs<CreateRun, NotSend>, RetrieveAssistant, RetrieveMessage, RetrieveRun,
     RetrieveStep, RetrieveThread, RetryPolicy, RunEvent, RunRef, RunStream, RunUpdate, RunUpdates,
-    Runs, SecretString, Steps, StreamEnd, StreamRequest<CreateRun>, SubmitToolOutputs,
+    Runs, SecretString, Steps, StreamEnd, StreamRequest<CreateRun>, StreamRequest<FollowRun>, SubmitToolOutputs,
     TextDeltas<&'static mut RunStream>, TextDeltas<RunStream>, TextDeltas<tools::ToolStream>, Threads,
     UpdateAssistant, UpdateMessage, UpdateRun, UpdateThread,
 }
