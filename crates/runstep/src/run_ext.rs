@@ -4,7 +4,8 @@ use runstep_api::types::{Run, RunStatus};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Methods of [`Run`](crate::types::Run) that return an [`Error`].
+/// Methods of [`Run`](crate::types::Run) and [`ToolRun`](crate::tools::ToolRun) that return an
+/// [`Error`].
 ///
 /// ```no_run
 /// use runstep::RunExt as _;
@@ -52,7 +53,7 @@ fn not_completed_message(run: &Run) -> String {
     }
 }
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
 
     impl Sealed for runstep_api::types::Run {}

@@ -25,8 +25,8 @@ mod text_delta_decoder;
 mod text_deltas;
 
 pub use follow::FollowRun;
-pub(crate) use request::StartStream;
 pub use request::StreamRequest;
+pub(crate) use request::{StartStream, StreamTarget};
 pub use run_stream::{CollectedRun, RunStream, StreamEnd};
 pub use settings::DEFAULT_IDLE_TIMEOUT;
 pub use sse::DEFAULT_MAX_EVENT_BYTES;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runstep_api::ByteStream;
-use runstep_api::types::RunInclude;
+use runstep_api::types::{Run, RunInclude};
 use tokio::time::Instant;
 
 use super::recovery::RunOrigin;
@@ -238,7 +238,13 @@ impl<R: StartStream> StreamRequest<R> {
         self.request.options()
     }
 
-    async fn open(mut self) -> Result<RunStream> {
+    /// Returns a stream of a run that requires outputs, before they are submitted.
+    pub(crate) fn waiting_for_outputs(mut self, run: Run) -> RunStream {
+        let (api, settings) = self.parts();
+        RunStream::waiting_for_outputs(api, settings, run)
+    }
+
+    fn parts(&mut self) -> (Arc<ClientRunApi>, StreamSettings) {
         let client = self.request.client().clone();
         let settings = StreamSettings {
             include: self.request.include().to_vec(),
@@ -250,7 +256,11 @@ impl<R: StartStream> StreamRequest<R> {
             backoff: client.settings().poll_backoff,
             error_policy: client.settings().poll_error_policy,
         };
-        let api = Arc::new(ClientRunApi::new(client, self.request.options()));
+        (Arc::new(ClientRunApi::new(client, self.request.options())), settings)
+    }
+
+    async fn open(mut self) -> Result<RunStream> {
+        let (api, settings) = self.parts();
         let target = self.request.target();
         let sent = Instant::now();
         let reply = self.request.open().await?;

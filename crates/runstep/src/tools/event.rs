@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::ToolError;
 
 /// A function call that a run requires.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct PendingCall {
     /// The id of the thread.
@@ -33,6 +34,10 @@ pub enum Approval {
     Deny(String),
     /// Run the call with these arguments instead.
     Edit(Value),
+    /// Neither run nor answer the call now. The loop stops once the other calls of the round are
+    /// executed, and returns a [`SuspendedRun`](super::SuspendedRun) with which
+    /// [`Runs::resume`](crate::Runs::resume) continues later.
+    Defer,
 }
 
 /// An event of a tool call.
@@ -66,6 +71,8 @@ pub enum ToolEvent {
         /// The reason.
         reason: String,
     },
+    /// The call was deferred: by the approval hook, or because its function has no handler.
+    Deferred(PendingCall),
 }
 
 impl ToolEvent {
@@ -73,6 +80,7 @@ impl ToolEvent {
     pub fn call(&self) -> &PendingCall {
         match self {
             Self::Started(call)
+            | Self::Deferred(call)
             | Self::Finished { call, .. }
             | Self::Failed { call, .. }
             | Self::Denied { call, .. } => call,

@@ -13,11 +13,13 @@ mod output;
 mod policy;
 mod polling;
 mod request;
+mod resume;
 mod round;
 mod rounds;
 mod settings;
 mod stream;
 mod submission;
+mod suspend;
 mod toolbox;
 
 pub use crate::schema::schema_of;
@@ -30,8 +32,10 @@ pub use output::{HandlerError, IntoOutput, Json};
 pub use policy::FailurePolicy;
 pub(crate) use request::AcceptsTools;
 pub use request::WithToolbox;
+pub use resume::ResumeRun;
 pub use settings::{DEFAULT_CONCURRENCY, DEFAULT_MAX_ROUNDS};
 pub use stream::{ToolStream, ToolStreamEvent};
+pub use suspend::{SuspendedRun, ToolRun};
 /// The token of [`ToolContext::cancellation`], from the `tokio-util` crate.
 pub use tokio_util::sync::CancellationToken;
 pub use toolbox::Toolbox;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runstep_api::types::{Run, Tool};
+use runstep_api::types::Tool;
 use tokio::time::Instant;
 
 use super::event::{Approval, PendingCall, ToolEvent};
@@ -12,6 +12,7 @@ use super::policy::FailurePolicy;
 use super::polling::ToolLoop;
 use super::settings::ToolLoopSettings;
 use super::stream::ToolStream;
+use super::suspend::ToolRun;
 use super::toolbox::Toolbox;
 use crate::client::Client;
 use crate::error::Result;
@@ -34,8 +35,16 @@ pub struct WithToolbox<R> {
 }
 
 impl<R> WithToolbox<R> {
-    fn new<S: Send + Sync + 'static>(request: R, tools: &Toolbox<S>) -> Self {
+    pub(super) fn new<S: Send + Sync + 'static>(request: R, tools: &Toolbox<S>) -> Self {
         Self { request, settings: ToolLoopSettings::new(tools) }
+    }
+
+    pub(super) fn into_parts(self) -> (R, ToolLoopSettings) {
+        (self.request, self.settings)
+    }
+
+    pub(super) fn map_request<Q>(self, change: impl FnOnce(R) -> Q) -> WithToolbox<Q> {
+        WithToolbox { request: change(self.request), settings: self.settings }
     }
 
     /// Sets the maximum number of rounds of calls. A run that exceeds it is cancelled, and an error of
@@ -62,6 +71,9 @@ impl<R> WithToolbox<R> {
 
     /// Sets a hook that decides about each call before it runs. Hooks run one at a time, in the order
     /// of the calls. Default: every call is allowed.
+    ///
+    /// To let a person decide later, possibly in another process, return
+    /// [`Approval::Defer`]: the loop stops, and [`Runs::resume`](crate::Runs::resume) continues it.
     ///
     /// The time that the hook takes counts toward the run's expiry, not toward the function's timeout.
     /// Calls of unknown functions fail without asking the hook.
@@ -138,7 +150,8 @@ impl<R: AcceptsTools> WithToolbox<R> {
 impl<R: AcceptsTools + StartRun> WithToolbox<R> {
     /// Creates the run, executes the calls of every round, and waits until the run has ended.
     ///
-    /// A run that requires another action than outputs of functions is returned as it is.
+    /// A run that requires another action than outputs of functions is returned as it is. If calls were
+    /// deferred, the result has the state with which the loop continues ([`ToolRun::suspended`]).
     ///
     /// # Errors
     ///
@@ -178,7 +191,7 @@ assert_eq!(events.run().unwrap().status, \"completed\");")]
     /// [`Configuration`](crate::ErrorKind::Configuration) if the toolbox is not valid, before anything
     /// is sent.
     pub fn stream(self) -> WithToolbox<StreamRequest<R>> {
-        WithToolbox { request: StreamRequest::new(self.request), settings: self.settings }
+        self.map_request(StreamRequest::new)
     }
 }
 
@@ -220,7 +233,7 @@ impl<R: AcceptsTools + StartStream> IntoFuture for WithToolbox<StreamRequest<R>>
 
 #[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools + StartRun> Pollable for WithToolbox<R> {
-    type Output = Run;
+    type Output = ToolRun;
 }
 
 impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
@@ -228,7 +241,7 @@ impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
         StartRun::client(&self.request)
     }
 
-    fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
+    fn wait(self, settings: PollSettings) -> ResponseFuture<ToolRun> {
         let mut settings = settings;
         Box::pin(async move {
             let (request, tool_settings) = self.with_tools()?;
@@ -244,8 +257,8 @@ impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
 }
 
 impl IntoFuture for WithToolbox<Poll> {
-    type Output = Result<Run>;
-    type IntoFuture = ResponseFuture<Run>;
+    type Output = Result<ToolRun>;
+    type IntoFuture = ResponseFuture<ToolRun>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {

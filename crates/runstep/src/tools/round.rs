@@ -1,6 +1,6 @@
 //! One round: all calls that a run requires at once.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,8 +18,12 @@ use super::context::ToolContext;
 use super::error::ToolError;
 use super::event::{Approval, PendingCall, ToolEvent};
 use super::function::Function;
+use super::output::denied_output;
+use super::resume::ResumedRound;
 use super::settings::{ApprovalHook, ToolLoopSettings};
+use super::suspend::SuspendedRun;
 use crate::error::{Error, ErrorKind, Result};
+use crate::run_ref::RunRef;
 
 /// Executes the calls concurrently, and collects an output for each.
 ///
@@ -29,12 +33,30 @@ pub(super) struct Round {
     settings: ToolLoopSettings,
     deadline: Instant,
     calls: Vec<PendingCall>,
-    outputs: Vec<Option<String>>,
+    states: Vec<CallState>,
+    /// Decisions that were made before the round started, by call id.
+    decisions: HashMap<String, Approval>,
     /// The positions of the calls that have not started.
     waiting: VecDeque<usize>,
     /// Whether the approval hook is running.
     is_deciding: bool,
     steps: SyncWrapper<FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>>,
+}
+
+/// The state of a call.
+#[derive(Clone, Debug)]
+enum CallState {
+    Pending,
+    Output(String),
+    Deferred,
+}
+
+/// The result of a round.
+pub(super) enum RoundEnd {
+    /// One output per call.
+    Outputs(Vec<ToolOutput>),
+    /// Some calls were deferred.
+    Suspended(SuspendedRun),
 }
 
 type Decision = std::result::Result<Approval, ToolError>;
@@ -68,7 +90,8 @@ impl Round {
         Self {
             settings,
             deadline,
-            outputs: vec![None; calls.len()],
+            states: vec![CallState::Pending; calls.len()],
+            decisions: HashMap::new(),
             waiting: (0..calls.len()).collect(),
             calls,
             is_deciding: false,
@@ -76,7 +99,24 @@ impl Round {
         }
     }
 
-    /// Returns the next event, or `None` once every call has an output.
+    /// Applies what was decided while the round was suspended.
+    pub(super) fn resumed(mut self, resumed: ResumedRound) -> Self {
+        for output in resumed.outputs {
+            let id = output.tool_call_id.unwrap_or_default();
+            let index = self.calls.iter().position(|call| call.id == id);
+            if let Some(state) = index.and_then(|index| self.states.get_mut(index)) {
+                *state = CallState::Output(output.output.unwrap_or_default());
+            }
+        }
+        let decisions = resumed.calls.into_iter().map(|(call, approval)| (call.id, approval));
+        self.decisions = decisions.collect();
+        let is_pending =
+            |index: &usize| matches!(self.states.get(*index), Some(CallState::Pending));
+        self.waiting.retain(is_pending);
+        self
+    }
+
+    /// Returns the next event, or `None` once every call has an output or was deferred.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<ToolEvent>> {
         loop {
             if let Some(event) = self.start_next() {
@@ -102,16 +142,27 @@ impl Round {
         }
     }
 
-    /// Returns one output per call, in the order of the calls, or an error if one is missing.
-    pub(super) fn into_outputs(self) -> Result<Vec<ToolOutput>> {
-        let outputs = self.calls.into_iter().zip(self.outputs).map(|(call, output)| {
-            output.map(|output| ToolOutput::default().tool_call_id(call.id).output(output))
-        });
-        let outputs: Option<Vec<ToolOutput>> = outputs.collect();
-        outputs.ok_or_else(|| {
-            let message = "a tool call has no output; nothing was submitted";
-            Error::new(ErrorKind::Tool, message)
-        })
+    /// Returns one output per call, in the order of the calls, unless calls were deferred. Returns an
+    /// error if an output is missing.
+    pub(super) fn into_end(self, run: &Run, rounds: u32) -> Result<RoundEnd> {
+        let (mut outputs, mut calls) = (Vec::new(), Vec::new());
+        for (call, state) in self.calls.into_iter().zip(self.states) {
+            match state {
+                CallState::Output(output) => {
+                    outputs.push(ToolOutput::default().tool_call_id(call.id).output(output));
+                }
+                CallState::Deferred => calls.push(call),
+                CallState::Pending => {
+                    let message = "a tool call has no output; nothing was submitted";
+                    return Err(Error::new(ErrorKind::Tool, message));
+                }
+            }
+        }
+        if calls.is_empty() {
+            return Ok(RoundEnd::Outputs(outputs));
+        }
+        let run_ref = RunRef::from(run);
+        Ok(RoundEnd::Suspended(SuspendedRun { run_ref, calls, outputs, rounds }))
     }
 
     /// Starts the next call if the concurrency limit allows it.
@@ -119,6 +170,12 @@ impl Round {
         while !self.is_deciding && self.steps.get_mut().len() < self.settings.concurrency {
             let index = self.waiting.pop_front()?;
             let call = self.calls.get(index)?;
+            if let Some(approval) = self.decisions.remove(&call.id) {
+                return self.on_decision(index, Ok(approval));
+            }
+            if self.settings.tools.has_no_handler(&call.name) {
+                return self.defer(index);
+            }
             let function = match self.settings.tools.find(&call.name, &call.id) {
                 Ok(function) => Arc::clone(function),
                 Err(error) => return self.fail(index, error, Duration::ZERO),
@@ -140,19 +197,24 @@ impl Round {
     fn on_decision(&mut self, index: usize, decision: Decision) -> Option<ToolEvent> {
         match decision {
             Ok(Approval::Deny(reason)) => {
-                let output = format!("This call was denied: {reason}");
-                let call = self.finish(index, output)?;
+                let call = self.finish(index, denied_output(&reason))?;
                 return Some(ToolEvent::Denied { call, reason });
             }
             Ok(Approval::Edit(arguments)) => {
                 self.calls.get_mut(index)?.arguments = arguments.to_string();
             }
             Ok(Approval::Allow) => {}
+            Ok(Approval::Defer) => return self.defer(index),
             Err(error) => return self.fail(index, error, Duration::ZERO),
         }
         let call = self.calls.get(index)?;
-        let function = self.settings.tools.find(&call.name, &call.id).ok().cloned()?;
-        self.start(index, function)
+        match self.settings.tools.find(&call.name, &call.id) {
+            Ok(function) => {
+                let function = Arc::clone(function);
+                self.start(index, function)
+            }
+            Err(error) => self.fail(index, error, Duration::ZERO),
+        }
     }
 
     fn start(&mut self, index: usize, function: Arc<Function>) -> Option<ToolEvent> {
@@ -174,8 +236,13 @@ impl Round {
 
     /// Stores the output of a call.
     fn finish(&mut self, index: usize, output: String) -> Option<PendingCall> {
-        *self.outputs.get_mut(index)? = Some(output);
+        *self.states.get_mut(index)? = CallState::Output(output);
         self.calls.get(index).cloned()
+    }
+
+    fn defer(&mut self, index: usize) -> Option<ToolEvent> {
+        *self.states.get_mut(index)? = CallState::Deferred;
+        self.calls.get(index).cloned().map(ToolEvent::Deferred)
     }
 }
 

@@ -128,6 +128,9 @@ impl<S: Send + Sync + 'static> Toolbox<S> {
 
     /// Adds a tool that the provider executes, such as
     /// [`CodeInterpreterTool`](crate::types::CodeInterpreterTool), or a function without a handler.
+    ///
+    /// A call of a function without a handler is deferred: the loop stops with a
+    /// [`SuspendedRun`](super::SuspendedRun), and [`Runs::resume`](crate::Runs::resume) answers it.
     pub fn tool(mut self, tool: impl Into<Tool>) -> Self {
         Arc::make_mut(&mut self.tools).other_tools.push(tool.into());
         self
@@ -251,6 +254,14 @@ impl ToolSet {
         self.check()?;
         let functions = self.functions.iter().map(|function| function.tool());
         Ok(functions.chain(self.other_tools.iter().cloned()).collect())
+    }
+
+    /// Returns whether a function was declared with [`Toolbox::tool`], so that it has no handler.
+    pub(super) fn has_no_handler(&self, name: &str) -> bool {
+        let is_declared =
+            |tool: &Tool| matches!(tool, Tool::Function(tool) if tool.function.name == name);
+        !self.functions.iter().any(|function| function.name() == name)
+            && self.other_tools.iter().any(is_declared)
     }
 
     pub(super) fn find(

@@ -178,6 +178,16 @@ impl RunStream {
         stream
     }
 
+    /// Creates a stream of a run that requires outputs. It has ended until they are submitted.
+    pub(super) fn waiting_for_outputs(
+        api: Arc<dyn RunApi>,
+        settings: StreamSettings,
+        run: Run,
+    ) -> Self {
+        let location = RunLocation::Known(RunRef::from(&run));
+        Self::idle(api, settings, RunState::waiting_for_outputs(run), location)
+    }
+
     fn start(
         api: Arc<dyn RunApi>,
         settings: StreamSettings,
@@ -185,7 +195,19 @@ impl RunStream {
         location: RunLocation,
         reply: StreamReply,
     ) -> Self {
-        let mut stream = Self {
+        let mut stream = Self::idle(api, settings, run_state, location);
+        stream.arm_guard();
+        stream.start_segment(reply);
+        stream
+    }
+
+    fn idle(
+        api: Arc<dyn RunApi>,
+        settings: StreamSettings,
+        run_state: RunState,
+        location: RunLocation,
+    ) -> Self {
+        Self {
             api,
             settings,
             state: State::Idle,
@@ -199,10 +221,7 @@ impl RunStream {
             is_resumed: false,
             gap: SnapshotGap::None,
             guard: CancelOnDrop::disarmed(),
-        };
-        stream.arm_guard();
-        stream.start_segment(reply);
-        stream
+        }
     }
 
     /// Returns the next event, or `None` once the run has ended or requires action.

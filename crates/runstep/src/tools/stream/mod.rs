@@ -13,10 +13,12 @@ use sync_wrapper::SyncWrapper;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::event::ToolEvent;
-use super::round::Round;
+use super::resume::ResumedRound;
+use super::round::{Round, RoundEnd};
 use super::rounds::{Rounds, cancel_run};
 use super::settings::ToolLoopSettings;
 use super::submission::submission_deadline_exceeded;
+use super::suspend::SuspendedRun;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::polling::CancelOnDrop;
@@ -55,6 +57,9 @@ pub struct ToolStream {
     rounds: Option<Rounds>,
     state: State,
     cancels_on_drop: bool,
+    /// The suspended round to continue with, if any.
+    resumed: Option<ResumedRound>,
+    suspended: Option<SuspendedRun>,
     /// Armed while calls run. The stream of events has its own guard.
     guard: CancelOnDrop,
 }
@@ -103,8 +108,22 @@ impl ToolStream {
             rounds: None,
             state: State::Events(Box::new(events)),
             cancels_on_drop,
+            resumed: None,
+            suspended: None,
             guard: CancelOnDrop::disarmed(),
         }
+    }
+
+    /// Continues with a suspended round, which the run still requires.
+    pub(super) fn resumed(mut self, round: ResumedRound) -> Self {
+        self.resumed = Some(round);
+        self
+    }
+
+    /// Returns the state of the tool loop if the stream ended because calls were deferred; see
+    /// [`Approval::Defer`](crate::tools::Approval::Defer).
+    pub fn suspended(&self) -> Option<&SuspendedRun> {
+        self.suspended.as_ref()
     }
 
     /// Returns why the stream ended, or `None` while it is active or if an error of the calls ended it.
@@ -177,7 +196,11 @@ impl ToolStream {
             let deadline = self.deadline.deadline();
             Rounds::new(self.settings.clone(), run, self.created, deadline)
         });
-        match rounds.start(run) {
+        let round = match self.resumed.take() {
+            Some(resumed) => rounds.resume(run, resumed),
+            None => rounds.start(run),
+        };
+        match round {
             Ok(Some(round)) => {
                 if self.cancels_on_drop {
                     let cancel = self.client.runs(&run.thread_id).cancel(&run.id);
@@ -190,12 +213,19 @@ impl ToolStream {
         }
     }
 
-    /// Submits the outputs after all calls are done.
+    /// Submits the outputs after all calls are done, unless calls were deferred.
     fn submit(&mut self, events: Box<RunStream>, round: Round) -> Result<State> {
         let in_time = self.rounds.as_ref().map_or(Ok(()), Rounds::check_deadline);
-        let outputs = in_time.and_then(|()| round.into_outputs());
-        let outputs = match outputs {
-            Ok(outputs) => outputs,
+        let rounds = self.rounds.as_ref().map_or(0, Rounds::count);
+        let run = events.run().ok_or_else(|| Error::new(ErrorKind::Tool, "the run is unknown"));
+        let end = in_time.and(run).and_then(|run| round.into_end(run, rounds));
+        let outputs = match end {
+            Ok(RoundEnd::Outputs(outputs)) => outputs,
+            Ok(RoundEnd::Suspended(suspended)) => {
+                self.suspended = Some(suspended);
+                self.guard.disarm();
+                return Ok(State::Ended(events));
+            }
             Err(error) => {
                 let error = error.with_run(events.run().cloned());
                 self.fail(events);

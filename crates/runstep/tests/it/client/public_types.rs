@@ -32,9 +32,9 @@ assert_send_and_sync! {
 
 assert_send_and_sync! {
     tools::Approval, tools::CancellationToken, tools::FailurePolicy, tools::HandlerError,
-    tools::Json<String>, tools::PendingCall, tools::ToolContext, tools::ToolError,
+    tools::Json<String>, tools::PendingCall, tools::ResumeRun, tools::SuspendedRun, tools::ToolRun, tools::ToolContext, tools::ToolError,
     tools::ToolErrorKind, tools::ToolEvent, tools::ToolOptions, tools::ToolStream,
-    tools::ToolStreamEvent, tools::Toolbox, WithToolbox<CreateRun>, WithToolbox<Poll>,
+    tools::ToolStreamEvent, tools::Toolbox, WithToolbox<CreateRun>, WithToolbox<tools::ResumeRun>, WithToolbox<Poll>,
     WithToolbox<StreamRequest<CreateRun>>,
 }
 
