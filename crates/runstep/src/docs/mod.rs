@@ -1,6 +1,8 @@
-//! Guides: polling, streaming, tools and structured answers, errors and retries, providers, the HTTP
-//! client, files.
+//! Guides: polling, streaming, tools and structured answers, a human in the loop, errors and retries,
+//! providers, the HTTP client, files.
 
+#[doc = include_str!("approvals.md")]
+pub mod approvals {}
 #[doc = include_str!("errors.md")]
 pub mod errors {}
 #[doc = include_str!("files.md")]
