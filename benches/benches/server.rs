@@ -1,9 +1,9 @@
-//! What the server can do: runs a second, how long one takes, whether more objects make it slower,
-//! and whether many streams are in time. `cargo bench --bench server`, from the folder of this
-//! package; with `-- memory`, `throughput`, `streams` or `sizes` only that part. It fails on errors,
-//! never on speed.
+//! Measures the server: throughput and latency of runs, by number of stored objects as well, the
+//! latency of events on many streams, and idle memory.
 //!
-//! Server and clients share one process and the tokio threads that it has, one for each core.
+//! Run it with `cargo bench --bench server` in the folder of this package. An argument selects one
+//! part: `-- memory`, `throughput`, `streams` or `sizes`. The benchmark fails on errors, never on
+//! slowness. Server and clients share one process and its tokio threads, one per core.
 
 #[path = "server/connection.rs"]
 mod connection;
@@ -14,65 +14,66 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connection::{Connection, get, member, post};
-use model::{Instantly, Ticking};
+use connection::{Connection, get, post, string_property};
+use model::{InstantModel, TimestampModel};
 use runstep_benches::Result;
 use runstep_server::{RunningServer, Server};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How long each line is measured, after a warm-up.
-const MEASURED: Duration = Duration::from_secs(5);
+/// Duration of each measurement, after the warm-up.
+const MEASUREMENT: Duration = Duration::from_secs(5);
 const WARM_UP: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    // `cargo bench` adds a flag of its own.
-    let only = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
-    if wanted("memory") {
-        idle_memory()?;
+    // `cargo bench` passes the flag `--bench`.
+    let selected = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let is_selected = |name: &str| selected.as_ref().is_none_or(|selected| selected == name);
+    if is_selected("memory") {
+        measure_idle_memory()?;
     }
-    if wanted("throughput") {
-        throughput().await?;
+    if is_selected("throughput") {
+        measure_throughput().await?;
     }
-    if wanted("streams") {
-        streams().await?;
+    if is_selected("streams") {
+        measure_streams().await?;
     }
-    if wanted("sizes") {
-        sizes().await?;
+    if is_selected("sizes") {
+        measure_sizes().await?;
     }
     Ok(())
 }
 
-/// One way from creating a run to knowing that it has completed.
+/// How a client follows a run from its creation to its completion.
 #[derive(Clone, Copy)]
-enum Way {
-    /// One request, whose reply is the events to the end.
+enum Mode {
+    /// One request, whose reply is the event stream.
     Streamed,
-    /// A request that creates it, and retrieves without a pause until it has completed.
-    Pollable,
+    /// A request that creates the run, then retrieves without delays until it has completed.
+    Polled,
 }
 
-/// What a run is made on.
+/// The thread of a run.
 #[derive(Clone)]
-enum Place {
-    /// A new thread, made with the run.
+enum Target {
+    /// A new thread, created together with the run.
     NewThread,
-    /// This one, with this truncation.
+    /// An existing thread, with a truncation strategy.
     Thread { id: String, truncation: &'static str },
 }
 
-async fn throughput() -> Result<()> {
-    println!("\nruns from create to completed, each on a thread made with it\n");
+async fn measure_throughput() -> Result<()> {
+    println!("\nruns from creation to completion, each on a new thread\n");
     println!("{:<10} {:>7} {:>8} {:>9} {:>9} {:>9}", "", "clients", "runs/s", "p50", "p99", "max");
-    for (name, way) in [("streamed", Way::Streamed), ("polled", Way::Pollable)] {
+    for (name, mode) in [("streamed", Mode::Streamed), ("polled", Mode::Polled)] {
         for clients in [1, 8] {
-            let server = Server::builder().model(Instantly).spawn().await?;
-            let assistant = assistant(server.address()).await?;
-            let mut times = measure(&server, clients, way, &assistant, &Place::NewThread).await?;
-            let [p50, p99, max] = quantiles(&mut times);
-            let rate = times.len() as f64 / MEASURED.as_secs_f64();
+            let server = Server::builder().model(InstantModel).spawn().await?;
+            let assistant = create_assistant(server.address()).await?;
+            let mut durations =
+                measure_runs(&server, clients, mode, &assistant, &Target::NewThread).await?;
+            let [p50, p99, max] = quantiles(&mut durations);
+            let rate = durations.len() as f64 / MEASUREMENT.as_secs_f64();
             println!(
                 "{name:<10} {clients:>7} {rate:>8.0} {p50:>6.3} ms {p99:>6.3} ms {max:>6.2} ms"
             );
@@ -81,109 +82,119 @@ async fn throughput() -> Result<()> {
     Ok(())
 }
 
-/// Whether a run costs more when there is more already.
-async fn sizes() -> Result<()> {
-    println!("\nstreamed runs of one client, by what is there already\n");
+/// Measures whether the latency of a run depends on the number of stored objects.
+async fn measure_sizes() -> Result<()> {
+    println!("\nstreamed runs of one client, by number of stored objects\n");
     println!("{:<44} {:>9} {:>9} {:>9}", "", "p50", "p99", "max");
-    for there in [0, 10_000, 100_000] {
+    for threads in [0, 10_000, 100_000] {
         let server =
-            Server::builder().model(Instantly).max_stored_bytes(usize::MAX).spawn().await?;
-        let assistant = assistant(server.address()).await?;
+            Server::builder().model(InstantModel).max_stored_bytes(usize::MAX).spawn().await?;
+        let assistant = create_assistant(server.address()).await?;
         let before = resident("self")?;
-        fill_with_runs(&server, &assistant, there).await?;
-        // Fewer would hide in what the lines before left to the allocator.
-        if there >= 100_000 {
-            let each = resident("self")?.saturating_sub(before) as f64 / there as f64;
-            println!("{:<44} {each:>6.1} KiB of memory each", format!("{there} threads"));
+        fill_with_runs(&server, &assistant, threads).await?;
+        // A smaller number may reuse memory that earlier measurements have freed.
+        if threads >= 100_000 {
+            let average = resident("self")?.saturating_sub(before) as f64 / threads as f64;
+            println!("{:<44} {average:>6.1} KiB per thread", format!("{threads} threads"));
         }
-        show_size(
-            format!("{there} threads, each with a run"),
+        print_latency(
+            format!("{threads} threads with a run each"),
             &server,
             &assistant,
-            &Place::NewThread,
+            &Target::NewThread,
         )
         .await?;
     }
-    for there in [10, 1_000, 100_000] {
+    for messages in [10, 1_000, 100_000] {
         for truncation in ["last_messages", "auto"] {
             let server =
-                Server::builder().model(Instantly).max_stored_bytes(usize::MAX).spawn().await?;
-            let assistant = assistant(server.address()).await?;
-            let place = Place::Thread { id: thread_of(server.address(), there).await?, truncation };
-            let name = format!("{there} messages on its thread, {truncation}");
-            show_size(name, &server, &assistant, &place).await?;
+                Server::builder().model(InstantModel).max_stored_bytes(usize::MAX).spawn().await?;
+            let assistant = create_assistant(server.address()).await?;
+            let target = Target::Thread {
+                id: thread_with_messages(server.address(), messages).await?,
+                truncation,
+            };
+            let name = format!("{messages} messages on the thread, {truncation}");
+            print_latency(name, &server, &assistant, &target).await?;
         }
     }
     Ok(())
 }
 
-async fn show_size(
+async fn print_latency(
     name: String,
     server: &RunningServer,
     assistant: &str,
-    place: &Place,
+    target: &Target,
 ) -> Result<()> {
-    let mut times = measure(server, 1, Way::Streamed, assistant, place).await?;
-    let [p50, p99, max] = quantiles(&mut times);
+    let mut durations = measure_runs(server, 1, Mode::Streamed, assistant, target).await?;
+    let [p50, p99, max] = quantiles(&mut durations);
     println!("{name:<44} {p50:>6.3} ms {p99:>6.3} ms {max:>6.2} ms");
     Ok(())
 }
 
-/// Times of runs, in milliseconds.
-async fn measure(
+/// Returns the durations of runs, in milliseconds.
+async fn measure_runs(
     server: &RunningServer,
     clients: usize,
-    way: Way,
+    mode: Mode,
     assistant: &str,
-    place: &Place,
+    target: &Target,
 ) -> Result<Vec<f64>> {
-    let begin = Instant::now() + WARM_UP;
-    let end = begin + MEASURED;
+    let warm_up_end = Instant::now() + WARM_UP;
+    let end = warm_up_end + MEASUREMENT;
     let mut tasks = JoinSet::new();
     for _ in 0..clients {
-        let (address, assistant, place) = (server.address(), assistant.to_owned(), place.clone());
+        let (address, assistant, target) = (server.address(), assistant.to_owned(), target.clone());
         tasks.spawn(async move {
             let mut connection = Connection::open(address).await?;
-            let mut times = Vec::new();
+            let mut durations = Vec::new();
             loop {
                 let started = Instant::now();
                 if started >= end {
-                    return Result::Ok(times);
+                    return Result::Ok(durations);
                 }
-                run(&mut connection, way, &assistant, &place).await?;
-                if started >= begin {
-                    times.push(started.elapsed().as_secs_f64() * 1e3);
+                run(&mut connection, mode, &assistant, &target).await?;
+                if started >= warm_up_end {
+                    durations.push(started.elapsed().as_secs_f64() * 1e3);
                 }
             }
         });
     }
-    let mut times = Vec::new();
+    let mut durations = Vec::new();
     while let Some(task) = tasks.join_next().await {
-        times.extend(task??);
+        durations.extend(task??);
     }
-    Ok(times)
+    Ok(durations)
 }
 
-async fn run(connection: &mut Connection, way: Way, assistant: &str, place: &Place) -> Result<()> {
-    let stream = matches!(way, Way::Streamed);
-    let (path, more) = match place {
-        Place::NewThread => {
+async fn run(
+    connection: &mut Connection,
+    mode: Mode,
+    assistant: &str,
+    target: &Target,
+) -> Result<()> {
+    let stream = matches!(mode, Mode::Streamed);
+    let (path, properties) = match target {
+        Target::NewThread => {
             let messages = r#"[{"role":"user","content":"How is the weather in Paris today?"}]"#;
             ("/v1/threads/runs".to_owned(), format!(r#","thread":{{"messages":{messages}}}"#))
         }
-        Place::Thread { id, truncation } => {
-            let last = if *truncation == "auto" { "" } else { r#","last_messages":5"# };
-            let strategy = format!(r#","truncation_strategy":{{"type":"{truncation}"{last}}}"#);
+        Target::Thread { id, truncation } => {
+            let last_messages = if *truncation == "auto" { "" } else { r#","last_messages":5"# };
+            let strategy =
+                format!(r#","truncation_strategy":{{"type":"{truncation}"{last_messages}}}"#);
             (format!("/v1/threads/{id}/runs"), strategy)
         }
     };
-    let body = format!(r#"{{"assistant_id":"{assistant}","stream":{stream}{more}}}"#);
+    let body = format!(r#"{{"assistant_id":"{assistant}","stream":{stream}{properties}}}"#);
     let reply = connection.call(&post(&path, &body)).await?;
-    match way {
-        Way::Streamed if reply.contains("event: thread.run.completed\n") => Ok(()),
-        Way::Streamed => Err(format!("the run did not complete: {reply}").into()),
-        Way::Pollable => {
-            let (run, thread) = (member(reply, "id")?, member(reply, "thread_id")?);
+    match mode {
+        Mode::Streamed if reply.contains("event: thread.run.completed\n") => Ok(()),
+        Mode::Streamed => Err(format!("the run did not complete: {reply}").into()),
+        Mode::Polled => {
+            let run = string_property(reply, "id")?;
+            let thread = string_property(reply, "thread_id")?;
             let poll = get(&format!("/v1/threads/{thread}/runs/{run}"));
             while !connection.call(&poll).await?.contains(r#""status":"completed""#) {}
             Ok(())
@@ -191,10 +202,10 @@ async fn run(connection: &mut Connection, way: Way, assistant: &str, place: &Pla
     }
 }
 
-async fn assistant(address: SocketAddr) -> Result<String> {
+async fn create_assistant(address: SocketAddr) -> Result<String> {
     let mut connection = Connection::open(address).await?;
-    let body = r#"{"model":"instant","instructions":"You tell the weather."}"#;
-    Ok(member(connection.call(&post("/v1/assistants", body)).await?, "id")?.to_owned())
+    let body = r#"{"model":"instant","instructions":"Report the weather."}"#;
+    Ok(string_property(connection.call(&post("/v1/assistants", body)).await?, "id")?.to_owned())
 }
 
 async fn fill_with_runs(server: &RunningServer, assistant: &str, count: usize) -> Result<()> {
@@ -204,7 +215,7 @@ async fn fill_with_runs(server: &RunningServer, assistant: &str, count: usize) -
         tasks.spawn(async move {
             let mut connection = Connection::open(address).await?;
             for _ in 0..count / 8 {
-                run(&mut connection, Way::Streamed, &assistant, &Place::NewThread).await?;
+                run(&mut connection, Mode::Streamed, &assistant, &Target::NewThread).await?;
             }
             Result::Ok(())
         });
@@ -215,11 +226,11 @@ async fn fill_with_runs(server: &RunningServer, assistant: &str, count: usize) -
     Ok(())
 }
 
-/// A thread with so many messages of forty characters.
-async fn thread_of(address: SocketAddr, messages: usize) -> Result<String> {
+/// Creates a thread with messages of 40 characters.
+async fn thread_with_messages(address: SocketAddr, messages: usize) -> Result<String> {
     let mut connection = Connection::open(address).await?;
     let thread = connection.call(&post("/v1/threads", "{}")).await?;
-    let id = member(thread, "id")?.to_owned();
+    let id = string_property(thread, "id")?.to_owned();
     let body = r#"{"role":"user","content":"How is the weather in Paris today, then?"}"#;
     let message = post(&format!("/v1/threads/{id}/messages"), body);
     for _ in 0..messages {
@@ -228,58 +239,60 @@ async fn thread_of(address: SocketAddr, messages: usize) -> Result<String> {
     Ok(id)
 }
 
-/// A thousand streams, each with twenty events a second.
-async fn streams() -> Result<()> {
+/// Measures the latency of events on 1,000 streams with 20 events per second each.
+async fn measure_streams() -> Result<()> {
     const STREAMS: u32 = 1000;
     const SECONDS: u32 = 10;
-    let every = Duration::from_millis(50);
+    let interval = Duration::from_millis(50);
     let epoch = Instant::now();
-    let model = Ticking { epoch, every, count: SECONDS * 20 };
+    let model = TimestampModel { epoch, interval, count: SECONDS * 20 };
     let server = Server::builder().model(model).spawn().await?;
-    let assistant = Arc::new(assistant(server.address()).await?);
+    let assistant = Arc::new(create_assistant(server.address()).await?);
     let mut tasks = JoinSet::new();
     for number in 0..STREAMS {
         let (address, assistant) = (server.address(), Arc::clone(&assistant));
         tasks.spawn(async move {
-            // They do not begin all at once.
-            tokio::time::sleep(every * number / STREAMS).await;
+            // Distribute the starts over one interval.
+            tokio::time::sleep(interval * number / STREAMS).await;
             let mut connection = Connection::open(address).await?;
             let body = format!(r#"{{"assistant_id":"{assistant}","stream":true}}"#);
-            let mut late = Vec::new();
-            let hear = |bytes: &[u8]| {
+            let mut latencies = Vec::new();
+            let is_last = |bytes: &[u8]| {
                 let now = epoch.elapsed().as_micros() as f64;
                 let text = String::from_utf8_lossy(bytes);
                 for delta in text.split("event: thread.message.delta").skip(1) {
                     let due = delta.split_once("\"due ").and_then(|(_, rest)| rest.split_once(' '));
                     if let Some(due) = due.and_then(|(due, _)| due.parse::<f64>().ok()) {
-                        late.push((now - due) / 1e3);
+                        latencies.push((now - due) / 1e3);
                     }
                 }
                 text.contains("event: done")
             };
-            connection.listen(&post("/v1/threads/runs", &body), hear).await?;
-            Result::Ok(late)
+            connection.read_events(&post("/v1/threads/runs", &body), is_last).await?;
+            Result::Ok(latencies)
         });
     }
-    let mut late = Vec::new();
+    let mut latencies = Vec::new();
     while let Some(task) = tasks.join_next().await {
-        late.extend(task??);
+        latencies.extend(task??);
     }
-    let (heard, told) = (late.len(), (STREAMS * SECONDS * 20) as usize);
-    if heard != told {
-        return Err(format!("{heard} of {told} events were heard").into());
+    let (received, emitted) = (latencies.len(), (STREAMS * SECONDS * 20) as usize);
+    if received != emitted {
+        return Err(format!("{received} of {emitted} events were received").into());
     }
-    let [p50, p99, max] = quantiles(&mut late);
-    println!("\n{STREAMS} streams at once, 20 events a second each, for {SECONDS} s\n");
-    println!("{heard} events; late by p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.1} ms");
+    let [p50, p99, max] = quantiles(&mut latencies);
+    println!("\n{STREAMS} concurrent streams, 20 events per second each, for {SECONDS} s\n");
+    println!("{received} events; latency p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.1} ms");
     server.shutdown().await?;
     Ok(())
 }
 
-/// What the program takes when it has nothing to do, if `RUNSTEP_SERVER` says where it is.
-fn idle_memory() -> Result<()> {
+/// Measures the memory of the idle program, if `RUNSTEP_SERVER` is set to its path.
+fn measure_idle_memory() -> Result<()> {
     let Ok(program) = std::env::var("RUNSTEP_SERVER") else {
-        println!("RUNSTEP_SERVER does not name the program: its idle memory is not measured");
+        println!(
+            "RUNSTEP_SERVER is not set to the path of the program; idle memory is not measured"
+        );
         return Ok(());
     };
     let mut child = std::process::Command::new(program)
@@ -288,27 +301,29 @@ fn idle_memory() -> Result<()> {
         .stderr(std::process::Stdio::null())
         .spawn()?;
     std::thread::sleep(Duration::from_secs(2));
-    let taken = resident(&child.id().to_string());
+    let memory = resident(&child.id().to_string());
     child.kill()?;
     child.wait()?;
-    println!("idle memory of the program: {} KiB", taken?);
+    println!("idle memory of the program: {} KiB", memory?);
     Ok(())
 }
 
-/// How much memory a process takes, in KiB.
+/// Returns the resident memory of a process, in KiB.
 fn resident(process: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let amount = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS")?;
+    let amount = line
+        .and_then(|line| line.split_whitespace().next())
+        .ok_or("the process status has no VmRSS")?;
     Ok(amount.parse()?)
 }
 
-/// The middle, what one in a hundred exceeds, and the most.
+/// Returns the median, the 99th percentile and the maximum.
 fn quantiles(values: &mut [f64]) -> [f64; 3] {
     values.sort_by(f64::total_cmp);
     let at = |share: f64| {
-        let place = (values.len().saturating_sub(1) as f64 * share).round() as usize;
-        values.get(place).copied().unwrap_or(f64::NAN)
+        let index = (values.len().saturating_sub(1) as f64 * share).round() as usize;
+        values.get(index).copied().unwrap_or(f64::NAN)
     };
     [at(0.5), at(0.99), at(1.0)]
 }

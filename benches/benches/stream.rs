@@ -1,49 +1,53 @@
-//! What it costs to read a stream of events through runstep, against reading the same bytes
-//! without parsing, and against its peers: `cargo bench --bench stream`, from the folder of this
-//! package. It fails on errors, never on speed.
+//! Measures reading an event stream through runstep, compared with reading the same bytes without
+//! parsing and with other crates.
+//!
+//! Run it with `cargo bench --bench stream` in the folder of this package. The benchmark fails on
+//! errors, never on slowness.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use runstep::RunEvent;
-use runstep_benches::{Counting, EventServer, Result, Sending, allocations, held};
+use runstep_benches::{
+    Chunking, CountingAllocator, EventServer, Result, allocated_bytes, allocations,
+};
 
 /// The decoder of server-sent events, which the crate does not export.
-#[allow(dead_code, reason = "the benchmark uses a part of the decoder")]
+#[allow(dead_code, unreachable_pub, reason = "the benchmark includes a private module")]
 #[path = "../../crates/runstep/src/streaming/sse.rs"]
 mod sse;
 
 use sse::{EventDecoder, decode_utf8};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-const EVENTS: usize = 20_000;
+const DELTAS: usize = 20_000;
 const ROUNDS: usize = 15;
 
 fn main() -> Result<()> {
     let events = events();
     let bytes: usize = events.iter().map(String::len).sum();
-    println!("{EVENTS} deltas, {bytes} bytes\n");
+    println!("{DELTAS} deltas, {bytes} bytes\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        for sending in [
-            Sending::EachEvent,
-            Sending::ManyEvents,
-            Sending::Together(3),
-            Sending::Chunks(1400),
-            Sending::Chunks(64 * 1024),
+        for chunking in [
+            Chunking::FlushedEvents,
+            Chunking::BufferedEvents,
+            Chunking::EventsPerChunk(3),
+            Chunking::BytesPerChunk(1400),
+            Chunking::BytesPerChunk(64 * 1024),
         ] {
-            over_loopback(&events, sending).await?;
+            measure_clients(&events, chunking).await?;
         }
-        in_memory(&events.concat())?;
+        measure_decoders(&events.concat())?;
         count_allocations(&events).await?;
-        idle_streams(&events).await
+        measure_idle_streams(&events).await
     })
 }
 
-/// A run with one message of many small pieces, as servers send them.
+/// Returns the events of a run with one message in many text deltas, as servers send them.
 fn events() -> Vec<String> {
     let run = |status: &str| {
         let run =
@@ -58,7 +62,7 @@ fn events() -> Vec<String> {
         \"run_id\":\"run_abc123\",\"attachments\":[],\"metadata\":{}}";
     let event = |name: &str, data: &str| format!("event: {name}\ndata: {data}\n\n");
     let words = ["The", " weather", " in", " Paris", " is", " sunny", ","];
-    let deltas = words.iter().cycle().take(EVENTS).map(|word| {
+    let deltas = words.iter().cycle().take(DELTAS).map(|word| {
         let data = format!(
             "{{\"id\":\"msg_abc123abc123abc123abc123\",\"object\":\"thread.message.delta\",\
              \"delta\":{{\"content\":[{{\"index\":0,\"type\":\"text\",\
@@ -66,14 +70,14 @@ fn events() -> Vec<String> {
         );
         event("thread.message.delta", &data)
     });
-    let begin =
+    let start =
         [event("thread.run.created", &run("queued")), event("thread.message.created", message)];
     let end = [event("thread.run.completed", &run("completed")), event("done", "[DONE]")];
-    begin.into_iter().chain(deltas).chain(end).collect()
+    start.into_iter().chain(deltas).chain(end).collect()
 }
 
-async fn over_loopback(events: &[String], sending: Sending) -> Result<()> {
-    let server = EventServer::start(events, sending)?;
+async fn measure_clients(events: &[String], chunking: Chunking) -> Result<()> {
+    let server = EventServer::start(events, chunking)?;
     let base_url = server.base_url();
     let http = reqwest::Client::builder().no_proxy().build()?;
     let client = runstep::Client::builder(&base_url).build()?;
@@ -83,25 +87,26 @@ async fn over_loopback(events: &[String], sending: Sending) -> Result<()> {
         config.with_api_key("sk-benchmark"),
     );
 
-    let (mut raw, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut unparsed, mut runstep, mut async_openai) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        raw.push(timed(read(&http, &base_url)).await?);
-        ours.push(timed(runstep(&client)).await?);
-        theirs.push(timed(async_openai(&peer)).await?);
+        unparsed.push(timed(read_unparsed(&http, &base_url)).await?);
+        runstep.push(timed(read_with_runstep(&client)).await?);
+        async_openai.push(timed(read_with_async_openai(&peer)).await?);
     }
-    let (raw, ours, theirs) = (median(raw), median(ours), median(theirs));
-    println!("{sending:?}");
+    let (unparsed, runstep, async_openai) =
+        (median(unparsed), median(runstep), median(async_openai));
+    println!("{chunking:?}");
     for (name, time) in
-        [("read, not parsed", raw), ("runstep", ours), ("async-openai 0.41.3", theirs)]
+        [("unparsed", unparsed), ("runstep", runstep), ("async-openai 0.41.3", async_openai)]
     {
-        let rate = EVENTS as f64 / time.as_secs_f64() / 1e6;
+        let rate = DELTAS as f64 / time.as_secs_f64() / 1e6;
         println!("  {name:<20} {:>7.1} ms  {rate:>6.2} M events/s", time.as_secs_f64() * 1e3);
     }
     let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
     println!(
-        "  runstep to read: {:.2}; async-openai to runstep: {:.2}\n",
-        ratio(ours, raw),
-        ratio(theirs, ours)
+        "  runstep to unparsed: {:.2}; async-openai to runstep: {:.2}\n",
+        ratio(runstep, unparsed),
+        ratio(async_openai, runstep)
     );
     Ok(())
 }
@@ -117,17 +122,17 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-async fn read(http: &reqwest::Client, base_url: &str) -> Result<()> {
+async fn read_unparsed(http: &reqwest::Client, base_url: &str) -> Result<()> {
     let request = http.post(format!("{base_url}/threads/thread_abc123/runs")).body("{}");
     let mut response = request.send().await?;
     let mut bytes = 0;
     while let Some(chunk) = response.chunk().await? {
         bytes += black_box(&chunk).len();
     }
-    same(bytes > 1_000_000)
+    check(bytes > 1_000_000)
 }
 
-async fn runstep(client: &runstep::Client) -> Result<()> {
+async fn read_with_runstep(client: &runstep::Client) -> Result<()> {
     let mut events = client.runs("thread_abc123").create("asst_abc123").stream().await?;
     let mut deltas = 0;
     while let Some(event) = events.try_next().await? {
@@ -136,15 +141,15 @@ async fn runstep(client: &runstep::Client) -> Result<()> {
             deltas += 1;
         }
     }
-    same(deltas == EVENTS && events.end() == Some(runstep::StreamEnd::Completed))
+    check(deltas == DELTAS && events.end() == Some(runstep::StreamEnd::Completed))
 }
 
-async fn async_openai(
+async fn read_with_async_openai(
     client: &async_openai::Client<async_openai::config::OpenAIConfig>,
 ) -> Result<()> {
     use async_openai::types::assistants::{AssistantStreamEvent, CreateRunRequest};
     let request = CreateRunRequest { assistant_id: "asst_abc123".into(), ..Default::default() };
-    #[allow(deprecated, reason = "the API is; its replacement is another one")]
+    #[allow(deprecated, reason = "the API itself is deprecated")]
     let mut events = client.threads().runs("thread_abc123").create_stream(request).await?;
     let mut deltas = 0;
     while let Some(event) = events.next().await {
@@ -153,25 +158,26 @@ async fn async_openai(
             deltas += 1;
         }
     }
-    same(deltas == EVENTS)
+    check(deltas == DELTAS)
 }
 
-fn same(is: bool) -> Result<()> {
-    if is { Ok(()) } else { Err("the stream is another one".into()) }
+/// Fails unless a stream had the expected content.
+fn check(is_expected: bool) -> Result<()> {
+    if is_expected { Ok(()) } else { Err("unexpected content of the stream".into()) }
 }
 
-/// The decoders alone, fed with one event at a time and with 64 KiB at a time.
-fn in_memory(text: &str) -> Result<()> {
-    for (name, size) in [("an event at a time", 0), ("64 KiB at a time", 64 * 1024)] {
+/// Measures decoders in memory, with one event per chunk and with 64 KiB per chunk.
+fn measure_decoders(text: &str) -> Result<()> {
+    for (name, size) in [("one event per chunk", None), ("64 KiB per chunk", Some(64 * 1024))] {
         let chunks: Vec<bytes::Bytes> = match size {
-            0 => text
+            None => text
                 .split_inclusive("\n\n")
                 .map(|event| bytes::Bytes::copy_from_slice(event.as_bytes()))
                 .collect(),
-            size => text.as_bytes().chunks(size).map(bytes::Bytes::copy_from_slice).collect(),
+            Some(size) => text.as_bytes().chunks(size).map(bytes::Bytes::copy_from_slice).collect(),
         };
         println!("decoders, {name}");
-        let each = |time: Duration| time.as_secs_f64() * 1e9 / EVENTS as f64;
+        let per_event = |time: Duration| time.as_secs_f64() * 1e9 / DELTAS as f64;
         let mut times = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
             let start = Instant::now();
@@ -184,7 +190,7 @@ fn in_memory(text: &str) -> Result<()> {
                     count += 1;
                 }
             }
-            same(count == EVENTS + 4)?;
+            check(count == DELTAS + 4)?;
             times[0].push(start.elapsed());
 
             let start = Instant::now();
@@ -193,11 +199,11 @@ fn in_memory(text: &str) -> Result<()> {
                 futures_util::stream::iter(chunks.iter().cloned().map(Ok::<_, std::io::Error>));
             let mut stream = stream.eventsource();
             let mut count = 0;
-            while let Some(event) = futures_executor(stream.next()) {
+            while let Some(event) = next_ready(stream.next()) {
                 black_box(event?);
                 count += 1;
             }
-            same(count == EVENTS + 4)?;
+            check(count == DELTAS + 4)?;
             times[1].push(start.elapsed());
 
             let start = Instant::now();
@@ -205,11 +211,11 @@ fn in_memory(text: &str) -> Result<()> {
                 futures_util::stream::iter(chunks.iter().cloned().map(Ok::<_, std::io::Error>));
             let mut stream = sse_stream::SseStream::from_bytes_stream(stream);
             let mut count = 0;
-            while let Some(event) = futures_executor(stream.next()) {
+            while let Some(event) = next_ready(stream.next()) {
                 black_box(event?);
                 count += 1;
             }
-            same(count == EVENTS + 4)?;
+            check(count == DELTAS + 4)?;
             times[2].push(start.elapsed());
 
             let start = Instant::now();
@@ -226,15 +232,15 @@ fn in_memory(text: &str) -> Result<()> {
         }
         let names = ["runstep", "eventsource-stream", "sse-stream", "runstep, with JSON"];
         for (name, times) in names.into_iter().zip(times) {
-            println!("  {name:<20} {:>7.0} ns an event", each(median(times)));
+            println!("  {name:<20} {:>7.0} ns per event", per_event(median(times)));
         }
         println!();
     }
     Ok(())
 }
 
-/// A future that is ready at once.
-fn futures_executor<T>(future: impl Future<Output = T>) -> Option<T::Item>
+/// Returns the item of a future that is ready, without a runtime.
+fn next_ready<T>(future: impl Future<Output = T>) -> Option<T::Item>
 where
     T: IntoIterator,
 {
@@ -242,72 +248,87 @@ where
     future.now_or_never()?.into_iter().next()
 }
 
-/// What the client asks for, per delta.
+/// Counts the allocations per delta.
 async fn count_allocations(events: &[String]) -> Result<()> {
-    let server = EventServer::start(events, Sending::ManyEvents)?;
+    let server = EventServer::start(events, Chunking::BufferedEvents)?;
     let base_url = server.base_url();
     let http = reqwest::Client::builder().no_proxy().build()?;
-    read(&http, &base_url).await?;
+    read_unparsed(&http, &base_url).await?;
     let before = allocations();
-    read(&http, &base_url).await?;
-    let raw = allocations() - before;
+    read_unparsed(&http, &base_url).await?;
+    let unparsed = allocations() - before;
     let client = runstep::Client::builder(&base_url).build()?;
-    runstep(&client).await?;
+    read_with_runstep(&client).await?;
     let before = allocations();
-    runstep(&client).await?;
-    let ours = allocations() - before;
+    read_with_runstep(&client).await?;
+    let runstep = allocations() - before;
     println!(
-        "allocations per delta: {:.2} (reading without parsing: {:.2})",
-        ours.count as f64 / EVENTS as f64,
-        raw.count as f64 / EVENTS as f64
+        "allocations per delta: {:.2} (unparsed: {:.2})",
+        runstep.count as f64 / DELTAS as f64,
+        unparsed.count as f64 / DELTAS as f64
     );
     Ok(())
 }
 
-/// What a stream holds that has told its beginning and is silent now.
-async fn idle_streams(events: &[String]) -> Result<()> {
+/// Measures the memory of a stream that waits for the next event.
+async fn measure_idle_streams(events: &[String]) -> Result<()> {
     const STREAMS: i64 = 200;
-    const TOLD: usize = 12;
-    let server = EventServer::start(events.get(..TOLD).unwrap_or_default(), Sending::Held)?;
+    const SENT_EVENTS: usize = 12;
+    let sent = events.get(..SENT_EVENTS).unwrap_or_default();
+    let server = EventServer::start(sent, Chunking::Unterminated)?;
     let base_url = server.base_url();
     let http = reqwest::Client::builder().no_proxy().build()?;
     let request = || http.post(format!("{base_url}/threads/thread_abc123/runs")).body("{}");
-    let read = async || {
+    let open_response = async || {
         let mut response = request().send().await?;
         let mut bytes = 0;
-        while bytes < events.iter().take(TOLD).map(String::len).sum() {
+        while bytes < sent.iter().map(String::len).sum() {
             bytes += response.chunk().await?.map_or(0, |chunk| chunk.len());
         }
         Ok(response)
     };
     let client = runstep::Client::builder(&base_url).build()?;
-    let open = async || {
+    let open_stream = async || {
         let mut events = client.runs("thread_abc123").create("asst_abc123").stream().await?;
-        for _ in 0..TOLD {
+        for _ in 0..SENT_EVENTS {
             events.try_next().await?;
         }
-        // It waits, and so its timer is there too.
-        let waiting = tokio::time::timeout(Duration::from_millis(1), events.try_next()).await;
-        same(waiting.is_err())?;
+        // Wait for the next event, so that the stream has its idle timer.
+        let next_event = tokio::time::timeout(Duration::from_millis(1), events.try_next()).await;
+        check(next_event.is_err())?;
         Ok(events)
     };
-    let (bare, _) = held_by(STREAMS, read).await?;
-    let (ours, own) = held_by(STREAMS, open).await?;
-    println!("an idle stream holds {ours} bytes with its connection, {own} without it");
-    println!("a response of reqwest's, read as far, holds {bare} with its connection");
+    let response = memory_of(STREAMS, open_response).await?;
+    let stream = memory_of(STREAMS, open_stream).await?;
+    println!(
+        "memory of an idle stream: {} bytes with its connection, {} without",
+        stream.with_connection, stream.own
+    );
+    println!(
+        "memory of a reqwest response after the same events: {} bytes with its connection",
+        response.with_connection
+    );
     Ok(())
 }
 
-/// What each of so many holds, once the first is there: with its connection, and what is given back
-/// when it is dropped, before the connection has a chance to notice.
-async fn held_by<T>(count: i64, open: impl AsyncFn() -> Result<T>) -> Result<(i64, i64)> {
+/// Average memory of an object, in bytes.
+struct Memory {
+    with_connection: i64,
+    /// The memory that is freed when the object is dropped, before the connection is closed.
+    own: i64,
+}
+
+/// Measures the average memory of `count` objects. The first object is excluded, because it creates
+/// shared state.
+async fn memory_of<T>(count: i64, open: impl AsyncFn() -> Result<T>) -> Result<Memory> {
     let _first = open().await?;
-    let before = held();
-    let mut all = Vec::with_capacity(count as usize);
+    let before = allocated_bytes();
+    let mut objects = Vec::with_capacity(count as usize);
     for _ in 0..count {
-        all.push(open().await?);
+        objects.push(open().await?);
     }
-    let whole = held() - before;
-    drop(all);
-    Ok((whole / count, (before + whole - held()) / count))
+    let total = allocated_bytes() - before;
+    drop(objects);
+    let own = before + total - allocated_bytes();
+    Ok(Memory { with_connection: total / count, own: own / count })
 }

@@ -1,11 +1,11 @@
-//! What the benchmarks share: a server that costs little, a count of allocations, and pairs.
+//! Shared parts of the benchmarks: fast local servers, allocation counts, and paired measurements.
 
 mod allocations;
-mod events;
-mod pairs;
-mod server;
+mod event_server;
+mod fixed_reply_server;
+mod paired;
 
-pub use allocations::{Allocations, Counting, allocations, held};
-pub use events::{EventServer, Sending};
-pub use pairs::{Comparison, Result, compare};
-pub use server::Server;
+pub use allocations::{Allocations, CountingAllocator, allocated_bytes, allocations};
+pub use event_server::{Chunking, EventServer};
+pub use fixed_reply_server::FixedReplyServer;
+pub use paired::{Comparison, Result, compare};

@@ -1,4 +1,4 @@
-"""Objects on the server, made when a request wants one."""
+"""Objects on the server, created on demand."""
 
 import os
 
@@ -11,15 +11,15 @@ FUNCTION = {"type": "function", "function": {"name": "get_weather"}}
 
 
 def post(path, **body):
-    reply = session.post(BASE_URL + path, json=body)
-    reply.raise_for_status()
-    return reply.json()
+    response = session.post(BASE_URL + path, json=body)
+    response.raise_for_status()
+    return response.json()
 
 
 def get(path):
-    reply = session.get(BASE_URL + path)
-    reply.raise_for_status()
-    return reply.json()
+    response = session.get(BASE_URL + path)
+    response.raise_for_status()
+    return response.json()
 
 
 def assistant():
@@ -31,7 +31,7 @@ def thread():
 
 
 def waiting_run(thread_id):
-    """A run that waits for the output of its one call."""
+    """A run that waits for the output of its only call."""
     run = post(f"/threads/{thread_id}/runs", assistant_id=assistant())
     while run["status"] in ("queued", "in_progress"):
         run = get(f"/threads/{thread_id}/runs/{run['id']}")
@@ -39,30 +39,30 @@ def waiting_run(thread_id):
     return run["id"]
 
 
-def named(parameters):
-    """The identifiers of new objects, for the parameters of a path."""
-    found = {}
+def ids_for(parameters):
+    """Returns IDs of new objects for path parameters."""
+    ids = {}
     if "assistant_id" in parameters:
-        found["assistant_id"] = assistant()
+        ids["assistant_id"] = assistant()
     if "thread_id" in parameters:
-        found["thread_id"] = thread()
-        place = f"/threads/{found['thread_id']}"
+        ids["thread_id"] = thread()
+        path = f"/threads/{ids['thread_id']}"
         if "message_id" in parameters:
-            found["message_id"] = get(f"{place}/messages")["data"][0]["id"]
+            ids["message_id"] = get(f"{path}/messages")["data"][0]["id"]
         if "run_id" in parameters:
-            found["run_id"] = waiting_run(found["thread_id"])
+            ids["run_id"] = waiting_run(ids["thread_id"])
             if "step_id" in parameters:
-                found["step_id"] = get(f"{place}/runs/{found['run_id']}/steps")["data"][0]["id"]
-    return found
+                ids["step_id"] = get(f"{path}/runs/{ids['run_id']}/steps")["data"][0]["id"]
+    return ids
 
 
-def meant(body, found):
-    """What a body says of other objects, as it is true of these."""
-    changed = {}
+def body_fields(body, ids):
+    """Returns the fields of a body that refer to other objects, with the IDs of existing ones."""
+    fields = {}
     if "assistant_id" in body:
-        changed["assistant_id"] = assistant()
-    if "tool_outputs" in body and "run_id" in found:
-        run = get(f"/threads/{found['thread_id']}/runs/{found['run_id']}")
+        fields["assistant_id"] = assistant()
+    if "tool_outputs" in body and "run_id" in ids:
+        run = get(f"/threads/{ids['thread_id']}/runs/{ids['run_id']}")
         calls = run["required_action"]["submit_tool_outputs"]["tool_calls"]
-        changed["tool_outputs"] = [{"tool_call_id": call["id"], "output": "18 degrees"} for call in calls]
-    return changed
+        fields["tool_outputs"] = [{"tool_call_id": call["id"], "output": "18 degrees"} for call in calls]
+    return fields

@@ -1,35 +1,35 @@
-//! `cargo xtask contract`: the server binary against `openapi/runs.yaml`, with requests that
-//! schemathesis makes up.
+//! `cargo xtask contract`: tests the server binary against `openapi/runs.yaml`, with requests that
+//! schemathesis generates.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::operations::{Operations, Replies};
-use crate::programs::{self, Running, file, succeed};
+use crate::operations::{Operations, Responses};
+use crate::programs::{self, RunningServer, file, succeed};
 
-/// The one key that is let in, so that requests without it can be told apart.
+/// The only valid key. Requests without it are expected to fail.
 const KEY: &str = "contract-key";
 
-/// Why the server could not be shown to keep to the document.
+/// A failure of the contract gate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A program did not do what it was started for, or schemathesis found something.
+    /// A program failed, or schemathesis found a violation.
     #[error(transparent)]
     Program(#[from] programs::Error),
-    /// Nothing was shown of an operation that only refused.
-    #[error("no request was answered with success by: {0}")]
-    OnlyRefused(String),
+    /// All responses of an operation are errors, so its success responses are untested.
+    #[error("no success response from: {0}")]
+    OnlyErrors(String),
 }
 
-/// Builds the server, installs schemathesis where it is not installed yet, lets it make up requests to
-/// all operations, and prints how many each answered and refused.
+/// Builds the server, installs schemathesis if needed, sends generated requests to all operations,
+/// and prints the number of successes and errors of each.
 ///
 /// # Errors
 ///
-/// When something cannot be installed or started, a reply is not as the document says, or an operation
-/// never answered with success.
+/// Returns an error if a program fails, a response violates the document, or an operation has no
+/// success response.
 pub fn run(root: &Path, examples: u32) -> Result<String, Error> {
     let document = root.join("openapi/runs.yaml");
     let operations = Operations::read(&document)?;
@@ -39,14 +39,14 @@ pub fn run(root: &Path, examples: u32) -> Result<String, Error> {
     let binary = programs::server_binary(root)?;
     let keys = folder.join("keys.txt");
     programs::write_secret(&keys, KEY)?;
-    let server = Running::start(
+    let server = RunningServer::start(
         Command::new(binary)
             .args(["--listen", "127.0.0.1:0", "--log-level", "warn", "--api-key-file"])
             .arg(keys),
     )?;
-    let replies = folder.join("replies.jsonl");
-    fs::write(&replies, "").map_err(file(&replies))?;
-    let tested = succeed(
+    let log = folder.join("responses.jsonl");
+    fs::write(&log, "").map_err(file(&log))?;
+    let result = succeed(
         Command::new(python.with_file_name("schemathesis"))
             .arg("--config-file")
             .arg(scripts.join("schemathesis.toml"))
@@ -57,33 +57,34 @@ pub fn run(root: &Path, examples: u32) -> Result<String, Error> {
             .current_dir(&folder)
             .env("CONTRACT_BASE_URL", &server.url)
             .env("CONTRACT_API_KEY", KEY)
-            .env("CONTRACT_REPLIES", &replies)
+            .env("CONTRACT_RESPONSES", &log)
             .env("SCHEMATHESIS_HOOKS", scripts.join("hooks.py"))
             .env("PYTHONPATH", &scripts)
             .env("PYTHONDONTWRITEBYTECODE", "1"),
     );
-    let replies = fs::read_to_string(&replies).map_err(file(&replies))?;
-    let report = report(&operations, &replies);
-    tested?;
+    let log = fs::read_to_string(&log).map_err(file(&log))?;
+    let report = report(&operations, &log);
+    result?;
     report
 }
 
-/// A line for each operation.
-fn report(operations: &Operations, told: &str) -> Result<String, Error> {
-    let mut replies = Replies::default();
-    for reply in told.lines().filter_map(|line| serde_json::from_str(line).ok()) {
-        replies.count(operations, &reply);
+/// Prints a line for each operation.
+fn report(operations: &Operations, log: &str) -> Result<String, Error> {
+    let mut responses = Responses::default();
+    for response in log.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        responses.count(operations, &response);
     }
-    println!("{:24}{:>9}{:>9}", "", "answered", "refused");
+    println!("{:24}{:>11}{:>9}", "", "successes", "errors");
     for id in operations.ids() {
-        let counts = replies.of(id);
-        println!("{id:24}{:>9}{:>9}", counts.good, counts.refused);
+        let counts = responses.of(id);
+        println!("{id:24}{:>11}{:>9}", counts.successes, counts.errors);
     }
-    let only_refused = operations.ids().filter(|id| replies.of(id).good == 0).collect::<Vec<_>>();
-    if only_refused.is_empty() {
-        Ok(format!("all {} operations reply as openapi/runs.yaml says", operations.ids().len()))
+    let only_errors =
+        operations.ids().filter(|id| responses.of(id).successes == 0).collect::<Vec<_>>();
+    if only_errors.is_empty() {
+        Ok(format!("all {} operations conform to openapi/runs.yaml", operations.ids().len()))
     } else {
-        Err(Error::OnlyRefused(only_refused.join(", ")))
+        Err(Error::OnlyErrors(only_errors.join(", ")))
     }
 }
 
@@ -92,17 +93,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_operation_that_only_refused_is_an_error() {
+    fn operation_without_success_response_is_an_error() {
         let document = "paths: {/threads: {post: {operationId: createThread}, get: {operationId: listThreads}}}";
-        let Some(operations) = Operations::of(document) else {
+        let Some(operations) = Operations::parse(document) else {
             unreachable!("the document has operations");
         };
-        let made = r#"{"method": "POST", "path": "/threads", "status": 200}"#;
-        let refused = r#"{"method": "GET", "path": "/threads", "status": 400}"#;
+        let created = r#"{"method": "POST", "path": "/threads", "status": 200}"#;
+        let rejected = r#"{"method": "GET", "path": "/threads", "status": 400}"#;
         let listed = r#"{"method": "GET", "path": "/threads", "status": 200}"#;
-        let told = report(&operations, &format!("{made}\n{refused}\n"));
-        assert!(matches!(told, Err(Error::OnlyRefused(which)) if which == "listThreads"));
-        let told = report(&operations, &format!("{made}\n{refused}\n{listed}\n"));
-        assert!(matches!(told, Ok(told) if told.contains("all 2 operations")));
+        let result = report(&operations, &format!("{created}\n{rejected}\n"));
+        assert!(matches!(result, Err(Error::OnlyErrors(ids)) if ids == "listThreads"));
+        let result = report(&operations, &format!("{created}\n{rejected}\n{listed}\n"));
+        assert!(matches!(result, Ok(message) if message.contains("all 2 operations")));
     }
 }

@@ -1,4 +1,4 @@
-//! Maintainer commands of runstep, as a library so that its steps can be tested.
+//! Maintainer commands of runstep, as a library for their tests.
 
 pub mod codegen;
 pub mod compat;

@@ -18,27 +18,28 @@ struct Arguments {
 enum Command {
     /// Generate crates/runstep-api from openapi/runs.yaml, or a crate from any vendor's document
     Codegen(Codegen),
-    /// Tell what changed between two documents: exit status 0 for nothing, 1 for compatible changes,
-    /// 2 for breaking ones (and 3 when they cannot be compared)
+    /// Compare two documents; exit status: 0 for no changes, 1 for compatible changes, 2 for
+    /// breaking changes, 3 for an error
     Diff(Diff),
     /// Run the official Python and Node clients against the server binary
     Compat,
-    /// Hold the server binary against openapi/runs.yaml, with requests that schemathesis makes up
+    /// Test the server binary against openapi/runs.yaml with requests that schemathesis generates
     Contract(Contract),
 }
 
 #[derive(clap::Args)]
 struct Codegen {
-    /// Change nothing; print what differs from what is there and fail if anything does
+    /// Write no files; print differences from the committed files, and fail if there are any
     #[arg(long)]
     check: bool,
     /// An OpenAPI 3.0 or 3.1 document in YAML or JSON [default: openapi/runs.yaml]
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
-    /// The folder to write a crate to; its name is the crate's [default with --spec: target/codegen/FILE]
+    /// The folder of the crate, whose name becomes the package name [default with --spec:
+    /// target/codegen/FILE]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Paths to take, in order: `/threads/**`, `!` leaves out, `GET /path` takes one method;
+    /// Paths to include, in order: `/threads/**`; `!` excludes, `GET /path` includes one method;
     /// `*` is one segment, `**` any number [default: runs, steps, assistants, threads, messages]
     #[arg(long, value_name = "PATTERN")]
     select: Vec<String>,
@@ -50,7 +51,7 @@ struct Diff {
     old: String,
     /// A file, or a git revision of openapi/runs.yaml
     new: String,
-    /// Markdown for a changelog
+    /// Print Markdown for a changelog
     #[arg(long)]
     markdown: bool,
     /// Paths to compare, as for codegen [default: runs, steps, assistants, threads, messages]
@@ -60,21 +61,20 @@ struct Diff {
 
 #[derive(clap::Args)]
 struct Contract {
-    /// How many requests to make up for an operation, beside those that its schema names; more take
-    /// longer and find more
+    /// Number of generated requests for each operation, in addition to the examples of its schema
     #[arg(long, value_name = "N", default_value_t = 20)]
     examples: u32,
 }
 
-/// How much room the walk through a document gets: schemas may be within one another by the
-/// thousand, and only what is used of it is taken.
-const STACK: usize = 256 << 20;
+/// Stack size. Documents may nest schemas thousands of levels deep, and stages recurse through
+/// them. Only the used part of the stack takes memory.
+const STACK_SIZE: usize = 256 << 20;
 
 fn main() -> ExitCode {
-    let running = std::thread::Builder::new().stack_size(STACK).spawn(run);
-    match running.map(std::thread::JoinHandle::join) {
+    let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn(run);
+    match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(status)) => status,
-        // The panic told of itself.
+        // The panic hook has printed the message.
         Ok(Err(_)) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
@@ -84,7 +84,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let result = match Arguments::parse().command {
         Command::Codegen(arguments) => generate(arguments).map_err(|error| error.to_string()),
         Command::Diff(arguments) => return diff(arguments),
         Command::Compat => compat::run(&root()).map_err(|error| error.to_string()),
@@ -92,7 +92,7 @@ fn run() -> ExitCode {
             contract::run(&root(), examples).map_err(|error| error.to_string())
         }
     };
-    match done {
+    match result {
         Ok(message) => {
             println!("{message}");
             ExitCode::SUCCESS
@@ -147,7 +147,7 @@ fn diff(arguments: Diff) -> ExitCode {
     }
 }
 
-/// A name that a crate may have, from that of a file or folder.
+/// Returns a valid package name, from the name of a file or folder.
 fn crate_name(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     let name: String = stem
@@ -162,7 +162,7 @@ fn crate_name(path: &Path) -> String {
     }
 }
 
-/// The repository's top folder.
+/// Returns the root of the repository.
 fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_owned()

@@ -1,4 +1,4 @@
-//! The operations of the API, and what a server replied to each.
+//! Operations of an OpenAPI document, and the responses of a server to each.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,7 +9,7 @@ use serde_yaml_ng::Value;
 
 use crate::programs::{Error, file};
 
-/// The operations of a document, in its order.
+/// The operations of a document, in order.
 #[derive(Debug)]
 pub struct Operations(Vec<Operation>);
 
@@ -21,21 +21,21 @@ struct Operation {
 }
 
 impl Operations {
-    /// Reads them from an OpenAPI document.
+    /// Reads the operations of a file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or has no operations.
+    /// Returns an error if the file cannot be read or has no operations.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(file(path))?;
-        Self::of(&text).ok_or_else(|| {
-            file(path)(io::Error::new(io::ErrorKind::InvalidData, "it has no operations"))
+        Self::parse(&text).ok_or_else(|| {
+            file(path)(io::Error::new(io::ErrorKind::InvalidData, "the document has no operations"))
         })
     }
 
-    /// The operations of a document, if it has any.
+    /// Parses the operations of a document. Returns `None` if there are none.
     #[must_use]
-    pub fn of(document: &str) -> Option<Self> {
+    pub fn parse(document: &str) -> Option<Self> {
         let document: Value = serde_yaml_ng::from_str(document).ok()?;
         let mut operations = Vec::new();
         for (path, methods) in document.get("paths")?.as_mapping()? {
@@ -54,67 +54,71 @@ impl Operations {
         (!operations.is_empty()).then_some(Self(operations))
     }
 
-    /// Their identifiers.
+    /// Returns the operation IDs.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(|operation| operation.id.as_str())
     }
 
-    /// The operation that a request asks for. A fixed segment counts before one that varies.
+    /// Returns the ID of the operation that a request calls. A path with fewer parameters has
+    /// precedence.
     #[must_use]
-    pub fn asked_for(&self, method: &str, path: &str) -> Option<&str> {
+    pub fn find(&self, method: &str, path: &str) -> Option<&str> {
         let path = path.strip_prefix("/v1").unwrap_or(path);
-        let fitting = self.0.iter().filter(|one| one.method == method && fits(&one.path, path));
-        let closest = fitting.min_by_key(|operation| operation.path.matches('{').count());
-        closest.map(|operation| operation.id.as_str())
+        let matching = self.0.iter().filter(|operation| {
+            operation.method == method && matches_template(&operation.path, path)
+        });
+        let best = matching.min_by_key(|operation| operation.path.matches('{').count());
+        best.map(|operation| operation.id.as_str())
     }
 }
 
-fn fits(template: &str, path: &str) -> bool {
-    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+fn matches_template(template: &str, path: &str) -> bool {
+    let (mut template, mut path) = (template.split('/'), path.split('/'));
     loop {
-        match (wanted.next(), given.next()) {
+        match (template.next(), path.next()) {
             (None, None) => return true,
-            (Some(wanted), Some(given)) if wanted == given || wanted.starts_with('{') => {}
+            (Some(expected), Some(segment)) if expected == segment || expected.starts_with('{') => {
+            }
             _ => return false,
         }
     }
 }
 
-/// A reply to a request; the path may be that of the document.
+/// A response, with the method and path of its request. The path may be a template.
 #[derive(Debug, Deserialize)]
-pub struct Reply {
+pub struct Response {
     method: String,
     path: String,
     status: u16,
 }
 
-/// How many replies each operation gave.
+/// Numbers of responses by operation.
 #[derive(Debug, Default)]
-pub struct Replies(BTreeMap<String, Counts>);
+pub struct Responses(BTreeMap<String, Counts>);
 
-/// How many replies of an operation there were, by what they said.
+/// Numbers of responses of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Those with a status of success.
-    pub good: usize,
-    /// All others.
-    pub refused: usize,
+    /// Responses with a success status.
+    pub successes: usize,
+    /// Other responses.
+    pub errors: usize,
 }
 
-impl Replies {
-    /// Counts a reply for the operation it is of, if it is of one.
-    pub fn count(&mut self, operations: &Operations, reply: &Reply) {
-        if let Some(operation) = operations.asked_for(&reply.method, &reply.path) {
+impl Responses {
+    /// Counts a response, if its request calls an operation.
+    pub fn count(&mut self, operations: &Operations, response: &Response) {
+        if let Some(operation) = operations.find(&response.method, &response.path) {
             let counts = self.0.entry(operation.to_owned()).or_default();
-            if (200..300).contains(&reply.status) {
-                counts.good += 1;
+            if (200..300).contains(&response.status) {
+                counts.successes += 1;
             } else {
-                counts.refused += 1;
+                counts.errors += 1;
             }
         }
     }
 
-    /// How many replies an operation gave.
+    /// Returns the numbers of an operation.
     #[must_use]
     pub fn of(&self, operation: &str) -> Counts {
         self.0.get(operation).copied().unwrap_or_default()

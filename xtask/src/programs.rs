@@ -1,4 +1,4 @@
-//! The programs that the release gate builds, installs and starts.
+//! Programs that the release gates build, install and run.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::{fs, io, thread};
 
 use serde_json::Value;
 
-/// The binary that is checked.
+/// The binary under test.
 const SERVER: &str = "runstep-server";
 
-/// Why a program did not do what it was started for.
+/// An error of a program.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,7 +19,7 @@ pub enum Error {
     Start {
         /// The program.
         program: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A program failed.
@@ -30,14 +30,14 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Cargo did not say what was asked.
-    #[error("cargo did not say {0}")]
-    Untold(&'static str),
-    /// A server did not say where it listens.
-    #[error("{0} ended before it said where it listens; see its output above")]
+    /// The output of cargo does not have the expected field.
+    #[error("the output of cargo has no {0}")]
+    MissingOutput(&'static str),
+    /// A server exited before it printed its address.
+    #[error("{0} exited before it printed its address; see its output above")]
     NoServer(String),
 }
 
@@ -45,73 +45,73 @@ fn help(program: &str) -> &'static str {
     match Path::new(program).file_name().and_then(|name| name.to_str()) {
         Some("python3") => "install Python 3.11 or later, with its module venv",
         Some("npm" | "node") => "install Node.js 22 or later, with npm",
-        _ => "is it installed and on the PATH?",
+        _ => "check that it is installed and on the PATH",
     }
 }
 
-/// The folder that cargo builds into.
+/// Returns the target directory of cargo.
 ///
 /// # Errors
 ///
-/// When cargo does not say.
+/// Returns an error if cargo fails.
 pub fn target_directory(root: &Path) -> Result<PathBuf, Error> {
     let metadata = cargo(root, &["metadata", "--no-deps", "--format-version", "1"])?;
-    directory_in(&metadata).ok_or(Error::Untold("its target directory"))
+    directory_in(&metadata).ok_or(Error::MissingOutput("target directory"))
 }
 
-/// Builds the server; its binary.
+/// Builds the server, and returns the path of its binary.
 ///
 /// # Errors
 ///
-/// When it cannot be built.
+/// Returns an error if the build fails.
 pub fn server_binary(root: &Path) -> Result<PathBuf, Error> {
-    // With the features that the whole workspace asks for, so that nothing is built twice.
+    // Building the whole workspace avoids a second build with other features.
     let build = ["build", "--workspace", "--bin", SERVER];
     let format = ["--message-format", "json-render-diagnostics"];
-    let built = cargo(root, &[&build[..], &format].concat())?;
-    executable_in(&built, SERVER).ok_or(Error::Untold("where the server is"))
+    let messages = cargo(root, &[&build[..], &format].concat())?;
+    executable_in(&messages, SERVER).ok_or(Error::MissingOutput("path of the server"))
 }
 
-/// Installs into a folder what a lock file names, unless that very lock was installed before.
+/// Runs `install` for a folder, unless it has succeeded for the same lock file before.
 ///
 /// # Errors
 ///
-/// When the folder cannot be written, or as `install` fails.
+/// Returns an error if a file cannot be read or written, or if `install` fails.
 pub fn install_once(
     folder: &Path,
     lock: &Path,
     install: impl FnOnce() -> Result<(), Error>,
 ) -> Result<(), Error> {
     let installed = folder.join("installed.txt");
-    let wanted = fs::read_to_string(lock).map_err(file(lock))?;
-    if fs::read_to_string(&installed).is_ok_and(|done| done == wanted) {
+    let locked = fs::read_to_string(lock).map_err(file(lock))?;
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == locked) {
         return Ok(());
     }
     install()?;
-    fs::write(&installed, wanted).map_err(file(&installed))
+    fs::write(&installed, locked).map_err(file(&installed))
 }
 
-/// The Python of an environment of our own, with the packages of a lock file.
+/// Creates a virtual environment with the packages of a lock file, and returns its Python.
 ///
 /// # Errors
 ///
-/// When there is no Python, or a package cannot be had as it was locked.
+/// Returns an error if Python is missing, or a package cannot be installed as locked.
 pub fn python_with(folder: &Path, lock: &Path) -> Result<PathBuf, Error> {
     let python = folder.join("bin/python");
     install_once(folder, lock, || {
         succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
-        let quietly = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
         let locked = ["--require-hashes", "--only-binary", ":all:", "--requirement"];
-        succeed(Command::new(&python).args(quietly).args(locked).arg(lock))
+        succeed(Command::new(&python).args(pip).args(locked).arg(lock))
     })?;
     Ok(python)
 }
 
-/// Runs a program to its end.
+/// Runs a program until it exits.
 ///
 /// # Errors
 ///
-/// When it cannot be started or fails.
+/// Returns an error if the program cannot be started or fails.
 pub fn succeed(command: &mut Command) -> Result<(), Error> {
     let program = program(command);
     match command.status() {
@@ -121,11 +121,11 @@ pub fn succeed(command: &mut Command) -> Result<(), Error> {
     }
 }
 
-/// What a program writes to its output; its errors are seen as they come.
+/// Runs a program, and returns its standard output. Its standard error is inherited.
 ///
 /// # Errors
 ///
-/// When it cannot be started or fails.
+/// Returns an error if the program cannot be started or fails.
 pub fn output(command: &mut Command) -> Result<String, Error> {
     let program = program(command);
     match command.stderr(Stdio::inherit()).output() {
@@ -137,11 +137,11 @@ pub fn output(command: &mut Command) -> Result<String, Error> {
     }
 }
 
-/// Writes a file that only its owner may read, as the server asks of a file of keys.
+/// Writes a file that only its owner can read, as the server requires for key files.
 ///
 /// # Errors
 ///
-/// When it cannot be written.
+/// Returns an error if the file cannot be written.
 pub fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(file(path))?;
     #[cfg(unix)]
@@ -152,7 +152,7 @@ pub fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is told of a file that cannot be read or written.
+/// Returns a conversion from I/O errors of a file.
 pub fn file(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
     |source| Error::File { path: path.to_owned(), source }
 }
@@ -166,19 +166,19 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<String, Error> {
     output(Command::new(program).current_dir(root).args(arguments))
 }
 
-/// A server on a free port; ended when this is dropped.
-pub struct Running {
+/// A server process. It is killed on drop.
+pub struct RunningServer {
     child: Child,
-    /// Where it listens, as it says.
+    /// The base URL that the server printed.
     pub url: String,
 }
 
-impl Running {
-    /// Starts a server that says on a line of its output where it listens.
+impl RunningServer {
+    /// Starts a server, and waits until it prints a line with its address.
     ///
     /// # Errors
     ///
-    /// When it cannot be started, or ends before it says so.
+    /// Returns an error if the server cannot be started, or exits before it prints its address.
     pub fn start(command: &mut Command) -> Result<Self, Error> {
         let program = program(command);
         let mut child = command
@@ -192,13 +192,13 @@ impl Running {
         };
         let url = lines.by_ref().map_while(Result::ok).find_map(|line| address_in(&line));
         running.url = url.ok_or(Error::NoServer(program))?;
-        // A server whose output nobody reads would wait with it.
+        // The server would block on a full pipe.
         thread::spawn(move || lines.for_each(drop));
         Ok(running)
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -210,13 +210,13 @@ fn address_in(line: &str) -> Option<String> {
     (line.contains("listen") && last.starts_with("http://")).then(|| last.to_owned())
 }
 
-/// Where cargo puts what it builds, by its metadata.
+/// Returns the target directory from `cargo metadata`.
 fn directory_in(metadata: &str) -> Option<PathBuf> {
     let metadata: Value = serde_json::from_str(metadata).ok()?;
     Some(metadata.get("target_directory")?.as_str()?.into())
 }
 
-/// Where a binary is, by the messages of the build that made it.
+/// Returns the path of a binary from the messages of `cargo build`.
 fn executable_in(messages: &str, name: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut paths = messages.filter_map(|message| {
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cargo_says_where_things_are() {
+    fn target_directory_and_binary_are_found_in_the_output_of_cargo() {
         let metadata = r#"{"packages":[],"target_directory":"/elsewhere"}"#;
         assert_eq!(directory_in(metadata), Some("/elsewhere".into()));
         assert_eq!(directory_in("{}"), None);
@@ -247,23 +247,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_with_what_to_install() {
-        let told = |program: &str| {
+    fn missing_program_is_an_error_with_installation_help() {
+        let message = |program: &str| {
             let source = io::Error::from(io::ErrorKind::NotFound);
             Error::Start { program: program.to_owned(), source }.to_string()
         };
         assert_eq!(
-            told("npm"),
+            message("npm"),
             "cannot start npm: entity not found\n  help: install Node.js 22 or later, with npm"
         );
-        assert!(told("python3").ends_with("install Python 3.11 or later, with its module venv"));
-        assert!(told("/elsewhere/runstep-server").ends_with("is it installed and on the PATH?"));
+        assert!(message("python3").ends_with("install Python 3.11 or later, with its module venv"));
+        assert!(
+            message("/elsewhere/runstep-server")
+                .ends_with("check that it is installed and on the PATH")
+        );
     }
 
     #[test]
-    fn servers_say_where_they_listen() {
-        let told = address_in("runstep-server listens on http://127.0.0.1:1/v1");
-        assert_eq!(told.as_deref(), Some("http://127.0.0.1:1/v1"));
+    fn address_is_found_in_the_line_about_listening() {
+        let address = address_in("runstep-server listens on http://127.0.0.1:1/v1");
+        assert_eq!(address.as_deref(), Some("http://127.0.0.1:1/v1"));
         assert_eq!(address_in("[mock] loaded http://127.0.0.1:1"), None);
         assert_eq!(address_in(""), None);
     }

@@ -1,4 +1,4 @@
-//! What goes with a single call besides its arguments, and the one place where it is applied.
+//! Options of a single call, and the hook that applies them.
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
@@ -17,42 +17,43 @@ use serde_json::{Map, Value};
 
 use crate::Client;
 
-/// Headers, query and limits of a call; the inner value of a [`Client`].
+/// Options of a call: headers, query, body fields, and limits. They are the inner value of a
+/// [`Client`].
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// Headers added to the request; the ones it has already are replaced.
+    /// Headers to add to the request. They replace headers with the same name.
     pub headers: HeaderMap,
-    /// Pairs added to the query.
+    /// Pairs to add to the query.
     pub query: Vec<(String, String)>,
-    /// Fields added to the body, which is an object; the ones it has already are replaced.
+    /// Fields to add to the body, which must be an object. They replace fields with the same name.
     pub body: Map<String, Value>,
-    /// How long the whole request may take, until its body has been read. None: no limit.
+    /// Timeout of the whole request, including the response body. `None` means no timeout.
     pub timeout: Option<Duration>,
-    /// How many bytes of a reply are read before it is an error; 64 MiB unless told.
+    /// Maximum size of a response in bytes; a larger one is an error. Default: 64 MiB.
     pub max_reply_bytes: u64,
-    /// Whether the reply is a stream of events, whose reader bounds each event. Any other reply is
-    /// bounded as a whole, whatever it calls itself.
+    /// Whether the response is a stream of events, whose reader limits the size of each event. The
+    /// size of the whole response is then not limited.
     pub streams: bool,
-    /// Where the status and the headers of a reply are while its body is read. They stay there when
+    /// Receives the status and headers of a response while its body is read. They stay there if
     /// that fails.
     pub reply_headers: ReplyHeaders,
 }
 
-/// The status and the headers of a reply that is not whole; see [`CallOptions::reply_headers`].
-/// Clones share them.
+/// Status and headers of an incomplete response; see [`CallOptions::reply_headers`]. Clones share
+/// them.
 #[derive(Clone, Default)]
 pub struct ReplyHeaders(Arc<Mutex<(Option<StatusCode>, HeaderMap)>>);
 
 impl ReplyHeaders {
-    /// Takes them out, and leaves none. There is no status before there is a reply.
+    /// Removes and returns the status and headers. The status is `None` before there is a response.
     pub fn take(&self) -> (Option<StatusCode>, HeaderMap) {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn put(&self, status: StatusCode, headers: HeaderMap) {
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *place = (Some(status), headers);
+        let mut head = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *head = (Some(status), headers);
     }
 }
 
@@ -70,7 +71,7 @@ impl Default for CallOptions {
     }
 }
 
-/// Names the headers only: their values may be secret.
+/// Shows names only: values may be secret.
 impl std::fmt::Debug for CallOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CallOptions")
@@ -84,14 +85,14 @@ impl std::fmt::Debug for CallOptions {
 }
 
 impl Client {
-    /// The same client with other options. It shares the pool of connections.
+    /// Returns a client with other options. It shares the connection pool.
     pub fn with_options(&self, options: CallOptions) -> Self {
         let (baseurl, client) = (self.baseurl.clone(), self.client.clone());
         Self { baseurl, client, inner: options }
     }
 }
 
-/// Where requests go. It is parsed once: that takes as long as the rest of building a request.
+/// The base URL. It is parsed once, since parsing takes as long as the rest of building a request.
 #[derive(Clone, Debug)]
 pub(crate) struct BaseUrl(Arc<(String, Option<Url>)>);
 
@@ -105,12 +106,12 @@ impl BaseUrl {
         &self.0.0
     }
 
-    /// The URL of a path below it, such as `/threads`.
-    #[allow(clippy::result_large_err, reason = "the error is that of all methods")]
+    /// Returns the URL of a path below the base URL, such as `/threads`.
+    #[allow(clippy::result_large_err, reason = "all methods have this error")]
     pub(crate) fn join<E>(&self, path: Arguments<'_>) -> Result<Url, Error<E>> {
         let (text, url) = &*self.0;
         let Some(mut url) = url.clone() else {
-            return Err(Error::InvalidRequest(format!("`{text}` is no base URL")));
+            return Err(Error::InvalidRequest(format!("invalid base URL `{text}`")));
         };
         let path = format!("{}{path}", url.path().trim_end_matches('/'));
         url.set_path(&path);
@@ -136,7 +137,7 @@ impl ClientHooks<CallOptions> for Client {
                 .map_err(|error| Error::InvalidRequest(error.to_string()))?;
         }
         if request.body().is_none() && request.method() == reqwest::Method::POST {
-            // Some servers and proxies refuse a POST that does not say that nothing comes.
+            // Some servers and proxies reject a POST without a content length.
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         *request.timeout_mut() = options.timeout;
@@ -154,28 +155,28 @@ impl ClientHooks<CallOptions> for Client {
     }
 }
 
-/// A segment of a path, encoded where that is needed.
+/// Percent-encodes a path segment, if needed.
 pub(crate) fn segment(text: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     if text.bytes().all(plain) { Cow::Borrowed(text) } else { Cow::Owned(encode_path(text)) }
 }
 
-/// Puts fields into a request's body that its type does not have.
+/// Adds fields to the JSON body of a request.
 fn extend_body(
     request: &mut reqwest::Request,
-    more: &Map<String, Value>,
+    fields: &Map<String, Value>,
 ) -> Result<(), serde_json::Error> {
     let mut body: Map<String, Value> = match request.body().and_then(reqwest::Body::as_bytes) {
         Some(bytes) => serde_json::from_slice(bytes)?,
         None => Map::new(),
     };
-    body.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+    body.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
     *request.body_mut() = Some(serde_json::to_vec(&body)?.into());
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(())
 }
 
-/// The same response, whose body ends in an error once it is longer than `limit` bytes.
+/// Returns a response whose body ends with an error after `limit` bytes.
 fn bounded(mut response: reqwest::Response, limit: u64) -> reqwest::Response {
     if response.content_length().is_some_and(|length| length <= limit) {
         return response;
@@ -211,13 +212,13 @@ impl<S: Stream<Item = reqwest::Result<Bytes>>> Stream for Bounded<S> {
     }
 }
 
-/// Why a reply's body could not be read.
+/// An error of reading a response body.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The connection failed.
     Transport(reqwest::Error),
-    /// The body is longer than [`CallOptions::max_reply_bytes`].
+    /// The body exceeds [`CallOptions::max_reply_bytes`].
     TooLong {
         /// The limit, in bytes.
         limit: u64,

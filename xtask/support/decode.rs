@@ -1,4 +1,4 @@
-//! Decoding replies so that a failure says where it is, what was expected and what was there.
+//! Decodes responses. Errors name the JSON path, the expected type and the actual value.
 
 use progenitor_client::{Error, ResponseValue};
 use serde::de::{DeserializeOwned, Error as _};
@@ -6,41 +6,41 @@ use serde_json::{Map, Value};
 
 use crate::CallOptions;
 
-/// How much of a value that cannot be decoded is shown, in characters.
-const EXCERPT: usize = 80;
+/// Maximum length of a value in an error message, in characters.
+const MAX_EXCERPT: usize = 80;
 
 /// Decodes JSON.
 ///
 /// # Errors
 ///
-/// An error that names the JSON path, what was expected there, and an excerpt of what is there.
+/// Returns an error that names the JSON path, the expected type and an excerpt of the actual value.
 pub fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(json).map_err(|error| {
         let Ok(mut whole) = serde_json::from_slice::<Value>(json) else {
-            return no_json(json, &error);
+            return not_json(json, &error);
         };
-        // Decoded once more, with tags first: what comes before a tag is read apart from the input,
-        // and a failure in it would have no place. A decoder that keeps track of the path would be
-        // another copy of all the code there is for all types.
-        tags_first(&mut whole);
+        // Decodes a second time to find the path. Discriminators come first, because properties
+        // before a discriminator are buffered, and an error in them would have no position. A
+        // deserializer that tracks paths would double the code of all types.
+        discriminators_first(&mut whole);
         let text = whole.to_string();
         match serde_json::from_slice::<T>(text.as_bytes()) {
             Ok(_) => error,
-            Err(placed) => located(&whole, &text, &placed),
+            Err(error) => with_path(&whole, &text, &error),
         }
     })
 }
 
-fn no_json(json: &[u8], error: &serde_json::Error) -> serde_json::Error {
-    let text = match shortened(&String::from_utf8_lossy(json)) {
+fn not_json(json: &[u8], error: &serde_json::Error) -> serde_json::Error {
+    let text = match excerpt(&String::from_utf8_lossy(json)) {
         text if text.is_empty() => "nothing".to_owned(),
         text => text,
     };
     serde_json::Error::custom(format!("{error}; there is: {text}"))
 }
 
-/// An error with the path of the value that the decoder had come to.
-fn located(whole: &Value, text: &str, error: &serde_json::Error) -> serde_json::Error {
+/// Returns the error with the path of the value at its position.
+fn with_path(whole: &Value, text: &str, error: &serde_json::Error) -> serde_json::Error {
     let mut scan = Scan { text: text.as_bytes(), at: 0, offset: error.column(), found: None };
     scan.value(&mut Vec::new());
     let steps = scan.found.unwrap_or_default();
@@ -53,24 +53,25 @@ fn located(whole: &Value, text: &str, error: &serde_json::Error) -> serde_json::
         Step::Key(key) => format!("{path}.{key}"),
         Step::Index(index) => format!("{path}[{index}]"),
     });
-    let place = if path.is_empty() { "the top".to_owned() } else { format!("`{path}`") };
+    let location = if path.is_empty() { "the top".to_owned() } else { format!("`{path}`") };
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(before, _)| before);
-    let excerpt = shortened(&value.unwrap_or(whole).to_string());
-    serde_json::Error::custom(format!("at {place}: {message}; there is: {excerpt}"))
+    let actual = excerpt(&value.unwrap_or(whole).to_string());
+    serde_json::Error::custom(format!("at {location}: {message}; there is: {actual}"))
 }
 
-/// Puts what tells objects apart before everything else in them.
-fn tags_first(value: &mut Value) {
+/// Moves discriminators to the start of their objects.
+fn discriminators_first(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            map.values_mut().for_each(tags_first);
-            let (tags, rest): (Map<String, Value>, Map<String, Value>) = std::mem::take(map)
-                .into_iter()
-                .partition(|(key, _)| crate::TAGS.contains(&key.as_str()));
-            *map = tags.into_iter().chain(rest).collect();
+            map.values_mut().for_each(discriminators_first);
+            let (discriminators, rest): (Map<String, Value>, Map<String, Value>) =
+                std::mem::take(map)
+                    .into_iter()
+                    .partition(|(key, _)| crate::DISCRIMINATORS.contains(&key.as_str()));
+            *map = discriminators.into_iter().chain(rest).collect();
         }
-        Value::Array(items) => items.iter_mut().for_each(tags_first),
+        Value::Array(items) => items.iter_mut().for_each(discriminators_first),
         _ => {}
     }
 }
@@ -81,8 +82,7 @@ enum Step {
     Index(usize),
 }
 
-/// Goes through JSON without white space, up to the innermost value that has the byte before an
-/// offset.
+/// Scans JSON without whitespace for the innermost value that contains the byte before an offset.
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
@@ -152,22 +152,22 @@ impl Scan<'_> {
     }
 }
 
-fn shortened(text: &str) -> String {
+fn excerpt(text: &str) -> String {
     let line: Vec<&str> = text.split_whitespace().collect();
     let line = line.join(" ");
-    match line.char_indices().nth(EXCERPT) {
+    match line.char_indices().nth(MAX_EXCERPT) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None => line,
     }
 }
 
-/// Reads a reply of success.
+/// Reads and decodes a success response.
 pub(crate) async fn response<T: DeserializeOwned, E>(
     mut response: reqwest::Response,
     options: &CallOptions,
 ) -> Result<ResponseValue<T>, Error<E>> {
     let status = response.status();
-    // A caller who stops waiting has seen what came.
+    // If the caller drops the future, the headers are available.
     options.reply_headers.put(status, std::mem::take(response.headers_mut()));
     let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
     match decode(&body) {

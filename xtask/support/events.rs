@@ -1,8 +1,8 @@
-//! Events of a stream. One that nobody knew when this crate was generated is kept as it came.
+//! Events of a stream. An event that the specification does not list is kept.
 
 use serde_json::{Map, Value};
 
-/// Defines the events of a stream: a name and the data that goes with it.
+/// Defines the events of a stream: each has a name and data.
 macro_rules! events {
     (
         $(#[$attribute:meta])*
@@ -23,17 +23,17 @@ macro_rules! events {
                 $(#[$plain_attribute])*
                 $Plain,
             )+)?
-            /// An event that the specification does not list, as it came.
+            /// An event that the specification does not list.
             Unknown {
-                /// The event's name.
+                /// The name.
                 event: String,
-                /// Its data, as text: most often JSON.
+                /// The data as text, usually JSON.
                 data: String,
             },
         }
 
         impl $Name {
-            /// The event's name, as in the `event:` line of a server-sent event.
+            /// Returns the name, which is the `event` field of a server-sent event.
             pub fn event(&self) -> &str {
                 match self {
                     $(Self::$Variant(_) => $event,)+
@@ -42,11 +42,11 @@ macro_rules! events {
                 }
             }
 
-            /// The event's data, as in the `data:` line of a server-sent event.
+            /// Returns the data, which is the `data` field of a server-sent event.
             ///
             /// # Errors
             ///
-            /// When the data cannot be written as JSON.
+            /// Returns an error if the data cannot be serialized.
             pub fn data(&self) -> Result<String, serde_json::Error> {
                 match self {
                     $(Self::$Variant(data) => serde_json::to_string(data),)+
@@ -55,13 +55,13 @@ macro_rules! events {
                 }
             }
 
-            /// Decodes an event from its name and its data. Data that stands in an object under the
-            /// event's own name, as some servers send errors, is taken out of it.
+            /// Decodes an event from its name and data. Some servers wrap the data of an error in
+            /// an object with the name of the event; it is unwrapped.
             ///
             /// # Errors
             ///
-            /// When the event is one of the specification's and its data is not what belongs to it:
-            /// an error that names the JSON path, what was expected there and what was there.
+            /// Returns an error if the specification lists the event and its data is not valid. The
+            /// error names the JSON path, the expected type and the actual value.
             pub fn decode(event: &str, data: &str) -> Result<Self, serde_json::Error> {
                 match event {
                     $($event => $crate::events::event_data($event, data).map(Self::$Variant),)+
@@ -99,7 +99,7 @@ macro_rules! events {
                 }
 
                 let pair = Pair::deserialize(deserializer)?;
-                // Plain text stands in a string; what is not known keeps its quotes.
+                // Plain text is a string; the data of an unknown event keeps its quotes.
                 let data = match &pair.data {
                     serde_json::Value::String(text) if Self::is_plain(&pair.event) => text.clone(),
                     data => data.to_string(),
@@ -121,7 +121,8 @@ macro_rules! events {
 
 pub(crate) use events;
 
-/// The data of an event. Some servers put an error's into an object under the event's name.
+/// Decodes the data of an event. Some servers wrap the data of an error in an object with the name
+/// of the event.
 pub(crate) fn event_data<T: serde::de::DeserializeOwned>(
     event: &str,
     data: &str,

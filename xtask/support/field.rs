@@ -1,26 +1,26 @@
-//! Fields that may be left out or null: in a request two things, in a reply one.
+//! Fields that may be absent or null: different values in a request, the same in a response.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A field that may be left out, null, or have a value. Left out is the default.
+/// A field that may be absent, null, or have a value. The default is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field<T> {
-    /// Not in the request: what is there stays, or the default applies.
+    /// Not sent. The server leaves the property unchanged, or applies its default.
     #[default]
     Absent,
     /// Sent as null.
     Null,
-    /// Sent as this.
+    /// The value.
     Value(T),
 }
 
 impl<T> Field<T> {
-    /// Whether it is left out.
+    /// Returns whether the field is absent.
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// The value, if there is one.
+    /// Returns the value, if there is one.
     pub const fn as_option(&self) -> Option<&T> {
         match self {
             Self::Value(value) => Some(value),
@@ -28,7 +28,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value, if there is one.
+    /// Returns the value, if there is one.
     pub fn into_option(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -36,7 +36,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value; the type's default is put in where there is none.
+    /// Returns the value, after it was set to the default of its type if there was none.
     pub fn get_or_insert_default(&mut self) -> &mut T
     where
         T: Default,
@@ -68,7 +68,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     }
 }
 
-/// A list that a provider may send as null.
+/// Decodes null as the default value: providers may send null for a list.
 pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,20 +1,20 @@
-//! The Run and Run Step API, as its specification has it: types, and a client with a method for
-//! each operation.
+//! Types and client of the Run and Run Step API, with a method for each operation.
 //!
-//! This crate is made from an OpenAPI document and has nothing else in it. For polling, errors
-//! that say what happened and builders use `runstep`, which is written over it.
+//! This crate is generated from an OpenAPI document. The crate `runstep` adds builders, retries,
+//! polling, streaming and detailed errors.
 //!
-//! # What the types keep
+//! # Compatibility
 //!
-//! - An enum value or a variant of a union that the document does not list becomes `Unknown` and
-//!   is written back unchanged.
+//! - An enum value or a union variant that the document does not list becomes `Unknown`, and is
+//!   serialized unchanged.
 //! - A property that the document does not list is ignored.
-//! - A property that may be null may be absent as well. Of a run and a step also `assistant_id`,
-//!   `instructions`, `metadata`, `model`, `parallel_tool_calls` and `tools` may be either, because
-//!   providers were seen to leave them out; what tells one object from another may not.
-//! - In what is sent, a [`Field`] may be left out or null, which are two things.
-//! - A reply that does not decode is an error that names the JSON path, what was expected there and
-//!   what was there.
+//! - A nullable property may also be absent. In runs and steps, `assistant_id`, `instructions`,
+//!   `metadata`, `model`, `parallel_tool_calls` and `tools` may be absent or null, since some
+//!   providers omit them. Properties that identify an object are required.
+//! - In requests, a [`Field`] distinguishes absent from null.
+//! - If a response does not decode, the error names the JSON path, the expected type and the actual
+//!   value.
+//! - Types have no limits, so any value decodes. [`Validate`] checks request bodies.
 
 mod call;
 #[rustfmt::skip]
@@ -45,13 +45,13 @@ pub use field::Field;
 {exports}pub use operations::Operation;
 pub use validate::{Validate, Violation, validate_range};
 
-/// The properties that tell the objects of unions apart.
-pub(crate) const TAGS: &[&str] = &[{tags}];
+/// The discriminators of unions.
+pub(crate) const DISCRIMINATORS: &[&str] = &[{discriminators}];
 
-/// The document that this crate was made from, as JSON.
+/// The OpenAPI document, as JSON.
 pub const OPENAPI: &str = include_str!("openapi.json");
 
-/// The objects, enums and unions of the API.
+/// The types of the API.
 pub mod types {
     pub use crate::enums::*;
     pub use crate::structs::*;

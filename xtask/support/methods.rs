@@ -29,7 +29,7 @@ pub enum Outcome<'a> {
     Expired,
     /// The run is queued, in progress, being cancelled, or in a status that this version does not
     /// list.
-    UnderWay(&'a RunStatus),
+    Active(&'a RunStatus),
 }
 
 impl Run {
@@ -62,7 +62,7 @@ impl Run {
     ///         Outcome::Failed(error) => format!("{error:?}"),
     ///         Outcome::Incomplete(reason) => format!("{reason:?}"),
     ///         Outcome::Cancelled | Outcome::Expired => "too late".to_owned(),
-    ///         Outcome::UnderWay(status) => status.to_string(),
+    ///         Outcome::Active(status) => status.to_string(),
     ///     }
     /// }
     /// ```
@@ -77,7 +77,7 @@ impl Run {
             }
             RunStatus::Cancelled => Outcome::Cancelled,
             RunStatus::Expired => Outcome::Expired,
-            status => Outcome::UnderWay(status),
+            status => Outcome::Active(status),
         }
     }
 

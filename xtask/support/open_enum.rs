@@ -1,13 +1,13 @@
-//! Strings with a meaning.
+//! String enums.
 //!
-//! A value that nobody knew when this crate was generated is no error: it is kept as it came in the
-//! `Unknown` variant, and written back unchanged.
+//! A value that the specification does not list is not an error: it becomes `Unknown`, and is
+//! serialized unchanged.
 
 use std::fmt;
 
 use serde::de::{Error, Visitor};
 
-/// Defines a string enum that keeps the values it does not know.
+/// Defines a string enum that keeps unknown values.
 macro_rules! open_enum {
     (
         $(#[$attribute:meta])*
@@ -21,12 +21,12 @@ macro_rules! open_enum {
                 #[doc = concat!("`", $value, "`")]
                 $Variant,
             )+
-            /// A value that the specification does not list, as it came.
+            /// A value that is not listed in the specification.
             Unknown(String),
         }
 
         impl $Name {
-            /// The value as it is on the wire.
+            /// Returns the value.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$Variant => $value,)+
@@ -95,7 +95,7 @@ macro_rules! open_enum {
     };
 }
 
-/// Defines a one-value string: what tells an object from others of its kind.
+/// Defines a string constant, which identifies the type of an object.
 macro_rules! constant {
     (
         $(#[$attribute:meta])*
@@ -116,7 +116,7 @@ macro_rules! constant {
 
 pub(crate) use {constant, open_enum};
 
-/// Decodes a string enum without allocating for the values it knows.
+/// Decodes a string enum without an allocation for known values.
 pub(crate) struct StringVisitor<T>(pub(crate) fn(&str) -> Option<T>, pub(crate) fn(String) -> T);
 
 impl<T> Visitor<'_> for StringVisitor<T> {

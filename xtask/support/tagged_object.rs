@@ -1,4 +1,4 @@
-//! Objects whose kind one of their properties tells.
+//! Objects with a discriminator.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::union::{object, sequence};
 
-/// An object read up to the property that tells what it is.
+/// An object that was read up to its discriminator.
 ///
-/// What came before that property is held; what comes after it is still unread, so that a variant
-/// is decoded straight from the input when its tag comes early.
+/// Properties before the discriminator are buffered. The properties after it are unread, so that a
+/// variant is decoded from the input without buffering if its discriminator comes first.
 pub(crate) struct TaggedObject<A> {
     name: &'static str,
     tag: Tag,
@@ -49,7 +49,7 @@ impl<'de, A: MapAccess<'de>> TaggedObject<A> {
         matches!(self.tag, Tag::Known(known) if known == value)
     }
 
-    /// Decodes the variant, without the tag.
+    /// Decodes the variant, without the discriminator.
     pub(crate) fn variant<T: Deserialize<'de>>(self) -> Result<T, A::Error> {
         T::deserialize(MapAccessDeserializer::new(Joined {
             before: self.before.into_iter(),
@@ -58,7 +58,7 @@ impl<'de, A: MapAccess<'de>> TaggedObject<A> {
         }))
     }
 
-    /// Keeps the whole object as it came.
+    /// Returns the whole object as JSON.
     pub(crate) fn unknown(mut self) -> Result<Value, A::Error> {
         let mut whole: Map<String, Value> = self.before.into_iter().collect();
         match self.tag {
@@ -73,7 +73,7 @@ impl<'de, A: MapAccess<'de>> TaggedObject<A> {
     }
 }
 
-/// Reads a key: none for the tag's.
+/// Reads a key. `None` is the discriminator.
 struct KeySeed(&'static str);
 
 impl<'de> DeserializeSeed<'de> for KeySeed {
@@ -96,7 +96,7 @@ impl Visitor<'_> for KeySeed {
     }
 }
 
-/// Reads a tag: which of the known ones it is, or what else.
+/// Reads the value of a discriminator.
 struct TagSeed(&'static [&'static str]);
 
 impl<'de> DeserializeSeed<'de> for TagSeed {
@@ -150,7 +150,7 @@ impl<'de> Visitor<'de> for TagSeed {
     }
 }
 
-/// The entries already read, then those still to be read, as one object.
+/// An object of the buffered entries and the unread ones.
 struct Joined<A> {
     before: std::vec::IntoIter<(String, Value)>,
     value: Option<Value>,

@@ -1,9 +1,9 @@
-//! Choices between objects. One that nobody knew when this crate was generated is kept as it came.
+//! Unions. A variant that the specification does not list is kept.
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, MapAccess, SeqAccess};
 
-/// Defines a union told apart by the value of one property, or by the kind of JSON value.
+/// Defines a union, whose variant is selected by a discriminator or by the kind of JSON value.
 macro_rules! union {
     (
         $(#[$attribute:meta])*
@@ -25,7 +25,7 @@ macro_rules! union {
                 $Constant,
             )+)?
             $(
-                /// Plain text.
+                /// A string.
                 $Text(String),
             )?
             $(
@@ -40,7 +40,7 @@ macro_rules! union {
                 /// An object.
                 $Object($ObjectType),
             )?
-            /// What the specification does not list, as it came.
+            /// A value that the specification does not list.
             Unknown(serde_json::Value),
         }
 

@@ -1,21 +1,22 @@
-//! A connection of a client that does as little as one can: what is measured is the server.
+//! A minimal HTTP client, so that the benchmark measures the server.
 
 use runstep_benches::Result;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A connection that stays open.
+/// A persistent connection.
 pub(crate) struct Connection {
     socket: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// Where a reply's body is in what was read.
+/// The head of a reply.
 struct Head {
     status: u16,
+    /// Length of the head, in bytes.
     length: usize,
-    /// None means that it comes in chunks.
-    body: Option<usize>,
+    /// Length of the body, in bytes. `None` for a chunked body.
+    body_length: Option<usize>,
 }
 
 impl Connection {
@@ -25,17 +26,17 @@ impl Connection {
         Ok(Self { socket, buffer: Vec::with_capacity(64 * 1024) })
     }
 
-    /// Sends a request and reads its reply to the end. The body of a stream is left in its chunks.
+    /// Sends a request and returns the body of its reply. A chunked body is returned as it was sent.
     pub(crate) async fn call(&mut self, request: &[u8]) -> Result<&str> {
         self.socket.write_all(request).await?;
         self.buffer.clear();
         let head = loop {
             self.read().await?;
-            if let Some(head) = head(&self.buffer)? {
+            if let Some(head) = parse_head(&self.buffer)? {
                 break head;
             }
         };
-        let end = match head.body {
+        let end = match head.body_length {
             Some(length) => {
                 while self.buffer.len() < head.length + length {
                     self.read().await?;
@@ -49,7 +50,7 @@ impl Connection {
                 self.buffer.len()
             }
         };
-        let body = self.buffer.get(head.length..end).ok_or("a reply is cut")?;
+        let body = self.buffer.get(head.length..end).ok_or("the reply is incomplete")?;
         let body = std::str::from_utf8(body)?;
         if head.status != 200 {
             return Err(format!("status {}: {body}", head.status).into());
@@ -57,12 +58,12 @@ impl Connection {
         Ok(body)
     }
 
-    /// Sends a request and hands on the events as they come, whole ones, until that says that it is
-    /// enough.
-    pub(crate) async fn listen(
+    /// Sends a request and calls `is_last` with the complete events of its reply as they arrive, until
+    /// it returns `true`.
+    pub(crate) async fn read_events(
         &mut self,
         request: &[u8],
-        mut hear: impl FnMut(&[u8]) -> bool,
+        mut is_last: impl FnMut(&[u8]) -> bool,
     ) -> Result<()> {
         self.socket.write_all(request).await?;
         self.buffer.clear();
@@ -72,7 +73,7 @@ impl Connection {
                 continue;
             };
             let events: Vec<u8> = self.buffer.drain(..end + 2).collect();
-            if hear(&events) {
+            if is_last(&events) {
                 return Ok(());
             }
         }
@@ -86,16 +87,18 @@ impl Connection {
     }
 }
 
-fn head(bytes: &[u8]) -> Result<Option<Head>> {
-    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
+    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(bytes.get(..end).unwrap_or_default())?;
-    let status = text.get(9..12).ok_or("no status")?.parse()?;
+    let status = text.get(9..12).ok_or("the reply has no status")?.parse()?;
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let body = length.map(str::parse).transpose()?;
-    Ok(Some(Head { status, length: end + 4, body }))
+    let body_length = length.map(str::parse).transpose()?;
+    Ok(Some(Head { status, length: end + 4, body_length }))
 }
 
-/// A request as it is sent.
+/// Returns a `POST` request with a JSON body.
 pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
@@ -105,14 +108,16 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Returns a `GET` request.
 pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nopenai-beta: assistants=v2\r\n\r\n")
         .into_bytes()
 }
 
-/// The value of the first member of this name, which is a string.
-pub(crate) fn member<'a>(body: &'a str, name: &str) -> Result<&'a str> {
-    let start = format!("\"{name}\":\"");
-    let (_, rest) = body.split_once(&start).ok_or_else(|| format!("no {name} in {body}"))?;
-    Ok(rest.split_once('"').ok_or("a string without end")?.0)
+/// Returns the first string property with a name.
+pub(crate) fn string_property<'a>(body: &'a str, name: &str) -> Result<&'a str> {
+    let prefix = format!("\"{name}\":\"");
+    let (_, rest) =
+        body.split_once(&prefix).ok_or_else(|| format!("no property `{name}` in {body}"))?;
+    Ok(rest.split_once('"').ok_or("the string is not terminated")?.0)
 }

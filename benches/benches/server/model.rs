@@ -1,4 +1,4 @@
-//! Models that take no time, or tell the time.
+//! Models of the benchmark.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use futures_util::{StreamExt as _, stream};
 use runstep_server::model::{Model, ModelEvent, ModelRequest, ModelStream};
 use tokio::time::Instant;
 
-/// Answers at once with four words.
-pub(crate) struct Instantly;
+/// A model that responds with four words without any delay.
+pub(crate) struct InstantModel;
 
-impl Model for Instantly {
+impl Model for InstantModel {
     fn respond(&self, _: ModelRequest) -> ModelStream {
         let words = ["It ", "is ", "sunny ", "today."];
         let words = words.map(|word| Ok(ModelEvent::Text(word.to_owned())));
@@ -18,18 +18,19 @@ impl Model for Instantly {
     }
 }
 
-/// Says at which time it is due to say so, at a steady pace.
-pub(crate) struct Ticking {
+/// A model that generates text at a fixed interval. Each text is `due N `, where N is the time at
+/// which it is due, in microseconds since `epoch`.
+pub(crate) struct TimestampModel {
     pub(crate) epoch: Instant,
-    pub(crate) every: Duration,
+    pub(crate) interval: Duration,
     pub(crate) count: u32,
 }
 
-impl Model for Ticking {
+impl Model for TimestampModel {
     fn respond(&self, _: ModelRequest) -> ModelStream {
-        let (epoch, every, started) = (self.epoch, self.every, Instant::now());
+        let (epoch, interval, started) = (self.epoch, self.interval, Instant::now());
         Box::pin(stream::iter(1..=self.count).then(move |number| async move {
-            let due = started + every * number;
+            let due = started + interval * number;
             tokio::time::sleep_until(due).await;
             Ok(ModelEvent::Text(format!("due {} ", (due - epoch).as_micros())))
         }))

@@ -1,4 +1,4 @@
-//! The time of day by which objects are dated and runs expire.
+//! The clock that timestamps objects and expires runs.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Ten years: what a timer takes for never.
-const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// The longest timer, ten years.
+const MAX_TIMER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The end of the year 9999.
-const LATEST: Duration = Duration::from_secs(253_402_300_799);
+const MAX_TIME: Duration = Duration::from_secs(253_402_300_799);
 
-/// A clock that stands still until a test advances it.
+/// A clock that only moves when a test advances it.
 ///
-/// It dates what a server makes, and runs expire by it. Clones are the same clock.
+/// The server timestamps objects and expires runs with it. Clones share the same time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,7 +24,7 @@ const LATEST: Duration = Duration::from_secs(253_402_300_799);
 /// # async fn main() -> Result<(), runstep_server::StartError> {
 /// let clock = ManualClock::new();
 /// let server = Server::builder().clock(clock.clone()).spawn().await?;
-/// clock.advance(Duration::from_secs(600)); // every run that is under way expires
+/// clock.advance(Duration::from_secs(600)); // every active run expires
 /// # Ok(())
 /// # }
 /// ```
@@ -34,31 +34,31 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that shows the present time.
+    /// Creates a clock that starts at the current time.
     #[must_use]
     pub fn new() -> Self {
         Self::starting_at(SystemTime::now())
     }
 
-    /// A clock that shows a time, or 1970 if the time is before that.
+    /// Creates a clock that starts at `time`, or at the Unix epoch if `time` is before it.
     #[must_use]
     pub fn starting_at(time: SystemTime) -> Self {
-        Self { since_epoch: Arc::new(watch::Sender::new(since_epoch(time).min(LATEST))) }
+        Self { since_epoch: Arc::new(watch::Sender::new(since_epoch(time).min(MAX_TIME))) }
     }
 
-    /// What it shows. Objects have the whole seconds of it.
+    /// Returns the current time. Timestamps of objects are in whole seconds.
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        UNIX_EPOCH + self.shown()
+        UNIX_EPOCH + self.since_epoch()
     }
 
-    /// Lets time pass, to the end of the year 9999 at most. What is due by then happens as soon as
-    /// its task runs.
+    /// Moves the time forward, at most to the end of the year 9999. Timers that are due fire as
+    /// soon as their tasks run.
     pub fn advance(&self, duration: Duration) {
-        self.since_epoch.send_modify(|time| *time = time.saturating_add(duration).min(LATEST));
+        self.since_epoch.send_modify(|time| *time = time.saturating_add(duration).min(MAX_TIME));
     }
 
-    fn shown(&self) -> Duration {
+    fn since_epoch(&self) -> Duration {
         *self.since_epoch.borrow()
     }
 }
@@ -69,12 +69,12 @@ impl Default for ManualClock {
     }
 }
 
-/// What the server tells the time by.
+/// The clock of a server.
 #[derive(Clone, Debug)]
 pub(crate) enum Clock {
-    /// The system's, which advances as tokio's time does, paused time included.
+    /// The system's clock. It advances with tokio's time, which tests can pause.
     System { started: Instant, since_epoch: Duration },
-    /// A test's.
+    /// A clock that a test advances.
     Manual(ManualClock),
 }
 
@@ -83,23 +83,23 @@ impl Clock {
         Self::System { started: Instant::now(), since_epoch: since_epoch(SystemTime::now()) }
     }
 
-    /// Whole seconds since 1970.
+    /// Returns the Unix time in whole seconds.
     pub(crate) fn now(&self) -> i64 {
         let now = match self {
             Self::System { started, since_epoch } => *since_epoch + started.elapsed(),
-            Self::Manual(clock) => clock.shown(),
+            Self::Manual(clock) => clock.since_epoch(),
         };
         i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
     }
 
-    /// Waits until a time of day, in seconds since 1970.
+    /// Waits until a Unix time in seconds.
     pub(crate) async fn sleep_until(&self, time: i64) {
         match self {
             Self::System { .. } => tokio::time::sleep_until(self.instant(time)).await,
             Self::Manual(clock) => {
                 let due =
                     |now: &Duration| i64::try_from(now.as_secs()).is_ok_and(|now| now >= time);
-                // The sender cannot go: it is in `clock`.
+                // The sender is not dropped: `clock` holds it.
                 let _ = clock.since_epoch.subscribe().wait_for(due).await;
             }
         }
@@ -108,8 +108,8 @@ impl Clock {
     fn instant(&self, time: i64) -> Instant {
         let ahead = u64::try_from(time.saturating_sub(self.now())).unwrap_or_default();
         let now = Instant::now();
-        // What an instant cannot tell is too far off for a timer to matter.
-        now.checked_add(Duration::from_secs(ahead)).unwrap_or(now + FAR)
+        // An `Instant` cannot represent every time.
+        now.checked_add(Duration::from_secs(ahead)).unwrap_or(now + MAX_TIMER)
     }
 }
 
@@ -122,14 +122,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn no_time_is_too_far_off() {
+    async fn distant_times_do_not_overflow() {
         let clock = Clock::system();
         assert!(clock.instant(i64::MIN) <= Instant::now());
-        assert!(clock.instant(i64::MAX) > Instant::now() + FAR / 2);
+        assert!(clock.instant(i64::MAX) > Instant::now() + MAX_TIMER / 2);
     }
 
     #[tokio::test]
-    async fn a_manual_clock_wakes_who_waits_when_it_is_advanced() {
+    async fn advancing_a_manual_clock_wakes_due_timers() {
         let manual = ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(1000));
         let clock = Clock::Manual(manual.clone());
         let waiting = tokio::spawn(async move {
@@ -145,10 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn a_manual_clock_starts_no_earlier_than_1970_and_never_overflows() {
+    fn manual_clock_starts_at_the_epoch_or_later_and_does_not_overflow() {
         let clock = ManualClock::starting_at(UNIX_EPOCH - Duration::from_secs(5));
         assert_eq!(clock.now(), UNIX_EPOCH);
         clock.advance(Duration::MAX);
-        assert_eq!(clock.now(), UNIX_EPOCH + LATEST);
+        assert_eq!(clock.now(), UNIX_EPOCH + MAX_TIME);
     }
 }

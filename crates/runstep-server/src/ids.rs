@@ -1,20 +1,21 @@
-//! Ids: a prefix that tells the kind, and what nobody can guess.
+//! Object ids: a prefix for the kind of object, and an unguessable part.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Makes ids. The hashers' keys are random for each process, and the count never repeats.
+/// Generates ids. The hashers' keys are random in each process, and the counter never repeats.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
-    count: AtomicU64,
+    counter: AtomicU64,
     keys: (RandomState, RandomState),
 }
 
 impl Ids {
+    /// Generates an id such as `run_` and 24 random characters.
     pub(crate) fn next(&self, prefix: &str) -> String {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let count = self.counter.fetch_add(1, Ordering::Relaxed);
         let (first, second) = (self.keys.0.hash_one(count), self.keys.1.hash_one(count));
         let mut bits = u128::from(first) << 64 | u128::from(second);
         let mut id = String::with_capacity(prefix.len() + 25);
@@ -34,10 +35,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_their_prefix_and_differ() {
+    fn ids_have_the_prefix_and_are_unique() {
         let ids = Ids::default();
-        let made: std::collections::HashSet<String> = (0..1000).map(|_| ids.next("run")).collect();
-        assert_eq!(made.len(), 1000);
-        assert!(made.iter().all(|id| id.starts_with("run_") && id.len() == 28));
+        let unique: std::collections::HashSet<String> =
+            (0..1000).map(|_| ids.next("run")).collect();
+        assert_eq!(unique.len(), 1000);
+        assert!(unique.iter().all(|id| id.starts_with("run_") && id.len() == 28));
     }
 }

@@ -1,5 +1,5 @@
-//! A server of the Run and Run Step API, for tests and for hosting: official clients talk to it
-//! unmodified.
+//! A server of the Run and Run Step API for tests and for hosting. Official clients of the API work
+//! with it unmodified.
 //!
 //! ```
 //! use runstep_server::Server;
@@ -7,61 +7,66 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), runstep_server::StartError> {
-//! let model = Scripted::new([Turn::say("It is sunny.")]);
+//! let model = Scripted::new([Turn::text("It is sunny.")]);
 //! let server = Server::builder().model(model).spawn().await?;
-//! let base_url = server.base_url(); // give this to a client
+//! let base_url = server.base_url(); // pass this to a client
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! It serves the whole API: the nine operations on runs and their steps, and their companions, which
-//! create, list, retrieve, update and delete assistants, threads and messages (threads have no list).
-//! Paths are the same under `/` and under `/v1`. Objects are kept in memory until they are deleted.
+//! The server implements the whole API: the nine operations on runs and run steps, and the
+//! companion operations that create, list, retrieve, update and delete assistants, threads and
+//! messages (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects
+//! stay in memory until they are deleted.
 //!
-//! What it cannot honour is refused with a 400 that names it: the tools `code_interpreter` and
-//! `file_search`, tool resources, attachments, and content that the model cannot take.
+//! Requests for unsupported features get a 400 that names the feature: the tools `code_interpreter`
+//! and `file_search`, tool resources, attachments, and content that the model does not support.
 //!
-//! # In a test
+//! # In tests
 //!
-//! - [`Server::builder`] with a [`model::Scripted`] says what the model answers,
-//!   [`ManualClock`] when runs expire, and [`Faults`] what goes wrong.
-//! - [`ServerBuilder::spawn`] serves on a free port; [`ServerBuilder::app`] is an
-//!   [`axum::Router`] without a socket.
+//! - [`Server::builder`] with a [`model::Scripted`] defines what the model generates, a
+//!   [`ManualClock`] when runs expire, and [`Faults`] which errors to inject.
+//! - [`ServerBuilder::spawn`] serves on a free port; [`ServerBuilder::app`] returns an
+//!   [`axum::Router`] that needs no socket.
 //!
 //! # In operation
 //!
-//! - `GET /healthz` tells that it runs, `GET /readyz` that it takes requests, and `GET /metrics` its
-//!   figures, in the text format of Prometheus. The first two need no key. While it shuts down it
-//!   refuses connections.
-//! - Each reply has an `x-request-id`: the client's if it sent one of at most 128 letters, digits
-//!   and `-_.:/+=@`, else one that the server makes.
-//! - It logs by `tracing`: `runstep_server::http` has a line for each request, in a span with its
-//!   id and operation, and `runstep_server::run` one for each run that ends. Keys and what people
-//!   write are never logged.
+//! - `GET /healthz` returns 200 while the process runs, `GET /readyz` while the server accepts
+//!   requests, and `GET /metrics` the metrics in the Prometheus text format. The first two need no
+//!   key. During a shutdown the server refuses connections.
+//! - Each response has an `x-request-id`: the client's if the request had one of at most 128
+//!   letters, digits and `-_.:/+=@`, else a generated one.
+//! - Logs use `tracing`: the target `runstep_server::http` has one event per request, in a span
+//!   with its id and operation, and `runstep_server::run` one per ended run. Keys and the content
+//!   of messages are never logged.
 //!
 //! # Streams
 //!
-//! Each event has an `id:`, which is its number within its run. A stream that was lost goes on with
-//! a `GET` of the run that has `Accept: text/event-stream` and the last number as `Last-Event-ID`.
-//! Events are kept while a run is active, and for a minute after, as long as they are not too many;
-//! else the answer is the run, as without these headers. A comment goes out after 15 s of silence. A
-//! run goes on whether or not somebody listens; each leg of one that is read too slowly waits for
-//! half a minute in all.
+//! Each event has an `id:`, its number within its run. To resume a broken stream, send a `GET` of
+//! the run with `Accept: text/event-stream` and the last number as `Last-Event-ID`. The server
+//! retains the events of active runs, and of ended runs for a minute, within a size limit; if they
+//! are gone, the response is the run, as without these headers. A stream without events gets a
+//! comment every 15 s. A run continues without readers; while it executes it waits for slow
+//! readers, up to half a minute in total.
 
 mod clock;
 mod engine;
+mod error;
 mod events;
-mod faults;
 mod http;
 mod ids;
+mod limits;
 mod metrics;
 pub mod model;
+mod operation;
 mod schema;
 mod server;
+mod shutdown;
 mod store;
 mod text;
 
 pub use clock::ManualClock;
-pub use faults::{Fault, Faults};
-pub use http::Operation;
-pub use server::{RunningServer, Server, ServerBuilder, StartError};
+pub use error::StartError;
+pub use http::{Fault, Faults};
+pub use operation::Operation;
+pub use server::{RunningServer, Server, ServerBuilder};

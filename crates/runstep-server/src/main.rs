@@ -1,4 +1,4 @@
-//! The server as a program.
+//! The `runstep-server` binary.
 
 mod program;
 

@@ -1,8 +1,8 @@
-//! Texts, measured in characters.
+//! Text measured in characters.
 
 use std::borrow::Cow;
 
-/// Splits a text after this many characters, or at its end.
+/// Splits a text after `count` characters, or at its end.
 pub(crate) fn split_at_character(text: &str, count: usize) -> (&str, &str) {
     match text.char_indices().nth(count) {
         Some((position, _)) => text.split_at(position),
@@ -10,12 +10,12 @@ pub(crate) fn split_at_character(text: &str, count: usize) -> (&str, &str) {
     }
 }
 
-/// A text, cut to this many characters with a sign of it.
-pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
-    match split_at_character(text, most) {
+/// Truncates a text to `max_characters`, with an ellipsis as the last of them.
+pub(crate) fn shorten(text: &str, max_characters: usize) -> Cow<'_, str> {
+    match split_at_character(text, max_characters) {
         (_, "") => text.into(),
         (start, _) => {
-            let (start, _) = split_at_character(start, most.saturating_sub(1));
+            let (start, _) = split_at_character(start, max_characters.saturating_sub(1));
             format!("{start}…").into()
         }
     }
@@ -26,11 +26,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_cut_between_characters() {
+    fn text_is_cut_between_characters() {
         assert_eq!(split_at_character("äöü", 2), ("äö", "ü"));
         assert_eq!(split_at_character("äöü", 3), ("äöü", ""));
-        assert_eq!(shortened("äöü", 3), "äöü");
-        assert_eq!(shortened("äöüß", 3), "äö…");
-        assert_eq!(shortened("", 0), "");
+        assert_eq!(shorten("äöü", 3), "äöü");
+        assert_eq!(shorten("äöüß", 3), "äö…");
+        assert_eq!(shorten("", 0), "");
     }
 }

@@ -89,7 +89,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = Scripted::new([
         Turn::call("find_order", json!({"number": 7}))
             .and_call("refund", json!({"order": 7, "euros": 40})),
-        Turn::say("Your 40 euros are on the way."),
+        Turn::text("Your 40 euros are on the way."),
     ]);
     let server = Server::builder().model(model).spawn().await?;
     // For another server, use `runstep::Client::from_env()?`.

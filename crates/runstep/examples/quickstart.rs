@@ -85,7 +85,7 @@ async fn client() -> Result<(Client, Option<RunningServer>), Box<dyn std::error:
     if std::env::var_os("RUNSTEP_BASE_URL").is_some() {
         return Ok((Client::from_env()?, None));
     }
-    let model = Offline::new().thinking_time(Duration::from_millis(300));
+    let model = Offline::new().initial_delay(Duration::from_millis(300));
     let server = Server::builder().model(model).spawn().await?;
     let client = Client::builder(server.base_url()).build()?;
     Ok((client, Some(server)))

@@ -53,7 +53,8 @@ async fn client() -> Result<(Client, Option<RunningServer>), Box<dyn std::error:
     if std::env::var_os("RUNSTEP_BASE_URL").is_some() {
         return Ok((Client::from_env()?, None));
     }
-    let reply = Turn::say("It is 18 degrees, and sunny.").every(Duration::from_millis(100));
+    let reply =
+        Turn::text("It is 18 degrees, and sunny.").chunk_interval(Duration::from_millis(100));
     let model = Scripted::new([Turn::call("get_weather", serde_json::json!({})), reply]);
     let server = Server::builder().model(model).spawn().await?;
     let client = Client::builder(server.base_url()).build()?;

@@ -34,7 +34,7 @@ fn two() -> u32 {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let steps = json!([{"action": "boil", "minutes": 20}, {"action": "season", "minutes": null}]);
     let soup = json!({"title": "Soup", "steps": steps, "persons": null});
-    let model = Scripted::new([Turn::say(soup.to_string()), Turn::say("Soup is easy.")]);
+    let model = Scripted::new([Turn::text(soup.to_string()), Turn::text("Soup is easy.")]);
     let server = Server::builder().model(model).spawn().await?;
     // For another server, use `runstep::Client::from_env()?`.
     let client = runstep::Client::builder(server.base_url()).build()?;

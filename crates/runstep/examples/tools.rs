@@ -73,9 +73,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .and_call("get_weather", json!({"city": "Atlantis", "unit": null})),
         Turn::call("get_weather", json!({"city": "Athens", "unit": "fahrenheit"})),
         Turn::call("send_postcard", json!({"to": "Ada", "text": "It is warm."})),
-        Turn::say("18 °C in Paris, 64 °F in Athens; the postcard was not sent."),
+        Turn::text("18 °C in Paris, 64 °F in Athens; the postcard was not sent."),
         Turn::call("get_weather", json!({"city": "Oslo"})),
-        Turn::say("18 °C in Oslo too."),
+        Turn::text("18 °C in Oslo too."),
     ]);
     let server = Server::builder().model(model).spawn().await?;
     // For another server, use `runstep::Client::from_env()?`.

@@ -14,9 +14,10 @@ use serde_json::json;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = Scripted::new([
-        Turn::call("get_weather", json!({"city": "Paris"})).after(Duration::from_millis(200)),
-        Turn::say("Dix-huit degrés, et du soleil.").after(Duration::from_millis(200)),
-        Turn::say("A computer that learns from examples, as you do."),
+        Turn::call("get_weather", json!({"city": "Paris"}))
+            .initial_delay(Duration::from_millis(200)),
+        Turn::text("Dix-huit degrés, et du soleil.").initial_delay(Duration::from_millis(200)),
+        Turn::text("A computer that learns from examples, as you do."),
     ]);
     let server =
         Server::builder().model(model).poll_after(Duration::from_millis(20)).spawn().await?;
@@ -55,7 +56,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Outcome::Incomplete(reason) => println!("the run is incomplete: {reason:?}"),
             Outcome::Cancelled => println!("the run was cancelled"),
             Outcome::Expired => println!("the run expired"),
-            Outcome::UnderWay(status) => println!("the run is {status}"),
+            Outcome::Active(status) => println!("the run is {status}"),
         }
         break;
     }

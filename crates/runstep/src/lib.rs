@@ -57,13 +57,7 @@ pub use polling::{
 };
 /// The HTTP client: `Method`, `Client` and `ClientBuilder` are part of the API of this crate.
 pub use reqwest;
-pub use resources::{
-    Assistants, BodyStream, CancelRun, CreateAssistant, CreateMessage, CreateRun, CreateThread,
-    CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread, Form, ListAssistants,
-    ListMessages, ListRuns, ListSteps, Messages, Request, RetrieveAssistant, RetrieveMessage,
-    RetrieveRun, RetrieveStep, RetrieveThread, Runs, Steps, SubmitToolOutputs, Threads,
-    UpdateAssistant, UpdateMessage, UpdateRun, UpdateThread,
-};
+pub use resources::*;
 pub use run_ext::RunExt;
 pub use run_ref::RunRef;
 /// An event of a run; see [`RunStream`].

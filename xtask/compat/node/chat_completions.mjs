@@ -1,30 +1,30 @@
-// Runs that a provider of chat completions answers: one that is not ours, told what to say.
+// Runs whose model is a mock server of the Chat Completions API.
 
 import assert from "node:assert/strict";
-import { connect, topic } from "./gate.mjs";
-import { WEATHER, callsOf, textOf } from "./given.mjs";
+import { connect, topic } from "./harness.mjs";
+import { WEATHER, callsOf, textOf } from "./fixtures.mjs";
 
 const check = topic("chat_completions");
 const client = connect({ baseURL: process.env.FORWARDING_BASE_URL });
 const { assistants, threads } = client.beta;
 const { messages, runs } = threads;
 
-/** What a run of a new assistant on a new thread is created with. */
-async function place(text, { tools = [], model = "some-model", ...given } = {}) {
+/** The arguments of a run of a new assistant on a new thread. */
+async function runArguments(text, { tools = [], model = "some-model", ...parameters } = {}) {
   const thread = await threads.create({ messages: [{ role: "user", content: text }] });
-  const helper = await assistants.create({ model, tools });
-  return [thread.id, { ...given, assistant_id: helper.id }];
+  const assistant = await assistants.create({ model, tools });
+  return [thread.id, { ...parameters, assistant_id: assistant.id }];
 }
 
-const answered = async (text, given) => runs.createAndPoll(...(await place(text, given)));
+const runToEnd = async (text, parameters) => runs.createAndPoll(...(await runArguments(text, parameters)));
 
-/** What the assistant said, message by message. */
+/** The texts of the messages that a run created, in order. */
 async function texts(run) {
   return (await messages.list(run.thread_id, { run_id: run.id, order: "asc" })).data.map(textOf);
 }
 
-check("a provider answers a run", async () => {
-  const run = await answered("hello");
+check("a provider completes a run", async () => {
+  const run = await runToEnd("hello");
   assert.equal(run.status, "completed");
   assert.match((await texts(run))[0], /^Hello!/);
   const { prompt_tokens, completion_tokens, total_tokens } = run.usage;
@@ -32,22 +32,23 @@ check("a provider answers a run", async () => {
   assert.equal(total_tokens, prompt_tokens + completion_tokens);
 });
 
-check("a providers answer is streamed", async () => {
+check("a providers message is streamed", async () => {
   const deltas = [];
-  const stream = runs.stream(...(await place("hello"))).on("textDelta", (delta) => deltas.push(delta.value));
+  const stream = runs.stream(...(await runArguments("hello")));
+  stream.on("textDelta", (delta) => deltas.push(delta.value));
   const run = await stream.finalRun();
   assert.ok(deltas.length > 1);
   assert.deepEqual(await texts(run), [deltas.join("")]);
 });
 
-check("models have the providers names", async () => {
-  const named = async (model) => texts(await answered("your name", { model }));
+check("models are mapped to the providers names", async () => {
+  const named = async (model) => texts(await runToEnd("your name", { model }));
   assert.deepEqual(await named("gpt-4o"), ["I am the mapped model."]);
   assert.deepEqual(await named("some-model"), ["I am the default model."]);
 });
 
-check("a providers tool calls are answered", async () => {
-  let run = await answered("weather", { tools: [WEATHER] });
+check("outputs of a providers tool calls are submitted", async () => {
+  let run = await runToEnd("weather", { tools: [WEATHER] });
   const calls = callsOf(run);
   assert.deepEqual(
     calls.map((call) => call.function.arguments),
@@ -60,7 +61,7 @@ check("a providers tool calls are answered", async () => {
   assert.deepEqual(await texts(run), ["Let me see.", "It is 18 degrees in Paris and 24 in Rome."]);
 });
 
-check("a providers failures are the runs", async () => {
+check("a providers failures fail the run", async () => {
   const codes = {
     limit: "rate_limit_exceeded",
     long: "invalid_prompt",
@@ -68,26 +69,26 @@ check("a providers failures are the runs", async () => {
     cut: "server_error",
   };
   for (const [text, code] of Object.entries(codes)) {
-    const run = await answered(text);
+    const run = await runToEnd(text);
     assert.deepEqual([text, run.status, run.last_error.code], [text, "failed", code]);
   }
 });
 
-check("a providers short answer is incomplete", async () => {
-  const run = await answered("short");
+check("a truncated message makes the run incomplete", async () => {
+  const run = await runToEnd("short");
   assert.deepEqual([run.status, run.incomplete_details], ["incomplete", { reason: "max_completion_tokens" }]);
   assert.deepEqual(await texts(run), ["Only so"]);
 });
 
-check("a provider is asked for a schema", async () => {
+check("a json schema is forwarded to the provider", async () => {
   const json_schema = { name: "weather", schema: { type: "object" } };
-  const run = await answered("shape", { response_format: { type: "json_schema", json_schema } });
+  const run = await runToEnd("shape", { response_format: { type: "json_schema", json_schema } });
   assert.deepEqual(await texts(run), ['{"city":"Paris","degrees":18}']);
 });
 
-check("a run is cancelled while its provider answers", async () => {
+check("a run is cancelled during generation", async () => {
   const events = [];
-  const stream = runs.stream(...(await place("slow")));
+  const stream = runs.stream(...(await runArguments("slow")));
   for await (const { event, data } of stream) {
     events.push(event);
     if (event === "thread.run.in_progress") await runs.cancel(data.id, { thread_id: data.thread_id });

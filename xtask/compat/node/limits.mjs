@@ -1,9 +1,9 @@
-// A server that lets in only its keys, takes short requests, opens no stream and waits a second.
+// A server with low limits: it requires a key, and allows 64 KiB per request, no streams, and 1 s per run.
 
 import assert from "node:assert/strict";
 import OpenAI from "openai";
-import { connect, refused, topic } from "./gate.mjs";
-import { assistant, thread, waitingRun } from "./given.mjs";
+import { connect, expectError, topic } from "./harness.mjs";
+import { assistant, thread, waitingRun } from "./fixtures.mjs";
 
 const check = topic("limits");
 const { GUARDED_BASE_URL, GUARDED_API_KEY, GUARDED_OTHER_API_KEY } = process.env;
@@ -14,42 +14,43 @@ const { runs } = threads;
 
 check("a wrong key is an authentication error", async () => {
   const { assistants, threads } = guarded("wrong-key").beta;
-  const unknown = (call) => refused(OpenAI.AuthenticationError, 401, "Incorrect API key", call);
-  const wrong = await unknown(() => assistants.list());
-  assert.equal(wrong.code, "invalid_api_key");
-  assert.ok(!wrong.message.includes("wrong-key"));
+  const unknown = (call) => expectError(OpenAI.AuthenticationError, 401, "Incorrect API key", call);
+  const error = await unknown(() => assistants.list());
+  assert.equal(error.code, "invalid_api_key");
+  assert.ok(!error.message.includes("wrong-key"));
   await unknown(() => threads.runs.create("t", { assistant_id: "a", stream: true }));
 });
 
-check("a key sees only its own objects", async () => {
+check("objects are private to their key", async () => {
   const other = guarded(GUARDED_OTHER_API_KEY).beta;
-  const mine = await assistant([], client);
-  const place = await thread("Hello", client);
-  await refused(OpenAI.NotFoundError, 404, mine.id, () => other.assistants.retrieve(mine.id));
-  await refused(OpenAI.NotFoundError, 404, place.id, () => other.threads.delete(place.id));
+  const ownAssistant = await assistant([], client);
+  const ownThread = await thread("Hello", client);
+  const { NotFoundError } = OpenAI;
+  await expectError(NotFoundError, 404, ownAssistant.id, () => other.assistants.retrieve(ownAssistant.id));
+  await expectError(NotFoundError, 404, ownThread.id, () => other.threads.delete(ownThread.id));
   assert.deepEqual((await other.assistants.list()).data, []);
-  assert.deepEqual(await threads.retrieve(place.id), place);
+  assert.deepEqual(await threads.retrieve(ownThread.id), ownThread);
 });
 
 check("too many streams are a rate limit error", async () => {
   const { id } = await thread("Hello", client);
-  const helper = { assistant_id: (await assistant([], client)).id };
-  const limited = await refused(OpenAI.RateLimitError, 429, "Rate limit", () =>
-    runs.create(id, { ...helper, stream: true }),
+  const parameters = { assistant_id: (await assistant([], client)).id };
+  const error = await expectError(OpenAI.RateLimitError, 429, "Rate limit", () =>
+    runs.create(id, { ...parameters, stream: true }),
   );
-  assert.equal(limited.code, "rate_limit_exceeded");
-  assert.ok(Number(limited.headers.get("retry-after")) > 0);
-  assert.equal((await runs.createAndPoll(id, helper)).status, "completed");
+  assert.equal(error.code, "rate_limit_exceeded");
+  assert.ok(Number(error.headers.get("retry-after")) > 0);
+  assert.equal((await runs.createAndPoll(id, parameters)).status, "completed");
 });
 
-check("a request that is too long is refused", async () => {
-  await refused(OpenAI.APIError, 413, "65536", () => thread("long ".repeat(20000), client));
+check("a request that is too large is rejected", async () => {
+  await expectError(OpenAI.APIError, 413, "65536", () => thread("long ".repeat(20000), client));
 });
 
 check("a run that waits too long expires", async () => {
   let run = await waitingRun(client);
-  const where = { thread_id: run.thread_id };
-  while (run.status === "requires_action") run = await runs.retrieve(run.id, where);
+  const params = { thread_id: run.thread_id };
+  while (run.status === "requires_action") run = await runs.retrieve(run.id, params);
   assert.deepEqual([run.status, run.expires_at], ["expired", null]);
-  assert.equal((await runs.steps.list(run.id, where)).data[0].status, "expired");
+  assert.equal((await runs.steps.list(run.id, params)).data[0].status, "expired");
 });

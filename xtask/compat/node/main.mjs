@@ -1,8 +1,8 @@
-// The official Node client, unmodified, against servers of ours.
+// Checks of the unmodified official Node client against our server.
 //
-// Run by `cargo xtask compat`, which says in the environment where they are, and reads what is printed.
+// `cargo xtask compat` runs this with the addresses of the servers in the environment, and parses the output.
 
-import { run } from "./gate.mjs";
+import { run } from "./harness.mjs";
 import "./operations.mjs";
 import "./polling.mjs";
 import "./streaming.mjs";

@@ -1,20 +1,20 @@
-// Streams of events, raw and with the helpers that make messages and steps of them.
+// Event streams, raw and with the helpers that accumulate messages and steps.
 
 import assert from "node:assert/strict";
-import { all, topic } from "./gate.mjs";
+import { all, topic } from "./harness.mjs";
 import {
   WEATHER,
   assistant,
   callsOf,
   messages,
   outputs,
-  place,
+  runArguments,
   runs,
   steps,
   textOf,
   threads,
   waitingRun,
-} from "./given.mjs";
+} from "./fixtures.mjs";
 
 const check = topic("streaming");
 const PLAIN = `thread.run.created thread.run.queued thread.run.in_progress
@@ -23,25 +23,25 @@ thread.message.delta thread.message.completed thread.run.step.completed thread.r
 const CALLING = [...PLAIN.slice(0, 5), "thread.run.step.delta", "thread.run.requires_action"];
 const RESUMED = ["thread.run.step.completed", ...PLAIN.slice(1)];
 
-/** The names, each row of deltas as one. */
-const once = (names) => names.filter((name, at) => !(name === names[at - 1] && /delta$/i.test(name)));
-const names = (events) => once(events.map((event) => event.event));
+/** Merges successive deltas of the same name. */
+const mergeDeltas = (names) => names.filter((name, at) => !(name === names[at - 1] && /delta$/i.test(name)));
+const names = (events) => mergeDeltas(events.map((event) => event.event));
 const dataOf = (events, name) => events.filter((event) => event.event === name).map((event) => event.data);
-const said = (events) =>
+const textOfDeltas = (events) =>
   dataOf(events, "thread.message.delta")
     .map((data) => data.delta.content[0].text.value)
     .join("");
 
 check("create streams its events in order", async () => {
-  const [thread_id, helper] = await place("Hello");
-  const events = await all(await runs.create(thread_id, { ...helper, stream: true }));
+  const [thread_id, params] = await runArguments("Hello");
+  const events = await all(await runs.create(thread_id, { ...params, stream: true }));
   assert.deepEqual(names(events), PLAIN);
   const [message] = dataOf(events, "thread.message.completed");
-  assert.equal(textOf(message), said(events));
-  assert.match(said(events), /Hello/);
+  assert.equal(textOf(message), textOfDeltas(events));
+  assert.match(textOfDeltas(events), /Hello/);
 });
 
-check("create and run streams its thread first", async () => {
+check("create and run streams the thread first", async () => {
   const events = await all(
     await threads.createAndRun({
       assistant_id: (await assistant()).id,
@@ -53,40 +53,41 @@ check("create and run streams its thread first", async () => {
   assert.equal(events[0].data.id, events.at(-1).data.thread_id);
 });
 
-check("submit tool outputs streams on", async () => {
-  const [thread_id, helper] = await place(undefined, [WEATHER]);
-  const events = await all(await runs.create(thread_id, { ...helper, stream: true }));
+check("submit tool outputs continues the stream", async () => {
+  const [thread_id, params] = await runArguments(undefined, [WEATHER]);
+  const events = await all(await runs.create(thread_id, { ...params, stream: true }));
   assert.deepEqual(names(events), CALLING);
   const run = events.at(-1).data;
   const deltas = dataOf(events, "thread.run.step.delta").map((data) => data.delta.step_details.tool_calls[0]);
   assert.equal(deltas.map((call) => call.function.arguments).join(""), callsOf(run)[0].function.arguments);
-  const more = await all(await runs.submitToolOutputs(run.id, { ...outputs(run), stream: true }));
-  assert.deepEqual(names(more), RESUMED);
-  assert.match(said(more), /18 degrees/);
+  const continued = await all(await runs.submitToolOutputs(run.id, { ...outputs(run), stream: true }));
+  assert.deepEqual(names(continued), RESUMED);
+  assert.match(textOfDeltas(continued), /18 degrees/);
 });
 
 const CALLBACKS = `connect run messageCreated messageDelta messageDone runStepCreated runStepDelta runStepDone
 toolCallCreated toolCallDelta toolCallDone textCreated textDelta textDone event end`.split(/\s+/);
 
-/** Which callbacks a stream called, and what each was given last. */
+/** Records the callbacks of a stream, and their last arguments. */
 async function recorded(stream) {
   const called = [];
-  const given = {};
+  const lastArguments = {};
   for (const name of CALLBACKS) {
     stream.on(name, (...values) => {
       called.push(name);
-      given[name] = structuredClone(values);
+      lastArguments[name] = structuredClone(values);
     });
   }
   await stream.done();
-  return { called, given };
+  return { called, lastArguments };
 }
 
-/** The callbacks in order, without those that are not asked about. */
-const without = (called, ...names) => once(called.filter((name) => ![...names, "event"].includes(name)));
+/** The callbacks in order, without some of them. */
+const without = (called, ...names) =>
+  mergeDeltas(called.filter((name) => ![...names, "event"].includes(name)));
 
-check("callbacks tell of an answer", async () => {
-  const { called, given } = await recorded(runs.stream(...(await place("Hello"))));
+check("callbacks report a message", async () => {
+  const { called, lastArguments } = await recorded(runs.stream(...(await runArguments("Hello"))));
   assert.deepEqual(without(called, "messageDelta", "textDelta"), [
     "connect",
     "runStepCreated",
@@ -98,20 +99,20 @@ check("callbacks tell of an answer", async () => {
     "run",
     "end",
   ]);
-  const [delta, snapshot] = given.textDelta;
-  const [text] = given.textDone;
+  const [delta, snapshot] = lastArguments.textDelta;
+  const [text] = lastArguments.textDone;
   assert.equal(snapshot.value, text.value);
-  assert.equal(textOf(given.messageDone[0]), text.value);
+  assert.equal(textOf(lastArguments.messageDone[0]), text.value);
   assert.ok(text.value.endsWith(delta.value) && text.value.includes("Hello"));
-  const count = (name) => called.filter((one) => one === name).length;
+  const count = (name) => called.filter((other) => other === name).length;
   assert.equal(count("event"), count("textDelta") + PLAIN.length - 1);
-  assert.equal(textOf(given.messageDelta[1]), text.value);
-  assert.equal(given.runStepDone[0].status, "completed");
+  assert.equal(textOf(lastArguments.messageDelta[1]), text.value);
+  assert.equal(lastArguments.runStepDone[0].status, "completed");
 });
 
-check("callbacks tell of a tool call", async () => {
-  const stream = runs.stream(...(await place(undefined, [WEATHER])));
-  const { called, given } = await recorded(stream);
+check("callbacks report a tool call", async () => {
+  const stream = runs.stream(...(await runArguments(undefined, [WEATHER])));
+  const { called, lastArguments } = await recorded(stream);
   assert.deepEqual(without(called, "toolCallDelta", "runStepDelta"), [
     "connect",
     "runStepCreated",
@@ -120,40 +121,40 @@ check("callbacks tell of a tool call", async () => {
     "run",
     "end",
   ]);
-  const [call] = given.toolCallDone;
+  const [call] = lastArguments.toolCallDone;
   assert.equal(call.function.arguments, '{"city":"Paris"}');
   assert.match(call.id, /^call_/);
   const run = await stream.finalRun();
   const resumed = await recorded(runs.submitToolOutputsStream(run.id, outputs(run)));
   assert.deepEqual(without(resumed.called).slice(0, 2), ["connect", "runStepDone"]);
-  assert.match(resumed.given.textDone[0].value, /18 degrees/);
+  assert.match(resumed.lastArguments.textDone[0].value, /18 degrees/);
 });
 
-check("no callback is left out", async () => {
-  const answer = await recorded(runs.stream(...(await place("Hello"))));
-  const call = await recorded(runs.stream(...(await place(undefined, [WEATHER]))));
-  const called = new Set([...answer.called, ...call.called]);
+check("all callbacks are called", async () => {
+  const message = await recorded(runs.stream(...(await runArguments("Hello"))));
+  const call = await recorded(runs.stream(...(await runArguments(undefined, [WEATHER]))));
+  const called = new Set([...message.called, ...call.called]);
   assert.deepEqual([...called].sort(), CALLBACKS.toSorted());
 });
 
-check("snapshots equal what is retrieved", async () => {
-  const stream = runs.stream(...(await place("Hello")));
+check("snapshots equal retrieved objects", async () => {
+  const stream = runs.stream(...(await runArguments("Hello")));
   let text = "";
   stream.on("textDelta", (delta) => (text += delta.value));
   const run = await stream.finalRun();
   const [message] = await stream.finalMessages();
   const [step] = await stream.finalRunSteps();
-  const where = { thread_id: run.thread_id };
+  const params = { thread_id: run.thread_id };
   assert.equal(textOf(message), text);
   assert.match(text, /Hello/);
-  assert.deepEqual(await messages.retrieve(message.id, where), message);
-  assert.deepEqual(await runs.retrieve(run.id, where), run);
+  assert.deepEqual(await messages.retrieve(message.id, params), message);
+  assert.deepEqual(await runs.retrieve(run.id, params), run);
   assert.equal(run.status, "completed");
-  const stored = await steps.retrieve(step.id, { ...where, run_id: run.id });
+  const stored = await steps.retrieve(step.id, { ...params, run_id: run.id });
   assert.deepEqual([stored.step_details, stored.status], [step.step_details, "completed"]);
 });
 
-check("create and run stream opens a thread", async () => {
+check("create and run stream creates a thread", async () => {
   const stream = threads.createAndRunStream({
     assistant_id: (await assistant()).id,
     thread: { messages: [{ role: "user", content: "Good evening" }] },
@@ -161,22 +162,22 @@ check("create and run stream opens a thread", async () => {
   const events = await all(stream);
   assert.deepEqual(names(events), ["thread.created", ...PLAIN]);
   assert.equal((await stream.finalRun()).status, "completed");
-  assert.match(said(events), /Good evening/);
+  assert.match(textOfDeltas(events), /Good evening/);
 });
 
-check("submit tool outputs stream ends when the run does", async () => {
+check("submit tool outputs stream ends with the run", async () => {
   const run = await waitingRun();
   const stream = runs.submitToolOutputsStream(run.id, outputs(run, "21 degrees"));
   const events = await all(stream);
   const final = await stream.finalRun();
   assert.deepEqual(names(events), RESUMED);
   assert.deepEqual([final.id, final.status], [run.id, "completed"]);
-  assert.match(said(events), /21 degrees/);
+  assert.match(textOfDeltas(events), /21 degrees/);
 });
 
-check("a run goes on when its stream is left", async () => {
+check("a run continues after its stream is closed", async () => {
   let created;
-  for await (const event of runs.stream(...(await place("Hello")))) {
+  for await (const event of runs.stream(...(await runArguments("Hello")))) {
     created = event.data;
     break;
   }
@@ -187,7 +188,7 @@ check("a run goes on when its stream is left", async () => {
 
 check("a deleted thread ends its stream", async () => {
   const events = [];
-  for await (const event of runs.stream(...(await place("Hello")))) {
+  for await (const event of runs.stream(...(await runArguments("Hello")))) {
     if (events.length === 0) await threads.delete(event.data.thread_id);
     events.push(event);
   }

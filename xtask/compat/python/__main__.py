@@ -1,9 +1,9 @@
-"""The official Python client, unmodified, against servers of ours.
+"""Checks of the unmodified official Python client against our server.
 
-Run by `cargo xtask compat`, which says in the environment where they are, and reads what is printed.
+`cargo xtask compat` runs this with the addresses of the servers in the environment, and parses the output.
 """
 
-import gate
+import harness
 import operations  # noqa: F401
 import polling  # noqa: F401
 import streaming  # noqa: F401
@@ -11,4 +11,4 @@ import errors  # noqa: F401
 import limits  # noqa: F401
 import chat_completions  # noqa: F401
 
-gate.run()
+harness.run()

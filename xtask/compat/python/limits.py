@@ -1,11 +1,11 @@
-"""A server that lets in only its keys, takes short requests, opens no stream and waits a second."""
+"""A server with low limits: it requires a key, and allows 64 KiB per request, no streams, and 1 s per run."""
 
 import os
 
 import openai
 
-from gate import check, connect, refused
-from given import assistant, thread, waiting_run
+from harness import check, connect, expect_error
+from fixtures import assistant, thread, waiting_run
 
 
 def guarded(key):
@@ -18,39 +18,44 @@ runs = client.beta.threads.runs
 
 @check
 def a_wrong_key_is_an_authentication_error():
-    stranger = guarded("wrong-key")
-    wrong = refused(openai.AuthenticationError, 401, "Incorrect API key", stranger.beta.assistants.list)
-    assert wrong.code == "invalid_api_key" and "wrong-key" not in wrong.message, wrong.body
-    refused(
+    unknown = guarded("wrong-key")
+    error = expect_error(openai.AuthenticationError, 401, "Incorrect API key", unknown.beta.assistants.list)
+    assert error.code == "invalid_api_key" and "wrong-key" not in error.message, error.body
+    expect_error(
         openai.AuthenticationError,
         401,
         "Incorrect API key",
-        lambda: stranger.beta.threads.runs.create(thread_id="t", assistant_id="a", stream=True),
+        lambda: unknown.beta.threads.runs.create(thread_id="t", assistant_id="a", stream=True),
     )
 
 
 @check
-def a_key_sees_only_its_own_objects():
+def objects_are_private_to_their_key():
     other = guarded(os.environ["GUARDED_OTHER_API_KEY"])
-    mine, place = assistant(at=client), thread(at=client)
-    refused(openai.NotFoundError, 404, mine.id, lambda: other.beta.assistants.retrieve(mine.id))
-    refused(openai.NotFoundError, 404, place.id, lambda: other.beta.threads.delete(place.id))
+    own_assistant, own_thread = assistant(at=client), thread(at=client)
+    for object_id, call in [
+        (own_assistant.id, other.beta.assistants.retrieve),
+        (own_thread.id, other.beta.threads.delete),
+    ]:
+        expect_error(openai.NotFoundError, 404, object_id, lambda: call(object_id))
     assert other.beta.assistants.list().data == []
-    assert client.beta.threads.retrieve(place.id) == place
+    assert client.beta.threads.retrieve(own_thread.id) == own_thread
 
 
 @check
 def too_many_streams_are_a_rate_limit_error():
-    place = {"thread_id": thread(at=client).id, "assistant_id": assistant(at=client).id}
-    limited = refused(openai.RateLimitError, 429, "Rate limit", lambda: runs.create(**place, stream=True))
-    assert limited.code == "rate_limit_exceeded", limited.body
-    assert int(limited.response.headers["retry-after"]) > 0, limited.response.headers
-    assert runs.create_and_poll(**place).status == "completed"
+    arguments = {"thread_id": thread(at=client).id, "assistant_id": assistant(at=client).id}
+    error = expect_error(
+        openai.RateLimitError, 429, "Rate limit", lambda: runs.create(**arguments, stream=True)
+    )
+    assert error.code == "rate_limit_exceeded", error.body
+    assert int(error.response.headers["retry-after"]) > 0, error.response.headers
+    assert runs.create_and_poll(**arguments).status == "completed"
 
 
 @check
-def a_request_that_is_too_long_is_refused():
-    refused(openai.APIStatusError, 413, "65536", lambda: thread("long " * 20000, at=client))
+def a_request_that_is_too_large_is_rejected():
+    expect_error(openai.APIStatusError, 413, "65536", lambda: thread("long " * 20000, at=client))
 
 
 @check

@@ -1,74 +1,76 @@
-"""Each of the operations, as it is called without a helper, and pages."""
+"""Each operation, without convenience helpers, and pagination."""
 
 import json
 
 import openai
 
-from gate import check, client, refused
-from given import WEATHER, answer, assistant, outputs, runs, thread, waiting_run
+from harness import check, client, expect_error
+from fixtures import WEATHER, message_text, assistant, outputs, runs, thread, waiting_run
 
 assistants, threads = client.beta.assistants, client.beta.threads
 messages, steps = threads.messages, runs.steps
 
 
 @check
-def companions_come_back_as_they_were_made():
-    made = assistants.create(
+def objects_are_retrieved_as_created():
+    created = assistants.create(
         model="offline", name="Baker", instructions="Bake.", tools=[WEATHER], metadata={"shelf": "2"}
     )
-    assert assistants.retrieve(made.id) == made
-    assert made.tools[0].function.name == "get_weather" and made.metadata == {"shelf": "2"}
-    place = threads.create(metadata={"user": "u1"})
-    assert threads.retrieve(place.id) == place
-    message = messages.create(place.id, role="user", content="Good morning")
-    assert messages.retrieve(message.id, thread_id=place.id) == message
+    assert assistants.retrieve(created.id) == created
+    assert created.tools[0].function.name == "get_weather" and created.metadata == {"shelf": "2"}
+    new_thread = threads.create(metadata={"user": "u1"})
+    assert threads.retrieve(new_thread.id) == new_thread
+    message = messages.create(new_thread.id, role="user", content="Good morning")
+    assert messages.retrieve(message.id, thread_id=new_thread.id) == message
     assert message.content[0].text.value == "Good morning"
 
 
 @check
-def companions_are_changed_field_by_field():
-    made = assistants.create(
+def objects_are_updated_field_by_field():
+    created = assistants.create(
         model="offline", name="Baker", instructions="Bake.", temperature=0.5, metadata={"shelf": "2"}
     )
-    changed = assistants.update(made.id, name="Master baker", instructions=None, tools=[WEATHER])
-    assert changed.name == "Master baker" and changed.instructions is None, changed
-    assert changed.tools[0].function.name == "get_weather", changed
-    assert changed.temperature == 0.5 and changed.metadata == {"shelf": "2"}, changed
-    assert assistants.retrieve(made.id) == changed
-    place = thread()
-    changed = threads.update(place.id, metadata={"user": "u2"})
-    assert changed.metadata == {"user": "u2"} and threads.retrieve(place.id) == changed
-    message = messages.list(place.id).data[0]
-    changed = messages.update(message.id, thread_id=place.id, metadata={"read": "yes"})
-    assert changed.metadata == {"read": "yes"} and changed.content == message.content, changed
-    assert messages.retrieve(message.id, thread_id=place.id) == changed
+    updated = assistants.update(created.id, name="Master baker", instructions=None, tools=[WEATHER])
+    assert updated.name == "Master baker" and updated.instructions is None, updated
+    assert updated.tools[0].function.name == "get_weather", updated
+    assert updated.temperature == 0.5 and updated.metadata == {"shelf": "2"}, updated
+    assert assistants.retrieve(created.id) == updated
+    new_thread = thread()
+    updated = threads.update(new_thread.id, metadata={"user": "u2"})
+    assert updated.metadata == {"user": "u2"} and threads.retrieve(new_thread.id) == updated
+    message = messages.list(new_thread.id).data[0]
+    updated = messages.update(message.id, thread_id=new_thread.id, metadata={"read": "yes"})
+    assert updated.metadata == {"read": "yes"} and updated.content == message.content, updated
+    assert messages.retrieve(message.id, thread_id=new_thread.id) == updated
 
 
 @check
-def companions_are_gone_when_deleted():
-    helper, place = assistant(), thread()
-    message = messages.list(place.id).data[0]
-    gone = messages.delete(message.id, thread_id=place.id)
-    assert (gone.id, gone.object, gone.deleted) == (message.id, "thread.message.deleted", True), gone
-    gone = threads.delete(place.id)
-    assert (gone.id, gone.object, gone.deleted) == (place.id, "thread.deleted", True), gone
-    refused(openai.NotFoundError, 404, "No thread found", lambda: messages.list(place.id))
-    gone = assistants.delete(helper.id)
-    assert (gone.id, gone.object, gone.deleted) == (helper.id, "assistant.deleted", True), gone
-    refused(openai.NotFoundError, 404, "No assistant found", lambda: assistants.retrieve(helper.id))
+def deleted_objects_are_not_found():
+    def check_deletion(deletion, deleted, kind):
+        assert (deletion.id, deletion.object, deletion.deleted) == (deleted.id, kind, True), deletion
+
+    new_assistant, new_thread = assistant(), thread()
+    message = messages.list(new_thread.id).data[0]
+    deletion = messages.delete(message.id, thread_id=new_thread.id)
+    check_deletion(deletion, message, "thread.message.deleted")
+    check_deletion(threads.delete(new_thread.id), new_thread, "thread.deleted")
+    expect_error(openai.NotFoundError, 404, "No thread found", lambda: messages.list(new_thread.id))
+    check_deletion(assistants.delete(new_assistant.id), new_assistant, "assistant.deleted")
+    assistant_id = new_assistant.id
+    expect_error(openai.NotFoundError, 404, "No assistant found", lambda: assistants.retrieve(assistant_id))
 
 
 @check
-def a_run_is_created_retrieved_and_changed():
-    place = thread("Good morning")
-    run = runs.create(thread_id=place.id, assistant_id=assistant().id, metadata={"user": "u1"})
+def a_run_is_created_retrieved_and_updated():
+    new_thread = thread("Good morning")
+    run = runs.create(thread_id=new_thread.id, assistant_id=assistant().id, metadata={"user": "u1"})
     assert run.status == "queued" and run.object == "thread.run" and run.usage is None, run
-    changed = runs.update(run.id, thread_id=place.id, metadata={"step": "7"})
-    assert changed.id == run.id and changed.metadata == {"step": "7"}, changed
-    run = runs.poll(run.id, thread_id=place.id)
+    updated = runs.update(run.id, thread_id=new_thread.id, metadata={"step": "7"})
+    assert updated.id == run.id and updated.metadata == {"step": "7"}, updated
+    run = runs.poll(run.id, thread_id=new_thread.id)
     assert run.status == "completed" and run.expires_at is None and run.usage.total_tokens > 0, run
-    assert run.metadata == {"step": "7"} and runs.retrieve(run.id, thread_id=place.id) == run
-    assert "Good morning" in answer(run), answer(run)
+    assert run.metadata == {"step": "7"} and runs.retrieve(run.id, thread_id=new_thread.id) == run
+    assert "Good morning" in message_text(run), message_text(run)
 
 
 @check
@@ -78,12 +80,12 @@ def a_thread_is_created_with_its_run():
     )
     assert run.status == "queued", run
     runs.poll(run.id, thread_id=run.thread_id)
-    said = [message.content[0].text.value for message in messages.list(run.thread_id, order="asc")]
-    assert said[0] == "Good evening" and len(said) == 2, said
+    texts = [message.content[0].text.value for message in messages.list(run.thread_id, order="asc")]
+    assert texts[0] == "Good evening" and len(texts) == 2, texts
 
 
 @check
-def a_run_takes_what_is_given_in_place_of_the_assistants():
+def run_parameters_override_the_assistant():
     run = runs.create_and_poll(
         thread_id=thread("Hello").id,
         assistant_id=assistant().id,
@@ -118,7 +120,7 @@ def tool_outputs_complete_a_run():
     resumed = runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs(run))
     assert resumed.status == "queued" and resumed.required_action is None, resumed
     run = runs.poll(run.id, thread_id=run.thread_id)
-    assert run.status == "completed" and "18 degrees" in answer(run), run
+    assert run.status == "completed" and "18 degrees" in message_text(run), run
 
 
 @check
@@ -131,50 +133,51 @@ def a_waiting_run_is_cancelled():
 
 
 @check
-def steps_tell_what_a_run_did():
+def steps_record_tool_calls_and_messages():
     run = waiting_run()
     run = runs.submit_tool_outputs_and_poll(run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs(run))
-    made = list(steps.list(run.id, thread_id=run.thread_id, limit=1, order="asc"))
-    assert [step.type for step in made] == ["tool_calls", "message_creation"], made
-    assert all(step.status == "completed" and step.usage.total_tokens > 0 for step in made), made
-    assert made[0].step_details.tool_calls[0].function.output == "18 degrees", made[0]
-    assert sum(step.usage.total_tokens for step in made) == run.usage.total_tokens, (made, run)
-    for step in made:
+    created = list(steps.list(run.id, thread_id=run.thread_id, limit=1, order="asc"))
+    assert [step.type for step in created] == ["tool_calls", "message_creation"], created
+    assert all(step.status == "completed" and step.usage.total_tokens > 0 for step in created), created
+    assert created[0].step_details.tool_calls[0].function.output == "18 degrees", created[0]
+    assert sum(step.usage.total_tokens for step in created) == run.usage.total_tokens, (created, run)
+    for step in created:
         assert steps.retrieve(step.id, thread_id=run.thread_id, run_id=run.id) == step
 
 
 @check
-def pages_are_fetched_on_the_way():
-    made = [assistant().id for _ in range(5)]
-    # The other checks have made assistants as well; these are the newest.
+def pages_are_fetched_during_iteration():
+    created = [assistant().id for _ in range(5)]
+    # Other checks created older assistants.
     page = assistants.list(limit=2)
-    assert [one.id for one in page.data] == made[:2:-1] and page.has_next_page(), page
-    assert [one.id for one in page.get_next_page().data] == made[2:0:-1]
-    ids = [one.id for one in page]
-    assert ids[:5] == made[::-1] and len(set(ids)) == len(ids), ids
-    assert [one.id for one in assistants.list(limit=2, order="asc")] == ids[::-1]
-    between = assistants.list(limit=2, after=made[4], before=made[0]).data
-    assert [one.id for one in between] == [made[3], made[2]], between
-    place = threads.create(messages=[{"role": "user", "content": str(n)} for n in range(5)])
-    said = [message.content[0].text.value for message in messages.list(place.id, limit=2, order="asc")]
-    assert said == ["0", "1", "2", "3", "4"], said
-    place = thread("Hello")
-    made = [runs.create_and_poll(thread_id=place.id, assistant_id=made[0]).id for _ in range(5)]
-    sizes = [len(page.data) for page in runs.list(place.id, limit=2).iter_pages()]
+    assert [item.id for item in page.data] == created[:2:-1] and page.has_next_page(), page
+    assert [item.id for item in page.get_next_page().data] == created[2:0:-1]
+    ids = [item.id for item in page]
+    assert ids[:5] == created[::-1] and len(set(ids)) == len(ids), ids
+    assert [item.id for item in assistants.list(limit=2, order="asc")] == ids[::-1]
+    between = assistants.list(limit=2, after=created[4], before=created[0]).data
+    assert [item.id for item in between] == [created[3], created[2]], between
+    new_thread = threads.create(messages=[{"role": "user", "content": str(n)} for n in range(5)])
+    texts = [message.content[0].text.value for message in messages.list(new_thread.id, limit=2, order="asc")]
+    assert texts == ["0", "1", "2", "3", "4"], texts
+    new_thread = thread("Hello")
+    created = [runs.create_and_poll(thread_id=new_thread.id, assistant_id=created[0]).id for _ in range(5)]
+    sizes = [len(page.data) for page in runs.list(new_thread.id, limit=2).iter_pages()]
     assert sizes == [2, 2, 1], sizes
-    assert [run.id for run in runs.list(place.id, limit=2)] == made[::-1]
-    assert [run.id for run in runs.list(place.id, limit=2, order="asc", before=made[3]).data] == made[1:3]
+    assert [run.id for run in runs.list(new_thread.id, limit=2)] == created[::-1]
+    page = runs.list(new_thread.id, limit=2, order="asc", before=created[3])
+    assert [run.id for run in page.data] == created[1:3]
 
 
 @check
-def what_is_listed_can_be_deleted_on_the_way():
-    made = {assistant().id for _ in range(5)}
-    # Only those: whoever runs this against a server of their own keeps what is there.
-    for one in assistants.list(limit=2):
-        if one.id in made:
-            assistants.delete(one.id)
-    assert not made & {one.id for one in assistants.list()}
-    place = threads.create(messages=[{"role": "user", "content": str(n)} for n in range(5)])
-    for message in messages.list(place.id, limit=2, order="asc"):
-        messages.delete(message.id, thread_id=place.id)
-    assert messages.list(place.id).data == []
+def listed_objects_can_be_deleted_during_iteration():
+    created = {assistant().id for _ in range(5)}
+    # Other assistants of the server stay.
+    for item in assistants.list(limit=2):
+        if item.id in created:
+            assistants.delete(item.id)
+    assert not created & {item.id for item in assistants.list()}
+    new_thread = threads.create(messages=[{"role": "user", "content": str(n)} for n in range(5)])
+    for message in messages.list(new_thread.id, limit=2, order="asc"):
+        messages.delete(message.id, thread_id=new_thread.id)
+    assert messages.list(new_thread.id).data == []

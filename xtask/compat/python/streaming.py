@@ -1,9 +1,9 @@
-"""Streams of events, raw and with the helpers that make messages and steps of them."""
+"""Event streams, raw and with the helpers that accumulate messages and steps."""
 
 import openai
 
-from gate import check, client
-from given import WEATHER, assistant, outputs, runs, thread, waiting_run
+from harness import check, client
+from fixtures import WEATHER, assistant, outputs, runs, thread, waiting_run
 
 threads = client.beta.threads
 PLAIN = """thread.run.created thread.run.queued thread.run.in_progress
@@ -13,17 +13,17 @@ CALLING = PLAIN[:5] + ["thread.run.step.delta", "thread.run.requires_action"]
 RESUMED = ["thread.run.step.completed", *PLAIN[1:]]
 
 
-def once(names):
-    """The names, each row of deltas as one."""
-    told = []
+def merge_deltas(names):
+    """Merges successive deltas of the same name."""
+    merged = []
     for name in names:
-        if not (told and told[-1] == name and name.lower().endswith("delta")):
-            told.append(name)
-    return told
+        if not (merged and merged[-1] == name and name.lower().endswith("delta")):
+            merged.append(name)
+    return merged
 
 
 def names(events):
-    return once(event.event for event in events)
+    return merge_deltas(event.event for event in events)
 
 
 def text_of(events):
@@ -40,7 +40,7 @@ def create_streams_its_events_in_order():
 
 
 @check
-def create_and_run_streams_its_thread_first():
+def create_and_run_streams_the_thread_first():
     events = list(
         threads.create_and_run(
             assistant_id=assistant().id,
@@ -53,34 +53,34 @@ def create_and_run_streams_its_thread_first():
 
 
 @check
-def submit_tool_outputs_streams_on():
+def submit_tool_outputs_continues_the_stream():
     events = list(runs.create(thread_id=thread().id, assistant_id=assistant(WEATHER).id, stream=True))
     assert names(events) == CALLING, names(events)
     run = events[-1].data
     deltas = [event.data.delta for event in events if event.event == "thread.run.step.delta"]
     arguments = "".join(delta.step_details.tool_calls[0].function.arguments for delta in deltas)
     assert arguments == run.required_action.submit_tool_outputs.tool_calls[0].function.arguments
-    more = list(
+    continued = list(
         runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs(run), stream=True)
     )
-    assert names(more) == RESUMED and "18 degrees" in text_of(more), names(more)
+    assert names(continued) == RESUMED and "18 degrees" in text_of(continued), names(continued)
 
 
 class Recorder(openai.AssistantEventHandler):
-    """Notes each callback, and what it was given."""
+    """Records the callbacks and their last arguments."""
 
     def __init__(self):
         super().__init__()
-        self.called, self.given = [], {}
+        self.called, self.arguments = [], {}
 
 
 CALLBACKS = [name for name in dir(openai.AssistantEventHandler) if name.startswith("on_")]
 
 
 def recording(name):
-    def callback(self, *given):
+    def callback(self, *arguments):
         self.called.append(name)
-        self.given[name] = given
+        self.arguments[name] = arguments
 
     return callback
 
@@ -90,8 +90,8 @@ for name in CALLBACKS:
 
 
 def callbacks(handler):
-    """The callbacks in order, without the one that tells of all events alike."""
-    return once(name for name in handler.called if name != "on_event")
+    """The callbacks in order, without the one for all events."""
+    return merge_deltas(name for name in handler.called if name != "on_event")
 
 
 def recorded(manager):
@@ -101,12 +101,12 @@ def recorded(manager):
 
 
 @check
-def callbacks_tell_of_an_answer():
+def callbacks_report_a_message():
     handler = recorded(
         runs.stream(thread_id=thread("Hello").id, assistant_id=assistant().id, event_handler=Recorder())
     )
-    said = [name for name in callbacks(handler) if name not in ("on_message_delta", "on_text_delta")]
-    assert once(said) == [
+    reported = [name for name in callbacks(handler) if name not in ("on_message_delta", "on_text_delta")]
+    assert merge_deltas(reported) == [
         "on_run_step_created",
         "on_message_created",
         "on_text_created",
@@ -114,25 +114,25 @@ def callbacks_tell_of_an_answer():
         "on_message_done",
         "on_run_step_done",
         "on_end",
-    ], said
-    delta, snapshot = handler.given["on_text_delta"]
-    (text,) = handler.given["on_text_done"]
-    (message,) = handler.given["on_message_done"]
+    ], reported
+    delta, snapshot = handler.arguments["on_text_delta"]
+    (text,) = handler.arguments["on_text_done"]
+    (message,) = handler.arguments["on_message_done"]
     assert text.value == snapshot.value == message.content[0].text.value and text.value.endswith(delta.value)
     assert handler.called.count("on_event") == handler.called.count("on_text_delta") + len(PLAIN) - 1
-    assert handler.given["on_message_delta"][1].content[0].text.value == text.value
-    assert "Hello" in text.value and handler.given["on_run_step_done"][0].status == "completed"
+    assert handler.arguments["on_message_delta"][1].content[0].text.value == text.value
+    assert "Hello" in text.value and handler.arguments["on_run_step_done"][0].status == "completed"
 
 
 @check
-def callbacks_tell_of_a_tool_call():
+def callbacks_report_a_tool_call():
     handler = recorded(
         runs.stream(thread_id=thread().id, assistant_id=assistant(WEATHER).id, event_handler=Recorder())
     )
     called = callbacks(handler)
-    said = [name for name in called if name not in ("on_tool_call_delta", "on_run_step_delta")]
-    assert said == ["on_run_step_created", "on_tool_call_created", "on_tool_call_done", "on_end"], called
-    (call,) = handler.given["on_tool_call_done"]
+    reported = [name for name in called if name not in ("on_tool_call_delta", "on_run_step_delta")]
+    assert reported == ["on_run_step_created", "on_tool_call_created", "on_tool_call_done", "on_end"], called
+    (call,) = handler.arguments["on_tool_call_done"]
     assert call.function.arguments == '{"city":"Paris"}' and call.id.startswith("call_"), call
     run = handler.get_final_run()
     handler = recorded(
@@ -141,24 +141,24 @@ def callbacks_tell_of_a_tool_call():
         )
     )
     assert callbacks(handler)[0] == "on_run_step_done", handler.called
-    assert "18 degrees" in handler.given["on_text_done"][0].value
+    assert "18 degrees" in handler.arguments["on_text_done"][0].value
 
 
 @check
-def no_callback_is_left_out():
-    answer = recorded(
+def all_callbacks_are_called():
+    message = recorded(
         runs.stream(thread_id=thread("Hello").id, assistant_id=assistant().id, event_handler=Recorder())
     )
     call = recorded(
         runs.stream(thread_id=thread().id, assistant_id=assistant(WEATHER).id, event_handler=Recorder())
     )
-    # No model here makes images, and these streams neither fail nor fall silent.
-    never = {"on_image_file_done", "on_exception", "on_timeout"}
-    assert {*answer.called, *call.called} == {*CALLBACKS} - never, (answer.called, call.called)
+    # The model generates no images, and these streams neither fail nor time out.
+    uncalled = {"on_image_file_done", "on_exception", "on_timeout"}
+    assert {*message.called, *call.called} == {*CALLBACKS} - uncalled, (message.called, call.called)
 
 
 @check
-def snapshots_equal_what_is_retrieved():
+def snapshots_equal_retrieved_objects():
     with runs.stream(thread_id=thread("Hello").id, assistant_id=assistant().id) as stream:
         text = "".join(stream.text_deltas)
         run = stream.get_final_run()
@@ -167,13 +167,13 @@ def snapshots_equal_what_is_retrieved():
     assert message.content[0].text.value == text and "Hello" in text, message
     assert threads.messages.retrieve(message.id, thread_id=message.thread_id) == message
     assert runs.retrieve(run.id, thread_id=run.thread_id) == run and run.status == "completed", run
-    # The client's own snapshot of a step stays as it was created; which step it is must be right.
+    # The client does not update its snapshot of a step, so the statuses differ.
     stored = runs.steps.retrieve(step.id, thread_id=step.thread_id, run_id=step.run_id)
     assert stored.step_details == step.step_details and stored.status == "completed", (stored, step)
 
 
 @check
-def create_and_run_stream_opens_a_thread():
+def create_and_run_stream_creates_a_thread():
     with threads.create_and_run_stream(
         assistant_id=assistant().id, thread={"messages": [{"role": "user", "content": "Good evening"}]}
     ) as stream:
@@ -184,7 +184,7 @@ def create_and_run_stream_opens_a_thread():
 
 
 @check
-def submit_tool_outputs_stream_ends_when_the_run_does():
+def submit_tool_outputs_stream_ends_with_the_run():
     run = waiting_run()
     with runs.submit_tool_outputs_stream(
         run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs(run, "21 degrees")
@@ -196,7 +196,7 @@ def submit_tool_outputs_stream_ends_when_the_run_does():
 
 
 @check
-def a_run_goes_on_when_its_stream_is_left():
+def a_run_continues_after_its_stream_is_closed():
     with runs.stream(thread_id=thread("Hello").id, assistant_id=assistant().id) as stream:
         created = next(iter(stream)).data
     run = runs.poll(created.id, thread_id=created.thread_id)

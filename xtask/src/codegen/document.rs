@@ -1,4 +1,4 @@
-//! The document between the steps: JSON with the means to find one's way in it.
+//! The OpenAPI document that the stages work on, as JSON.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 
 use super::error::Error;
 
-/// An OpenAPI document on its way to the generator.
-#[derive(Clone, Debug, PartialEq)]
+/// An OpenAPI document.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document(pub Value);
 
-/// What a step does to one schema: its JSON pointer, and the schema itself.
+/// A function that visits one schema, with its JSON pointer.
 pub type SchemaVisitor<'a> = dyn FnMut(&str, &mut Value) -> Result<(), Error> + 'a;
 
 const SCHEMA_MAPS: [&str; 3] = ["properties", "patternProperties", "$defs"];
 const SCHEMA_LISTS: [&str; 4] = ["oneOf", "anyOf", "allOf", "prefixItems"];
 const SCHEMAS: [&str; 5] = ["items", "additionalProperties", "not", "propertyNames", "contains"];
-/// Keys of maps whose own keys are names, whatever they look like.
+/// Keys of maps whose keys are names, and never keywords.
 const NAMES: [&str; 8] = [
     "properties",
     "patternProperties",
@@ -28,31 +28,36 @@ const NAMES: [&str; 8] = [
     "headers",
     "requestBodies",
 ];
-/// Keys under which anything may stand that only looks like a schema.
+/// Keywords whose value may look like a schema, but is not one.
 const OPAQUE: [&str; 5] = ["example", "examples", "default", "enum", "const"];
 
 impl Document {
-    /// The named schemas.
+    /// Returns the document and leaves an empty one, for a stage that replaces it.
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    /// Returns the component schemas.
     pub fn schemas(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.0.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten()
     }
 
-    /// A named schema.
+    /// Returns a component schema.
     pub fn schema(&self, name: &str) -> Option<&Value> {
         self.0.pointer("/components/schemas")?.get(name)
     }
 
-    /// The named schemas, to change.
+    /// Returns the component schemas, mutably.
     pub fn schemas_mut(&mut self) -> Option<&mut Map<String, Value>> {
         self.0.pointer_mut("/components/schemas")?.as_object_mut()
     }
 
-    /// What a local reference leads to.
+    /// Resolves a reference within the document.
     pub fn resolve(&self, reference: &str) -> Option<&Value> {
         self.0.pointer(reference.strip_prefix('#')?)
     }
 
-    /// The operations: path, method and operation, in the order of the document.
+    /// Returns the operations, with path and method, in the order of the document.
     pub fn operations(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         let paths = self.0.get("paths").and_then(Value::as_object).into_iter().flatten();
         paths.flat_map(|(path, item)| {
@@ -62,38 +67,39 @@ impl Document {
         })
     }
 
-    /// Follows a reference. Returns any other value as it is.
+    /// Resolves a reference object. Returns any other value unchanged.
     pub fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         let reference = value.get("$ref").and_then(Value::as_str);
         reference.and_then(|reference| self.resolve(reference)).unwrap_or(value)
     }
 
-    /// Visits every schema, the inner ones first.
+    /// Visits every schema, inner schemas first.
     pub fn visit_schemas(&mut self, visit: &mut SchemaVisitor<'_>) -> Result<(), Error> {
         let mut pointer = String::new();
         visit_below(&mut self.0, &mut pointer, visit)
     }
 
-    /// Every place where a `$ref` stands, with where it leads.
+    /// Returns all references: the JSON pointer of each `$ref`, and its target.
     pub fn references(&self) -> Vec<(String, String)> {
-        let mut found = Vec::new();
-        collect_references(&self.0, &mut String::new(), false, &mut found);
-        found
+        let mut references = Vec::new();
+        collect_references(&self.0, &mut String::new(), false, &mut references);
+        references
     }
 
-    /// Where the references within a value lead.
+    /// Returns the targets of all references in a value.
     pub fn references_in(value: &Value) -> Vec<String> {
         let mut found = Vec::new();
         collect_references(value, &mut String::new(), false, &mut found);
         found.into_iter().map(|(_, target)| target).collect()
     }
 
-    /// Names of the schemas that something refers to, other than a named union to its alternatives.
+    /// Returns the component schemas that are referred to, other than by a component union that
+    /// lists them as alternatives.
     pub fn references_outside_unions(&self) -> BTreeSet<String> {
         let within_union = |pointer: &str| {
-            let place =
-                pointer.strip_prefix("/components/schemas/").and_then(|rest| rest.split_once('/'));
-            place.is_some_and(|(_, rest)| rest.starts_with("oneOf/") || rest.starts_with("anyOf/"))
+            let path = pointer.strip_prefix("/components/schemas/");
+            path.and_then(|path| path.split_once('/'))
+                .is_some_and(|(_, rest)| rest.starts_with("oneOf/") || rest.starts_with("anyOf/"))
         };
         self.references()
             .iter()
@@ -102,7 +108,7 @@ impl Document {
             .collect()
     }
 
-    /// Everything that can be reached from a value through references, as their targets.
+    /// Returns the targets of all references from a value, direct and indirect.
     pub fn reachable(&self, from: &Value) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         let mut open = vec![from];
@@ -118,26 +124,26 @@ impl Document {
     }
 }
 
-/// The methods that an operation may have.
+/// The keys of a path item that are operations.
 pub const METHODS: [&str; 8] =
     ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// Whether a key of a path item is an operation's method.
+/// Returns whether a key of a path item is an HTTP method.
 pub fn is_method(key: &str) -> bool {
     METHODS.contains(&key)
 }
 
-/// The component that a reference names, if it names a schema.
+/// Returns the component schema that a reference names.
 pub fn schema_name(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/components/schemas/")
 }
 
-/// The component that a schema refers to, and nothing else.
+/// Returns the component that a schema is a bare reference to.
 pub fn referred(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str().and_then(schema_name)
 }
 
-/// The component that a schema refers to, with or without something beside the reference.
+/// Returns the component that a schema is a reference to, with or without other keywords.
 pub fn target(schema: &Value) -> Option<&str> {
     let beside = || match schema.get("allOf")?.as_array()?.as_slice() {
         [only] => referred(only),
@@ -146,15 +152,16 @@ pub fn target(schema: &Value) -> Option<&str> {
     referred(schema).or_else(beside)
 }
 
-/// A schema that refers to a component.
+/// Creates a reference to a component schema.
 pub fn reference_to(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// A name as Rust writes types and variants. Marks that a name loses keep two values apart.
+/// Converts a name to the form of Rust types and variants. Letters that are not valid in
+/// identifiers become their code points, so that different names stay different.
 pub fn rust_name(name: &str) -> String {
     let spelled = name.replace(['.', '[', ']', '*', '/', ':'], " ").to_upper_camel_case();
-    // What counts as a letter or a number somewhere may still have no place in an identifier.
+    // `to_upper_camel_case` keeps letters that identifiers may not have.
     let spelled = spelled.chars().fold(String::new(), |mut spelled, letter| {
         if letter.is_ascii_alphanumeric()
             || syn::parse_str::<syn::Ident>(&format!("a{letter}")).is_ok()
@@ -173,12 +180,12 @@ pub fn rust_name(name: &str) -> String {
     }
 }
 
-/// The description of a schema.
+/// Returns the description of a schema.
 pub fn description(schema: &Value) -> Option<&str> {
     schema.get("description").and_then(Value::as_str).map(str::trim)
 }
 
-/// Adds a step to a JSON pointer.
+/// Appends a token to a JSON pointer, and returns the previous length.
 pub fn push(pointer: &mut String, token: &str) -> usize {
     let before = pointer.len();
     pointer.push('/');
@@ -224,7 +231,7 @@ fn visit_entries(
     Ok(())
 }
 
-/// Extensions are none of the document's own words either.
+/// Extensions may contain anything, too.
 fn is_opaque(key: &str) -> bool {
     OPAQUE.contains(&key) || key.starts_with("x-")
 }
@@ -258,7 +265,7 @@ fn visit_map(
     Ok(())
 }
 
-/// Visits a schema, the schemas within it first.
+/// Visits a schema, inner schemas first.
 pub fn visit_schema(
     schema: &mut Value,
     pointer: &mut String,
@@ -285,7 +292,7 @@ pub fn visit_schema(
     visit(pointer, schema)
 }
 
-/// Where keys are names, none of them means anything.
+/// Collects references. With `names`, the keys of `value` are names, so `$ref` is not a keyword.
 fn collect_references(
     value: &Value,
     pointer: &mut String,

@@ -1,5 +1,7 @@
-//! Step 8, open enums: string enums leave the document and become types that keep what they do
-//! not know. The generator's own enums fail on a value that is new.
+//! Stage `enums`: extracts string enums, which become types that keep unknown values. Typify's enums
+//! fail to decode a value that the document does not list.
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -9,19 +11,19 @@ use super::names::{INLINE, is_string_enum};
 /// A string enum that keeps unknown values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenEnum {
-    /// Its Rust name.
+    /// The Rust name.
     pub name: String,
-    /// What it is.
+    /// The description.
     pub description: Option<String>,
-    /// Variant name and wire value, in the document's order.
+    /// The variant names with their values, in the order of the document.
     pub values: Vec<(String, String)>,
-    /// Whether it is the one value of a property that only tells what an object is.
+    /// Whether it is the type of a constant property, such as `object`.
     pub constant: bool,
 }
 
-/// The string enums among the components that something still refers to: the tags of unions, and
-/// the strings that are variants of a union by now, are not.
-pub fn open_enums(document: &Document) -> Vec<OpenEnum> {
+/// Returns the string enums that are referred to. Discriminators, and strings that are variants of a
+/// union, no longer are.
+pub fn extract_enums(document: &Document) -> Vec<OpenEnum> {
     let used = document.references_outside_unions();
     document
         .schemas()
@@ -40,22 +42,39 @@ fn open_enum(name: &str, schema: &Value) -> OpenEnum {
     }
 }
 
-/// Variant names and values of a string enum. Values whose names would be the same are told apart
-/// by a number.
+/// Returns the values of a string enum, with a distinct variant name for each.
 pub fn values(schema: &Value) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = Vec::new();
-    for value in schema.get("enum").and_then(Value::as_array).into_iter().flatten() {
-        let Some(value) = value.as_str() else { continue };
-        let mut name = rust_name(value);
-        if name == "Unknown" {
-            name = "UnknownValue".to_owned();
+    let mut names = Names::default();
+    let values = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let values = values.filter_map(Value::as_str);
+    let pairs = values.map(|value| {
+        let name = match rust_name(value) {
+            // The variant for unknown values.
+            name if name == "Unknown" => "UnknownValue".to_owned(),
+            name => name,
+        };
+        (names.distinct(&name, &name), value.to_owned())
+    });
+    pairs.collect()
+}
+
+/// Names that are in use.
+#[derive(Default)]
+pub struct Names(pub BTreeSet<String>);
+
+impl Names {
+    /// Returns `name` if it is not in use. Else returns `base` with the first number that makes it
+    /// distinct, from 2.
+    pub fn distinct(&mut self, name: &str, base: &str) -> String {
+        if self.0.insert(name.to_owned()) {
+            return name.to_owned();
         }
+        let mut distinct = base.to_owned();
         let mut number = 2;
-        while found.iter().any(|(other, _)| *other == name) {
-            name = format!("{}{number}", rust_name(value));
+        while !self.0.insert(distinct.clone()) {
+            distinct = format!("{base}{number}");
             number += 1;
         }
-        found.push((name, value.to_owned()));
+        distinct
     }
-    found
 }

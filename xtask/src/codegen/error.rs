@@ -1,9 +1,9 @@
-//! What can go wrong while generating, said so that a maintainer knows where and what to do.
+//! Errors of code generation: what is wrong, where, and what to do.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why nothing was generated.
+/// An error of code generation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read or written.
@@ -11,59 +11,59 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The text is no YAML or JSON.
-    #[error("{}: {reason}\n  help: mend the syntax at that place", path.display())]
+    /// The text is not valid YAML or JSON.
+    #[error("{}: {reason}\n  help: correct the syntax there", path.display())]
     Syntax {
         /// The document.
         path: PathBuf,
-        /// The parser's words, with line and column.
+        /// The parser's message, with line and column.
         reason: String,
     },
-    /// What was named is no document.
+    /// The source is neither a file nor a git revision.
     #[error("`{0}` is neither a file nor a git revision that has openapi/runs.yaml")]
-    NoSource(String),
-    /// A place in the document that cannot be taken.
+    UnknownSource(String),
+    /// The document is not valid, or has a construct that is not supported.
     #[error("at {pointer}: {reason}\n  help: {help}")]
     Document {
-        /// JSON pointer of the place.
+        /// JSON pointer to the construct.
         pointer: String,
-        /// What is wrong there.
+        /// What is wrong.
         reason: String,
-        /// What to do about it.
+        /// What to do.
         help: String,
     },
-    /// The generator refused what the steps made of the document.
+    /// Progenitor does not support the lowered document.
     #[error(
-        "the generator refused the document: {0}\n  help: look for a construct that no step brings into shape"
+        "progenitor does not support the document: {0}\n  help: look for a construct that no stage lowers"
     )]
     Generator(String),
-    /// The generator's code is not as the steps after it know it.
+    /// Progenitor's code has another form than the stages expect.
     #[error(
-        "the generated code is not as it was: {0}\n  help: this is a defect of codegen, or a new version of the generator; look at the steps `names` and `polish`"
+        "unexpected generated code: {0}\n  help: this is a bug of codegen, or a new version of progenitor; see the stages `names` and `rewrite`"
     )]
     Unexpected(String),
-    /// The generated code is no Rust: a defect of a step.
+    /// The generated code is not valid Rust.
     #[error(
-        "the generated code does not parse: {0}\n  help: this is a defect of codegen; please report it with the document"
+        "the generated code does not parse: {0}\n  help: this is a bug of codegen; please report it with the document"
     )]
     Unparsable(#[from] syn::Error),
-    /// A file is in the way that somebody wrote.
+    /// A hand-written file has the path of a generated one.
     #[error(
-        "{} is not generated: it does not begin with `@generated`, so nothing was written\n  help: move it away, or give another folder by `--out`", .0.display()
+        "{} is not generated: it does not begin with `@generated`, so nothing was written\n  help: move it, or choose another folder with `--out`", .0.display()
     )]
-    NotOurs(PathBuf),
-    /// The committed code is not what the specification gives.
+    NotGenerated(PathBuf),
+    /// The committed code differs from what the specification generates.
     #[error(
-        "{0} generated file(s) differ\n  help: run `cargo xtask codegen` and commit the result; never edit them by hand"
+        "{0} generated file(s) differ\n  help: run `cargo xtask codegen` and commit the result; do not edit generated files by hand"
     )]
     Drift(usize),
 }
 
 impl Error {
-    /// A place in the document that cannot be taken.
+    /// Creates an error about a part of the document.
     pub fn at(
         pointer: impl Into<String>,
         reason: impl Into<String>,
@@ -72,7 +72,7 @@ impl Error {
         let pointer = pointer.into();
         Self::Document {
             pointer: if pointer.is_empty() {
-                "the top of the document".to_owned()
+                "the root of the document".to_owned()
             } else {
                 pointer
             },

@@ -1,148 +1,281 @@
-//! `cargo xtask codegen`: from any OpenAPI document to a crate, and so from `openapi/runs.yaml` to
-//! `crates/runstep-api`.
+//! `cargo xtask codegen`: generates a Rust crate from an OpenAPI document, and
+//! `crates/runstep-api` from `openapi/runs.yaml`.
 //!
-//! Each step is a function from document to document, or to code; [`build`] is their order.
+//! [`mod@read`] parses the document, the [`STAGES`] turn it into code, [`render`] makes files of the
+//! code, and [`mod@write`] replaces the files on disk.
 
-pub mod docs;
+// Blank lines keep rustfmt from sorting the modules: they are in the order of the stages.
 pub mod document;
-pub mod enums;
 pub mod error;
-pub mod examples;
-pub mod generator;
-pub mod lower;
-pub mod names;
-pub mod polish;
+
 pub mod read;
-pub mod recursion;
-pub mod render;
 pub mod select;
-pub mod streams;
-pub mod supported;
-pub mod surface;
-pub mod tags;
-pub mod tolerate;
+
+pub mod checks;
+
+pub mod lower;
+
+pub mod names;
+
+pub mod optional_fields;
+
 pub mod unions;
+
+pub mod enums;
+
+pub mod generate;
+
+pub mod boxing;
+pub mod event_streams;
+
+pub mod doc_comments;
+pub mod rewrite;
+
+pub mod render;
 pub mod write;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use document::Document;
+use proc_macro2::TokenStream;
 use serde_json::Value;
+
+use document::{Document, rust_name, target};
+use enums::OpenEnum;
+use rewrite::Code;
+use unions::Unions;
 
 pub use error::Error;
 pub use select::Selection;
 pub use write::{check, write};
 
-/// A generated file: where it goes within the crate, and what is in it.
+/// A stage of code generation, from a document to code.
+#[derive(Clone, Copy)]
+pub struct Stage {
+    /// Name of the module.
+    pub name: &'static str,
+    /// What the stage changes, and why the generator needs it.
+    pub purpose: &'static str,
+    run: fn(&mut Build<'_>) -> Result<(), Error>,
+}
+
+/// The stages, in order.
+pub const STAGES: [Stage; 10] = [
+    Stage {
+        name: "select",
+        purpose: "keeps the selected operations and what they refer to: a vendor's document has \
+                  many more",
+        run: |build| {
+            build.document = select::select(build.document.take(), build.selection)?;
+            build.original = build.document.clone();
+            Ok(())
+        },
+    },
+    Stage {
+        name: "checks",
+        purpose: "rejects what no stage supports, with its location: progenitor would panic or \
+                  fail without one",
+        run: |build| checks::check(&build.document),
+    },
+    Stage {
+        name: "lower",
+        purpose: "rewrites OpenAPI 3.1 as 3.0, and every construct in the one form that progenitor \
+                  and typify handle well",
+        run: |build| {
+            build.document = lower::lower(build.document.take())?;
+            Ok(())
+        },
+    },
+    Stage {
+        name: "names",
+        purpose: "makes components of inline enums, unions and objects, so that they can be \
+                  replaced and shared",
+        run: |build| {
+            build.document = names::name_inline_types(build.document.take())?;
+            Ok(())
+        },
+    },
+    Stage {
+        name: "optional_fields",
+        purpose: "makes required properties nullable that providers are known to omit",
+        run: |build| {
+            build.response_only = optional_fields::response_only_schemas(&build.document);
+            let document = build.document.take();
+            build.document = optional_fields::make_optional(document, &build.response_only);
+            Ok(())
+        },
+    },
+    Stage {
+        name: "unions",
+        purpose: "extracts unions: typify's untagged enums try one variant after the other, and \
+                  their errors have no reason",
+        run: |build| {
+            (build.document, build.unions) = unions::extract_unions(build.document.take())?;
+            Ok(())
+        },
+    },
+    Stage {
+        name: "enums",
+        purpose: "extracts string enums: typify's fail to decode a value that the document does \
+                  not list",
+        run: |build| {
+            build.enums = enums::extract_enums(&build.document);
+            Ok(())
+        },
+    },
+    Stage {
+        name: "generate",
+        purpose: "runs progenitor and typify: client methods and structs",
+        run: |build| {
+            build.tokens = generate::generate(&build.document, &build.unions, &build.enums)?;
+            Ok(())
+        },
+    },
+    Stage {
+        name: "boxing",
+        purpose: "finds recursion through unions, which typify cannot see, and operations that \
+                  may respond with events",
+        run: |build| {
+            build.boxed = boxing::boxed_properties(&build.document, &build.unions);
+            build.event_streams = event_streams::streaming_operations(&build.original);
+            Ok(())
+        },
+    },
+    Stage {
+        name: "rewrite",
+        purpose: "rewrites the generated code: no total timeout, errors with a JSON path, \
+                  constructors, setters, and methods that stream",
+        run: |build| {
+            let context = rewrite::Context {
+                document: &build.document,
+                enums: &build.enums,
+                response_only: &build.response_only,
+                boxed: &build.boxed,
+                event_streams: &build.event_streams,
+            };
+            build.code = rewrite::rewrite(std::mem::take(&mut build.tokens), &context)?;
+            Ok(())
+        },
+    },
+];
+
+/// What the stages have produced so far.
+struct Build<'a> {
+    selection: &'a Selection,
+    original: Document,
+    document: Document,
+    response_only: BTreeSet<String>,
+    unions: Unions,
+    enums: Vec<OpenEnum>,
+    tokens: TokenStream,
+    boxed: BTreeSet<(String, String)>,
+    event_streams: BTreeSet<String>,
+    code: Code,
+}
+
+/// A generated file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct File {
-    /// The path below the crate's folder.
+    /// The path, relative to the crate.
     pub path: PathBuf,
     /// The content.
     pub text: String,
 }
 
-/// What the steps make of a document, before it becomes text.
+/// The result of the stages, before it is rendered as text.
 pub struct Generated {
-    /// The document as it was read, as far as it is selected.
+    /// The selected document, before it is lowered.
     pub original: Document,
     /// The document that the code is generated from.
     pub document: Document,
     /// The client and the structs.
-    pub code: polish::Code,
+    pub code: Code,
     /// The unions.
-    pub unions: unions::Unions,
-    /// The enums.
-    pub enums: Vec<enums::OpenEnum>,
+    pub unions: Unions,
+    /// The string enums.
+    pub enums: Vec<OpenEnum>,
 }
 
-/// The JSON body of an operation's requests.
+/// The JSON request body of an operation.
 pub struct RequestBody<'a> {
-    /// The operation's ID.
+    /// The operation ID.
     pub operation_id: &'a str,
-    /// Name of the type.
+    /// The Rust name of the type.
     pub name: String,
-    /// Its schema.
+    /// The schema.
     pub schema: &'a Value,
 }
 
 impl Generated {
     /// Returns the request bodies, in the order of the operations.
     pub fn request_bodies(&self) -> Vec<RequestBody<'_>> {
-        let operations = self.document.operations();
-        let bodies = operations.filter_map(|(_, _, operation)| {
+        let bodies = self.document.operations().filter_map(|(_, _, operation)| {
             let operation_id = operation.get("operationId")?.as_str()?;
             let body = self.document.resolved(operation.get("requestBody")?);
             let schema = body.get("content")?.get(lower::JSON)?.get("schema")?;
-            Some(
-                match document::target(schema).and_then(|it| Some((it, self.document.schema(it)?)))
-                {
-                    Some((name, schema)) => {
-                        RequestBody { operation_id, name: document::rust_name(name), schema }
-                    }
-                    // The generator names the type of an inline body after the operation.
-                    None => {
-                        let name = format!("{}Body", document::rust_name(operation_id));
-                        RequestBody { operation_id, name, schema }
-                    }
-                },
-            )
+            let component = target(schema)
+                .and_then(|name| self.document.schemas().find(|(component, _)| *component == name));
+            Some(match component {
+                Some((name, schema)) => RequestBody { operation_id, name: rust_name(name), schema },
+                // Typify names the type of an inline body after the operation.
+                None => {
+                    let name = format!("{}Body", rust_name(operation_id));
+                    RequestBody { operation_id, name, schema }
+                }
+            })
         });
         bodies.collect()
     }
 }
 
-/// Runs the steps, in their order.
+/// Reads a document and runs the stages.
 ///
 /// # Errors
 ///
-/// When the document cannot be read, or has something in it that no step can take.
+/// Returns an error if the document cannot be read or a stage does not support it.
 pub fn build(specification: &Path, selection: &Selection) -> Result<Generated, Error> {
     build_document(read::read(specification)?, selection)
 }
 
-/// Runs the steps after the first, on a document that was read.
+/// Runs the stages on a document.
 ///
 /// # Errors
 ///
-/// When the document has something in it that no step can take.
+/// Returns an error if a stage does not support the document.
 pub fn build_document(document: Document, selection: &Selection) -> Result<Generated, Error> {
-    let original = select::select(document, selection)?;
-    supported::check(&original)?;
-    let document = lower::lower(original.clone())?;
-    let document = names::name_inline_types(document)?;
-    let replies = tolerate::only_in_replies(&document);
-    let document = tolerate::tolerate_missing(document, &replies);
-    let (document, unions) = unions::tag_unions(document)?;
-    let enums = enums::open_enums(&document);
-    let tokens = generator::generate(&document, &unions, &enums)?;
-    let boxed = recursion::boxed(&document, &unions);
-    let streams = streams::streaming_operations(&original);
-    let shape = polish::Shapes {
-        document: &document,
-        enums: &enums,
-        replies: &replies,
-        boxed: &boxed,
-        streams: &streams,
+    let mut build = Build {
+        selection,
+        original: Document::default(),
+        document,
+        response_only: BTreeSet::new(),
+        unions: Unions::default(),
+        enums: Vec::new(),
+        tokens: TokenStream::new(),
+        boxed: BTreeSet::new(),
+        event_streams: BTreeSet::new(),
+        code: Code::default(),
     };
-    let code = polish::polish(tokens, &shape)?;
+    for stage in STAGES {
+        (stage.run)(&mut build)?;
+    }
+    let Build { original, document, code, unions, enums, .. } = build;
     Ok(Generated { original, document, code, unions, enums })
 }
 
-/// All files of `runstep-api`, from the specification at a path.
+/// Generates the files of `runstep-api`, and the request builders of the facade.
 ///
 /// # Errors
 ///
-/// As [`build`].
+/// The same as for [`build`].
 pub fn generate(specification: &Path, selection: &Selection) -> Result<Vec<File>, Error> {
     render::render_workspace(specification, &build(specification, selection)?)
 }
 
-/// A crate that stands by itself, from any vendor's document.
+/// Generates the files of a standalone crate, from any vendor's document.
 ///
 /// # Errors
 ///
-/// As [`build`].
+/// The same as for [`build`].
 pub fn generate_crate(
     specification: &Path,
     selection: &Selection,

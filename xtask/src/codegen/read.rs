@@ -1,4 +1,4 @@
-//! Step 1, read: text to document. Refuses early what no later step could mend.
+//! Stage `read`: parses a document, and rejects references that no stage could resolve.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,15 +11,15 @@ use serde_json::{Map, Value};
 use super::document::Document;
 use super::error::Error;
 
-/// Reads a YAML or JSON document and checks that it is OpenAPI 3.0 or 3.1 whose references all
-/// lead somewhere within it.
+/// Reads a YAML or JSON document, and checks that it is OpenAPI 3.0 or 3.1 and that all references
+/// resolve within it.
 pub fn read(path: &Path) -> Result<Document, Error> {
     let text =
         fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
     read_text(path, &text)
 }
 
-/// Reads a document from its text; the path is for messages.
+/// Parses a document. The path is only for error messages.
 pub fn read_text(path: &Path, text: &str) -> Result<Document, Error> {
     let document = Document(parse(path, text)?);
     check_version(&document)?;
@@ -39,7 +39,7 @@ fn parse(path: &Path, text: &str) -> Result<Value, Error> {
 }
 
 fn check_version(document: &Document) -> Result<(), Error> {
-    let take = "give an OpenAPI 3.0.x or 3.1.x document";
+    let help = "use an OpenAPI 3.0.x or 3.1.x document";
     match document.0.get("openapi") {
         Some(Value::String(version))
             if version.starts_with("3.0.") || version.starts_with("3.1.") =>
@@ -47,14 +47,14 @@ fn check_version(document: &Document) -> Result<(), Error> {
             Ok(())
         }
         Some(version) => {
-            Err(Error::at("/openapi", format!("version {version} is not supported"), take))
+            Err(Error::at("/openapi", format!("version {version} is not supported"), help))
         }
         None if document.0.get("swagger").is_some() => Err(Error::at(
             "/swagger",
             "this is a Swagger 2 document",
             "convert it to OpenAPI 3 first",
         )),
-        None => Err(Error::at("", "there is no `openapi` version", take)),
+        None => Err(Error::at("", "the field `openapi` is missing", help)),
     }
 }
 
@@ -63,42 +63,42 @@ fn check_references(document: &Document) -> Result<(), Error> {
         if !target.starts_with("#/") {
             return Err(Error::at(
                 pointer,
-                format!("the reference `{target}` leads out of the document"),
+                format!("the reference `{target}` is to another document"),
                 "bundle the document into one file first",
             ));
         }
         if document.resolve(&target).is_none() {
             return Err(Error::at(
                 pointer,
-                format!("the reference `{target}` leads nowhere"),
-                "add what it names, or mend the name",
+                format!("the reference `{target}` does not resolve"),
+                "add the component, or correct the name",
             ));
         }
-        if circles(document, &target) {
+        if is_cycle(document, &target) {
             return Err(Error::at(
                 pointer,
-                format!("the reference `{target}` leads in a circle, and never to a thing"),
-                "describe what it is in one of the places on the way",
+                format!("the reference `{target}` leads back to itself"),
+                "replace one of the references by a schema",
             ));
         }
     }
     Ok(())
 }
 
-/// Whether a reference leads back to itself by way of things that are nothing but references.
-fn circles(document: &Document, target: &str) -> bool {
-    let mut met = BTreeSet::new();
+/// Returns whether a chain of components that are only references returns to its start.
+fn is_cycle(document: &Document, target: &str) -> bool {
+    let mut visited = BTreeSet::new();
     let mut next = Some(target);
-    while let Some(one) = next {
-        if !met.insert(one) {
+    while let Some(reference) = next {
+        if !visited.insert(reference) {
             return true;
         }
-        next = document.resolve(one).and_then(bare_reference);
+        next = document.resolve(reference).and_then(bare_reference);
     }
     false
 }
 
-/// Where something leads that is a reference, alone or with words about its place.
+/// Returns the target of a component that is only a reference, alone or with a description.
 fn bare_reference(value: &Value) -> Option<&str> {
     if let Some(target) = value.get("$ref").and_then(Value::as_str) {
         return Some(target);
@@ -109,8 +109,8 @@ fn bare_reference(value: &Value) -> Option<&str> {
     }
 }
 
-/// YAML as JSON. Numbers beyond 64 bits, which documents give as limits, become floating ones, and
-/// keys that look like numbers, as the status codes of replies do, stay text.
+/// YAML as JSON. Numbers beyond 64 bits, which some documents have as limits, become floats. Keys
+/// that look like numbers, such as status codes, stay strings.
 struct Yaml(Value);
 
 impl<'de> Deserialize<'de> for Yaml {
@@ -125,7 +125,7 @@ impl<'de> Visitor<'de> for YamlVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("what JSON can say")
+        f.write_str("a JSON value")
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -180,7 +180,7 @@ impl<'de> Visitor<'de> for YamlVisitor {
                 other => other.to_string(),
             };
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key `{key}` is given twice")));
+                return Err(A::Error::custom(format!("duplicate key `{key}`")));
             }
             map.insert(key, value);
         }

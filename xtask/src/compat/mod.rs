@@ -1,7 +1,7 @@
-//! `cargo xtask compat`: official clients, unmodified, against the server binary.
+//! `cargo xtask compat`: runs the official clients, unmodified, against the server binary.
 
 mod clients;
-pub mod outcome;
+pub mod report;
 mod servers;
 pub mod table;
 
@@ -10,31 +10,31 @@ use std::path::Path;
 use crate::operations::Operations;
 use crate::programs;
 use clients::Client;
-use outcome::Outcome;
+use report::Report;
 use servers::Servers;
 use table::Table;
 
-/// Why compatibility could not be shown.
+/// A failure of the compatibility gate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A program did not do what it was started for.
+    /// A program failed.
     #[error(transparent)]
     Program(#[from] programs::Error),
-    /// A script printed something else than what it should report.
-    #[error("a line of the scripts' output is no report: {0}")]
-    Unreadable(String),
-    /// Something does not hold.
+    /// A script printed a line that is not a report.
+    #[error("the scripts printed a line that is not a report: {0}")]
+    NotAReport(String),
+    /// Checks failed or are missing.
     #[error("{0} checks or operations failed or are missing; see above")]
     Failed(usize),
 }
 
-/// Builds the server, installs the clients where they are not installed yet, runs the same checks with
-/// each, and prints what came of them.
+/// Builds the server, installs the clients if needed, runs the same checks with each, and prints
+/// the results.
 ///
 /// # Errors
 ///
-/// When something cannot be installed or started, a check fails, or a client did not call an operation.
+/// Returns an error if a program fails, a check fails, or a client does not call an operation.
 pub fn run(root: &Path) -> Result<String, Error> {
     let operations = Operations::read(&root.join("openapi/runs.yaml"))?;
     let folder = programs::target_directory(root)?.join("compat");
@@ -45,18 +45,18 @@ pub fn run(root: &Path) -> Result<String, Error> {
         Client::node(&scripts.join("node"), &node)?,
     ];
     let binary = programs::server_binary(root)?;
-    let mut outcomes = Vec::new();
+    let mut reports = Vec::new();
     for client in clients {
         let servers = Servers::start(&binary, &folder, &node)?;
-        let printed = client.run(&servers.environment())?;
-        outcomes.push(Outcome::read(&printed, &operations)?);
+        let output = client.run(&servers.environment())?;
+        reports.push(Report::parse(&output, &operations)?);
     }
-    let table = Table::new(&operations, &outcomes);
+    let table = Table::new(&operations, &reports);
     print!("{}", table.text);
     if table.failed > 0 {
         return Err(Error::Failed(table.failed));
     }
-    let clients = outcomes.iter().map(|one| format!("{} on {}", one.client, one.runtime));
+    let clients = reports.iter().map(|report| format!("{} on {}", report.client, report.runtime));
     let clients = clients.collect::<Vec<_>>().join(" and ");
-    Ok(format!("{} passed: {clients} work with this server", table.passed))
+    Ok(format!("{} checks passed: {clients} work with this server", table.passed))
 }

@@ -1,44 +1,46 @@
-//! All clients side by side.
+//! Results of all clients, side by side.
 
 use std::fmt::Write as _;
 
-use super::outcome::Outcome;
+use super::report::Report;
 use crate::operations::Operations;
 
-/// A line for each check and each operation, with a column for each client, and what is wrong.
+/// A table with a line for each check and operation, and a column for each client, followed by the
+/// failures.
 #[derive(Debug)]
 pub struct Table {
-    /// As people read it.
+    /// The text.
     pub text: String,
-    /// How many checks passed.
+    /// The number of checks that passed, and of operations that were called.
     pub passed: usize,
-    /// How many checks failed or are missing, and how many operations no client called.
+    /// The number of checks that failed or are missing, and of operations that a client did not
+    /// call.
     pub failed: usize,
 }
 
-/// How wide the names of checks are, in characters.
+/// The width of the names, in characters.
 const NAMES: usize = 64;
 
-/// How wide a client's column is, in characters.
+/// The width of a client's column, in characters.
 const COLUMN: usize = 16;
 
 impl Table {
-    /// Puts outcomes side by side. A check or an operation that one client has and another has not is
-    /// as wrong as one that failed.
+    /// Creates a table. A check or an operation that only some clients have counts as failed for
+    /// the others.
     #[must_use]
-    pub fn new(operations: &Operations, outcomes: &[Outcome]) -> Self {
+    pub fn new(operations: &Operations, reports: &[Report]) -> Self {
         let mut table = Self { text: String::new(), passed: 0, failed: 0 };
-        table.line("", outcomes.iter().map(|outcome| outcome.client.clone()));
-        table.line("", outcomes.iter().map(|outcome| outcome.runtime.clone()));
-        table.checks(outcomes);
-        table.operations(operations, outcomes);
-        table.failures(outcomes);
+        table.line("", reports.iter().map(|report| report.client.clone()));
+        table.line("", reports.iter().map(|report| report.runtime.clone()));
+        table.checks(reports);
+        table.operations(operations, reports);
+        table.failures(reports);
         table
     }
 
-    fn checks(&mut self, outcomes: &[Outcome]) {
+    fn checks(&mut self, reports: &[Report]) {
         let mut names: Vec<(&str, &str)> = Vec::new();
-        for check in outcomes.iter().flat_map(|outcome| &outcome.checks) {
+        for check in reports.iter().flat_map(|report| &report.checks) {
             let name = (check.topic.as_str(), check.check.as_str());
             if !names.contains(&name) {
                 names.push(name);
@@ -46,9 +48,9 @@ impl Table {
         }
         if names.is_empty() {
             self.failed += 1;
-            self.text.push_str("no check was run\n");
+            self.text.push_str("no checks\n");
         }
-        // A check that only one client has comes last of all, but belongs to its topic.
+        // A check that only a later client has is at the end, but belongs to its topic.
         let first = |topic| names.iter().position(|name| name.0 == topic);
         let mut sorted = names.clone();
         sorted.sort_by_key(|name| first(name.0));
@@ -58,7 +60,7 @@ impl Table {
                 topic = name.0;
                 self.line::<&str>(topic, []);
             }
-            let results = outcomes.iter().map(|outcome| match outcome.check(name.0, name.1) {
+            let results = reports.iter().map(|report| match report.check(name.0, name.1) {
                 None => "MISSING",
                 Some(check) if check.failure.is_some() => "FAILED",
                 Some(_) => "passed",
@@ -69,25 +71,25 @@ impl Table {
         }
     }
 
-    fn operations(&mut self, operations: &Operations, outcomes: &[Outcome]) {
-        self.line::<&str>("good replies of each operation", []);
+    fn operations(&mut self, operations: &Operations, reports: &[Report]) {
+        self.line::<&str>("success responses of each operation", []);
         for operation in operations.ids() {
-            let replies: Vec<_> =
-                outcomes.iter().map(|one| one.replies.of(operation).good).collect();
-            self.count(replies.iter().map(|count| *count > 0));
-            let told = replies.iter().map(|count| match count {
+            let counts: Vec<_> =
+                reports.iter().map(|report| report.responses.of(operation).successes).collect();
+            self.count(counts.iter().map(|count| *count > 0));
+            let columns = counts.iter().map(|count| match count {
                 0 => "MISSING".to_owned(),
                 count => count.to_string(),
             });
-            self.line(&format!("  {operation}"), told);
+            self.line(&format!("  {operation}"), columns);
         }
     }
 
-    fn failures(&mut self, outcomes: &[Outcome]) {
-        for outcome in outcomes {
-            for check in &outcome.checks {
+    fn failures(&mut self, reports: &[Report]) {
+        for report in reports {
+            for check in &report.checks {
                 if let Some(failure) = &check.failure {
-                    let Outcome { client, runtime, .. } = outcome;
+                    let Report { client, runtime, .. } = report;
                     let name = format!("{}: {}", check.topic, check.check);
                     let _ = write!(self.text, "\n{client} on {runtime}, {name}\n{failure}\n");
                 }

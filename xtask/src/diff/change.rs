@@ -1,110 +1,110 @@
-//! What can change between two documents, and whom it breaks.
+//! Changes between two documents, and what they break.
 
 use std::fmt;
 
-/// Which way a value goes.
+/// The direction in which a value is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
     /// From a client to a server.
     Request,
     /// From a server to a client.
-    Reply,
+    Response,
 }
 
-/// What changed.
+/// The kind of a change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
-    /// The operation is new.
+pub enum ChangeKind {
+    /// An operation was added.
     OperationAdded,
-    /// The operation is gone.
+    /// An operation was removed.
     OperationRemoved,
-    /// There are events of a stream.
+    /// Events of a stream were added.
     EventsAdded,
-    /// The events of a stream are gone.
+    /// Events of a stream were removed.
     EventsRemoved,
-    /// The parameter is new.
+    /// A parameter was added.
     ParameterAdded {
-        /// Whether every request needs it.
+        /// Whether requests must have it.
         required: bool,
     },
-    /// The parameter is gone.
+    /// A parameter was removed.
     ParameterRemoved,
-    /// There is a body, or a kind of it, where there was none.
+    /// A body, or a media type of it, was added.
     ContentAdded(String),
-    /// The body, or a kind of it, is gone.
+    /// A body, or a media type of it, was removed.
     ContentRemoved(String),
-    /// The property is new.
+    /// A property was added.
     PropertyAdded {
-        /// Whether it must be there.
+        /// Whether it is required.
         required: bool,
     },
-    /// The property is gone.
+    /// A property was removed.
     PropertyRemoved,
-    /// The type is another one.
+    /// The type changed.
     Type {
-        /// The old one.
+        /// The old type.
         from: String,
-        /// The new one.
+        /// The new type.
         to: String,
     },
-    /// Values are new.
+    /// Enum values were added.
     ValuesAdded(Vec<String>),
-    /// Values are gone.
+    /// Enum values were removed.
     ValuesRemoved {
-        /// Which.
+        /// The values.
         values: Vec<String>,
-        /// Whether any other text is allowed as well.
+        /// Whether other values are valid, too.
         open: bool,
     },
-    /// The values are listed, where they were not.
+    /// A string became an enum.
     ValuesListed {
-        /// Which.
+        /// The values.
         values: Vec<String>,
-        /// Whether any other text is allowed as well.
+        /// Whether other values are valid, too.
         open: bool,
     },
-    /// Only the listed values are allowed, where any text was.
+    /// An open enum no longer allows other values.
     ValuesClosed,
-    /// Any text is allowed beside the listed values.
+    /// An enum allows other values.
     ValuesOpened,
-    /// Any text is allowed, where the values were listed.
+    /// An enum became a string.
     ValuesNoLongerListed,
-    /// It must be there now.
+    /// It became required.
     Required,
-    /// It may be left out now.
+    /// It became optional.
     Optional,
-    /// It may be null now.
+    /// It became nullable.
     Nullable {
-        /// Whether it must be there.
+        /// Whether it is required.
         required: bool,
     },
-    /// It may no longer be null.
+    /// It is no longer nullable.
     NotNullable {
-        /// Whether it must be there.
+        /// Whether it is required.
         required: bool,
     },
-    /// A limit lets less through.
+    /// A limit allows fewer values.
     Tighter(String),
-    /// A limit lets more through.
+    /// A limit allows more values.
     Looser(String),
-    /// An integer that counted may be negative now, or the other way round.
+    /// An integer became signed (`true`) or unsigned (`false`).
     Signed(bool),
-    /// There are alternatives where there was one thing.
-    BecameChoice,
-    /// There is one thing where there were alternatives.
-    NoLongerChoice,
-    /// An alternative is new.
+    /// A schema became a union.
+    BecameUnion,
+    /// A union became another schema.
+    NoLongerUnion,
+    /// An alternative was added.
     VariantAdded(String),
-    /// An alternative is gone.
+    /// An alternative was removed.
     VariantRemoved(String),
 }
 
-/// Whether something still works after a change.
+/// The effect of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
-    /// It does.
+    /// Nothing breaks.
     Compatible,
-    /// It may not.
+    /// Something may break.
     Breaking,
 }
 
@@ -117,93 +117,93 @@ impl fmt::Display for Effect {
     }
 }
 
-/// One change.
+/// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The operation, as `POST /threads/{thread_id}/runs`, or what else it belongs to.
+    /// The operation, such as `POST /threads/{thread_id}/runs`, or another heading.
     pub operation: String,
-    /// The place within it, as `request .tools[].type`; empty for the operation itself.
-    pub place: String,
-    /// Which way the value goes.
+    /// The location in it, such as `request .tools[].type`; empty for the operation itself.
+    pub location: String,
+    /// The direction in which the value is sent.
     pub direction: Direction,
-    /// What changed there.
-    pub what: What,
-    /// The other operations that have the same change, as they share the schema in which it is.
+    /// The kind.
+    pub kind: ChangeKind,
+    /// Other operations with the same change, since they share the schema.
     pub also: Vec<String>,
 }
 
 impl Change {
-    /// Whether code that is written against the generated crate still compiles.
-    pub fn for_callers(&self) -> Effect {
-        use Direction::{Reply, Request};
-        use What as W;
-        match (&self.what, self.direction) {
+    /// Returns the effect on code that uses the generated crate.
+    pub fn effect_on_callers(&self) -> Effect {
+        use ChangeKind as K;
+        use Direction::{Request, Response};
+        match (&self.kind, self.direction) {
             (
-                W::OperationAdded
-                | W::EventsAdded
-                | W::ContentAdded(_)
-                | W::ValuesAdded(_)
-                | W::VariantAdded(_),
+                K::OperationAdded
+                | K::EventsAdded
+                | K::ContentAdded(_)
+                | K::ValuesAdded(_)
+                | K::VariantAdded(_),
                 _,
             ) => Effect::Compatible,
-            (W::Tighter(_) | W::Looser(_), _) => Effect::Compatible,
-            (W::PropertyAdded { required: false }, Request) | (W::PropertyAdded { .. }, Reply) => {
+            (K::Tighter(_) | K::Looser(_), _) => Effect::Compatible,
+            (K::PropertyAdded { required: false }, Request)
+            | (K::PropertyAdded { .. }, Response) => Effect::Compatible,
+            (K::Nullable { required: false } | K::NotNullable { required: false }, Response) => {
                 Effect::Compatible
             }
-            (W::Nullable { required: false } | W::NotNullable { required: false }, Reply) => {
-                Effect::Compatible
-            }
-            // A new parameter is one more argument; a type, or whether it is an option, is seen.
+            // A new parameter is a new argument. Changes of types and optional fields are visible,
+            // too.
             _ => Effect::Breaking,
         }
     }
 
-    /// Whether a program that is out there still gets along with a server of the new document.
-    pub fn for_the_wire(&self) -> Effect {
-        use Direction::{Reply, Request};
-        use What as W;
-        match (&self.what, self.direction) {
-            (W::OperationAdded | W::EventsAdded | W::ContentAdded(_) | W::Looser(_), _) => {
+    /// Returns the effect on released programs that call a server of the new document.
+    pub fn effect_on_wire(&self) -> Effect {
+        use ChangeKind as K;
+        use Direction::{Request, Response};
+        match (&self.kind, self.direction) {
+            (K::OperationAdded | K::EventsAdded | K::ContentAdded(_) | K::Looser(_), _) => {
                 Effect::Compatible
             }
-            // What is out there decodes into the type that it was made with.
-            (W::Signed(true), Request) | (W::Signed(false), Reply) => Effect::Compatible,
-            // Unknown values and variants are kept, unknown properties are ignored.
+            // Released programs decode the type that they were generated with.
+            (K::Signed(true), Request) | (K::Signed(false), Response) => Effect::Compatible,
+            // Unknown values and variants are kept; unknown properties are ignored.
             (
-                W::ValuesAdded(_) | W::VariantAdded(_) | W::ValuesNoLongerListed | W::ValuesOpened,
+                K::ValuesAdded(_) | K::VariantAdded(_) | K::ValuesNoLongerListed | K::ValuesOpened,
                 _,
             ) => Effect::Compatible,
-            (W::ValuesRemoved { open: true, .. } | W::ValuesListed { open: true, .. }, _) => {
+            (K::ValuesRemoved { open: true, .. } | K::ValuesListed { open: true, .. }, _) => {
                 Effect::Compatible
             }
-            (W::ParameterAdded { required: false } | W::PropertyAdded { required: false }, _) => {
+            (K::ParameterAdded { required: false } | K::PropertyAdded { required: false }, _) => {
                 Effect::Compatible
             }
             (
-                W::PropertyAdded { .. } | W::Required | W::NotNullable { .. } | W::Tighter(_),
-                Reply,
+                K::PropertyAdded { .. } | K::Required | K::NotNullable { .. } | K::Tighter(_),
+                Response,
             ) => Effect::Compatible,
             (
-                W::ValuesRemoved { .. }
-                | W::ValuesListed { .. }
-                | W::ValuesClosed
-                | W::VariantRemoved(_),
-                Reply,
+                K::ValuesRemoved { .. }
+                | K::ValuesListed { .. }
+                | K::ValuesClosed
+                | K::VariantRemoved(_),
+                Response,
             ) => Effect::Compatible,
-            (W::Optional | W::Nullable { .. }, Request)
-            | (W::Nullable { required: false }, Reply) => Effect::Compatible,
-            (W::BecameChoice, Request) | (W::NoLongerChoice, _) => Effect::Compatible,
-            (W::Type { from, to }, Request) if from == "integer" && to == "number" => {
+            (K::Optional | K::Nullable { .. }, Request)
+            | (K::Nullable { required: false }, Response) => Effect::Compatible,
+            (K::BecameUnion, Request) | (K::NoLongerUnion, _) => Effect::Compatible,
+            (K::Type { from, to }, Request) if from == "integer" && to == "number" => {
                 Effect::Compatible
             }
-            (W::Type { from, to }, Reply) if from == "number" && to == "integer" => {
+            (K::Type { from, to }, Response) if from == "number" && to == "integer" => {
                 Effect::Compatible
             }
             _ => Effect::Breaking,
         }
     }
 
-    /// The other operations that have the same change, in a few words; empty if there are none.
+    /// Formats the other operations with the same change. The text is empty if there are none.
     pub fn also_in(&self) -> String {
         const SHOWN: usize = 2;
         let names: Vec<&str> = self.also.iter().take(SHOWN).map(String::as_str).collect();
@@ -214,14 +214,14 @@ impl Change {
         }
     }
 
-    /// The worse of the two.
+    /// Returns the worse of both effects.
     pub fn effect(&self) -> Effect {
-        self.for_callers().max(self.for_the_wire())
+        self.effect_on_callers().max(self.effect_on_wire())
     }
 }
 
-/// Names in a row, cut where nobody reads on.
-fn row(names: &[String]) -> String {
+/// Formats a list of names. Long lists are truncated.
+fn join_names(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     match names.len().checked_sub(SHOWN) {
@@ -230,7 +230,7 @@ fn row(names: &[String]) -> String {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for ChangeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OperationAdded => f.write_str("operation added"),
@@ -246,17 +246,19 @@ impl fmt::Display for What {
             Self::PropertyAdded { required: false } => f.write_str("property added"),
             Self::PropertyRemoved => f.write_str("property removed"),
             Self::Type { from, to } => write!(f, "type changed from {from} to {to}"),
-            Self::ValuesAdded(values) => write!(f, "values added: {}", row(values)),
-            Self::ValuesRemoved { values, .. } => write!(f, "values removed: {}", row(values)),
+            Self::ValuesAdded(values) => write!(f, "values added: {}", join_names(values)),
+            Self::ValuesRemoved { values, .. } => {
+                write!(f, "values removed: {}", join_names(values))
+            }
             Self::ValuesListed { values, open: false } => {
-                write!(f, "any text before, now one of: {}", row(values))
+                write!(f, "string became an enum: {}", join_names(values))
             }
             Self::ValuesListed { values, open: true } => {
-                write!(f, "values listed, other text still allowed: {}", row(values))
+                write!(f, "values listed, other values still allowed: {}", join_names(values))
             }
-            Self::ValuesClosed => f.write_str("only the listed values are allowed now"),
-            Self::ValuesOpened => f.write_str("other text is allowed beside the listed values now"),
-            Self::ValuesNoLongerListed => f.write_str("values no longer listed: any text"),
+            Self::ValuesClosed => f.write_str("no longer allows other values"),
+            Self::ValuesOpened => f.write_str("allows other values now"),
+            Self::ValuesNoLongerListed => f.write_str("enum became a string"),
             Self::Required => f.write_str("required now"),
             Self::Optional => f.write_str("optional now"),
             Self::Nullable { .. } => f.write_str("may be null now"),
@@ -264,8 +266,8 @@ impl fmt::Display for What {
             Self::Tighter(limit) | Self::Looser(limit) => f.write_str(limit),
             Self::Signed(true) => f.write_str("may be negative now (`i64`, was `u64`)"),
             Self::Signed(false) => f.write_str("may no longer be negative (`u64`, was `i64`)"),
-            Self::BecameChoice => f.write_str("a choice now"),
-            Self::NoLongerChoice => f.write_str("no longer a choice"),
+            Self::BecameUnion => f.write_str("became a union"),
+            Self::NoLongerUnion => f.write_str("no longer a union"),
             Self::VariantAdded(name) => write!(f, "alternative added: `{name}`"),
             Self::VariantRemoved(name) => write!(f, "alternative removed: `{name}`"),
         }

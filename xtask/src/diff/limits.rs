@@ -1,23 +1,23 @@
-//! Limits, and whether a change of one lets less through.
+//! Compares limits.
 
 use serde_json::Value;
 
-use super::change::What;
-use super::variants::kind;
-use crate::codegen::lower::counts;
+use super::alternatives::kind;
+use super::change::ChangeKind;
+use crate::codegen::lower::is_unsigned;
 
-/// What a larger value of a limit does.
+/// The effect of a larger value of a limit.
 #[derive(Clone, Copy, PartialEq)]
 enum Larger {
-    /// More is let through.
+    /// More values are valid.
     Looser,
-    /// Less is let through.
+    /// Fewer values are valid.
     Tighter,
-    /// That cannot be told: any other value lets less of what there is through.
-    Unclear,
+    /// Unknown: any change may make present values invalid.
+    Unknown,
 }
 
-/// Keyword, how people say it, and what a larger value does.
+/// Keyword, name, and the effect of a larger value.
 const LIMITS: [(&str, &str, Larger); 12] = [
     ("minimum", "minimum", Larger::Tighter),
     ("exclusiveMinimum", "exclusive minimum", Larger::Tighter),
@@ -25,22 +25,22 @@ const LIMITS: [(&str, &str, Larger); 12] = [
     ("exclusiveMaximum", "exclusive maximum", Larger::Looser),
     ("minLength", "minimum length", Larger::Tighter),
     ("maxLength", "maximum length", Larger::Looser),
-    ("minItems", "least number of items", Larger::Tighter),
-    ("maxItems", "largest number of items", Larger::Looser),
-    ("minProperties", "least number of properties", Larger::Tighter),
-    ("maxProperties", "largest number of properties", Larger::Looser),
-    ("multipleOf", "multiple of", Larger::Unclear),
-    ("pattern", "pattern", Larger::Unclear),
+    ("minItems", "minimum number of items", Larger::Tighter),
+    ("maxItems", "maximum number of items", Larger::Looser),
+    ("minProperties", "minimum number of properties", Larger::Tighter),
+    ("maxProperties", "maximum number of properties", Larger::Looser),
+    ("multipleOf", "multiple of", Larger::Unknown),
+    ("pattern", "pattern", Larger::Unknown),
 ];
 
-/// The limits that differ.
-pub(super) fn changes(old: &Value, new: &Value) -> Vec<What> {
+/// Returns the changes of limits.
+pub(super) fn changes(old: &Value, new: &Value) -> Vec<ChangeKind> {
     let mut found = Vec::new();
-    // Whether an integer may be negative is more than a limit: it is another Rust type.
-    let signed = [old, new].map(|schema| kind(schema) == Some("integer") && !counts(schema));
+    // A change of sign is more than a limit: the Rust type changes.
+    let signed = [old, new].map(|schema| kind(schema) == Some("integer") && !is_unsigned(schema));
     let resigned = kind(old) == kind(new) && signed.first() != signed.last();
     if resigned {
-        found.push(What::Signed(signed.last() == Some(&true)));
+        found.push(ChangeKind::Signed(signed.last() == Some(&true)));
     }
     for (keyword, name, larger) in LIMITS {
         let (before, after) = (old.get(keyword), new.get(keyword));
@@ -50,14 +50,14 @@ pub(super) fn changes(old: &Value, new: &Value) -> Vec<What> {
             continue;
         }
         found.push(match (before, after) {
-            (None, Some(after)) => What::Tighter(format!("{name} {after} added")),
-            (Some(before), None) => What::Looser(format!("{name} {before} removed")),
+            (None, Some(after)) => ChangeKind::Tighter(format!("{name} {after} added")),
+            (Some(before), None) => ChangeKind::Looser(format!("{name} {before} removed")),
             (Some(before), Some(after)) => {
                 let text = format!("{name} changed from {before} to {after}");
                 let is_larger = after.as_f64() > before.as_f64();
                 match (larger, is_larger) {
-                    (Larger::Looser, true) | (Larger::Tighter, false) => What::Looser(text),
-                    _ => What::Tighter(text),
+                    (Larger::Looser, true) | (Larger::Tighter, false) => ChangeKind::Looser(text),
+                    _ => ChangeKind::Tighter(text),
                 }
             }
             (None, None) => continue,
@@ -67,9 +67,9 @@ pub(super) fn changes(old: &Value, new: &Value) -> Vec<What> {
     if old.get("properties").is_some() && new.get("properties").is_some() {
         match (open(old), open(new)) {
             (true, false) => {
-                found.push(What::Tighter("other properties no longer allowed".to_owned()));
+                found.push(ChangeKind::Tighter("other properties no longer allowed".to_owned()));
             }
-            (false, true) => found.push(What::Looser("other properties allowed".to_owned())),
+            (false, true) => found.push(ChangeKind::Looser("other properties allowed".to_owned())),
             _ => {}
         }
     }

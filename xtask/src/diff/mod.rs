@@ -1,10 +1,10 @@
-//! `cargo xtask diff`: what changed between two documents, and whom it breaks.
+//! `cargo xtask diff`: compares two documents, and reports what each change breaks.
 
+mod alternatives;
 pub mod change;
 mod compare;
 mod limits;
 pub mod report;
-mod variants;
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ use crate::codegen::{Error, Selection, lower, read, select, unions};
 use change::{Change, Effect};
 use compare::Comparison;
 
-/// The exit status for changes: 0 none, 1 compatible ones, 2 breaking ones.
+/// Returns the exit status: 0 for no changes, 1 for compatible changes, 2 for breaking changes.
 pub fn exit_status(changes: &[Change]) -> u8 {
     changes
         .iter()
@@ -25,41 +25,41 @@ pub fn exit_status(changes: &[Change]) -> u8 {
         .unwrap_or(0)
 }
 
-/// Reads a document from a file, or `openapi/runs.yaml` as it is in a git revision.
+/// Reads a document from a file, or `openapi/runs.yaml` from a git revision.
 ///
 /// # Errors
 ///
-/// When there is neither, or it cannot be taken.
+/// Returns an error if the source does not exist or is not supported.
 pub fn open(root: &Path, source: &str, selection: &Selection) -> Result<Document, Error> {
     let path = Path::new(source);
     let document = if path.exists() {
         read::read(path)?
     } else {
         let object = format!("{source}:openapi/runs.yaml");
-        let shown = Command::new("git")
+        let output = Command::new("git")
             .current_dir(root)
             .args(["show", "--end-of-options", &object])
             .output();
-        match shown {
+        match output {
             Ok(output) if output.status.success() => {
                 read::read_text(Path::new(&object), &String::from_utf8_lossy(&output.stdout))?
             }
-            _ => return Err(Error::NoSource(source.to_owned())),
+            _ => return Err(Error::UnknownSource(source.to_owned())),
         }
     };
     comparable(document, selection)
 }
 
-/// The part of a document that is selected, in the one form in which it can be compared.
+/// Selects and lowers a document, so that it can be compared.
 ///
 /// # Errors
 ///
-/// When the document has something in it that no step can take.
+/// Returns an error if a stage does not support the document.
 pub fn comparable(document: Document, selection: &Selection) -> Result<Document, Error> {
-    lower::lower_for_diff(select::keep(document, selection)?)
+    lower::lower_for_diff(select::select_operations(document, selection)?)
 }
 
-/// All changes from one document to another, in the order of the paths.
+/// Returns all changes from one document to another, in the order of the paths.
 pub fn compare(old: &Document, new: &Document) -> Vec<Change> {
     let mut comparison = Comparison::new(old, new);
     comparison.operations();
@@ -67,10 +67,10 @@ pub fn compare(old: &Document, new: &Document) -> Vec<Change> {
     comparison.changes()
 }
 
-/// The events of a document: of several unions of them, the one with the most.
+/// Returns the largest union of events of a document.
 fn events(document: &Document) -> Option<&Value> {
     let unions = unions::event_unions(document);
-    // Of equal ones the first: `max_by_key` would take the last.
+    // The first of several equal ones: `max_by_key` returns the last.
     let (_, largest) = unions.iter().rev().max_by_key(|(count, _)| *count)?;
     document.schema(largest)
 }

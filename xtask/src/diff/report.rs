@@ -1,10 +1,10 @@
-//! Changes as people read them.
+//! Reports of changes.
 
 use std::fmt::Write as _;
 
 use super::change::{Change, Effect};
 
-/// As text: by operation, with whom each change breaks.
+/// Formats changes as text, by operation.
 pub fn text(changes: &[Change]) -> String {
     let mut text = String::new();
     let mut last = "";
@@ -13,10 +13,12 @@ pub fn text(changes: &[Change]) -> String {
             let _ = writeln!(text, "{}", change.operation);
             last = &change.operation;
         }
-        let place =
-            if change.place.is_empty() { String::new() } else { format!("{}: ", change.place) };
-        let (callers, wire) = (change.for_callers(), change.for_the_wire());
-        let _ = write!(text, "  {place}{}  [callers: {callers}, wire: {wire}]", change.what);
+        let location = match change.location.as_str() {
+            "" => String::new(),
+            location => format!("{location}: "),
+        };
+        let (callers, wire) = (change.effect_on_callers(), change.effect_on_wire());
+        let _ = write!(text, "  {location}{}  [callers: {callers}, wire: {wire}]", change.kind);
         let also = change.also_in();
         text.push_str(&if also.is_empty() { "\n".to_owned() } else { format!(" ({also})\n") });
     }
@@ -25,7 +27,7 @@ pub fn text(changes: &[Change]) -> String {
     text
 }
 
-/// As Markdown for a changelog: what breaks first.
+/// Formats changes as Markdown for a changelog, breaking changes first.
 pub fn markdown(changes: &[Change]) -> String {
     let mut text = String::new();
     for (title, effect) in [("Breaking", Effect::Breaking), ("Compatible", Effect::Compatible)] {
@@ -35,20 +37,22 @@ pub fn markdown(changes: &[Change]) -> String {
         }
         let _ = writeln!(text, "### {title}\n");
         for change in of_kind {
-            let place =
-                if change.place.is_empty() { String::new() } else { format!(", {}", change.place) };
-            let whom = match (change.for_callers(), change.for_the_wire()) {
+            let location = match change.location.as_str() {
+                "" => String::new(),
+                location => format!(", {}", location.replace('`', "")),
+            };
+            let broken = match (change.effect_on_callers(), change.effect_on_wire()) {
                 (Effect::Breaking, Effect::Breaking) => " (callers and wire)",
                 (Effect::Breaking, Effect::Compatible) => " (callers)",
                 (Effect::Compatible, Effect::Breaking) => " (wire)",
                 (Effect::Compatible, Effect::Compatible) => "",
             };
-            let place = place.replace('`', "");
             let also = match change.also_in() {
                 also if also.is_empty() => also,
                 also => format!("; {also}"),
             };
-            let _ = writeln!(text, "- `{}{place}`: {}{whom}{also}", change.operation, change.what);
+            let _ =
+                writeln!(text, "- `{}{location}`: {}{broken}{also}", change.operation, change.kind);
         }
         text.push('\n');
     }

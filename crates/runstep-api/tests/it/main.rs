@@ -1,7 +1,7 @@
 //! Tests of the generated crate.
 
+mod decoding;
 mod examples;
 mod limits;
 mod methods;
 mod operations;
-mod unknown_values;

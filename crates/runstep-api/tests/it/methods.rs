@@ -46,7 +46,7 @@ fn outcome_has_the_data_of_the_status() {
     assert_eq!(run("cancelled").outcome(), Outcome::Cancelled);
     assert_eq!(run("expired").outcome(), Outcome::Expired);
     for status in ["queued", "in_progress", "cancelling", "frozen"] {
-        assert_eq!(run(status).outcome(), Outcome::UnderWay(&RunStatus::from(status)));
+        assert_eq!(run(status).outcome(), Outcome::Active(&RunStatus::from(status)));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Assistants: made, listed, changed and deleted.
+//! Operations on assistants.
 
 use std::sync::Arc;
 
@@ -6,24 +6,26 @@ use runstep_api::types::{
     Assistant, AssistantList, CreateAssistantRequest, DeletedAssistant, UpdateAssistantRequest,
 };
 
-use super::{Engine, Refusal, lists, objects, support};
+use super::context::Engine;
+use super::error::EngineError;
+use super::{capabilities, lists, objects};
 use crate::store::{AssistantState, PageQuery};
 
-/// What `temperature` and `top_p` are when nobody says.
+/// The default of `temperature` and `top_p`.
 const DEFAULT_SAMPLING: f64 = 1.0;
 
 impl Engine {
     pub(crate) fn create_assistant(
         &self,
         request: CreateAssistantRequest,
-    ) -> Result<Assistant, Refusal> {
+    ) -> Result<Assistant, EngineError> {
         let tools = request.tools.unwrap_or_default();
-        support::check_tools(&tools)?;
-        support::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        self.shared.check_room()?;
+        capabilities::check_tools(&tools)?;
+        capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        self.context.check_quota()?;
         let mut assistant = Assistant::new(
-            self.shared.ids.next("asst"),
-            self.shared.clock.now(),
+            self.context.ids.next("asst"),
+            self.context.clock.now(),
             request.model,
             tools,
         );
@@ -40,44 +42,44 @@ impl Engine {
         Ok(assistant)
     }
 
-    pub(crate) fn assistant(&self, id: &str) -> Result<Assistant, Refusal> {
+    pub(crate) fn assistant(&self, id: &str) -> Result<Assistant, EngineError> {
         Ok(self.assistant_state(id)?.assistant.clone())
     }
 
-    pub(super) fn assistant_state(&self, id: &str) -> Result<Arc<AssistantState>, Refusal> {
-        self.store.assistant(id).ok_or_else(|| Refusal::not_found("assistant", id))
+    pub(super) fn assistant_state(&self, id: &str) -> Result<Arc<AssistantState>, EngineError> {
+        self.store.assistant(id).ok_or_else(|| EngineError::not_found("assistant", id))
     }
 
-    pub(crate) fn assistants(&self, query: &PageQuery) -> Result<AssistantList, Refusal> {
+    pub(crate) fn assistants(&self, query: &PageQuery) -> Result<AssistantList, EngineError> {
         self.store.with_assistants(|all| {
             lists::list("assistant", all, query, |_| true, |state| state.assistant.clone())
         })
     }
 
-    /// Changes what the request has. Runs that exist keep what they were made with.
+    /// Updates the fields that the request has. Existing runs keep their settings.
     pub(crate) fn update_assistant(
         &self,
         id: &str,
         request: UpdateAssistantRequest,
-    ) -> Result<Assistant, Refusal> {
+    ) -> Result<Assistant, EngineError> {
         self.assistant_state(id)?;
-        support::check_tools(request.tools.as_deref().unwrap_or_default())?;
-        support::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        let changed = self.store.change_assistant(id, |state| change(state, request));
-        Ok(changed.ok_or_else(|| Refusal::not_found("assistant", id))??)
+        capabilities::check_tools(request.tools.as_deref().unwrap_or_default())?;
+        capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        let changed = self.store.change_assistant(id, |state| update(state, request));
+        Ok(changed.ok_or_else(|| EngineError::not_found("assistant", id))??)
     }
 
-    /// Deletes an assistant. Its runs go on: they have all that they need of it.
-    pub(crate) fn delete_assistant(&self, id: &str) -> Result<DeletedAssistant, Refusal> {
+    /// Deletes an assistant. Its runs continue with the settings they have.
+    pub(crate) fn delete_assistant(&self, id: &str) -> Result<DeletedAssistant, EngineError> {
         if self.store.remove_assistant(id) {
             Ok(DeletedAssistant::new(id, true))
         } else {
-            Err(Refusal::not_found("assistant", id))
+            Err(EngineError::not_found("assistant", id))
         }
     }
 }
 
-fn change(state: &mut AssistantState, request: UpdateAssistantRequest) {
+fn update(state: &mut AssistantState, request: UpdateAssistantRequest) {
     let assistant = &mut state.assistant;
     if let Some(model) = request.model {
         assistant.model = model;
@@ -85,16 +87,16 @@ fn change(state: &mut AssistantState, request: UpdateAssistantRequest) {
     if let Some(tools) = request.tools {
         assistant.tools = tools;
     }
-    objects::change(&mut assistant.name, request.name);
-    objects::change(&mut assistant.description, request.description);
-    objects::change(&mut assistant.instructions, request.instructions);
-    objects::change(&mut assistant.response_format, request.response_format);
-    objects::change(&mut state.reasoning_effort, request.reasoning_effort);
-    objects::change_metadata(&mut assistant.metadata, request.metadata);
-    let samplings =
+    objects::update(&mut assistant.name, request.name);
+    objects::update(&mut assistant.description, request.description);
+    objects::update(&mut assistant.instructions, request.instructions);
+    objects::update(&mut assistant.response_format, request.response_format);
+    objects::update(&mut state.reasoning_effort, request.reasoning_effort);
+    objects::update_metadata(&mut assistant.metadata, request.metadata);
+    let parameters =
         [(&mut assistant.temperature, request.temperature), (&mut assistant.top_p, request.top_p)];
-    for (present, field) in samplings {
-        objects::change(present, field);
-        present.get_or_insert(DEFAULT_SAMPLING);
+    for (current, field) in parameters {
+        objects::update(current, field);
+        current.get_or_insert(DEFAULT_SAMPLING);
     }
 }

@@ -1,4 +1,4 @@
-//! Changes of messages and steps, as events tell them.
+//! The deltas of messages and steps in events.
 
 use runstep_api::types::{
     FunctionCallDelta, FunctionToolCallDelta, MessageContentDelta, MessageDelta, MessageDeltaBody,
@@ -6,25 +6,30 @@ use runstep_api::types::{
     TextContentDelta, ToolCallDelta, ToolCallsStepDetailsDelta,
 };
 
-/// What a part of a message is.
+/// A kind of message content.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum ContentKind {
     Text,
     Refusal,
 }
 
-/// More of a part of a message; the first piece of a text has its annotations.
-pub(super) fn content(kind: Kind, index: u64, text: String, begins: bool) -> MessageContentDelta {
+/// Returns a delta of a content part. The first delta of a text has its annotations.
+pub(super) fn content(
+    kind: ContentKind,
+    index: u64,
+    text: String,
+    is_first: bool,
+) -> MessageContentDelta {
     match kind {
-        Kind::Text => {
+        ContentKind::Text => {
             let mut value = MessageTextDelta::default();
             value.value = Some(text);
-            value.annotations = begins.then(Vec::new);
+            value.annotations = is_first.then(Vec::new);
             let mut content = TextContentDelta::new(index);
             content.text = Some(value);
             MessageContentDelta::Text(content)
         }
-        Kind::Refusal => {
+        ContentKind::Refusal => {
             let mut content = RefusalContentDelta::new(index);
             content.refusal = Some(text);
             MessageContentDelta::Refusal(content)
@@ -32,19 +37,19 @@ pub(super) fn content(kind: Kind, index: u64, text: String, begins: bool) -> Mes
     }
 }
 
-/// More of a message; the first piece names the role.
+/// Returns a delta of a message. The first delta has the role.
 pub(super) fn message(
     message_id: String,
     content: MessageContentDelta,
-    first: bool,
+    is_first: bool,
 ) -> MessageDelta {
     let mut body = MessageDeltaBody::default();
-    body.role = first.then_some(MessageRole::Assistant);
+    body.role = is_first.then_some(MessageRole::Assistant);
     body.content = Some(vec![content]);
     MessageDelta::new(message_id, body)
 }
 
-/// More of a function call; the first piece has its id and its name.
+/// Returns a delta of a function call. The first delta has its id and name.
 pub(super) fn call(
     step_id: &str,
     index: usize,

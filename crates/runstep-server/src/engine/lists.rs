@@ -1,18 +1,17 @@
-//! Lists, a page at a time.
+//! Pages of lists.
 
 use runstep_api::types::{
     Assistant, AssistantList, Message, MessageList, Run, RunList, RunStep, RunStepList,
 };
 
-use super::Refusal;
+use super::error::EngineError;
 use crate::store::{Ordered, PageQuery, UnknownCursor};
 
-/// What a page is written in.
+/// A list type of the API.
 pub(super) trait List {
-    /// What it is a list of.
     type Entry;
 
-    fn of(entries: Vec<Self::Entry>, has_more: bool) -> Self;
+    fn from_page(entries: Vec<Self::Entry>, has_more: bool) -> Self;
 }
 
 macro_rules! lists {
@@ -20,7 +19,7 @@ macro_rules! lists {
         impl List for $list {
             type Entry = $entry;
 
-            fn of(entries: Vec<$entry>, has_more: bool) -> Self {
+            fn from_page(entries: Vec<$entry>, has_more: bool) -> Self {
                 let mut list = Self::new(entries, has_more);
                 list.first_id = list.data.first().map(|entry| entry.id.clone());
                 list.last_id = list.data.last().map(|entry| entry.id.clone());
@@ -37,25 +36,25 @@ lists! {
     RunStepList of RunStep,
 }
 
-/// The page that a query asks for, of those that are wanted.
+/// Returns a page of the entries that match the filter. `kind` names the entries in errors.
 pub(super) fn list<T, L: List>(
     kind: &str,
     all: &Ordered<T>,
     query: &PageQuery,
-    wanted: impl Fn(&T) -> bool,
-    entry: impl Fn(&T) -> L::Entry,
-) -> Result<L, Refusal> {
-    let page = all.page(query, wanted).map_err(|cursor| unknown_cursor(kind, query, cursor))?;
-    Ok(L::of(page.items.into_iter().map(entry).collect(), page.has_more))
+    filter: impl Fn(&T) -> bool,
+    to_entry: impl Fn(&T) -> L::Entry,
+) -> Result<L, EngineError> {
+    let page = all.page(query, filter).map_err(|cursor| unknown_cursor(kind, query, cursor))?;
+    Ok(L::from_page(page.items.into_iter().map(to_entry).collect(), page.has_more))
 }
 
-fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> Refusal {
+fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> EngineError {
     let (param, id) = match cursor {
         UnknownCursor::After => ("after", &query.after),
         UnknownCursor::Before => ("before", &query.before),
     };
     let id = id.as_deref().unwrap_or_default();
-    Refusal::Invalid {
+    EngineError::Invalid {
         param: param.to_owned(),
         message: format!("there is no {kind} with id '{id}' here."),
     }

@@ -1,34 +1,25 @@
-//! What the API does: objects are made and changed here, and runs are driven from status to status.
+//! The behaviour of the API: creates and changes objects, and executes runs.
 
-mod answer;
+mod admission;
 mod assistants;
+mod capabilities;
+mod context;
 mod deltas;
-mod ending;
-mod leg;
+mod error;
+mod execution;
+mod finish;
 mod lifecycle;
 mod lists;
 mod messages;
 mod objects;
-mod outputs;
+mod output;
 mod prompt;
-mod refusal;
+mod run_handle;
 mod runs;
-mod shared;
-mod slots;
 mod steps;
-mod support;
 mod threads;
+mod tool_outputs;
 
-use std::sync::Arc;
-
-use crate::store::Store;
+pub(crate) use context::{Engine, EngineFactory, EngineOptions};
+pub(crate) use error::EngineError;
 pub(crate) use lifecycle::is_terminal;
-pub(crate) use refusal::Refusal;
-use shared::Shared;
-pub(crate) use shared::{Engines, Options};
-
-/// The API over a store.
-pub(crate) struct Engine {
-    shared: Arc<Shared>,
-    store: Store,
-}

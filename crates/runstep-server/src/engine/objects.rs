@@ -1,4 +1,4 @@
-//! Objects, made and changed as a request says.
+//! Creates and updates objects from requests.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,9 @@ use runstep_api::types::{
 };
 
 use crate::ids::Ids;
-use crate::store::{Charge, Full, length};
+use crate::store::{QuotaCharge, QuotaExceeded, json_length};
 
+/// Creates a completed message.
 pub(super) fn message(
     ids: &Ids,
     now: i64,
@@ -28,8 +29,8 @@ pub(super) fn message(
     message
 }
 
-/// A message as a request gives it.
-pub(super) fn given_message(
+/// Creates the message of a request.
+pub(super) fn request_message(
     ids: &Ids,
     now: i64,
     thread_id: &str,
@@ -42,7 +43,7 @@ pub(super) fn given_message(
             .filter_map(|part| match part {
                 MessageContentPart::Text(part) => Some(text_content(part.text)),
                 MessageContentPart::ImageUrl(part) => Some(part.into()),
-                // Refused by `support` before it comes here.
+                // `capabilities` has rejected other parts.
                 _ => None,
             })
             .collect(),
@@ -57,7 +58,7 @@ pub(super) fn text_content(text: impl Into<String>) -> MessageContent {
     TextContent::new(MessageText::new(text, Vec::new())).into()
 }
 
-/// A run of an assistant, with what the request has in place of the assistant's own.
+/// Creates a queued run of an assistant. Fields of the request override those of the assistant.
 pub(super) fn run(
     ids: &Ids,
     now: i64,
@@ -91,8 +92,9 @@ pub(super) fn run(
 
 fn instructions(assistant: &Assistant, request: &CreateRunRequest) -> String {
     let own = request.instructions.as_option().or(assistant.instructions.as_ref());
-    let both = [own, request.additional_instructions.as_option()];
-    both.into_iter()
+    let texts = [own, request.additional_instructions.as_option()];
+    texts
+        .into_iter()
         .flatten()
         .filter(|text| !text.is_empty())
         .map(String::as_str)
@@ -100,7 +102,7 @@ fn instructions(assistant: &Assistant, request: &CreateRunRequest) -> String {
         .join("\n")
 }
 
-/// What a run waits for: the outputs of the calls of a step.
+/// Returns the action that a run requires: the outputs of the calls of a step.
 pub(super) fn required_action(step: Option<&RunStep>) -> RequiredAction {
     let calls = match step.map(|step| &step.step_details) {
         Some(StepDetails::ToolCalls(details)) => details.tool_calls.as_slice(),
@@ -108,8 +110,8 @@ pub(super) fn required_action(step: Option<&RunStep>) -> RequiredAction {
     };
     let required = calls.iter().filter_map(|call| match call {
         ToolCall::Function(call) => {
-            let called = &call.function;
-            let function = RequiredFunction::new(called.name.clone(), called.arguments.clone());
+            let function = &call.function;
+            let function = RequiredFunction::new(function.name.clone(), function.arguments.clone());
             let call = RequiredFunctionToolCall::new(call.id.clone(), function);
             Some(RequiredToolCall::Function(call))
         }
@@ -119,33 +121,33 @@ pub(super) fn required_action(step: Option<&RunStep>) -> RequiredAction {
     SubmitToolOutputsAction::new(outputs).into()
 }
 
-/// Changes what may be there or not: nothing if the field was left out, and null takes it away.
-pub(super) fn change<T>(present: &mut Option<T>, field: Field<T>) {
+/// Updates an optional field. An absent field changes nothing, and null removes the value.
+pub(super) fn update<T>(current: &mut Option<T>, field: Field<T>) {
     match field {
         Field::Absent => {}
-        Field::Null => *present = None,
-        Field::Value(value) => *present = Some(value),
+        Field::Null => *current = None,
+        Field::Value(value) => *current = Some(value),
     }
 }
 
-/// The same for pairs, of which there may be none but which are always there.
-pub(super) fn change_metadata(
-    present: &mut Option<BTreeMap<String, String>>,
+/// Updates metadata, which may be empty but is always present.
+pub(super) fn update_metadata(
+    current: &mut Option<BTreeMap<String, String>>,
     field: Field<BTreeMap<String, String>>,
 ) {
-    change(present, field);
-    present.get_or_insert_default();
+    update(current, field);
+    current.get_or_insert_default();
 }
 
-/// The same for those of an object that is kept, if there is room for what they become.
-pub(super) fn change_kept_metadata(
-    present: &mut Option<BTreeMap<String, String>>,
+/// Updates the metadata of a stored object within the memory quota.
+pub(super) fn update_stored_metadata(
+    current: &mut Option<BTreeMap<String, String>>,
     field: Field<BTreeMap<String, String>>,
-    charge: &mut Charge,
-) -> Result<(), Full> {
-    let mut changed = present.clone();
-    change_metadata(&mut changed, field);
-    charge.resize(length(present), length(&changed))?;
-    *present = changed;
+    charge: &mut QuotaCharge,
+) -> Result<(), QuotaExceeded> {
+    let mut updated = current.clone();
+    update_metadata(&mut updated, field);
+    charge.resize(json_length(current), json_length(&updated))?;
+    *current = updated;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the model is asked: the thread and the run so far, cut as the run says.
+//! Builds the request to the model from the thread and the run, truncated as the run specifies.
 
 use runstep_api::types::{
     Message, MessageContent, MessageRole, ResponseFormat as Format, Run, RunStep, StepDetails,
@@ -12,13 +12,16 @@ use crate::model::{
 };
 use crate::store::{Ordered, RunState};
 
-/// Builds the request, or says that it cannot be made short enough for `max_prompt_tokens`. What it
-/// costs depends on what is asked of the model, not on how long the thread is.
+/// Builds the request. Its cost depends on the length of the prompt, not of the thread.
+///
+/// # Errors
+///
+/// Returns an error if the prompt exceeds the run's `max_prompt_tokens` even with a single message.
 pub(super) fn request(
     state: &RunState,
     messages: &Ordered<Message>,
     context_tokens: u64,
-) -> Result<ModelRequest, TooLong> {
+) -> Result<ModelRequest, PromptTooLong> {
     let run = &state.run;
     let mut request = ModelRequest::new(run.model.clone().unwrap_or_default(), Vec::new());
     request.instructions = run.instructions.clone().filter(|text| !text.is_empty());
@@ -30,39 +33,40 @@ pub(super) fn request(
     request.top_p = run.top_p;
     request.reasoning_effort = state.reasoning_effort.as_ref().map(ToString::to_string);
     request.max_completion_tokens =
-        run.max_completion_tokens.map(|limit| limit.saturating_sub(state.used.completion_tokens));
+        run.max_completion_tokens.map(|limit| limit.saturating_sub(state.usage.completion_tokens));
 
-    let during: Vec<ConversationItem> =
-        state.steps.iter().flat_map(|step| done(step, messages)).collect();
-    let allowed = run.max_prompt_tokens.map(|limit| limit.saturating_sub(state.used.prompt_tokens));
-    let (most, room) = match last_messages(run) {
-        Some(count) => (count, allowed.unwrap_or(u64::MAX)),
-        None => (usize::MAX, allowed.unwrap_or(u64::MAX).min(context_tokens)),
+    let own_items: Vec<ConversationItem> =
+        state.steps.iter().flat_map(|step| step_items(step, messages)).collect();
+    let token_limit =
+        run.max_prompt_tokens.map(|limit| limit.saturating_sub(state.usage.prompt_tokens));
+    let (max_messages, max_tokens) = match last_messages(run) {
+        Some(count) => (count, token_limit.unwrap_or(u64::MAX)),
+        None => (usize::MAX, token_limit.unwrap_or(u64::MAX).min(context_tokens)),
     };
-    // Of the instructions and the functions: there is no conversation in it yet.
-    let mut total = prompt_tokens(&request) + during.iter().map(item_tokens).sum::<u64>();
+    // The request has no conversation yet, only instructions and functions.
+    let mut tokens = prompt_tokens(&request) + own_items.iter().map(item_tokens).sum::<u64>();
     let mut conversation = Vec::new();
-    let earlier = messages.iter().rev().filter(|one| one.run_id.as_ref() != Some(&run.id));
-    for message in earlier.take(most) {
-        let item = said(message);
-        let tokens = item_tokens(&item);
-        // The oldest are left out; the newest is what the run is about.
-        if total + tokens > room && !conversation.is_empty() {
+    let earlier = messages.iter().rev().filter(|message| message.run_id.as_ref() != Some(&run.id));
+    for message in earlier.take(max_messages) {
+        let item = message_item(message);
+        let item_tokens = item_tokens(&item);
+        // Omits the oldest messages but always includes the newest, which the run responds to.
+        if tokens + item_tokens > max_tokens && !conversation.is_empty() {
             break;
         }
-        total += tokens;
+        tokens += item_tokens;
         conversation.push(item);
     }
-    if allowed.is_some_and(|allowed| total > allowed) {
-        return Err(TooLong);
+    if token_limit.is_some_and(|limit| tokens > limit) {
+        return Err(PromptTooLong);
     }
     conversation.reverse();
-    conversation.extend(during);
+    conversation.extend(own_items);
     request.conversation = conversation;
     Ok(request)
 }
 
-/// How many messages a run asks for, if it does.
+/// Returns the number of messages of the truncation strategy `last_messages`.
 fn last_messages(run: &Run) -> Option<usize> {
     let strategy = run.truncation_strategy.as_ref()?;
     (strategy.type_ == TruncationStrategyType::LastMessages).then(|| {
@@ -71,20 +75,20 @@ fn last_messages(run: &Run) -> Option<usize> {
     })
 }
 
-/// The conversation does not fit the run's `max_prompt_tokens`.
+/// The error that the prompt exceeds the run's `max_prompt_tokens`.
 #[derive(Debug)]
-pub(super) struct TooLong;
+pub(super) struct PromptTooLong;
 
-fn said(message: &Message) -> ConversationItem {
+fn message_item(message: &Message) -> ConversationItem {
     if message.content.iter().any(|part| matches!(part, MessageContent::ImageUrl(_))) {
-        return ConversationItem::UserParts(message.content.iter().filter_map(shown).collect());
+        return ConversationItem::UserParts(message.content.iter().filter_map(user_part).collect());
     }
     let mut texts = message.content.iter().filter_map(|part| match part {
         MessageContent::Text(content) => Some(content.text.value.as_str()),
         MessageContent::Refusal(content) => Some(content.refusal.as_str()),
         _ => None,
     });
-    // Nearly always there is one.
+    // Most messages have one text, which needs no concatenation.
     let mut text = texts.next().unwrap_or_default().to_owned();
     for more in texts {
         text.push('\n');
@@ -96,7 +100,7 @@ fn said(message: &Message) -> ConversationItem {
     }
 }
 
-fn shown(part: &MessageContent) -> Option<UserPart> {
+fn user_part(part: &MessageContent) -> Option<UserPart> {
     match part {
         MessageContent::Text(content) => Some(UserPart::Text(content.text.value.clone())),
         MessageContent::ImageUrl(content) => Some(UserPart::Image {
@@ -107,12 +111,14 @@ fn shown(part: &MessageContent) -> Option<UserPart> {
     }
 }
 
-/// What a step of this run adds to the conversation.
-fn done(step: &RunStep, messages: &Ordered<Message>) -> Vec<ConversationItem> {
+/// Returns the conversation items of a step of this run.
+fn step_items(step: &RunStep, messages: &Ordered<Message>) -> Vec<ConversationItem> {
     match &step.step_details {
-        StepDetails::MessageCreation(details) => {
-            messages.get(&details.message_creation.message_id).map(said).into_iter().collect()
-        }
+        StepDetails::MessageCreation(details) => messages
+            .get(&details.message_creation.message_id)
+            .map(message_item)
+            .into_iter()
+            .collect(),
         StepDetails::ToolCalls(details) => {
             let calls: Vec<_> = details
                 .tool_calls
@@ -122,12 +128,12 @@ fn done(step: &RunStep, messages: &Ordered<Message>) -> Vec<ConversationItem> {
                     _ => None,
                 })
                 .collect();
-            let made = calls.iter().map(|call| ToolCall {
+            let tool_calls = calls.iter().map(|call| ToolCall {
                 id: call.id.clone(),
                 name: call.function.name.clone(),
                 arguments: call.function.arguments.clone(),
             });
-            let mut items = vec![ConversationItem::ToolCalls(made.collect())];
+            let mut items = vec![ConversationItem::ToolCalls(tool_calls.collect())];
             items.extend(calls.iter().map(|call| ConversationItem::ToolOutput {
                 call_id: call.id.clone(),
                 output: call.function.output.clone().unwrap_or_default(),

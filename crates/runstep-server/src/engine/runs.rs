@@ -1,4 +1,4 @@
-//! Runs: made and started, listed, changed, continued with outputs, and stopped.
+//! Operations on runs.
 
 use std::sync::{Arc, Weak};
 
@@ -8,32 +8,35 @@ use runstep_api::types::{
     SubmitToolOutputsRequest, UpdateRunRequest,
 };
 
-use super::leg::Leg;
-use super::lifecycle::{self, IllegalTransition};
-use super::slots::Place;
-use super::{Engine, Refusal, lists, objects, outputs, support};
-use crate::events::{EventLog, Listener};
-use crate::store::{AssistantState, PageQuery, RunState, ThreadHandle, ThreadState, size};
+use super::admission::QueuePermit;
+use super::context::Engine;
+use super::error::EngineError;
+use super::execution::RunExecution;
+use super::lifecycle::{IllegalTransition, transition};
+use super::run_handle::RunHandle;
+use super::{capabilities, lists, objects, tool_outputs};
+use crate::events::{EventLog, Subscriber};
+use crate::store::{AssistantState, PageQuery, RunState, ThreadHandle, ThreadState, object_size};
 
 impl Engine {
-    /// Creates a run and starts it. With `stream` its events can be listened to.
+    /// Creates and starts a run. Returns a subscriber to its events if the request is for a stream.
     pub(crate) fn create_run(
         &self,
         thread_id: &str,
         request: CreateRunRequest,
-    ) -> Result<(Run, Option<Listener>), Refusal> {
+    ) -> Result<(Run, Option<Subscriber>), EngineError> {
         let handle = self.handle(thread_id)?;
-        let assistant = self.check_run(&request)?;
-        let place = self.shared.slots.enter()?;
-        self.start(&handle, &assistant, request, place, None)
+        let assistant = self.validate_run(&request)?;
+        let permit = self.context.admission.admit()?;
+        self.start(&handle, &assistant, request, permit, None)
     }
 
-    /// Creates a thread and a run on it. Nothing is left behind when either is refused.
+    /// Creates a thread and a run on it, or neither.
     pub(crate) fn create_thread_and_run(
         &self,
         request: CreateThreadAndRunRequest,
-    ) -> Result<(Run, Option<Listener>), Refusal> {
-        support::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+    ) -> Result<(Run, Option<Subscriber>), EngineError> {
+        capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         let thread = request.thread.unwrap_or_default();
         let mut run = CreateRunRequest::new(request.assistant_id);
         run.model = request.model;
@@ -49,65 +52,59 @@ impl Engine {
         run.tool_choice = request.tool_choice;
         run.parallel_tool_calls = request.parallel_tool_calls;
         run.response_format = request.response_format;
-        let assistant = self.check_run(&run)?;
-        let place = self.shared.slots.enter()?;
+        let assistant = self.validate_run(&run)?;
+        let permit = self.context.admission.admit()?;
         let (thread, handle) = self.insert_thread("thread.", thread)?;
-        self.start(
-            &handle,
-            &assistant,
-            run,
-            place,
-            Some(StreamEvent::ThreadCreated(Box::new(thread))),
-        )
+        let created = StreamEvent::ThreadCreated(Box::new(thread));
+        self.start(&handle, &assistant, run, permit, Some(created))
     }
 
-    /// Whether a run could be made as it is asked for, its thread aside. Gives the assistant that
-    /// this was checked against: the run is made of it, whatever becomes of it meanwhile.
-    fn check_run(&self, request: &CreateRunRequest) -> Result<Arc<AssistantState>, Refusal> {
+    /// Validates a create-run request, except for its thread. Returns the assistant, because the
+    /// run must use the state that was validated.
+    fn validate_run(&self, request: &CreateRunRequest) -> Result<Arc<AssistantState>, EngineError> {
         let state = self.assistant_state(&request.assistant_id)?;
-        let own = request.tools.as_option();
-        support::check_tools(own.map(Vec::as_slice).unwrap_or_default())?;
-        let tools = own.unwrap_or(&state.assistant.tools);
-        support::check_tool_choice(request.tool_choice.as_option(), tools)?;
-        for (index, message) in
-            request.additional_messages.as_option().into_iter().flatten().enumerate()
-        {
+        let own_tools = request.tools.as_option();
+        capabilities::check_tools(own_tools.map(Vec::as_slice).unwrap_or_default())?;
+        let tools = own_tools.unwrap_or(&state.assistant.tools);
+        capabilities::check_tool_choice(request.tool_choice.as_option(), tools)?;
+        let messages = request.additional_messages.as_option().into_iter().flatten();
+        for (index, message) in messages.enumerate() {
             let prefix = format!("additional_messages[{index}].");
-            support::check_message(&prefix, message, self.shared.model.sees_images())?;
+            let supports_images = self.context.model.supports_images();
+            capabilities::check_message(&prefix, message, supports_images)?;
         }
-        self.shared.check_room()?;
+        self.context.check_quota()?;
         Ok(state)
     }
 
+    /// Creates the run and starts its first execution. `first_event` precedes the run's own events.
     fn start(
         &self,
         handle: &ThreadHandle,
         assistant: &AssistantState,
         mut request: CreateRunRequest,
-        place: Place,
-        opening: Option<StreamEvent>,
-    ) -> Result<(Run, Option<Listener>), Refusal> {
-        let shared = &self.shared;
-        let now = shared.clock.now();
-        let log = is_streamed(&request.stream).then(|| shared.new_log());
-        let listener = log.as_ref().map(EventLog::listen);
+        permit: QueuePermit,
+        first_event: Option<StreamEvent>,
+    ) -> Result<(Run, Option<Subscriber>), EngineError> {
+        let context = &self.context;
+        let (ids, now) = (&context.ids, context.clock.now());
+        let log = is_streamed(&request.stream).then(|| context.new_log());
+        let subscriber = log.as_ref().map(EventLog::subscribe);
         let run = {
             let mut thread = handle.lock();
             let thread_id = thread.thread.id.clone();
             if thread.deleted {
-                return Err(Refusal::not_found("thread", &thread_id));
+                return Err(EngineError::not_found("thread", &thread_id));
             }
             if let Some(run_id) = &thread.active {
-                return Err(Refusal::ActiveRun { thread_id, run_id: run_id.clone() });
+                return Err(EngineError::ActiveRun { thread_id, run_id: run_id.clone() });
             }
             for message in
                 std::mem::take(&mut request.additional_messages).into_option().unwrap_or_default()
             {
-                let message = objects::given_message(&shared.ids, now, &thread_id, message);
-                thread.insert_message(message);
+                thread.insert_message(objects::request_message(ids, now, &thread_id, message));
             }
-            let lifetime = shared.run_lifetime;
-            let ids = &shared.ids;
+            let lifetime = context.run_lifetime;
             let run = objects::run(ids, now, lifetime, &thread_id, &assistant.assistant, &request);
             let effort = request
                 .reasoning_effort
@@ -115,80 +112,82 @@ impl Engine {
                 .or_else(|| assistant.reasoning_effort.clone());
             let mut state = RunState::new(run.clone(), effort);
             state.events = log.as_ref().map_or_else(Weak::new, Arc::downgrade);
-            thread.charge.add(size(&run));
+            thread.charge.add(object_size(&run));
             thread.runs.insert(run.id.clone(), state);
             thread.active = Some(run.id.clone());
-            // Told before the thread is free, so that nothing comes before it.
+            // Emitted under the lock, so that they precede all other events of the run.
             if let Some(log) = &log {
-                opening.into_iter().for_each(|event| log.push(&event));
+                first_event.into_iter().for_each(|event| log.push(&event));
                 log.push(&StreamEvent::RunCreated(Box::new(run.clone())));
                 log.push(&StreamEvent::RunQueued(Box::new(run.clone())));
             }
             run
         };
-        shared.metrics.run_created();
-        Leg::new(shared, handle, &run.id, 0, log).spawn(place);
-        Ok((run, listener))
+        context.metrics.record_run_created();
+        RunExecution::new(RunHandle::new(context, handle, &run.id, log), 0).spawn(permit);
+        Ok((run, subscriber))
     }
 
-    /// Takes the outputs of all calls that a run waits for, and goes on with it.
+    /// Accepts the outputs of all calls that a run waits for, and starts its next execution.
     pub(crate) fn submit_tool_outputs(
         &self,
         thread_id: &str,
         run_id: &str,
         request: &SubmitToolOutputsRequest,
-    ) -> Result<(Run, Option<Listener>), Refusal> {
+    ) -> Result<(Run, Option<Subscriber>), EngineError> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
         let ThreadState { runs, charge, .. } = &mut *thread;
-        let state = runs.get_mut(run_id).ok_or_else(|| Refusal::not_found("run", run_id))?;
-        let outputs = outputs::check(state, request)?;
-        self.shared.check_room()?;
-        let place = self.shared.slots.enter()?;
+        let state = runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))?;
+        let outputs = tool_outputs::check(state, request)?;
+        self.context.check_quota()?;
+        let permit = self.context.admission.admit()?;
 
-        charge.add(outputs.size());
-        let step = outputs.put(state, self.shared.clock.now());
-        state.leg += 1;
-        let (run, number) = (state.run.clone(), state.leg);
+        charge.add(outputs.len());
+        let step = outputs.apply(state, self.context.clock.now());
+        state.execution += 1;
+        let (run, number) = (state.run.clone(), state.execution);
         let mut log = state.events.upgrade();
-        let listener = is_streamed(&request.stream).then(|| {
-            let log = log.get_or_insert_with(|| self.shared.new_log());
+        let subscriber = is_streamed(&request.stream).then(|| {
+            let log = log.get_or_insert_with(|| self.context.new_log());
             state.events = Arc::downgrade(log);
-            log.listen()
+            log.subscribe()
         });
-        // Told before the thread is free, so that nothing of the new leg comes before it.
+        // Emitted under the lock, so that they precede all other events of the execution.
         if let Some(log) = &log {
             step.into_iter().for_each(|step| log.push(&StreamEvent::StepCompleted(Box::new(step))));
             log.push(&StreamEvent::RunQueued(Box::new(run.clone())));
         }
         drop(thread);
-        Leg::new(&self.shared, &handle, run_id, number, log).spawn(place);
-        Ok((run, listener))
+        let run_handle = RunHandle::new(&self.context, &handle, run_id, log);
+        RunExecution::new(run_handle, number).spawn(permit);
+        Ok((run, subscriber))
     }
 
-    /// Listens to a run from after an event on, if its events are kept and there are more.
-    pub(crate) fn listen_after(
+    /// Subscribes to a run's events after the one with this number. Returns `None` if they are not
+    /// retained or if no event follows.
+    pub(crate) fn subscribe_after(
         &self,
         thread_id: &str,
         run_id: &str,
         event: u64,
-    ) -> Result<Option<Listener>, Refusal> {
+    ) -> Result<Option<Subscriber>, EngineError> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
-        let log = found(&mut thread, run_id)?.events.upgrade();
-        Ok(log.and_then(|log| log.listen_after(event)))
+        let log = find_run(&mut thread, run_id)?.events.upgrade();
+        Ok(log.and_then(|log| log.subscribe_after(event)))
     }
 
-    pub(crate) fn runs(&self, thread_id: &str, query: &PageQuery) -> Result<RunList, Refusal> {
+    pub(crate) fn runs(&self, thread_id: &str, query: &PageQuery) -> Result<RunList, EngineError> {
         let handle = self.handle(thread_id)?;
         let thread = handle.lock();
         lists::list("run", &thread.runs, query, |_| true, |state| state.run.clone())
     }
 
-    pub(crate) fn run(&self, thread_id: &str, run_id: &str) -> Result<Run, Refusal> {
+    pub(crate) fn run(&self, thread_id: &str, run_id: &str) -> Result<Run, EngineError> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
-        Ok(found(&mut thread, run_id)?.run.clone())
+        Ok(find_run(&mut thread, run_id)?.run.clone())
     }
 
     pub(crate) fn update_run(
@@ -196,23 +195,23 @@ impl Engine {
         thread_id: &str,
         run_id: &str,
         request: UpdateRunRequest,
-    ) -> Result<Run, Refusal> {
+    ) -> Result<Run, EngineError> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
         let ThreadState { runs, charge, .. } = &mut *thread;
-        let run = runs.get_mut(run_id).ok_or_else(|| Refusal::not_found("run", run_id))?;
-        objects::change_kept_metadata(&mut run.run.metadata, request.metadata, charge)?;
+        let run = runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))?;
+        objects::update_stored_metadata(&mut run.run.metadata, request.metadata, charge)?;
         Ok(run.run.clone())
     }
 
-    /// Asks a run to stop; it has not stopped yet when this returns.
-    pub(crate) fn cancel_run(&self, thread_id: &str, run_id: &str) -> Result<Run, Refusal> {
+    /// Begins to cancel a run. Its execution stops asynchronously.
+    pub(crate) fn cancel_run(&self, thread_id: &str, run_id: &str) -> Result<Run, EngineError> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
-        let state = found(&mut thread, run_id)?;
-        let now = self.shared.clock.now();
-        if stop(state, now).is_err() {
-            return Err(Refusal::CannotCancel { status: state.run.status.clone() });
+        let state = find_run(&mut thread, run_id)?;
+        let now = self.context.clock.now();
+        if begin_cancellation(state, now).is_err() {
+            return Err(EngineError::CannotCancel { status: state.run.status.clone() });
         }
         Ok(state.run.clone())
     }
@@ -222,16 +221,16 @@ fn is_streamed(stream: &Field<bool>) -> bool {
     *stream == Field::Value(true)
 }
 
-pub(super) fn found<'a>(
+pub(super) fn find_run<'a>(
     thread: &'a mut ThreadState,
     run_id: &str,
-) -> Result<&'a mut RunState, Refusal> {
-    thread.runs.get_mut(run_id).ok_or_else(|| Refusal::not_found("run", run_id))
+) -> Result<&'a mut RunState, EngineError> {
+    thread.runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))
 }
 
-/// Asks a run to stop. Its leg sees the token, or that nobody waits any more, and ends it.
-pub(super) fn stop(state: &mut RunState, now: i64) -> Result<(), IllegalTransition> {
-    lifecycle::transition(&mut state.run, RunStatus::Cancelling, now)?;
+/// Puts a run in the status `cancelling` and signals its execution, which then ends the run.
+pub(super) fn begin_cancellation(state: &mut RunState, now: i64) -> Result<(), IllegalTransition> {
+    transition(&mut state.run, RunStatus::Cancelling, now)?;
     state.waiting = None;
     state.cancel.cancel();
     if let Some(log) = state.events.upgrade() {

@@ -1,8 +1,11 @@
-//! Steps: listed and read.
+//! Operations on run steps.
 
 use runstep_api::types::{RunStep, RunStepList};
 
-use super::{Engine, Refusal, lists, runs};
+use super::context::Engine;
+use super::error::EngineError;
+use super::lists;
+use super::runs::find_run;
 use crate::store::PageQuery;
 
 impl Engine {
@@ -11,10 +14,10 @@ impl Engine {
         thread_id: &str,
         run_id: &str,
         query: &PageQuery,
-    ) -> Result<RunStepList, Refusal> {
+    ) -> Result<RunStepList, EngineError> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
-        let state = runs::found(&mut thread, run_id)?;
+        let state = find_run(&mut thread, run_id)?;
         lists::list("run step", &state.steps, query, |_| true, RunStep::clone)
     }
 
@@ -23,10 +26,10 @@ impl Engine {
         thread_id: &str,
         run_id: &str,
         step_id: &str,
-    ) -> Result<RunStep, Refusal> {
+    ) -> Result<RunStep, EngineError> {
         let handle = self.handle(thread_id)?;
         let mut thread = handle.lock();
-        let step = runs::found(&mut thread, run_id)?.steps.get(step_id).cloned();
-        step.ok_or_else(|| Refusal::not_found("run step", step_id))
+        let step = find_run(&mut thread, run_id)?.steps.get(step_id).cloned();
+        step.ok_or_else(|| EngineError::not_found("run step", step_id))
     }
 }

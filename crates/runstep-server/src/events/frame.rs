@@ -1,34 +1,34 @@
-//! Events as they are written.
+//! The encoding of events as server-sent events.
 
 use std::io::Write as _;
 
 use axum::body::Bytes;
 use runstep_api::types::{ErrorResponse, StreamEvent};
 
-/// What an event takes besides its name and its data.
-const FRAME: usize = 48;
+/// An estimate of the bytes of an event besides its name and its data.
+const OVERHEAD: usize = 48;
 
-/// An event that a stream can be resumed after.
+/// Encodes an event with an id, after which a stream can be resumed.
 pub(super) fn numbered(number: u64, event: &StreamEvent) -> Bytes {
-    written(Some(number), event)
+    encode(Some(number), event)
 }
 
-/// An event that is no part of its run.
+/// Encodes an event that is not part of its run's log.
 pub(crate) fn unnumbered(event: &StreamEvent) -> Bytes {
-    written(None, event)
+    encode(None, event)
 }
 
-fn written(number: Option<u64>, event: &StreamEvent) -> Bytes {
-    // Clients that get a bare error object take the stream for complete.
+fn encode(number: Option<u64>, event: &StreamEvent) -> Bytes {
+    // Some clients do not recognize a bare error object and take the stream for a complete one.
     let data = match event {
         StreamEvent::Error(error) => serde_json::to_string(&ErrorResponse::new(error.clone())),
         event => event.data(),
     };
-    // The server's own objects can always be written as JSON, and that on one line.
+    // Serializing the server's own objects to one line of JSON cannot fail.
     let data = data.unwrap_or_default();
     let name = event.event();
-    let mut bytes = Vec::with_capacity(FRAME + name.len() + data.len());
-    // Nor can writing to memory fail.
+    let mut bytes = Vec::with_capacity(OVERHEAD + name.len() + data.len());
+    // Writing to memory cannot fail.
     let _ = match number {
         Some(number) => write!(bytes, "id: {number}\nevent: {name}\ndata: {data}\n\n"),
         None => write!(bytes, "event: {name}\ndata: {data}\n\n"),

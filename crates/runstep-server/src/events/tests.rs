@@ -1,6 +1,10 @@
-use prometheus_client::metrics::counter::Counter;
-use runstep_api::types::{Run, RunStatus};
+use std::sync::Arc;
+use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
+use runstep_api::types::{ErrorObject, Run, RunStatus, StreamEvent};
+
+use super::log::{MAX_BYTES, MAX_LAG_EVENTS};
 use super::*;
 
 fn event() -> StreamEvent {
@@ -12,139 +16,140 @@ fn log() -> Arc<EventLog> {
 }
 
 /// The numbers of events.
-fn numbers(heard: &Heard) -> Vec<u64> {
-    let (Heard::Events(bytes) | Heard::End(bytes)) = heard else { panic!("{heard:?}") };
+fn numbers(received: &Received) -> Vec<u64> {
+    let (Received::Events(bytes) | Received::End(bytes)) = received else { panic!("{received:?}") };
     let text = std::str::from_utf8(bytes).unwrap();
     text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect()
 }
 
 #[tokio::test]
-async fn a_listener_hears_each_event_once_up_to_done() {
+async fn subscriber_receives_each_event_once_up_to_done() {
     let log = log();
     log.push(&event());
-    let mut listener = log.listen_after(0).unwrap();
-    assert_eq!(numbers(&listener.hear().await), [1]);
+    let mut subscriber = log.subscribe_after(0).unwrap();
+    assert_eq!(numbers(&subscriber.receive().await), [1]);
     log.push(&event());
     log.push(&StreamEvent::Done);
     log.push(&event());
-    let last = listener.hear().await;
-    assert!(matches!(last, Heard::End(_)));
+    let last = subscriber.receive().await;
+    assert!(matches!(last, Received::End(_)));
     assert_eq!(numbers(&last), [2, 3]);
 }
 
 #[tokio::test]
-async fn one_listens_after_an_event_if_something_comes_after_it() {
+async fn subscribing_after_an_event_requires_that_more_can_follow() {
     let log = log();
     log.push(&event());
     log.push(&event());
-    assert_eq!(numbers(&log.listen_after(1).unwrap().hear().await), [2]);
-    assert!(log.listen_after(2).is_some(), "more may come");
-    assert!(log.listen_after(3).is_none(), "there is no such event");
-    assert!(log.listen_after(u64::MAX).is_none());
+    assert_eq!(numbers(&log.subscribe_after(1).unwrap().receive().await), [2]);
+    assert!(log.subscribe_after(2).is_some(), "more may follow");
+    assert!(log.subscribe_after(3).is_none(), "the event does not exist");
+    assert!(log.subscribe_after(u64::MAX).is_none());
     log.push(&StreamEvent::Done);
-    assert_eq!(numbers(&log.listen_after(2).unwrap().hear().await), [3]);
-    assert!(log.listen_after(3).is_none(), "nothing comes");
+    assert_eq!(numbers(&log.subscribe_after(2).unwrap().receive().await), [3]);
+    assert!(log.subscribe_after(3).is_none(), "nothing follows");
     log.push(&event());
-    assert_eq!(numbers(&log.listen_after(3).unwrap().hear().await), [4]);
+    assert_eq!(numbers(&log.subscribe_after(3).unwrap().receive().await), [4]);
 }
 
 #[tokio::test]
-async fn what_is_kept_is_bounded_and_who_is_behind_is_told() {
+async fn size_is_bounded_and_a_subscriber_that_lags_gets_an_error() {
     let log = log();
-    let count = MOST_BYTES / frame::numbered(1000, &event()).len() + 500;
-    let mut slow = log.listen();
+    let count = MAX_BYTES / frame::numbered(1000, &event()).len() + 500;
+    let mut slow = log.subscribe();
     log.push(&event());
     log.push(&StreamEvent::Done);
     for _ in 0..count {
         log.push(&event());
     }
-    assert!(log.bytes() <= MOST_BYTES);
-    assert!(log.listen_after(0).is_none());
-    assert_eq!(slow.hear().await, Heard::FellBehind);
+    assert!(log.bytes() <= MAX_BYTES);
+    assert!(log.subscribe_after(0).is_none());
+    assert_eq!(slow.receive().await, Received::Lagged);
 }
 
 #[tokio::test]
-async fn nothing_is_let_go_before_a_listener_of_the_last_leg_has_heard_it() {
+async fn events_are_not_evicted_before_a_subscriber_of_the_last_execution_received_them() {
     let log = log();
-    let mut slow = log.listen();
-    let count = MOST_BYTES / 200;
+    let mut slow = log.subscribe();
+    let count = MAX_BYTES / 200;
     (0..count).for_each(|_| log.push(&event()));
     log.push(&StreamEvent::Done);
-    let mut heard = 0;
-    while heard <= count {
-        heard += numbers(&slow.hear().await).len();
+    let mut received = 0;
+    while received <= count {
+        received += numbers(&slow.receive().await).len();
     }
     log.push(&event());
-    assert!(log.bytes() <= MOST_BYTES);
+    assert!(log.bytes() <= MAX_BYTES);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_waits_for_who_is_behind_by_long_events() {
+async fn run_waits_for_a_subscriber_that_is_many_bytes_behind() {
     let log = log();
-    let mut listener = log.listen();
-    let long = StreamEvent::Error(runstep_api::types::ErrorObject::new("x".repeat(300_000)));
-    log.push(&long);
-    let waiting = Arc::clone(&log);
-    let waiting = tokio::spawn(async move { waiting.room(&mut { PATIENCE }).await });
+    let mut subscriber = log.subscribe();
+    log.push(&StreamEvent::Error(ErrorObject::new("x".repeat(300_000))));
+    let run = Arc::clone(&log);
+    let waiting =
+        tokio::spawn(async move { run.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
-    listener.hear().await;
+    subscriber.receive().await;
     waiting.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_waits_for_who_listens_but_not_for_ever() {
+async fn run_waits_for_a_slow_subscriber_up_to_the_budget() {
     let log = log();
-    let mut listener = log.listen();
-    (0..=LAG).for_each(|_| log.push(&event()));
+    let mut subscriber = log.subscribe();
+    (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
     let started = tokio::time::Instant::now();
-    let waiting = Arc::clone(&log);
-    let waiting = tokio::spawn(async move { waiting.room(&mut { PATIENCE }).await });
+    let run = Arc::clone(&log);
+    let waiting =
+        tokio::spawn(async move { run.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
-    let heard = numbers(&listener.hear().await).len();
+    let received = numbers(&subscriber.receive().await).len();
     waiting.await.unwrap();
-    assert_eq!(started.elapsed(), Duration::ZERO, "it waits no more than it must");
+    assert_eq!(started.elapsed(), Duration::ZERO, "it stops waiting at once");
 
-    (0..=LAG).for_each(|_| log.push(&event()));
-    log.room(&mut { PATIENCE }).await;
-    assert_eq!(started.elapsed(), PATIENCE);
-    (0..=LAG).for_each(|_| log.push(&event()));
-    log.room(&mut { PATIENCE }).await;
-    assert_eq!(started.elapsed(), PATIENCE, "it is waited for no more");
-    assert_eq!(numbers(&listener.hear().await).first(), Some(&(heard as u64 + 1)));
+    (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
+    log.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await;
+    assert_eq!(started.elapsed(), SLOW_READER_BUDGET);
+    (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
+    log.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await;
+    assert_eq!(started.elapsed(), SLOW_READER_BUDGET, "it does not wait again");
+    assert_eq!(numbers(&subscriber.receive().await).first(), Some(&(received as u64 + 1)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_does_not_wait_for_who_has_gone_or_listens_to_an_earlier_leg() {
+async fn run_does_not_wait_for_dropped_subscribers_or_those_of_earlier_executions() {
     let log = log();
-    let _earlier = log.listen();
+    let _earlier = log.subscribe();
     log.push(&StreamEvent::Done);
     log.push(&event());
-    let gone = log.listen();
-    (0..=LAG).for_each(|_| log.push(&event()));
-    drop(gone);
+    let dropped = log.subscribe();
+    (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
+    drop(dropped);
     let started = tokio::time::Instant::now();
-    log.room(&mut { PATIENCE }).await;
+    log.wait_for_slow_readers(&mut { SLOW_READER_BUDGET }).await;
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_waits_no_longer_in_all_for_who_hears_a_little_now_and_then() {
+async fn budget_covers_all_waits_for_a_subscriber_that_reads_now_and_then() {
     let log = log();
-    let mut listener = log.listen();
-    let hearing = tokio::spawn(async move {
+    let mut subscriber = log.subscribe();
+    let reading = tokio::spawn(async move {
         for _ in 0..9 {
-            tokio::time::sleep(PATIENCE * 2 / 3).await;
-            listener.hear().await;
+            tokio::time::sleep(SLOW_READER_BUDGET * 2 / 3).await;
+            subscriber.receive().await;
         }
     });
     let started = tokio::time::Instant::now();
-    let mut patience = PATIENCE;
+    let mut budget = SLOW_READER_BUDGET;
     for _ in 0..9 {
-        (0..=LAG).for_each(|_| log.push(&event()));
-        log.room(&mut patience).await;
+        (0..=MAX_LAG_EVENTS).for_each(|_| log.push(&event()));
+        log.wait_for_slow_readers(&mut budget).await;
     }
-    assert_eq!(started.elapsed(), PATIENCE);
-    hearing.await.unwrap();
+    assert_eq!(started.elapsed(), SLOW_READER_BUDGET);
+    reading.await.unwrap();
 }

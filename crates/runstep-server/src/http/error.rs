@@ -1,4 +1,4 @@
-//! Errors as the API writes them.
+//! Error responses in the format of the API.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::engine::Refusal;
+use crate::engine::EngineError;
 use crate::schema::Violation;
-use crate::text::shortened;
+use crate::text::shorten;
 
-/// How long to wait when nobody knows when there will be room.
-const RETRY_SOON: Duration = Duration::from_secs(1);
+/// The `Retry-After` if the time when capacity becomes free is unknown.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// How much of a host or an origin is repeated, in characters.
-const LONGEST_NAME: usize = 200;
+/// How many characters of a host or an origin a message repeats.
+const MAX_ECHO: usize = 200;
 
-/// A reply that is an error.
+/// An error response.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -26,7 +26,7 @@ pub(crate) struct ApiError {
     message: String,
     param: Option<String>,
     code: Option<&'static str>,
-    /// When to come again, in seconds.
+    /// In seconds.
     retry_after: Option<u64>,
 }
 
@@ -44,62 +44,63 @@ impl ApiError {
         self
     }
 
-    /// A parameter that is wrong.
+    /// Creates the error for an invalid parameter.
     pub(super) fn parameter(name: &str, code: &'static str, message: String) -> Self {
         let param = (!name.is_empty()).then(|| name.to_owned());
         Self { param, ..Self::invalid(message).with_code(code) }
     }
 
-    /// A body that is no JSON.
-    pub(super) fn malformed(error: &serde_json::Error) -> Self {
+    /// Creates the error for a body that is not valid JSON.
+    pub(super) fn invalid_json(error: &serde_json::Error) -> Self {
         let message = format!("We could not parse the JSON body of your request: {error}.");
         Self::invalid(message).with_code("invalid_json")
     }
 
-    /// No body where one is needed.
-    pub(super) fn no_body() -> Self {
-        let message = "The request has no body: send one in JSON, if only {}.";
+    /// Creates the error for a missing body.
+    pub(super) fn missing_body() -> Self {
+        let message = "The request has no body: send a JSON object, such as {}.";
         Self::invalid(message.to_owned()).with_code("missing_body")
     }
 
-    /// A body that is longer than the server takes.
+    /// Creates the error for a body that exceeds the limit.
     pub(super) fn too_large(limit: usize) -> Self {
         let message = format!("The request body is longer than {limit} bytes.");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", message)
             .with_code("request_too_large")
     }
 
-    /// A body that ended early.
-    pub(super) fn unreadable() -> Self {
+    /// Creates the error for a body that ended early.
+    pub(super) fn incomplete_body() -> Self {
         Self::invalid("The request body could not be read to its end.".to_owned())
     }
 
-    /// A path with ids that are not UTF-8.
-    pub(super) fn unreadable_path(path: &str) -> Self {
+    /// Creates the error for a path whose ids are not UTF-8.
+    pub(super) fn invalid_path(path: &str) -> Self {
         Self::invalid(format!("Invalid URL: an id in {path} is not UTF-8."))
             .with_code("invalid_url")
     }
 
-    /// A path that is none of the API's.
+    /// Creates the error for a path that is not part of the API.
     pub(super) fn unknown_path(method: &str, path: &str) -> Self {
         let message = format!("Invalid URL ({method} {path}).");
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message).with_code("unknown_url")
     }
 
-    /// A method that the path does not take.
+    /// Creates the error for a method that the path does not support.
     pub(super) fn unknown_method(method: &str, path: &str) -> Self {
         let message = format!("Not allowed to {method} on {path}.");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message)
             .with_code("method_not_allowed")
     }
 
-    /// No key, where one is needed.
-    pub(super) fn no_key() -> Self {
+    /// Creates the error for a missing key.
+    pub(super) fn missing_key() -> Self {
         let message = "You didn't provide an API key. Send it as 'Authorization: Bearer KEY'.";
         Self::unauthorized(message)
     }
 
-    /// A key that is none of those let in. It is not told: it may be a good one somewhere else.
+    /// Creates the error for an unknown key. The message hides it, because it may be valid
+    /// elsewhere.
     pub(super) fn wrong_key() -> Self {
         Self::unauthorized("Incorrect API key provided: ********.")
     }
@@ -109,22 +110,22 @@ impl ApiError {
             .with_code("invalid_api_key")
     }
 
-    /// A web page asks that may not.
+    /// Creates the error for a web page of an origin that is not allowed.
     pub(super) fn forbidden_origin(origin: &str) -> Self {
-        let origin = shortened(origin, LONGEST_NAME);
+        let origin = shorten(origin, MAX_ECHO);
         Self::forbidden(format!(
-            "This server has no API keys, so that web pages may not ask it. To let those of \
-             '{origin}', start it with that as an allowed origin."
+            "This server requires no API key, so it does not accept requests from web pages. To \
+             accept those of '{origin}', start it with that as an allowed origin."
         ))
     }
 
-    /// A name that may be a web page's own.
+    /// Creates the error for a host name that a web page may have chosen.
     pub(super) fn forbidden_host(host: &str) -> Self {
-        let host = shortened(host, LONGEST_NAME);
+        let host = shorten(host, MAX_ECHO);
         Self::forbidden(format!(
-            "This server has no API keys, so that it may only be asked as localhost or by a \
-             loopback address, not as '{host}'. Ask for http://127.0.0.1 and its port, or start it \
-             with keys."
+            "This server requires no API key, so it only accepts requests to localhost or a \
+             loopback address, not to '{host}'. Use http://127.0.0.1 and its port, or start the \
+             server with API keys."
         ))
     }
 
@@ -132,19 +133,19 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "invalid_request_error", message).with_code("forbidden")
     }
 
-    /// A body that did not come in time.
-    pub(super) fn too_slow(limit: Duration) -> Self {
+    /// Creates the error for a request that exceeds the time limit.
+    pub(super) fn timeout(limit: Duration) -> Self {
         let message = format!("The request took longer than {} s.", limit.as_secs_f64());
         Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request_error", message)
             .with_code("request_timeout")
     }
 
-    /// More than the server takes at a time; `why` completes "because …".
-    pub(crate) fn rate_limited(why: &str, retry_after: Duration) -> Self {
+    /// Creates the error for a request beyond a limit. `reason` completes "because …".
+    pub(crate) fn rate_limited(reason: &str, retry_after: Duration) -> Self {
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
         let seconds = seconds.max(1);
         let message =
-            format!("Rate limit reached, because {why}. Please try again in {seconds} s.");
+            format!("Rate limit reached, because {reason}. Please try again in {seconds} s.");
         Self {
             retry_after: Some(seconds),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message)
@@ -152,30 +153,30 @@ impl ApiError {
         }
     }
 
-    /// As many streams are open as may be.
+    /// Creates the error for one open stream too many.
     pub(super) fn too_many_streams(limit: usize) -> Self {
-        Self::rate_limited(&format!("{limit} streams are open"), RETRY_SOON)
+        Self::rate_limited(&format!("{limit} streams are open"), RETRY_DELAY)
     }
 
-    /// A defect of the server.
+    /// Creates the error for a bug in the server.
     pub(crate) fn internal(message: String) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message)
     }
 }
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
-            Refusal::Busy { .. } | Refusal::Full { .. } => {
-                return Self::rate_limited(&refusal.to_string(), RETRY_SOON);
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        let status = match error {
+            EngineError::NotFound { .. } => StatusCode::NOT_FOUND,
+            EngineError::QueueFull { .. } | EngineError::QuotaExceeded { .. } => {
+                return Self::rate_limited(&error.to_string(), RETRY_DELAY);
             }
             _ => StatusCode::BAD_REQUEST,
         };
         Self {
-            param: refusal.param().map(str::to_owned),
-            code: refusal.code(),
-            ..Self::new(status, "invalid_request_error", refusal.to_string())
+            param: error.param().map(str::to_owned),
+            code: error.code(),
+            ..Self::new(status, "invalid_request_error", error.to_string())
         }
     }
 }

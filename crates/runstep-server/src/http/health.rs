@@ -1,4 +1,4 @@
-//! How the server is: for those who start it, watch it and count what it does.
+//! Health checks and metrics.
 
 use std::sync::Arc;
 
@@ -7,21 +7,20 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::App;
-use super::access::Caller;
+use super::app::App;
+use super::caller::Caller;
 
-/// What Prometheus reads.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
-        // Once the server is told to stop it takes no connections, which tells as much.
+        // A draining server refuses connections, so this never has to return an error.
         .route("/readyz", get(async || "ready\n"))
         .route("/metrics", get(metrics))
 }
 
-/// The figures tell what goes on for all keys, and so they take one.
+/// Requires a key, because the metrics cover the requests of all keys.
 async fn metrics(caller: Caller) -> Response {
-    ([(CONTENT_TYPE, OPENMETRICS)], caller.app.metrics.text()).into_response()
+    ([(CONTENT_TYPE, OPENMETRICS)], caller.app.metrics.encode()).into_response()
 }

@@ -1,4 +1,6 @@
-//! What comes with a request: its body, checked against the specification, and its query.
+//! The input of a request: its path, query and body.
+
+use std::marker::PhantomData;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{self, FromRequestParts};
@@ -7,17 +9,13 @@ use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::App;
+use super::app::App;
 use super::error::ApiError;
+use crate::operation::Operation;
 use crate::store::PageQuery;
 
-/// How many entries a page has unless the query says so.
-const DEFAULT_LIMIT: usize = 20;
-/// How many it has at most.
-const MAX_LIMIT: usize = 100;
-
 impl App {
-    /// Reads a body and decodes it as a component of the specification.
+    /// Reads a body, validates it and decodes it as a component of the specification.
     pub(super) async fn decode<T: DeserializeOwned>(
         &self,
         component: &str,
@@ -25,15 +23,15 @@ impl App {
     ) -> Result<T, ApiError> {
         let bytes = self.read(body).await?;
         if bytes.is_empty() {
-            // Says what would be missed first, if anything would.
-            self.schemas.check(component, &Value::Object(Map::new()))?;
-            return Err(ApiError::no_body());
+            // Reports the first missing property, if any is required.
+            self.schemas.validate(component, &Value::Object(Map::new()))?;
+            return Err(ApiError::missing_body());
         }
         self.decode_bytes(component, &bytes)
     }
 
-    /// The same of a body that may be left out, which then asks for nothing.
-    pub(super) async fn decode_if_any<T: DeserializeOwned>(
+    /// Does the same for an optional body, whose default is `{}`.
+    pub(super) async fn decode_optional<T: DeserializeOwned>(
         &self,
         component: &str,
         body: Body,
@@ -48,10 +46,10 @@ impl App {
         bytes: &[u8],
     ) -> Result<T, ApiError> {
         let mut value: Value =
-            serde_json::from_slice(bytes).map_err(|error| ApiError::malformed(&error))?;
-        self.schemas.check(component, &value)?;
-        self.schemas.write_integers(component, &mut value);
-        // What fits the specification fits the types that are made from it.
+            serde_json::from_slice(bytes).map_err(|error| ApiError::invalid_json(&error))?;
+        self.schemas.validate(component, &value)?;
+        self.schemas.normalize_integers(component, &mut value);
+        // The types are generated from the schemas, so a valid body can be decoded.
         serde_json::from_value(value).map_err(|error| {
             ApiError::internal(format!("The {component} could not be decoded: {error}."))
         })
@@ -61,12 +59,12 @@ impl App {
         let limit = self.limits.body_bytes;
         to_bytes(body, limit).await.map_err(|error| {
             let too_long = error.into_inner().is::<LengthLimitError>();
-            if too_long { ApiError::too_large(limit) } else { ApiError::unreadable() }
+            if too_long { ApiError::too_large(limit) } else { ApiError::incomplete_body() }
         })
     }
 }
 
-/// The ids in a path. What is no text in there is refused like all else, with JSON.
+/// The ids in a path. Ids that are not UTF-8 get an error response in JSON.
 pub(super) struct Path<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
@@ -75,58 +73,69 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match extract::Path::from_request_parts(parts, state).await {
             Ok(extract::Path(ids)) => Ok(Self(ids)),
-            Err(_) => Err(ApiError::unreadable_path(parts.uri.path())),
+            Err(_) => Err(ApiError::invalid_path(parts.uri.path())),
         }
     }
 }
 
-/// The pairs of a query, each of which must be known.
-pub(super) struct Query {
-    page: PageQuery,
-    run_id: Option<String>,
+/// A query with the parameters that `P` lists; any other is an error.
+pub(super) struct Query<P> {
+    pub(super) page: PageQuery,
+    pub(super) run_id: Option<String>,
+    parameters: PhantomData<P>,
 }
 
-impl Query {
-    /// A query that takes no parameters.
-    pub(super) fn none(text: Option<&str>) -> Result<(), ApiError> {
-        Self::read(text, &[]).map(drop)
-    }
+/// A set of query parameters.
+pub(super) trait Parameters {
+    const NAMES: &[&str];
+}
 
-    /// A query that may ask for more in the reply. What it can ask for belongs to file search,
-    /// which no run here has: there is never anything to add.
-    pub(super) fn include(text: Option<&str>) -> Result<(), ApiError> {
-        Self::read(text, &["include[]"]).map(drop)
-    }
+/// A query without parameters.
+pub(super) struct Empty;
+/// A query that can ask for more details. They belong to file search, which is not supported, so
+/// there is never anything to add.
+pub(super) struct Include;
+/// A query for a page.
+pub(super) struct Page;
+/// A query for a page of messages, optionally those of one run.
+pub(super) struct MessagePage;
+/// A query for a page of run steps.
+pub(super) struct StepPage;
 
-    /// A query for a page.
-    pub(super) fn page(text: Option<&str>) -> Result<PageQuery, ApiError> {
-        Self::read(text, &["limit", "order", "after", "before"]).map(|query| query.page)
-    }
+impl Parameters for Empty {
+    const NAMES: &[&str] = &[];
+}
+impl Parameters for Include {
+    const NAMES: &[&str] = &["include[]"];
+}
+impl Parameters for Page {
+    const NAMES: &[&str] = &["limit", "order", "after", "before"];
+}
+impl Parameters for MessagePage {
+    const NAMES: &[&str] = &["limit", "order", "after", "before", "run_id"];
+}
+impl Parameters for StepPage {
+    const NAMES: &[&str] = &["limit", "order", "after", "before", "include[]"];
+}
 
-    /// A query for a page of steps.
-    pub(super) fn page_of_steps(text: Option<&str>) -> Result<PageQuery, ApiError> {
-        Self::read(text, &["limit", "order", "after", "before", "include[]"])
-            .map(|query| query.page)
-    }
+impl<S: Send + Sync, P: Parameters> FromRequestParts<S> for Query<P> {
+    type Rejection = ApiError;
 
-    /// A query for a page of messages, maybe those of one run.
-    pub(super) fn page_of_messages(
-        text: Option<&str>,
-    ) -> Result<(PageQuery, Option<String>), ApiError> {
-        let query = Self::read(text, &["limit", "order", "after", "before", "run_id"])?;
-        Ok((query.page, query.run_id))
-    }
-
-    fn read(text: Option<&str>, known: &[&str]) -> Result<Self, ApiError> {
-        let page =
-            PageQuery { limit: DEFAULT_LIMIT, newest_first: true, after: None, before: None };
-        let mut query = Self { page, run_id: None };
-        for (name, value) in form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
-            // Clients of one provider send its version with every request.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let page = PageQuery {
+            limit: Operation::DEFAULT_PAGE_LIMIT as usize,
+            newest_first: true,
+            after: None,
+            before: None,
+        };
+        let mut query = Self { page, run_id: None, parameters: PhantomData };
+        let text = parts.uri.query().unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            // Azure's clients send it with every request.
             if name == "api-version" {
                 continue;
             }
-            if !known.contains(&name.as_ref()) {
+            if !P::NAMES.contains(&name.as_ref()) {
                 let message = format!("Unknown query parameter: '{name}'.");
                 return Err(ApiError::parameter(&name, "unknown_parameter", message));
             }
@@ -144,13 +153,14 @@ impl Query {
 }
 
 fn limit(value: &str) -> Result<usize, ApiError> {
-    match value.parse() {
-        Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+    let (min, max) = Operation::PAGE_LIMIT.into_inner();
+    match value.parse::<u64>() {
+        Ok(limit) if (min..=max).contains(&limit) => Ok(limit as usize),
         Ok(limit) => {
-            let (code, bound) = if limit == 0 {
-                ("integer_below_min_value", "at least 1".to_owned())
+            let (code, bound) = if limit < min {
+                ("integer_below_min_value", format!("at least {min}"))
             } else {
-                ("integer_above_max_value", format!("at most {MAX_LIMIT}"))
+                ("integer_above_max_value", format!("at most {max}"))
             };
             let message = format!(
                 "Invalid 'limit': expected an integer of {bound}, but got {limit} instead."
@@ -177,10 +187,10 @@ fn newest_first(value: &str) -> Result<bool, ApiError> {
 }
 
 fn include(value: &str) -> Result<(), ApiError> {
-    const KNOWN: &str = "step_details.tool_calls[*].file_search.results[*].content";
-    if value == KNOWN {
+    const SUPPORTED: &str = "step_details.tool_calls[*].file_search.results[*].content";
+    if value == SUPPORTED {
         return Ok(());
     }
-    let message = format!("Invalid value for 'include[]'. Supported values are: '{KNOWN}'.");
+    let message = format!("Invalid value for 'include[]'. Supported values are: '{SUPPORTED}'.");
     Err(ApiError::parameter("include[]", "invalid_value", message))
 }

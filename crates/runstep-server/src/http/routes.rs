@@ -1,9 +1,8 @@
-//! The operations: where each is, what it takes, what it gives.
+//! The routes of the API and their handlers, one for each operation.
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::RawQuery;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -14,11 +13,15 @@ use runstep_api::types::{
     SubmitToolOutputsRequest, Thread,
 };
 
-use super::access::Caller;
+use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
-use super::input::{Path, Query};
-use super::reply::{Prefix, Reply};
-use super::{App, events};
+use super::event_stream::last_event_id;
+use super::input::{Empty, Include, MessagePage, Page, Path, Query, StepPage};
+use super::response::{JsonResult, Prefix};
+
+type ThreadRun = Path<(String, String)>;
+type ThreadMessage = Path<(String, String)>;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -30,6 +33,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/threads", post(create_thread))
         .route(
             "/threads/runs",
+            // The path of a thread with the id `runs`, which does not exist, is the same.
             get(retrieve_thread_runs).post(create_thread_and_run).delete(delete_thread_runs),
         )
         .route(
@@ -49,12 +53,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", get(retrieve_step))
 }
 
-async fn create_assistant(
-    caller: Caller,
-    RawQuery(query): RawQuery,
-    body: Body,
-) -> Reply<Assistant> {
-    Query::none(query.as_deref())?;
+async fn create_assistant(caller: Caller, _: Query<Empty>, body: Body) -> JsonResult<Assistant> {
     let request = caller.app.decode("CreateAssistantRequest", body).await?;
     Ok(Json(caller.engine.create_assistant(request)?))
 }
@@ -62,69 +61,61 @@ async fn create_assistant(
 async fn retrieve_assistant(
     caller: Caller,
     Path(assistant_id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Reply<Assistant> {
-    Query::none(query.as_deref())?;
+    _: Query<Empty>,
+) -> JsonResult<Assistant> {
     Ok(Json(caller.engine.assistant(&assistant_id)?))
 }
 
-async fn list_assistants(caller: Caller, RawQuery(query): RawQuery) -> Reply<AssistantList> {
-    let page = Query::page(query.as_deref())?;
-    Ok(Json(caller.engine.assistants(&page)?))
+async fn list_assistants(caller: Caller, query: Query<Page>) -> JsonResult<AssistantList> {
+    Ok(Json(caller.engine.assistants(&query.page)?))
 }
 
 async fn update_assistant(
     caller: Caller,
     Path(assistant_id): Path<String>,
-    RawQuery(query): RawQuery,
+    _: Query<Empty>,
     body: Body,
-) -> Reply<Assistant> {
-    Query::none(query.as_deref())?;
+) -> JsonResult<Assistant> {
     let request = caller.app.decode("UpdateAssistantRequest", body).await?;
     Ok(Json(caller.engine.update_assistant(&assistant_id, request)?))
 }
 
-/// Takes no body, as all that delete; one that comes all the same says nothing.
+/// Ignores a body, as all deletions do.
 async fn delete_assistant(
     caller: Caller,
     Path(assistant_id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Reply<DeletedAssistant> {
-    Query::none(query.as_deref())?;
+    _: Query<Empty>,
+) -> JsonResult<DeletedAssistant> {
     Ok(Json(caller.engine.delete_assistant(&assistant_id)?))
 }
 
-async fn create_thread(caller: Caller, RawQuery(query): RawQuery, body: Body) -> Reply<Thread> {
-    Query::none(query.as_deref())?;
-    let request = caller.app.decode_if_any("CreateThreadRequest", body).await?;
+async fn create_thread(caller: Caller, _: Query<Empty>, body: Body) -> JsonResult<Thread> {
+    let request = caller.app.decode_optional("CreateThreadRequest", body).await?;
     Ok(Json(caller.engine.create_thread(request)?))
 }
 
 async fn retrieve_thread(
     caller: Caller,
     Path(thread_id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Reply<Thread> {
-    Query::none(query.as_deref())?;
+    _: Query<Empty>,
+) -> JsonResult<Thread> {
     Ok(Json(caller.engine.thread(&thread_id)?))
 }
 
-/// Here is also the thread that has the name for its id. There is none, and so it is told.
-async fn retrieve_thread_runs(caller: Caller, query: RawQuery) -> Reply<Thread> {
+async fn retrieve_thread_runs(caller: Caller, query: Query<Empty>) -> JsonResult<Thread> {
     retrieve_thread(caller, Path("runs".to_owned()), query).await
 }
 
-async fn delete_thread_runs(caller: Caller, query: RawQuery) -> Reply<DeletedThread> {
+async fn delete_thread_runs(caller: Caller, query: Query<Empty>) -> JsonResult<DeletedThread> {
     delete_thread(caller, Path("runs".to_owned()), query).await
 }
 
 async fn update_thread(
     caller: Caller,
     Path(thread_id): Path<String>,
-    RawQuery(query): RawQuery,
+    _: Query<Empty>,
     body: Body,
-) -> Reply<Thread> {
-    Query::none(query.as_deref())?;
+) -> JsonResult<Thread> {
     let request = caller.app.decode("UpdateThreadRequest", body).await?;
     Ok(Json(caller.engine.update_thread(&thread_id, request)?))
 }
@@ -132,19 +123,17 @@ async fn update_thread(
 async fn delete_thread(
     caller: Caller,
     Path(thread_id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Reply<DeletedThread> {
-    Query::none(query.as_deref())?;
+    _: Query<Empty>,
+) -> JsonResult<DeletedThread> {
     Ok(Json(caller.engine.delete_thread(&thread_id)?))
 }
 
 async fn create_message(
     caller: Caller,
     Path(thread_id): Path<String>,
-    RawQuery(query): RawQuery,
+    _: Query<Empty>,
     body: Body,
-) -> Reply<Message> {
-    Query::none(query.as_deref())?;
+) -> JsonResult<Message> {
     let request = caller.app.decode("CreateMessageRequest", body).await?;
     Ok(Json(caller.engine.create_message(&thread_id, request)?))
 }
@@ -152,38 +141,34 @@ async fn create_message(
 async fn list_messages(
     caller: Caller,
     Path(thread_id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Reply<MessageList> {
-    let (page, run_id) = Query::page_of_messages(query.as_deref())?;
-    Ok(Json(caller.engine.messages(&thread_id, run_id.as_deref(), &page)?))
+    query: Query<MessagePage>,
+) -> JsonResult<MessageList> {
+    Ok(Json(caller.engine.messages(&thread_id, query.run_id.as_deref(), &query.page)?))
 }
 
 async fn retrieve_message(
     caller: Caller,
-    Path((thread_id, message_id)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-) -> Reply<Message> {
-    Query::none(query.as_deref())?;
+    Path((thread_id, message_id)): ThreadMessage,
+    _: Query<Empty>,
+) -> JsonResult<Message> {
     Ok(Json(caller.engine.message(&thread_id, &message_id)?))
 }
 
 async fn update_message(
     caller: Caller,
-    Path((thread_id, message_id)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
+    Path((thread_id, message_id)): ThreadMessage,
+    _: Query<Empty>,
     body: Body,
-) -> Reply<Message> {
-    Query::none(query.as_deref())?;
+) -> JsonResult<Message> {
     let request = caller.app.decode("UpdateMessageRequest", body).await?;
     Ok(Json(caller.engine.update_message(&thread_id, &message_id, request)?))
 }
 
 async fn delete_message(
     caller: Caller,
-    Path((thread_id, message_id)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-) -> Reply<DeletedMessage> {
-    Query::none(query.as_deref())?;
+    Path((thread_id, message_id)): ThreadMessage,
+    _: Query<Empty>,
+) -> JsonResult<DeletedMessage> {
     Ok(Json(caller.engine.delete_message(&thread_id, &message_id)?))
 }
 
@@ -191,107 +176,99 @@ async fn create_run(
     caller: Caller,
     prefix: Prefix,
     Path(thread_id): Path<String>,
-    RawQuery(query): RawQuery,
+    _: Query<Include>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    Query::include(query.as_deref())?;
     let request: CreateRunRequest = caller.app.decode("CreateRunRequest", body).await?;
-    let place = caller.app.place(&request.stream)?;
-    let (run, listener) = caller.engine.create_run(&thread_id, request)?;
-    Ok(caller.app.run_or_events(run, listener.zip(place), &prefix))
+    let permit = caller.app.stream_permit_if(&request.stream)?;
+    let (run, subscriber) = caller.engine.create_run(&thread_id, request)?;
+    Ok(caller.app.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
 async fn create_thread_and_run(
     caller: Caller,
     prefix: Prefix,
-    RawQuery(query): RawQuery,
+    _: Query<Empty>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    Query::none(query.as_deref())?;
     let request: CreateThreadAndRunRequest =
         caller.app.decode("CreateThreadAndRunRequest", body).await?;
-    let place = caller.app.place(&request.stream)?;
-    let (run, listener) = caller.engine.create_thread_and_run(request)?;
-    Ok(caller.app.run_or_events(run, listener.zip(place), &prefix))
+    let permit = caller.app.stream_permit_if(&request.stream)?;
+    let (run, subscriber) = caller.engine.create_thread_and_run(request)?;
+    Ok(caller.app.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
 async fn list_runs(
     caller: Caller,
     Path(thread_id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Reply<RunList> {
-    let page = Query::page(query.as_deref())?;
-    Ok(Json(caller.engine.runs(&thread_id, &page)?))
+    query: Query<Page>,
+) -> JsonResult<RunList> {
+    Ok(Json(caller.engine.runs(&thread_id, &query.page)?))
 }
 
-/// A run; or its events from where a stream was lost, while they are kept.
+/// Returns a run, or resumes its event stream if the events after `Last-Event-ID` are retained.
 async fn retrieve_run(
     caller: Caller,
     prefix: Prefix,
-    Path((thread_id, run_id)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
+    Path((thread_id, run_id)): ThreadRun,
+    _: Query<Empty>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Query::none(query.as_deref())?;
-    if let Some(event) = events::resumed_after(&headers)
-        && let Some(listener) = caller.engine.listen_after(&thread_id, &run_id, event)?
+    if let Some(event) = last_event_id(&headers)
+        && let Some(subscriber) = caller.engine.subscribe_after(&thread_id, &run_id, event)?
     {
-        let place = caller.app.stream_place()?;
-        return Ok(caller.app.events(listener, place, &prefix.of_run(&thread_id, &run_id)));
+        let permit = caller.app.stream_permit()?;
+        let path = prefix.run_path(&thread_id, &run_id);
+        return Ok(caller.app.event_stream(subscriber, permit, &path));
     }
     Ok(caller.app.run(caller.engine.run(&thread_id, &run_id)?))
 }
 
 async fn update_run(
     caller: Caller,
-    Path((thread_id, run_id)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
+    Path((thread_id, run_id)): ThreadRun,
+    _: Query<Empty>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    Query::none(query.as_deref())?;
     let request = caller.app.decode("UpdateRunRequest", body).await?;
     Ok(caller.app.run(caller.engine.update_run(&thread_id, &run_id, request)?))
 }
 
-/// Takes no body; one that comes all the same says nothing.
+/// Ignores a body.
 async fn cancel_run(
     caller: Caller,
-    Path((thread_id, run_id)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
+    Path((thread_id, run_id)): ThreadRun,
+    _: Query<Empty>,
 ) -> Result<Response, ApiError> {
-    Query::none(query.as_deref())?;
     Ok(caller.app.run(caller.engine.cancel_run(&thread_id, &run_id)?))
 }
 
 async fn submit_tool_outputs(
     caller: Caller,
     prefix: Prefix,
-    Path((thread_id, run_id)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
+    Path((thread_id, run_id)): ThreadRun,
+    _: Query<Empty>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    Query::none(query.as_deref())?;
     let request: SubmitToolOutputsRequest =
         caller.app.decode("SubmitToolOutputsRequest", body).await?;
-    let place = caller.app.place(&request.stream)?;
-    let (run, listener) = caller.engine.submit_tool_outputs(&thread_id, &run_id, &request)?;
-    Ok(caller.app.run_or_events(run, listener.zip(place), &prefix))
+    let permit = caller.app.stream_permit_if(&request.stream)?;
+    let (run, subscriber) = caller.engine.submit_tool_outputs(&thread_id, &run_id, &request)?;
+    Ok(caller.app.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
 async fn list_steps(
     caller: Caller,
-    Path((thread_id, run_id)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-) -> Reply<RunStepList> {
-    let page = Query::page_of_steps(query.as_deref())?;
-    Ok(Json(caller.engine.steps(&thread_id, &run_id, &page)?))
+    Path((thread_id, run_id)): ThreadRun,
+    query: Query<StepPage>,
+) -> JsonResult<RunStepList> {
+    Ok(Json(caller.engine.steps(&thread_id, &run_id, &query.page)?))
 }
 
 async fn retrieve_step(
     caller: Caller,
     Path((thread_id, run_id, step_id)): Path<(String, String, String)>,
-    RawQuery(query): RawQuery,
-) -> Reply<RunStep> {
-    Query::include(query.as_deref())?;
+    _: Query<Include>,
+) -> JsonResult<RunStep> {
     Ok(Json(caller.engine.step(&thread_id, &run_id, &step_id)?))
 }

@@ -1,335 +1,287 @@
-//! Makes values that fit a JSON schema, out of what the user wrote where that is possible.
+//! Generates values that match a JSON schema, for the arguments of function calls.
 //!
-//! Schemas come from requests: depth, work and size are bounded whatever they say. Where a schema
-//! cannot be met within those bounds, or at all, the value is the nearest harmless one.
+//! Covers the keywords of ordinary schemas, without `pattern`, `not` and conditions. The work is
+//! bounded, because the schemas come from clients.
 
-mod compound;
-mod finder;
-mod fit;
-mod leaf;
-mod pattern;
+use serde_json::{Map, Number, Value, json};
 
-use serde_json::{Map, Value};
+use super::request::Function;
 
-use self::finder::Finder;
-use self::fit::{Fit, Range, allows_kind, list};
-use self::leaf::{Text, invent_number};
-use super::Function;
+/// The depth of a value. Deeper values are null.
+const MAX_DEPTH: usize = 32;
+/// The number of schemas to visit, each visit counted.
+const MAX_VISITS: usize = 20_000;
+/// The length of an array.
+const MAX_ITEMS: usize = 200;
+/// The length of all generated strings.
+const MAX_CHARACTERS: usize = 100_000;
 
-/// How deep values and choices may lie within each other.
-const DEPTH: usize = 48;
-/// Schemas that one value may take, each use counted.
-const STEPS: usize = 10_000;
-/// Schemas that may hold for one place at once.
-const TOGETHER: usize = 128;
-
-/// Arguments for a call of the function, as JSON text.
-pub(super) fn arguments(function: &Function, conversation_text: &str) -> String {
+/// Generates arguments for a function call, as JSON text. `text` is the user's message.
+pub(super) fn arguments(function: &Function, text: &str) -> String {
     let Some(parameters) = &function.parameters else { return "{}".to_owned() };
-    let schema = Value::Object(parameters.clone());
-    match Generator::new(&schema, conversation_text).value() {
-        Some(value) => value.to_string(),
-        None => "{}".to_owned(),
+    value_for(&Value::Object(parameters.clone()), text).to_string()
+}
+
+/// Generates a value that matches the schema, with words and numbers from the text where possible.
+pub(super) fn value_for(schema: &Value, text: &str) -> Value {
+    let mut generator = Generator {
+        root: schema,
+        text,
+        names: proper_names(text),
+        numbers: numbers(text),
+        remaining: MAX_VISITS,
+        remaining_characters: MAX_CHARACTERS,
+    };
+    match generator.merged(schema, 0) {
+        // Arguments without a schema are an empty object.
+        merged if merged.is_empty() => json!({}),
+        merged => generator.value(&merged, "value", 0),
     }
 }
 
-/// A value that fits the schema.
-pub(super) fn value_for(schema: &Value, conversation_text: &str) -> Value {
-    Generator::new(schema, conversation_text).value().unwrap_or(Value::Null)
-}
-
-struct Generator<'a, 't> {
+struct Generator<'a> {
     root: &'a Value,
-    fit: Fit<'a>,
-    finder: Finder<'t>,
-    steps: usize,
-    /// The schemas of the places around the present one. A place with the schemas of one around it
-    /// would go on for ever; every value that ends can do without.
-    around: Vec<Vec<usize>>,
-    depth: usize,
+    text: &'a str,
+    /// Proper names of the text that no value has used yet.
+    names: Vec<String>,
+    /// Numbers of the text that no value has used yet.
+    numbers: Vec<Number>,
+    /// How many more schemas can be visited.
+    remaining: usize,
+    /// How many more characters can be generated.
+    remaining_characters: usize,
 }
 
-struct Made {
-    value: Value,
-    origin: Origin,
-}
-
-/// Where a value comes from, in order of preference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Origin {
-    Invented,
-    Null,
-    Schema,
-    Conversation,
-}
-
-/// What a value is for.
-#[derive(Clone, Copy)]
-struct Place<'n> {
-    name: &'n str,
-    /// The items before it, for items of a list.
-    before: Option<&'n [Value]>,
-    /// How often a value for this place was refused already.
-    attempt: usize,
-}
-
-impl<'n> Place<'n> {
-    fn member(name: &'n str) -> Self {
-        Self { name, before: None, attempt: 0 }
-    }
-
-    /// A number by which values that are made up differ.
-    fn nth(self) -> usize {
-        self.before.map_or(0, <[Value]>::len) + self.attempt
-    }
-}
-
-/// The schemas that hold for one place.
-#[derive(Clone, Default)]
-struct View<'a> {
-    schemas: Vec<&'a Map<String, Value>>,
-    choices: Vec<Choice<'a>>,
-}
-
-#[derive(Clone, Copy)]
-struct Choice<'a> {
-    branches: &'a [Value],
-    exactly_one: bool,
-}
-
-impl<'a, 't> Generator<'a, 't> {
-    fn new(root: &'a Value, text: &'t str) -> Self {
-        Self {
-            root,
-            fit: Fit::new(root),
-            finder: Finder::new(text),
-            steps: STEPS,
-            around: Vec::new(),
-            depth: 0,
+impl Generator<'_> {
+    /// Combines a schema with its reference, all its `allOf`, and the first of its `anyOf` and
+    /// `oneOf`.
+    fn merged(&mut self, schema: &Value, depth: usize) -> Map<String, Value> {
+        let is_allowed = depth < MAX_DEPTH && self.remaining > 0;
+        let Some(schema) = schema.as_object().filter(|_| is_allowed) else { return Map::new() };
+        self.remaining -= 1;
+        let root = self.root;
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        let target = reference.and_then(|path| root.pointer(path.strip_prefix('#')?));
+        let list = |keyword| schema.get(keyword).and_then(Value::as_array);
+        let all = list("allOf").into_iter().flatten();
+        let first = ["anyOf", "oneOf"].into_iter().filter_map(|keyword| list(keyword)?.first());
+        let mut merged = schema.clone();
+        for keyword in ["$ref", "allOf", "anyOf", "oneOf"] {
+            merged.remove(keyword);
         }
-    }
-
-    fn value(mut self) -> Option<Value> {
-        self.make(&[self.root], Place::member("")).map(|made| made.value)
-    }
-
-    /// Makes a value that fits all the schemas; nothing if there is none or it would not end.
-    fn make(&mut self, schemas: &[&'a Value], place: Place<'_>) -> Option<Made> {
-        let mut view = View::default();
-        self.expand(schemas, &mut view)?;
-        let addresses = view.schemas.iter().map(|schema| std::ptr::from_ref(*schema).addr());
-        let mut identity: Vec<usize> = addresses.collect();
-        identity.sort_unstable();
-        let endless = !identity.is_empty() && self.around.contains(&identity);
-        if endless {
-            return None;
-        }
-        self.around.push(identity);
-        let made = self.choose(view, place);
-        self.around.pop();
-        made
-    }
-
-    /// Adds schemas to a view, with all that they refer to; nothing if one accepts no value.
-    fn expand(&mut self, schemas: &[&'a Value], view: &mut View<'a>) -> Option<()> {
-        let mut waiting: Vec<&'a Value> = schemas.iter().rev().copied().collect();
-        while let Some(schema) = waiting.pop() {
-            self.steps = self.steps.checked_sub(1)?;
-            let schema = match schema {
-                Value::Object(schema) => schema,
-                Value::Bool(false) => return None,
-                _ => continue,
-            };
-            if view.schemas.iter().any(|known| std::ptr::eq(*known, schema)) {
-                continue;
-            }
-            if view.schemas.len() >= TOGETHER {
-                return None;
-            }
-            view.schemas.push(schema);
-            let reference = schema.get("$ref").and_then(Value::as_str);
-            waiting.extend(reference.and_then(|reference| self.fit.target(reference)));
-            waiting.extend(list(schema, "allOf").into_iter().flatten().rev());
-            for (keyword, exactly_one) in [("anyOf", false), ("oneOf", true)] {
-                let branches = list(schema, keyword);
-                view.choices.extend(branches.map(|branches| Choice { branches, exactly_one }));
-            }
-        }
-        Some(())
-    }
-
-    /// Takes the best of the alternatives that the schemas leave.
-    fn choose(&mut self, mut view: View<'a>, place: Place<'_>) -> Option<Made> {
-        if self.depth >= DEPTH {
-            return None;
-        }
-        self.depth += 1;
-        let made = match view.choices.pop() {
-            Some(choice) => self.choose_branch(choice, &view, place),
-            None => self.build(&view.schemas, place),
-        };
-        self.depth -= 1;
-        made
-    }
-
-    fn choose_branch(
-        &mut self,
-        choice: Choice<'a>,
-        view: &View<'a>,
-        place: Place<'_>,
-    ) -> Option<Made> {
-        let mark = self.finder.mark();
-        let mut best: Option<Made> = None;
-        let mut ambiguous: Option<Made> = None;
-        for branch in choice.branches {
-            self.finder.release(mark);
-            let mut view = view.clone();
-            if self.expand(&[branch], &mut view).is_none() {
-                continue;
-            }
-            let Some(made) = self.choose(view, place) else { continue };
-            let fits = |branch: &&Value| self.fit.fits(branch, &made.value);
-            if choice.exactly_one && choice.branches.iter().filter(fits).take(2).count() != 1 {
-                ambiguous.get_or_insert(made);
-                continue;
-            }
-            if made.origin == Origin::Conversation {
-                return Some(made);
-            }
-            if best.as_ref().is_none_or(|best| made.origin > best.origin) {
-                best = Some(made);
-            }
-        }
-        self.finder.release(mark);
-        best.or(ambiguous)
-    }
-
-    fn build(&mut self, schemas: &[&'a Map<String, Value>], place: Place<'_>) -> Option<Made> {
-        let given = |generator: &Self| {
-            let named = schemas.iter().filter_map(|schema| schema.get("default"));
-            let examples = schemas.iter().filter_map(|schema| list(schema, "examples")).flatten();
-            named.chain(examples).find(|value| generator.fits(schemas, value)).cloned()
-        };
-        let constant = schemas.iter().find_map(|schema| schema.get("const"));
-        let members = schemas.iter().find_map(|schema| list(schema, "enum"));
-        if let Some(members) = constant.map(std::slice::from_ref).or(members.map(Vec::as_slice)) {
-            let members = members.iter().take(STEPS).filter(|member| self.fits(schemas, member));
-            let mut members: Vec<&Value> = members.collect();
-            let is_new = |member: &&Value| !place.before.unwrap_or_default().contains(member);
-            if members.iter().any(is_new) {
-                members.retain(is_new);
-            }
-            if let Some(value) = self.finder.member(&members) {
-                return Some(Made { value: value.clone(), origin: Origin::Conversation });
-            }
-            if let Some(value) = given(self) {
-                return Some(Made { value, origin: Origin::Schema });
-            }
-            let null = members.iter().find(|member| member.is_null());
-            let value = null.or_else(|| members.first()).copied()?.clone();
-            let origin = if value.is_null() { Origin::Null } else { Origin::Invented };
-            return Some(Made { value, origin });
-        }
-        let mut best: Option<Made> = None;
-        let mark = self.finder.mark();
-        for kind in self.kinds(schemas) {
-            self.finder.release(mark);
-            let Some(made) = self.of_kind(kind, schemas, place) else { continue };
-            if made.origin == Origin::Conversation {
-                return Some(made);
-            }
-            if best.as_ref().is_none_or(|best| made.origin > best.origin) {
-                best = Some(made);
-            }
-        }
-        match given(self) {
-            Some(value) => Some(Made { value, origin: Origin::Schema }),
-            None => best,
-        }
-    }
-
-    fn fits(&self, schemas: &[&'a Map<String, Value>], value: &Value) -> bool {
-        schemas.iter().all(|schema| self.fit.fits_object(schema, value))
-    }
-
-    /// The kinds of value that may be tried, in order.
-    fn kinds(&self, schemas: &[&'a Map<String, Value>]) -> Vec<&'a str> {
-        let listed = schemas.iter().find_map(|schema| schema.get("type"));
-        let mut kinds: Vec<&'a str> = match listed {
-            Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).take(8).collect(),
-            Some(kind) => kind.as_str().into_iter().collect(),
-            None => {
-                let has = |keywords: &[&str]| {
-                    schemas
-                        .iter()
-                        .any(|schema| keywords.iter().any(|word| schema.contains_key(*word)))
-                };
-                let kind = if has(&["properties", "required", "additionalProperties"]) {
-                    "object"
-                } else if has(&["items", "prefixItems", "minItems"]) {
-                    "array"
-                } else if has(&["minimum", "maximum", "exclusiveMinimum", "multipleOf"]) {
-                    "number"
-                } else if self.around.len() > 1 || has(&["minLength", "pattern", "format"]) {
-                    "string"
-                } else {
-                    // The whole answer, of which nothing is known.
-                    "object"
-                };
-                vec![kind]
-            }
-        };
-        // Where one schema says number and another integer, both hold for integers.
-        if kinds.contains(&"number") && !kinds.contains(&"integer") {
-            kinds.push("integer");
-        }
-        kinds.retain(|kind| schemas.iter().all(|schema| allows_kind(schema, kind)));
-        kinds
-    }
-
-    fn of_kind(
-        &mut self,
-        kind: &str,
-        schemas: &[&'a Map<String, Value>],
-        place: Place<'_>,
-    ) -> Option<Made> {
-        let found = |value: Value| Made { value, origin: Origin::Conversation };
-        let invented = |value: Value| Made { value, origin: Origin::Invented };
-        let nth = place.nth();
-        let made = match kind {
-            "object" => return self.object(schemas),
-            "array" => return self.array(schemas, place),
-            "null" => Made { value: Value::Null, origin: Origin::Null },
-            "boolean" => {
-                if place.before.is_none() && self.finder.mentions(place.name) {
-                    found(true.into())
-                } else {
-                    invented(false.into())
+        for part in target.into_iter().chain(all).chain(first) {
+            for (keyword, value) in self.merged(part, depth + 1) {
+                match (merged.get_mut(&keyword), value) {
+                    (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
+                    (Some(Value::Array(known)), Value::Array(more)) if keyword == "required" => {
+                        known.extend(more);
+                    }
+                    // The stricter of two types.
+                    (Some(known), value) if keyword == "type" && known == "number" => {
+                        *known = value
+                    }
+                    (Some(_), _) => {}
+                    (None, value) => {
+                        merged.insert(keyword, value);
+                    }
                 }
             }
-            "integer" | "number" => {
-                let range = Range::of(schemas.iter().copied());
-                let whole = kind == "integer";
-                let taken = self.finder.number(place.name, |number| {
-                    let number = number.as_f64().unwrap_or(f64::NAN);
-                    range.contains(number) && (!whole || number.fract() == 0.0)
-                });
-                match taken {
-                    Some(number) => found(Value::Number(number)),
-                    None => invented(Value::Number(invent_number(&range, whole, nth)?)),
-                }
-            }
-            "string" => {
-                let text = Text::of(schemas, place.before.unwrap_or_default());
-                match text.find(place.name, &mut self.finder) {
-                    Some(text) => found(text.into()),
-                    None => invented(text.invent(place.name, nth)?.into()),
-                }
-            }
-            _ => return None,
-        };
-        Some(made)
+        }
+        merged
     }
+
+    /// Generates a value for a merged schema. `name` is the name of the property.
+    fn value(&mut self, schema: &Map<String, Value>, name: &str, depth: usize) -> Value {
+        if depth > MAX_DEPTH || self.remaining == 0 {
+            return Value::Null;
+        }
+        self.remaining -= 1;
+        if let Some(value) = self.listed_value(schema) {
+            return value;
+        }
+        match kind(schema) {
+            "object" => self.object(schema, depth),
+            "array" => self.array(schema, name, depth),
+            "integer" => self.number(schema, true),
+            "number" => self.number(schema, false),
+            "boolean" => Value::Bool(false),
+            "null" => Value::Null,
+            _ => Value::String(self.string(schema, name)),
+        }
+    }
+
+    /// Returns a value that the schema itself contains. A member of `enum` that the text mentions
+    /// has priority over the default.
+    fn listed_value(&self, schema: &Map<String, Value>) -> Option<Value> {
+        let first = |keyword| schema.get(keyword)?.as_array()?.first();
+        let members = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+        let text = self.text.to_lowercase();
+        let mentioned =
+            members.filter_map(|member| Some((member, member.as_str()?.to_lowercase())));
+        let mut mentioned =
+            mentioned.filter(|(_, word)| !word.is_empty() && text.contains(word.as_str()));
+        let value = schema
+            .get("const")
+            .or_else(|| mentioned.next().map(|(member, _)| member))
+            .or_else(|| schema.get("default"))
+            .or_else(|| first("examples"))
+            .or_else(|| first("enum"));
+        value.cloned()
+    }
+
+    /// Generates the required properties.
+    fn object(&mut self, schema: &Map<String, Value>, depth: usize) -> Value {
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        let mut object = Map::new();
+        for name in required.filter_map(Value::as_str) {
+            let property = schema.get("properties").and_then(|properties| properties.get(name));
+            let property = property.or_else(|| schema.get("additionalProperties"));
+            let property = self.merged(property.unwrap_or(&Value::Null), 0);
+            let value = self.value(&property, name, depth + 1);
+            object.insert(name.to_owned(), value);
+        }
+        Value::Object(object)
+    }
+
+    /// Generates the shortest array.
+    fn array(&mut self, schema: &Map<String, Value>, name: &str, depth: usize) -> Value {
+        let count = schema.get("minItems").and_then(Value::as_u64).unwrap_or_default();
+        let count = usize::try_from(count).unwrap_or(MAX_ITEMS).min(MAX_ITEMS);
+        let prefix = schema.get("prefixItems").and_then(Value::as_array);
+        let is_unique = schema.get("uniqueItems") == Some(&Value::Bool(true));
+        let mut items: Vec<Value> = Vec::new();
+        for position in 0..count.min(self.remaining) {
+            let item =
+                prefix.and_then(|prefix| prefix.get(position)).or_else(|| schema.get("items"));
+            let mut item = self.merged(item.unwrap_or(&Value::Null), 0);
+            if is_unique {
+                make_distinct(&mut item, &items);
+            }
+            let name =
+                if position == 0 { name.to_owned() } else { format!("{name} {}", position + 1) };
+            items.push(self.value(&item, &name, depth + 1));
+        }
+        Value::Array(items)
+    }
+
+    /// Takes a number of the text within the bounds, or generates the one closest to zero.
+    fn number(&mut self, schema: &Map<String, Value>, is_integer: bool) -> Value {
+        let bound = |keyword| schema.get(keyword).and_then(Value::as_f64);
+        let step = bound("multipleOf").filter(|step| *step > 0.0);
+        let step = step.or(is_integer.then_some(1.0));
+        let gap = step.unwrap_or(0.5);
+        let minimum = bound("minimum").or(bound("exclusiveMinimum").map(|bound| bound + gap));
+        let maximum = bound("maximum").or(bound("exclusiveMaximum").map(|bound| bound - gap));
+        let fits = |number: &Number| {
+            number.as_f64().is_some_and(|number| {
+                minimum.is_none_or(|minimum| number >= minimum)
+                    && maximum.is_none_or(|maximum| number <= maximum)
+                    && step.is_none_or(|step| number % step == 0.0)
+            })
+        };
+        if let Some(position) = self.numbers.iter().position(fits) {
+            return Value::Number(self.numbers.remove(position));
+        }
+        let mut number = 0_f64.max(minimum.unwrap_or(0.0)).min(maximum.unwrap_or(f64::MAX));
+        if let Some(step) = step {
+            let steps = number / step;
+            number = step * if number > 0.0 { steps.ceil() } else { steps.floor() };
+        }
+        if number.fract() == 0.0 && number.abs() < 2_f64.powi(53) {
+            return json!(number as i64);
+        }
+        Number::from_f64(number).map_or(json!(0), Value::Number)
+    }
+
+    /// Takes a proper name of the text if it fits, or uses the name of the property.
+    fn string(&mut self, schema: &Map<String, Value>, name: &str) -> String {
+        let limit = self.remaining_characters;
+        let length = |keyword| {
+            let length = schema.get(keyword).and_then(Value::as_f64);
+            length.map(|length| (length as usize).min(limit))
+        };
+        let (shortest, longest) = (length("minLength").unwrap_or(0), length("maxLength"));
+        if let Some(format) = schema.get("format").and_then(Value::as_str)
+            && let Some((_, example)) = FORMATS.iter().find(|(name, _)| *name == format)
+        {
+            return (*example).to_owned();
+        }
+        let fits = |text: &String| {
+            let length = text.chars().count();
+            length >= shortest && longest.is_none_or(|longest| length <= longest)
+        };
+        if let Some(position) = self.names.iter().position(fits) {
+            return self.names.remove(position);
+        }
+        let mut text: String = name.chars().take(longest.unwrap_or(limit)).collect();
+        let missing = shortest.saturating_sub(text.chars().count());
+        text.extend(std::iter::repeat_n('x', missing));
+        self.remaining_characters = limit.saturating_sub(text.chars().count());
+        text
+    }
+}
+
+/// Examples of strings with a `format`.
+const FORMATS: [(&str, &str); 8] = [
+    ("date", "2026-01-01"),
+    ("date-time", "2026-01-01T00:00:00Z"),
+    ("email", "user@example.com"),
+    ("hostname", "example.com"),
+    ("ipv4", "192.0.2.1"),
+    ("time", "00:00:00Z"),
+    ("uri", "https://example.com"),
+    ("uuid", "00000000-0000-4000-8000-000000000000"),
+];
+
+/// Returns the type of the value to generate.
+fn kind(schema: &Map<String, Value>) -> &str {
+    let kind = match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.first(),
+        kind => kind,
+    };
+    let has = |keywords: &[&str]| keywords.iter().any(|keyword| schema.contains_key(*keyword));
+    match kind.and_then(Value::as_str) {
+        Some(kind) => kind,
+        None if has(&["properties", "required", "additionalProperties"]) => "object",
+        None if has(&["items", "prefixItems", "minItems"]) => "array",
+        None if has(&["minimum", "maximum", "multipleOf"]) => "number",
+        None => "string",
+    }
+}
+
+/// Restricts the schema of an item to values that the array does not contain yet.
+fn make_distinct(item: &mut Map<String, Value>, items: &[Value]) {
+    if let Some(Value::Array(members)) = item.get_mut("enum") {
+        members.retain(|member| !items.contains(member));
+    } else if let Some(last) = items.iter().filter_map(Value::as_f64).max_by(f64::total_cmp) {
+        item.insert("minimum".to_owned(), json!(last + 1.0));
+    }
+}
+
+/// Finds words that begin with a capital letter but not a sentence, such as `New York`.
+fn proper_names(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let (mut starts_sentence, mut continues_name) = (true, false);
+    for token in text.split_whitespace() {
+        let word = token.trim_matches(|character: char| !character.is_alphanumeric());
+        let is_name = word.chars().next().is_some_and(char::is_uppercase) && word != "I";
+        if is_name && !starts_sentence {
+            match names.last_mut().filter(|_| continues_name) {
+                Some(name) => *name = format!("{name} {word}"),
+                None => names.push(word.to_owned()),
+            }
+        }
+        continues_name = is_name && !starts_sentence && token.ends_with(word);
+        starts_sentence = token.ends_with(['.', '!', '?', ':']);
+    }
+    names
+}
+
+/// Finds the numbers of a text.
+fn numbers(text: &str) -> Vec<Number> {
+    let is_part = |character: char| character.is_ascii_digit() || ".-".contains(character);
+    let tokens = text.split(|character| !is_part(character));
+    tokens.filter_map(|token| token.trim_end_matches(['.', '-']).parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -1,95 +1,95 @@
-//! A model without a model behind it.
+//! A deterministic model that needs no network.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::answer::{Answer, Pace, prompt_tokens};
 use super::arguments::{arguments, value_for};
-use super::{
-    ConversationItem, Function, Model, ModelEvent, ModelRequest, ModelStream, ResponseFormat,
-    ToolCall, ToolChoice, UserPart,
+use super::prepared::{PreparedResponse, Timing};
+use super::request::{
+    ConversationItem, Function, ModelRequest, ResponseFormat, ToolCall, ToolChoice, UserPart,
 };
-use crate::text::shortened;
+use super::response::{Model, ModelEvent, ModelStream};
+use super::tokens::prompt_tokens;
+use crate::text::shorten;
 
-/// How much of a text is repeated in an answer, in characters.
-const QUOTE_LENGTH: usize = 200;
+/// How many characters of a text a response repeats.
+const MAX_ECHO: usize = 200;
 
-/// A model that needs no network and gives the same answer to the same conversation.
+/// A model that needs no network and always responds to the same conversation in the same way.
 ///
-/// It calls the functions it is offered, with arguments that fit their schemas and are taken from
-/// the conversation where possible. Then it repeats what they gave back; without functions it
-/// repeats what the user said.
+/// It calls the functions of the run, with arguments that match their schemas and that come from
+/// the user's message where possible. Then it repeats their outputs. Without functions it repeats
+/// the user's message.
 #[derive(Clone, Debug, Default)]
 pub struct Offline {
-    pace: Pace,
+    timing: Timing,
 }
 
 impl Offline {
-    /// A model that answers at once.
+    /// Creates a model that responds without delays.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes each answer begin only after this time.
+    /// Sets the delay before the first event of each response.
     #[must_use]
-    pub fn thinking_time(mut self, time: Duration) -> Self {
-        self.pace.before = time;
+    pub fn initial_delay(mut self, delay: Duration) -> Self {
+        self.timing.initial_delay = delay;
         self
     }
 
-    /// Makes each chunk come this long after the one before it.
+    /// Sets the delay before each chunk except the first.
     #[must_use]
     pub fn chunk_interval(mut self, interval: Duration) -> Self {
-        self.pace.between = interval;
+        self.timing.chunk_interval = interval;
         self
     }
 }
 
 impl Model for Offline {
     fn respond(&self, request: ModelRequest) -> ModelStream {
-        let mut answer = Answer::limited(request.max_completion_tokens);
-        let turn = CurrentTurn::of(&request.conversation);
+        let mut response = PreparedResponse::with_limit(request.max_completion_tokens);
+        let turn = CurrentTurn::new(&request.conversation);
         let functions = functions_to_call(&request, &turn);
         if functions.is_empty() {
-            answer.text(&text(&request.response_format, &turn));
+            response.text(&text(&request.response_format, &turn));
         }
         for function in functions {
-            answer.call(&function.name, &arguments(function, turn.user.unwrap_or_default()));
+            response.call(&function.name, &arguments(function, turn.user.unwrap_or_default()));
         }
-        if answer.is_cut() {
-            answer.event(ModelEvent::TokenLimit);
+        if response.is_cut_off() {
+            response.event(ModelEvent::TokenLimit);
         }
-        let completion_tokens = answer.tokens();
-        answer
-            .event(ModelEvent::Usage { prompt_tokens: prompt_tokens(&request), completion_tokens });
-        answer.stream(self.pace)
+        let prompt_tokens = prompt_tokens(&request);
+        let completion_tokens = response.tokens();
+        response.event(ModelEvent::Usage { prompt_tokens, completion_tokens });
+        response.stream(self.timing)
     }
 }
 
-/// The conversation from the last user message on.
+/// The conversation since the last user message.
+#[derive(Default)]
 struct CurrentTurn<'a> {
     user: Option<&'a str>,
     calls: Vec<&'a ToolCall>,
-    /// The outputs with the names of their functions.
+    /// Function names and outputs.
     outputs: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> CurrentTurn<'a> {
-    fn of(conversation: &'a [ConversationItem]) -> Self {
-        let mut turn = Self { user: None, calls: Vec::new(), outputs: Vec::new() };
+    fn new(conversation: &'a [ConversationItem]) -> Self {
+        let mut turn = Self::default();
         for item in conversation {
             match item {
-                ConversationItem::User(text) => {
-                    turn = Self { user: Some(text), calls: Vec::new(), outputs: Vec::new() };
-                }
+                ConversationItem::User(text) => turn = Self { user: Some(text), ..Self::default() },
                 ConversationItem::UserParts(parts) => {
-                    let text = parts.iter().find_map(|part| match part {
+                    let user = parts.iter().find_map(|part| match part {
                         UserPart::Text(text) => Some(text.as_str()),
                         UserPart::Image { .. } => None,
                     });
-                    turn = Self { user: text, calls: Vec::new(), outputs: Vec::new() };
+                    turn = Self { user, ..Self::default() };
                 }
                 ConversationItem::ToolCalls(calls) => turn.calls.extend(calls),
                 ConversationItem::ToolOutput { call_id, output } => {
@@ -128,12 +128,12 @@ fn text(format: &ResponseFormat, turn: &CurrentTurn<'_>) -> String {
         ResponseFormat::Text => sentence(turn),
         ResponseFormat::JsonObject => json!({ "answer": sentence(turn) }).to_string(),
         ResponseFormat::JsonSchema(format) => {
-            let mut known = turn.user.unwrap_or_default().to_owned();
+            let mut source = turn.user.unwrap_or_default().to_owned();
             for (_, output) in &turn.outputs {
-                known.push('\n');
-                known.push_str(output);
+                source.push('\n');
+                source.push_str(output);
             }
-            value_for(&format.schema, &known).to_string()
+            value_for(&format.schema, &source).to_string()
         }
     }
 }
@@ -141,14 +141,14 @@ fn text(format: &ResponseFormat, turn: &CurrentTurn<'_>) -> String {
 fn sentence(turn: &CurrentTurn<'_>) -> String {
     match turn.user {
         _ if !turn.outputs.is_empty() => {
-            let told = turn.outputs.iter().map(|(name, output)| {
-                let output = shortened(output.trim(), QUOTE_LENGTH);
+            let sentences = turn.outputs.iter().map(|(name, output)| {
+                let output = shorten(output.trim(), MAX_ECHO);
                 let stop = if output.ends_with(['.', '!', '?', '…']) { "" } else { "." };
                 format!("{name} says: {output}{stop}")
             });
-            told.collect::<Vec<_>>().join(" ")
+            sentences.collect::<Vec<_>>().join(" ")
         }
-        Some(text) => format!("You said: \"{}\"", shortened(text, QUOTE_LENGTH)),
+        Some(text) => format!("You said: \"{}\"", shorten(text, MAX_ECHO)),
         None => "There is no message to answer yet.".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! A model that does what a test tells it to.
+//! A model whose responses a test defines.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::{Answer, Pace, prompt_tokens};
-use super::{Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream};
+use super::prepared::{PreparedResponse, Timing};
+use super::request::ModelRequest;
+use super::response::{Model, ModelError, ModelErrorKind, ModelEvent, ModelStream};
+use super::tokens::prompt_tokens;
 
-/// A model that answers from a script, one [`Turn`] for each request.
+/// A model that responds from a script, with one [`Turn`] per request.
 ///
-/// Clones share one script, so that a test keeps a clone to ask what the model was told.
+/// Clones share the script, so a test can keep a clone and inspect the requests.
 #[derive(Clone, Debug)]
 pub struct Scripted {
     state: Arc<Mutex<State>>,
@@ -19,50 +21,50 @@ pub struct Scripted {
 
 #[derive(Debug)]
 struct State {
-    given: usize,
+    total: usize,
     turns: VecDeque<Turn>,
     requests: Vec<ModelRequest>,
 }
 
-/// What a [`Scripted`] model does when it is asked once.
+/// The response of a [`Scripted`] model to one request.
 #[derive(Clone, Debug)]
-#[must_use = "a turn does nothing until a model is given it"]
+#[must_use = "a turn has no effect until it is part of a script"]
 pub struct Turn {
     parts: Vec<Part>,
     usage: Option<(u64, u64)>,
     token_limit: bool,
-    failure: Option<ModelError>,
-    pace: Pace,
+    error: Option<ModelError>,
+    timing: Timing,
 }
 
 #[derive(Clone, Debug)]
 enum Part {
-    Words(String),
+    Text(String),
     Chunks(Vec<String>),
     Call { name: String, arguments: String },
 }
 
 impl Scripted {
-    /// A model that takes these turns in their order. It fails when it is asked once more.
+    /// Creates a model that uses these turns in order. Further requests fail.
     pub fn new(turns: impl IntoIterator<Item = Turn>) -> Self {
         let turns: VecDeque<Turn> = turns.into_iter().collect();
-        let state = State { given: turns.len(), turns, requests: Vec::new() };
+        let state = State { total: turns.len(), turns, requests: Vec::new() };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// What the model was asked so far, oldest first.
+    /// Returns the requests so far, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<ModelRequest> {
         self.lock().requests.clone()
     }
 
-    /// How many turns are left.
+    /// Returns the number of unused turns.
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.lock().turns.len()
     }
 
-    /// The state cannot be half changed, so that a panic elsewhere while it was locked is no harm.
+    /// The state is consistent even after a panic, because no change of it can panic half-way.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,31 +72,31 @@ impl Scripted {
 
 impl Model for Scripted {
     fn respond(&self, request: ModelRequest) -> ModelStream {
-        let asked = prompt_tokens(&request);
+        let prompt_tokens = prompt_tokens(&request);
         let turn = {
             let mut state = self.lock();
             state.requests.push(request);
-            let given = state.given;
+            let total = state.total;
             state.turns.pop_front().unwrap_or_else(|| {
-                let message = format!("the script has no turn left ({given} were given)");
+                let message = format!("all {total} turns of the script have been used");
                 Turn::fail(ModelErrorKind::Server, message)
             })
         };
-        turn.stream(asked)
+        turn.stream(prompt_tokens)
     }
 }
 
 impl Turn {
     fn new(parts: Vec<Part>) -> Self {
-        Self { parts, usage: None, token_limit: false, failure: None, pace: Pace::default() }
+        Self { parts, usage: None, token_limit: false, error: None, timing: Timing::default() }
     }
 
-    /// Answers with a text, word by word.
-    pub fn say(text: impl Into<String>) -> Self {
-        Self::new(vec![Part::Words(text.into())])
+    /// Responds with text, one word per chunk.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new(vec![Part::Text(text.into())])
     }
 
-    /// Answers with a text in exactly these chunks.
+    /// Responds with text in exactly these chunks.
     pub fn chunks<S: Into<String>>(chunks: impl IntoIterator<Item = S>) -> Self {
         Self::new(vec![Part::Chunks(chunks.into_iter().map(Into::into).collect())])
     }
@@ -104,95 +106,95 @@ impl Turn {
         Self::new(Vec::new()).and_call(name, arguments)
     }
 
-    /// Calls a function with arguments as they stand, be they JSON or not.
+    /// Calls a function with arguments that may be invalid JSON.
     pub fn call_raw(name: impl Into<String>, arguments: impl Into<String>) -> Self {
         Self::new(Vec::new()).and_call_raw(name, arguments)
     }
 
-    /// Gives no answer but an error.
+    /// Fails without a response.
     pub fn fail(kind: ModelErrorKind, message: impl Into<String>) -> Self {
         Self::new(Vec::new()).and_fail(kind, message)
     }
 
-    /// Never answers and never ends.
+    /// Generates nothing and never ends.
     pub fn stall() -> Self {
         Self::new(Vec::new()).and_stall()
     }
 
-    /// Says something more, word by word.
-    pub fn and_say(mut self, text: impl Into<String>) -> Self {
-        self.parts.push(Part::Words(text.into()));
+    /// Adds text, one word per chunk.
+    pub fn and_text(mut self, text: impl Into<String>) -> Self {
+        self.parts.push(Part::Text(text.into()));
         self
     }
 
-    /// Calls one more function.
+    /// Adds a function call.
     pub fn and_call(self, name: impl Into<String>, arguments: Value) -> Self {
         self.and_call_raw(name, arguments.to_string())
     }
 
-    /// Calls one more function with arguments as they stand, be they JSON or not.
+    /// Adds a function call with arguments that may be invalid JSON.
     pub fn and_call_raw(mut self, name: impl Into<String>, arguments: impl Into<String>) -> Self {
         self.parts.push(Part::Call { name: name.into(), arguments: arguments.into() });
         self
     }
 
-    /// Ends with an error after what was said, instead of an answer's ordinary end.
+    /// Ends the response with an error.
     pub fn and_fail(mut self, kind: ModelErrorKind, message: impl Into<String>) -> Self {
-        self.failure = Some(ModelError::new(kind, message));
+        self.error = Some(ModelError::new(kind, message));
         self
     }
 
-    /// Says nothing more and never ends.
+    /// Keeps the response open after its last event.
     pub fn and_stall(mut self) -> Self {
-        self.pace.endless = true;
+        self.timing.never_ends = true;
         self
     }
 
-    /// What the answer costs, instead of a count of what was asked and answered.
+    /// Sets the token usage. Default: an estimate from the request and the response.
     pub fn usage(mut self, prompt_tokens: u64, completion_tokens: u64) -> Self {
         self.usage = Some((prompt_tokens, completion_tokens));
         self
     }
 
-    /// Tells that the answer was cut because it reached the run's token limit.
+    /// Marks the response as cut off at the run's token limit.
     pub fn token_limit(mut self) -> Self {
         self.token_limit = true;
         self
     }
 
-    /// Waits before the first event.
-    pub fn after(mut self, wait: Duration) -> Self {
-        self.pace.before = wait;
+    /// Sets the delay before the first event.
+    pub fn initial_delay(mut self, delay: Duration) -> Self {
+        self.timing.initial_delay = delay;
         self
     }
 
-    /// Waits before each chunk other than the first.
-    pub fn every(mut self, wait: Duration) -> Self {
-        self.pace.between = wait;
+    /// Sets the delay before each chunk except the first.
+    pub fn chunk_interval(mut self, interval: Duration) -> Self {
+        self.timing.chunk_interval = interval;
         self
     }
 
-    fn stream(self, asked: u64) -> ModelStream {
-        let mut answer = Answer::default();
+    fn stream(self, prompt_tokens: u64) -> ModelStream {
+        let mut response = PreparedResponse::default();
         for part in &self.parts {
             match part {
-                Part::Words(text) => answer.text(text),
-                Part::Chunks(chunks) => chunks.iter().for_each(|chunk| answer.chunk(chunk)),
-                Part::Call { name, arguments } => answer.call(name, arguments),
+                Part::Text(text) => response.text(text),
+                Part::Chunks(chunks) => chunks.iter().for_each(|chunk| response.chunk(chunk)),
+                Part::Call { name, arguments } => response.call(name, arguments),
             }
         }
         if self.token_limit {
-            answer.event(ModelEvent::TokenLimit);
+            response.event(ModelEvent::TokenLimit);
         }
-        let ends = self.failure.is_none() && !self.pace.endless;
-        let usage = self.usage.or_else(|| ends.then(|| (asked, answer.tokens())));
+        let is_complete = self.error.is_none() && !self.timing.never_ends;
+        let usage = self.usage.or_else(|| is_complete.then(|| (prompt_tokens, response.tokens())));
         if let Some((prompt_tokens, completion_tokens)) = usage {
-            answer.event(ModelEvent::Usage { prompt_tokens, completion_tokens });
+            response.event(ModelEvent::Usage { prompt_tokens, completion_tokens });
         }
-        if let Some(failure) = self.failure {
-            answer.error(failure);
+        if let Some(error) = self.error {
+            response.error(error);
         }
-        answer.stream(self.pace)
+        response.stream(self.timing)
     }
 }
 
@@ -222,8 +224,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn turns_are_taken_in_order_until_none_is_left() {
-        let model = Scripted::new([Turn::say("It is sunny.").usage(12, 5), Turn::say("Bye")]);
+    async fn turns_are_used_in_order() {
+        let model = Scripted::new([Turn::text("It is sunny.").usage(12, 5), Turn::text("Bye")]);
         assert_eq!(model.remaining(), 2);
         assert_eq!(
             events(&model, "Hello").await,
@@ -231,7 +233,7 @@ mod tests {
         );
         assert_eq!(events(&model.clone(), "Hello").await, [text("Bye"), usage(2, 1)]);
         assert_eq!(model.remaining(), 0);
-        let message = "the script has no turn left (2 were given)";
+        let message = "all 2 turns of the script have been used";
         assert_eq!(
             events(&model, "More").await,
             [Err(ModelError::new(ModelErrorKind::Server, message))]
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn text_comes_before_calls_and_arguments_in_pieces() {
+    async fn text_precedes_calls_and_arguments_are_chunked() {
         let arguments = json!({"city": "Paris", "unit": "celsius"});
         let model = Scripted::new([Turn::chunks(["He", "llo"])
             .and_call("get_weather", arguments.clone())
@@ -253,22 +255,22 @@ mod tests {
             Some(&Ok(ModelEvent::ToolCall { index: 0, name: "get_weather".to_owned() }))
         );
         let mut texts = [String::new(), String::new()];
-        let mut pieces = 0;
+        let mut chunks = 0;
         for event in &events {
             if let Ok(ModelEvent::Arguments { index, text }) = event {
                 texts[*index].push_str(text);
-                pieces += 1;
+                chunks += 1;
             }
         }
         assert_eq!(texts, [arguments.to_string(), "{not json".to_owned()]);
-        assert!(pieces > 3, "{pieces} pieces");
+        assert!(chunks > 3, "{chunks} chunks");
     }
 
     #[tokio::test]
-    async fn a_failure_ends_the_answer_without_usage() {
+    async fn error_ends_the_response_without_usage() {
         let model = Scripted::new([
             Turn::fail(ModelErrorKind::RateLimit, "slow down"),
-            Turn::say("partial").and_fail(ModelErrorKind::Server, "boom"),
+            Turn::text("partial").and_fail(ModelErrorKind::Server, "boom"),
         ]);
         let slow = ModelError::new(ModelErrorKind::RateLimit, "slow down");
         assert_eq!(events(&model, "Hi").await, [Err(slow)]);
@@ -277,8 +279,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reached_token_limit_is_told() {
-        let model = Scripted::new([Turn::say("cut").token_limit()]);
+    async fn token_limit_is_an_event() {
+        let model = Scripted::new([Turn::text("cut").token_limit()]);
         assert_eq!(
             events(&model, "Hi").await,
             [text("cut"), Ok(ModelEvent::TokenLimit), usage(1, 1)]
@@ -286,10 +288,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waits_lie_before_the_first_event_and_between_chunks() {
-        let model = Scripted::new([Turn::say("a b c")
-            .after(Duration::from_secs(10))
-            .every(Duration::from_secs(1))]);
+    async fn delays_precede_the_first_event_and_each_later_chunk() {
+        let model = Scripted::new([Turn::text("a b c")
+            .initial_delay(Duration::from_secs(10))
+            .chunk_interval(Duration::from_secs(1))]);
         let start = Instant::now();
         let mut stream = model.respond(request("Hi"));
         let mut seconds = Vec::new();
@@ -300,8 +302,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stalled_turn_never_ends() {
-        let model = Scripted::new([Turn::stall(), Turn::say("so").and_stall()]);
+    async fn stalled_turn_never_ends() {
+        let model = Scripted::new([Turn::stall(), Turn::text("so").and_stall()]);
         let hour = Duration::from_secs(3600);
         let mut silent = model.respond(request("Hi"));
         assert!(tokio::time::timeout(hour, silent.next()).await.is_err());

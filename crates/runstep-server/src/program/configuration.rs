@@ -1,4 +1,4 @@
-//! Puts options together: flags and environment over the file over the defaults.
+//! Merges the sources of options: flags and environment, file, defaults.
 
 use std::path::Path;
 
@@ -8,14 +8,11 @@ use toml::{Table, Value};
 use super::error::ProgramError;
 use super::files;
 use super::keys::Keys;
-use super::options::Options;
+use super::options::{DEFAULTS, Options};
 use super::settings::Settings;
 use super::upstream::Upstream;
 
-/// The defaults, as a file of options.
-pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
-
-/// All options together.
+/// The merged options.
 #[derive(Debug)]
 pub(super) struct Configuration {
     table: Table,
@@ -23,20 +20,20 @@ pub(super) struct Configuration {
 }
 
 impl Configuration {
-    /// Reads the file, if there is one, and lays `given` over it.
-    pub(super) fn new(file: Option<&Path>, given: &Options) -> Result<Self, ProgramError> {
-        let defect = |error| ProgramError::Defaults(Box::new(error));
-        let mut table: Table = DEFAULTS.parse().map_err(defect)?;
+    /// Reads the file, if there is one, and merges it with the options of the command line.
+    pub(super) fn new(file: Option<&Path>, command_line: &Options) -> Result<Self, ProgramError> {
+        let invalid_defaults = |error| ProgramError::Defaults(Box::new(error));
+        let mut table: Table = DEFAULTS.parse().map_err(invalid_defaults)?;
         let file = file.map(read).transpose()?;
-        for options in file.iter().chain([given]) {
-            // Only options that are given are in it. A number may be too large for TOML.
+        for options in file.iter().chain([command_line]) {
+            // Absent options are not serialized. Fails for numbers that are too large for TOML.
             table.extend(Table::try_from(options).map_err(ProgramError::Options)?);
         }
-        let settings = Settings::deserialize(table.clone()).map_err(defect)?;
+        let settings = Settings::deserialize(table.clone()).map_err(invalid_defaults)?;
         Ok(Self { table, settings })
     }
 
-    /// What holds, as a file of options, with what is known of the secrets but not the secrets.
+    /// Formats the options as a configuration file. Secrets are hidden.
     pub(super) fn report(&self, keys: Option<&Keys>, upstream: Option<&Upstream>) -> String {
         let mut table = self.table.clone();
         if let Some(Value::String(url)) = table.get_mut("upstream")
@@ -44,18 +41,18 @@ impl Configuration {
         {
             url.replace_range(query.., "?[hidden]");
         }
-        let keys = keys.map_or("# no API keys: all are let in".into(), Keys::summary);
-        let model = upstream.map_or("# an offline model answers".into(), Upstream::summary);
+        let keys = keys.map_or("# no API keys: all requests are accepted".into(), Keys::summary);
+        let model = upstream.map_or("# model: offline".into(), Upstream::summary);
         format!("{table}{keys}\n{model}\n")
     }
 }
 
-/// The options in a file, with its paths made to begin where it is.
+/// Reads a configuration file. Relative paths in it are relative to its directory.
 fn read(path: &Path) -> Result<Options, ProgramError> {
     let mut options: Options = files::toml(path, "configuration")?;
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let directory = path.parent().unwrap_or(Path::new(""));
     for path in [&mut options.api_key_file, &mut options.model_map].into_iter().flatten() {
-        *path = folder.join(&*path);
+        *path = directory.join(&*path);
     }
     Ok(options)
 }

@@ -1,4 +1,4 @@
-//! Why the program ends without being told to: what happened, where, and what to do.
+//! Errors of the program, with what to do about them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,46 +8,46 @@ use std::process::ExitCode;
 use runstep_server::StartError;
 use runstep_server::model::ChatCompletionsError;
 
-/// The exit code for options that cannot be right, as for flags that cannot be read.
+/// The exit code for invalid options, as clap's.
 const USAGE: u8 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProgramError {
     #[error(
-        "cannot read the {what} in {}: {source}\n  \
-         help: name a file that the program's user may read",
+        "cannot read the {content} in {}: {source}\n  \
+         help: specify a file that the program's user can read",
         path.display()
     )]
-    File { what: &'static str, path: PathBuf, source: io::Error },
-    #[error("the {what} in {} cannot be used:\n{source}", path.display())]
-    Toml { what: &'static str, path: PathBuf, source: Box<toml::de::Error> },
-    #[error("an option cannot be used: {0}\n  help: numbers go up to 9223372036854775807")]
+    File { content: &'static str, path: PathBuf, source: io::Error },
+    #[error("invalid {content} in {}:\n{source}", path.display())]
+    Toml { content: &'static str, path: PathBuf, source: Box<toml::de::Error> },
+    #[error("invalid option: {0}\n  help: the largest number is 9223372036854775807")]
     Options(toml::ser::Error),
-    #[error("the built-in defaults cannot be read: {0}; this is a defect of the program")]
+    #[error("the built-in defaults are not valid: {0}; this is a bug in the program")]
     Defaults(Box<toml::de::Error>),
     #[error(
-        "{address} can be reached from other machines, and there are no API keys\n  \
-         help: give a file of keys with --api-key-file, or listen on 127.0.0.1"
+        "{address} is reachable from other machines, but there are no API keys\n  \
+         help: specify a file of keys with --api-key-file, or listen on 127.0.0.1"
     )]
     OpenToAll { address: SocketAddr },
     #[error(
-        "{}, line {line}: a key has only visible ASCII characters and no spaces\n  \
-         help: write one key a line; begin comments, which are lines of their own, with #",
+        "{}, line {line}: invalid API key: expected visible ASCII characters without spaces\n  \
+         help: write one key per line; comments are separate lines that start with #",
         path.display()
     )]
     Key { path: PathBuf, line: usize },
-    #[error("{}, line {line}: this key is there already\n  help: take one of them away", path.display())]
-    RepeatedKey { path: PathBuf, line: usize },
-    #[error("{} holds no key\n  help: write one key a line", path.display())]
+    #[error("{}, line {line}: duplicate API key\n  help: remove one of them", path.display())]
+    DuplicateKey { path: PathBuf, line: usize },
+    #[error("{} contains no API key\n  help: write one key per line", path.display())]
     NoKeys { path: PathBuf },
     #[error(
-        "--{option} is for a provider, and none is named\n  \
-         help: name it with --upstream, or leave --{option} out"
+        "--{option} requires a provider\n  \
+         help: specify one with --upstream, or remove --{option}"
     )]
     WithoutUpstream { option: &'static str },
     #[error(
-        "there is no key in the environment variable {name}, which --upstream-key-env names\n  \
-         help: set {name}, or leave --upstream-key-env out for a provider without keys"
+        "the environment variable {name} of --upstream-key-env is not set\n  \
+         help: set {name}, or remove --upstream-key-env if the provider needs no key"
     )]
     NoUpstreamKey { name: String },
     #[error("{0}")]

@@ -1,4 +1,4 @@
-//! Reads files that options name.
+//! Reads the files that options refer to.
 
 use std::fs;
 use std::path::Path;
@@ -7,22 +7,22 @@ use serde::de::DeserializeOwned;
 
 use super::error::ProgramError;
 
-/// The text of a file. `what` says in an error what it was to hold.
-pub(super) fn text(path: &Path, what: &'static str) -> Result<String, ProgramError> {
+/// Reads a text file. `content` names what it contains in errors.
+pub(super) fn text(path: &Path, content: &'static str) -> Result<String, ProgramError> {
     fs::read_to_string(path).map_err(|source| ProgramError::File {
-        what,
+        content,
         path: path.to_owned(),
         source,
     })
 }
 
-/// A TOML file.
+/// Reads a TOML file.
 pub(super) fn toml<T: DeserializeOwned>(
     path: &Path,
-    what: &'static str,
+    content: &'static str,
 ) -> Result<T, ProgramError> {
-    toml::from_str(&text(path, what)?).map_err(|source| ProgramError::Toml {
-        what,
+    toml::from_str(&text(path, content)?).map_err(|source| ProgramError::Toml {
+        content,
         path: path.to_owned(),
         source: Box::new(source),
     })

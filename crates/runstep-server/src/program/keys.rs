@@ -1,4 +1,4 @@
-//! The keys that are let in, from a file.
+//! The file of API keys.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::error::ProgramError;
 use super::files;
 
-/// The keys of a file.
+/// The API keys of a file.
 #[derive(Debug)]
 pub(super) struct Keys {
     path: PathBuf,
@@ -17,18 +17,18 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Reads a key a line. Empty lines and those that begin with `#` are left out.
+    /// Reads one key per line. Blank lines and lines that start with `#` are skipped.
     pub(super) fn read(path: &Path) -> Result<Self, ProgramError> {
         let text = SecretString::from(files::text(path, "API keys")?);
-        let (mut keys, mut known) = (Vec::new(), HashSet::new());
+        let (mut keys, mut unique) = (Vec::new(), HashSet::new());
         let lines = text.expose_secret().lines().map(str::trim).enumerate();
         for (line, key) in lines.filter(|(_, key)| !key.is_empty() && !key.starts_with('#')) {
             let path = || path.to_owned();
             if !key.chars().all(|character| character.is_ascii_graphic()) {
                 return Err(ProgramError::Key { path: path(), line: line + 1 });
             }
-            if !known.insert(key) {
-                return Err(ProgramError::RepeatedKey { path: path(), line: line + 1 });
+            if !unique.insert(key) {
+                return Err(ProgramError::DuplicateKey { path: path(), line: line + 1 });
             }
             keys.push(SecretString::from(key));
         }
@@ -46,12 +46,12 @@ impl Keys {
         format!("# {} API key(s), hidden", self.keys.len())
     }
 
-    /// Warns of a file that everybody on this machine can read.
+    /// Logs a warning if all users can read the file.
     pub(super) fn warn_if_world_readable(&self) {
         if fs::metadata(&self.path).is_ok_and(|metadata| is_world_readable(&metadata)) {
             let path = self.path.display();
             tracing::warn!(
-                "everybody on this machine can read the API keys in {path}; chmod 600 it"
+                "all users of this machine can read the API keys in {path}; run chmod 600 on it"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Logs on the standard error.
+//! Logging to standard error.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use tracing_subscriber::{fmt, registry};
 
 use super::options::{LogFormat, LogLevel};
 
-/// Begins to log: what this server tells from a level on, and warnings of what it is made of.
+/// Starts logging: this server's events from the level on, and warnings of its dependencies.
 pub(super) fn start(level: LogLevel, format: LogFormat) {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,
@@ -19,13 +19,13 @@ pub(super) fn start(level: LogLevel, format: LogFormat) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let others = level.min(LevelFilter::WARN);
-    let filter = Targets::new().with_default(others).with_target("runstep_server", level);
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
-    let lines = match format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    let dependencies = level.min(LevelFilter::WARN);
+    let filter = Targets::new().with_default(dependencies).with_target("runstep_server", level);
+    let layer = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let layer = match format {
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
     };
-    // Only tests within a process that logs already could fail here, and they have their logs.
-    let _ = registry().with(lines.with_filter(filter)).try_init();
+    // Fails only if the process has a subscriber already.
+    let _ = registry().with(layer.with_filter(filter)).try_init();
 }

@@ -1,5 +1,4 @@
-//! The server as a program: options become settings, which become a server, which serves until a
-//! signal ends it.
+//! The program: reads the options, then runs a server until a signal stops it.
 
 mod configuration;
 mod error;
@@ -24,10 +23,10 @@ use self::settings::Settings;
 use self::signals::Signals;
 use self::upstream::Upstream;
 
-/// The exit code of a program that a signal ended, as shells have it for Ctrl-C.
+/// The exit code of a program that Ctrl-C stopped, as in shells.
 const INTERRUPTED: i32 = 130;
 
-/// Checks the options, and serves until a signal comes.
+/// Validates the options and serves until a signal.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
     let configuration = Configuration::new(arguments.config.as_deref(), &arguments.options)?;
     let settings = &configuration.settings;
@@ -38,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
     }
     let upstream = Upstream::new(settings)?;
     if arguments.check_config {
-        say(&configuration.report(keys.as_ref(), upstream.as_ref()));
+        print(&configuration.report(keys.as_ref(), upstream.as_ref()));
         return Ok(());
     }
     logs::start(settings.log_level, settings.log_format);
@@ -72,19 +71,19 @@ async fn serve(
     }
     let mut signals = Signals::new().map_err(ProgramError::Serve)?;
     let server = server.spawn_on(settings.listen).await?;
-    say(&format!("runstep-server listens on {}\n", server.base_url()));
+    print(&format!("runstep-server listens on {}\n", server.base_url()));
     signals.next().await.map_err(ProgramError::Serve)?;
     tokio::select! {
-        done = server.shutdown() => done.map_err(ProgramError::Serve),
-        again = signals.next() => {
-            again.map_err(ProgramError::Serve)?;
+        result = server.shutdown() => result.map_err(ProgramError::Serve),
+        second = signals.next() => {
+            second.map_err(ProgramError::Serve)?;
             std::process::exit(INTERRUPTED);
         }
     }
 }
 
-/// Writes to the standard output, whether or not somebody reads it.
-fn say(text: &str) {
+/// Writes to standard output. Ignores errors such as a closed pipe.
+fn print(text: &str) {
     let mut output = io::stdout().lock();
     let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }

@@ -1,4 +1,4 @@
-//! What holds once all options are known.
+//! The settings that result from all options.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::options::{LogFormat, LogLevel, TokenLimit};
 
-/// The options with the defaults in place of those left out; see [`super::options::Options`].
+/// The options with their defaults. See [`Options`](super::options::Options).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Settings {

@@ -1,8 +1,8 @@
-//! The signals that end the program.
+//! The signals that stop the program.
 
 use std::io;
 
-/// Ctrl-C, or what service managers send.
+/// Listens for SIGINT (Ctrl-C) and SIGTERM.
 #[cfg(unix)]
 pub(super) struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -28,7 +28,7 @@ impl Signals {
     }
 }
 
-/// Ctrl-C.
+/// Listens for Ctrl-C.
 #[cfg(not(unix))]
 pub(super) struct Signals;
 

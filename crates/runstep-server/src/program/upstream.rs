@@ -1,4 +1,4 @@
-//! The model behind a provider, if one is named.
+//! The model of a provider.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use super::files;
 use super::options::TokenLimit;
 use super::settings::Settings;
 
-/// A model, and what there is to say about it.
+/// A provider's model, and what the report shows about it.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) model: ChatCompletions,
     key_env: Option<String>,
-    names: usize,
+    mapped_names: usize,
 }
 
-/// What the provider calls the models that runs ask for, as a file has it.
+/// The file of the provider's names of models.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ModelMap {
-    /// For the names that are not listed; without it they go upstream as they are.
+    /// The name for models that are not listed. Without it they keep their name.
     default: Option<String>,
     #[serde(default)]
     models: BTreeMap<String, String>,
@@ -44,7 +44,7 @@ impl Upstream {
             None => ModelMap::default(),
         };
         let mut builder = ChatCompletions::builder(url)
-            .retries(settings.upstream_retries)
+            .max_retries(settings.upstream_retries)
             .idle_timeout(Duration::from_secs(settings.upstream_timeout_seconds))
             .stream_usage(settings.upstream_stream_usage)
             .token_limit_field(match settings.upstream_token_limit {
@@ -58,19 +58,19 @@ impl Upstream {
         if let Some(default) = map.default {
             builder = builder.default_model(default);
         }
-        let names = map.models.len();
-        for (asked, upstream) in map.models {
-            builder = builder.model_name(asked, upstream);
+        let mapped_names = map.models.len();
+        for (requested, upstream) in map.models {
+            builder = builder.map_model(requested, upstream);
         }
         let model = builder.build()?;
-        Ok(Some(Self { model, key_env: settings.upstream_key_env.clone(), names }))
+        Ok(Some(Self { model, key_env: settings.upstream_key_env.clone(), mapped_names }))
     }
 
     pub(super) fn summary(&self) -> String {
         let key = match &self.key_env {
-            Some(name) => format!("the key in {name}, hidden"),
-            None => "no key".to_owned(),
+            Some(name) => format!("API key from {name}, hidden"),
+            None => "no API key".to_owned(),
         };
-        format!("# upstream: {key}; {} model name(s) mapped", self.names)
+        format!("# upstream: {key}; {} mapped model name(s)", self.mapped_names)
     }
 }

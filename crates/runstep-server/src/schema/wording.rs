@@ -1,161 +1,171 @@
-//! How violations are told.
+//! Violations and how the API words them.
 
+use jsonschema::JsonType;
+use jsonschema::error::TypeKind;
+use jsonschema::paths::{Location, LocationSegment};
 use serde_json::Value;
 
-use super::{Kind, Violation};
-use crate::text::shortened;
+use crate::text::shorten;
 
-/// How much of a value or key is repeated in a message, in characters.
-const ECHO: usize = 64;
+/// How many characters of a value or key a message repeats.
+const MAX_ECHO: usize = 64;
 
-/// Where in a body a value is.
-#[derive(Clone, Copy)]
-pub(super) enum Path<'p> {
-    Body,
-    Member(&'p Path<'p>, &'p str),
-    Item(&'p Path<'p>, usize),
+/// The reason why a body is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    /// The invalid field, such as `tools[0].function.name`; empty for the body itself.
+    pub(crate) param: String,
+    /// The API's error code.
+    pub(crate) code: &'static str,
+    /// The message for a person.
+    pub(crate) message: String,
 }
 
-impl Path<'_> {
-    pub(super) fn is_body(&self) -> bool {
-        matches!(self, Self::Body)
+impl Violation {
+    pub(super) fn unknown_component(name: &str) -> Self {
+        let message = format!("There is no schema named '{name}'.");
+        Self { param: String::new(), code: "invalid_value", message }
+    }
+}
+
+/// The path of a value in the body, such as `tools[0].function.name`; empty for the body itself.
+#[derive(Clone)]
+pub(super) struct Path(String);
+
+impl Path {
+    pub(super) fn new(location: &Location) -> Self {
+        location.segments().fold(Self(String::new()), |path, segment| match segment {
+            LocationSegment::Property(name) => path.member(&name),
+            LocationSegment::Index(position) => Self(format!("{}[{position}]", path.0)),
+        })
     }
 
-    fn write(&self, text: &mut String) {
-        match self {
-            Self::Body => {}
-            Self::Member(parent, name) => {
-                parent.write(text);
-                if !text.is_empty() {
-                    text.push('.');
-                }
-                text.push_str(&shortened(name, ECHO));
-            }
-            Self::Item(parent, position) => {
-                parent.write(text);
-                text.push_str(&format!("[{position}]"));
-            }
-        }
+    pub(super) fn member(&self, name: &str) -> Self {
+        let name = shorten(name, MAX_ECHO);
+        Self(if self.0.is_empty() { name.into_owned() } else { format!("{}.{name}", self.0) })
     }
 
-    fn param(&self) -> String {
-        let mut text = String::new();
-        self.write(&mut text);
-        text
-    }
-
-    /// The path in quotes, as messages name it.
     fn quoted(&self) -> String {
-        if self.is_body() { "body".to_owned() } else { format!("'{}'", self.param()) }
+        if self.0.is_empty() { "body".to_owned() } else { format!("'{}'", self.0) }
+    }
+
+    pub(super) fn violation(&self, code: &'static str, message: String) -> Violation {
+        Violation { param: self.0.clone(), code, message }
+    }
+
+    pub(super) fn missing(&self, name: &str) -> Violation {
+        let path = self.member(name);
+        let message = format!("Missing required parameter: '{}'.", path.0);
+        path.violation("missing_required_parameter", message)
+    }
+
+    pub(super) fn unknown(&self, name: &str) -> Violation {
+        let path = self.member(name);
+        let message = format!("Unknown parameter: '{}'.", path.0);
+        path.violation("unknown_parameter", message)
+    }
+
+    pub(super) fn wrong_type(&self, expected: &[JsonType], value: &Value) -> Violation {
+        let names: Vec<_> =
+            TYPE_NAMES.iter().filter(|(known, _)| expected.contains(known)).collect();
+        let expected = match &names[..] {
+            [(_, name)] => (*name).to_owned(),
+            names => {
+                let names: Vec<String> = names.iter().map(|(_, name)| (*name).to_owned()).collect();
+                format!("one of {}", joined(&names, "or"))
+            }
+        };
+        let path = self.quoted();
+        let actual = type_name(value);
+        let message =
+            format!("Invalid type for {path}: expected {expected}, but got {actual} instead.");
+        self.violation("invalid_type", message)
+    }
+
+    pub(super) fn unsupported(&self, supported: &[&Value], value: &Value) -> Violation {
+        let supported: Vec<String> = supported.iter().map(|value| quoted_value(value)).collect();
+        let message = format!(
+            "Invalid value: {}. Supported values are: {}.",
+            quoted_value(value),
+            joined(&supported, "and")
+        );
+        self.violation("invalid_value", message)
+    }
+
+    /// `bound` is such as `at most 20 items`, and `actual` what the request has instead.
+    pub(super) fn out_of_bounds(&self, code: &'static str, bound: &str, actual: &str) -> Violation {
+        let (path, actual) = (self.quoted(), shorten(actual, MAX_ECHO));
+        self.violation(code, format!("Invalid {path}: expected {bound}, but got {actual} instead."))
+    }
+
+    /// Groups of properties of which one must be given.
+    pub(super) fn none_of(&self, groups: &[Vec<String>]) -> Violation {
+        let message = format!(
+            "Missing required parameter: exactly one of {} must be given.",
+            self.alternatives(groups)
+        );
+        self.violation("missing_required_parameter", message)
+    }
+
+    pub(super) fn alternatives(&self, groups: &[Vec<String>]) -> String {
+        let quoted = |name: &String| self.member(name).quoted();
+        let groups: Vec<String> = groups
+            .iter()
+            .map(|group| group.iter().map(quoted).collect::<Vec<_>>().join(" with "))
+            .collect();
+        joined(&groups, "or")
+    }
+
+    /// Words an error of a kind that the specification's request bodies do not have yet.
+    pub(super) fn invalid(&self, reason: &str) -> Violation {
+        let reason = shorten(reason, 2 * MAX_ECHO);
+        self.violation("invalid_value", format!("Invalid {}: {reason}.", self.quoted()))
     }
 }
 
-pub(super) fn missing(parent: &Path<'_>, name: &str) -> Violation {
-    let param = Path::Member(parent, name).param();
-    let message = format!("Missing required parameter: '{param}'.");
-    Violation { param, code: "missing_required_parameter", message }
-}
+/// In the order in which messages list them.
+const TYPE_NAMES: [(JsonType, &str); 7] = [
+    (JsonType::String, "a string"),
+    (JsonType::Integer, "an integer"),
+    (JsonType::Number, "a number"),
+    (JsonType::Boolean, "a boolean"),
+    (JsonType::Array, "an array"),
+    (JsonType::Object, "an object"),
+    (JsonType::Null, "null"),
+];
 
-pub(super) fn unknown(parent: &Path<'_>, name: &str) -> Violation {
-    let param = Path::Member(parent, name).param();
-    let message = format!("Unknown parameter: '{param}'.");
-    Violation { param, code: "unknown_parameter", message }
-}
-
-pub(super) fn wrong_type(path: &Path<'_>, expected: &[Kind], value: &Value) -> Violation {
-    let names: Vec<&str> = expected.iter().map(|kind| kind_name(*kind)).collect();
-    let expected = match &names[..] {
-        [one] => (*one).to_owned(),
-        several => format!("one of {}", joined(several, "or")),
-    };
-    let message = format!(
-        "Invalid type for {}: expected {expected}, but got {} instead.",
-        path.quoted(),
-        kind_name(Kind::of(value))
-    );
-    Violation { param: path.param(), code: "invalid_type", message }
-}
-
-pub(super) fn wrong_value(path: &Path<'_>, supported: &[&Value], value: &Value) -> Violation {
-    let supported: Vec<String> = supported.iter().map(|value| quoted_value(value)).collect();
-    let supported: Vec<&str> = supported.iter().map(String::as_str).collect();
-    let message = format!(
-        "Invalid value: {}. Supported values are: {}.",
-        quoted_value(value),
-        joined(&supported, "and")
-    );
-    Violation { param: path.param(), code: "invalid_value", message }
-}
-
-/// A bound that was not kept: `bound` is such as `at most 20 items`, `got` what there was instead.
-pub(super) fn out_of_bounds(
-    path: &Path<'_>,
-    code: &'static str,
-    bound: &str,
-    got: &str,
-) -> Violation {
-    let message = format!(
-        "Invalid {}: expected {bound}, but got {} instead.",
-        path.quoted(),
-        shortened(got, ECHO)
-    );
-    Violation { param: path.param(), code, message }
-}
-
-pub(super) fn none_of(path: &Path<'_>, groups: &[Vec<String>]) -> Violation {
-    let names = group_names(path, groups);
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let message = format!(
-        "Missing required parameter: exactly one of {} must be given.",
-        joined(&names, "or")
-    );
-    Violation { param: path.param(), code: "missing_required_parameter", message }
-}
-
-pub(super) fn several_of(path: &Path<'_>, groups: &[Vec<String>]) -> Violation {
-    let names = group_names(path, groups);
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let message = format!(
-        "Mutually exclusive parameters: exactly one of {} may be given.",
-        joined(&names, "or")
-    );
-    Violation { param: path.param(), code: "mutually_exclusive_parameters", message }
-}
-
-fn group_names(path: &Path<'_>, groups: &[Vec<String>]) -> Vec<String> {
-    let name = |name: &String| Path::Member(path, name).quoted();
-    groups.iter().map(|group| group.iter().map(name).collect::<Vec<_>>().join(" with ")).collect()
-}
-
-/// A count with its unit, such as `1 item` and `2 items`.
-pub(super) fn counted(count: u64, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
-}
-
-fn kind_name(kind: Kind) -> &'static str {
+pub(super) fn types(kind: &TypeKind) -> Vec<JsonType> {
     match kind {
-        Kind::String => "a string",
-        Kind::Integer => "an integer",
-        Kind::Number => "a number",
-        Kind::Boolean => "a boolean",
-        Kind::Array => "an array",
-        Kind::Object => "an object",
-        Kind::Null => "null",
+        TypeKind::Single(name) => vec![*name],
+        TypeKind::Multiple(names) => names.iter().collect(),
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+        // 3.0 is an integer in JSON Schema.
+        Value::Number(number) if number.as_f64().is_some_and(|n| n.fract() == 0.0) => "an integer",
+        Value::Number(_) => "a number",
     }
 }
 
 fn quoted_value(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("'{}'", shortened(text, ECHO)),
-        other => shortened(&other.to_string(), ECHO).into_owned(),
+        Value::String(text) => format!("'{}'", shorten(text, MAX_ECHO)),
+        other => shorten(&other.to_string(), MAX_ECHO).into_owned(),
     }
 }
 
-fn joined(parts: &[&str], conjunction: &str) -> String {
+fn joined(parts: &[String], conjunction: &str) -> String {
     match parts {
         [] => "nothing".to_owned(),
-        [one] => (*one).to_owned(),
-        [one, other] => format!("{one} {conjunction} {other}"),
+        [only] => only.clone(),
+        [first, second] => format!("{first} {conjunction} {second}"),
         [first @ .., last] => format!("{}, {conjunction} {last}", first.join(", ")),
     }
 }

@@ -1,9 +1,7 @@
-//! The server: built, then embedded in a test or served by the binary.
+//! The server and its builder.
 
-mod error;
-mod limits;
+mod connections;
 mod running;
-mod serve;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,24 +12,20 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::clock::{Clock, ManualClock};
-use crate::engine::{Engines, Options};
-use crate::faults::Faults;
-use crate::http::{self, Access, App, Origins};
+use crate::engine::{EngineFactory, EngineOptions};
+use crate::error::StartError;
+use crate::http::{self, Access, AllowedOrigins, App, Faults};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::model::{Model, Offline};
 use crate::schema::Schemas;
-
-pub use error::StartError;
-pub(crate) use limits::Limits;
+use crate::shutdown::Shutdown;
+use connections::Connections;
 pub use running::RunningServer;
-pub(crate) use running::Shutdown;
-use serve::Serving;
 
-/// How long a run lives unless told, as with the original API.
+/// As with the original API.
 const RUN_LIFETIME: Duration = Duration::from_secs(600);
-/// How soon clients are told to ask again unless told.
 const POLL_AFTER: Duration = Duration::from_millis(100);
-/// How long a shutdown waits for clients unless told.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server of the Run and Run Step API that keeps its objects in memory.
@@ -48,7 +42,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Server;
 
 impl Server {
-    /// Begins a server. Unless told otherwise it answers with [`Offline`] and asks for no key.
+    /// Creates a builder. By default the server uses the [`Offline`] model and requires no key.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             model: Arc::new(Offline::new()),
@@ -64,7 +58,7 @@ impl Server {
     }
 }
 
-/// What a server is built from.
+/// A builder of servers.
 #[must_use = "a builder does nothing until `spawn`, `spawn_on` or `app` is called"]
 pub struct ServerBuilder {
     model: Arc<dyn Model>,
@@ -79,24 +73,27 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// What answers. Default: [`Offline`].
+    /// Sets the model. Default: [`Offline`].
     pub fn model(mut self, model: impl Model) -> Self {
         self.model = Arc::new(model);
         self
     }
 
-    /// The keys that are let in, as `Authorization: Bearer KEY` or `api-key: KEY`; whoever has none
-    /// of them gets a 401. Each key has objects of its own, which no other key can see. Default:
-    /// none, and then all who ask are let in and share their objects, except web pages: those only
-    /// of [`allowed_origins`](Self::allowed_origins), and on a loopback address only requests whose
-    /// `Host` is `localhost` or such an address; others get a 403.
+    /// Sets the accepted API keys. Clients send one as `Authorization: Bearer KEY` or `api-key:
+    /// KEY`; requests without an accepted key get a 401. Each key has its own objects, which are
+    /// invisible to other keys.
+    ///
+    /// Default: none. All clients then share their objects, and the server protects itself against
+    /// web pages: requests from an origin that is not in [`allowed_origins`](Self::allowed_origins)
+    /// get a 403, and so do, on a loopback address, requests whose `Host` is not `localhost` or a
+    /// loopback address.
     pub fn api_keys<K: Into<SecretString>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.keys = keys.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The web origins whose pages may ask this server (CORS), such as `https://example.com`; `*` is
-    /// any. Default: none.
+    /// Sets the web origins whose pages can call this server (CORS), such as `https://example.com`;
+    /// `*` allows all. Default: none.
     pub fn allowed_origins<O: Into<String>>(
         mut self,
         origins: impl IntoIterator<Item = O>,
@@ -105,147 +102,149 @@ impl ServerBuilder {
         self
     }
 
-    /// How long after its creation a run expires, in whole seconds; at most a hundred years, lest
-    /// the time be no date. Default: 600 s.
+    /// Sets how long after its creation a run expires, in whole seconds and at most a hundred
+    /// years. Default: 600 s.
     pub fn run_lifetime(mut self, lifetime: Duration) -> Self {
         self.run_lifetime = lifetime;
         self
     }
 
-    /// When clients are told to ask for a run again, by `openai-poll-after-ms`. Default: 100 ms.
-    pub fn poll_after(mut self, pause: Duration) -> Self {
-        self.poll_after = pause;
+    /// Sets the polling interval that responses suggest to clients in `openai-poll-after-ms`.
+    /// Default: 100 ms.
+    pub fn poll_after(mut self, interval: Duration) -> Self {
+        self.poll_after = interval;
         self
     }
 
-    /// How long a request's body may be; a longer one is refused with status 413. Default: 8 MiB.
+    /// Limits the length of a request body; a longer one gets a 413. Default: 8 MiB.
     pub fn max_body_bytes(mut self, limit: usize) -> Self {
         self.limits.body_bytes = limit;
         self
     }
 
-    /// How many runs are in progress at a time; others wait for their turn as `queued`. A run that
-    /// waits for tool outputs is not in progress. At least 1. Default: 1024.
+    /// Limits the number of runs in progress, at least 1; others wait as `queued`. A run that waits
+    /// for tool outputs is not in progress. Default: 1024.
     pub fn max_concurrent_runs(mut self, limit: usize) -> Self {
         self.limits.concurrent_runs = limit;
         self
     }
 
-    /// How many runs may wait for their turn. One more, or tool outputs that would queue a run
-    /// again, is refused with status 429 and `Retry-After`. Default: 4096.
+    /// Limits the number of queued runs. If the queue is full, requests that create a run or submit
+    /// tool outputs get a 429 with `Retry-After`. Default: 4096.
     pub fn max_queued_runs(mut self, limit: usize) -> Self {
         self.limits.queued_runs = limit;
         self
     }
 
-    /// How many streams of events are open at a time; one more is refused with status 429 and
-    /// `Retry-After`. Default: 4096.
+    /// Limits the number of open event streams; requests for more get a 429 with `Retry-After`.
+    /// Default: 4096.
     pub fn max_open_streams(mut self, limit: usize) -> Self {
         self.limits.open_streams = limit;
         self
     }
 
-    /// How many tokens of the newest messages a model is given when a run leaves the truncation to
-    /// the server (`auto`), four characters to a token. A run's `max_prompt_tokens` may make it
-    /// less. Default: 128,000.
+    /// Limits the prompt tokens of a run whose truncation strategy is `auto`, at an estimated four
+    /// characters per token. A run's `max_prompt_tokens` can lower the limit. Default: 128,000.
     pub fn max_context_tokens(mut self, limit: u64) -> Self {
         self.limits.context_tokens = limit;
         self
     }
 
-    /// How many bytes all objects may take, about as long as they are as JSON. When they take more,
-    /// creating one is refused with status 429 until some are deleted. Default: 1 GiB.
+    /// Limits the estimated size of all objects, about their length as JSON. Beyond it, requests
+    /// that create objects get a 429 until some objects are deleted. Default: 1 GiB.
     pub fn max_stored_bytes(mut self, limit: usize) -> Self {
         self.limits.stored_bytes = limit;
         self
     }
 
-    /// How many connections are open at a time; others wait to be accepted. At least 1;
-    /// [`app`](Self::app) has none. Default: 8192.
+    /// Limits the number of open connections, at least 1; others wait to be accepted. Does not
+    /// apply to [`app`](Self::app). Default: 8192.
     pub fn max_connections(mut self, limit: usize) -> Self {
         self.limits.connections = limit;
         self
     }
 
-    /// How long the head of a request may take, and then its body and the beginning of its reply; a
-    /// longer one is refused with status 408. Streams may last, but a client that takes nothing of a
-    /// reply for as long is cut off. Default: 60 s.
+    /// Limits the time for the head of a request, and then for its body and the start of the
+    /// response; a slower request gets a 408. Streams can last longer, but a client that reads no
+    /// part of a response for this time is disconnected. Default: 60 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.limits.request_time = timeout;
         self
     }
 
-    /// How long a server that stops lets streams and requests finish; then it stops their runs and
-    /// drops their connections. Default: 10 s.
+    /// Sets the grace period of a shutdown, in which requests and streams can complete. After it
+    /// the server stops their runs and closes their connections. Default: 10 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
     }
 
-    /// A clock that a test advances. Default: the system's.
+    /// Sets a clock that a test advances. Default: the system's clock.
     pub fn clock(mut self, clock: ManualClock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Faults that a test has the server make. Default: none.
+    /// Sets the faults to inject. Default: none.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// The routes alone, to be called without a socket or served in another way. They must be
-    /// called within a tokio runtime. Where they are served is not known, so that any `Host` will do.
+    /// Returns the routes, to call without a socket or to serve in another way. They must be called
+    /// within a tokio runtime. Their address is unknown, so any `Host` is accepted.
     ///
     /// # Errors
     ///
-    /// [`StartError::ApiKey`] and [`StartError::Origin`] when one cannot be right, and
-    /// [`StartError::Specification`] when the built-in specification cannot be read: a defect.
+    /// Returns [`StartError::ApiKey`] or [`StartError::Origin`] if a key or origin is not valid,
+    /// and [`StartError::Specification`] if the built-in specification is not, which is a bug.
     pub fn app(self) -> Result<Router, StartError> {
         self.router(Shutdown::default(), false)
     }
 
     fn router(self, shutdown: Shutdown, is_local: bool) -> Result<Router, StartError> {
-        let schemas = Schemas::new(runstep_api::OPENAPI)
-            .map_err(|error| StartError::Specification(error.to_string()))?;
+        let schemas =
+            Schemas::embedded().map_err(|error| StartError::Specification(error.to_string()))?;
         let metrics = Arc::new(Metrics::new());
-        let options = Options {
+        let engines = EngineFactory::new(EngineOptions {
             model: self.model,
             clock: self.clock.map_or_else(Clock::system, Clock::Manual),
             limits: self.limits.clone(),
             run_lifetime: self.run_lifetime,
             closing: shutdown.closing.clone(),
             metrics: Arc::clone(&metrics),
-        };
-        let access = Access::new(&self.keys, &Engines::new(options))?;
-        let origins = Origins::new(&self.origins)?;
+        });
+        let access = Access::new(&self.keys, &engines)?;
+        let origins = AllowedOrigins::new(&self.origins)?;
         let app = App::new(access, schemas, self.limits, self.poll_after, shutdown, metrics);
         Ok(http::router(app, origins, is_local, self.faults))
     }
 
-    /// Serves on a free port of this machine, until the handle is dropped.
+    /// Serves on a free port of the loopback address.
     ///
     /// # Errors
     ///
-    /// [`StartError::Listen`] when no port can be bound, and those of [`app`](Self::app).
+    /// Returns [`StartError::Listen`] if no port can be bound, and the errors of
+    /// [`app`](Self::app).
     pub async fn spawn(self) -> Result<RunningServer, StartError> {
-        let local = SocketAddr::from(([127, 0, 0, 1], 0));
-        self.spawn_on(local).await
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.spawn_on(address).await
     }
 
-    /// Serves on an address, until the handle is dropped. Port 0 takes a free one.
+    /// Serves on an address. Port 0 selects a free one.
     ///
     /// # Errors
     ///
-    /// [`StartError::Listen`] when the address cannot be bound, and those of [`app`](Self::app).
+    /// Returns [`StartError::Listen`] if the address cannot be bound, and the errors of
+    /// [`app`](Self::app).
     pub async fn spawn_on(self, address: SocketAddr) -> Result<RunningServer, StartError> {
-        let (limits, grace) = (self.limits.clone(), self.shutdown_timeout);
+        let (limits, grace_period) = (self.limits.clone(), self.shutdown_timeout);
         let shutdown = Shutdown::default();
         let app = self.router(shutdown.clone(), address.ip().is_loopback())?;
-        let listen = |source| StartError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        let serving = Serving::new(listener, app, &limits, shutdown.clone(), grace);
-        Ok(RunningServer::new(address, shutdown, tokio::spawn(serving.run())))
+        let listen_error = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        let connections = Connections::new(listener, app, &limits, shutdown.clone(), grace_period);
+        Ok(RunningServer::new(address, shutdown, tokio::spawn(connections.serve())))
     }
 }

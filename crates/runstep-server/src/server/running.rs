@@ -1,54 +1,47 @@
-//! A server that runs, and how it is told to stop.
+//! The handle of a running server.
 
 use std::io;
 use std::net::SocketAddr;
 
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-/// The two steps in which a server stops.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Shutdown {
-    /// Nothing new is let in; what is under way may finish.
-    pub(crate) draining: CancellationToken,
-    /// Runs stop, and streams end.
-    pub(crate) closing: CancellationToken,
-}
+use crate::shutdown::Shutdown;
 
-/// A server that runs; it stops when this is dropped.
+/// A running server. It stops when this handle is dropped.
 #[derive(Debug)]
 #[must_use = "the server stops when its handle is dropped"]
 pub struct RunningServer {
     address: SocketAddr,
     shutdown: Shutdown,
-    serving: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl RunningServer {
-    pub(super) fn new(address: SocketAddr, shutdown: Shutdown, serving: JoinHandle<()>) -> Self {
-        Self { address, shutdown, serving }
+    pub(super) fn new(address: SocketAddr, shutdown: Shutdown, task: JoinHandle<()>) -> Self {
+        Self { address, shutdown, task }
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL for a client, such as `http://127.0.0.1:8080/v1`.
+    /// Returns the base URL for clients, such as `http://127.0.0.1:8080/v1`.
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    /// Takes no more connections, and waits until all replies are out and all streams are done, or
-    /// for [`shutdown_timeout`](crate::ServerBuilder::shutdown_timeout); then the runs are stopped.
-    /// A stream that is cut by this ends in an `error` event.
+    /// Shuts the server down gracefully: it accepts no more connections, and waits until all
+    /// responses and streams are complete, at most for
+    /// [`shutdown_timeout`](crate::ServerBuilder::shutdown_timeout). Then it stops all runs and
+    /// ends the remaining streams with an `error` event.
     ///
     /// # Errors
     ///
-    /// When the server had panicked.
+    /// Returns an error if the server panicked.
     pub async fn shutdown(mut self) -> io::Result<()> {
         self.shutdown.draining.cancel();
-        (&mut self.serving).await.map_err(io::Error::other)
+        (&mut self.task).await.map_err(io::Error::other)
     }
 }
 
@@ -56,6 +49,6 @@ impl Drop for RunningServer {
     fn drop(&mut self) {
         self.shutdown.draining.cancel();
         self.shutdown.closing.cancel();
-        self.serving.abort();
+        self.task.abort();
     }
 }

@@ -1,28 +1,33 @@
-//! Objects in the order in which they were made, found by id, read by page.
+//! A collection of objects in the order of their creation, with lookup by id and pages.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 
-/// Of how many removed objects the place is remembered.
-const REMEMBERED: usize = 1000;
+/// The number of removed objects whose position is remembered.
+const MAX_TOMBSTONES: usize = 1000;
 
-/// A collection whose operations do not grow with what is in it, logarithms aside.
+/// A collection with operations in logarithmic time.
 #[derive(Debug)]
 pub(crate) struct Ordered<T> {
-    numbers: HashMap<String, u64>,
+    positions: HashMap<String, u64>,
     items: BTreeMap<u64, T>,
     next: u64,
-    /// Ids of objects that are gone and whose place is remembered, in the order of their removal.
-    removed: VecDeque<String>,
+    /// Ids of removed objects whose position is remembered, in the order of their removal.
+    tombstones: VecDeque<String>,
 }
 
 impl<T> Default for Ordered<T> {
     fn default() -> Self {
-        Self { numbers: HashMap::new(), items: BTreeMap::new(), next: 0, removed: VecDeque::new() }
+        Self {
+            positions: HashMap::new(),
+            items: BTreeMap::new(),
+            next: 0,
+            tombstones: VecDeque::new(),
+        }
     }
 }
 
-/// Which part of a list is asked for.
+/// A request for a page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PageQuery {
     pub(crate) limit: usize,
@@ -31,14 +36,14 @@ pub(crate) struct PageQuery {
     pub(crate) before: Option<String>,
 }
 
-/// A part of a list, and whether more follows in the direction of reading.
+/// A page of a list, and whether more follows in the direction of reading.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page<'a, T> {
     pub(crate) items: Vec<&'a T>,
     pub(crate) has_more: bool,
 }
 
-/// A cursor that names nothing in the list.
+/// The cursor that is not in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnknownCursor {
     After,
@@ -47,38 +52,38 @@ pub(crate) enum UnknownCursor {
 
 impl<T> Ordered<T> {
     pub(crate) fn insert(&mut self, id: String, item: T) {
-        self.numbers.insert(id, self.next);
+        self.positions.insert(id, self.next);
         self.items.insert(self.next, item);
         self.next += 1;
     }
 
-    /// Takes one out. Its place is remembered for a while: who deletes what they list goes on from
-    /// the last entry of a page, which is no longer there then.
+    /// Removes an object. Its position is remembered for a while, because a client that deletes the
+    /// objects it lists continues after the last entry of a page, which then no longer exists.
     pub(crate) fn remove(&mut self, id: &str) -> Option<T> {
-        let item = self.items.remove(self.numbers.get(id)?)?;
-        self.removed.push_back(id.to_owned());
-        if self.removed.len() > REMEMBERED
-            && let Some(oldest) = self.removed.pop_front()
+        let item = self.items.remove(self.positions.get(id)?)?;
+        self.tombstones.push_back(id.to_owned());
+        if self.tombstones.len() > MAX_TOMBSTONES
+            && let Some(oldest) = self.tombstones.pop_front()
         {
-            self.numbers.remove(&oldest);
+            self.positions.remove(&oldest);
         }
         Some(item)
     }
 
-    /// Of how many removed entries the place is remembered.
-    pub(crate) fn remembered(&self) -> usize {
-        self.removed.len()
+    /// Returns the number of removed objects whose position is remembered.
+    pub(crate) fn tombstones(&self) -> usize {
+        self.tombstones.len()
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&T> {
-        self.items.get(self.numbers.get(id)?)
+        self.items.get(self.positions.get(id)?)
     }
 
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut T> {
-        self.items.get_mut(self.numbers.get(id)?)
+        self.items.get_mut(self.positions.get(id)?)
     }
 
-    /// All, oldest first.
+    /// Iterates over all objects, oldest first.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.items.values()
     }
@@ -87,18 +92,19 @@ impl<T> Ordered<T> {
         self.items.values_mut()
     }
 
-    /// A page of those that are wanted. With `before` alone it is the page that ends there.
+    /// Returns a page of the objects that match the filter. With `before` alone it is the page that
+    /// ends there.
     pub(crate) fn page(
         &self,
         query: &PageQuery,
-        wanted: impl Fn(&T) -> bool,
+        filter: impl Fn(&T) -> bool,
     ) -> Result<Page<'_, T>, UnknownCursor> {
-        let cursor = |id: &Option<String>, unknown| match id {
-            Some(id) => self.numbers.get(id).copied().map(Some).ok_or(unknown),
+        let position = |id: &Option<String>, unknown| match id {
+            Some(id) => self.positions.get(id).copied().map(Some).ok_or(unknown),
             None => Ok(None),
         };
-        let after = cursor(&query.after, UnknownCursor::After)?;
-        let before = cursor(&query.before, UnknownCursor::Before)?;
+        let after = position(&query.after, UnknownCursor::After)?;
+        let before = position(&query.before, UnknownCursor::Before)?;
         let (low, high) = if query.newest_first { (before, after) } else { (after, before) };
         if let (Some(low), Some(high)) = (low, high)
             && low >= high
@@ -110,8 +116,8 @@ impl<T> Ordered<T> {
             .items
             .range((bound(low), bound(high)))
             .map(|(_, item)| item)
-            .filter(|item| wanted(item));
-        // Towards the end from `after`, or backwards from `before`.
+            .filter(|item| filter(item));
+        // Forwards from `after`, or backwards from `before`.
         let backwards = before.is_some() && after.is_none();
         let mut items: Vec<&T> = if query.newest_first != backwards {
             range.rev().take(query.limit + 1).collect()
@@ -148,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_follow_the_order_asked_for() {
+    fn pages_are_in_the_requested_order() {
         assert_eq!(page(true, None, None, 2), (vec![5, 4], true));
         assert_eq!(page(true, Some(4), None, 2), (vec![3, 2], true));
         assert_eq!(page(true, Some(2), None, 2), (vec![1], false));
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn before_is_the_page_that_ends_there() {
+    fn before_returns_the_page_that_ends_there() {
         assert_eq!(page(true, None, Some(2), 2), (vec![4, 3], true));
         assert_eq!(page(false, None, Some(3), 9), (vec![1, 2], false));
         assert_eq!(page(false, Some(1), Some(4), 9), (vec![2, 3], false));
@@ -165,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_goes_on_from_an_entry_that_was_removed() {
+    fn page_continues_from_a_removed_entry() {
         let mut list = Ordered::default();
         for number in 1..=5_u32 {
             list.insert(number.to_string(), number);
@@ -186,23 +192,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_of_removed_entries_is_bounded() {
+    fn number_of_tombstones_is_bounded() {
         let mut list = Ordered::default();
-        for number in 0..2 * REMEMBERED {
+        for number in 0..2 * MAX_TOMBSTONES {
             list.insert(number.to_string(), number);
             list.remove(&number.to_string());
         }
-        assert_eq!((list.numbers.len(), list.removed.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!((list.positions.len(), list.tombstones.len()), (MAX_TOMBSTONES, MAX_TOMBSTONES));
         let after = |number: usize| {
             let after = Some(number.to_string());
             let query = PageQuery { limit: 1, newest_first: true, after, before: None };
             list.page(&query, |_| true).is_ok()
         };
-        assert_eq!((after(REMEMBERED - 1), after(REMEMBERED)), (false, true));
+        assert_eq!((after(MAX_TOMBSTONES - 1), after(MAX_TOMBSTONES)), (false, true));
     }
 
     #[test]
-    fn an_unknown_cursor_is_told() {
+    fn unknown_cursor_is_an_error() {
         let list: Ordered<u32> = Ordered::default();
         let query =
             PageQuery { limit: 1, newest_first: true, after: Some("x".to_owned()), before: None };

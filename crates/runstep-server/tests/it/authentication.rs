@@ -11,7 +11,7 @@ const FIRST_KEY: &str = "sk-first-0123456789";
 const SECOND_KEY: &str = "sk-second-9876543210";
 
 fn client_of_server_with(keys: &[&str]) -> TestClient {
-    let turns = [Turn::call("weather", json!({})), Turn::say("Sunny.")];
+    let turns = [Turn::call("weather", json!({})), Turn::text("Sunny.")];
     let builder = Server::builder().model(Scripted::new(turns));
     TestClient::from_builder(builder.api_keys(keys.iter().copied()))
 }
@@ -75,7 +75,7 @@ async fn wrong_key_is_rejected_and_not_echoed() {
 async fn every_operation_requires_a_key() {
     let client = client_of_server_with(&[FIRST_KEY]);
     for operation in Operation::ALL {
-        let (method, path) = operation.place();
+        let (method, path) = (operation.method(), operation.path());
         for prefix in ["", "/v1"] {
             let path = format!("{prefix}{path}").replace(['{', '}'], "");
             // The key is checked before the body is parsed.
@@ -105,7 +105,7 @@ async fn objects_of_another_key_are_not_accessible() {
     };
     let before = all_objects(&fixture, &run).await;
     for &operation in Operation::ALL {
-        let (method, path) = operation.place();
+        let (method, path) = (operation.method(), operation.path());
         let path = path
             .replace("{assistant_id}", &fixture.assistant)
             .replace("{thread_id}", &fixture.thread)
@@ -159,7 +159,7 @@ fn unusable_configured_key_is_rejected_without_echoing_it() {
     for key in ["", "with space", "new\nline", "schlüssel"] {
         let error = Server::builder().api_keys([FIRST_KEY, key]).app().unwrap_err();
         assert!(matches!(error, StartError::ApiKey { position: 2 }));
-        let message = "API key 2 cannot be used: a key has at least one character, \
+        let message = "invalid API key 2: expected at least one character, \
                        all of them visible ASCII";
         assert_eq!(error.to_string(), message);
     }

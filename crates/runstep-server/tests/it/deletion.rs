@@ -47,7 +47,7 @@ async fn deleted_assistant_cannot_start_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn runs_continue_after_their_assistant_is_deleted() {
-    let turns = [Turn::call("weather", json!({})), Turn::say("Sunny.")];
+    let turns = [Turn::call("weather", json!({})), Turn::text("Sunny.")];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let waiting = fixture.create_run_and_wait(json!({})).await;
     fixture.client.delete(&fixture.assistant_path()).await.ok();
@@ -99,7 +99,7 @@ async fn deleting_a_thread_deletes_everything_on_it() {
 
 #[tokio::test(start_paused = true)]
 async fn deleted_messages_are_not_sent_to_the_model() {
-    let model = Scripted::new(vec![Turn::say("Ok"); 2]);
+    let model = Scripted::new(vec![Turn::text("Ok"); 2]);
     let fixture = Fixture::with_model(model.clone(), &[]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     fixture.add_message("And now?").await;
@@ -120,8 +120,8 @@ async fn deleted_messages_are_not_sent_to_the_model() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_of_a_busy_thread_cannot_be_deleted() {
-    let stalled = Fixture::with_turns([Turn::say("It").and_stall()], &["weather"]).await;
-    let turn = Turn::say("It").and_call("weather", json!({}));
+    let stalled = Fixture::with_turns([Turn::text("It").and_stall()], &["weather"]).await;
+    let turn = Turn::text("It").and_call("weather", json!({}));
     let waiting = Fixture::with_turns([turn], &["weather"]).await;
     for fixture in [stalled, waiting] {
         let run = fixture.create_run(json!({})).await;
@@ -227,7 +227,7 @@ async fn deleting_a_thread_stops_a_queued_run() {
 
 #[tokio::test(start_paused = true)]
 async fn deleting_a_thread_right_after_tool_outputs_ends_the_stream() {
-    let turns = [Turn::call("weather", json!({})), Turn::say("Sunny.")];
+    let turns = [Turn::call("weather", json!({})), Turn::text("Sunny.")];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     let stream = fixture.open_outputs_stream(&run, &["sun"]).await;

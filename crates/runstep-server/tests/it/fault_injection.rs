@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::harness::{Fixture, TestClient, id};
 
 fn client_with_faults(faults: &Faults) -> TestClient {
-    let turns = (0..10).map(|_| Turn::say("It is sunny."));
+    let turns = (0..10).map(|_| Turn::text("It is sunny."));
     TestClient::from_builder(Server::builder().model(Scripted::new(turns)).faults(faults.clone()))
 }
 
@@ -99,7 +99,7 @@ async fn cut_after_events_ends_the_stream_but_not_the_run() {
 
 #[tokio::test(start_paused = true)]
 async fn comments_do_not_count_as_events() {
-    let turn = Turn::say("It is sunny.").after(Duration::from_secs(50));
+    let turn = Turn::text("It is sunny.").initial_delay(Duration::from_secs(50));
     let faults = Faults::new([Fault::cut_after_events(4).on(Operation::CreateRun)]);
     let builder = Server::builder().model(Scripted::new([turn])).faults(faults);
     let fixture = Fixture::from_builder(builder, &[]).await;

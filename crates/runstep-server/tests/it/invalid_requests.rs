@@ -276,7 +276,7 @@ async fn updates_require_a_body_and_create_thread_does_not() {
         [fixture.assistant_path(), fixture.thread_path(), fixture.run_path(&run, ""), message];
     for path in paths {
         let error = fixture.client.post_raw(&path, "").await.expect_error(400);
-        assert_eq!(error["message"], "The request has no body: send one in JSON, if only {}.");
+        assert_eq!(error["message"], "The request has no body: send a JSON object, such as {}.");
         assert_eq!((&error["param"], &error["code"]), (&Value::Null, &"missing_body".into()));
         fixture.client.post_raw(&path, "{}").await.ok();
     }
@@ -285,7 +285,7 @@ async fn updates_require_a_body_and_create_thread_does_not() {
 
 #[tokio::test(start_paused = true)]
 async fn query_parameters_are_validated() {
-    let fixture = Fixture::with_turns([Turn::say("Hi")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("Hi")], &[]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     let steps = fixture.run_path(&run, "/steps");
     let lists = [fixture.runs_path(), fixture.messages_path(), steps, "/assistants".to_owned()];

@@ -16,7 +16,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A server whose model takes a second for each of `count` responses.
 fn slow_server(count: usize) -> ServerBuilder {
-    let turns = (0..count).map(|number| Turn::say(format!("Answer {number}.")).after(SECOND));
+    let turns =
+        (0..count).map(|number| Turn::text(format!("Answer {number}.")).initial_delay(SECOND));
     Server::builder().model(Scripted::new(turns))
 }
 
@@ -56,7 +57,7 @@ async fn run_above_the_queue_limit_is_rejected_without_side_effects() {
     let client = TestClient::from_builder(slow_server(3).max_concurrent_runs(1).max_queued_runs(1));
     let runs = [create_run_on_new_thread(&client).await, create_run_on_new_thread(&client).await];
     let fixture = client.create_fixture(&[]).await;
-    let reason = "1 runs are in progress and 1 more wait";
+    let reason = "1 runs are in progress and 1 are queued";
     let message = json!({"additional_messages": [{"role": "user", "content": "More"}]});
     fixture.try_create_run(message).await.expect_rate_limit(reason);
     fixture.try_create_run(json!({"stream": true})).await.expect_rate_limit(reason);
@@ -78,8 +79,8 @@ async fn run_above_the_queue_limit_is_rejected_without_side_effects() {
 async fn run_that_requires_action_holds_no_permit_and_needs_one_to_continue() {
     let turns = [
         Turn::call("weather", json!({})),
-        Turn::say("Slow.").after(SECOND),
-        Turn::say("Sunny.").after(SECOND),
+        Turn::text("Slow.").initial_delay(SECOND),
+        Turn::text("Sunny.").initial_delay(SECOND),
     ];
     let builder = Server::builder().model(Scripted::new(turns));
     let client = TestClient::from_builder(builder.max_concurrent_runs(1).max_queued_runs(0));
@@ -88,7 +89,7 @@ async fn run_that_requires_action_holds_no_permit_and_needs_one_to_continue() {
     assert_eq!(waiting["status"], "requires_action");
 
     let (other_fixture, other_run) = create_run_on_new_thread(&client).await;
-    let reason = "1 runs are in progress and 0 more wait";
+    let reason = "1 runs are in progress and 0 are queued";
     for fields in [json!({}), json!({"stream": true})] {
         let body = merged(tool_outputs_body(&waiting, &["sun"]), fields);
         fixture.try_submit_outputs(&waiting, body).await.expect_rate_limit(reason);
@@ -101,7 +102,7 @@ async fn run_that_requires_action_holds_no_permit_and_needs_one_to_continue() {
 
 #[tokio::test(start_paused = true)]
 async fn queued_run_can_be_cancelled_and_starts_once_a_permit_is_free() {
-    let builder = Server::builder().model(Scripted::new([Turn::stall(), Turn::say("Hi.")]));
+    let builder = Server::builder().model(Scripted::new([Turn::stall(), Turn::text("Hi.")]));
     let client = TestClient::from_builder(builder.max_concurrent_runs(1).max_queued_runs(2));
     let (first, stalled) = create_run_on_new_thread(&client).await;
     run_pending_tasks().await;
@@ -137,7 +138,7 @@ async fn run_queued_behind_stalled_runs_expires() {
 
 #[tokio::test(start_paused = true)]
 async fn stream_above_the_limit_is_rejected_without_side_effects() {
-    let turns = [Turn::say("Slow.").after(SECOND), Turn::say("Hi."), Turn::say("Hi.")];
+    let turns = [Turn::text("Slow.").initial_delay(SECOND), Turn::text("Hi."), Turn::text("Hi.")];
     let builder = Server::builder().model(Scripted::new(turns)).max_open_streams(1);
     let client = TestClient::from_builder(builder);
     let first = client.create_fixture(&[]).await;
@@ -177,7 +178,7 @@ async fn slow_request_body_times_out() {
 #[tokio::test(start_paused = true)]
 async fn streams_are_exempt_from_the_request_timeout() {
     let builder = Server::builder()
-        .model(Scripted::new([Turn::say("It is sunny.").every(5 * SECOND)]))
+        .model(Scripted::new([Turn::text("It is sunny.").chunk_interval(5 * SECOND)]))
         .request_timeout(SECOND);
     let fixture = Fixture::from_builder(builder, &[]).await;
     let events = fixture.stream_run(json!({})).await;
@@ -186,7 +187,7 @@ async fn streams_are_exempt_from_the_request_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn context_limit_keeps_the_newest_messages() {
-    let model = Scripted::new((0..3).map(|_| Turn::say("Fine.")));
+    let model = Scripted::new((0..3).map(|_| Turn::text("Fine.")));
     let builder = Server::builder().model(model.clone()).max_context_tokens(10);
     let fixture = Fixture::from_builder(builder, &[]).await;
     for text in ["sixteen letters.", "twelve chars", "last"] {

@@ -78,7 +78,7 @@ async fn logs_contain_requests_and_runs_but_no_user_content() {
     const KEY: &str = "sk-secret-key";
     const TEXT: &str = "private user text";
     let (recorder, guard) = LogRecorder::start();
-    let turn = Turn::say(TEXT).usage(12, 3);
+    let turn = Turn::text(TEXT).usage(12, 3);
     let builder = Server::builder().model(Scripted::new([turn])).api_keys([KEY]);
     let client = TestClient::from_builder(builder);
     let authorized = client
@@ -94,11 +94,11 @@ async fn logs_contain_requests_and_runs_but_no_user_content() {
 
     let logs = recorder.0.lock().unwrap().clone();
     let run_line =
-        format!("runstep_server::run message=ended run_id=\"{}\" status=completed", id(&run));
+        format!("runstep_server::run message=run ended run_id=\"{}\" status=completed", id(&run));
     for expected in [
         "runstep_server::http span request_id=\"my-request\" operation=\"createRun\"",
-        "runstep_server::http message=replied status=200 microseconds=",
-        "runstep_server::http message=replied status=401",
+        "runstep_server::http message=response status=200 microseconds=",
+        "runstep_server::http message=response status=401",
         &run_line,
         "prompt_tokens=12 completion_tokens=3",
     ] {
@@ -132,7 +132,7 @@ async fn logs_contain_provider_failures_but_not_their_messages() {
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let provider = tokio::spawn(echo_as_error(listener));
     let (recorder, guard) = LogRecorder::start();
-    let model = ChatCompletions::builder(&url).retries(1).build().unwrap();
+    let model = ChatCompletions::builder(&url).max_retries(1).build().unwrap();
     let client = TestClient::with_model(model);
     let assistant = client.create_assistant(json!({})).await;
     let thread = client.create_thread(TEXT).await;

@@ -12,6 +12,7 @@ mod deletion;
 mod fault_injection;
 mod harness;
 mod invalid_requests;
+mod layers;
 mod limits;
 mod logging;
 mod manual_clock;

@@ -17,7 +17,8 @@ fn client_and_clock(turns: impl IntoIterator<Item = Turn>) -> (TestClient, Manua
 
 #[tokio::test]
 async fn timestamps_come_from_the_clock() {
-    let (client, clock) = client_and_clock([Turn::call("weather", json!({})), Turn::say("Sunny.")]);
+    let (client, clock) =
+        client_and_clock([Turn::call("weather", json!({})), Turn::text("Sunny.")]);
     let fixture = client.create_fixture(&["weather"]).await;
     clock.advance(Duration::from_secs(5));
     let run = fixture.create_run(json!({})).await;
@@ -33,7 +34,7 @@ async fn timestamps_come_from_the_clock() {
 
 #[tokio::test]
 async fn run_expires_exactly_when_the_clock_reaches_its_expiry() {
-    for turn in [Turn::say("It").and_stall(), Turn::call("weather", json!({}))] {
+    for turn in [Turn::text("It").and_stall(), Turn::call("weather", json!({}))] {
         let (client, clock) = client_and_clock([turn]);
         let fixture = client.create_fixture(&["weather"]).await;
         let run = fixture.create_run(json!({})).await;

@@ -14,7 +14,7 @@ async fn full_quota_rejects_creation_until_objects_are_deleted() {
     let large = fixture.add_message(text.clone()).await;
     let thread = client.create_thread(&text).await;
 
-    let reason = "the objects take 25000 bytes, which is all they may: delete some";
+    let reason = "the objects use all 25000 bytes of their memory quota; delete some";
     for (path, body) in [
         ("/assistants".to_owned(), json!({"model": "m"})),
         ("/threads".to_owned(), json!({})),
@@ -48,7 +48,7 @@ fn large_metadata() -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn updates_charge_and_release_quota() {
-    let client = TestClient::with_turns([Turn::say("Hi.")]);
+    let client = TestClient::with_turns([Turn::text("Hi.")]);
     let fixture = client.create_fixture(&[]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     let message = fixture.newest_message().await;
@@ -130,7 +130,7 @@ async fn full_quota_allows_only_shrinking_updates() {
     client.post(&fixture.thread_path(), json!({"metadata": {"short": "x"}})).await.ok();
     let message = fixture.add_message("x".repeat(20_000)).await;
     let message_path = fixture.message_path(&message);
-    let reason = "the objects take 20000 bytes, which is all they may: delete some";
+    let reason = "the objects use all 20000 bytes of their memory quota; delete some";
     for path in [fixture.assistant_path(), fixture.thread_path(), message_path] {
         let before = client.get(&path).await.ok();
         client.post(&path, large_metadata()).await.expect_rate_limit(reason);
@@ -148,6 +148,6 @@ async fn model_output_above_the_quota_fails_the_run() {
     let fixture = Fixture::from_builder(builder, &[]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run["status"], "failed");
-    let message = "The server has no room for more of the answer.";
+    let message = "The server's memory quota is used up.";
     assert_eq!(run["last_error"], json!({"code": "server_error", "message": message}));
 }

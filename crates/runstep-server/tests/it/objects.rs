@@ -117,7 +117,7 @@ async fn model_request(fixture: &Fixture, model: &Scripted) -> ModelRequest {
 
 #[tokio::test(start_paused = true)]
 async fn new_runs_use_the_updated_assistant() {
-    let model = Scripted::new(vec![Turn::say("Ok"); 3]);
+    let model = Scripted::new(vec![Turn::text("Ok"); 3]);
     let client = TestClient::with_model(model.clone());
     let fixture = client.create_fixture(&["weather"]).await;
     let body = json!({
@@ -140,7 +140,7 @@ async fn new_runs_use_the_updated_assistant() {
 
 #[tokio::test(start_paused = true)]
 async fn existing_runs_keep_their_settings_after_an_assistant_update() {
-    let model = Scripted::new([Turn::call("weather", json!({})), Turn::say("Sunny.")]);
+    let model = Scripted::new([Turn::call("weather", json!({})), Turn::text("Sunny.")]);
     let fixture = Fixture::with_model(model.clone(), &["weather"]).await;
     let waiting = fixture.create_run_and_wait(json!({})).await;
     let body = json!({"model": "m2", "instructions": "Be rude.", "tools": []});
@@ -199,7 +199,7 @@ async fn thread_and_message_metadata_can_be_replaced_during_a_run() {
 
 #[tokio::test(start_paused = true)]
 async fn message_metadata_is_kept_until_the_message_ends() {
-    let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It is").and_stall()], &[]).await;
     let run = fixture.create_run(json!({})).await;
     run_pending_tasks().await;
     let path = fixture.message_path(&fixture.newest_message().await);

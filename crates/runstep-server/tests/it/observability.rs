@@ -48,7 +48,7 @@ async fn run_is_counted_under_its_final_status() {
 #[tokio::test(start_paused = true)]
 async fn metrics_count_requests_runs_tokens_and_streams() {
     let turns = [
-        Turn::say("It is sunny.").usage(12, 3),
+        Turn::text("It is sunny.").usage(12, 3),
         Turn::call("weather", json!({})).usage(20, 5),
         Turn::stall(),
     ];
@@ -72,16 +72,16 @@ async fn metrics_count_requests_runs_tokens_and_streams() {
         "runstep_requests_total{operation=\"createRun\",status=\"200\"} 4",
         "runstep_requests_total{operation=\"createRun\",status=\"400\"} 1",
         "runstep_requests_total{operation=\"none\",status=\"404\"} 1",
-        "runstep_request_seconds_count{operation=\"createRun\"} 5",
+        "runstep_request_duration_seconds_count{operation=\"createRun\"} 5",
         "runstep_runs_created_total 4",
         "runstep_runs_ended_total{status=\"completed\"} 1",
-        "runstep_run_seconds_count 1",
+        "runstep_run_duration_seconds_count 1",
         "runstep_tokens_total{kind=\"prompt\"} 12",
         "runstep_tokens_total{kind=\"completion\"} 3",
-        "runstep_runs_waiting 1",
+        "runstep_runs_requiring_action 1",
         "runstep_runs_in_progress 1",
         "runstep_runs_queued 1",
-        "runstep_streams 1",
+        "runstep_open_streams 1",
         // The events of a completed run, and of one in progress.
         "runstep_events_total 17",
     ] {
@@ -90,5 +90,5 @@ async fn metrics_count_requests_runs_tokens_and_streams() {
     assert!(metrics.ends_with("# EOF\n"));
     drop(stream);
     let metrics = fetch_metrics(&client).await;
-    assert!(metrics.contains("\nrunstep_streams 0\n"), "{metrics}");
+    assert!(metrics.contains("\nrunstep_open_streams 0\n"), "{metrics}");
 }

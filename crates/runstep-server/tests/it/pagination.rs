@@ -77,7 +77,7 @@ async fn messages_are_paginated() {
 #[tokio::test(start_paused = true)]
 async fn steps_are_paginated() {
     let mut turns = vec![Turn::call("weather", json!({})); 4];
-    turns.push(Turn::say("Done."));
+    turns.push(Turn::text("Done."));
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let mut run = fixture.create_run_and_wait(json!({})).await;
     while run["status"] == "requires_action" {
@@ -143,7 +143,7 @@ async fn pagination_continues_after_a_deleted_cursor() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_can_be_filtered_by_run() {
-    let fixture = Fixture::with_turns([Turn::say("One"), Turn::say("Two")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("One"), Turn::text("Two")], &[]).await;
     let first = fixture.create_run_and_wait(json!({})).await;
     let second = fixture.create_run_and_wait(json!({})).await;
     let path = fixture.messages_path();

@@ -18,7 +18,7 @@ async fn every_operation_is_served_with_and_without_version_prefix() {
     let call = || Turn::call("weather", json!({}));
     for prefix in ["", "/v1"] {
         let client =
-            TestClient::with_turns([call(), Turn::say("Done."), call(), Turn::say("Done.")]);
+            TestClient::with_turns([call(), Turn::text("Done."), call(), Turn::text("Done.")]);
         let fixture = client.create_fixture(&["weather"]).await;
         let with_prefix = |path: &str| format!("{prefix}{path}");
         let post = async |path: &str, body| client.post(&with_prefix(path), body).await.ok();
@@ -112,8 +112,8 @@ async fn every_response_has_a_unique_request_id() {
 #[tokio::test(start_paused = true)]
 async fn only_queued_in_progress_and_cancelling_runs_carry_poll_after() {
     let turns = [
-        Turn::call("weather", json!({})).after(Duration::from_secs(5)),
-        Turn::say("Done."),
+        Turn::call("weather", json!({})).initial_delay(Duration::from_secs(5)),
+        Turn::text("Done."),
         Turn::stall(),
     ];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
@@ -162,7 +162,7 @@ async fn content_location(client: &TestClient, method: Method, path: &str, body:
 async fn content_location_of_a_stream_uses_the_requested_prefix() {
     let mut patterns = Vec::new();
     for prefix in ["", "/v1", "/tenant/v1"] {
-        let turns = [Turn::call("weather", json!({})), Turn::say("Done."), Turn::say("Done.")];
+        let turns = [Turn::call("weather", json!({})), Turn::text("Done."), Turn::text("Done.")];
         let app = Server::builder().model(Scripted::new(turns)).app().unwrap();
         let client = TestClient::from_router(Router::new().nest("/tenant", app.clone()).merge(app));
         let fixture = client.create_fixture(&["weather"]).await;
@@ -201,7 +201,7 @@ async fn content_location_of_a_stream_uses_the_requested_prefix() {
 fn specification_declares_content_location_for_streams() {
     let document: Value = serde_json::from_str(runstep_api::OPENAPI).unwrap();
     for operation in Operation::ALL {
-        let (method, path) = operation.place();
+        let (method, path) = (operation.method(), operation.path());
         let response = &document["paths"][path][method.as_str().to_lowercase()]["responses"]["200"];
         let streams = response["content"].get("text/event-stream").is_some();
         assert_eq!(response["headers"].get("Content-Location").is_some(), streams, "{operation}");

@@ -71,7 +71,7 @@ async fn stream_run(server: &RunningServer) -> Connection {
 
 /// A server and the open stream of a run whose model stalls.
 async fn stalled_stream() -> (RunningServer, Connection) {
-    open_stream(Turn::say("It").and_stall()).await
+    open_stream(Turn::text("It").and_stall()).await
 }
 
 /// A server with a short shutdown timeout, and the stream of a run whose model plays this turn.
@@ -152,7 +152,7 @@ async fn shutdown_ends_stalled_streams_and_refuses_connections() {
 
 #[tokio::test]
 async fn shutdown_waits_for_a_stream_to_finish() {
-    let turn = Turn::chunks(["It ", "is ", "sunny."]).every(Duration::from_millis(50));
+    let turn = Turn::chunks(["It ", "is ", "sunny."]).chunk_interval(Duration::from_millis(50));
     let (server, stream) = open_stream(turn).await;
     let rest = tokio::spawn(stream.read_to_end());
     timeout(DEADLINE, server.shutdown()).await.expect("the shutdown does not end").unwrap();
@@ -240,7 +240,7 @@ async fn stream_of_a_client_that_does_not_read_is_dropped() {
             let mut connection = Connection(TcpStream::connect(server.address()).await.unwrap());
             let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
             connection.0.write_all(request).await.unwrap();
-            if connection.read_to_end().await.contains("\nrunstep_streams 0\n") {
+            if connection.read_to_end().await.contains("\nrunstep_open_streams 0\n") {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -311,7 +311,7 @@ async fn unfinished_request_head_times_out() {
 #[tokio::test]
 async fn injected_cut_closes_the_socket_without_a_final_chunk() {
     let faults = Faults::new([Fault::cut_after_events(4).on(Operation::CreateThreadAndRun)]);
-    let builder = Server::builder().model(Scripted::new([Turn::say("Hi.")])).faults(faults);
+    let builder = Server::builder().model(Scripted::new([Turn::text("Hi.")])).faults(faults);
     let server = builder.spawn().await.unwrap();
     let mut stream = stream_run(&server).await;
     let mut text = Vec::new();

@@ -16,13 +16,13 @@ use crate::harness::{Event, Fixture, id, run_pending_tasks, spec, tool_outputs_b
 fn turns() -> Vec<(Turn, &'static str)> {
     let fail = |turn: Turn| turn.and_fail(ModelErrorKind::RateLimit, "Slow down.");
     vec![
-        (Turn::say("It is sunny."), "completed"),
-        (Turn::say("Look.").and_call("weather", json!({"city": "Paris"})), "requires_action"),
-        (fail(Turn::say("It")), "failed"),
+        (Turn::text("It is sunny."), "completed"),
+        (Turn::text("Look.").and_call("weather", json!({"city": "Paris"})), "requires_action"),
+        (fail(Turn::text("It")), "failed"),
         (fail(Turn::call("weather", json!({}))), "failed"),
-        (Turn::say("It").token_limit(), "incomplete"),
+        (Turn::text("It").token_limit(), "incomplete"),
         (Turn::call("weather", json!({})).token_limit(), "incomplete"),
-        (Turn::say("It").and_stall(), "expired"),
+        (Turn::text("It").and_stall(), "expired"),
         (Turn::call("weather", json!({})).and_stall(), "expired"),
     ]
 }
@@ -47,7 +47,7 @@ async fn objects_match_the_specification_in_every_status() {
     let mut seen = BTreeSet::new();
     let mut record = |run: &Value| seen.insert(run["status"].as_str().unwrap().to_owned());
     for (turn, status) in turns() {
-        let fixture = Fixture::with_turns([turn, Turn::say("Done.")], &["weather"]).await;
+        let fixture = Fixture::with_turns([turn, Turn::text("Done.")], &["weather"]).await;
         let mut run = fixture.create_run(json!({})).await;
         record(&run);
         run_pending_tasks().await;
@@ -58,7 +58,7 @@ async fn objects_match_the_specification_in_every_status() {
         assert_eq!(run["status"], status);
         read_all(&fixture, &run).await;
     }
-    let fixture = Fixture::with_turns([Turn::say("It").and_stall()], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It").and_stall()], &[]).await;
     let run = fixture.create_run(json!({})).await;
     run_pending_tasks().await;
     record(&fixture.cancel_run(&run).await.ok());
@@ -83,7 +83,7 @@ async fn run_accepts_as_many_tools_as_its_assistant() {
     let names: Vec<String> = (0..128).map(|number| format!("function_{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for count in [21, 128] {
-        let fixture = Fixture::with_turns([Turn::say("Hi.")], &names[..count]).await;
+        let fixture = Fixture::with_turns([Turn::text("Hi.")], &names[..count]).await;
         let run = fixture.create_run_and_wait(json!({})).await;
         assert_eq!(run["tools"].as_array().unwrap().len(), count);
     }
@@ -94,7 +94,7 @@ async fn every_event_type_matches_the_specification() {
     let mut seen = BTreeSet::new();
     let mut record = |events: &[Event]| seen.extend(events.iter().map(|event| event.name.clone()));
     for (turn, status) in turns() {
-        let fixture = Fixture::with_turns([turn, Turn::say("Done.")], &["weather"]).await;
+        let fixture = Fixture::with_turns([turn, Turn::text("Done.")], &["weather"]).await;
         let body = fixture.run_body(json!({"stream": true}));
         let events = fixture.client.stream_events("/threads/runs", body).await;
         record(&events);
@@ -107,7 +107,7 @@ async fn every_event_type_matches_the_specification() {
             record(&stream.read_to_end().await);
         }
     }
-    let fixture = Fixture::with_turns([Turn::say("It").and_stall()], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It").and_stall()], &[]).await;
     let mut stream = fixture.open_run_stream(json!({})).await;
     let start = stream.read_until("thread.message.delta").await;
     fixture.cancel_run(&start[0].data).await.ok();
@@ -134,7 +134,7 @@ fn operations_are_those_of_the_specification() {
         }
     }
     let implemented = Operation::ALL.iter().map(|operation| {
-        let (method, path) = operation.place();
+        let (method, path) = (operation.method(), operation.path());
         (operation.to_string(), method.to_string(), path.to_owned())
     });
     assert_eq!(implemented.collect::<BTreeSet<_>>(), specified);
@@ -165,10 +165,10 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
         _ => json!({}),
     };
     let send = async |operation: Operation, path: &str, body: String| {
-        client.request(operation.place().0, path, body.into()).await
+        client.request(operation.method(), path, body.into()).await
     };
     for &operation in Operation::ALL {
-        let path = operation.place().1;
+        let path = operation.path();
         if path.contains('{') {
             let response =
                 send(operation, &path_with_ids(path, false), body(operation).to_string()).await;
@@ -178,7 +178,7 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
         send(operation, &with_unknown_parameter, body(operation).to_string())
             .await
             .expect_error(400);
-        let takes_body = operation.place().0 == Method::POST && operation != Operation::CancelRun;
+        let takes_body = operation.method() == Method::POST && operation != Operation::CancelRun;
         if takes_body {
             for invalid in ["{", "[]", r#"{"unknown": 1}"#, &"x".repeat(9_000_000)] {
                 let response =
@@ -189,7 +189,7 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
     }
     // Successful requests, in an order in which each can succeed.
     let (deletions, others): (Vec<Operation>, Vec<Operation>) =
-        Operation::ALL.iter().partition(|operation| operation.place().0 == Method::DELETE);
+        Operation::ALL.iter().partition(|operation| operation.method() == Method::DELETE);
     let need_idle_thread = [Operation::CreateMessage, Operation::CreateRun];
     let need_waiting_run = [Operation::SubmitToolOutputs, Operation::CancelRun];
     let (last, first): (Vec<Operation>, Vec<Operation>) =
@@ -202,7 +202,7 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
         if operation == Operation::DeleteMessage {
             continue; // The newest run is active; deleted on another thread below.
         }
-        let path = path_with_ids(operation.place().1, true);
+        let path = path_with_ids(operation.path(), true);
         send(operation, &path, body(operation).to_string()).await.ok();
     }
     let thread = client.create_thread("Hello").await;
@@ -212,7 +212,7 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
 
     let validated = client.validated();
     for operation in Operation::ALL {
-        let name = operation.name();
+        let name = operation.id();
         assert!(validated.contains(&(name, 200)), "{operation} did not succeed");
         assert!(validated.contains(&(name, 400)), "{operation} was not rejected");
     }
@@ -258,8 +258,8 @@ fn redacted(mut value: Value) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn objects_match_their_snapshots() {
-    let turn = Turn::say("Look.").and_call("weather", json!({"city": "Paris"}));
-    let fixture = Fixture::with_turns([turn, Turn::say("Sunny.")], &["weather"]).await;
+    let turn = Turn::text("Look.").and_call("weather", json!({"city": "Paris"}));
+    let fixture = Fixture::with_turns([turn, Turn::text("Sunny.")], &["weather"]).await;
     let waiting = fixture.create_run_and_wait(json!({})).await;
     insta::assert_json_snapshot!("run_requires_action", redacted(waiting.clone()));
     insta::assert_json_snapshot!(

@@ -29,28 +29,6 @@ pub(crate) struct SpanIds<'a> {
     pub(crate) message_id: Option<&'a str>,
 }
 
-impl<'a> SpanIds<'a> {
-    pub(crate) fn thread(thread_id: &'a str) -> Self {
-        Self { thread_id: Some(thread_id), ..Self::default() }
-    }
-
-    pub(crate) fn run(thread_id: &'a str, run_id: &'a str) -> Self {
-        Self { run_id: Some(run_id), ..Self::thread(thread_id) }
-    }
-
-    pub(crate) fn step(thread_id: &'a str, run_id: &'a str, step_id: &'a str) -> Self {
-        Self { step_id: Some(step_id), ..Self::run(thread_id, run_id) }
-    }
-
-    pub(crate) fn message(thread_id: &'a str, message_id: &'a str) -> Self {
-        Self { message_id: Some(message_id), ..Self::thread(thread_id) }
-    }
-
-    pub(crate) fn assistant(assistant_id: &'a str) -> Self {
-        Self { assistant_id: Some(assistant_id), ..Self::default() }
-    }
-}
-
 /// The result of a method of the generated client.
 pub(crate) type ApiResult<T> = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>;
 
@@ -91,13 +69,18 @@ impl Client {
             return Ok(());
         }
         check().map_err(|violation| {
-            Error::new(ErrorKind::InvalidRequest, format!("{violation}; nothing was sent"))
-                .with_param(&violation.path)
+            Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "{violation}; nothing was sent (`check_limits(false)` disables this check)"
+                ),
+            )
+            .with_param(&violation.path)
         })
     }
 
-    // The following functions return futures instead of being `async`: each `async fn` would store
-    // another copy of the future that it forwards.
+    // `call`, `open` and `call_traced` return futures instead of being `async`: each `async fn` would
+    // store another copy of the future that it forwards.
 
     /// Calls an operation of the generated client, with retries.
     pub(crate) fn call<T, F, Fut>(
@@ -219,8 +202,9 @@ impl Client {
         }
     }
 
-    /// Handles a failed attempt. Returns a reply or an error, or `None` after the delay before a
-    /// retry. `error` is `None` after a timeout.
+    /// Handles a failed attempt. Returns the reply if it was a success with a status that the
+    /// specification does not list, an error, or `None` if the request must be sent again: after the
+    /// delay, or at once with a new token. `error` is `None` after a timeout.
     #[allow(clippy::too_many_arguments, reason = "the cold half of `call_with_retries`")]
     async fn on_failure<T: 'static>(
         &self,

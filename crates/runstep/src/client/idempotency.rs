@@ -4,10 +4,10 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use reqwest::header::HeaderValue;
 
-/// Returns a key that is unique to a request and stays the same for its retries.
+/// Creates a random idempotency key. It is reused for all attempts of one request.
 pub(super) fn new_idempotency_key() -> Option<HeaderValue> {
     let (first, second) = (RandomState::new(), RandomState::new());
-    // The keys of `RandomState` are random for the process and incremented within it.
+    // `RandomState` keys are random per thread and incremented for each instance, so keys differ.
     let key = format!("runstep-{:016x}{:016x}", first.hash_one("first"), second.hash_one("second"));
     HeaderValue::try_from(key).ok()
 }

@@ -13,7 +13,7 @@ use crate::transport::Backoff;
 pub(super) struct ToleratedErrors(Vec<Error>);
 
 impl ToleratedErrors {
-    /// How many errors are kept.
+    /// Maximum number of errors; the oldest is dropped.
     const MAX_COUNT: usize = 8;
 
     pub(super) fn push(&mut self, error: Error) {

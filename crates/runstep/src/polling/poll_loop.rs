@@ -92,8 +92,9 @@ impl PollLoop {
         }
     }
 
-    /// Starts from the reply that created or resumed the run. If that run requires action, it may be
-    /// stale, and steps are never part of it: in these cases the run is polled immediately.
+    /// Starts from the reply that created or resumed the run. Polls immediately if the run requires
+    /// action, because the reply may be stale, or if it has ended and steps are requested, because
+    /// the reply does not contain them.
     pub(super) fn starting_with(mut self, reply: Response<Run>) -> Self {
         let delay = self.delays.next_after_reply(reply.header_map());
         let run = reply.into_inner();
@@ -221,7 +222,8 @@ impl PollLoop {
         Some(RunUpdate { run, new_steps, tolerated_errors: self.errors.take() })
     }
 
-    /// Handles the deadline: returns an error, unless the run had ended already.
+    /// Handles the deadline: cancels the run if configured. Returns the run if the cancel request
+    /// shows that it had ended, otherwise a deadline error.
     async fn on_deadline(&mut self) -> Result<Option<RunUpdate>> {
         let is_end = self.last.as_ref().is_some_and(|run| self.is_end(run));
         if self.cancel_on_deadline && !is_end {
@@ -232,7 +234,9 @@ impl PollLoop {
             }
         }
         let message = match is_end {
-            true => "the run's steps could not be listed before the deadline",
+            true => {
+                "the run ended, but its steps could not be listed before the deadline; list them"
+            }
             false if self.until_terminal => "the run did not end before the deadline",
             false => DEADLINE_MESSAGE,
         };

@@ -90,7 +90,7 @@ macro_rules! example {
             "# #[tokio::main(flavor = \"current_thread\")]\n",
             "# async fn main() -> Result<(), Box<dyn std::error::Error>> {\n",
             "# use runstep_server::model::{Scripted, Turn};\n",
-            "# let turns = [Turn::call(\"get_weather\", serde_json::json!({})), Turn::say(\"Sunny.\")];\n",
+            "# let turns = [Turn::call(\"get_weather\", serde_json::json!({})), Turn::text(\"Sunny.\")];\n",
             "# let model = Scripted::new(turns);\n",
             "# let server = runstep_server::Server::builder().model(model).spawn().await?;\n",
             "# let client = runstep::Client::builder(server.base_url()).build()?;\n",

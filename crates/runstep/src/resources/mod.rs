@@ -1,26 +1,23 @@
-//! The operations of the API as request builders, by resource.
+//! The operations of the API by resource.
+//!
+//! The request builders in `requests` are generated from the specification. The other modules have
+//! the methods that create them, and setters that are more convenient than those of single
+//! properties.
 
 mod assistants;
+mod custom;
 pub(crate) mod macros;
 mod messages;
-mod request;
-mod runs;
 #[rustfmt::skip]
-mod setters;
+mod requests;
+mod runs;
 mod steps;
 mod threads;
 
-pub use assistants::{
-    Assistants, CreateAssistant, DeleteAssistant, ListAssistants, RetrieveAssistant,
-    UpdateAssistant,
-};
-pub use messages::{
-    CreateMessage, DeleteMessage, ListMessages, Messages, RetrieveMessage, UpdateMessage,
-};
-pub use request::{BodyStream, Form, Request};
-pub use runs::{
-    CancelRun, CreateRun, CreateThreadAndRun, ListRuns, RetrieveRun, Runs, SubmitToolOutputs,
-    UpdateRun,
-};
-pub use steps::{ListSteps, RetrieveStep, Steps};
-pub use threads::{CreateThread, DeleteThread, RetrieveThread, Threads, UpdateThread};
+pub use assistants::Assistants;
+pub use custom::{BodyStream, Form, Request};
+pub use messages::Messages;
+pub use requests::*;
+pub use runs::Runs;
+pub use steps::Steps;
+pub use threads::Threads;

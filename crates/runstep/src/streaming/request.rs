@@ -268,11 +268,11 @@ impl<R: StartStream> StreamRequest<R> {
         Ok(match target {
             StreamTarget::NewRun { thread_id, assistant_id } => {
                 let origin = RunOrigin::new(thread_id, assistant_id, reply.header_map(), elapsed);
-                RunStream::of_new_run(api, settings, read_reply(reply).await?, origin)
+                RunStream::for_new_run(api, settings, read_reply(reply).await?, origin)
             }
             StreamTarget::ExistingRun { run, answered_call_ids } => {
                 let reply = read_reply(reply).await?;
-                RunStream::of_existing_run(api, settings, reply, run, answered_call_ids)
+                RunStream::for_tool_outputs(api, settings, reply, run, answered_call_ids)
             }
             StreamTarget::Position { run, last_event_id } => {
                 let reply = read_reply(reply).await?;

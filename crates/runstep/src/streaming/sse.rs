@@ -11,8 +11,8 @@ use memchr::memchr2;
 /// Default maximum length of an event: 16 MiB.
 pub const DEFAULT_MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// Maximum capacity of the buffer that is kept for the next event.
-const MAX_KEPT_CAPACITY: usize = 4 * 1024;
+/// Maximum capacity, in bytes, of the buffer that is reused for the next event.
+const MAX_REUSED_CAPACITY: usize = 4 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Decodes server-sent events according to the HTML standard.
@@ -322,7 +322,7 @@ impl EventDecoder {
         } else if start < self.chunk.len() {
             self.joined.extend_from_slice(self.chunk.get(start..).unwrap_or_default());
         }
-        if self.joined.is_empty() && self.joined.capacity() > MAX_KEPT_CAPACITY {
+        if self.joined.is_empty() && self.joined.capacity() > MAX_REUSED_CAPACITY {
             self.joined = Vec::new();
         }
         self.chunk = Bytes::new();

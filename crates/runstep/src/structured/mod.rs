@@ -252,7 +252,7 @@ struct Recipe {
     minutes: u32,
 }
 
-# let answer = Turn::say(\"{\\\"title\\\": \\\"Soup\\\", \\\"minutes\\\": 20}\");
+# let answer = Turn::text(\"{\\\"title\\\": \\\"Soup\\\", \\\"minutes\\\": 20}\");
 # let server = runstep_server::Server::builder().model(Scripted::new([answer])).spawn().await?;
 # let client = runstep::Client::builder(server.base_url()).build()?;
 # let assistant = client.assistants().create(\"scripted\").await?;

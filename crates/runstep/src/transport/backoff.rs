@@ -36,21 +36,23 @@ impl Backoff {
         Self { initial_delay, max_delay, multiplier: 2.0, jitter: 0.25 }
     }
 
-    /// Sets the factor between consecutive delays, at least 1. Default: 2.
+    /// Sets the factor between consecutive delays, at least 1. Values that are not finite count as 1.
+    /// Default: 2.
     pub fn multiplier(mut self, multiplier: f64) -> Self {
         self.multiplier = if multiplier.is_finite() { multiplier.max(1.0) } else { 1.0 };
         self
     }
 
-    /// Sets the fraction of each delay that is random, 0 to 1. Default: 0.25.
+    /// Shortens each delay by a random fraction of up to `jitter`, 0 to 1. Values that are not finite
+    /// count as 0. Default: 0.25.
     pub fn jitter(mut self, jitter: f64) -> Self {
         self.jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
         self
     }
 
-    /// Returns the delay before a retry, where `attempt` counts the previous retries.
-    pub fn delay(&self, attempt: u32) -> Duration {
-        let delay = self.initial_delay.as_secs_f64() * self.multiplier.powf(f64::from(attempt));
+    /// Returns the delay before a retry, where `retry` counts from 0.
+    pub fn delay(&self, retry: u32) -> Duration {
+        let delay = self.initial_delay.as_secs_f64() * self.multiplier.powf(f64::from(retry));
         let seconds = delay.min(self.max_delay.as_secs_f64());
         Duration::from_secs_f64(seconds * (1.0 - self.jitter * random_fraction()))
     }

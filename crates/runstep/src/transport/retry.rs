@@ -12,11 +12,14 @@ use crate::error::{Error, ErrorKind};
 /// retried only if they were never sent, or if the server states that it did not process them:
 /// status 429, 503 with a `Retry-After`, or `x-should-retry: true`. A run is never created twice.
 ///
+/// A request that is rejected with status 401 is sent once more with a new token, if there is a
+/// token provider. This does not count as an attempt.
+///
 /// A retried delete whose first reply was lost may return status 404, because the object is gone
 /// already.
 ///
 /// `x-should-retry: false` prevents a retry. `retry-after-ms` and `Retry-After` are honored up to
-/// [`max_retry_after`](Self::max_retry_after). If the server asks for a longer delay, the request
+/// [`max_retry_after`](Self::max_retry_after). If the server requests a longer delay, the request
 /// is not retried, and [`Error::retry_after`] returns that delay.
 ///
 /// ```
@@ -37,7 +40,8 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Three attempts, with delays from 500 ms to 8 s.
+    /// Three attempts, with exponential delays from 500 ms, at most 8 s, each shortened by up to 25 %
+    /// of jitter.
     fn default() -> Self {
         Self {
             max_attempts: 3,
@@ -59,7 +63,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the delays if the server does not specify one. Default: from 500 ms to 8 s.
+    /// Sets the delays if the server does not specify one. Default: exponential from 500 ms, at most
+    /// 8 s.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self

@@ -49,7 +49,7 @@ fn weather_call() -> Turn {
 
 #[tokio::test]
 async fn run_is_queued_and_then_completed() {
-    let server = start_with_turns([Turn::say("It is sunny.").usage(12, 5)]).await;
+    let server = start_with_turns([Turn::text("It is sunny.").usage(12, 5)]).await;
     let run = server.create_run().await.unwrap();
     assert_eq!(run.status, RunStatus::Queued);
     assert_eq!(run.thread_id, server.thread_id);
@@ -63,7 +63,7 @@ async fn run_is_queued_and_then_completed() {
 
 #[tokio::test]
 async fn generated_message_is_added_to_thread() {
-    let server = start_with_turns([Turn::say("It is sunny.")]).await;
+    let server = start_with_turns([Turn::text("It is sunny.")]).await;
     let run = run_to_end(&server).await;
     let messages = server.client.messages(&server.thread_id);
     let page = messages.list().run_id(&run.id).await.unwrap();
@@ -78,7 +78,7 @@ async fn generated_message_is_added_to_thread() {
 
 #[tokio::test]
 async fn function_output_is_sent_to_model() {
-    let model = Scripted::new([weather_call(), Turn::say("18 degrees.")]);
+    let model = Scripted::new([weather_call(), Turn::text("18 degrees.")]);
     let server = start(model.clone()).await;
     let run = run_to_end(&server).await;
     assert_eq!(run.status, RunStatus::RequiresAction);
@@ -115,7 +115,7 @@ async fn offline_model_calls_available_function() {
 
 #[tokio::test]
 async fn create_thread_and_run_uses_new_thread() {
-    let model = Scripted::new([Turn::say("Ahoy.")]);
+    let model = Scripted::new([Turn::text("Ahoy.")]);
     let server = start(model.clone()).await;
     let threads = server.client.threads();
     let run = threads
@@ -162,7 +162,7 @@ async fn failed_run_has_last_error() {
 
 #[tokio::test]
 async fn incomplete_run_has_details() {
-    let server = start_with_turns([Turn::say("It is").token_limit()]).await;
+    let server = start_with_turns([Turn::text("It is").token_limit()]).await;
     let run = run_to_end(&server).await;
     assert_eq!(run.status, RunStatus::Incomplete);
     assert!(run.incomplete_details.is_some());
@@ -170,7 +170,7 @@ async fn incomplete_run_has_details() {
 
 #[tokio::test]
 async fn runs_are_listed_in_pages() {
-    let server = start_with_turns([Turn::say("1"), Turn::say("2"), Turn::say("3")]).await;
+    let server = start_with_turns([Turn::text("1"), Turn::text("2"), Turn::text("3")]).await;
     let (first, second, third) =
         (run_to_end(&server).await, run_to_end(&server).await, run_to_end(&server).await);
     let page = server.runs.list().limit(2).await.unwrap();
@@ -186,7 +186,7 @@ async fn runs_are_listed_in_pages() {
 
 #[tokio::test]
 async fn run_metadata_is_updated() {
-    let server = start_with_turns([Turn::say("Yes.")]).await;
+    let server = start_with_turns([Turn::text("Yes.")]).await;
     let run = run_to_end(&server).await;
     let updated = server.runs.update(&run.id).metadata_entry("ticket", "T-41").await.unwrap();
     assert_eq!(updated.metadata.as_ref().unwrap()["ticket"], "T-41");
@@ -221,7 +221,7 @@ async fn assistants_threads_and_messages_are_updated_and_deleted() {
 
 #[tokio::test]
 async fn steps_list_tool_calls_and_message() {
-    let server = start_with_turns([weather_call(), Turn::say("18 degrees.")]).await;
+    let server = start_with_turns([weather_call(), Turn::text("18 degrees.")]).await;
     let run = run_to_end(&server).await;
     let id = run.function_calls()[0].id.clone();
     server.runs.submit_tool_outputs(&run.id).output(&id, "18").await.unwrap();
@@ -240,7 +240,8 @@ async fn steps_list_tool_calls_and_message() {
 
 #[tokio::test]
 async fn poll_stream_ends_with_terminal_status() {
-    let server = start_with_turns([Turn::say("a b").after(Duration::from_millis(30))]).await;
+    let server =
+        start_with_turns([Turn::text("a b").initial_delay(Duration::from_millis(30))]).await;
     let run = server.create_run().await.unwrap();
     let poll = poll(&server, &run).interval(Duration::from_millis(1));
     let mut updates = poll.into_stream();
@@ -306,7 +307,7 @@ async fn mismatched_tool_outputs_are_rejected() {
 
 #[tokio::test]
 async fn terminal_run_rejects_outputs_and_cancel() {
-    let server = start_with_turns([Turn::say("Yes.")]).await;
+    let server = start_with_turns([Turn::text("Yes.")]).await;
     let run = run_to_end(&server).await;
     let error = server.runs.cancel(&run.id).await.unwrap_err();
     assert_eq!(error.message(), "Cannot cancel run with status 'completed'.");
@@ -316,7 +317,7 @@ async fn terminal_run_rejects_outputs_and_cancel() {
 
 #[tokio::test]
 async fn two_clients_share_a_run() {
-    let server = start_with_turns([weather_call(), Turn::say("18 degrees.")]).await;
+    let server = start_with_turns([weather_call(), Turn::text("18 degrees.")]).await;
     let other = Client::builder(server.base_url()).build().unwrap().runs(&server.thread_id);
     let run = server.create_run().await.unwrap();
     let (here, there) = tokio::join!(poll(&server, &run), other.poll(&run.id));
@@ -328,7 +329,7 @@ async fn two_clients_share_a_run() {
 
 #[tokio::test]
 async fn two_clients_run_two_threads_concurrently() {
-    let server = start_with_turns([Turn::say("Yes."), Turn::say("Yes.")]).await;
+    let server = start_with_turns([Turn::text("Yes."), Turn::text("Yes.")]).await;
     let other = Client::builder(server.base_url()).build().unwrap();
     let thread = other.threads().create().user_message("Hello").await.unwrap();
     let runs = other.runs(&thread.id);

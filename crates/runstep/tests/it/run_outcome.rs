@@ -85,7 +85,7 @@ fn cancelled_and_expired_are_terminal() {
 fn other_statuses_are_under_way() {
     for status in ["queued", "in_progress", "cancelling", "frozen", ""] {
         let run = run(status, &json!({}));
-        let Outcome::UnderWay(reported) = run.outcome() else { panic!("{status}") };
+        let Outcome::Active(reported) = run.outcome() else { panic!("{status}") };
         assert_eq!(reported, status);
         assert!(!run.is_terminal());
     }
@@ -101,7 +101,7 @@ fn match_on_outcome_is_exhaustive() {
         let status = status.as_str().unwrap();
         let run = run(status, &json!({}));
         let is_terminal = match run.outcome() {
-            Outcome::RequiresAction(_) | Outcome::UnderWay(_) => false,
+            Outcome::RequiresAction(_) | Outcome::Active(_) => false,
             Outcome::Completed(_)
             | Outcome::Failed(_)
             | Outcome::Incomplete(_)

@@ -1,13 +1,13 @@
-//! What bodies are: JSON.
+//! Lowers bodies: only their JSON form stays.
 
 use serde_json::{Map, Value};
 
 use crate::codegen::document::{Document, is_method};
 use crate::codegen::error::Error;
 
-/// The generator takes one success reply of one media type. Event streams are read by the facade,
-/// and an error's body too, since a proxy or a provider may send anything in it.
-pub(super) fn only_json_bodies_are_left(mut document: Document) -> Result<Document, Error> {
+/// Progenitor supports one success response with one media type. The facade reads event streams,
+/// and error bodies, which may have any content from a proxy or a provider.
+pub(super) fn other_bodies_are_dropped(mut document: Document) -> Result<Document, Error> {
     for kind in ["responses", "requestBodies"] {
         let shared =
             document.0.get_mut("components").and_then(|components| components.get_mut(kind));
@@ -35,7 +35,7 @@ fn operations_mut(item: &mut Value) -> impl Iterator<Item = &mut Value> {
 
 pub(in crate::codegen) const JSON: &str = "application/json";
 
-/// Of several forms of a body, the one in JSON.
+/// Keeps only the JSON form of a body that has one.
 fn prefer_json(body: &mut Value) {
     if let Some(content) = body.get_mut("content").and_then(Value::as_object_mut)
         && content.contains_key(JSON)

@@ -1,4 +1,4 @@
-//! Between the versions of OpenAPI: what 3.1 says in another way than 3.0.
+//! Lowers OpenAPI 3.1 to 3.0.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::each_schema;
 use crate::codegen::document::{Document, target};
 use crate::codegen::error::Error;
 
-/// `const` is unknown to 3.0: an enum of one value says the same.
+/// 3.0 has no `const`: it becomes an enum with one value.
 pub(super) fn constants_become_enums(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
         if let Some(map) = schema.as_object_mut()
@@ -18,22 +18,22 @@ pub(super) fn constants_become_enums(document: Document) -> Result<Document, Err
     })
 }
 
-/// 3.1 says null by a type; 3.0 has `nullable` for it. Takes null out of type lists, of `enum` and
-/// of alternatives. Runs after constants became enums, as `const: null` is one more way to say it.
+/// In 3.1, null is a type; in 3.0, `nullable` is a keyword. Removes null from types, `enum` and
+/// alternatives. Runs after constants became enums, since `const: null` is another form.
 pub(super) fn null_becomes_nullable(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |pointer, schema| {
         let Some(map) = schema.as_object_mut() else { return Ok(()) };
         let mut nullable = false;
         if let Some(Value::Array(types)) = map.get("type") {
-            let kept: Vec<Value> = types.iter().filter(|kind| *kind != "null").cloned().collect();
-            nullable |= kept.len() != types.len();
-            match kept.as_slice() {
+            let others: Vec<Value> = types.iter().filter(|kind| *kind != "null").cloned().collect();
+            nullable |= others.len() != types.len();
+            match others.as_slice() {
                 [kind] => drop(map.insert("type".to_owned(), kind.clone())),
                 [] => {
                     return Err(Error::at(
                         pointer,
-                        "the type is only null",
-                        "give the type of the values that are not null",
+                        "null is the only type",
+                        "add the type of the other values",
                     ));
                 }
                 several => {
@@ -67,9 +67,9 @@ fn is_null(schema: &Value) -> bool {
         || schema.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty)
 }
 
-/// A component that may be null makes every reference to it one: null belongs to the place, so that
-/// the type itself is what it is when there is one.
-pub(super) fn null_belongs_to_the_place(mut document: Document) -> Result<Document, Error> {
+/// Moves `nullable` from components to the references to them: a Rust type is the same whether or
+/// not a property that has it is optional.
+pub(super) fn null_moves_to_references(mut document: Document) -> Result<Document, Error> {
     let mut nullable: Vec<String> = Vec::new();
     for (name, schema) in document.schemas_mut().into_iter().flatten() {
         if schema.as_object_mut().and_then(|map| map.remove("nullable")) == Some(true.into()) {
@@ -77,15 +77,16 @@ pub(super) fn null_belongs_to_the_place(mut document: Document) -> Result<Docume
         }
     }
     each_schema(document, &mut |_, schema| {
-        let null = target(schema).is_some_and(|name| nullable.iter().any(|one| one == name));
-        if let (true, Some(map)) = (null, schema.as_object_mut()) {
+        let is_nullable =
+            target(schema).is_some_and(|name| nullable.iter().any(|other| other == name));
+        if let (true, Some(map)) = (is_nullable, schema.as_object_mut()) {
             map.insert("nullable".to_owned(), true.into());
         }
         Ok(())
     })
 }
 
-/// 3.0 ignores what stands beside a `$ref`: the reference moves into an `allOf`.
+/// 3.0 ignores keywords beside a `$ref`: the reference moves into an `allOf`.
 pub(super) fn references_stand_alone(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
         if let Some(map) = schema.as_object_mut()
@@ -98,7 +99,7 @@ pub(super) fn references_stand_alone(document: Document) -> Result<Document, Err
     })
 }
 
-/// What 3.0 does not know and the generator has no use for.
+/// Drops keywords that 3.0 does not have and typify does not need.
 pub(super) fn newer_keywords_are_dropped(document: Document) -> Result<Document, Error> {
     let mut document = each_schema(document, &mut |_, schema| {
         if let Some(map) = schema.as_object_mut() {

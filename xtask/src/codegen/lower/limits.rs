@@ -1,4 +1,4 @@
-//! What limits values: for those who send, and so for the server, but for no type.
+//! Lowers limits of values: types have none, and request bodies are validated against them.
 
 use serde_json::{Map, Value, json};
 
@@ -60,7 +60,7 @@ pub(super) fn limits_move_to_an_extension(document: Document) -> Result<Document
         if map.get("additionalProperties") == Some(&Value::Bool(false)) {
             map.remove("additionalProperties");
         }
-        // A union whose alternatives only say which properties must be there is a limit as well.
+        // Alternatives that only require properties are limits, too.
         if map.contains_key("properties") {
             for key in ["oneOf", "anyOf"] {
                 let limits = map.get(key).and_then(Value::as_array).is_some_and(|alternatives| {
@@ -83,7 +83,8 @@ pub(super) fn limits_move_to_an_extension(document: Document) -> Result<Document
     })
 }
 
-/// Listed values make an enum where they are text. Any others are a limit to what their type says.
+/// Drops `enum` unless all its values are strings. Other values only restrict their type, which is
+/// added if it is missing.
 fn drop_listed_values(schema: &mut Map<String, Value>) {
     let Some(Value::Array(values)) = schema.get("enum") else { return };
     if values.iter().all(Value::is_string) {
@@ -103,21 +104,21 @@ fn drop_listed_values(schema: &mut Map<String, Value>) {
     schema.remove("enum");
 }
 
-/// An integer that cannot be negative is a u64, any other an i64, whatever the document's format.
+/// An integer that cannot be negative becomes a `u64`, any other an `i64`, whatever its format is.
 pub(super) fn integers_get_their_width(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
-        let counts = counts(schema);
+        let unsigned = is_unsigned(schema);
         let Some(map) = schema.as_object_mut() else { return Ok(()) };
         map.remove("minimum");
         if map.get("type").is_some_and(|kind| kind == "integer") {
-            map.insert("format".to_owned(), if counts { "uint64" } else { "int64" }.into());
+            map.insert("format".to_owned(), if unsigned { "uint64" } else { "int64" }.into());
         }
         Ok(())
     })
 }
 
-/// Whether an integer cannot be negative.
-pub fn counts(schema: &Value) -> bool {
+/// Returns whether an integer cannot be negative.
+pub fn is_unsigned(schema: &Value) -> bool {
     match schema.get("minimum") {
         Some(minimum) => minimum.as_f64().is_some_and(|minimum| minimum >= 0.0),
         None => schema.get("format").is_some_and(|format| format == "uint64"),

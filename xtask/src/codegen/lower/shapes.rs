@@ -1,14 +1,14 @@
-//! What a schema is, where it can be said in several ways.
+//! Lowers constructs that have several equivalent forms to one form.
 
 use serde_json::{Map, Value, json};
 
-use super::{LISTED, each_schema};
+use super::{EMPTY_IS_NOT_ABSENT, each_schema};
 use crate::codegen::document::{Document, referred};
 use crate::codegen::error::Error;
 
-/// An `anyOf` or `oneOf` of one is that one. A reference becomes an `allOf`, which is how 3.0 puts
-/// `nullable` or a description beside it; anything else is taken up into its parent.
-/// A named union of one object stays: more of its kind may come.
+/// Replaces a union with one alternative by the alternative. A reference becomes an `allOf`, which
+/// is how 3.0 adds `nullable` or a description; any other schema is merged into its parent. A
+/// component union of one object stays, since it may get more variants.
 pub(super) fn single_alternatives_fold(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |pointer, schema| {
         let named =
@@ -35,41 +35,43 @@ pub(super) fn single_alternatives_fold(document: Document) -> Result<Document, E
     })
 }
 
-/// Parts of an `allOf` that are written out, or that are several, become one object. Parts that
-/// only say something about the place (`nullable`, a description) move up to it.
-pub(super) fn compositions_become_one(document: Document) -> Result<Document, Error> {
+/// Merges the parts of an `allOf` into one object. Parts that only describe the reference
+/// (`nullable`, a description) become its siblings.
+pub(super) fn compositions_are_merged(document: Document) -> Result<Document, Error> {
     let before = document.clone();
     each_schema(document, &mut |pointer, schema| {
         let Some(map) = schema.as_object_mut() else { return Ok(()) };
         let Some(Value::Array(parts)) = map.remove("allOf") else { return Ok(()) };
-        let mut real = Vec::new();
+        let mut schemas = Vec::new();
         for part in parts {
             match part {
-                Value::Object(part) if part.keys().all(|key| BESIDE.contains(&key.as_str())) => {
+                Value::Object(part)
+                    if part.keys().all(|key| REFERENCE_SIBLINGS.contains(&key.as_str())) =>
+                {
                     for (key, value) in part {
                         map.entry(key).or_insert(value);
                     }
                 }
-                part => real.push(part),
+                part => schemas.push(part),
             }
         }
-        let beside = map.keys().all(|key| BESIDE.contains(&key.as_str()));
-        if matches!(real.as_slice(), [only] if beside && referred(only).is_some()) {
-            map.insert("allOf".to_owned(), Value::Array(real));
+        let only_siblings = map.keys().all(|key| REFERENCE_SIBLINGS.contains(&key.as_str()));
+        if matches!(schemas.as_slice(), [only] if only_siblings && referred(only).is_some()) {
+            map.insert("allOf".to_owned(), Value::Array(schemas));
             return Ok(());
         }
-        for part in real {
+        for part in schemas {
             merge(&before, map, &part, pointer, 0)?;
         }
         Ok(())
     })
 }
 
-/// What may stand beside a reference without changing what it refers to.
-const BESIDE: [&str; 7] =
+/// Keywords that may be siblings of a reference without changing its target.
+const REFERENCE_SIBLINGS: [&str; 7] =
     ["nullable", "description", "default", "title", "deprecated", "example", "x-inline"];
 
-/// How deep compositions may be within one another.
+/// The deepest nesting of compositions.
 const DEPTH: usize = 16;
 
 fn merge(
@@ -79,15 +81,17 @@ fn merge(
     pointer: &str,
     depth: usize,
 ) -> Result<(), Error> {
-    let wrong = |reason: &str| Err(Error::at(pointer, reason, "describe the object in one place"));
+    let error = |reason: &str| {
+        Err(Error::at(pointer, reason, "describe the object without this composition"))
+    };
     if depth > DEPTH {
-        return wrong("`allOf` leads in a circle, or too deep");
+        return error("`allOf` is recursive, or nested too deeply");
     }
     let part = match referred(part) {
         Some(name) => document.schema(name).unwrap_or(part),
         None => part,
     };
-    let Some(part) = part.as_object() else { return wrong("a part of `allOf` is no schema") };
+    let Some(part) = part.as_object() else { return error("a part of `allOf` is not a schema") };
     for inner in part.get("allOf").and_then(Value::as_array).into_iter().flatten() {
         merge(document, into, inner, pointer, depth + 1)?;
     }
@@ -111,10 +115,11 @@ fn merge(
     Ok(())
 }
 
-/// Marks an enum of a document that allows other values in so many words.
+/// Marks an enum that the document allows to have other values.
 pub const OPEN: &str = "x-open";
 
-/// A choice between strings, some of them listed, is an enum that is open anyway.
+/// Replaces a union of strings, some of which are listed, by an enum. Generated enums keep unknown
+/// values anyway.
 pub(super) fn string_choices_become_enums(document: Document) -> Result<Document, Error> {
     let before = document.clone();
     each_schema(document, &mut |_, schema| {
@@ -136,8 +141,8 @@ pub(super) fn string_choices_become_enums(document: Document) -> Result<Document
     })
 }
 
-/// The listed values of alternatives that are all strings; none if one of them is not. A single
-/// one is no choice.
+/// Returns the listed values of alternatives that are all strings. Returns `None` if one is not a
+/// string, or if there is only one.
 fn strings(
     document: &Document,
     alternatives: &[Value],
@@ -169,24 +174,25 @@ fn strings(
     Some(values)
 }
 
-/// The generator reads a list that is left out as an empty one, and leaves an empty one out. To the
-/// API these are two things: a run with `tools: []` has none, one without `tools` has its
-/// assistant's. What may be null becomes an `Option`, which tells them apart.
+/// Makes optional lists and maps nullable. Typify decodes an absent list as empty, and does not
+/// send an empty one, but the API distinguishes the two: a run with `tools: []` has no tools, and
+/// one without `tools` has those of its assistant. A nullable property becomes an `Option`.
 pub(super) fn optional_lists_and_maps_may_be_null(document: Document) -> Result<Document, Error> {
     each_schema(document, &mut |_, schema| {
         let required = schema.get("required").cloned().unwrap_or_default();
         let required = |name: &str| {
-            required.as_array().is_some_and(|names| names.iter().any(|one| one == name))
+            required.as_array().is_some_and(|names| names.iter().any(|required| required == name))
         };
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
         for (name, property) in properties.into_iter().flatten() {
-            let open =
+            let is_list_or_map =
                 property.get("items").is_some() || property.get("additionalProperties").is_some();
-            if let (true, false, Some(property)) = (open, required(name), property.as_object_mut())
+            if let (true, false, Some(property)) =
+                (is_list_or_map, required(name), property.as_object_mut())
             {
-                // Marked, as the document itself does not say null.
+                // The document does not allow null, so the property is marked.
                 if property.insert("nullable".to_owned(), true.into()).is_none() {
-                    property.insert(LISTED.to_owned(), true.into());
+                    property.insert(EMPTY_IS_NOT_ABSENT.to_owned(), true.into());
                 }
             }
         }

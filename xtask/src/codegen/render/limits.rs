@@ -11,7 +11,7 @@ use crate::codegen::Generated;
 use crate::codegen::document::rust_name;
 use crate::codegen::error::Error;
 use crate::codegen::lower::LIMITS;
-use crate::codegen::polish::{type_named, wire_name};
+use crate::codegen::rewrite::{type_named, wire_name};
 use crate::codegen::unions::alternatives;
 
 const HEAD: &str = "//! Limits of request bodies.\n\n#![allow(unused_imports)]\n\n\
@@ -118,7 +118,7 @@ impl Checks {
             Self::Struct(fields) => {
                 for (name, value, checks) in fields {
                     if let Some(check) = expression(checks, limited) {
-                        let _ = write!(text, "field({name:?}, {value}, |it| {check})?;");
+                        let _ = write!(text, "field({name:?}, {value}, |value| {check})?;");
                     }
                 }
                 text.push_str("Ok(())");
@@ -127,7 +127,7 @@ impl Checks {
                 text.push_str("match self {");
                 for (name, checks) in variants {
                     if let Some(check) = expression(checks, limited) {
-                        let _ = write!(text, "Self::{name}(it) => {check},");
+                        let _ = write!(text, "Self::{name}(value) => {check},");
                     }
                 }
                 text.push_str("_ => Ok(()) }");
@@ -137,16 +137,16 @@ impl Checks {
     }
 }
 
-/// Renders checks of `it` as one expression. Returns `None` if nothing is to be checked.
+/// Renders checks of `value` as one expression. Returns `None` if there are none.
 fn expression(checks: &[Check], limited: &BTreeSet<String>) -> Option<String> {
     let calls: Vec<String> = checks
         .iter()
         .filter_map(|check| match check {
             Check::Call(call) => Some(call.clone()),
-            Check::Nested(name) => limited.contains(name).then(|| "it.validate()".to_owned()),
+            Check::Nested(name) => limited.contains(name).then(|| "value.validate()".to_owned()),
             Check::Each(function, inner) => {
                 let inner = expression(inner, limited)?;
-                Some(format!("{function}(it, |it| {inner})"))
+                Some(format!("{function}(value, |value| {inner})"))
             }
         })
         .collect();
@@ -207,26 +207,31 @@ impl<'a> Types<'a> {
             return Some(Checks::Struct(fields.collect()));
         }
         let union = self.generated.unions.unions.iter().find(|union| union.name == name)?;
-        let (component, _) =
-            self.generated.document.schemas().find(|it| rust_name(it.0) == name)?;
+        let (component, _) = self
+            .generated
+            .document
+            .schemas()
+            .find(|(component, _)| rust_name(component) == name)?;
         let alternatives = alternatives(&self.generated.document, component);
-        let of_type = |kind: &str| {
+        let with_type = |kind: &str| {
             let mut schemas = alternatives.iter().map(|alternative| &alternative.schema);
-            let found = schemas.find(|it| it.get("type").is_some_and(|it| it == kind));
+            let found =
+                schemas.find(|schema| schema.get("type").is_some_and(|other| other == kind));
             found.unwrap_or(&Value::Null)
         };
         let mut variants = Vec::new();
         if let Some(name) = &union.text {
-            let checks = limits(of_type("string"), "characters", "it", LENGTH);
+            let checks = limits(with_type("string"), "characters", "value", LENGTH);
             variants.push((name.clone(), checks.into_iter().collect()));
         }
         if let Some((name, item)) = &union.array {
             let mut checks: Vec<Check> =
-                limits(of_type("array"), "items", "it.len()", ITEMS).into_iter().collect();
+                limits(with_type("array"), "items", "value.len()", ITEMS).into_iter().collect();
             checks.push(Check::Each("each", vec![Check::Nested(item.clone())]));
             variants.push((name.clone(), checks));
         }
-        let tagged = union.tagged.iter().map(|it| (it.name.clone(), rust_name(&it.body)));
+        let tagged =
+            union.tagged.iter().map(|variant| (variant.name.clone(), rust_name(&variant.body)));
         for (name, body) in tagged.chain(union.object.clone()) {
             variants.push((name, vec![Check::Nested(body)]));
         }
@@ -239,7 +244,7 @@ impl<'a> Types<'a> {
         let kind = type_named(kind, "Box").unwrap_or(kind);
         let mut checks = Vec::new();
         if let Some(item) = type_named(kind, "Vec") {
-            checks.extend(limits(schema, "items", "it.len()", ITEMS));
+            checks.extend(limits(schema, "items", "value.len()", ITEMS));
             let items = schema.get("items").unwrap_or(&Value::Null);
             checks.push(Check::Each("each", self.checks_of(item, items)));
             return checks;
@@ -247,13 +252,13 @@ impl<'a> Types<'a> {
         let name = quote!(#kind).to_string();
         let map = map_value(kind);
         if map.is_some() || name.starts_with("serde_json :: Map") {
-            checks.extend(limits(schema, "entries", "it.len()", ENTRIES));
+            checks.extend(limits(schema, "entries", "value.len()", ENTRIES));
         }
         if let Some(value) = map {
             let values = schema.get("additionalProperties").unwrap_or(&Value::Null);
             if let Some(names) = schema.get(LIMITS).and_then(|limits| limits.get("propertyNames")) {
                 let range = names.as_object().and_then(|names| range(names, LENGTH, &natural));
-                checks.extend(range.map(|range| Check::Call(format!("each_key(it, {range})"))));
+                checks.extend(range.map(|range| Check::Call(format!("each_key(value, {range})"))));
             }
             checks.push(Check::Each("each_value", self.checks_of(value, values)));
             return checks;
@@ -261,10 +266,10 @@ impl<'a> Types<'a> {
         let bounds = schema.get(LIMITS).and_then(Value::as_object);
         let number = |text: &dyn Fn(&Value, bool) -> Option<String>| {
             let range = range(bounds?, NUMBER, text)?;
-            Some(Check::Call(format!("number(it, {range})")))
+            Some(Check::Call(format!("number(value, {range})")))
         };
         match name.as_str() {
-            "String" => checks.extend(limits(schema, "characters", "it", LENGTH)),
+            "String" => checks.extend(limits(schema, "characters", "value", LENGTH)),
             "f64" => checks.extend(number(&|bound, _| Some(format!("{:?}", bound.as_f64()?)))),
             "i64" => checks.extend(number(&integer)),
             "u64" => checks.extend(number(&natural)),
@@ -299,13 +304,13 @@ fn limits(schema: &Value, function: &str, value: &str, keywords: Keywords) -> Op
     Some(Check::Call(format!("{function}({value}, {range})")))
 }
 
-/// Writes a bound of an unsigned integer. A lower bound of zero is none.
+/// Formats a bound of an unsigned integer. A lower bound of zero is dropped.
 fn natural(bound: &Value, lower: bool) -> Option<String> {
     let bound = integer(bound, lower)?.parse::<u64>().ok()?;
     (bound > 0 || !lower).then(|| bound.to_string())
 }
 
-/// Writes a bound of an integer. A bound beyond all integers is none.
+/// Formats a bound of an integer. A bound that no `i64` is outside of is dropped.
 fn integer(bound: &Value, lower: bool) -> Option<String> {
     if let Some(bound) = bound.as_i64() {
         return (bound != i64::MIN).then(|| bound.to_string());
@@ -315,13 +320,13 @@ fn integer(bound: &Value, lower: bool) -> Option<String> {
     (bound.abs() < i64::MAX as f64).then(|| (bound as i64).to_string())
 }
 
-/// Writes the range of allowed values as Rust has it. Returns `None` without bounds.
+/// Formats the range of allowed values as a Rust expression. Returns `None` without bounds.
 ///
-/// An exclusive bound is a number of its own in OpenAPI 3.1, and in 3.0 a flag beside the bound.
+/// An exclusive bound is a number in OpenAPI 3.1, and in 3.0 a flag beside the inclusive one.
 fn range(
     limits: &Map<String, Value>,
     keywords: Keywords,
-    write: &dyn Fn(&Value, bool) -> Option<String>,
+    format: &dyn Fn(&Value, bool) -> Option<String>,
 ) -> Option<String> {
     let [lower, upper] =
         [(true, "exclusiveMinimum"), (false, "exclusiveMaximum")].map(|(lower, exclusive)| {
@@ -329,16 +334,18 @@ fn range(
             let inclusive = limits.get(keyword);
             let exclusive = limits.get(exclusive).filter(|_| keywords == NUMBER);
             match (inclusive, exclusive) {
-                (Some(bound), Some(Value::Bool(true))) => Some((write(bound, lower)?, true)),
-                (_, Some(bound @ Value::Number(_))) => Some((write(bound, lower)?, true)),
-                (bound, _) => Some((write(bound?, lower)?, false)),
+                (Some(bound), Some(Value::Bool(true))) => Some((format(bound, lower)?, true)),
+                (_, Some(bound @ Value::Number(_))) => Some((format(bound, lower)?, true)),
+                (bound, _) => Some((format(bound?, lower)?, false)),
             }
         });
     match (lower, upper) {
         (None, None) => None,
         (Some((lower, false)), None) => Some(format!("{lower}..")),
-        (lower, Some((upper, exclusive))) if lower.as_ref().is_none_or(|it| !it.1) => {
-            let lower = lower.map(|it| it.0).unwrap_or_default();
+        (lower, Some((upper, exclusive)))
+            if lower.as_ref().is_none_or(|(_, exclusive)| !exclusive) =>
+        {
+            let lower = lower.map(|(bound, _)| bound).unwrap_or_default();
             Some(format!("{lower}..{}{upper}", if exclusive { "" } else { "=" }))
         }
         (lower, upper) => {

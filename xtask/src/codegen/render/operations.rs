@@ -1,11 +1,11 @@
 //! The enum of operations.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use crate::codegen::document::{Document, rust_name};
+use crate::codegen::enums::Names;
 
 /// The extension with an operation's name in the official SDKs, such as `threads.runs.create`.
 const SDK_NAME: &str = "x-sdk-name";
@@ -15,17 +15,12 @@ pub fn render(document: &Document) -> String {
     let mut text =
         "//! The operations of the API.\n\nuse crate::operation::operations;\n\noperations! {\n"
             .to_owned();
-    let mut names = BTreeSet::new();
+    let mut names = Names::default();
     for (path, method, operation) in document.operations() {
         let Some(id) = operation.get("operationId").and_then(Value::as_str) else { continue };
         let sdk_name = operation.get(SDK_NAME).and_then(Value::as_str).unwrap_or(id);
         let method = method.to_uppercase();
-        let mut name = rust_name(id);
-        let mut number = 2;
-        while !names.insert(name.clone()) {
-            name = format!("{}{number}", rust_name(id));
-            number += 1;
-        }
+        let name = names.distinct(&rust_name(id), &rust_name(id));
         let _ = writeln!(text, "    /// `{method} {path}`");
         let _ = writeln!(text, "    {name} = {id:?} {method} {path:?} {sdk_name:?},");
     }
@@ -58,7 +53,8 @@ fn page_limit(document: &Document) -> Option<PageLimit> {
         let parameters = operation.get("parameters").and_then(Value::as_array);
         for parameter in parameters.into_iter().flatten() {
             let parameter = document.resolved(parameter);
-            let has = |key: &str, value: &str| parameter.get(key).is_some_and(|it| it == value);
+            let has =
+                |key: &str, value: &str| parameter.get(key).is_some_and(|other| other == value);
             if !has("in", "query") || !has("name", "limit") {
                 continue;
             }

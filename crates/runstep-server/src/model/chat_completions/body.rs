@@ -1,14 +1,14 @@
-//! What is sent: a conversation as a chat completion request.
+//! The body of a chat completion request.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{TokenLimitField, Upstream};
+use super::upstream::{TokenLimitField, Upstream};
 use crate::model::{
     ConversationItem, Function, ModelRequest, ResponseFormat, ToolChoice, UserPart,
 };
 
-/// The request. What is at its default is left out: fewer providers stumble.
+/// The request body. Fields with default values are omitted, because some providers reject them.
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
     model: &'a str,
@@ -82,10 +82,10 @@ struct Image<'a> {
 struct Call<'a> {
     id: &'a str,
     #[serde(flatten)]
-    call: Typed<CalledFunction<'a>>,
+    call: Typed<FunctionCall<'a>>,
 }
 
-/// Something about a function, as all things about tools are written.
+/// The wrapper of functions in tools, calls and choices: `{"type": "function", "function": …}`.
 #[derive(Serialize)]
 #[serde(tag = "type", content = "function", rename_all = "lowercase")]
 enum Typed<T> {
@@ -93,7 +93,7 @@ enum Typed<T> {
 }
 
 #[derive(Serialize)]
-struct CalledFunction<'a> {
+struct FunctionCall<'a> {
     name: &'a str,
     arguments: &'a str,
 }
@@ -112,7 +112,7 @@ struct Tool<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Choice<'a> {
-    Word(&'static str),
+    Mode(&'static str),
     Named(Typed<FunctionName<'a>>),
 }
 
@@ -140,20 +140,20 @@ struct Schema<'a> {
 
 impl<'a> Body<'a> {
     pub(super) fn new(request: &'a ModelRequest, upstream: &'a Upstream) -> Self {
-        let calls_functions = !request.tools.is_empty();
+        let has_tools = !request.tools.is_empty();
         let limit = request.max_completion_tokens;
         let (max_tokens, max_completion_tokens) = match upstream.token_limit_field {
             TokenLimitField::MaxTokens => (limit, None),
             TokenLimitField::MaxCompletionTokens => (None, limit),
         };
         Self {
-            model: upstream.names.upstream(&request.model),
+            model: upstream.model_names.upstream(&request.model),
             messages: messages(request),
             stream: true,
             stream_options: upstream.stream_usage.then_some(StreamOptions { include_usage: true }),
             tools: request.tools.iter().map(tool).collect(),
-            tool_choice: choice(request).filter(|_| calls_functions),
-            parallel_tool_calls: (calls_functions && !request.parallel_tool_calls).then_some(false),
+            tool_choice: choice(request).filter(|_| has_tools),
+            parallel_tool_calls: (has_tools && !request.parallel_tool_calls).then_some(false),
             response_format: format(&request.response_format),
             temperature: request.temperature,
             top_p: request.top_p,
@@ -183,15 +183,15 @@ fn messages(request: &ModelRequest) -> Vec<Message<'_>> {
             ConversationItem::ToolCalls(calls) => {
                 let calls = calls.iter().map(|call| Call {
                     id: &call.id,
-                    call: Typed::Function(CalledFunction {
+                    call: Typed::Function(FunctionCall {
                         name: &call.name,
                         arguments: &call.arguments,
                     }),
                 });
-                // Text that came before calls was said in the same answer.
+                // Text before calls belongs to the same response.
                 match messages.last_mut() {
-                    Some(Message::Assistant(said)) if said.tool_calls.is_empty() => {
-                        said.tool_calls = calls.collect();
+                    Some(Message::Assistant(message)) if message.tool_calls.is_empty() => {
+                        message.tool_calls = calls.collect();
                     }
                     _ => messages.push(Message::Assistant(AssistantMessage {
                         content: None,
@@ -225,30 +225,30 @@ fn tool(function: &Function) -> Typed<Tool<'_>> {
     })
 }
 
-/// A call that must be made is made once: asked for again after its output, the model could never
-/// answer.
+/// Returns the tool choice. A required call is required only once, or else the model could never
+/// respond to its output.
 fn choice(request: &ModelRequest) -> Option<Choice<'_>> {
     match &request.tool_choice {
         ToolChoice::Auto => None,
-        ToolChoice::None => Some(Choice::Word("none")),
+        ToolChoice::None => Some(Choice::Mode("none")),
         ToolChoice::Required => {
-            (!has_called(request, |_| true)).then_some(Choice::Word("required"))
+            (!has_called(request, |_| true)).then_some(Choice::Mode("required"))
         }
-        ToolChoice::Function(name) => (!has_called(request, |called| called == name))
+        ToolChoice::Function(name) => (!has_called(request, |other| other == name))
             .then_some(Choice::Named(Typed::Function(FunctionName { name }))),
     }
 }
 
-/// Whether such a function was called since the user last spoke.
-fn has_called(request: &ModelRequest, is_wanted: impl Fn(&str) -> bool) -> bool {
-    let answer = request.conversation.iter().rev().take_while(|item| {
+/// Returns whether a matching function was called since the last user message.
+fn has_called(request: &ModelRequest, matches: impl Fn(&str) -> bool) -> bool {
+    let response = request.conversation.iter().rev().take_while(|item| {
         !matches!(item, ConversationItem::User(_) | ConversationItem::UserParts(_))
     });
-    let mut calls = answer.filter_map(|item| match item {
+    let mut calls = response.filter_map(|item| match item {
         ConversationItem::ToolCalls(calls) => Some(calls),
         _ => None,
     });
-    calls.any(|calls| calls.iter().any(|call| is_wanted(&call.name)))
+    calls.any(|calls| calls.iter().any(|call| matches(&call.name)))
 }
 
 fn format(format: &ResponseFormat) -> Option<Format<'_>> {

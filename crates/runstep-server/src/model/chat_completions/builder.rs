@@ -1,61 +1,57 @@
-//! How a model behind an endpoint is set up.
+//! The builder of the model.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Url, header};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::names::Names;
+use super::client::ChatCompletions;
 use super::retry::Backoff;
-use super::{ChatCompletions, Upstream};
+use super::upstream::{ModelNames, TokenLimitField, Upstream};
 
-/// How often a request is sent again unless told.
-const RETRIES: u32 = 2;
-/// How long connecting may take unless told.
+const MAX_RETRIES: u32 = 2;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a provider may be silent unless told. Models that are loaded first take their time.
+/// Local models take a while to load.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-/// The pauses before requests that are sent again, unless told.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
+const INITIAL_DELAY: Duration = Duration::from_millis(500);
+const MAX_DELAY: Duration = Duration::from_secs(8);
 
 /// The endpoint's path below a base URL.
 const PATH: &str = "/chat/completions";
 
-/// What a [`ChatCompletions`] model is built from.
+/// A builder of [`ChatCompletions`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ChatCompletionsBuilder {
     base_url: String,
     api_key: Option<SecretString>,
-    names: Names,
-    retries: u32,
-    backoff: (Duration, Duration),
+    model_names: ModelNames,
+    max_retries: u32,
+    initial_delay: Duration,
+    max_delay: Duration,
     connect_timeout: Duration,
     idle_timeout: Duration,
     token_limit_field: TokenLimitField,
     stream_usage: bool,
 }
 
-/// The property by which a provider is told how many tokens an answer may have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenLimitField {
-    /// `max_tokens`, which nearly all providers know. The default.
-    #[default]
-    MaxTokens,
-    /// `max_completion_tokens`, which OpenAI's reasoning models insist on.
-    MaxCompletionTokens,
+impl ChatCompletions {
+    /// Creates a builder for the endpoint below a base URL such as `http://127.0.0.1:11434/v1`. The
+    /// URL can have a query, and can already end in `/chat/completions`.
+    pub fn builder(base_url: impl Into<String>) -> ChatCompletionsBuilder {
+        ChatCompletionsBuilder::new(base_url.into())
+    }
 }
 
 impl ChatCompletionsBuilder {
-    pub(super) fn new(base_url: String) -> Self {
+    fn new(base_url: String) -> Self {
         Self {
             base_url,
             api_key: None,
-            names: Names::default(),
-            retries: RETRIES,
-            backoff: BACKOFF,
+            model_names: ModelNames::default(),
+            max_retries: MAX_RETRIES,
+            initial_delay: INITIAL_DELAY,
+            max_delay: MAX_DELAY,
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             token_limit_field: TokenLimitField::default(),
@@ -63,69 +59,70 @@ impl ChatCompletionsBuilder {
         }
     }
 
-    /// The key for the provider, sent as a bearer token. Default: none.
+    /// Sets the API key of the provider, which is sent as a bearer token. Default: none.
     pub fn api_key(mut self, key: impl Into<SecretString>) -> Self {
         self.api_key = Some(key.into());
         self
     }
 
-    /// Asks the provider for `upstream` when a run asks for `asked`.
-    pub fn model_name(mut self, asked: impl Into<String>, upstream: impl Into<String>) -> Self {
-        self.names.known.insert(asked.into(), upstream.into());
+    /// Maps a model name that runs request to the provider's name.
+    pub fn map_model(mut self, requested: impl Into<String>, upstream: impl Into<String>) -> Self {
+        self.model_names.mapped.insert(requested.into(), upstream.into());
         self
     }
 
-    /// What to ask the provider for when a run asks for a model without a
-    /// [`model_name`](Self::model_name). Default: the name that the run asks for.
+    /// Sets the provider's name for requested models that are not [mapped](Self::map_model).
+    /// Default: the requested name.
     pub fn default_model(mut self, upstream: impl Into<String>) -> Self {
-        self.names.default = Some(upstream.into());
+        self.model_names.default = Some(upstream.into());
         self
     }
 
-    /// How often a request is sent again before the answer has begun. Default: 2.
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
+    /// Sets how many times a failed request is retried. Default: 2.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
         self
     }
 
-    /// The pause before the first request that is sent again, which doubles with each, and the
-    /// longest pause; a quarter of it at most is left to chance. A provider that says when to come
-    /// back is obeyed, within a minute. Default: 0.5 s and 8 s.
-    pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
-        self.backoff = (first, longest);
+    /// Sets the delay before the first retry, which doubles with each further one, and the longest
+    /// delay. Up to a quarter of each delay is random. A `Retry-After` of up to a minute takes
+    /// precedence. Default: 0.5 s and 8 s.
+    pub fn backoff(mut self, initial_delay: Duration, max_delay: Duration) -> Self {
+        self.initial_delay = initial_delay;
+        self.max_delay = max_delay;
         self
     }
 
-    /// How long connecting may take. Default: 10 s.
+    /// Sets the timeout for connecting. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long the provider may be silent, before its reply and within it. Default: 120 s.
+    /// Sets the timeout for the start of a response and between its parts. Default: 120 s.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// How a limit of completion tokens is told. Default: `max_tokens`.
+    /// Sets the field for the limit of completion tokens. Default: `max_tokens`.
     pub fn token_limit_field(mut self, field: TokenLimitField) -> Self {
         self.token_limit_field = field;
         self
     }
 
-    /// Whether to ask for usage within streams (`stream_options`), which a few providers refuse.
-    /// Usage that is not told is estimated. Default: true.
-    pub fn stream_usage(mut self, asked_for: bool) -> Self {
-        self.stream_usage = asked_for;
+    /// Sets whether to request usage in streams (`stream_options`), which some providers reject.
+    /// Usage that a provider does not report is estimated. Default: true.
+    pub fn stream_usage(mut self, requested: bool) -> Self {
+        self.stream_usage = requested;
         self
     }
 
-    /// Makes the model, without asking the provider anything.
+    /// Builds the model. This does not contact the provider.
     ///
     /// # Errors
     ///
-    /// [`ChatCompletionsError`] when the URL or the key cannot be used, or TLS cannot be set up.
+    /// Returns an error if the URL or the key is not valid, or if TLS cannot be set up.
     pub fn build(self) -> Result<ChatCompletions, ChatCompletionsError> {
         let endpoint = endpoint(&self.base_url)?;
         if let Some(key) = &self.api_key {
@@ -137,7 +134,7 @@ impl ChatCompletionsBuilder {
         let client = reqwest::Client::builder();
         #[cfg(feature = "rustls")]
         let client = match endpoint.scheme() {
-            // Without TLS there is no need for the system's certificates, which take memory.
+            // Avoids loading the system's certificates, which need memory.
             "http" => client.tls_certs_only([]),
             _ => client,
         };
@@ -149,19 +146,21 @@ impl ChatCompletionsBuilder {
             .retry(reqwest::retry::never())
             .build()
             .map_err(ChatCompletionsError::Client)?;
-        let (first, longest) = self.backoff;
-        Ok(ChatCompletions {
-            upstream: Arc::new(Upstream {
-                client,
-                endpoint,
-                api_key: self.api_key,
-                names: self.names,
-                backoff: Backoff { retries: self.retries, first, longest },
-                idle_timeout: self.idle_timeout,
-                token_limit_field: self.token_limit_field,
-                stream_usage: self.stream_usage,
-            }),
-        })
+        let backoff = Backoff {
+            max_retries: self.max_retries,
+            initial_delay: self.initial_delay,
+            max_delay: self.max_delay,
+        };
+        Ok(ChatCompletions::new(Upstream {
+            client,
+            endpoint,
+            api_key: self.api_key,
+            model_names: self.model_names,
+            backoff,
+            idle_timeout: self.idle_timeout,
+            token_limit_field: self.token_limit_field,
+            stream_usage: self.stream_usage,
+        }))
     }
 }
 
@@ -169,10 +168,10 @@ fn endpoint(base_url: &str) -> Result<Url, ChatCompletionsError> {
     let invalid = |reason: &str| ChatCompletionsError::Url { reason: reason.to_owned() };
     let mut url = Url::parse(base_url).map_err(|error| invalid(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(invalid("it must begin with http:// or https://"));
+        return Err(invalid("it must start with http:// or https://"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid("it holds a user name or password, which are for the key to replace"));
+        return Err(invalid("it contains a user name or password; use an API key instead"));
     }
     url.set_fragment(None);
     let path = url.path().trim_end_matches('/').to_owned();
@@ -181,22 +180,22 @@ fn endpoint(base_url: &str) -> Result<Url, ChatCompletionsError> {
     Ok(url)
 }
 
-/// Why a [`ChatCompletions`] model cannot be made.
+/// The reason why a [`ChatCompletions`] model cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChatCompletionsError {
-    /// The base URL cannot be used. It is not repeated, because it may hold a secret.
-    #[error(
-        "the upstream URL cannot be used: {reason}; give one such as http://127.0.0.1:11434/v1"
-    )]
+    /// The base URL is not valid. The message does not contain it, because it may contain a secret.
+    #[error("invalid upstream URL: {reason}; expected one such as http://127.0.0.1:11434/v1")]
     Url {
-        /// What is wrong with it.
+        /// Why it is not valid.
         reason: String,
     },
-    /// The key is empty, or has characters that no header can carry.
-    #[error("the upstream key is empty, or has characters that no header can carry")]
+    /// The key is empty or contains characters that are not allowed in a header.
+    #[error(
+        "invalid upstream key: it is empty or contains characters that are not allowed in a header"
+    )]
     Key,
     /// The HTTP client cannot be set up.
-    #[error("the client for the upstream cannot be set up: {0}")]
+    #[error("cannot set up the HTTP client for the upstream: {0}")]
     Client(#[source] reqwest::Error),
 }

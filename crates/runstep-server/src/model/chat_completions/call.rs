@@ -1,4 +1,4 @@
-//! Asks the provider, again where that is safe, and reads its reply.
+//! Calls the provider, with retries, and reads the response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,80 +6,85 @@ use std::time::Duration;
 use axum::body::Bytes;
 use futures_core::Stream;
 use futures_util::stream;
+use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{RequestBuilder, Response};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
-use super::Upstream;
-use super::answer::Answer;
 use super::body::Body;
 use super::chunk::Chunk;
-use super::events::{Events, EventsError, MAX_EVENT_BYTES};
-use super::failure::Failure;
+use super::decoder::Decoder;
+use super::error::CallError;
+use super::sse::{MAX_EVENT_BYTES, SseError, SseReader};
+use super::upstream::Upstream;
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, prompt_tokens};
 
-/// How much of a refusal is read.
-const MAX_REFUSAL_BYTES: usize = 64 * 1024;
-/// How long a reply may stay open once the answer in it is complete.
-const LINGER: Duration = Duration::from_secs(5);
-/// How long it may stay open once its end was marked.
-const DRAIN: Duration = Duration::from_millis(50);
+/// How much of an error response is read.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// How long to wait for usage, or the end of the stream, after the finish reason.
+const USAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to read after the end was marked.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Asks until an answer begins, or the retries are used up.
-pub(super) async fn begin(
+/// Sends the request until a response starts or the retries are used up.
+pub(super) async fn start(
     upstream: Arc<Upstream>,
     request: &ModelRequest,
-) -> Result<Reply, ModelError> {
+) -> Result<Response, ModelError> {
     let body = serde_json::to_vec(&Body::new(request, &upstream)).map_err(|error| {
-        ModelError::new(ModelErrorKind::Server, format!("The request is no JSON: {error}."))
+        let message = format!("The request cannot be serialized: {error}.");
+        ModelError::new(ModelErrorKind::Server, message)
     })?;
     let body = Bytes::from(body);
-    let prompt_estimate = prompt_tokens(request);
+    let prompt_tokens = prompt_tokens(request);
     let mut failures = 0;
     loop {
-        let answer = Answer::new(prompt_estimate);
-        let failure = match attempt(&upstream, body.clone(), answer).await {
-            Ok(reply) => return Ok(reply),
-            Err(failure) => failure,
+        let decoder = Decoder::new(prompt_tokens);
+        let error = match attempt(&upstream, body.clone(), decoder).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
         };
         failures += 1;
-        let Some(pause) = upstream.backoff.pause(failures, failure.advice) else {
-            return Err(failure.error);
+        let Some(delay) = upstream.backoff.delay(failures, error.advice) else {
+            return Err(error.model_error);
         };
-        // Not the error itself: providers repeat in it what people write.
-        let status = failure.status.map(|status| status.as_u16());
-        let kind = failure.error.kind;
-        tracing::warn!(?kind, status, failures, ?pause, "the model is asked again");
-        tokio::time::sleep(pause).await;
+        // Without the message, because providers repeat the content of messages in it.
+        let status = error.status.map(|status| status.as_u16());
+        let kind = error.model_error.kind;
+        tracing::warn!(?kind, status, failures, ?delay, "retrying the request to the model");
+        tokio::time::sleep(delay).await;
     }
 }
 
-/// Asks once, and reads up to the first event.
-async fn attempt(upstream: &Arc<Upstream>, body: Bytes, answer: Answer) -> Result<Reply, Failure> {
+/// Sends the request once, and reads the response up to its first event.
+async fn attempt(
+    upstream: &Arc<Upstream>,
+    body: Bytes,
+    decoder: Decoder,
+) -> Result<Response, CallError> {
     let request = upstream.client.post(upstream.endpoint.clone()).body(body);
     let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let response = authorized(request, upstream)
+    let response = authorize(request, upstream)
         .send()
         .await
-        .map_err(|error| Failure::transport(&error, upstream.idle_timeout))?;
+        .map_err(|error| CallError::transport(&error, upstream.idle_timeout))?;
     let status = response.status();
     if !status.is_success() {
         let headers = response.headers().clone();
-        // What cannot be read of a refusal does not make it another.
-        let (body, _) = read(response, MAX_REFUSAL_BYTES).await;
-        return Err(Failure::refused(status, &headers, &body, upstream.api_key.as_ref()));
+        // A truncated body does not change the error.
+        let (body, _) = read(response, MAX_ERROR_BYTES).await;
+        return Err(CallError::status(status, &headers, &body, upstream.api_key.as_ref()));
     }
-    let mut reply = Reply::open(Arc::clone(upstream), response, answer).await?;
-    while !reply.is_over && !reply.answer.has_events() {
-        reply.read().await?;
+    let mut response = Response::new(Arc::clone(upstream), response, decoder).await?;
+    while !response.is_over && !response.decoder.has_events() {
+        response.read().await?;
     }
-    Ok(reply)
+    Ok(response)
 }
 
-fn authorized(request: RequestBuilder, upstream: &Upstream) -> RequestBuilder {
+fn authorize(request: RequestBuilder, upstream: &Upstream) -> RequestBuilder {
     let Some(key) = &upstream.api_key else { return request };
-    // The builder has seen that a header can carry it.
+    // The builder has checked that the key is a valid header value.
     match HeaderValue::try_from(format!("Bearer {}", key.expose_secret())) {
         Ok(mut value) => {
             value.set_sensitive(true);
@@ -89,8 +94,8 @@ fn authorized(request: RequestBuilder, upstream: &Upstream) -> RequestBuilder {
     }
 }
 
-/// A body up to a limit, and whether that was all of it.
-async fn read(mut response: Response, limit: usize) -> (Vec<u8>, Result<(), ReadError>) {
+/// Reads a body up to a limit. Also returns whether the body is complete.
+async fn read(mut response: reqwest::Response, limit: usize) -> (Vec<u8>, Result<(), ReadError>) {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -110,143 +115,141 @@ enum ReadError {
     Transport(reqwest::Error),
 }
 
-/// An answer, and the reply that the rest of it comes from.
-pub(super) struct Reply {
+/// A successful response, which may still be streaming.
+pub(super) struct Response {
     upstream: Arc<Upstream>,
-    answer: Answer,
-    /// None for a reply that came whole.
-    source: Option<Events>,
-    /// Whether the answer is complete, or failed.
+    decoder: Decoder,
+    /// `None` for a response that is not a stream.
+    reader: Option<SseReader>,
+    /// Whether the response is complete or failed.
     is_over: bool,
-    /// When a reply is left whose answer is complete.
-    leave_at: Option<Instant>,
+    /// When to stop waiting for usage, after the finish reason.
+    usage_deadline: Option<Instant>,
 }
 
-impl Reply {
-    /// A reply of events, or of a provider that does not stream.
-    async fn open(
+impl Response {
+    async fn new(
         upstream: Arc<Upstream>,
-        response: Response,
-        answer: Answer,
-    ) -> Result<Self, Failure> {
-        let kind = response.headers().get(CONTENT_TYPE);
-        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if kind.starts_with("text/html") {
-            return Err(Failure::nonsense(
-                "answered with a web page; the upstream URL must name its API, such as http://host/v1",
+        response: reqwest::Response,
+        decoder: Decoder,
+    ) -> Result<Self, CallError> {
+        let content_type = response.headers().get(CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if content_type.starts_with("text/html") {
+            return Err(CallError::invalid_response(
+                "returned a web page; the upstream URL must be that of its API, such as \
+                 http://host/v1",
             ));
         }
-        if !kind.starts_with("application/json") {
-            return Ok(Self {
-                upstream,
-                answer,
-                source: Some(Events::new(response)),
-                is_over: false,
-                leave_at: None,
-            });
+        if !content_type.starts_with("application/json") {
+            let reader = Some(SseReader::new(response));
+            return Ok(Self { upstream, decoder, reader, is_over: false, usage_deadline: None });
         }
         let (body, end) = read(response, MAX_EVENT_BYTES).await;
         end.map_err(|error| match error {
-            ReadError::TooLong => too_long(),
-            ReadError::Transport(error) => Failure::transport(&error, upstream.idle_timeout),
+            ReadError::TooLong => event_too_long(),
+            ReadError::Transport(error) => CallError::transport(&error, upstream.idle_timeout),
         })?;
-        let mut reply = Self { upstream, answer, source: None, is_over: true, leave_at: None };
-        reply.take(&body, false)?;
-        reply.answer.end(true)?;
-        Ok(reply)
+        let mut response =
+            Self { upstream, decoder, reader: None, is_over: true, usage_deadline: None };
+        response.decode(&body, false)?;
+        response.decoder.finish(true)?;
+        Ok(response)
     }
 
-    /// The answer's events, as they come.
+    /// Returns the events of the response as a stream.
     pub(super) fn into_events(self) -> impl Stream<Item = Result<ModelEvent, ModelError>> {
-        stream::unfold(self, |mut reply| async move {
-            let event = reply.next().await?;
-            Some((event, reply))
+        stream::unfold(self, |mut response| async move {
+            let event = response.next().await?;
+            Some((event, response))
         })
     }
 
     async fn next(&mut self) -> Option<Result<ModelEvent, ModelError>> {
         loop {
-            if let Some(event) = self.answer.next() {
+            if let Some(event) = self.decoder.next() {
                 return Some(Ok(event));
             }
             if self.is_over {
                 self.drain().await;
                 return None;
             }
-            if let Err(failure) = self.read().await {
-                // What the failed part held besides is not told after it.
-                self.answer.clear();
-                (self.source, self.is_over) = (None, true);
-                return Some(Err(failure.error));
+            if let Err(error) = self.read().await {
+                // An error ends the stream, so no event may follow it.
+                self.decoder.clear();
+                (self.reader, self.is_over) = (None, true);
+                return Some(Err(error.model_error));
             }
         }
     }
 
-    /// Reads one event of the reply.
-    async fn read(&mut self) -> Result<(), Failure> {
-        let Some(source) = &mut self.source else { return Ok(()) };
-        if self.answer.is_finished() {
-            let leave_at = *self.leave_at.get_or_insert_with(|| Instant::now() + LINGER);
-            // The answer is complete, whatever becomes of the rest.
-            let rest = tokio::time::timeout_at(leave_at, source.next()).await;
+    /// Reads one event of the response.
+    async fn read(&mut self) -> Result<(), CallError> {
+        let Some(reader) = &mut self.reader else { return Ok(()) };
+        if self.decoder.is_finished() {
+            let deadline =
+                *self.usage_deadline.get_or_insert_with(|| Instant::now() + USAGE_TIMEOUT);
+            // The response is complete, so errors in the rest of the stream are ignored.
+            let rest = tokio::time::timeout_at(deadline, reader.next()).await;
             let event = rest.ok().and_then(Result::ok).flatten().filter(|event| !event.is_end());
-            return match event.map(|event| self.take(event.data.as_bytes(), event.is_error)) {
+            return match event.map(|event| self.decode(event.data.as_bytes(), event.is_error)) {
                 Some(Ok(())) => Ok(()),
-                _ => self.end(true),
+                _ => self.finish(true),
             };
         }
-        let event = source.next().await.map_err(|error| match error {
-            EventsError::TooLong => too_long(),
-            EventsError::Read(error) => self.cut(&error),
+        let event = reader.next().await.map_err(|error| match error {
+            SseError::TooLong => event_too_long(),
+            SseError::Read(error) => self.read_error(&error),
         })?;
         match event {
-            Some(event) if event.is_end() => self.end(true),
-            Some(event) => self.take(event.data.as_bytes(), event.is_error),
-            None => self.end(false),
+            Some(event) if event.is_end() => self.finish(true),
+            Some(event) => self.decode(event.data.as_bytes(), event.is_error),
+            None => self.finish(false),
         }
     }
 
-    fn end(&mut self, is_marked: bool) -> Result<(), Failure> {
+    fn finish(&mut self, is_marked: bool) -> Result<(), CallError> {
         self.is_over = true;
-        self.answer.end(is_marked)
+        self.decoder.finish(is_marked)
     }
 
-    /// Reads what follows the answer: a connection whose reply was read to its end serves the next
-    /// request.
+    /// Reads the rest of the stream, which allows the connection to be reused.
     async fn drain(&mut self) {
-        let Some(mut source) = self.source.take() else { return };
-        let rest = async { while let Ok(Some(_)) = source.next().await {} };
-        let _ = tokio::time::timeout(DRAIN, rest).await;
+        let Some(mut reader) = self.reader.take() else { return };
+        let rest = async { while let Ok(Some(_)) = reader.next().await {} };
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
     }
 
-    fn take(&mut self, data: &[u8], is_error: bool) -> Result<(), Failure> {
+    fn decode(&mut self, data: &[u8], is_error: bool) -> Result<(), CallError> {
         let key = self.upstream.api_key.as_ref();
         let mut chunk: Chunk = serde_json::from_slice(data).map_err(|error| {
             if error.is_eof() {
-                return Failure::cut("ended its reply within an event");
+                return CallError::incomplete_response("returned an incomplete event");
             }
-            // The error itself may repeat what came.
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Failure::nonsense(&format!("sent something that is no part of an answer ({place})"))
+            // Without the error itself, which may repeat the content of messages.
+            let (line, column) = (error.line(), error.column());
+            CallError::invalid_response(&format!(
+                "returned an invalid chunk (line {line}, column {column})"
+            ))
         })?;
         match chunk.error.take().filter(|error| !error.is_null()) {
-            Some(error) => Err(Failure::told(&error, key)),
+            Some(error) => Err(CallError::in_stream(&error, key)),
             None if is_error => {
-                Err(Failure::told(&serde_json::from_slice(data).unwrap_or_default(), key))
+                Err(CallError::in_stream(&serde_json::from_slice(data).unwrap_or_default(), key))
             }
-            None => self.answer.take(chunk),
+            None => self.decoder.decode(chunk),
         }
     }
 
-    fn cut(&self, error: &std::io::Error) -> Failure {
+    fn read_error(&self, error: &std::io::Error) -> CallError {
         match error.get_ref().and_then(|error| error.downcast_ref::<reqwest::Error>()) {
-            Some(error) => Failure::transport(error, self.upstream.idle_timeout),
-            None => Failure::nonsense("sent text that is no UTF-8"),
+            Some(error) => CallError::transport(error, self.upstream.idle_timeout),
+            None => CallError::invalid_response("returned text that is not valid UTF-8"),
         }
     }
 }
 
-fn too_long() -> Failure {
+fn event_too_long() -> CallError {
     let limit = MAX_EVENT_BYTES / (1024 * 1024);
-    Failure::nonsense(&format!("sent an event longer than {limit} MiB"))
+    CallError::invalid_response(&format!("returned an event longer than {limit} MiB"))
 }

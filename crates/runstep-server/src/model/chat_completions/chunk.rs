@@ -1,6 +1,7 @@
-//! A chunk of a streamed answer, or a whole answer: they differ in the name of one property.
+//! A chunk of a streamed response, or a whole response, which differs in the name of one field.
 //!
-//! Providers leave out, null and reshape much. What is not needed is not looked at.
+//! Providers omit fields, set them to null or change their type, so only required fields are
+//! decoded.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,14 +10,14 @@ use serde_json::Value;
 pub(super) struct Chunk {
     pub(super) choices: Option<Vec<Choice>>,
     pub(super) usage: Option<Value>,
-    /// What went wrong, told in place of an answer or within it.
+    /// An error instead of a response or in the middle of one.
     pub(super) error: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Choice {
     pub(super) delta: Option<Delta>,
-    /// What a whole answer has in place of `delta`.
+    /// A whole response has this instead of `delta`.
     pub(super) message: Option<Delta>,
     pub(super) finish_reason: Option<String>,
 }
@@ -41,7 +42,7 @@ pub(super) struct FunctionDelta {
     pub(super) arguments: Option<Value>,
 }
 
-/// The text of a content: a string, or parts of which some are text.
+/// Returns the text of a content: a string, or the text parts of a list.
 pub(super) fn text(content: Value) -> String {
     match content {
         Value::String(text) => text,
@@ -53,7 +54,7 @@ pub(super) fn text(content: Value) -> String {
     }
 }
 
-/// Arguments as JSON text, also of a provider that sends them as an object.
+/// Returns arguments as JSON text. Some providers send an object.
 pub(super) fn arguments(arguments: Value) -> String {
     match arguments {
         Value::String(text) => text,
@@ -62,9 +63,9 @@ pub(super) fn arguments(arguments: Value) -> String {
     }
 }
 
-/// Tokens of the prompt and of the answer.
+/// Returns the prompt tokens and the completion tokens.
 pub(super) fn usage(usage: &Value) -> Option<(u64, u64)> {
-    // More would be no count of tokens, and must not make sums overflow.
+    // Larger values cannot be token counts, and sums of them could overflow.
     let tokens = |name: &str| Some(usage.get(name)?.as_u64()?.min(u64::from(u32::MAX)));
     Some((tokens("prompt_tokens")?, tokens("completion_tokens").unwrap_or(0)))
 }

@@ -1,71 +1,72 @@
-//! When a request is sent again.
+//! The retry policy. The client in `runstep` has one of its own, because it retries by other rules
+//! and this crate does not depend on it.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// A provider that wants to be left alone for longer is not waited for.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// A longer `Retry-After` prevents a retry.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Pauses that double up to a longest one.
+/// Exponential backoff with jitter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
-    pub(super) retries: u32,
-    pub(super) first: Duration,
-    pub(super) longest: Duration,
+    pub(super) max_retries: u32,
+    pub(super) initial_delay: Duration,
+    pub(super) max_delay: Duration,
 }
 
-/// What a failure means for sending the request again.
+/// Whether and when to retry after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Advice {
-    /// It would fail again, or do harm.
-    GiveUp,
-    /// It may help, after a pause.
-    TryAgain,
-    /// It may help, after this pause.
-    TryAfter(Duration),
+pub(super) enum RetryAdvice {
+    /// A retry would fail again or do harm.
+    Never,
+    /// Retry with backoff.
+    Retry,
+    /// Retry after this time.
+    RetryAfter(Duration),
 }
 
 impl Backoff {
-    /// How long to wait before the request is sent again; none if it is not.
-    pub(super) fn pause(&self, failures: u32, advice: Advice) -> Option<Duration> {
-        if failures > self.retries {
+    /// Returns the delay before the next attempt, or `None` if there is none.
+    pub(super) fn delay(&self, failures: u32, advice: RetryAdvice) -> Option<Duration> {
+        if failures > self.max_retries {
             return None;
         }
         match advice {
-            Advice::GiveUp => None,
-            Advice::TryAfter(wait) => Some(wait).filter(|wait| *wait <= LONGEST_WAIT),
-            Advice::TryAgain => {
-                let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
-                let pause = self.first.saturating_mul(doubled).min(self.longest);
-                // Runs that failed together must not come back together.
-                Some(pause.mul_f64(1.0 - 0.25 * fastrand::f64()))
+            RetryAdvice::Never => None,
+            RetryAdvice::RetryAfter(delay) => Some(delay).filter(|delay| *delay <= MAX_RETRY_AFTER),
+            RetryAdvice::Retry => {
+                let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
+                let delay = self.initial_delay.saturating_mul(factor).min(self.max_delay);
+                // Jitter spreads the retries of runs that failed together.
+                Some(delay.mul_f64(1.0 - 0.25 * fastrand::f64()))
             }
         }
     }
 }
 
-/// What a refusal advises: its status, and what its headers say beside it.
-pub(super) fn advice(status: StatusCode, headers: &HeaderMap) -> Advice {
+/// Returns the advice of an error response, from its status and headers.
+pub(super) fn advice(status: StatusCode, headers: &HeaderMap) -> RetryAdvice {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let again = match text("x-should-retry") {
+    let is_retryable = match text("x-should-retry") {
         Some("true") => true,
         Some("false") => false,
         _ => matches!(status.as_u16(), 408 | 409 | 429) || status.is_server_error(),
     };
-    if !again {
-        return Advice::GiveUp;
+    if !is_retryable {
+        return RetryAdvice::Never;
     }
     let milliseconds =
         text("retry-after-ms").and_then(|text| text.trim().parse::<f64>().ok()).map(|ms| ms / 1e3);
-    let wait = milliseconds
+    let delay = milliseconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .or_else(|| retry_after(text(RETRY_AFTER.as_str())?.trim()));
-    wait.map_or(Advice::TryAgain, Advice::TryAfter)
+    delay.map_or(RetryAdvice::Retry, RetryAdvice::RetryAfter)
 }
 
-/// `Retry-After`: seconds, or a date. One that has passed is no advice.
+/// Parses `Retry-After`: seconds, or a date in the future.
 fn retry_after(text: &str) -> Option<Duration> {
     match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
@@ -77,7 +78,7 @@ fn retry_after(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn advised(status: u16, headers: &[(&'static str, &str)]) -> Advice {
+    fn advice_of(status: u16, headers: &[(&'static str, &str)]) -> RetryAdvice {
         let pairs = headers.iter().map(|(name, value)| {
             (reqwest::header::HeaderName::from_static(name), value.parse().unwrap())
         });
@@ -85,46 +86,55 @@ mod tests {
     }
 
     #[test]
-    fn the_status_advises_unless_the_provider_does() {
+    fn status_decides_unless_the_provider_sends_x_should_retry() {
         for status in [408, 409, 429, 500, 502, 503, 504, 529] {
-            assert_eq!(advised(status, &[]), Advice::TryAgain, "{status}");
+            assert_eq!(advice_of(status, &[]), RetryAdvice::Retry, "{status}");
         }
         for status in [301, 400, 401, 403, 404, 413, 422] {
-            assert_eq!(advised(status, &[]), Advice::GiveUp, "{status}");
+            assert_eq!(advice_of(status, &[]), RetryAdvice::Never, "{status}");
         }
-        assert_eq!(advised(400, &[("x-should-retry", "true")]), Advice::TryAgain);
-        assert_eq!(advised(429, &[("x-should-retry", "false")]), Advice::GiveUp);
+        assert_eq!(advice_of(400, &[("x-should-retry", "true")]), RetryAdvice::Retry);
+        assert_eq!(advice_of(429, &[("x-should-retry", "false")]), RetryAdvice::Never);
     }
 
     #[test]
-    fn the_provider_says_when() {
-        let after = |ms| Advice::TryAfter(Duration::from_millis(ms));
-        assert_eq!(advised(429, &[("retry-after", "2")]), after(2000));
-        assert_eq!(advised(429, &[("retry-after", "0.25")]), after(250));
-        assert_eq!(advised(503, &[("retry-after-ms", "70"), ("retry-after", "2")]), after(70));
-        for nonsense in ["-1", "nan", "inf", "soon", "", "Sun, 06 Nov 1994 08:49:37 GMT"] {
-            assert_eq!(advised(429, &[("retry-after", nonsense)]), Advice::TryAgain, "{nonsense}");
-            assert_eq!(advised(429, &[("retry-after-ms", nonsense)]), Advice::TryAgain);
+    fn retry_after_headers_are_parsed() {
+        let retry_after = |ms| RetryAdvice::RetryAfter(Duration::from_millis(ms));
+        assert_eq!(advice_of(429, &[("retry-after", "2")]), retry_after(2000));
+        assert_eq!(advice_of(429, &[("retry-after", "0.25")]), retry_after(250));
+        assert_eq!(
+            advice_of(503, &[("retry-after-ms", "70"), ("retry-after", "2")]),
+            retry_after(70)
+        );
+        for invalid in ["-1", "nan", "inf", "soon", "", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(
+                advice_of(429, &[("retry-after", invalid)]),
+                RetryAdvice::Retry,
+                "{invalid}"
+            );
+            assert_eq!(advice_of(429, &[("retry-after-ms", invalid)]), RetryAdvice::Retry);
         }
         let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(1000));
-        let Advice::TryAfter(wait) = advised(429, &[("retry-after", &date)]) else { panic!() };
-        assert!(wait.as_secs().abs_diff(1000) < 60, "{wait:?}");
+        let RetryAdvice::RetryAfter(delay) = advice_of(429, &[("retry-after", &date)]) else {
+            panic!()
+        };
+        assert!(delay.as_secs().abs_diff(1000) < 60, "{delay:?}");
     }
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_end() {
-        let (first, longest) = (Duration::from_secs(1), Duration::from_secs(3));
-        let backoff = Backoff { retries: 4, first, longest };
+    fn delays_double_up_to_the_maximum() {
+        let (initial_delay, max_delay) = (Duration::from_secs(1), Duration::from_secs(3));
+        let backoff = Backoff { max_retries: 4, initial_delay, max_delay };
         for (failures, seconds) in [(1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)] {
-            let pause = backoff.pause(failures, Advice::TryAgain).unwrap().as_secs_f64();
-            assert!((0.75 * seconds..=seconds).contains(&pause), "{failures}: {pause}");
+            let delay = backoff.delay(failures, RetryAdvice::Retry).unwrap().as_secs_f64();
+            assert!((0.75 * seconds..=seconds).contains(&delay), "{failures}: {delay}");
         }
-        assert_eq!(backoff.pause(5, Advice::TryAgain), None);
-        assert_eq!(backoff.pause(1, Advice::GiveUp), None);
+        assert_eq!(backoff.delay(5, RetryAdvice::Retry), None);
+        assert_eq!(backoff.delay(1, RetryAdvice::Never), None);
         let minute = Duration::from_secs(60);
-        assert_eq!(backoff.pause(1, Advice::TryAfter(minute)), Some(minute));
-        assert_eq!(backoff.pause(1, Advice::TryAfter(minute + first)), None);
-        let endless = Backoff { retries: u32::MAX, ..backoff };
-        assert!(endless.pause(u32::MAX, Advice::TryAgain).is_some());
+        assert_eq!(backoff.delay(1, RetryAdvice::RetryAfter(minute)), Some(minute));
+        assert_eq!(backoff.delay(1, RetryAdvice::RetryAfter(minute + initial_delay)), None);
+        let endless = Backoff { max_retries: u32::MAX, ..backoff };
+        assert!(endless.delay(u32::MAX, RetryAdvice::Retry).is_some());
     }
 }

@@ -1,65 +1,64 @@
-//! Matches the parts of function calls, and numbers the calls as they begin.
+//! Assembles the fragments of function calls.
 //!
-//! Most providers number calls by `index` and send an id and the name with the first part only.
-//! Some give all calls the same index, or none; some send calls whole; some repeat the name with
-//! each part; some have no ids.
+//! Most providers identify a call by `index` and send its id and name in the first fragment only.
+//! Some use the same index for all calls, or none; some send complete calls; some repeat the name
+//! in each fragment; some send no ids.
 
 use serde_json::Value;
 
-use super::answer::Output;
 use super::chunk::{CallDelta, arguments};
+use super::event_queue::EventQueue;
 use crate::model::ModelEvent;
 
-/// More calls than any model makes in one answer.
+/// The number of calls in one response.
 const MAX_CALLS: usize = 128;
 
-/// The calls of an answer so far.
+/// The calls of a response so far.
 #[derive(Debug, Default)]
 pub(super) struct ToolCalls {
     calls: Vec<Call>,
-    /// How many of them were told.
-    told: usize,
+    /// The number of calls that have started, which is the index of the next one.
+    started: usize,
 }
 
 #[derive(Debug, Default)]
 struct Call {
     index: Option<u64>,
     id: Option<String>,
-    name: Option<Named>,
+    started: Option<StartedCall>,
     arguments: String,
 }
 
-/// A call that was told, because its name came.
+/// The name of a call, with which it starts, and its index among the model events.
 #[derive(Debug)]
-struct Named {
+struct StartedCall {
     name: String,
-    number: usize,
+    index: usize,
 }
 
-/// Why calls cannot be taken.
+/// The reason why calls are not valid.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ToolCallsError {
+pub(super) enum ToolCallError {
     TooMany,
-    NoName,
+    MissingName,
 }
 
 impl ToolCalls {
-    /// Takes a part of a call, and tells it.
-    pub(super) fn take(
+    /// Applies a fragment of a call.
+    pub(super) fn apply(
         &mut self,
         delta: CallDelta,
-        output: &mut Output,
-    ) -> Result<(), ToolCallsError> {
+        events: &mut EventQueue,
+    ) -> Result<(), ToolCallError> {
         let function = delta.function.unwrap_or_default();
         let id = delta.id.filter(|id| !id.is_empty());
         let name = function.name.filter(|name| !name.is_empty());
         let text = function.arguments.map(arguments).unwrap_or_default();
-        let begins = || Call { index: delta.index, ..Call::default() };
         let call = match self.position(delta.index, id.as_deref(), name.as_deref(), &text) {
             Some(position) => self.calls.get_mut(position),
-            None if self.calls.len() == MAX_CALLS => return Err(ToolCallsError::TooMany),
+            None if self.calls.len() == MAX_CALLS => return Err(ToolCallError::TooMany),
             None => {
-                self.calls.push(begins());
+                self.calls.push(Call { index: delta.index, ..Call::default() });
                 self.calls.last_mut()
             }
         };
@@ -67,22 +66,23 @@ impl ToolCalls {
         if call.id.is_none() {
             call.id = id;
         }
-        if call.name.is_none()
+        if call.started.is_none()
             && let Some(name) = name
         {
-            call.name = Some(Named { name: name.clone(), number: self.told });
-            output.push(ModelEvent::ToolCall { index: self.told, name });
-            self.told += 1;
+            let index = self.started;
+            call.started = Some(StartedCall { name: name.clone(), index });
+            events.push(ModelEvent::ToolCall { index, name });
+            self.started += 1;
         }
         if !text.is_empty() {
-            let Named { number, .. } = call.name.as_ref().ok_or(ToolCallsError::NoName)?;
+            let index = call.started.as_ref().ok_or(ToolCallError::MissingName)?.index;
             call.arguments.push_str(&text);
-            output.push(ModelEvent::Arguments { index: *number, text });
+            events.push(ModelEvent::Arguments { index, text });
         }
         Ok(())
     }
 
-    /// The call that a part belongs to; none when it begins one.
+    /// Returns the position of the call that a fragment belongs to, or `None` for a new call.
     fn position(
         &self,
         index: Option<u64>,
@@ -104,19 +104,20 @@ impl ToolCalls {
         let call = self.calls.get(position)?;
         let Some(name) = name else { return Some(position) };
         let other_id = id.is_some() && call.id.is_some() && id != call.id.as_deref();
-        let other_name = index.is_none() && call.name.as_ref().is_some_and(|it| it.name != name);
-        // A repeated name is no call of its own, unless the arguments begin once more.
-        let is_whole = call.name.is_some() && !text.is_empty() && is_object(&call.arguments);
-        (!other_id && !other_name && !is_whole).then_some(position)
+        let other_name =
+            index.is_none() && call.started.as_ref().is_some_and(|call| call.name != name);
+        // A repeated name belongs to the same call, unless new arguments follow complete ones.
+        let is_complete = call.started.is_some() && !text.is_empty() && is_object(&call.arguments);
+        (!other_id && !other_name && !is_complete).then_some(position)
     }
 
-    /// Tells what is missing at the end.
-    pub(super) fn end(&self, output: &mut Output) -> Result<(), ToolCallsError> {
+    /// Completes the calls at the end of the response.
+    pub(super) fn finish(&self, events: &mut EventQueue) -> Result<(), ToolCallError> {
         for call in &self.calls {
-            let Some(Named { number, .. }) = &call.name else { return Err(ToolCallsError::NoName) };
-            // Arguments are JSON, also for a function that takes none.
+            let index = call.started.as_ref().ok_or(ToolCallError::MissingName)?.index;
+            // Arguments must be JSON even if the function has none.
             if call.arguments.trim().is_empty() {
-                output.push(ModelEvent::Arguments { index: *number, text: "{}".to_owned() });
+                events.push(ModelEvent::Arguments { index, text: "{}".to_owned() });
             }
         }
         Ok(())

@@ -3,7 +3,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
-use crate::model::{NamedSchema, count_tokens};
+use crate::model::{NamedSchema, estimate_tokens};
 
 fn function(name: &str) -> Function {
     let parameters = json!({
@@ -48,7 +48,7 @@ async fn events(request: ModelRequest) -> Vec<ModelEvent> {
 }
 
 /// All text, and names and arguments of all calls.
-async fn answer(request: ModelRequest) -> (String, Vec<(String, String)>) {
+async fn respond_to(request: ModelRequest) -> (String, Vec<(String, String)>) {
     let mut text = String::new();
     let mut calls: Vec<(String, String)> = Vec::new();
     for event in events(request).await {
@@ -70,7 +70,7 @@ fn names(calls: &[(String, String)]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn it_echoes_the_last_user_message_in_words() {
+async fn last_user_message_is_repeated_word_by_word() {
     let conversation =
         vec![user("First"), ConversationItem::Assistant("Yes".into()), user("Hi there")];
     let events = events(request(conversation, &[])).await;
@@ -88,17 +88,18 @@ async fn it_echoes_the_last_user_message_in_words() {
 }
 
 #[tokio::test]
-async fn long_messages_are_shortened_and_missing_ones_told() {
-    let (text, _) = answer(request(vec![user(&"é".repeat(500))], &[])).await;
+async fn long_messages_are_shortened_and_a_missing_one_is_mentioned() {
+    let (text, _) = respond_to(request(vec![user(&"é".repeat(500))], &[])).await;
     assert_eq!(text, format!("You said: \"{}…\"", "é".repeat(199)));
-    let (text, _) = answer(request(Vec::new(), &[])).await;
+    let (text, _) = respond_to(request(Vec::new(), &[])).await;
     assert_eq!(text, "There is no message to answer yet.");
 }
 
 #[tokio::test]
-async fn it_calls_all_functions_and_then_tells_their_outputs() {
+async fn all_functions_are_called_and_their_outputs_repeated() {
     let mut conversation = vec![user("What is the weather in Paris?")];
-    let (text, called) = answer(request(conversation.clone(), &["get_weather", "get_time"])).await;
+    let (text, called) =
+        respond_to(request(conversation.clone(), &["get_weather", "get_time"])).await;
     assert_eq!(text, "");
     let city = json!({"city": "Paris"}).to_string();
     assert_eq!(called, [("get_weather".into(), city.clone()), ("get_time".into(), city)]);
@@ -108,22 +109,23 @@ async fn it_calls_all_functions_and_then_tells_their_outputs() {
         output("get_weather", "18 degrees and sunny"),
         output("get_time", "Noon!"),
     ]);
-    let (text, called) = answer(request(conversation.clone(), &["get_weather", "get_time"])).await;
+    let (text, called) =
+        respond_to(request(conversation.clone(), &["get_weather", "get_time"])).await;
     assert!(called.is_empty());
     assert_eq!(text, "get_weather says: 18 degrees and sunny. get_time says: Noon!");
 
     conversation.push(user("And in Rome?"));
-    let (_, called) = answer(request(conversation, &["get_weather"])).await;
+    let (_, called) = respond_to(request(conversation, &["get_weather"])).await;
     assert_eq!(called, [("get_weather".into(), json!({"city": "Rome"}).to_string())]);
 }
 
 #[tokio::test]
-async fn without_parallel_calls_it_calls_one_function_a_round() {
+async fn without_parallel_calls_each_response_calls_one_function() {
     let mut conversation = vec![user("Hi")];
     for expected in [&["a"][..], &["b"], &[]] {
         let mut request = request(conversation.clone(), &["a", "b"]);
         request.parallel_tool_calls = false;
-        let (_, called) = answer(request).await;
+        let (_, called) = respond_to(request).await;
         assert_eq!(names(&called), expected);
         if let [name] = expected {
             conversation.extend([calls(&[name]), output(name, "done")]);
@@ -132,28 +134,28 @@ async fn without_parallel_calls_it_calls_one_function_a_round() {
 }
 
 #[tokio::test]
-async fn tool_choice_is_obeyed() {
-    let ask = |choice: ToolChoice, conversation: Vec<ConversationItem>| {
+async fn tool_choice_is_respected() {
+    let respond = |choice: ToolChoice, conversation: Vec<ConversationItem>| {
         let mut request = request(conversation, &["a", "b"]);
         request.tool_choice = choice;
-        answer(request)
+        respond_to(request)
     };
-    let (text, called) = ask(ToolChoice::None, vec![user("Hi")]).await;
+    let (text, called) = respond(ToolChoice::None, vec![user("Hi")]).await;
     assert_eq!((text.as_str(), called.len()), ("You said: \"Hi\"", 0));
-    let (_, called) = ask(ToolChoice::Required, vec![user("Hi")]).await;
+    let (_, called) = respond(ToolChoice::Required, vec![user("Hi")]).await;
     assert_eq!(names(&called), ["a", "b"]);
-    let (_, called) = ask(ToolChoice::Function("b".into()), vec![user("Hi")]).await;
+    let (_, called) = respond(ToolChoice::Function("b".into()), vec![user("Hi")]).await;
     assert_eq!(names(&called), ["b"]);
     let conversation = vec![user("Hi"), calls(&["b"]), output("b", "done.")];
-    let (text, called) = ask(ToolChoice::Function("b".into()), conversation).await;
+    let (text, called) = respond(ToolChoice::Function("b".into()), conversation).await;
     assert_eq!((text.as_str(), called.len()), ("b says: done.", 0));
 }
 
 #[tokio::test]
-async fn response_formats_are_obeyed() {
+async fn response_formats_are_respected() {
     let mut plain = request(vec![user("Say \"so\"")], &[]);
     plain.response_format = ResponseFormat::JsonObject;
-    let (text, _) = answer(plain).await;
+    let (text, _) = respond_to(plain).await;
     let value: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(value, json!({"answer": "You said: \"Say \"so\"\""}));
 
@@ -170,13 +172,13 @@ async fn response_formats_are_obeyed() {
         }),
         strict: true,
     });
-    let (text, _) = answer(shaped).await;
+    let (text, _) = respond_to(shaped).await;
     let value: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(value, json!({"city": "Paris", "degrees": 18}));
 }
 
 #[tokio::test]
-async fn answers_are_cut_at_the_token_limit() {
+async fn responses_are_cut_off_at_the_token_limit() {
     let mut text = request(vec![user("One two three four five")], &[]);
     text.max_completion_tokens = Some(3);
     let all = events(text.clone()).await;
@@ -184,7 +186,7 @@ async fn answers_are_cut_at_the_token_limit() {
         all[..],
         [.., ModelEvent::TokenLimit, ModelEvent::Usage { completion_tokens: 3, .. }]
     ));
-    assert_eq!(answer(text.clone()).await.0, "You said: \"O");
+    assert_eq!(respond_to(text.clone()).await.0, "You said: \"O");
 
     text.max_completion_tokens = Some(1000);
     assert!(!events(text).await.contains(&ModelEvent::TokenLimit));
@@ -192,7 +194,7 @@ async fn answers_are_cut_at_the_token_limit() {
     let mut called = request(vec![user("Weather in Paris")], &["a", "b"]);
     called.max_completion_tokens = Some(2);
     assert!(events(called.clone()).await.contains(&ModelEvent::TokenLimit));
-    assert_eq!(answer(called).await.1, [("a".into(), "{\"city\"".into())]);
+    assert_eq!(respond_to(called).await.1, [("a".into(), "{\"city\"".into())]);
 
     let mut nothing = request(vec![user("Hi")], &["a"]);
     nothing.max_completion_tokens = Some(0);
@@ -202,7 +204,7 @@ async fn answers_are_cut_at_the_token_limit() {
 
 fn function_cost() -> u64 {
     let parameters = serde_json::to_string(&function("a").parameters).expect("JSON");
-    count_tokens("a") + count_tokens(&parameters)
+    estimate_tokens("a") + estimate_tokens(&parameters)
 }
 
 #[tokio::test]
@@ -217,18 +219,18 @@ async fn usage_counts_instructions_conversation_and_functions() {
 }
 
 #[tokio::test]
-async fn arguments_come_in_pieces_that_end_between_characters() {
+async fn arguments_are_split_between_characters() {
     let events =
         events(request(vec![user("Weather in Ñuñoa ÉÉÉÉÉÉÉÉÉÉÉ ÜÜÜÜÜÜÜÜÜ")], &["a"])).await;
-    let pieces =
+    let chunks =
         events.iter().filter(|event| matches!(event, ModelEvent::Arguments { .. })).count();
-    assert!(pieces >= 3, "{pieces}");
+    assert!(chunks >= 3, "{chunks}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_lie_before_the_answer_and_between_chunks() {
+async fn delays_precede_the_first_event_and_each_later_chunk() {
     let model =
-        Offline::new().thinking_time(Duration::from_secs(5)).chunk_interval(Duration::from_secs(1));
+        Offline::new().initial_delay(Duration::from_secs(5)).chunk_interval(Duration::from_secs(1));
     let start = Instant::now();
     let mut stream = model.respond(request(vec![user("Hi")], &[]));
     let mut seconds = Vec::new();
@@ -239,8 +241,8 @@ async fn waits_lie_before_the_answer_and_between_chunks() {
 }
 
 #[test]
-fn without_waits_it_needs_no_timer() {
+fn without_delays_no_timer_is_needed() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let (text, _) = runtime.block_on(answer(request(vec![user("Hi")], &[])));
+    let (text, _) = runtime.block_on(respond_to(request(vec![user("Hi")], &[])));
     assert_eq!(text, "You said: \"Hi\"");
 }

@@ -37,7 +37,7 @@ async fn provider_message_about_a_rejected_key_is_not_quoted() {
         let case = format!("{response:?}");
         let ModelError { kind, message, .. } = failure(response).await;
         assert_eq!(kind, ModelErrorKind::Server, "{case}");
-        let expected = "The model's provider refused the key of this server";
+        let expected = "The model's provider rejected the key of this server";
         assert!(message.starts_with(expected) && !message.contains("sk-"), "{case}: {message}");
     }
 }
@@ -170,7 +170,7 @@ async fn refused_connection_is_an_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let model = ChatCompletions::builder(format!("http://{address}/v1")).retries(0).build();
+    let model = ChatCompletions::builder(format!("http://{address}/v1")).max_retries(0).build();
     let error = collect_response(&model.unwrap()).await.pop().unwrap().unwrap_err();
     insta::assert_snapshot!(error.message, @"The model's provider cannot be reached: Connection refused (os error 111).");
 }
@@ -188,7 +188,7 @@ async fn idle_timeout_is_an_error_and_is_not_retried() {
         let mut upstream = Upstream::new([response]).await;
         let model = upstream.builder().idle_timeout(Duration::from_millis(200)).build().unwrap();
         let error = collect_response(&model).await.pop().unwrap().unwrap_err();
-        assert_eq!(error.message, "The model's provider was silent for 0.2 s.", "{name}");
+        assert_eq!(error.message, "The model's provider sent nothing for 0.2 s.", "{name}");
         upstream.wait_for_disconnect().await;
         assert_eq!(upstream.requests().len(), 1, "{name}");
     }
@@ -202,7 +202,7 @@ async fn comments_reset_the_idle_timeout() {
         response = response.wait(interval).text(": still at work\n\n");
     }
     let upstream = Upstream::new([response.chunk(text_delta("Hi")).done()]).await;
-    let builder = upstream.builder().retries(0).idle_timeout(Duration::from_secs(2));
+    let builder = upstream.builder().max_retries(0).idle_timeout(Duration::from_secs(2));
     let events = collect_response(&builder.build().unwrap()).await;
     assert_eq!(events.first(), Some(&Ok(text_event("Hi"))), "{events:?}");
 }
@@ -222,7 +222,7 @@ async fn error_messages_never_contain_the_key() {
     ];
     for response in responses {
         let upstream = Upstream::new([response]).await;
-        let model = upstream.builder().api_key(key).retries(0).build().unwrap();
+        let model = upstream.builder().api_key(key).max_retries(0).build().unwrap();
         let error = collect_response(&model).await.pop().unwrap().unwrap_err();
         assert!(!error.message.contains("very-secret"), "{}", error.message);
     }
@@ -235,7 +235,7 @@ async fn output_above_the_size_limit_is_an_error() {
         (0..10).fold(MockResponse::stream(), |response, _| response.chunk(megabyte.clone()));
     let mut events = model_events(response.done()).await;
     let error = events.pop().unwrap().unwrap_err();
-    insta::assert_snapshot!(error.message, @"The model's provider gave an answer longer than 8 MiB.");
+    insta::assert_snapshot!(error.message, @"The model's provider returned a response longer than 8 MiB.");
     assert!(events.iter().all(Result::is_ok));
 }
 

@@ -183,14 +183,14 @@ async fn required_tool_choice_is_dropped_after_its_call() {
 #[tokio::test]
 async fn model_names_are_mapped() {
     let upstream = Upstream::new((0..3).map(|_| hello_response())).await;
-    let model = upstream.builder().model_name("gpt-4o", "qwen2.5:7b").build().unwrap();
+    let model = upstream.builder().map_model("gpt-4o", "qwen2.5:7b").build().unwrap();
     let request_for = |name: &str| ModelRequest::new(name, vec![user("Hi")]);
     assert_eq!(
         sent_body_with(&upstream, &model, request_for("gpt-4o")).await["model"],
         "qwen2.5:7b"
     );
     assert_eq!(sent_body_with(&upstream, &model, request_for("other")).await["model"], "other");
-    let builder = upstream.builder().model_name("gpt-4o", "qwen2.5:7b").default_model("llama3.2");
+    let builder = upstream.builder().map_model("gpt-4o", "qwen2.5:7b").default_model("llama3.2");
     let model = builder.build().unwrap();
     assert_eq!(sent_body_with(&upstream, &model, request_for("other")).await["model"], "llama3.2");
 }
@@ -245,11 +245,11 @@ fn builder_rejects_unusable_urls_and_keys() {
         builder.build().unwrap_err().to_string()
     };
     let url = |url: &str| error(ChatCompletions::builder(url));
-    insta::assert_snapshot!(url("127.0.0.1:8000"), @"the upstream URL cannot be used: relative URL without a base; give one such as http://127.0.0.1:11434/v1");
-    insta::assert_snapshot!(url("ftp://example.com"), @"the upstream URL cannot be used: it must begin with http:// or https://; give one such as http://127.0.0.1:11434/v1");
-    insta::assert_snapshot!(url("http://me:secret@example.com"), @"the upstream URL cannot be used: it holds a user name or password, which are for the key to replace; give one such as http://127.0.0.1:11434/v1");
+    insta::assert_snapshot!(url("127.0.0.1:8000"), @"invalid upstream URL: relative URL without a base; expected one such as http://127.0.0.1:11434/v1");
+    insta::assert_snapshot!(url("ftp://example.com"), @"invalid upstream URL: it must start with http:// or https://; expected one such as http://127.0.0.1:11434/v1");
+    insta::assert_snapshot!(url("http://me:secret@example.com"), @"invalid upstream URL: it contains a user name or password; use an API key instead; expected one such as http://127.0.0.1:11434/v1");
     let valid_builder = || ChatCompletions::builder("http://127.0.0.1:1/v1");
-    insta::assert_snapshot!(error(valid_builder().api_key("a\nb")), @"the upstream key is empty, or has characters that no header can carry");
+    insta::assert_snapshot!(error(valid_builder().api_key("a\nb")), @"invalid upstream key: it is empty or contains characters that are not allowed in a header");
     assert_eq!(error(valid_builder().api_key("")), error(valid_builder().api_key("a\nb")));
 }
 

@@ -46,7 +46,9 @@ async fn failures_before_the_first_part_are_retried() {
 #[tokio::test]
 async fn retries_are_limited() {
     let upstream = Upstream::new((0..9).map(|_| busy(503))).await;
-    assert!(collect_response(&upstream.builder().retries(4).build().unwrap()).await[0].is_err());
+    assert!(
+        collect_response(&upstream.builder().max_retries(4).build().unwrap()).await[0].is_err()
+    );
     assert_eq!(upstream.requests().len(), 5);
 }
 

@@ -12,7 +12,7 @@ use crate::harness::{Event, Fixture, event_names, message_text};
 
 /// A fixture on a server whose model uses this provider without retries.
 async fn fixture(upstream: &Upstream, functions: &[&str]) -> Fixture {
-    Fixture::with_model(upstream.builder().retries(0).build().unwrap(), functions).await
+    Fixture::with_model(upstream.builder().max_retries(0).build().unwrap(), functions).await
 }
 
 fn call_chunk(name: &str, arguments: &str) -> Value {
@@ -111,7 +111,7 @@ async fn truncated_output_leaves_the_run_incomplete() {
     let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run["status"], "incomplete");
     let step = fixture.list_steps(&run).await.remove(0);
-    let message = "The arguments were cut by the model's content filter.";
+    let message = "The arguments were cut off by the model's content filter.";
     assert_eq!(
         (&step["status"], &step["last_error"]["message"]),
         (&json!("failed"), &json!(message))

@@ -190,12 +190,12 @@ async fn nameless_calls_and_too_many_calls_are_errors() {
         let chunks = [delta_chunk(json!({"tool_calls": parts})), finish_chunk("tool_calls")];
         model_events(MockResponse::chunks(chunks)).await.pop().unwrap().unwrap_err().message
     };
-    let nameless = "The model's provider called a function without naming it.";
+    let nameless = "The model's provider called a function without a name.";
     assert_eq!(
         error_message(vec![json!({"index": 0, "function": {"arguments": "{}"}})]).await,
         nameless
     );
     assert_eq!(error_message(vec![json!({"index": 0, "id": "a"})]).await, nameless);
     let many = (0..200).map(|index| json!({"index": index, "function": {"name": "f"}}));
-    insta::assert_snapshot!(error_message(many.collect()).await, @"The model's provider called more functions at once than this server takes.");
+    insta::assert_snapshot!(error_message(many.collect()).await, @"The model's provider called too many functions at once.");
 }

@@ -156,7 +156,7 @@ pub(crate) async fn collect_response(model: &impl Model) -> Vec<Result<ModelEven
 /// Collects the model's events for this provider response, without retries.
 pub(crate) async fn model_events(response: MockResponse) -> Vec<Result<ModelEvent, ModelError>> {
     let upstream = Upstream::new([response]).await;
-    collect_response(&upstream.builder().retries(0).build().unwrap()).await
+    collect_response(&upstream.builder().max_retries(0).build().unwrap()).await
 }
 
 /// Like `model_events`, for responses that do not fail.

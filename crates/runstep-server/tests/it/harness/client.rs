@@ -146,7 +146,7 @@ impl TestClient {
         let media_type = parts.headers.get("content-type").map(|value| value.to_str().unwrap());
         assert_eq!(media_type, Some("application/json"), "{request}");
         if let Some(operation) = spec::check_response(&method, path, parts.status, &body) {
-            self.validated.lock().unwrap().insert((operation.name(), parts.status.as_u16()));
+            self.validated.lock().unwrap().insert((operation.id(), parts.status.as_u16()));
         }
         JsonResponse { request, status: parts.status, headers: parts.headers, body }
     }

@@ -49,16 +49,16 @@ fn operation(method: &Method, path: &str) -> Option<Operation> {
     };
     let operations = Operation::ALL.iter().copied();
     let found = operations.filter(|operation| {
-        let (operation_method, template) = operation.place();
+        let (operation_method, template) = (operation.method(), operation.path());
         operation_method == *method && matches(template)
     });
     // Literal segments take precedence over parameters.
-    found.min_by_key(|operation| operation.place().1.matches('{').count())
+    found.min_by_key(|operation| operation.path().matches('{').count())
 }
 
 /// The response object of an operation and a status.
 fn response(operation: Operation, status: StatusCode) -> &'static Value {
-    let (method, path) = operation.place();
+    let (method, path) = (operation.method(), operation.path());
     let method = method.as_str().to_lowercase();
     let responses = &DOCUMENT["paths"][path][method]["responses"];
     let exact = status.as_str();

@@ -132,7 +132,7 @@ fn world_readable_key_file_is_warned_about() {
         let mode = std::fs::Permissions::from_mode(mode);
         std::fs::set_permissions(builder.path("keys"), mode).unwrap();
         let logs = builder.serve().errors();
-        assert_eq!(logs.contains("everybody on this machine can read"), warned, "{logs}");
+        assert_eq!(logs.contains("all users of this machine can read"), warned, "{logs}");
         assert!(!logs.contains("secret-key"), "{logs}");
     }
 }

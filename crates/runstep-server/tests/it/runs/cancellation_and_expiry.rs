@@ -13,7 +13,7 @@ const LIFETIME: i64 = 600;
 
 #[tokio::test(start_paused = true)]
 async fn run_in_progress_expires_after_its_lifetime_and_not_before() {
-    let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It is").and_stall()], &[]).await;
     let run = fixture.create_run(json!({})).await;
     sleep(Duration::from_secs(599)).await;
     assert_eq!(fixture.get_run(&run).await["status"], "in_progress");
@@ -33,7 +33,8 @@ async fn run_in_progress_expires_after_its_lifetime_and_not_before() {
 
 #[tokio::test(start_paused = true)]
 async fn expiry_of_a_run_that_requires_action_counts_from_its_creation() {
-    let turns = [Turn::call("weather", json!({})).after(Duration::from_secs(300)).usage(3, 4)];
+    let turns =
+        [Turn::call("weather", json!({})).initial_delay(Duration::from_secs(300)).usage(3, 4)];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     sleep(Duration::from_secs(298)).await;
@@ -127,7 +128,7 @@ async fn expiry_interrupts_a_model_that_is_always_ready() {
 
 #[tokio::test(start_paused = true)]
 async fn queued_run_can_be_cancelled() {
-    let fixture = Fixture::with_turns([Turn::say("never sent")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("never sent")], &[]).await;
     let run = fixture.create_run(json!({})).await;
     assert_eq!(run["status"], "queued");
     // On the current-thread runtime, the run has not been polled since.
@@ -140,7 +141,7 @@ async fn queued_run_can_be_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn run_in_progress_can_be_cancelled() {
-    let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It is").and_stall()], &[]).await;
     let run = fixture.create_run(json!({})).await;
     run_pending_tasks().await;
     let cancelling = fixture.cancel_run(&run).await.ok();
@@ -158,7 +159,7 @@ async fn run_in_progress_can_be_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn cancelling_a_run_that_requires_action_frees_its_thread() {
-    let turns = [Turn::call("weather", json!({})), Turn::say("Next.")];
+    let turns = [Turn::call("weather", json!({})), Turn::text("Next.")];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     let cancelling = fixture.cancel_run(&run).await.ok();

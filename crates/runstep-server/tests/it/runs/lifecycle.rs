@@ -18,7 +18,7 @@ fn total_usage(steps: &[Value]) -> Value {
 #[tokio::test(start_paused = true)]
 async fn run_is_queued_then_in_progress_then_completed() {
     let wait = Duration::from_secs(5);
-    let turn = Turn::say("It is sunny.").usage(12, 5).after(wait);
+    let turn = Turn::text("It is sunny.").usage(12, 5).initial_delay(wait);
     let fixture = Fixture::with_turns([turn], &[]).await;
 
     let queued = fixture.create_run(json!({})).await;
@@ -55,7 +55,7 @@ async fn run_is_queued_then_in_progress_then_completed() {
 async fn tool_call_requires_action_and_its_output_requeues_the_run() {
     let turns = [
         Turn::call("weather", json!({"city": "Paris"})).usage(10, 4),
-        Turn::say("Sunny.").usage(20, 2),
+        Turn::text("Sunny.").usage(20, 2),
     ];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
 
@@ -94,19 +94,19 @@ async fn tool_call_requires_action_and_its_output_requeues_the_run() {
 async fn run_usage_is_the_sum_of_its_steps() {
     let call = |turn: Turn| turn.and_call("weather", json!({}));
     let scripts = [
-        vec![Turn::say("Only text.").usage(9, 3)],
-        vec![call(Turn::say("Let me check.")).usage(10, 7), Turn::say("Sunny.").usage(20, 2)],
+        vec![Turn::text("Only text.").usage(9, 3)],
+        vec![call(Turn::text("Let me check.")).usage(10, 7), Turn::text("Sunny.").usage(20, 2)],
         vec![
-            call(Turn::say("Checking.")).and_say("Done.").usage(10, 7),
-            Turn::say("Ok").usage(20, 2),
+            call(Turn::text("Checking.")).and_text("Done.").usage(10, 7),
+            Turn::text("Ok").usage(20, 2),
         ],
         vec![
-            Turn::call("weather", json!({})).and_say("One").usage(5, 6),
-            Turn::say("k").usage(1, 1),
+            Turn::call("weather", json!({})).and_text("One").usage(5, 6),
+            Turn::text("k").usage(1, 1),
         ],
         vec![
             Turn::call("weather", json!({}))
-                .and_say("One")
+                .and_text("One")
                 .usage(5, 6)
                 .and_fail(ModelErrorKind::Server, "x"),
         ],
@@ -125,7 +125,7 @@ async fn run_usage_is_the_sum_of_its_steps() {
 
 #[tokio::test(start_paused = true)]
 async fn text_after_a_call_is_completed_before_requires_action() {
-    let turns = [Turn::call("weather", json!({})).and_say("I am checking."), Turn::say("Sunny.")];
+    let turns = [Turn::call("weather", json!({})).and_text("I am checking."), Turn::text("Sunny.")];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     let steps = fixture.list_steps(&run).await;
@@ -159,7 +159,7 @@ async fn model_error_fails_the_run_with_its_code() {
 
 #[tokio::test(start_paused = true)]
 async fn model_error_after_text_fails_the_step_and_leaves_the_message_incomplete() {
-    let turn = Turn::say("It is").and_fail(ModelErrorKind::RateLimit, "Slow down.");
+    let turn = Turn::text("It is").and_fail(ModelErrorKind::RateLimit, "Slow down.");
     let fixture = Fixture::with_turns([turn], &[]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run["status"], "failed");

@@ -20,7 +20,7 @@ fn assistant(text: &str) -> ConversationItem {
 
 /// Runs an assistant; returns the request that the model received.
 async fn model_request(assistant: Value, run: Value) -> ModelRequest {
-    let model = Scripted::new([Turn::say("Ok")]);
+    let model = Scripted::new([Turn::text("Ok")]);
     let client = TestClient::with_model(model.clone());
     let assistant = client.create_assistant(assistant).await;
     let thread = client.create_thread("Hello").await;
@@ -107,7 +107,7 @@ async fn run_settings_override_the_assistant() {
 
 #[tokio::test(start_paused = true)]
 async fn run_object_contains_its_settings() {
-    let fixture = Fixture::with_turns([Turn::say("Ok")], &["weather"]).await;
+    let fixture = Fixture::with_turns([Turn::text("Ok")], &["weather"]).await;
     let fields = json!({
         "model": "other-model",
         "instructions": "Be short.",
@@ -163,7 +163,7 @@ async fn tool_choice_is_sent_to_the_model() {
 
 #[tokio::test(start_paused = true)]
 async fn create_thread_and_run_sends_its_settings_to_the_model() {
-    let model = Scripted::new([Turn::say("Ok")]);
+    let model = Scripted::new([Turn::text("Ok")]);
     let client = TestClient::with_model(model.clone());
     let body = json!({
         "assistant_id": client.create_assistant(json!({"instructions": "Be kind."})).await,
@@ -200,7 +200,7 @@ async fn create_thread_and_run_sends_its_settings_to_the_model() {
 /// Creates a run, with its thread or on an existing one; returns the ended run, without ids and
 /// timestamps, and the request that the model received.
 async fn run_and_request(with_thread: bool, fields: Value) -> (Value, Option<ModelRequest>) {
-    let model = Scripted::new([Turn::say("Ok")]);
+    let model = Scripted::new([Turn::text("Ok")]);
     let client = TestClient::with_model(model.clone());
     let assistant = json!({"instructions": "Be kind.", "tools": [function_tool("weather")]});
     let body = merged(json!({"assistant_id": client.create_assistant(assistant).await}), fields);
@@ -250,7 +250,7 @@ async fn create_thread_and_run_applies_every_field_of_the_specification() {
         assert_eq!(with_field, run_and_request(false, body).await, "{name}");
     }
 
-    let model = Scripted::new([Turn::say("Ok")]);
+    let model = Scripted::new([Turn::text("Ok")]);
     let client = TestClient::with_model(model.clone());
     let body = json!({
         "assistant_id": client.create_assistant(json!({"model": "own-model"})).await,
@@ -270,7 +270,7 @@ async fn create_thread_and_run_applies_every_field_of_the_specification() {
 
 #[tokio::test(start_paused = true)]
 async fn create_thread_and_run_does_not_require_a_thread() {
-    let model = Scripted::new([Turn::say("Ok")]);
+    let model = Scripted::new([Turn::text("Ok")]);
     let client = TestClient::with_model(model.clone());
     let body = json!({"assistant_id": client.create_assistant(json!({})).await});
     let run = client.post("/threads/runs", body).await.ok();
@@ -321,10 +321,10 @@ async fn prompt_above_the_limit_loses_its_oldest_messages() {
 #[tokio::test(start_paused = true)]
 async fn tool_rounds_are_part_of_the_conversation() {
     let model = Scripted::new([
-        Turn::say("Let me check.").and_call("weather", json!({"city": "Paris"})).usage(5, 100),
+        Turn::text("Let me check.").and_call("weather", json!({"city": "Paris"})).usage(5, 100),
         Turn::call("weather", json!({"city": "Rome"})).and_call("time", json!({})).usage(5, 50),
-        Turn::say("Done.").usage(5, 1),
-        Turn::say("You are welcome."),
+        Turn::text("Done.").usage(5, 1),
+        Turn::text("You are welcome."),
     ]);
     let fixture = Fixture::with_model(model.clone(), &["weather", "time"]).await;
     let first = fixture.create_run_and_wait(json!({"max_completion_tokens": 300})).await;

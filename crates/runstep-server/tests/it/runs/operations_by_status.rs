@@ -30,11 +30,11 @@ async fn run_with_status(status: &str) -> (Fixture, Value) {
         "queued" | "in_progress" | "cancelling" | "cancelled" | "expired" => Turn::stall(),
         "requires_action" => Turn::call("weather", json!({})),
         "failed" => Turn::fail(ModelErrorKind::Server, "No."),
-        "incomplete" => Turn::say("cut").token_limit(),
-        _ => Turn::say("Done."),
+        "incomplete" => Turn::text("cut").token_limit(),
+        _ => Turn::text("Done."),
     };
     // For `queued`, another run holds the only permit and plays the first turn.
-    let turns = [turn, Turn::say("More."), Turn::say("More.")];
+    let turns = [turn, Turn::text("More."), Turn::text("More.")];
     let builder = Server::builder().model(Scripted::new(turns)).max_concurrent_runs(1);
     let client = TestClient::from_builder(builder);
     if status == "queued" {

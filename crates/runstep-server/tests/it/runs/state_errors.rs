@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Fixture, call_ids, id, run_pending_tasks};
 
 async fn stalled_run() -> (Fixture, Value) {
-    let fixture = Fixture::with_turns([Turn::stall(), Turn::say("Next.")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::stall(), Turn::text("Next.")], &[]).await;
     let run = fixture.create_run(json!({})).await;
     run_pending_tasks().await;
     (fixture, run)
@@ -15,7 +15,7 @@ async fn stalled_run() -> (Fixture, Value) {
 /// A run that requires the outputs of two calls.
 async fn waiting_run() -> (Fixture, Value) {
     let turn = Turn::call("weather", json!({})).and_call("time", json!({}));
-    let turns = [turn, Turn::say("Sunny.")];
+    let turns = [turn, Turn::text("Sunny.")];
     let fixture = Fixture::with_turns(turns, &["weather", "time"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     (fixture, run)
@@ -129,9 +129,9 @@ async fn tool_output_without_call_id_is_rejected() {
 async fn runs_in_each_status() -> Vec<(Fixture, Value)> {
     let mut runs = Vec::new();
     let turns = [
-        Turn::say("Done."),
+        Turn::text("Done."),
         Turn::fail(ModelErrorKind::Server, "No."),
-        Turn::say("cut").token_limit(),
+        Turn::text("cut").token_limit(),
         Turn::stall(),
     ];
     for turn in turns {

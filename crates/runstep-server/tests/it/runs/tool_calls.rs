@@ -10,7 +10,7 @@ use crate::harness::{Fixture, call_ids};
 #[tokio::test(start_paused = true)]
 async fn call_ids_are_unique_across_rounds() {
     let round = || Turn::call("weather", json!({"city": "Paris"})).and_call("weather", json!({}));
-    let turns = (0..5).map(|_| round()).chain([Turn::say("Sunny.")]);
+    let turns = (0..5).map(|_| round()).chain([Turn::text("Sunny.")]);
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let mut run = fixture.create_run_and_wait(json!({})).await;
     let mut ids = HashSet::new();
@@ -33,7 +33,7 @@ async fn call_ids_are_unique_across_rounds() {
 
 #[tokio::test(start_paused = true)]
 async fn offered_function_need_not_be_called() {
-    let fixture = Fixture::with_turns([Turn::say("No need.")], &["weather"]).await;
+    let fixture = Fixture::with_turns([Turn::text("No need.")], &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!((&run["status"], &run["required_action"]), (&"completed".into(), &Value::Null));
     assert_eq!(fixture.list_steps(&run).await.len(), 1);

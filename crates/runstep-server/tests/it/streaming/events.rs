@@ -17,7 +17,7 @@ fn distinct_names(events: &[Event]) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn run_emits_events_from_creation_to_completion() {
-    let fixture = Fixture::with_turns([Turn::say("It is sunny.")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It is sunny.")], &[]).await;
     let events = fixture.stream_run(json!({})).await;
     insta::assert_snapshot!(event_names(&events).join("\n"), @r"
     run.created
@@ -43,7 +43,7 @@ async fn run_emits_events_from_creation_to_completion() {
 
 #[tokio::test(start_paused = true)]
 async fn each_event_carries_its_object_at_that_time() {
-    let fixture = Fixture::with_turns([Turn::say("It is sunny.")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It is sunny.")], &[]).await;
     let events = fixture.stream_run(json!({})).await;
     for Event { name, data, .. } in &events {
         let status = name.rsplit('.').next().unwrap();
@@ -75,7 +75,7 @@ async fn only_the_first_message_delta_contains_the_role() {
 
 #[tokio::test(start_paused = true)]
 async fn thread_created_precedes_run_created() {
-    let client = TestClient::with_turns([Turn::say("Hi")]);
+    let client = TestClient::with_turns([Turn::text("Hi")]);
     let body = json!({
         "assistant_id": client.create_assistant(json!({})).await,
         "thread": {"messages": [{"role": "user", "content": "Hello"}]},
@@ -92,7 +92,7 @@ async fn thread_created_precedes_run_created() {
 async fn tool_round_takes_two_streams() {
     let client = TestClient::with_turns([
         Turn::call("weather", json!({"city": "Paris"})).and_call("time", json!({})),
-        Turn::say("Sunny."),
+        Turn::text("Sunny."),
     ]);
     let fixture = client.create_fixture(&["weather", "time"]).await;
     let events = fixture.stream_run(json!({})).await;
@@ -152,7 +152,7 @@ async fn tool_round_takes_two_streams() {
 
 #[tokio::test(start_paused = true)]
 async fn text_before_a_call_is_a_separate_message() {
-    let turn = Turn::say("Let me check.").and_call("weather", json!({}));
+    let turn = Turn::text("Let me check.").and_call("weather", json!({}));
     let fixture = Fixture::with_turns([turn], &["weather"]).await;
     let events = fixture.stream_run(json!({})).await;
     insta::assert_snapshot!(distinct_names(&events), @r"
@@ -178,7 +178,7 @@ async fn text_before_a_call_is_a_separate_message() {
 
 #[tokio::test(start_paused = true)]
 async fn failure_after_text_ends_message_step_and_run() {
-    let turn = Turn::say("It is").and_fail(ModelErrorKind::Server, "Broken.");
+    let turn = Turn::text("It is").and_fail(ModelErrorKind::Server, "Broken.");
     let fixture = Fixture::with_turns([turn], &[]).await;
     let events = fixture.stream_run(json!({})).await;
     let names = event_names(&events);
@@ -197,7 +197,7 @@ async fn immediate_failure_emits_no_step() {
 
 #[tokio::test(start_paused = true)]
 async fn token_limit_leaves_the_message_incomplete() {
-    let fixture = Fixture::with_turns([Turn::say("It is").token_limit()], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It is").token_limit()], &[]).await;
     let events = fixture.stream_run(json!({})).await;
     let names = event_names(&events);
     let expected = ["message.incomplete", "run.step.completed", "run.incomplete", "done"];
@@ -217,7 +217,7 @@ async fn token_limit_within_a_call_fails_its_step_without_requires_action() {
 
 #[tokio::test(start_paused = true)]
 async fn cancel_is_streamed() {
-    let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It is").and_stall()], &[]).await;
     let mut stream = fixture.open_run_stream(json!({})).await;
     let start = stream.read_until("thread.message.delta").await;
     assert_eq!(fixture.cancel_run(&start[0].data).await.ok()["status"], "cancelling");
@@ -247,7 +247,7 @@ async fn model_output_after_a_cancel_is_discarded() {
 
 #[tokio::test(start_paused = true)]
 async fn expiry_is_streamed() {
-    let fixture = Fixture::with_turns([Turn::say("It").and_stall()], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It").and_stall()], &[]).await;
     let events = fixture.stream_run(json!({})).await;
     let names = event_names(&events);
     let expected = ["message.incomplete", "run.step.expired", "run.expired", "done"];
@@ -256,7 +256,7 @@ async fn expiry_is_streamed() {
 
 #[tokio::test(start_paused = true)]
 async fn cancel_right_after_tool_outputs_is_streamed() {
-    let turns = [Turn::call("weather", json!({})), Turn::say("Sunny.")];
+    let turns = [Turn::call("weather", json!({})), Turn::text("Sunny.")];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     let stream = fixture.open_outputs_stream(&run, &["sun"]).await;

@@ -28,8 +28,8 @@ async fn run_without_events(fixture: &Fixture, run: &Value, after: &str) -> Valu
 /// The events of a run that calls a function and then completes, both executions streamed.
 async fn two_executions() -> (Fixture, Vec<Event>, Vec<Event>) {
     let turns = [
-        Turn::say("Let me check.").and_call("weather", json!({"city": "Paris"})),
-        Turn::say("It is sunny."),
+        Turn::text("Let me check.").and_call("weather", json!({"city": "Paris"})),
+        Turn::text("It is sunny."),
     ];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let first = fixture.stream_run(json!({})).await;
@@ -62,7 +62,7 @@ async fn resuming_after_any_event_returns_the_remaining_events() {
 
 #[tokio::test(start_paused = true)]
 async fn resumed_stream_continues_live_to_the_end() {
-    let turn = Turn::chunks(["a", "b", "c", "d"]).every(Duration::from_secs(20));
+    let turn = Turn::chunks(["a", "b", "c", "d"]).chunk_interval(Duration::from_secs(20));
     let fixture = Fixture::with_turns([turn], &[]).await;
     let mut interrupted = fixture.open_run_stream(json!({})).await;
     let mut received = interrupted.read_until("thread.message.delta").await;
@@ -83,7 +83,7 @@ async fn resumed_stream_continues_live_to_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn run_can_have_several_readers() {
-    let turn = Turn::say("It is sunny.").every(Duration::from_secs(1));
+    let turn = Turn::text("It is sunny.").chunk_interval(Duration::from_secs(1));
     let fixture = Fixture::with_turns([turn], &[]).await;
     let mut first = fixture.open_run_stream(json!({})).await;
     let received = first.read_until("thread.run.in_progress").await;
@@ -131,7 +131,7 @@ async fn resuming_requires_both_headers() {
 
 #[tokio::test(start_paused = true)]
 async fn events_are_retained_for_a_minute_after_the_end() {
-    let fixture = Fixture::with_turns([Turn::say("It is sunny.")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It is sunny.")], &[]).await;
     let events = fixture.stream_run(json!({})).await;
     let run = streamed_run(&events);
     let path = fixture.run_path(&run, "");
@@ -152,14 +152,14 @@ async fn events_are_retained_while_a_run_requires_action() {
 
 #[tokio::test(start_paused = true)]
 async fn run_that_was_never_streamed_has_no_events() {
-    let fixture = Fixture::with_turns([Turn::say("Hi.")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("Hi.")], &[]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
     assert_eq!(run_without_events(&fixture, &run, "0").await, run);
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_after_a_streamed_execution_are_retained_without_a_stream() {
-    let turns = [Turn::call("weather", json!({})), Turn::say("Sunny.")];
+    let turns = [Turn::call("weather", json!({})), Turn::text("Sunny.")];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let events = fixture.stream_run(json!({})).await;
     let waiting = &events[events.len() - 2].data;
@@ -172,7 +172,7 @@ async fn events_after_a_streamed_execution_are_retained_without_a_stream() {
 
 #[tokio::test(start_paused = true)]
 async fn event_retention_starts_with_the_first_streamed_execution() {
-    let turns = [Turn::call("weather", json!({})), Turn::say("Sunny.")];
+    let turns = [Turn::call("weather", json!({})), Turn::text("Sunny.")];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let waiting = fixture.create_run_and_wait(json!({})).await;
     let events = fixture.open_outputs_stream(&waiting, &["sun"]).await.read_to_end().await;
@@ -183,7 +183,7 @@ async fn event_retention_starts_with_the_first_streamed_execution() {
 
 #[tokio::test(start_paused = true)]
 async fn resumed_stream_counts_against_the_stream_limit() {
-    let turns = [Turn::say("Hi."), Turn::stall()];
+    let turns = [Turn::text("Hi."), Turn::stall()];
     let builder = Server::builder().model(Scripted::new(turns)).max_open_streams(1);
     let fixture = Fixture::from_builder(builder, &[]).await;
     let events = fixture.stream_run(json!({})).await;
@@ -198,7 +198,7 @@ async fn resumed_stream_counts_against_the_stream_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn resuming_a_missing_run_is_not_found() {
-    let fixture = Fixture::with_turns([Turn::say("Hi.")], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("Hi.")], &[]).await;
     let events = fixture.stream_run(json!({})).await;
     let run = streamed_run(&events);
     let client = fixture.client.resuming_after("1");
@@ -211,7 +211,7 @@ async fn resuming_a_missing_run_is_not_found() {
 
 #[tokio::test(start_paused = true)]
 async fn events_after_a_cancel_are_replayed_in_order_and_once() {
-    let fixture = Fixture::with_turns([Turn::say("It is").and_stall()], &[]).await;
+    let fixture = Fixture::with_turns([Turn::text("It is").and_stall()], &[]).await;
     let mut stream = fixture.open_run_stream(json!({})).await;
     let mut events = stream.read_until("thread.message.delta").await;
     let run = streamed_run(&events);

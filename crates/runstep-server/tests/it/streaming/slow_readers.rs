@@ -12,7 +12,7 @@ use crate::harness::{Fixture, Frame, delta_text, event_names, final_run, run_pen
 
 #[tokio::test(start_paused = true)]
 async fn keep_alive_comment_is_sent_every_fifteen_seconds() {
-    let turn = Turn::say("It is sunny.").after(Duration::from_secs(40));
+    let turn = Turn::text("It is sunny.").initial_delay(Duration::from_secs(40));
     let fixture = Fixture::with_turns([turn], &[]).await;
     let mut stream = fixture.open_run_stream(json!({})).await;
     stream.read_until("thread.run.in_progress").await;
@@ -26,7 +26,7 @@ async fn keep_alive_comment_is_sent_every_fifteen_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn keep_alive_comment_does_not_form_an_empty_event() {
-    let turn = Turn::say("It is sunny.").after(Duration::from_secs(20));
+    let turn = Turn::text("It is sunny.").initial_delay(Duration::from_secs(20));
     let fixture = Fixture::with_turns([turn], &[]).await;
     let body = fixture.run_body(json!({"stream": true})).to_string();
     let response = fixture.client.send(Method::POST, &fixture.runs_path(), body.into()).await;
@@ -79,7 +79,7 @@ async fn slow_reader_receives_requires_action_after_outputs_were_submitted() {
     // Around the number of events that may be pending for a reader.
     for count in 235..=255 {
         let turn = Turn::chunks(vec!["word "; count]).and_call("weather", json!({}));
-        let fixture = Fixture::with_turns([turn, Turn::say("Sunny.")], &["weather"]).await;
+        let fixture = Fixture::with_turns([turn, Turn::text("Sunny.")], &["weather"]).await;
         let stream = fixture.open_run_stream(json!({})).await;
         run_pending_tasks().await;
         let run = fixture.newest_run().await;
@@ -118,7 +118,7 @@ async fn reader_behind_the_retained_events_receives_an_error() {
     sleep(Duration::from_secs(40)).await;
     let events = stream.read_to_end().await;
     assert_eq!(event_names(&events), ["error", "done"]);
-    let message = "The stream broke off, because its events were not read in time.";
+    let message = "The stream ended because its events were not read in time.";
     assert_eq!(events[0].data["error"]["message"], message);
     assert_eq!(events[0].id, None, "the error is not an event of the run");
     let run = fixture.newest_run().await;

@@ -128,7 +128,7 @@ async fn fetch(
             }
         }
         FetchTarget::NewRun { thread_id, origin } => {
-            let run = origin.find(&thread_id, api.newest_runs(&thread_id).await?)?;
+            let run = origin.identify(&thread_id, api.newest_runs(&thread_id).await?)?;
             (RunRef::from(&run), FetchedRun { run, poll_after: None })
         }
     };

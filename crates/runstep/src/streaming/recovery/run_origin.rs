@@ -7,8 +7,9 @@
 //! server's clock (`Date` of the reply, less the time until the reply arrived). The clocks of `Date`
 //! and `created_at` may differ by up to [`MAX_CLOCK_SKEW`], so a run that is that much older matches
 //! as well if it had not ended when the request was sent: a thread has one active run at a time.
-//! Without a `Date`, every run of the assistant matches, and only an active run is accepted. If not
-//! exactly one run matches, the result is an error that lists the candidates.
+//! Without a `Date`, every run of the assistant matches, and only an active run is accepted. If the
+//! request created the thread and the thread has exactly one run, that run matches in any case. If
+//! not exactly one run matches, the result is an error that lists the candidates.
 
 use std::time::Duration;
 
@@ -31,18 +32,18 @@ const MAX_ID_BYTES: usize = 256;
 /// Which run a stream belongs to.
 #[derive(Clone, Debug)]
 pub(in crate::streaming) enum RunLocation {
-    /// The request or an event identified the run.
-    Known(RunRef),
-    /// No event has identified the run yet.
-    Unknown(RunOrigin),
+    /// The request, an event or a fetch identified the run.
+    Confirmed(RunRef),
+    /// Nothing has confirmed the run yet; `Content-Location` may name it.
+    Unconfirmed(RunOrigin),
 }
 
 impl RunLocation {
     /// Returns the run, if it was identified or at least named by the reply.
     pub(in crate::streaming) fn run(&self) -> Option<&RunRef> {
         match self {
-            Self::Known(run) => Some(run),
-            Self::Unknown(origin) => origin.named.as_ref(),
+            Self::Confirmed(run) => Some(run),
+            Self::Unconfirmed(origin) => origin.content_location.as_ref(),
         }
     }
 }
@@ -54,7 +55,7 @@ pub(in crate::streaming) struct RunOrigin {
     thread_id: Option<String>,
     assistant_id: String,
     /// The run in the `Content-Location` of the reply.
-    named: Option<RunRef>,
+    content_location: Option<RunRef>,
     /// When the request was sent, in seconds since the Unix epoch on the server's clock. `None` if
     /// the reply has no `Date`.
     sent_at: Option<i64>,
@@ -69,12 +70,12 @@ impl RunOrigin {
         headers: &HeaderMap,
         elapsed: Duration,
     ) -> Self {
-        let named = headers::content_location(headers).and_then(run_in_path);
+        let content_location = headers::content_location(headers).and_then(run_in_path);
         let is_on_thread = |run: &RunRef| thread_id.as_ref().is_none_or(|id| *id == run.thread_id);
-        let named = named.filter(is_on_thread);
+        let content_location = content_location.filter(is_on_thread);
         let elapsed = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
         let sent_at = headers::date(headers).map(|date| date.saturating_sub(elapsed));
-        Self { thread_id, assistant_id, named, sent_at }
+        Self { thread_id, assistant_id, content_location, sent_at }
     }
 
     pub(in crate::streaming) fn thread_id(&self) -> Option<&str> {
@@ -82,17 +83,17 @@ impl RunOrigin {
     }
 
     /// Returns the location after an event. Events take precedence over `Content-Location`.
-    pub(in crate::streaming) fn located(
+    pub(in crate::streaming) fn location_after_event(
         &self,
         run: Option<&Run>,
         thread_id: Option<&str>,
     ) -> RunLocation {
         if let Some(run) = run {
-            return RunLocation::Known(RunRef::from(run));
+            return RunLocation::Confirmed(RunRef::from(run));
         }
         let mut origin = self.clone();
-        origin.named.take_if(|run| thread_id.is_some_and(|id| id != run.thread_id));
-        RunLocation::Unknown(origin)
+        origin.content_location.take_if(|run| thread_id.is_some_and(|id| id != run.thread_id));
+        RunLocation::Unconfirmed(origin)
     }
 
     /// Identifies the run among the newest runs of its thread.
@@ -100,8 +101,8 @@ impl RunOrigin {
     /// # Errors
     ///
     /// Returns a transient error if the run is not listed yet, and a permanent one if several runs
-    /// match.
-    pub(super) fn find(&self, thread_id: &str, mut runs: Vec<Run>) -> Result<Run> {
+    /// match, or if the only match is uncertain because it has ended and the reply has no `Date`.
+    pub(super) fn identify(&self, thread_id: &str, mut runs: Vec<Run>) -> Result<Run> {
         // Nobody else can have created a run on a thread that the request has created.
         let is_only_run = runs.len() == 1 && self.thread_id.is_none();
         let newest = runs.iter().find(|run| self.has_assistant(run)).map(|run| run.id.clone());
@@ -146,7 +147,7 @@ fn ambiguous<'a>(thread_id: &str, candidates: impl Iterator<Item = &'a Run>) -> 
     let ids: Vec<&str> = candidates.map(|run| run.id.as_str()).collect();
     let message = format!(
         "the connection was lost before the first run event; the run was created on {thread_id}, \
-         but cannot be identified among the candidates {}; retrieve them before you create \
+         but cannot be identified with certainty; candidates: {}; retrieve them before you create \
          another run",
         ids.join(", ")
     );
@@ -167,9 +168,9 @@ fn not_listed(thread_id: &str, newest: Option<String>) -> Error {
 /// Returns the run at the end of a URL or path. Everything before `/threads/` is ignored.
 fn run_in_path(path: &str) -> Option<RunRef> {
     let path = path.split(['?', '#']).next()?;
-    let mut segments = path.rsplit('/');
+    let mut parts = path.rsplit('/');
     let (run_id, runs, thread_id, threads) =
-        (segments.next()?, segments.next()?, segments.next()?, segments.next()?);
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let is_id = |name: &str, id: &str| id.len() <= MAX_ID_BYTES && checked_id(name, id).is_ok();
     let is_run = (threads, runs) == ("threads", "runs")
         && is_id("thread_id", thread_id)

@@ -41,7 +41,8 @@ pub enum StreamEnd {
     Cancelled,
     /// The run expired.
     Expired,
-    /// The connection was lost and could not be recovered. The run may still be active.
+    /// The connection was lost and could not be recovered, or a limit of the stream was exceeded. The
+    /// run may still be active.
     ConnectionLost,
 }
 
@@ -188,7 +189,7 @@ impl RunState {
             | RunEvent::StepFailed(step)
             | RunEvent::StepCancelled(step)
             | RunEvent::StepExpired(step) => {
-                // Servers were seen to emit the terminal event of a step twice.
+                // Some servers emit the terminal event of a step twice.
                 if self.snapshots.step(&step.id) == Some(step) {
                     return false;
                 }

@@ -18,13 +18,13 @@ pub(in crate::streaming) enum Reconciled {
 }
 
 impl RunState {
-    /// Returns whether the run has ended, as opposed to requiring action.
+    /// Returns whether the stream has ended for another reason than a required action.
     pub(in crate::streaming) fn has_ended(&self) -> bool {
         self.end.is_some_and(|end| end != StreamEnd::RequiresAction)
     }
 
-    /// Merges fetched state into the snapshots of a settled run, without emitting events. Of each
-    /// object the more advanced state is kept, because the fetched state may be stale.
+    /// Merges fetched state into the snapshots of a settled run, without emitting events. Keeps
+    /// the more advanced state of each object, because the fetched state may be stale.
     pub(in crate::streaming) fn reconcile(
         &mut self,
         fetched: &FetchedState,

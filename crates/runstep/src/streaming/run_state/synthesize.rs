@@ -36,7 +36,7 @@ impl<'a> Synthesizer<'a> {
             self.emit(RunEvent::RunQueued(earlier_run(run, RunStatus::Queued)));
         }
         let is_started = match run.status {
-            // The steps were fetched after the run.
+            // Steps of a queued run show that it has started since it was fetched.
             RunStatus::Queued => has_steps,
             // The run may have ended before it was started.
             RunStatus::Cancelling | RunStatus::Cancelled | RunStatus::Expired => {
@@ -49,15 +49,15 @@ impl<'a> Synthesizer<'a> {
         }
     }
 
-    /// Emits that the run is being cancelled.
+    /// Emits `thread.run.cancelling`, if it is missing.
     pub(super) fn emit_cancelling(&mut self, run: &Run) {
-        let is_cancelled = matches!(run.status, RunStatus::Cancelling | RunStatus::Cancelled);
-        if is_cancelled && !self.state.is_cancelling {
+        let was_cancelling = matches!(run.status, RunStatus::Cancelling | RunStatus::Cancelled);
+        if was_cancelling && !self.state.is_cancelling {
             self.emit(RunEvent::RunCancelling(earlier_run(run, RunStatus::Cancelling)));
         }
     }
 
-    /// Emits the creation and the growth of a step and of its message.
+    /// Emits the created, in-progress and delta events of a step and of its message.
     pub(super) fn emit_step_progress(&mut self, step: &RunStep, message: Option<&Message>) {
         if self.state.snapshots.step(&step.id).is_none() {
             self.emit(RunEvent::StepCreated(new_step(step)));

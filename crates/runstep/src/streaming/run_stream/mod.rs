@@ -5,14 +5,16 @@
 //! | state | on | next state |
 //! | --- | --- | --- |
 //! | `Reading` | terminal event | `Draining` |
-//! | | connection lost | `Recovering`, or `Idle` with an error if the run is unknown |
+//! | | connection lost | `Recovering`, or `Idle` with an error if neither run nor thread is known, or with `reconnect(false)` |
+//! | | snapshots exceed their limit | `Idle` with an error |
 //! | `Draining` | end of the reply, or [`TRAILER_TIMEOUT`](reading) | `Idle` |
 //! | | event that supersedes the terminal event | `Reading` |
 //! | `Recovering` | resumed | `Reading` |
+//! | | the server cannot resume | `Recovering`, without `Last-Event-ID` |
 //! | | run is active | `Recovering`, after a delay |
 //! | | run has settled | `Idle`, after the synthesized events |
 //! | | deadline, or an error that is not tolerated | `Idle` with an error |
-//! | `Idle` | snapshots lack a malformed event | `Reconciling` |
+//! | `Idle` | snapshots lack the content of a malformed event | `Reconciling` |
 //! | | `submit_tool_outputs` | `Reading`, or `Recovering` if the server does not stream |
 //! | `Reconciling` | fetched, failed or timed out | `Idle` |
 //!
@@ -25,7 +27,8 @@
 //! Recovering ─────────────────────────────────────────────────────┘
 //! ```
 //!
-//! `Idle` is the end of the stream, unless the run requires action. Each state has a file: `reading`
+//! A segment is the events of one reply: from the request, or from submitted outputs, to the next
+//! terminal event. `Idle` is the end of the stream, unless the run requires action. Each state has a file: `reading`
 //! (with draining), `recovering` and `reconciling`; `submit` leads from `Idle` to the next segment.
 
 mod reading;
@@ -58,15 +61,17 @@ use reconciling::{ReconcileFuture, SnapshotGap};
 
 pub use super::run_state::StreamEnd;
 
-/// The events of a run; see [`CreateRun::stream`](crate::CreateRun::stream) and
+/// A stream of the events of a run; see [`CreateRun::stream`](crate::CreateRun::stream) and
 /// [`docs::streaming`](crate::docs::streaming).
 ///
 /// The stream ends when the run has ended or requires action; [`end`](Self::end) returns the
 /// reason. [`submit_tool_outputs`](Self::submit_tool_outputs) continues a stream whose run requires
 /// action.
 ///
-/// A lost connection does not end the stream: it resumes the events or fetches the run, and yields
-/// the events that were missed. The request is never sent again, so a run is never created twice.
+/// After a lost connection the stream resumes the events, or fetches the run and synthesizes the
+/// events that were missed, until the
+/// [`recovery_deadline`](crate::StreamRequest::recovery_deadline). The request is never sent again,
+/// so a run is never created twice.
 ///
 /// Dropping the stream closes the connection. The run remains active, unless
 /// [`cancel_on_drop`](crate::StreamRequest::cancel_on_drop) is set.
@@ -132,7 +137,7 @@ impl CollectedRun {
 
 impl RunStream {
     /// Creates a stream for a request that creates a run.
-    pub(super) fn of_new_run(
+    pub(super) fn for_new_run(
         api: Arc<dyn RunApi>,
         settings: StreamSettings,
         reply: StreamReply,
@@ -142,11 +147,11 @@ impl RunStream {
             Some(_) => RunState::default(),
             None => RunState::with_new_thread(),
         };
-        Self::start(api, settings, run_state, RunLocation::Unknown(origin), reply)
+        Self::start(api, settings, run_state, RunLocation::Unconfirmed(origin), reply)
     }
 
     /// Creates a stream for a request that submits outputs of these calls.
-    pub(super) fn of_existing_run(
+    pub(super) fn for_tool_outputs(
         api: Arc<dyn RunApi>,
         settings: StreamSettings,
         reply: StreamReply,
@@ -154,7 +159,7 @@ impl RunStream {
         answered_call_ids: Vec<String>,
     ) -> Self {
         let run_state = RunState::after_outputs(answered_call_ids);
-        Self::start(api, settings, run_state, RunLocation::Known(run), reply)
+        Self::start(api, settings, run_state, RunLocation::Confirmed(run), reply)
     }
 
     /// Creates a stream of a run that exists, from the event after `last_event_id` if that is not
@@ -167,7 +172,7 @@ impl RunStream {
         last_event_id: String,
     ) -> Self {
         let is_resumed = !last_event_id.is_empty() && matches!(reply, StreamReply::Events(_));
-        let location = RunLocation::Known(run);
+        let location = RunLocation::Confirmed(run);
         let mut stream = Self::start(api, settings, RunState::default(), location, reply);
         if is_resumed {
             stream.last_event_id = last_event_id;
@@ -184,7 +189,7 @@ impl RunStream {
         settings: StreamSettings,
         run: Run,
     ) -> Self {
-        let location = RunLocation::Known(RunRef::from(&run));
+        let location = RunLocation::Confirmed(RunRef::from(&run));
         Self::idle(api, settings, RunState::waiting_for_outputs(run), location)
     }
 
@@ -229,9 +234,13 @@ impl RunStream {
     /// # Errors
     ///
     /// - A malformed or too long event. The stream continues after it.
-    /// - A lost connection that could not be recovered. This is the last item, and
-    ///   [`end`](Self::end) returns [`StreamEnd::ConnectionLost`]. The error carries the last known
-    ///   state of the run.
+    /// - A lost connection that could not be recovered, or messages and steps of more than 64 MiB.
+    ///   This is the last item, and [`end`](Self::end) returns [`StreamEnd::ConnectionLost`]. The
+    ///   error carries the last known state of the run.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: dropping its future loses no event.
     pub async fn try_next(&mut self) -> Result<Option<RunEvent>> {
         self.next().await.transpose()
     }
@@ -246,12 +255,13 @@ impl RunStream {
         self.run_state.run()
     }
 
-    /// Returns snapshots of the messages of the run, oldest first. After the stream has returned
-    /// `None`, they equal what [`Messages::retrieve`](crate::Messages::retrieve) returns.
+    /// Returns snapshots of the messages of the run, oldest first. Once the stream has ended with
+    /// any reason but [`StreamEnd::ConnectionLost`], they equal what
+    /// [`Messages::retrieve`](crate::Messages::retrieve) returns.
     ///
-    /// The content of malformed events is fetched once the run has settled. If that fails or takes
-    /// longer than 30 s, or with [`reconnect(false)`](crate::StreamRequest::reconnect), the snapshots
-    /// lack it.
+    /// The content of malformed events is fetched once the run has ended or requires action. If that
+    /// fails or takes longer than 30 s or the recovery deadline, or with
+    /// [`reconnect(false)`](crate::StreamRequest::reconnect), the snapshots lack it.
     pub fn messages(&self) -> &[Message] {
         self.run_state.snapshots().messages()
     }
@@ -318,7 +328,7 @@ impl RunStream {
         Ok(CollectedRun { run, messages, steps, end })
     }
 
-    /// Closes the connection and leaves the run to the caller.
+    /// Closes the connection without cancelling the run.
     pub(crate) fn stop(&mut self) {
         self.state = State::Idle;
         self.recovery = None;

@@ -55,8 +55,9 @@ impl RunStream {
         self.is_synthesized = false;
         self.is_resumed = false;
         self.has_new_events |= !matches!(event, RunEvent::Error(_) | RunEvent::Unknown { .. });
-        if let RunLocation::Unknown(origin) = &self.location {
-            let location = origin.located(self.run_state.run(), self.run_state.thread_id());
+        if let RunLocation::Unconfirmed(origin) = &self.location {
+            let location =
+                origin.location_after_event(self.run_state.run(), self.run_state.thread_id());
             self.set_location(location);
         }
         let has_settled = self.run_state.end().is_some();

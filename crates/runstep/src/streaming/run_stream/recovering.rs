@@ -80,10 +80,10 @@ impl RunStream {
     pub(super) fn recover(&mut self, recovery: Recovery, delay: Duration) {
         let last_event_id = self.last_event_id.clone();
         let target = match &self.location {
-            RunLocation::Known(run) => {
+            RunLocation::Confirmed(run) => {
                 FetchTarget::Run { run: run.clone(), last_event_id, is_confirmed: true }
             }
-            RunLocation::Unknown(origin) => match self.location.run() {
+            RunLocation::Unconfirmed(origin) => match self.location.run() {
                 Some(run) => {
                     FetchTarget::Run { run: run.clone(), last_event_id, is_confirmed: false }
                 }
@@ -109,7 +109,7 @@ impl RunStream {
                 return None;
             }
             Ok(FetchOutcome::State(fetched, poll_after)) => {
-                self.set_location(RunLocation::Known(RunRef::from(&fetched.run)));
+                self.set_location(RunLocation::Confirmed(RunRef::from(&fetched.run)));
                 self.last_event_id.clear();
                 self.synthesized = self.run_state.synthesize_events(*fetched);
                 if self.run_state.snapshots().size() > MAX_SNAPSHOT_BYTES {
@@ -142,8 +142,8 @@ impl RunStream {
     /// Returns the thread of the run, if it is known.
     fn thread_id(&self) -> Option<&str> {
         match &self.location {
-            RunLocation::Known(run) => Some(&run.thread_id),
-            RunLocation::Unknown(origin) => self.run_state.thread_id().or(origin.thread_id()),
+            RunLocation::Confirmed(run) => Some(&run.thread_id),
+            RunLocation::Unconfirmed(origin) => self.run_state.thread_id().or(origin.thread_id()),
         }
     }
 
@@ -155,14 +155,14 @@ impl RunStream {
             (None, None) => Error::new(ErrorKind::Connection, "the server closed the stream"),
         };
         let context = match (&self.location, self.location.run()) {
-            (RunLocation::Known(_), _) => {
-                "the connection was lost before the run settled".to_owned()
+            (RunLocation::Confirmed(_), _) => {
+                "the connection was lost before the run ended or required action".to_owned()
             }
-            (RunLocation::Unknown(_), Some(run)) => format!(
-                "the connection was lost before the first run event; the run is {} on {}",
+            (RunLocation::Unconfirmed(_), Some(run)) => format!(
+                "the connection was lost before the first run event; retrieve run {} on {}",
                 run.run_id, run.thread_id
             ),
-            (RunLocation::Unknown(_), None) => "the connection was lost before the first run \
+            (RunLocation::Unconfirmed(_), None) => "the connection was lost before the first run \
                                                 event; the run may have been created: list the \
                                                 runs of the thread before you create another"
                 .to_owned(),

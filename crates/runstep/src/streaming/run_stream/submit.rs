@@ -45,7 +45,7 @@ impl RunStream {
             reply => reply.map_err(|error| error.or_run(&run))?,
         };
         self.run_state.start_segment(answered);
-        self.set_location(RunLocation::Known(run_ref));
+        self.set_location(RunLocation::Confirmed(run_ref));
         self.start_segment(reply);
         Ok(())
     }
@@ -61,7 +61,7 @@ impl RunStream {
         match reply {
             StreamReply::Events(body) => self.read(body),
             StreamReply::Run(fetched) => {
-                self.set_location(RunLocation::Known(RunRef::from(&fetched.run)));
+                self.set_location(RunLocation::Confirmed(RunRef::from(&fetched.run)));
                 // Also without `reconnect`: no connection was lost, and there is no other source.
                 let mut recovery = self.new_recovery();
                 let delay = recovery.delay_after_success(Some(Duration::ZERO));

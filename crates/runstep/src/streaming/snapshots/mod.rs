@@ -18,7 +18,7 @@ pub(super) const MAX_SNAPSHOT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Creates the error for a run whose messages and steps exceed [`MAX_SNAPSHOT_BYTES`].
 pub(super) fn snapshots_too_large() -> Error {
-    let message = format!("the messages and steps of the run exceed {MAX_SNAPSHOT_BYTES} bytes");
+    let message = "the messages and steps of the run exceed 64 MiB; list them page by page";
     Error::new(ErrorKind::Decode, message)
 }
 

@@ -43,7 +43,7 @@ async fn without_reconnect_a_lost_connection_is_an_error_with_the_run() {
     let error = final_error(&mut stream).await;
     insta::assert_snapshot!(
         error.message(),
-        @"the connection was lost before the run settled: the connection failed"
+        @"the connection was lost before the run ended or required action: the connection failed"
     );
     assert_eq!(error.run(), stream.run());
     assert!(error.run().is_some());

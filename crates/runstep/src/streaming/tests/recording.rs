@@ -277,7 +277,7 @@ impl Player {
     pub(super) fn stream_of(&self, body: Body, settings: StreamSettings) -> RunStream {
         let origin = self.server().origin();
         let reply = StreamReply::Events(body);
-        RunStream::of_new_run(Arc::new(self.clone()), settings, reply, origin)
+        RunStream::for_new_run(Arc::new(self.clone()), settings, reply, origin)
     }
 
     /// Loses the connection of the next segment after `length` bytes.

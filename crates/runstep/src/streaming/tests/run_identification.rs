@@ -311,7 +311,7 @@ async fn ambiguous_run_is_an_error_that_lists_the_candidates() {
     player.server().newest_runs[1].completed_at = Some(run.created_at);
     insta::assert_snapshot!(
         ambiguous(player).await,
-        @"the connection was lost before the first run event; the run was created on THREAD, but cannot be identified among the candidates RUN, run_other; retrieve them before you create another run"
+        @"the connection was lost before the first run event; the run was created on THREAD, but cannot be identified with certainty; candidates: RUN, run_other; retrieve them before you create another run"
     );
     // The reply has no date.
     let player = Player::new(&segments);
@@ -320,7 +320,7 @@ async fn ambiguous_run_is_an_error_that_lists_the_candidates() {
     player.server().newest_runs[1].assistant_id = None;
     insta::assert_snapshot!(
         ambiguous(player).await,
-        @"the connection was lost before the first run event; the run was created on THREAD, but cannot be identified among the candidates RUN; retrieve them before you create another run"
+        @"the connection was lost before the first run event; the run was created on THREAD, but cannot be identified with certainty; candidates: RUN; retrieve them before you create another run"
     );
 }
 

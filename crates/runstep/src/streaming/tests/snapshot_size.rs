@@ -42,7 +42,7 @@ fn delta(message: &Value, text: &str, blank: usize) -> String {
 async fn snapshots_above_the_limit_end_the_stream() {
     let error = stream_many(|message| delta(&message, &"x".repeat(LENGTH), 0)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode);
-    assert!(error.message().contains("67108864 bytes"), "{error}");
+    assert!(error.message().contains("64 MiB"), "{error}");
 }
 
 #[tokio::test]

@@ -18,23 +18,26 @@ macro_rules! assert_send_and_sync {
 
 assert_send_and_sync! {
     AccessToken, ActiveRun, AndPoll<CreateRun>, AndPoll<WithToolbox<CreateRun>>, Answer<NotSend>,
-    AnswerStream<NotSend>, AnswerStream<NotSend, tools::ToolStream>, Assistants, Backoff, BodyStream, CancelRun,
-    Client, ClientBuilder, CollectedRun, CreateAssistant, CreateMessage, CreateRun, CreateThread,
-    CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread, EnsureIdle, Error, ErrorKind,
-    Field<String>, FollowRun, Form, IfActive, Items<Run>, ListAssistants, ListMessages, ListRuns, ListSteps, Messages,
-    Outcome<'static>, Page<Run>, Pages<Run>, Poll, PollAll, PollErrorPolicy, PollTarget, PolledRun,
-    Request, Response<Run>, ResponseAs<CreateRun, NotSend>, RetrieveAssistant, RetrieveMessage, RetrieveRun,
-    RetrieveStep, RetrieveThread, RetryPolicy, RunEvent, RunRef, RunStream, RunUpdate, RunUpdates,
-    Runs, SecretString, Steps, StreamEnd, StreamRequest<CreateRun>, StreamRequest<FollowRun>, SubmitToolOutputs,
-    TextDeltas<&'static mut RunStream>, TextDeltas<RunStream>, TextDeltas<tools::ToolStream>, Threads,
-    UpdateAssistant, UpdateMessage, UpdateRun, UpdateThread,
+    AnswerStream<NotSend>, AnswerStream<NotSend, tools::ToolStream>, Assistants, Backoff,
+    BodyStream, CancelRun, Client, ClientBuilder, CollectedRun, CreateAssistant, CreateMessage,
+    CreateRun, CreateThread, CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread,
+    EnsureIdle, Error, ErrorKind, Field<String>, FollowRun, Form, IfActive, Items<Run>,
+    ListAssistants, ListMessages, ListRuns, ListRunSteps, Messages, Outcome<'static>, Page<Run>,
+    Pages<Run>, Poll, PollAll, PollErrorPolicy, PollTarget, PolledRun, Request, Response<Run>,
+    ResponseAs<CreateRun, NotSend>, RetrieveAssistant, RetrieveMessage, RetrieveRun,
+    RetrieveRunStep, RetrieveThread, RetryPolicy, RunEvent, RunRef, RunStream, RunUpdate,
+    RunUpdates, Runs, SecretString, Steps, StreamEnd, StreamRequest<CreateRun>,
+    StreamRequest<FollowRun>, SubmitToolOutputs, TextDeltas<&'static mut RunStream>,
+    TextDeltas<RunStream>, TextDeltas<tools::ToolStream>, Threads, UpdateAssistant, UpdateMessage,
+    UpdateRun, UpdateThread,
 }
 
 assert_send_and_sync! {
     tools::Approval, tools::CancellationToken, tools::FailurePolicy, tools::HandlerError,
-    tools::Json<String>, tools::PendingCall, tools::ResumeRun, tools::SuspendedRun, tools::ToolRun, tools::ToolContext, tools::ToolError,
-    tools::ToolErrorKind, tools::ToolEvent, tools::ToolOptions, tools::ToolStream,
-    tools::ToolStreamEvent, tools::Toolbox, WithToolbox<CreateRun>, WithToolbox<tools::ResumeRun>, WithToolbox<Poll>,
+    tools::Json<String>, tools::PendingCall, tools::ResumeRun, tools::SuspendedRun, tools::ToolRun,
+    tools::ToolContext, tools::ToolError, tools::ToolErrorKind, tools::ToolEvent,
+    tools::ToolOptions, tools::ToolStream, tools::ToolStreamEvent, tools::Toolbox,
+    WithToolbox<CreateRun>, WithToolbox<tools::ResumeRun>, WithToolbox<Poll>,
     WithToolbox<StreamRequest<CreateRun>>,
 }
 

@@ -16,7 +16,7 @@ async fn assert_idle(server: &TestServer) {
 }
 
 fn stalled_and_completed_turns() -> [Turn; 2] {
-    [Turn::stall(), Turn::say("Yes.")]
+    [Turn::stall(), Turn::text("Yes.")]
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn other_error_messages_name_no_active_run() {
 #[tokio::test]
 async fn idle_thread_is_left_unchanged() {
     for if_active in [IfActive::Wait, IfActive::Cancel, IfActive::Fail] {
-        let server = TestServer::with_turns([Turn::say("Yes.")]).await;
+        let server = TestServer::with_turns([Turn::text("Yes.")]).await;
         assert_eq!(server.runs.ensure_idle(if_active).await.unwrap(), None, "no run at all");
         let run = server.create_run().and_poll().await.unwrap();
         assert_eq!(run.status, "completed");
@@ -76,7 +76,8 @@ async fn fail_returns_error_with_active_run() {
 
 #[tokio::test]
 async fn wait_returns_when_run_is_terminal() {
-    let server = TestServer::with_turns([Turn::say("Yes.").after(Duration::from_millis(40))]).await;
+    let server =
+        TestServer::with_turns([Turn::text("Yes.").initial_delay(Duration::from_millis(40))]).await;
     let run = create_run(&server).await;
     let last_run = server.runs.ensure_idle(IfActive::Wait).await.unwrap().unwrap();
     assert_eq!((last_run.id, last_run.status.as_str()), (run.id, "completed"));
@@ -87,7 +88,7 @@ async fn wait_returns_when_run_is_terminal() {
 async fn cancel_works_in_progress_and_when_action_is_required() {
     let call = Turn::call("get_weather", json!({}));
     for (turn, status) in [(Turn::stall(), "in_progress"), (call, "requires_action")] {
-        let server = TestServer::with_turns([turn, Turn::say("Yes.")]).await;
+        let server = TestServer::with_turns([turn, Turn::text("Yes.")]).await;
         let run = create_run(&server).await;
         while server.runs.retrieve(&run.id).await.unwrap().status != status {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -103,7 +104,7 @@ async fn cancel_works_in_progress_and_when_action_is_required() {
 #[tokio::test]
 async fn wait_continues_while_action_is_required() {
     let server =
-        TestServer::with_turns([Turn::call("get_weather", json!({})), Turn::say("Yes.")]).await;
+        TestServer::with_turns([Turn::call("get_weather", json!({})), Turn::text("Yes.")]).await;
     let run = server.create_run().and_poll().await.unwrap();
     assert_eq!(run.status, "requires_action");
     let interval = Duration::from_millis(3);

@@ -61,7 +61,12 @@ impl LimitChecker {
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error:?}");
         assert_eq!(error.param(), Some(field));
         assert!(error.message().starts_with(&format!("`{field}` ")), "{error}");
-        assert!(error.message().ends_with("; nothing was sent"), "{error}");
+        assert!(
+            error
+                .message()
+                .ends_with("; nothing was sent (`check_limits(false)` disables this check)"),
+            "{error}"
+        );
         assert_eq!((error.status(), error.body()), (None, None));
         assert_eq!(self.server.count(), before);
         error.message().to_owned()

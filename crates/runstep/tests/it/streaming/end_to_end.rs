@@ -46,7 +46,7 @@ fn outputs(events: &RunStream) -> Vec<ToolOutput> {
 
 #[tokio::test]
 async fn generated_message() {
-    let server = TestServer::with_turns([Turn::say("It is sunny.")]).await;
+    let server = TestServer::with_turns([Turn::text("It is sunny.")]).await;
     let mut events = open(&server).await;
     assert_eq!((events.end(), events.run()), (None, None));
     insta::assert_snapshot!(event_lines(&mut events).await);
@@ -58,7 +58,7 @@ async fn generated_message() {
 #[tokio::test]
 async fn tool_call_continues_in_the_same_stream() {
     let weather = Turn::call("get_weather", json!({"city": "Paris"}));
-    let server = TestServer::with_turns([weather, Turn::say("Sunny.")]).await;
+    let server = TestServer::with_turns([weather, Turn::text("Sunny.")]).await;
     let mut events = open(&server).await;
     insta::assert_snapshot!("tool_call", event_lines(&mut events).await);
     assert_eq!(events.end(), Some(StreamEnd::RequiresAction));
@@ -73,9 +73,9 @@ async fn tool_call_continues_in_the_same_stream() {
 
 #[tokio::test]
 async fn parallel_calls_in_one_stream() {
-    let calls = Turn::say("Let me see.").and_call("get_weather", json!({"city": "Paris"}));
+    let calls = Turn::text("Let me see.").and_call("get_weather", json!({"city": "Paris"}));
     let server =
-        TestServer::with_turns([calls.and_call("get_time", json!({})), Turn::say("Noon.")]).await;
+        TestServer::with_turns([calls.and_call("get_time", json!({})), Turn::text("Noon.")]).await;
     let mut events = open(&server).await;
     insta::assert_snapshot!("parallel_calls", event_lines(&mut events).await);
     assert_snapshots_match(&server, &events).await;
@@ -88,7 +88,7 @@ async fn parallel_calls_in_one_stream() {
 #[tokio::test]
 async fn failed_run() {
     let server = TestServer::with_turns([
-        Turn::say("It is").and_fail(ModelErrorKind::RateLimit, "Slow down.")
+        Turn::text("It is").and_fail(ModelErrorKind::RateLimit, "Slow down.")
     ])
     .await;
     let mut events = open(&server).await;
@@ -99,7 +99,7 @@ async fn failed_run() {
 
 #[tokio::test]
 async fn run_at_token_limit() {
-    let server = TestServer::with_turns([Turn::say("It is").token_limit()]).await;
+    let server = TestServer::with_turns([Turn::text("It is").token_limit()]).await;
     let mut events = open(&server).await;
     insta::assert_snapshot!(event_lines(&mut events).await);
     assert_eq!(events.end(), Some(StreamEnd::Incomplete));
@@ -108,7 +108,7 @@ async fn run_at_token_limit() {
 
 #[tokio::test]
 async fn cancelled_run() {
-    let server = TestServer::with_turns([Turn::say("It is").and_stall()]).await;
+    let server = TestServer::with_turns([Turn::text("It is").and_stall()]).await;
     let mut events = open(&server).await;
     let mut lines = EventLines::default();
     while let Some(event) = events.try_next().await.unwrap() {
@@ -126,7 +126,7 @@ async fn cancelled_run() {
 
 #[tokio::test]
 async fn expired_run() {
-    let model = Scripted::new([Turn::say("It is").and_stall()]);
+    let model = Scripted::new([Turn::text("It is").and_stall()]);
     let builder = Server::builder().model(model).run_lifetime(Duration::from_secs(1));
     let server = TestServer::of(builder.spawn().await.unwrap()).await;
     let mut events = open(&server).await;
@@ -137,7 +137,7 @@ async fn expired_run() {
 
 #[tokio::test]
 async fn run_of_new_thread() {
-    let server = TestServer::with_turns([Turn::say("Hi.")]).await;
+    let server = TestServer::with_turns([Turn::text("Hi.")]).await;
     let request =
         server.client.threads().create_and_run(&server.assistant_id).user_message("Hello");
     let mut events = request.stream().await.unwrap();
@@ -148,7 +148,7 @@ async fn run_of_new_thread() {
 #[tokio::test]
 async fn separate_submission_opens_new_stream() {
     let server =
-        TestServer::with_turns([Turn::call("get_time", json!({})), Turn::say("Noon.")]).await;
+        TestServer::with_turns([Turn::call("get_time", json!({})), Turn::text("Noon.")]).await;
     let run = server.create_run().and_poll().await.unwrap();
     let call = &run.function_calls()[0].id;
     let submit = server.runs.submit_tool_outputs(&run.id).output(call, "12:00");
@@ -159,7 +159,7 @@ async fn separate_submission_opens_new_stream() {
 
 #[tokio::test]
 async fn text_deltas_yield_text_only() {
-    let server = TestServer::with_turns([Turn::say("It is sunny.")]).await;
+    let server = TestServer::with_turns([Turn::text("It is sunny.")]).await;
     let mut events = open(&server).await;
     let mut texts = events.text_deltas();
     let mut received = Vec::new();
@@ -172,7 +172,7 @@ async fn text_deltas_yield_text_only() {
 
 #[tokio::test]
 async fn owned_text_deltas_return_the_stream() {
-    let server = TestServer::with_turns([Turn::say("It is sunny.")]).await;
+    let server = TestServer::with_turns([Turn::text("It is sunny.")]).await;
     let events = open(&server).await;
     let mut texts = tokio::spawn(async { events.into_text_deltas() }).await.unwrap();
     assert_eq!(texts.try_next().await.unwrap().as_deref(), Some("It "));
@@ -186,7 +186,7 @@ async fn owned_text_deltas_return_the_stream() {
 #[tokio::test]
 async fn collected_run_is_checked_for_completion() {
     let server =
-        TestServer::with_turns([Turn::say("It is sunny."), Turn::call("get_time", json!({}))])
+        TestServer::with_turns([Turn::text("It is sunny."), Turn::call("get_time", json!({}))])
             .await;
     let collected = open(&server).await.collect().await.unwrap().into_completed().unwrap();
     assert_eq!(collected.messages.len(), 1);
@@ -198,7 +198,7 @@ async fn collected_run_is_checked_for_completion() {
 
 #[tokio::test]
 async fn collect_returns_run_messages_and_steps() {
-    let server = TestServer::with_turns([Turn::say("It is sunny.")]).await;
+    let server = TestServer::with_turns([Turn::text("It is sunny.")]).await;
     let collected = open(&server).await.collect().await.unwrap();
     assert_eq!((collected.run.status.as_str(), collected.end), ("completed", StreamEnd::Completed));
     assert_eq!((collected.messages[0].text().as_str(), collected.steps.len()), ("It is sunny.", 1));
@@ -232,7 +232,8 @@ async fn rejected_request_returns_error_instead_of_stream() {
 #[tokio::test]
 async fn dropping_stream_cancels_run_if_configured() {
     for (cancel, status) in [(false, "completed"), (true, "cancelled")] {
-        let slow = Turn::chunks(["It ", "is ", "sunny."]).every(Duration::from_millis(100));
+        let slow =
+            Turn::chunks(["It ", "is ", "sunny."]).chunk_interval(Duration::from_millis(100));
         let server = TestServer::with_turns([slow]).await;
         let mut events = request(&server).cancel_on_drop(cancel).await.unwrap();
         while events.messages().is_empty() {

@@ -71,7 +71,7 @@ async fn saved_position_resumes_the_events_after_it() {
 /// The events before the position are missing, so the snapshots are fetched at the end.
 #[tokio::test]
 async fn snapshots_are_complete_after_resuming() {
-    let model = [Turn::call("get_weather", json!({})), Turn::say("It is sunny.")];
+    let model = [Turn::call("get_weather", json!({})), Turn::text("It is sunny.")];
     let server = TestServer::with_turns(model).await;
     let tools = Toolbox::new().function("get_weather", || async { "18 degrees" });
     let mut events = server.create_run().toolbox(&tools).stream().await.unwrap();
@@ -95,7 +95,7 @@ async fn snapshots_are_complete_after_resuming() {
 /// Every position of a stream is tried.
 #[tokio::test]
 async fn events_of_both_parts_are_the_events_of_the_whole() {
-    let server = TestServer::with_turns([Turn::say("It is sunny.")]).await;
+    let server = TestServer::with_turns([Turn::text("It is sunny.")]).await;
     let mut whole = server.create_run().stream().await.unwrap();
     let (mut events, mut positions) = (Vec::new(), Vec::new());
     while let Some(event) = whole.try_next().await.unwrap() {
@@ -198,7 +198,7 @@ async fn followed_run_can_be_cancelled_on_drop() {
 
 #[tokio::test]
 async fn toolbox_executes_calls_of_a_followed_run() {
-    let model = [Turn::call("get_weather", json!({})), Turn::say("It is sunny.")];
+    let model = [Turn::call("get_weather", json!({})), Turn::text("It is sunny.")];
     let server = TestServer::with_turns(model).await;
     let run = server.create_run().await.unwrap();
     let tools = Toolbox::new().function("get_weather", || async { "18 degrees" });

@@ -44,7 +44,7 @@ fn soup_json() -> String {
 
 #[tokio::test]
 async fn response_is_parsed_into_the_type() {
-    let model = Scripted::new([Turn::say(soup_json())]);
+    let model = Scripted::new([Turn::text(soup_json())]);
     let server = TestServer::with_model(model.clone()).await;
     let request = server.create_run();
     let answer = poll_fast(request.response_as::<Recipe>().and_poll()).await.unwrap();
@@ -60,7 +60,7 @@ async fn response_is_parsed_into_the_type() {
 
 #[tokio::test]
 async fn tool_calls_are_executed_before_the_response() {
-    let model = Scripted::new([Turn::call("minutes", json!({})), Turn::say(soup_json())]);
+    let model = Scripted::new([Turn::call("minutes", json!({})), Turn::text(soup_json())]);
     let server = TestServer::with_model(model.clone()).await;
     let tools = Toolbox::new().function("minutes", || async { "20" });
     let request = server.client.threads().create_and_run(&server.assistant_id);
@@ -72,7 +72,7 @@ async fn tool_calls_are_executed_before_the_response() {
 
 #[tokio::test]
 async fn message_of_earlier_run_is_not_used() {
-    let server = TestServer::with_turns([Turn::say(soup_json()), Turn::say("")]).await;
+    let server = TestServer::with_turns([Turn::text(soup_json()), Turn::text("")]).await;
     poll_fast(server.create_run().and_poll()).await.unwrap();
     let request = server.create_run().response_as::<Recipe>();
     let answer = poll_fast(request.and_poll()).await.unwrap();

@@ -53,7 +53,7 @@ async fn events_precede_the_structured_output() {
 
 #[tokio::test]
 async fn output_can_be_read_without_the_events() {
-    let server = TestServer::with_turns([Turn::say(SOUP)]).await;
+    let server = TestServer::with_turns([Turn::text(SOUP)]).await;
     let request =
         server.client.threads().create_and_run(&server.assistant_id).user_message("Soup?");
     let mut events = request.stream().idle_timeout(None).response_as::<Recipe>().await.unwrap();
@@ -67,7 +67,7 @@ async fn output_can_be_read_without_the_events() {
 
 #[tokio::test]
 async fn tool_calls_of_all_rounds_precede_the_output() {
-    let server = TestServer::with_turns([Turn::call("minutes", json!({})), Turn::say(SOUP)]).await;
+    let server = TestServer::with_turns([Turn::call("minutes", json!({})), Turn::text(SOUP)]).await;
     let request = server.create_run();
     let request = request.toolbox(&minutes()).response_as::<Recipe>();
     let mut events = request.stream().await.unwrap();
@@ -81,7 +81,7 @@ async fn tool_calls_of_all_rounds_precede_the_output() {
 
 #[tokio::test]
 async fn run_that_requires_action_has_no_output_yet() {
-    let server = TestServer::with_turns([Turn::call("minutes", json!({})), Turn::say(SOUP)]).await;
+    let server = TestServer::with_turns([Turn::call("minutes", json!({})), Turn::text(SOUP)]).await;
     let request = server.create_run();
     let request = request.tool(minutes().definitions().unwrap().remove(0));
     let mut events = request.response_as::<Recipe>().stream().await.unwrap();
@@ -98,9 +98,9 @@ async fn run_that_requires_action_has_no_output_yet() {
 async fn errors_are_the_same_as_with_polling() {
     let turns = [
         || Turn::fail(ModelErrorKind::Server, "the model is away"),
-        || Turn::say("Take water."),
-        || Turn::say(r#"{"title": "Soup", "minutes": "20"}"#),
-        || Turn::say(SOUP).token_limit(),
+        || Turn::text("Take water."),
+        || Turn::text(r#"{"title": "Soup", "minutes": "20"}"#),
+        || Turn::text(SOUP).token_limit(),
     ];
     for turn in turns {
         let server = TestServer::with_turns([turn(), turn()]).await;

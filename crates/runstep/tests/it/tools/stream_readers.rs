@@ -17,7 +17,7 @@ fn weather() -> Toolbox {
 /// A server whose model calls a function in two rounds and then generates this text.
 async fn server_with_two_rounds(text: &str) -> TestServer {
     let call = || Turn::call("get_weather", json!({}));
-    TestServer::with_turns([call(), call(), Turn::say(text)]).await
+    TestServer::with_turns([call(), call(), Turn::text(text)]).await
 }
 
 #[tokio::test]

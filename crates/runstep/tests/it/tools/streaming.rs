@@ -61,7 +61,7 @@ async fn event_lines(events: &mut ToolStream) -> String {
 #[tokio::test]
 async fn events_of_all_rounds_form_one_stream() {
     let paris = || Turn::call("get_weather", json!({"city": "Paris"}));
-    let model = Scripted::new([paris(), paris(), Turn::say("Sunny.")]);
+    let model = Scripted::new([paris(), paris(), Turn::text("Sunny.")]);
     let server = TestServer::with_model(model.clone()).await;
     let request = server.create_run();
     let mut events = request.toolbox(&weather_tools()).stream().await.unwrap();

@@ -292,7 +292,7 @@ async fn resumed_stream_has_the_events_of_calls_and_run() {
         Turn::call("get_weather", json!({"city": "Paris"}))
             .and_call("refund", json!({"amount": 7})),
         Turn::call("get_weather", json!({"city": "Oslo"})),
-        Turn::say("Done."),
+        Turn::text("Done."),
     ]);
     let server = TestServer::with_model(model).await;
     let (tools, log) = tools();

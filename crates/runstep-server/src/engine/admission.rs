@@ -1,0 +1,66 @@
+//! Admission control: limits the runs in progress and the queue of those that wait.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::EngineError;
+use crate::metrics::{GaugeGuard, Metrics};
+
+/// Admits runs to the queue, and from there to execution in the order of their arrival.
+pub(super) struct Admission {
+    max_concurrent: usize,
+    max_queued: usize,
+    /// Permits for all admitted runs, queued or in progress.
+    queue: Arc<Semaphore>,
+    execution: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+/// The permit of a queued run.
+pub(super) struct QueuePermit {
+    execution: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+    gauge: GaugeGuard,
+    permit: OwnedSemaphorePermit,
+}
+
+/// The permit of a run in progress.
+pub(super) struct ExecutionPermit {
+    _execution: Option<OwnedSemaphorePermit>,
+    _gauge: GaugeGuard,
+    _queue: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    pub(super) fn new(max_concurrent: usize, max_queued: usize, metrics: Arc<Metrics>) -> Self {
+        let semaphore = |size: usize| Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS)));
+        let max_concurrent = max_concurrent.max(1);
+        let queue = semaphore(max_concurrent.saturating_add(max_queued));
+        Self { max_concurrent, max_queued, queue, execution: semaphore(max_concurrent), metrics }
+    }
+
+    /// Admits a run, unless the queue is full.
+    pub(super) fn admit(&self) -> Result<QueuePermit, EngineError> {
+        let permit = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
+            EngineError::QueueFull { in_progress: self.max_concurrent, queued: self.max_queued }
+        })?;
+        Ok(QueuePermit {
+            execution: Arc::clone(&self.execution),
+            metrics: Arc::clone(&self.metrics),
+            gauge: GaugeGuard::new(&self.metrics.runs_queued),
+            permit,
+        })
+    }
+}
+
+impl QueuePermit {
+    /// Waits until the run can execute.
+    pub(super) async fn wait(self) -> ExecutionPermit {
+        // The semaphore is never closed.
+        let execution = self.execution.acquire_owned().await.ok();
+        drop(self.gauge);
+        let gauge = GaugeGuard::new(&self.metrics.runs_in_progress);
+        ExecutionPermit { _execution: execution, _gauge: gauge, _queue: self.permit }
+    }
+}

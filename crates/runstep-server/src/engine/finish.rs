@@ -1,0 +1,177 @@
+//! The end of a run, and of its steps and messages that are still open then.
+
+use runstep_api::types::{
+    Message, MessageIncompleteDetails, MessageIncompleteReason, MessageStatus, RunError,
+    RunErrorCode, RunIncompleteDetails, RunIncompleteReason, RunStatus, RunStep, RunStepError,
+    RunStepErrorCode, RunStepStatus, StepDetails, StreamEvent, Usage,
+};
+
+use super::lifecycle::{IllegalTransition, transition};
+use crate::model::{ModelError, ModelErrorKind};
+use crate::store::{Ordered, RunState};
+
+/// The outcome of a run.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Completed,
+    Incomplete(RunIncompleteReason),
+    /// Cut off by the model's content filter: the run is incomplete. Only its message has the
+    /// reason, because the API does not define one for runs.
+    Filtered,
+    Failed(ModelError),
+    Cancelled,
+    Expired,
+}
+
+impl Outcome {
+    fn status(&self) -> RunStatus {
+        match self {
+            Self::Completed => RunStatus::Completed,
+            Self::Incomplete(_) | Self::Filtered => RunStatus::Incomplete,
+            Self::Failed(_) => RunStatus::Failed,
+            Self::Cancelled => RunStatus::Cancelled,
+            Self::Expired => RunStatus::Expired,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Incomplete(_) | Self::Filtered => "incomplete",
+            Self::Failed(_) => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Ends a run and everything that is open in it. Returns the name of its final status, and the
+/// events in order: the message, its step, the run.
+pub(super) fn finish(
+    state: &mut RunState,
+    messages: &mut Ordered<Message>,
+    outcome: &Outcome,
+    open_usage: &Usage,
+    now: i64,
+) -> Result<(&'static str, Vec<StreamEvent>), IllegalTransition> {
+    // A cancellation that was accepted wins over an outcome at the same time.
+    let is_cancelling = state.run.status == RunStatus::Cancelling;
+    let outcome = if is_cancelling { &Outcome::Cancelled } else { outcome };
+    transition(&mut state.run, outcome.status(), now)?;
+
+    let mut events = Vec::new();
+    let open = state.steps.values_mut().filter(|step| step.status == RunStepStatus::InProgress);
+    let mut open_usage = state.waiting_step_usage.take().unwrap_or_else(|| open_usage.clone());
+    for step in open {
+        if let StepDetails::MessageCreation(details) = &step.step_details
+            && let Some(message) = messages.get_mut(&details.message_creation.message_id)
+        {
+            finish_message(message, outcome, now);
+            events.push(match outcome {
+                Outcome::Completed => StreamEvent::MessageCompleted(Box::new(message.clone())),
+                _ => StreamEvent::MessageIncomplete(Box::new(message.clone())),
+            });
+        }
+        // The usages of all steps add up to the run's, so only one open step gets it.
+        let zero = Usage::new(0, 0, 0);
+        step.usage = Some(std::mem::replace(&mut open_usage, zero));
+        events.push(finish_step(step, outcome, now));
+    }
+
+    state.run.usage = Some(state.usage.clone());
+    state.waiting = None;
+    match outcome {
+        Outcome::Incomplete(reason) => {
+            let mut details = RunIncompleteDetails::default();
+            details.reason = Some(reason.clone());
+            state.run.incomplete_details = Some(details);
+        }
+        Outcome::Filtered => state.run.incomplete_details = Some(RunIncompleteDetails::default()),
+        Outcome::Failed(error) => state.run.last_error = Some(run_error(error)),
+        _ => {}
+    }
+    let run = state.run.clone();
+    events.push(match outcome {
+        Outcome::Completed => StreamEvent::RunCompleted(Box::new(run)),
+        Outcome::Incomplete(_) | Outcome::Filtered => StreamEvent::RunIncomplete(Box::new(run)),
+        Outcome::Failed(_) => StreamEvent::RunFailed(Box::new(run)),
+        Outcome::Cancelled => StreamEvent::RunCancelled(Box::new(run)),
+        Outcome::Expired => StreamEvent::RunExpired(Box::new(run)),
+    });
+    Ok((outcome.name(), events))
+}
+
+fn finish_message(message: &mut Message, outcome: &Outcome, now: i64) {
+    let reason = match outcome {
+        Outcome::Completed => {
+            message.status = MessageStatus::Completed;
+            message.completed_at = Some(now);
+            return;
+        }
+        Outcome::Incomplete(_) => MessageIncompleteReason::MaxTokens,
+        Outcome::Filtered => MessageIncompleteReason::ContentFilter,
+        Outcome::Failed(_) => MessageIncompleteReason::RunFailed,
+        Outcome::Cancelled => MessageIncompleteReason::RunCancelled,
+        Outcome::Expired => MessageIncompleteReason::RunExpired,
+    };
+    message.status = MessageStatus::Incomplete;
+    message.incomplete_at = Some(now);
+    message.incomplete_details = Some(MessageIncompleteDetails::new(reason));
+}
+
+fn finish_step(step: &mut RunStep, outcome: &Outcome, now: i64) -> StreamEvent {
+    let is_call = matches!(step.step_details, StepDetails::ToolCalls(_));
+    let error = match outcome {
+        Outcome::Failed(error) => Some(step_error(error)),
+        Outcome::Incomplete(_) if is_call => {
+            let message = "The arguments were cut off at the token limit.";
+            Some(RunStepError::new(RunStepErrorCode::ServerError, message))
+        }
+        Outcome::Filtered if is_call => {
+            let message = "The arguments were cut off by the model's content filter.";
+            Some(RunStepError::new(RunStepErrorCode::ServerError, message))
+        }
+        _ => None,
+    };
+    if let Some(error) = error {
+        step.status = RunStepStatus::Failed;
+        step.failed_at = Some(now);
+        step.last_error = Some(error);
+        return StreamEvent::StepFailed(Box::new(step.clone()));
+    }
+    match outcome {
+        Outcome::Cancelled => {
+            step.status = RunStepStatus::Cancelled;
+            step.cancelled_at = Some(now);
+            StreamEvent::StepCancelled(Box::new(step.clone()))
+        }
+        Outcome::Expired => {
+            step.status = RunStepStatus::Expired;
+            step.expired_at = Some(now);
+            StreamEvent::StepExpired(Box::new(step.clone()))
+        }
+        _ => {
+            step.status = RunStepStatus::Completed;
+            step.completed_at = Some(now);
+            StreamEvent::StepCompleted(Box::new(step.clone()))
+        }
+    }
+}
+
+fn run_error(error: &ModelError) -> RunError {
+    let code = match error.kind {
+        ModelErrorKind::Server => RunErrorCode::ServerError,
+        ModelErrorKind::RateLimit => RunErrorCode::RateLimitExceeded,
+        ModelErrorKind::InvalidPrompt => RunErrorCode::InvalidPrompt,
+    };
+    RunError::new(code, error.message.clone())
+}
+
+/// The API has no code for an invalid prompt in a step's error.
+fn step_error(error: &ModelError) -> RunStepError {
+    let code = match error.kind {
+        ModelErrorKind::RateLimit => RunStepErrorCode::RateLimitExceeded,
+        _ => RunStepErrorCode::ServerError,
+    };
+    RunStepError::new(code, error.message.clone())
+}

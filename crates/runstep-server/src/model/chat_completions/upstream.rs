@@ -1,0 +1,46 @@
+//! The configuration of a provider.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::SecretString;
+
+use super::retry::Backoff;
+
+/// A provider's endpoint, and how to call it.
+pub(super) struct Upstream {
+    pub(super) client: reqwest::Client,
+    pub(super) endpoint: Url,
+    pub(super) api_key: Option<SecretString>,
+    pub(super) model_names: ModelNames,
+    pub(super) backoff: Backoff,
+    pub(super) idle_timeout: Duration,
+    pub(super) token_limit_field: TokenLimitField,
+    pub(super) stream_usage: bool,
+}
+
+/// The provider's names of the models that runs request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ModelNames {
+    pub(super) mapped: BTreeMap<String, String>,
+    pub(super) default: Option<String>,
+}
+
+impl ModelNames {
+    /// Returns the mapped name, else the default, else the requested name itself.
+    pub(super) fn upstream<'a>(&'a self, requested: &'a str) -> &'a str {
+        self.mapped.get(requested).or(self.default.as_ref()).map_or(requested, String::as_str)
+    }
+}
+
+/// The field of a request that limits the tokens of the response.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenLimitField {
+    /// `max_tokens`, which nearly all providers support. The default.
+    #[default]
+    MaxTokens,
+    /// `max_completion_tokens`, which OpenAI's reasoning models require.
+    MaxCompletionTokens,
+}

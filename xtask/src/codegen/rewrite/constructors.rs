@@ -1,0 +1,88 @@
+//! Constructors and setters.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Field, Ident, ItemStruct, Type};
+
+use super::fields::{contains, is_constant, type_named, wire_name};
+
+/// Returns `new`, with the required fields as arguments, and for types in requests a setter for
+/// each other field. The structs are non-exhaustive, so struct literals do not work outside of the
+/// crate.
+pub(super) fn implementation(
+    item: &ItemStruct,
+    constants: &BTreeSet<&str>,
+    in_requests: bool,
+) -> Result<Option<syn::ItemImpl>, syn::Error> {
+    let name = &item.ident;
+    let defaults = |field: &&Field| {
+        is_constant(&field.ty, constants)
+            || ["Option", "Field"].iter().any(|name| type_named(&field.ty, name).is_some())
+            || field.attrs.iter().any(|attribute| contains(attribute, "default"))
+    };
+    let fields: Vec<&Field> = item.fields.iter().collect();
+    let mut functions: Vec<TokenStream> = Vec::new();
+    if !fields.iter().all(defaults) {
+        let (arguments, values): (Vec<TokenStream>, Vec<TokenStream>) = fields
+            .iter()
+            .map(|field| {
+                let (ident, kind) = (&field.ident, &field.ty);
+                if defaults(field) {
+                    (quote!(), quote!(#ident: Default::default()))
+                } else {
+                    let (argument, value) = argument(ident, kind);
+                    let same = quote!(#ident).to_string() == value.to_string();
+                    (quote!(#ident: #argument,), if same { value } else { quote!(#ident: #value) })
+                }
+            })
+            .unzip();
+        functions.push(quote! {
+            /// Creates a value with the required fields; optional fields are unset.
+            pub fn new(#(#arguments)*) -> Self {
+                Self { #(#values),* }
+            }
+        });
+    }
+    for field in fields.iter().filter(|field| in_requests && defaults(field)) {
+        let (ident, kind) = (&field.ident, &field.ty);
+        let wrapped = ["Option", "Field"].map(|name| type_named(kind, name));
+        let (argument, value) =
+            argument(ident, wrapped.into_iter().flatten().next().unwrap_or(kind));
+        let value = match wrapped {
+            [Some(_), _] => quote!(Some(#value)),
+            [None, Some(_)] => quote!(Field::Value(#value)),
+            [None, None] => value,
+        };
+        let text = format!(" Sets `{}`.", wire_name(field));
+        functions.push(quote! {
+            #[doc = #text]
+            #[must_use]
+            pub fn #ident(mut self, #ident: #argument) -> Self {
+                self.#ident = #value;
+                self
+            }
+        });
+    }
+    if functions.is_empty() {
+        return Ok(None);
+    }
+    let implementation = quote! {
+        #[allow(clippy::too_many_arguments)]
+        impl #name {
+            #(#functions)*
+        }
+    };
+    syn::parse2(implementation).map(Some)
+}
+
+/// Returns the type of an argument, and the expression that converts it to the type of the field.
+/// Integers and booleans have no conversion: the type of a literal would be ambiguous, and only
+/// `bool` converts to `bool`.
+pub fn argument(ident: &Option<Ident>, kind: &Type) -> (TokenStream, TokenStream) {
+    match quote!(#kind).to_string().as_str() {
+        "u64" | "i64" | "bool" => (quote!(#kind), quote!(#ident)),
+        _ => (quote!(impl Into<#kind>), quote!(#ident.into())),
+    }
+}
