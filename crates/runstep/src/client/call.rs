@@ -189,7 +189,7 @@ impl Client {
                     if !repeatability.is_idempotent {
                         record_ids(&span, &*reply);
                     }
-                    return Ok(Response::new(reply));
+                    return Ok(Response::new(reply, attempt.headers.take_body()));
                 }
                 Ok(Err(error)) => Some(error),
                 Err(_) => None,
@@ -216,12 +216,12 @@ impl Client {
         retries: &mut RetryState,
         span: &tracing::Span,
     ) -> Result<Option<Response<T>>> {
-        let (status, headers) = attempt.headers.take();
         let result = match error {
-            Some(error) => {
-                reply::after_error(error, (status, headers), read, attempt.deadline).await
+            Some(error) => reply::after_error(error, attempt.headers, read, attempt.deadline).await,
+            None => {
+                let (status, headers) = attempt.headers.take();
+                Err(Error::timed_out().with_head(status, &headers))
             }
-            None => Err(Error::timed_out().with_head(status, &headers)),
         };
         let error = match result {
             Ok(response) => {

@@ -2,46 +2,57 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use runstep_api::ResponseValue;
 
-/// A value with the status and the headers of its reply.
+/// A value with the status, the headers and the body of its reply.
 ///
 /// ```no_run
 /// # async fn example(runs: runstep::Runs) -> runstep::Result<()> {
 /// let reply = runs.retrieve("run_abc123").send().await?;
 /// println!("{} {:?}", reply.status(), reply.header("openai-processing-ms"));
+/// println!("{}", String::from_utf8_lossy(reply.body()));
 /// let run = reply.into_inner();
 /// # let _ = run;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Response<T>(ResponseValue<T>);
+pub struct Response<T> {
+    reply: ResponseValue<T>,
+    body: Bytes,
+}
 
 impl<T> Response<T> {
-    pub(crate) fn new(reply: ResponseValue<T>) -> Self {
-        Self(reply)
+    pub(crate) fn new(reply: ResponseValue<T>, body: Bytes) -> Self {
+        Self { reply, body }
     }
 
     /// Returns the value.
     pub fn value(&self) -> &T {
-        &self.0
+        &self.reply
     }
 
     /// Returns the value and discards the rest.
     pub fn into_inner(self) -> T {
-        self.0.into_inner()
+        self.reply.into_inner()
     }
 
     /// Converts the value.
     pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Response<U> {
-        let (status, headers) = (self.0.status(), self.0.headers().clone());
-        Response(ResponseValue::new(convert(self.0.into_inner()), status, headers))
+        let (status, headers) = (self.reply.status(), self.reply.headers().clone());
+        let reply = ResponseValue::new(convert(self.reply.into_inner()), status, headers);
+        Response { reply, body: self.body }
+    }
+
+    /// Returns the body of the reply as it was received. Empty if the reply is read as a stream.
+    pub fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
-        self.0.status().as_u16()
+        self.reply.status().as_u16()
     }
 
     /// Returns a header as text, if it is present and valid UTF-8. The name is case-insensitive.
@@ -60,13 +71,15 @@ impl<T> Response<T> {
     }
 
     pub(crate) fn header_map(&self) -> &HeaderMap {
-        self.0.headers()
+        self.reply.headers()
     }
 }
 
 impl<T: Clone> Clone for Response<T> {
     fn clone(&self) -> Self {
-        Self(ResponseValue::new(self.value().clone(), self.0.status(), self.header_map().clone()))
+        let headers = self.header_map().clone();
+        let reply = ResponseValue::new(self.value().clone(), self.reply.status(), headers);
+        Self { reply, body: self.body.clone() }
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
-use runstep_api::{ByteStream, ClientInfo as _, ResponseValue};
+use runstep_api::{ClientInfo as _, ReplyHeaders, ResponseValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,7 +20,7 @@ use tracing::field::Empty;
 use crate::client::{ApiResult, Client, Repeatability};
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::resources::macros::request_setters;
-use crate::transport::reply::ReplyReader;
+use crate::transport::reply::{ReadFuture, ReplyReader, bytes};
 use crate::transport::{RequestOptions, Response, ResponseFuture};
 
 pub use form::Form;
@@ -119,10 +119,7 @@ impl Request {
     /// cannot be serialized, and otherwise the errors of every request; see [`Error`]. A reply of more
     /// than 64 MiB is an error: read it with [`stream_reply`](Self::stream_reply).
     pub fn send(self) -> ResponseFuture<Response<Bytes>> {
-        Box::pin(async move {
-            let read: ReplyReader<Bytes> = |reply| Box::pin(read_reply(reply));
-            self.call("*/*", read).await
-        })
+        Box::pin(self.call("*/*", read_bytes))
     }
 
     /// Sends the request and decodes the reply, which is JSON. A reply without a body is null.
@@ -132,10 +129,7 @@ impl Request {
     /// In addition to the errors of [`send`](Self::send), returns [`Decode`](ErrorKind::Decode) if the
     /// reply does not match the type.
     pub fn json_reply<T: DeserializeOwned>(self) -> ResponseFuture<T> {
-        Box::pin(async move {
-            let read: ReplyReader<Bytes> = |reply| Box::pin(read_reply(reply));
-            reply::decode(&self.call("application/json", read).await?)
-        })
+        Box::pin(async move { reply::decode(&self.call("application/json", read_bytes).await?) })
     }
 
     /// Sends the request and returns the body of the reply as a stream, with its status and headers.
@@ -160,11 +154,7 @@ impl Request {
     ///
     /// Returns the errors of [`send`](Self::send).
     pub fn stream_reply(self) -> ResponseFuture<Response<BodyStream>> {
-        Box::pin(async move {
-            let read: ReplyReader<ByteStream> =
-                |reply| Box::pin(std::future::ready(Ok(ResponseValue::stream(reply))));
-            Ok(self.call("*/*", read).await?.map(BodyStream::new))
-        })
+        Box::pin(async move { Ok(self.call("*/*", bytes).await?.map(BodyStream::new)) })
     }
 
     async fn call<T: 'static>(
@@ -259,14 +249,18 @@ async fn send<T>(
     }
     let response = api.client().execute(request).await?;
     match response.status().is_success() {
-        true => read(response).await,
+        true => read(response, options.reply_headers.clone()).await,
         false => Err(runstep_api::Error::UnexpectedResponse(response)),
     }
 }
 
-async fn read_reply(response: reqwest::Response) -> ApiResult<Bytes> {
-    let (status, headers) = (response.status(), response.headers().clone());
-    Ok(ResponseValue::new(reply::read(response).await?, status, headers))
+fn read_bytes(response: reqwest::Response, reply_headers: ReplyHeaders) -> ReadFuture<Bytes> {
+    Box::pin(async move {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = reply::read(response).await?;
+        reply_headers.put_body(body.clone());
+        Ok(ResponseValue::new(body, status, headers))
+    })
 }
 
 impl IntoFuture for Request {

@@ -45,6 +45,7 @@ async fn reply_is_returned_as_bytes_type_or_json() {
     let get = || server.client().request(Method::GET, "files/file_1");
     let reply = get().send().await.unwrap();
     assert_eq!((reply.status(), reply.request_id()), (201, Some("req_1")));
+    assert_eq!(reply.body(), reply.value());
     assert_eq!(reply.into_inner(), "{\"id\": \"file_1\"}");
     let file: File = get().json_reply().await.unwrap();
     assert_eq!(file, File { id: "file_1".to_owned() });
