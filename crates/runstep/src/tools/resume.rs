@@ -249,6 +249,14 @@ impl StartStream for ResumeRun {
     }
 }
 
+impl StreamRequest<ResumeRun> {
+    /// Executes approved calls and those of later rounds with these tools; see
+    /// [`ResumeRun::toolbox`].
+    pub fn toolbox<S: Send + Sync + 'static>(self, tools: &Toolbox<S>) -> WithToolbox<Self> {
+        WithToolbox::new(self, tools)
+    }
+}
+
 impl WithToolbox<ResumeRun> {
     /// Executes the approved calls, submits all outputs, executes the calls of every further round, and
     /// waits until the run has ended.

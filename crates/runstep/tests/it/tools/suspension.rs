@@ -304,7 +304,7 @@ async fn resumed_stream_has_the_events_of_calls_and_run() {
 
     let call_id = suspended.calls[0].id.clone();
     let resume = server.runs.resume(suspended).decide(call_id, Approval::Allow);
-    let mut events = resume.toolbox(&tools).stream().await.unwrap();
+    let mut events = resume.stream().idle_timeout(None).toolbox(&tools).await.unwrap();
     assert_eq!(events.run().unwrap().status, "requires_action");
     let mut names = Vec::new();
     while let Some(event) = events.try_next().await.unwrap() {
