@@ -168,12 +168,12 @@ pub(crate) async fn response<T: DeserializeOwned, E>(
 ) -> Result<ResponseValue<T>, Error<E>> {
     let status = response.status();
     // If the caller drops the future, the headers are available.
-    options.reply_headers.put(status, std::mem::take(response.headers_mut()));
+    options.response_headers.put(status, std::mem::take(response.headers_mut()));
     let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
     match decode(&body) {
         Ok(value) => {
-            options.reply_headers.put_body(body);
-            Ok(ResponseValue::new(value, status, options.reply_headers.take().1))
+            options.response_headers.put_body(body);
+            Ok(ResponseValue::new(value, status, options.response_headers.take().1))
         }
         Err(error) => Err(Error::InvalidResponsePayload(body, error)),
     }

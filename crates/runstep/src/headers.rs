@@ -1,4 +1,4 @@
-//! Headers of replies.
+//! Headers of responses.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,12 +13,12 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
     text(headers, "x-request-id").or_else(|| text(headers, "apim-request-id"))
 }
 
-/// Returns the URL or path of the object that the reply is about.
+/// Returns the URL or path of the object that the response is about.
 pub(crate) fn content_location(headers: &HeaderMap) -> Option<&str> {
     text(headers, CONTENT_LOCATION.as_str())
 }
 
-/// Returns when the reply was created, in seconds since the Unix epoch.
+/// Returns when the response was created, in seconds since the Unix epoch.
 pub(crate) fn date(headers: &HeaderMap) -> Option<i64> {
     let date = httpdate::parse_http_date(text(headers, DATE.as_str())?).ok()?;
     i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()

@@ -138,7 +138,7 @@ impl ClientBuilder {
         self.header("openai-project", project)
     }
 
-    /// Sets the timeout of one attempt of a request, from connecting to the end of the reply.
+    /// Sets the timeout of one attempt of a request, from connecting to the end of the response.
     /// Default: [`DEFAULT_TIMEOUT`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;

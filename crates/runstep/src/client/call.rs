@@ -6,7 +6,7 @@ use std::future::Future;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use runstep_api::types::{Assistant, Message, Run, Thread};
-use runstep_api::{ByteStream, Operation, ReplyHeaders, ResponseValue, Validate};
+use runstep_api::{ByteStream, Operation, ResponseHeaders, ResponseValue, Validate};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -16,7 +16,7 @@ use super::Client;
 use super::idempotency::new_idempotency_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::deadline_after;
-use crate::transport::reply::{self, ReplyReader};
+use crate::transport::response_body::{self, ResponseReader};
 use crate::transport::{RequestOptions, Response};
 
 /// The ids that a span records.
@@ -95,10 +95,10 @@ impl Client {
         F: Fn(runstep_api::Client) -> Fut,
         Fut: Future<Output = ApiResult<T>>,
     {
-        self.call_traced(operation, ids, options, call, reply::json)
+        self.call_traced(operation, ids, options, call, response_body::json)
     }
 
-    /// Calls an operation whose reply is read as a stream. Returns when the reply starts.
+    /// Calls an operation whose response is read as a stream. Returns when the response starts.
     pub(crate) fn open<F, Fut>(
         &self,
         operation: Operation,
@@ -110,7 +110,7 @@ impl Client {
         F: Fn(runstep_api::Client) -> Fut,
         Fut: Future<Output = ApiResult<ByteStream>>,
     {
-        self.call_traced(operation, ids, options, call, reply::bytes)
+        self.call_traced(operation, ids, options, call, response_body::bytes)
     }
 
     fn call_traced<T, F, Fut>(
@@ -119,7 +119,7 @@ impl Client {
         ids: SpanIds<'_>,
         options: &RequestOptions,
         call: F,
-        read: ReplyReader<T>,
+        read: ResponseReader<T>,
     ) -> impl Future<Output = Result<Response<T>>>
     where
         T: 'static,
@@ -156,7 +156,7 @@ impl Client {
         repeatability: Repeatability,
         options: &RequestOptions,
         call: F,
-        read: ReplyReader<T>,
+        read: ResponseReader<T>,
         span: tracing::Span,
     ) -> Result<Response<T>>
     where
@@ -178,18 +178,18 @@ impl Client {
                 call_options.headers.entry("idempotency-key").or_insert_with(|| key.clone());
             }
             let mut attempt =
-                Attempt { headers: call_options.reply_headers.clone(), token: None, deadline };
+                Attempt { headers: call_options.response_headers.clone(), token: None, deadline };
             if self.may_renew_token() {
                 attempt.token = call_options.headers.get(AUTHORIZATION).cloned();
             }
             let sent = call(self.generated(call_options));
             let error = match tokio::time::timeout_at(deadline, sent).await {
-                Ok(Ok(reply)) => {
-                    span.record("http.response.status_code", reply.status().as_u16());
+                Ok(Ok(response)) => {
+                    span.record("http.response.status_code", response.status().as_u16());
                     if !repeatability.is_idempotent {
-                        record_ids(&span, &*reply);
+                        record_ids(&span, &*response);
                     }
-                    return Ok(Response::new(reply, attempt.headers.take_body()));
+                    return Ok(Response::new(response, attempt.headers.take_body()));
                 }
                 Ok(Err(error)) => Some(error),
                 Err(_) => None,
@@ -202,7 +202,7 @@ impl Client {
         }
     }
 
-    /// Handles a failed attempt. Returns the reply if it was a success with a status that the
+    /// Handles a failed attempt. Returns the response if it was a success with a status that the
     /// specification does not list, an error, or `None` if the request must be sent again: after the
     /// delay, or at once with a new token. `error` is `None` after a timeout.
     #[allow(clippy::too_many_arguments, reason = "the cold half of `call_with_retries`")]
@@ -212,12 +212,14 @@ impl Client {
         options: &RequestOptions,
         error: Option<runstep_api::Error<()>>,
         attempt: Attempt,
-        read: ReplyReader<T>,
+        read: ResponseReader<T>,
         retries: &mut RetryState,
         span: &tracing::Span,
     ) -> Result<Option<Response<T>>> {
         let result = match error {
-            Some(error) => reply::after_error(error, attempt.headers, read, attempt.deadline).await,
+            Some(error) => {
+                response_body::after_error(error, attempt.headers, read, attempt.deadline).await
+            }
             None => {
                 let (status, headers) = attempt.headers.take();
                 Err(Error::timed_out().with_head(status, &headers))
@@ -260,8 +262,8 @@ impl Client {
 
 /// Records the ids of the object that a request has created.
 #[cold]
-fn record_ids<T: 'static>(span: &tracing::Span, reply: &T) {
-    let object: &dyn Any = reply;
+fn record_ids<T: 'static>(span: &tracing::Span, response: &T) {
+    let object: &dyn Any = response;
     if let Some(run) = object.downcast_ref::<Run>() {
         span.record("gen_ai.conversation.id", &run.thread_id);
         span.record("runstep.run.id", &run.id);
@@ -280,7 +282,7 @@ fn record_error(span: &tracing::Span, error: Error) -> Error {
     if let Some(status) = error.status() {
         span.record("http.response.status_code", status);
     }
-    // The semantic conventions name an error reply by its status.
+    // The semantic conventions name an error response by its status.
     match error.status().filter(|_| error.kind() == ErrorKind::Api) {
         Some(status) => span.record("error.type", tracing::field::display(status)),
         None => span.record("error.type", error.kind().as_str()),
@@ -291,7 +293,7 @@ fn record_error(span: &tracing::Span, error: Error) -> Error {
 
 /// An attempt in flight.
 struct Attempt {
-    headers: ReplyHeaders,
+    headers: ResponseHeaders,
     /// The token of the request, if it can be renewed.
     token: Option<HeaderValue>,
     deadline: Instant,

@@ -1,4 +1,4 @@
-//! Parses error replies: the API's format, dialects of it, HTML from a proxy, or an empty body.
+//! Parses error responses: the API's format, dialects of it, HTML from a proxy, or an empty body.
 
 use std::borrow::Cow;
 
@@ -12,13 +12,13 @@ const MAX_EXCERPT: usize = 200;
 
 /// Extracts the fields of an API error. Fields of other types are ignored.
 pub(crate) fn parse(body: &[u8]) -> ApiError {
-    let Ok(reply) = serde_json::from_slice::<Value>(body) else { return ApiError::default() };
-    let error = match reply.get("error") {
+    let Ok(response) = serde_json::from_slice::<Value>(body) else { return ApiError::default() };
+    let error = match response.get("error") {
         Some(Value::String(message)) => {
             return ApiError { message: Some(message.clone()), ..ApiError::default() };
         }
         Some(error) if error.is_object() => error,
-        _ => &reply,
+        _ => &response,
     };
     ApiError {
         message: text(error.get("message")),
@@ -36,21 +36,21 @@ fn text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// Describes a reply that is not an API error. `truncated` says why the body is incomplete, if it
+/// Describes a response that is not an API error. `truncated` says why the body is incomplete, if it
 /// is.
 pub(crate) fn describe(headers: &HeaderMap, body: &[u8], truncated: Option<&str>) -> String {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     if let Some(truncated) = truncated {
         let start = if text.is_empty() { String::new() } else { format!(": {}", excerpt(text)) };
-        return format!("the reply {truncated} after {} bytes{start}", body.len());
+        return format!("the response {truncated} after {} bytes{start}", body.len());
     }
     if text.is_empty() {
-        return "the reply has no body".to_owned();
+        return "the response has no body".to_owned();
     }
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     format!(
-        "the reply is not an API error ({}): {}",
+        "the response is not an API error ({}): {}",
         kind.unwrap_or("no content type"),
         excerpt(text)
     )

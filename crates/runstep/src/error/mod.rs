@@ -32,7 +32,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// - [`is_deadline`](Self::is_deadline): the run is still active. [`run`](Self::run) is its last
 ///   known state; poll it again to continue waiting.
 /// - [`is_connect`](Self::is_connect): nothing was sent. Check the base URL.
-/// - [`is_decode`](Self::is_decode): the reply does not match the API; see [`body`](Self::body).
+/// - [`is_decode`](Self::is_decode): the response does not match the API; see [`body`](Self::body).
 /// - For other errors, [`message`](Self::message) is the server's message, and
 ///   [`request_id`](Self::request_id) identifies the request to the server's operators.
 pub struct Error(Box<Inner>);
@@ -67,7 +67,7 @@ pub enum ErrorKind {
     Authentication,
     /// The server returned an error.
     Api,
-    /// The reply could not be decoded.
+    /// The response could not be decoded.
     Decode,
     /// A wait exceeded its deadline.
     Deadline,
@@ -162,7 +162,7 @@ impl Error {
         error
     }
 
-    /// Creates the error for an error reply. `truncated` says why the body is incomplete, if it is.
+    /// Creates the error for an error response. `truncated` says why the body is incomplete, if it is.
     pub(crate) fn api(
         status: StatusCode,
         headers: &HeaderMap,
@@ -200,7 +200,7 @@ impl Error {
         self
     }
 
-    /// Adds the status and the headers of a reply.
+    /// Adds the status and the headers of a response.
     pub(crate) fn with_head(mut self, status: Option<StatusCode>, headers: &HeaderMap) -> Self {
         self.0.status = status;
         self.with_headers(headers)
@@ -298,7 +298,7 @@ impl Error {
         &self.0.message
     }
 
-    /// Returns the HTTP status of the reply, if a reply arrived.
+    /// Returns the HTTP status of the response, if a response arrived.
     pub fn status(&self) -> Option<u16> {
         self.0.status.map(|status| status.as_u16())
     }
@@ -369,7 +369,7 @@ impl Error {
         self.active_run().is_some()
     }
 
-    /// Returns the body of the reply, truncated to 1 MiB, if a reply arrived.
+    /// Returns the body of the response, truncated to 1 MiB, if a response arrived.
     pub fn body(&self) -> Option<&str> {
         self.0.body.as_deref()
     }
@@ -410,7 +410,7 @@ impl Error {
         self.0.kind == ErrorKind::Deadline
     }
 
-    /// Returns whether the reply could not be decoded.
+    /// Returns whether the response could not be decoded.
     pub fn is_decode(&self) -> bool {
         self.0.kind == ErrorKind::Decode
     }

@@ -97,15 +97,15 @@ pub(crate) async fn start_run<R: StartRun>(
     let client = StartRun::client(&request).clone();
     let cancel_on_drop = cancel_options(settings.cancel_on_drop);
     let request = CreateInFlight::new(client.clone(), request.start(), cancel_on_drop);
-    let reply = request.reply(deadline, cancel_options(settings.cancel_on_deadline)).await?;
-    Ok((client.runs(&reply.value().thread_id), reply))
+    let response = request.response(deadline, cancel_options(settings.cancel_on_deadline)).await?;
+    Ok((client.runs(&response.value().thread_id), response))
 }
 
 /// A request whose run is waited for; see [`Runs::create`](crate::Runs::create).
 ///
 /// Awaiting it sends the request and returns the run once it settles. The headers, query and
 /// timeout of the request apply to the polls, too. The deadline starts when the request is sent;
-/// if no reply has arrived by then, the error has no run.
+/// if no response has arrived by then, the error has no run.
 #[derive(Clone, Debug)]
 #[must_use = "a request is sent when it is awaited"]
 pub struct AndPoll<R> {
@@ -131,9 +131,9 @@ impl<R: StartRun> AndPoll<R> {
 
     async fn start(mut self) -> Result<Box<PollLoop>> {
         let deadline = deadline_after(self.settings.deadline);
-        let (runs, reply) = start_run(self.request, &mut self.settings, deadline).await?;
-        let poll_loop = PollLoop::new(runs, reply.value().id.clone(), &self.settings, deadline);
-        Ok(Box::new(poll_loop.starting_with(reply)))
+        let (runs, response) = start_run(self.request, &mut self.settings, deadline).await?;
+        let poll_loop = PollLoop::new(runs, response.value().id.clone(), &self.settings, deadline);
+        Ok(Box::new(poll_loop.starting_with(response)))
     }
 }
 

@@ -40,7 +40,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// A request in flight that creates a run. If it is dropped before the reply arrives, it can
+/// A request in flight that creates a run. If it is dropped before the response arrives, it can
 /// continue in the background so that the run is cancelled once its id is known.
 pub(super) struct CreateInFlight {
     client: Client,
@@ -58,20 +58,20 @@ impl CreateInFlight {
         Self { client, request, cancel }
     }
 
-    /// Waits for the reply until `deadline`. After that, cancels the run if `cancel_late` is set.
-    pub(super) async fn reply(
+    /// Waits for the response until `deadline`. After that, cancels the run if `cancel_late` is set.
+    pub(super) async fn response(
         mut self,
         deadline: Instant,
         cancel_late: Option<RequestOptions>,
     ) -> Result<Response<Run>> {
-        if let Ok(reply) = timeout_at(deadline, &mut self.request).await {
+        if let Ok(response) = timeout_at(deadline, &mut self.request).await {
             self.cancel = None;
-            return reply;
+            return response;
         }
         self.cancel = self.cancel.take().or(cancel_late);
         let message = match self.cancel {
-            Some(_) => "no reply arrived before the deadline; a created run is cancelled",
-            None => "no reply arrived before the deadline; a run may have been created",
+            Some(_) => "no response arrived before the deadline; a created run is cancelled",
+            None => "no response arrived before the deadline; a run may have been created",
         };
         Err(Error::new(ErrorKind::Deadline, message))
     }
@@ -84,8 +84,8 @@ impl Drop for CreateInFlight {
         let request = std::mem::replace(&mut self.request, Box::pin(pending()));
         let client = self.client.clone();
         runtime.spawn(async move {
-            if let Ok(reply) = request.await {
-                let run = reply.into_inner();
+            if let Ok(response) = request.await {
+                let run = response.into_inner();
                 let cancel = client.runs(&run.thread_id).cancel(&run.id);
                 let _ = cancel.with_options(options).await;
             }

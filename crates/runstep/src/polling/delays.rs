@@ -64,8 +64,8 @@ impl PollDelays {
         delay
     }
 
-    /// Returns the delay after a reply with these headers.
-    pub(crate) fn next_after_reply(&mut self, headers: &HeaderMap) -> Duration {
+    /// Returns the delay after a response with these headers.
+    pub(crate) fn next_after_response(&mut self, headers: &HeaderMap) -> Duration {
         self.next(headers::poll_after(headers))
     }
 }

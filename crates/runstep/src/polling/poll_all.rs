@@ -280,8 +280,8 @@ impl PollScheduler {
                 }
             };
             match polled {
-                Some((index, reply)) => {
-                    if let Some(run) = self.on_reply(index, reply) {
+                Some((index, response)) => {
+                    if let Some(run) = self.on_response(index, response) {
                         return Some(run);
                     }
                 }
@@ -305,15 +305,15 @@ impl PollScheduler {
         self.polls.push(Box::pin(async move { (index, poll.await) }));
     }
 
-    fn on_reply(&mut self, index: usize, reply: Result<Response<Run>>) -> Option<PolledRun> {
+    fn on_response(&mut self, index: usize, response: Result<Response<Run>>) -> Option<PolledRun> {
         let slot = self.targets.get_mut(index)?;
         let target = slot.as_mut()?;
-        let delay = match reply {
-            Ok(reply) => {
+        let delay = match response {
+            Ok(response) => {
                 target.consecutive_errors = 0;
                 target.last_error = None;
-                let delay = target.delays.next_after_reply(reply.header_map());
-                let run = reply.into_inner();
+                let delay = target.delays.next_after_response(response.header_map());
+                let run = response.into_inner();
                 if has_settled(&run) {
                     let run_ref = slot.take()?.run_ref;
                     return Some(PolledRun { run_ref, result: Ok(run) });

@@ -92,12 +92,12 @@ impl PollLoop {
         }
     }
 
-    /// Starts from the reply that created or resumed the run. Polls immediately if the run requires
-    /// action, because the reply may be stale, or if it has ended and steps are requested, because
-    /// the reply does not contain them.
-    pub(super) fn starting_with(mut self, reply: Response<Run>) -> Self {
-        let delay = self.delays.next_after_reply(reply.header_map());
-        let run = reply.into_inner();
+    /// Starts from the response that created or resumed the run. Polls immediately if the run requires
+    /// action, because the response may be stale, or if it has ended and steps are requested, because
+    /// the response does not contain them.
+    pub(super) fn starting_with(mut self, response: Response<Run>) -> Self {
+        let delay = self.delays.next_after_response(response.header_map());
+        let run = response.into_inner();
         if !has_settled(&run) || (run.is_terminal() && !self.with_steps) {
             self.next_poll = Some(deadline_after(delay));
             self.started = Some(run.clone());
@@ -195,9 +195,9 @@ impl PollLoop {
     /// Fetches the run. Its state is stored even if fetching its steps fails.
     async fn retrieve(&mut self) -> Result<(Run, Duration)> {
         let retrieve = self.runs.retrieve(&self.run_id).with_options(self.options.clone());
-        let reply = retrieve.send().await?;
-        let delay = self.delays.next_after_reply(reply.header_map());
-        let run = reply.into_inner();
+        let response = retrieve.send().await?;
+        let delay = self.delays.next_after_response(response.header_map());
+        let run = response.into_inner();
         if self.is_end(&run) {
             self.guard.disarm();
         }
@@ -248,7 +248,7 @@ impl PollLoop {
     async fn cancel(&mut self) -> Option<Run> {
         let cancel = self.runs.cancel(&self.run_id).with_options(self.options.clone());
         match cancel.send().await {
-            Ok(reply) => self.last = Some(reply.into_inner()),
+            Ok(response) => self.last = Some(response.into_inner()),
             Err(error) if error.status() == Some(400) => {
                 let (run, _) = self.retrieve().await.ok()?;
                 return Some(run).filter(|run| self.is_end(run));

@@ -35,7 +35,7 @@ macro_rules! request_setters {
             self
         }
 
-        /// Sets the timeout of one attempt, from connecting to the end of the reply. Default: the
+        /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
         /// client's.
         pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.timeout = Some(timeout);
@@ -55,7 +55,7 @@ macro_rules! request_options {
     ($Output:ty) => {
         $crate::resources::macros::request_setters!();
 
-        /// Sends the request and returns the value with the status and headers of the reply.
+        /// Sends the request and returns the value with the status and headers of the response.
         /// Awaiting the request returns the value alone.
         ///
         /// # Errors

@@ -39,7 +39,7 @@ impl Runs {
 
     /// Creates a run: `POST /threads/{thread_id}/runs`.
     ///
-    /// The reply contains the queued run; [`poll`](Self::poll) waits for it. The server rejects the
+    /// The response contains the queued run; [`poll`](Self::poll) waits for it. The server rejects the
     /// request while another run of the thread is active
     /// ([`Error::is_active_run`](crate::Error::is_active_run)).
     ///

@@ -1,4 +1,4 @@
-//! One connection of a stream: the body of a reply, decoded to run events.
+//! One connection of a stream: the body of a response, decoded to run events.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use super::text_delta_decoder::TextDeltaDecoder;
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::time::deadline_after;
 
-/// The body of a reply.
+/// The body of a response.
 pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
 /// An item of a connection.
@@ -28,7 +28,7 @@ pub(super) enum ConnectionItem {
     Closed(Option<Error>),
 }
 
-/// Reads the events of one reply.
+/// Reads the events of one response.
 pub(super) struct EventConnection {
     body: SyncWrapper<Body>,
     decoder: EventDecoder,

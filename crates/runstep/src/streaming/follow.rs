@@ -93,7 +93,7 @@ impl StreamRequest<FollowRun> {
         self
     }
 
-    /// Sets the timeout of each request of the stream, until its reply starts. Default: the client's.
+    /// Sets the timeout of each request of the stream, until its response starts. Default: the client's.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.options().timeout = Some(timeout);
         self
@@ -132,7 +132,7 @@ impl StartStream for FollowRun {
                 Err(error) if error.status().is_some() && !error.is_authentication() => {
                     retrieve.open_stream().await
                 }
-                reply => reply,
+                response => response,
             }
         })
     }

@@ -9,7 +9,7 @@ use runstep_api::types::{Run, RunInclude};
 use tokio::time::Instant;
 
 use super::recovery::RunOrigin;
-use super::run_api::{ClientRunApi, read_reply};
+use super::run_api::{ClientRunApi, read_response};
 use super::run_stream::RunStream;
 use super::settings::{DEFAULT_IDLE_TIMEOUT, StreamSettings};
 use super::sse::DEFAULT_MAX_EVENT_BYTES;
@@ -26,7 +26,7 @@ pub(crate) enum StreamTarget {
     /// A run that the request creates, together with a thread if `thread_id` is `None`.
     NewRun { thread_id: Option<String>, assistant_id: String },
     /// A run that exists: it continues after outputs of these calls.
-    ExistingRun { run: RunRef, answered_call_ids: Vec<String> },
+    ExistingRun { run: RunRef, submitted_call_ids: Vec<String> },
     /// A run that exists, after the event with this id if it is not empty.
     Position { run: RunRef, last_event_id: String },
 }
@@ -90,9 +90,9 @@ impl StartStream for SubmitToolOutputs {
 
     fn target(&self) -> StreamTarget {
         let outputs = self.body.tool_outputs.iter();
-        let answered_call_ids = outputs.filter_map(|output| output.tool_call_id.clone()).collect();
+        let submitted_call_ids = outputs.filter_map(|output| output.tool_call_id.clone()).collect();
         let run = RunRef::from((&self.thread_id, &self.run_id));
-        StreamTarget::ExistingRun { run, answered_call_ids }
+        StreamTarget::ExistingRun { run, submitted_call_ids }
     }
 
     fn open(self) -> ResponseFuture<Response<ByteStream>> {
@@ -139,7 +139,7 @@ impl SubmitToolOutputs {
 
 /// A request whose run is streamed; see [`CreateRun::stream`](crate::CreateRun::stream).
 ///
-/// Awaiting it sends the request and returns the stream when the reply starts. The headers, query
+/// Awaiting it sends the request and returns the stream when the response starts. The headers, query
 /// and timeout of the request apply to all further requests of the stream: recovering from a lost
 /// connection, submitting outputs and cancelling the run.
 #[derive(Clone, Debug)]
@@ -170,7 +170,7 @@ impl<R> StreamRequest<R> {
     /// active.
     ///
     /// If the connection is lost before the first run event, the run is identified by the headers of
-    /// the reply or in the list of the thread's runs. A lost connection is an error nevertheless if
+    /// the response or in the list of the thread's runs. A lost connection is an error nevertheless if
     /// the run cannot be identified, or if the request creates the thread as well and neither the
     /// headers nor an event name it; see [`docs::streaming`](crate::docs::streaming).
     ///
@@ -190,7 +190,7 @@ impl<R> StreamRequest<R> {
 
     /// Sets how long the connection can be idle, without events or comments, before it counts as
     /// lost. `None` disables the timeout. Default: [`DEFAULT_IDLE_TIMEOUT`]. The request timeout
-    /// ([`ClientBuilder::timeout`](crate::ClientBuilder::timeout)) applies until the reply starts.
+    /// ([`ClientBuilder::timeout`](crate::ClientBuilder::timeout)) applies until the response starts.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.idle_timeout = timeout.into();
         self
@@ -205,7 +205,7 @@ impl<R> StreamRequest<R> {
 
     /// Sets whether the run is cancelled if the stream is dropped before the run settles. Default:
     /// false. Requires a tokio runtime when the stream is dropped, and that the run is known: from
-    /// the headers of the reply or from the first run event.
+    /// the headers of the response or from the first run event.
     pub fn cancel_on_drop(mut self, cancel: bool) -> Self {
         self.cancel_on_drop = cancel;
         self
@@ -263,20 +263,21 @@ impl<R: StartStream> StreamRequest<R> {
         let (api, settings) = self.parts();
         let target = self.request.target();
         let sent = Instant::now();
-        let reply = self.request.open().await?;
+        let response = self.request.open().await?;
         let elapsed = sent.elapsed();
         Ok(match target {
             StreamTarget::NewRun { thread_id, assistant_id } => {
-                let origin = RunOrigin::new(thread_id, assistant_id, reply.header_map(), elapsed);
-                RunStream::for_new_run(api, settings, read_reply(reply).await?, origin)
+                let origin =
+                    RunOrigin::new(thread_id, assistant_id, response.header_map(), elapsed);
+                RunStream::for_new_run(api, settings, read_response(response).await?, origin)
             }
-            StreamTarget::ExistingRun { run, answered_call_ids } => {
-                let reply = read_reply(reply).await?;
-                RunStream::for_tool_outputs(api, settings, reply, run, answered_call_ids)
+            StreamTarget::ExistingRun { run, submitted_call_ids } => {
+                let response = read_response(response).await?;
+                RunStream::for_tool_outputs(api, settings, response, run, submitted_call_ids)
             }
             StreamTarget::Position { run, last_event_id } => {
-                let reply = read_reply(reply).await?;
-                RunStream::at_position(api, settings, reply, run, last_event_id)
+                let response = read_response(response).await?;
+                RunStream::at_position(api, settings, response, run, last_event_id)
             }
         })
     }

@@ -18,16 +18,16 @@ use crate::headers;
 use crate::run_ref::RunRef;
 use crate::transport::{RequestOptions, Response, RetryPolicy, TakesOptions};
 
-/// Maximum length of a JSON reply to a streaming request, as with every other request.
-const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum length of a JSON response to a streaming request, as with every other request.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many of the newest runs of a thread are searched for a new run.
 const NEWEST_RUNS: u64 = 20;
 
 pub(super) type ApiFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// A reply to a streaming request.
-pub(super) enum StreamReply {
+/// A response to a streaming request.
+pub(super) enum StreamResponse {
     Events(Body),
     /// The server does not stream and returned the run.
     Run(Box<FetchedRun>),
@@ -50,9 +50,13 @@ impl Deref for FetchedRun {
 /// The operations that a stream needs. Tests replace it by a recording.
 pub(super) trait RunApi: Send + Sync + 'static {
     /// Requests the events after an event id.
-    fn resume<'a>(&'a self, run: &'a RunRef, last_event_id: &'a str) -> ApiFuture<'a, StreamReply>;
+    fn resume<'a>(
+        &'a self,
+        run: &'a RunRef,
+        last_event_id: &'a str,
+    ) -> ApiFuture<'a, StreamResponse>;
 
-    fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamReply>;
+    fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamResponse>;
 
     fn run<'a>(&'a self, run: &'a RunRef) -> ApiFuture<'a, FetchedRun>;
 
@@ -97,24 +101,28 @@ impl ClientRunApi {
 }
 
 impl RunApi for ClientRunApi {
-    fn resume<'a>(&'a self, run: &'a RunRef, last_event_id: &'a str) -> ApiFuture<'a, StreamReply> {
+    fn resume<'a>(
+        &'a self,
+        run: &'a RunRef,
+        last_event_id: &'a str,
+    ) -> ApiFuture<'a, StreamResponse> {
         let retrieve = self.fetch_options(self.client.runs(&run.thread_id).retrieve(&run.run_id));
         let retrieve = retrieve.header("last-event-id", last_event_id);
-        Box::pin(async move { read_reply(retrieve.open_stream().await?).await })
+        Box::pin(async move { read_response(retrieve.open_stream().await?).await })
     }
 
-    fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamReply> {
+    fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamResponse> {
         let submit = self.client.runs(run.thread_id).submit_tool_outputs(run.run_id);
         let submit = submit.with_options(self.options.clone()).outputs(outputs);
-        Box::pin(async move { read_reply(submit.open_stream().await?).await })
+        Box::pin(async move { read_response(submit.open_stream().await?).await })
     }
 
     fn run<'a>(&'a self, run: &'a RunRef) -> ApiFuture<'a, FetchedRun> {
         let retrieve = self.fetch_options(self.client.runs(&run.thread_id).retrieve(&run.run_id));
         Box::pin(async move {
-            let reply = retrieve.send().await?;
-            let poll_after = headers::poll_after(reply.header_map());
-            Ok(FetchedRun { run: reply.into_inner(), poll_after })
+            let response = retrieve.send().await?;
+            let poll_after = headers::poll_after(response.header_map());
+            Ok(FetchedRun { run: response.into_inner(), poll_after })
         })
     }
 
@@ -165,32 +173,32 @@ impl RunApi for ClientRunApi {
     }
 }
 
-/// Distinguishes a stream of events from a JSON object by the content type of the reply.
-pub(super) async fn read_reply(reply: Response<ByteStream>) -> Result<StreamReply> {
-    let content_type = reply.header_map().get(CONTENT_TYPE).map(|value| value.as_bytes());
+/// Distinguishes a stream of events from a JSON object by the content type of the response.
+pub(super) async fn read_response(response: Response<ByteStream>) -> Result<StreamResponse> {
+    let content_type = response.header_map().get(CONTENT_TYPE).map(|value| value.as_bytes());
     let is_json = content_type
         .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"application/json"));
-    let poll_after = headers::poll_after(reply.header_map());
+    let poll_after = headers::poll_after(response.header_map());
     if !is_json {
-        let body = reply.into_inner().into_inner().map_err(Error::http);
-        return Ok(StreamReply::Events(Box::pin(body)));
+        let body = response.into_inner().into_inner().map_err(Error::http);
+        return Ok(StreamResponse::Events(Box::pin(body)));
     }
-    let headers = reply.header_map().clone();
+    let headers = response.header_map().clone();
     let mut body = Vec::new();
-    let mut chunks = reply.into_inner().into_inner();
+    let mut chunks = response.into_inner().into_inner();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| Error::http(error).with_headers(&headers))?;
-        if body.len() + chunk.len() > MAX_REPLY_BYTES {
-            let message = format!("the reply exceeds {MAX_REPLY_BYTES} bytes");
+        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+            let message = format!("the response exceeds {MAX_RESPONSE_BYTES} bytes");
             return Err(Error::new(ErrorKind::Decode, message).with_headers(&headers));
         }
         body.extend_from_slice(&chunk);
     }
     let run = runstep_api::decode(&body).map_err(|error| {
-        Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
+        Error::new(ErrorKind::Decode, format!("the response cannot be decoded: {error}"))
             .with_source(Source::Json(error))
             .with_headers(&headers)
             .with_body(&body)
     })?;
-    Ok(StreamReply::Run(Box::new(FetchedRun { run, poll_after })))
+    Ok(StreamResponse::Run(Box::new(FetchedRun { run, poll_after })))
 }

@@ -75,7 +75,7 @@ impl ToolLoop {
                 RoundResult::Suspended(suspended) => return Ok(Some(suspended)),
                 RoundResult::Submitted => {}
             }
-            // Poll even if the reply to the outputs says requires_action: it may be stale.
+            // Poll even if the response to the outputs says requires_action: it may be stale.
             let mut delays = self.settings.delays(self.runs.client());
             loop {
                 self.run = self.poll().await?;

@@ -246,11 +246,11 @@ impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
         Box::pin(async move {
             let (request, tool_settings) = self.with_tools()?;
             let deadline = deadline_after(settings.deadline);
-            let (runs, reply) = start_run(request, &mut settings, deadline).await?;
+            let (runs, response) = start_run(request, &mut settings, deadline).await?;
             // Not when it was sent: the request may have been retried.
             let created = Instant::now();
             settings.deadline = deadline.saturating_duration_since(created);
-            let run = reply.into_inner();
+            let run = response.into_inner();
             ToolLoop::new(runs, run, Some(created), settings, tool_settings).run_to_end().await
         })
     }

@@ -240,8 +240,8 @@ impl StartStream for ResumeRun {
         let SuspendedRun { run_ref, calls, outputs, .. } = &self.suspended;
         let answered = outputs.iter().filter_map(|output| output.tool_call_id.clone());
         let waiting = calls.iter().map(|call| call.id.clone());
-        let answered_call_ids = answered.chain(waiting).collect();
-        StreamTarget::ExistingRun { run: run_ref.clone(), answered_call_ids }
+        let submitted_call_ids = answered.chain(waiting).collect();
+        StreamTarget::ExistingRun { run: run_ref.clone(), submitted_call_ids }
     }
 
     fn open(self) -> ResponseFuture<Response<ByteStream>> {

@@ -28,7 +28,7 @@ impl<'a> Submission<'a> {
         Self { runs, run_id, outputs, options }
     }
 
-    /// Submits the outputs and returns the run, as the reply contains it or as it is now if it has
+    /// Submits the outputs and returns the run, as the response contains it or as it is now if it has
     /// continued without them.
     ///
     /// After an ambiguous failure it is unknown whether the server received the outputs. The run is

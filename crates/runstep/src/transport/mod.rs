@@ -1,11 +1,11 @@
-//! The layer below the client: request options, retry policies, and decoding of replies.
+//! The layer below the client: request options, retry policies, and decoding of responses.
 
 mod backoff;
 mod options;
 mod path_id;
 mod poll_error_policy;
-pub(crate) mod reply;
 mod response;
+pub(crate) mod response_body;
 mod retry;
 
 use std::future::Future;

@@ -17,7 +17,7 @@ pub(crate) struct RequestOptions {
     pub(crate) body: Map<String, Value>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
-    /// Whether the reply is read as a stream.
+    /// Whether the response is read as a stream.
     pub(crate) streams: bool,
 }
 

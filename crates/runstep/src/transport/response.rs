@@ -1,4 +1,4 @@
-//! A reply: its value, status and headers.
+//! A response: its value, status and headers.
 
 use std::fmt;
 
@@ -6,53 +6,53 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use runstep_api::ResponseValue;
 
-/// A value with the status, the headers and the body of its reply.
+/// A value with the status, the headers and the body of its response.
 ///
 /// ```no_run
 /// # async fn example(runs: runstep::Runs) -> runstep::Result<()> {
-/// let reply = runs.retrieve("run_abc123").send().await?;
-/// println!("{} {:?}", reply.status(), reply.header("openai-processing-ms"));
-/// println!("{}", String::from_utf8_lossy(reply.body()));
-/// let run = reply.into_inner();
+/// let response = runs.retrieve("run_abc123").send().await?;
+/// println!("{} {:?}", response.status(), response.header("openai-processing-ms"));
+/// println!("{}", String::from_utf8_lossy(response.body()));
+/// let run = response.into_inner();
 /// # let _ = run;
 /// # Ok(())
 /// # }
 /// ```
 pub struct Response<T> {
-    reply: ResponseValue<T>,
+    response: ResponseValue<T>,
     body: Bytes,
 }
 
 impl<T> Response<T> {
-    pub(crate) fn new(reply: ResponseValue<T>, body: Bytes) -> Self {
-        Self { reply, body }
+    pub(crate) fn new(response: ResponseValue<T>, body: Bytes) -> Self {
+        Self { response, body }
     }
 
     /// Returns the value.
     pub fn value(&self) -> &T {
-        &self.reply
+        &self.response
     }
 
     /// Returns the value and discards the rest.
     pub fn into_inner(self) -> T {
-        self.reply.into_inner()
+        self.response.into_inner()
     }
 
     /// Converts the value.
     pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Response<U> {
-        let (status, headers) = (self.reply.status(), self.reply.headers().clone());
-        let reply = ResponseValue::new(convert(self.reply.into_inner()), status, headers);
-        Response { reply, body: self.body }
+        let (status, headers) = (self.response.status(), self.response.headers().clone());
+        let response = ResponseValue::new(convert(self.response.into_inner()), status, headers);
+        Response { response, body: self.body }
     }
 
-    /// Returns the body of the reply as it was received. Empty if the reply is read as a stream.
+    /// Returns the body of the response as it was received. Empty if the response is read as a stream.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
     /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
-        self.reply.status().as_u16()
+        self.response.status().as_u16()
     }
 
     /// Returns a header as text, if it is present and valid UTF-8. The name is case-insensitive.
@@ -71,15 +71,15 @@ impl<T> Response<T> {
     }
 
     pub(crate) fn header_map(&self) -> &HeaderMap {
-        self.reply.headers()
+        self.response.headers()
     }
 }
 
 impl<T: Clone> Clone for Response<T> {
     fn clone(&self) -> Self {
         let headers = self.header_map().clone();
-        let reply = ResponseValue::new(self.value().clone(), self.reply.status(), headers);
-        Self { reply, body: self.body.clone() }
+        let response = ResponseValue::new(self.value().clone(), self.response.status(), headers);
+        Self { response, body: self.body.clone() }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 /// A request that is rejected with status 401 is sent once more with a new token, if there is a
 /// token provider. This does not count as an attempt.
 ///
-/// A retried delete whose first reply was lost may return status 404, because the object is gone
+/// A retried delete whose first response was lost may return status 404, because the object is gone
 /// already.
 ///
 /// `x-should-retry: false` prevents a retry. `retry-after-ms` and `Retry-After` are honored up to
@@ -96,7 +96,7 @@ impl RetryPolicy {
 fn is_retryable(error: &Error, is_idempotent: bool) -> bool {
     match error.should_retry() {
         Some(false) => return false,
-        // If a successful reply cannot be read, the server has processed the request.
+        // If a successful response cannot be read, the server has processed the request.
         Some(true) if error.kind() == ErrorKind::Api => return true,
         _ => {}
     }

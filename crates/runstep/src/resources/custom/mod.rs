@@ -2,14 +2,14 @@
 
 mod form;
 mod path;
-mod reply;
+mod response;
 
 use std::fmt;
 
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
-use runstep_api::{ClientInfo as _, ReplyHeaders, ResponseValue};
+use runstep_api::{ClientInfo as _, ResponseHeaders, ResponseValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,15 +20,15 @@ use tracing::field::Empty;
 use crate::client::{ApiResult, Client, Repeatability};
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::resources::macros::request_setters;
-use crate::transport::reply::{ReadFuture, ReplyReader, bytes};
+use crate::transport::response_body::{ReadFuture, ResponseReader, bytes};
 use crate::transport::{RequestOptions, Response, ResponseFuture};
 
 pub use form::Form;
-pub use reply::BodyStream;
+pub use response::BodyStream;
 
 /// A request to any endpoint of the server; see [`Client::request`].
 ///
-/// Awaiting it returns the reply as JSON.
+/// Awaiting it returns the response as JSON.
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request {
     client: Client,
@@ -111,29 +111,29 @@ impl Request {
 
     request_setters!();
 
-    /// Sends the request and returns the body of the reply with its status and headers.
+    /// Sends the request and returns the body of the response with its status and headers.
     ///
     /// # Errors
     ///
     /// Returns [`InvalidRequest`](ErrorKind::InvalidRequest) if the path leaves the base URL or the body
-    /// cannot be serialized, and otherwise the errors of every request; see [`Error`]. A reply of more
-    /// than 64 MiB is an error: read it with [`stream_reply`](Self::stream_reply).
+    /// cannot be serialized, and otherwise the errors of every request; see [`Error`]. A response of more
+    /// than 64 MiB is an error: read it with [`stream_response`](Self::stream_response).
     pub fn send(self) -> ResponseFuture<Response<Bytes>> {
         Box::pin(self.call("*/*", read_bytes))
     }
 
-    /// Sends the request and decodes the reply, which is JSON. A reply without a body is null.
+    /// Sends the request and decodes the response, which is JSON. A response without a body is null.
     ///
     /// # Errors
     ///
     /// In addition to the errors of [`send`](Self::send), returns [`Decode`](ErrorKind::Decode) if the
-    /// reply does not match the type.
-    pub fn json_reply<T: DeserializeOwned>(self) -> ResponseFuture<T> {
-        Box::pin(async move { reply::decode(&self.call("application/json", read_bytes).await?) })
+    /// response does not match the type.
+    pub fn json_response<T: DeserializeOwned>(self) -> ResponseFuture<T> {
+        Box::pin(async move { response::decode(&self.call("application/json", read_bytes).await?) })
     }
 
-    /// Sends the request and returns the body of the reply as a stream, with its status and headers.
-    /// The request timeout applies until the reply starts.
+    /// Sends the request and returns the body of the response as a stream, with its status and headers.
+    /// The request timeout applies until the response starts.
     ///
     /// ```no_run
     /// use runstep::reqwest::Method;
@@ -141,7 +141,7 @@ impl Request {
     /// # async fn example(client: runstep::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::io::Write as _;
     /// let request = client.request(Method::GET, "/files/file_1/content");
-    /// let mut content = request.stream_reply().await?.into_inner();
+    /// let mut content = request.stream_response().await?.into_inner();
     /// let mut file = std::fs::File::create("report.pdf")?;
     /// while let Some(chunk) = content.try_next().await? {
     ///     file.write_all(&chunk)?;
@@ -153,14 +153,14 @@ impl Request {
     /// # Errors
     ///
     /// Returns the errors of [`send`](Self::send).
-    pub fn stream_reply(self) -> ResponseFuture<Response<BodyStream>> {
+    pub fn stream_response(self) -> ResponseFuture<Response<BodyStream>> {
         Box::pin(async move { Ok(self.call("*/*", bytes).await?.map(BodyStream::new)) })
     }
 
     async fn call<T: 'static>(
         self,
         accept: &'static str,
-        read: ReplyReader<T>,
+        read: ResponseReader<T>,
     ) -> Result<Response<T>> {
         let Self { client, options, method, path, body } = self;
         let url = path::join(client.base_url(), &path)?;
@@ -238,7 +238,7 @@ fn to_body(chunks: &[Bytes], method: &Method, headers: &mut HeaderMap) -> Option
 async fn send<T>(
     api: runstep_api::Client,
     mut request: reqwest::Request,
-    read: ReplyReader<T>,
+    read: ResponseReader<T>,
 ) -> ApiResult<T> {
     let options = api.inner();
     for (name, value) in &options.headers {
@@ -249,16 +249,16 @@ async fn send<T>(
     }
     let response = api.client().execute(request).await?;
     match response.status().is_success() {
-        true => read(response, options.reply_headers.clone()).await,
+        true => read(response, options.response_headers.clone()).await,
         false => Err(runstep_api::Error::UnexpectedResponse(response)),
     }
 }
 
-fn read_bytes(response: reqwest::Response, reply_headers: ReplyHeaders) -> ReadFuture<Bytes> {
+fn read_bytes(response: reqwest::Response, response_headers: ResponseHeaders) -> ReadFuture<Bytes> {
     Box::pin(async move {
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = reply::read(response).await?;
-        reply_headers.put_body(body.clone());
+        let body = response::read(response).await?;
+        response_headers.put_body(body.clone());
         Ok(ResponseValue::new(body, status, headers))
     })
 }
@@ -268,7 +268,7 @@ impl IntoFuture for Request {
     type IntoFuture = ResponseFuture<Value>;
 
     fn into_future(self) -> Self::IntoFuture {
-        self.json_reply()
+        self.json_response()
     }
 }
 

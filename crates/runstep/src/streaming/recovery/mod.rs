@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub(super) use run_origin::{RunLocation, RunOrigin};
 
 use super::connection::Body;
-use super::run_api::{ApiFuture, FetchedRun, RunApi, StreamReply};
+use super::run_api::{ApiFuture, FetchedRun, RunApi, StreamResponse};
 use super::run_state::{CompleteObjects, FetchedState, message_id};
 use super::settings::StreamSettings;
 use super::snapshots::{MAX_SNAPSHOT_BYTES, json_size, snapshots_too_large};
@@ -31,7 +31,7 @@ pub(super) enum FetchOutcome {
 
 /// What to fetch.
 pub(super) enum FetchTarget {
-    /// A run, and its events after `last_event_id` if that is not empty. A run that only the reply
+    /// A run, and its events after `last_event_id` if that is not empty. A run that only the response
     /// has named (`is_confirmed` is false) may not be visible yet.
     Run { run: RunRef, last_event_id: String, is_confirmed: bool },
     /// A run that a request has created on a thread and that is not identified yet.
@@ -123,8 +123,8 @@ async fn fetch(
         }
         FetchTarget::Run { run, last_event_id, .. } => {
             match api.resume(&run, &last_event_id).await? {
-                StreamReply::Run(fetched) => (run, *fetched),
-                StreamReply::Events(body) => return Ok(FetchOutcome::Resumed(body)),
+                StreamResponse::Run(fetched) => (run, *fetched),
+                StreamResponse::Events(body) => return Ok(FetchOutcome::Resumed(body)),
             }
         }
         FetchTarget::NewRun { thread_id, origin } => {
@@ -144,7 +144,7 @@ async fn fetch(
 /// A transient error: the run may be visible a moment later.
 fn not_visible(RunRef { thread_id, run_id }: &RunRef, cause: Error) -> Error {
     let message = format!(
-        "the connection was lost before the first run event; the reply names the run {run_id}, \
+        "the connection was lost before the first run event; the response names the run {run_id}, \
          but it is not visible on {thread_id} yet; retrieve it before you create another run"
     );
     Error::new(ErrorKind::Connection, message).with_cause(Some(cause))

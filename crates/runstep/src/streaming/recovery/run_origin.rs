@@ -2,9 +2,9 @@
 //!
 //! # Rule
 //!
-//! `Content-Location` of the reply names the run. Otherwise it is the one run among the newest of
+//! `Content-Location` of the response names the run. Otherwise it is the one run among the newest of
 //! the thread that has the request's assistant and was created at or after the request, on the
-//! server's clock (`Date` of the reply, less the time until the reply arrived). The clocks of `Date`
+//! server's clock (`Date` of the response, less the time until the response arrived). The clocks of `Date`
 //! and `created_at` may differ by up to [`MAX_CLOCK_SKEW`], so a run that is that much older matches
 //! as well if it had not ended when the request was sent: a thread has one active run at a time.
 //! Without a `Date`, every run of the assistant matches, and only an active run is accepted. If the
@@ -39,7 +39,7 @@ pub(in crate::streaming) enum RunLocation {
 }
 
 impl RunLocation {
-    /// Returns the run, if it was identified or at least named by the reply.
+    /// Returns the run, if it was identified or at least named by the response.
     pub(in crate::streaming) fn run(&self) -> Option<&RunRef> {
         match self {
             Self::Confirmed(run) => Some(run),
@@ -54,15 +54,15 @@ pub(in crate::streaming) struct RunOrigin {
     /// `None` if the request creates the thread, too.
     thread_id: Option<String>,
     assistant_id: String,
-    /// The run in the `Content-Location` of the reply.
+    /// The run in the `Content-Location` of the response.
     content_location: Option<RunRef>,
     /// When the request was sent, in seconds since the Unix epoch on the server's clock. `None` if
-    /// the reply has no `Date`.
+    /// the response has no `Date`.
     sent_at: Option<i64>,
 }
 
 impl RunOrigin {
-    /// Combines the request with the headers of its reply, which arrived `elapsed` after the request
+    /// Combines the request with the headers of its response, which arrived `elapsed` after the request
     /// was sent.
     pub(in crate::streaming) fn new(
         thread_id: Option<String>,
@@ -101,7 +101,7 @@ impl RunOrigin {
     /// # Errors
     ///
     /// Returns a transient error if the run is not listed yet, and a permanent one if several runs
-    /// match, or if the only match is uncertain because it has ended and the reply has no `Date`.
+    /// match, or if the only match is uncertain because it has ended and the response has no `Date`.
     pub(super) fn identify(&self, thread_id: &str, mut runs: Vec<Run>) -> Result<Run> {
         // Nobody else can have created a run on a thread that the request has created.
         let is_only_run = runs.len() == 1 && self.thread_id.is_none();

@@ -3,8 +3,8 @@
 //! A run is streamed in segments: from its start, or from submitted tool outputs, to the next
 //! terminal event.
 
-mod answered_calls;
 mod reconcile;
+mod submitted_calls;
 mod synthesize;
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use runstep_api::types::{
 };
 
 use super::snapshots::Snapshots;
-use answered_calls::AnsweredCalls;
+use submitted_calls::SubmittedCalls;
 use synthesize::{Synthesizer, message_has_ended, message_of};
 
 pub(super) use reconcile::Reconciled;
@@ -78,7 +78,7 @@ pub(super) struct RunState {
     is_queued: bool,
     is_in_progress: bool,
     is_cancelling: bool,
-    answered: AnsweredCalls,
+    answered: SubmittedCalls,
     /// Messages and steps with a created event and without an in-progress event or a delta.
     created_ids: Vec<String>,
 }
@@ -90,8 +90,8 @@ impl RunState {
     }
 
     /// Creates the state of a run that continues after outputs of these calls.
-    pub(super) fn after_outputs(answered_call_ids: Vec<String>) -> Self {
-        Self { answered: AnsweredCalls::from_ids(answered_call_ids), ..Self::default() }
+    pub(super) fn after_outputs(submitted_call_ids: Vec<String>) -> Self {
+        Self { answered: SubmittedCalls::from_ids(submitted_call_ids), ..Self::default() }
     }
 
     /// Creates the state of a run that requires action.
@@ -115,7 +115,7 @@ impl RunState {
         self.snapshots
     }
 
-    /// Returns the last `error` event of the current reply.
+    /// Returns the last `error` event of the current response.
     pub(super) fn error(&self) -> Option<&ErrorObject> {
         self.error.as_ref()
     }
@@ -142,12 +142,12 @@ impl RunState {
     }
 
     /// Starts the next segment, after the server has accepted outputs of these calls.
-    pub(super) fn start_segment(&mut self, answered_call_ids: Vec<String>) {
+    pub(super) fn start_segment(&mut self, submitted_call_ids: Vec<String>) {
         self.end = None;
         self.error = None;
         (self.is_queued, self.is_in_progress, self.is_cancelling) = (false, false, false);
         let steps = self.snapshots.steps();
-        self.answered = AnsweredCalls::new(answered_call_ids, self.run.as_deref(), steps);
+        self.answered = SubmittedCalls::new(submitted_call_ids, self.run.as_deref(), steps);
     }
 
     /// Applies an event. Returns `false` for a duplicate.

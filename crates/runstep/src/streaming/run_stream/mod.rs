@@ -7,7 +7,7 @@
 //! | `Reading` | terminal event | `Draining` |
 //! | | connection lost | `Recovering`, or `Idle` with an error if neither run nor thread is known, or with `reconnect(false)` |
 //! | | snapshots exceed their limit | `Idle` with an error |
-//! | `Draining` | end of the reply, or [`TRAILER_TIMEOUT`](reading) | `Idle` |
+//! | `Draining` | end of the response, or [`TRAILER_TIMEOUT`](reading) | `Idle` |
 //! | | event that supersedes the terminal event | `Reading` |
 //! | `Recovering` | resumed | `Reading` |
 //! | | the server cannot resume | `Recovering`, without `Last-Event-ID` |
@@ -27,7 +27,7 @@
 //! Recovering ─────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A segment is the events of one reply: from the request, or from submitted outputs, to the next
+//! A segment is the events of one response: from the request, or from submitted outputs, to the next
 //! terminal event. `Idle` is the end of the stream, unless the run requires action. Each state has a file: `reading`
 //! (with draining), `recovering` and `reconciling`; `submit` leads from `Idle` to the next segment.
 
@@ -50,7 +50,7 @@ use tokio::time::Sleep;
 
 use super::connection::EventConnection;
 use super::recovery::{FetchOutcome, Recovery, RunLocation, RunOrigin};
-use super::run_api::{ApiFuture, RunApi, StreamReply};
+use super::run_api::{ApiFuture, RunApi, StreamResponse};
 use super::run_state::RunState;
 use super::settings::StreamSettings;
 use crate::error::{Error, Result};
@@ -99,7 +99,7 @@ pub struct RunStream {
 enum State {
     /// Reads events from a connection.
     Reading(Box<EventConnection>),
-    /// Reads the rest of a reply after the terminal event, so that the connection can be reused.
+    /// Reads the rest of a response after the terminal event, so that the connection can be reused.
     Draining(Box<EventConnection>, Pin<Box<Sleep>>),
     /// Resumes the events or fetches the run after the connection was lost.
     Recovering(SyncWrapper<ApiFuture<'static, FetchOutcome>>),
@@ -140,40 +140,40 @@ impl RunStream {
     pub(super) fn for_new_run(
         api: Arc<dyn RunApi>,
         settings: StreamSettings,
-        reply: StreamReply,
+        response: StreamResponse,
         origin: RunOrigin,
     ) -> Self {
         let run_state = match origin.thread_id() {
             Some(_) => RunState::default(),
             None => RunState::with_new_thread(),
         };
-        Self::start(api, settings, run_state, RunLocation::Unconfirmed(origin), reply)
+        Self::start(api, settings, run_state, RunLocation::Unconfirmed(origin), response)
     }
 
     /// Creates a stream for a request that submits outputs of these calls.
     pub(super) fn for_tool_outputs(
         api: Arc<dyn RunApi>,
         settings: StreamSettings,
-        reply: StreamReply,
+        response: StreamResponse,
         run: RunRef,
-        answered_call_ids: Vec<String>,
+        submitted_call_ids: Vec<String>,
     ) -> Self {
-        let run_state = RunState::after_outputs(answered_call_ids);
-        Self::start(api, settings, run_state, RunLocation::Confirmed(run), reply)
+        let run_state = RunState::after_outputs(submitted_call_ids);
+        Self::start(api, settings, run_state, RunLocation::Confirmed(run), response)
     }
 
     /// Creates a stream of a run that exists, from the event after `last_event_id` if that is not
-    /// empty and the reply is a stream of events.
+    /// empty and the response is a stream of events.
     pub(super) fn at_position(
         api: Arc<dyn RunApi>,
         settings: StreamSettings,
-        reply: StreamReply,
+        response: StreamResponse,
         run: RunRef,
         last_event_id: String,
     ) -> Self {
-        let is_resumed = !last_event_id.is_empty() && matches!(reply, StreamReply::Events(_));
+        let is_resumed = !last_event_id.is_empty() && matches!(response, StreamResponse::Events(_));
         let location = RunLocation::Confirmed(run);
-        let mut stream = Self::start(api, settings, RunState::default(), location, reply);
+        let mut stream = Self::start(api, settings, RunState::default(), location, response);
         if is_resumed {
             stream.last_event_id = last_event_id;
             stream.is_resumed = true;
@@ -198,11 +198,11 @@ impl RunStream {
         settings: StreamSettings,
         run_state: RunState,
         location: RunLocation,
-        reply: StreamReply,
+        response: StreamResponse,
     ) -> Self {
         let mut stream = Self::idle(api, settings, run_state, location);
         stream.arm_guard();
-        stream.start_segment(reply);
+        stream.start_segment(response);
         stream
     }
 
@@ -376,7 +376,7 @@ impl Stream for RunStream {
                     stream.on_connection_item(item)
                 }
                 State::Draining(connection, timeout) => {
-                    // Checked first, so that a server that never ends its reply is not read forever.
+                    // Checked first, so that a server that never ends its response is not read forever.
                     if timeout.as_mut().poll(context).is_ready() {
                         stream.state = State::Idle;
                         continue;

@@ -13,7 +13,7 @@ use crate::streaming::settings::StreamSettings;
 use crate::streaming::snapshots::{MAX_SNAPSHOT_BYTES, snapshots_too_large};
 use crate::time::deadline_after;
 
-/// How long the end of a reply is awaited after the terminal event, so that the connection can be
+/// How long the end of a response is awaited after the terminal event, so that the connection can be
 /// reused.
 const TRAILER_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -16,7 +16,7 @@ use crate::streaming::snapshots::{MAX_SNAPSHOT_BYTES, snapshots_too_large};
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 impl RunStream {
-    /// Handles the end of a reply. Returns an error if the stream cannot recover.
+    /// Handles the end of a response. Returns an error if the stream cannot recover.
     pub(super) fn on_closed(&mut self, cause: Option<Error>, is_done: bool) -> Option<Error> {
         let state = std::mem::replace(&mut self.state, State::Idle);
         if self.run_state.end().is_some() {
@@ -126,7 +126,7 @@ impl RunStream {
                 recovery.delay_after_success(poll_after)
             }
             // The server cannot resume the events: fetch the run.
-            Err(error) if !self.last_event_id.is_empty() && is_reply(&error) => {
+            Err(error) if !self.last_event_id.is_empty() && is_response(&error) => {
                 self.last_event_id.clear();
                 recovery.delay_after_success(error.retry_after())
             }
@@ -172,6 +172,6 @@ impl RunStream {
 }
 
 /// Returns whether the server replied, although not with the requested events.
-fn is_reply(error: &Error) -> bool {
+fn is_response(error: &Error) -> bool {
     error.status().is_some() || error.kind() == ErrorKind::Decode
 }

@@ -10,7 +10,7 @@ use super::{RunStream, StreamEnd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::run_ref::RunRef;
 use crate::streaming::recovery::RunLocation;
-use crate::streaming::run_api::StreamReply;
+use crate::streaming::run_api::StreamResponse;
 use crate::transport::is_transient;
 
 impl RunStream {
@@ -29,38 +29,38 @@ impl RunStream {
         if self.end() != Some(StreamEnd::RequiresAction) {
             return Err(self.no_action_required());
         }
-        // Read the rest of the reply, so that its connection can be reused.
+        // Read the rest of the response, so that its connection can be reused.
         while self.next().await.is_some() {}
         let Some(run) = self.run().cloned() else { return Err(self.no_action_required()) };
         let run_ref = RunRef::from(&run);
         let outputs: Vec<ToolOutput> = outputs.into_iter().collect();
         let answered = outputs.iter().filter_map(|output| output.tool_call_id.clone()).collect();
-        let reply = match self.api.submit(run_ref.clone(), outputs).await {
+        let response = match self.api.submit(run_ref.clone(), outputs).await {
             Err(error) if may_be_accepted(&error) => match self.api.run(&run_ref).await {
                 Ok(fetched) if fetched.required_action != run.required_action => {
-                    StreamReply::Run(Box::new(fetched))
+                    StreamResponse::Run(Box::new(fetched))
                 }
                 _ => return Err(error.or_run(&run)),
             },
-            reply => reply.map_err(|error| error.or_run(&run))?,
+            response => response.map_err(|error| error.or_run(&run))?,
         };
         self.run_state.start_segment(answered);
         self.set_location(RunLocation::Confirmed(run_ref));
-        self.start_segment(reply);
+        self.start_segment(response);
         Ok(())
     }
 
-    /// Reads the reply that starts a segment.
-    pub(super) fn start_segment(&mut self, reply: StreamReply) {
+    /// Reads the response that starts a segment.
+    pub(super) fn start_segment(&mut self, response: StreamResponse) {
         self.is_synthesized = false;
         self.recovery = None;
         if self.gap == SnapshotGap::Unresolved {
             self.gap = SnapshotGap::Open;
         }
         self.last_event_id.clear();
-        match reply {
-            StreamReply::Events(body) => self.read(body),
-            StreamReply::Run(fetched) => {
+        match response {
+            StreamResponse::Events(body) => self.read(body),
+            StreamResponse::Run(fetched) => {
                 self.set_location(RunLocation::Confirmed(RunRef::from(&fetched.run)));
                 // Also without `reconnect`: no connection was lost, and there is no other source.
                 let mut recovery = self.new_recovery();
@@ -77,7 +77,7 @@ impl RunStream {
 }
 
 /// Returns whether the server may have accepted the outputs although the request failed: it rejects
-/// outputs that it has already, and the reply to accepted ones can be lost.
+/// outputs that it has already, and the response to accepted ones can be lost.
 fn may_be_accepted(error: &Error) -> bool {
     matches!(error.status(), Some(400 | 409)) || (is_transient(error) && !error.is_connect())
 }

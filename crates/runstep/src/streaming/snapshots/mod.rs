@@ -13,7 +13,7 @@ pub(super) use message::next_message_delta;
 pub(super) use size::json_size;
 pub(super) use step::next_step_delta;
 
-/// Maximum size of all messages and steps of a stream, as with every other reply: 64 MiB.
+/// Maximum size of all messages and steps of a stream, as with every other response: 64 MiB.
 pub(super) const MAX_SNAPSHOT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Creates the error for a run whose messages and steps exceed [`MAX_SNAPSHOT_BYTES`].

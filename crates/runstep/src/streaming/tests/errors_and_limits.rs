@@ -155,7 +155,7 @@ async fn requested_reconnection_delay_is_bounded() {
 }
 
 #[tokio::test]
-async fn reply_that_continues_after_the_terminal_event_is_dropped() {
+async fn response_that_continues_after_the_terminal_event_is_dropped() {
     let segments = answer().await;
     let end = *segments[0].ends.last().unwrap();
     let more = std::iter::repeat_n(Bytes::from_static(b"event: news\ndata: {}\n\n"), 100);
@@ -173,7 +173,7 @@ async fn reply_that_continues_after_the_terminal_event_is_dropped() {
     assert!(count - segments[0].events.len() <= 10, "{count}");
 }
 
-/// Another client has submitted the outputs: the reply continues, and then becomes idle.
+/// Another client has submitted the outputs: the response continues, and then becomes idle.
 fn superseded_end(
     player: &Player,
     segments: &[RecordedSegment],

@@ -20,7 +20,7 @@ use crate::streaming::RunStream;
 use crate::streaming::connection::Body;
 use crate::streaming::recovery::RunOrigin;
 use crate::streaming::request::StartStream;
-use crate::streaming::run_api::{ApiFuture, FetchedRun, RunApi, StreamReply, read_reply};
+use crate::streaming::run_api::{ApiFuture, FetchedRun, RunApi, StreamResponse, read_response};
 use crate::streaming::run_state::RunState;
 use crate::streaming::settings::StreamSettings;
 use crate::transport::PollErrorPolicy;
@@ -34,7 +34,7 @@ pub(super) struct State {
     pub(super) messages: Vec<Message>,
 }
 
-/// A segment of a run: one reply.
+/// A segment of a run: one response.
 #[derive(Clone, Debug)]
 pub(super) struct RecordedSegment {
     pub(super) bytes: Bytes,
@@ -46,7 +46,7 @@ pub(super) struct RecordedSegment {
     pub(super) states: Arc<[State]>,
 }
 
-/// Runs the turns, submits outputs for all calls, and records the replies.
+/// Runs the turns, submits outputs for all calls, and records the responses.
 pub(super) async fn record(
     turns: Vec<Turn>,
     prepare: impl Fn(CreateRun) -> CreateRun,
@@ -80,9 +80,11 @@ async fn record_segments(
 ) -> Vec<RecordedSegment> {
     let mut segments: Vec<RecordedSegment> = Vec::new();
     let mut known = RunState::default();
-    let mut reply = read_reply(request.open().await.unwrap()).await.unwrap();
+    let mut response = read_response(request.open().await.unwrap()).await.unwrap();
     loop {
-        let StreamReply::Events(mut body) = reply else { panic!("the server does not stream") };
+        let StreamResponse::Events(mut body) = response else {
+            panic!("the server does not stream")
+        };
         let mut bytes = Vec::new();
         let mut is_in_progress = false;
         while let Some(chunk) = body.next().await {
@@ -127,7 +129,7 @@ async fn record_segments(
         }
         known.start_segment(Vec::new());
         let submit = runs.submit_tool_outputs(&end.run.id).outputs(outputs);
-        reply = read_reply(StartStream::open(submit).await.unwrap()).await.unwrap();
+        response = read_response(StartStream::open(submit).await.unwrap()).await.unwrap();
     }
 }
 
@@ -173,13 +175,13 @@ pub(super) struct PlaybackState {
     /// Stale states for the next lists of steps and the messages that are fetched after each.
     pub(super) stale_lists: Vec<State>,
     listed: Option<State>,
-    /// The end of each reply to `Last-Event-ID`; if empty, the server cannot resume.
+    /// The end of each response to `Last-Event-ID`; if empty, the server cannot resume.
     pub(super) resume_lengths: Vec<usize>,
     pub(super) requests: Vec<String>,
     pub(super) newest_runs: Vec<Run>,
     /// The thread, if it was created together with the run.
     thread: Option<Thread>,
-    /// The headers of the first reply, and the time until it arrived.
+    /// The headers of the first response, and the time until it arrived.
     pub(super) headers: HeaderMap,
     pub(super) elapsed: Duration,
     /// Errors of the next requests.
@@ -203,7 +205,7 @@ impl PlaybackState {
         self.headers.insert(CONTENT_LOCATION, path.parse().unwrap());
     }
 
-    /// Sets the `Date` of the reply without naming the run, and lists the run as the newest of its
+    /// Sets the `Date` of the response without naming the run, and lists the run as the newest of its
     /// thread, after a run of the same assistant that was created and ended two minutes earlier.
     pub(super) fn set_date_and_list(&mut self) {
         let run = &self.segment.states[0].run;
@@ -273,11 +275,11 @@ impl Player {
         self.stream_of(body, settings)
     }
 
-    /// Streams another body as the reply to the recorded request.
+    /// Streams another body as the response to the recorded request.
     pub(super) fn stream_of(&self, body: Body, settings: StreamSettings) -> RunStream {
         let origin = self.server().origin();
-        let reply = StreamReply::Events(body);
-        RunStream::for_new_run(Arc::new(self.clone()), settings, reply, origin)
+        let response = StreamResponse::Events(body);
+        RunStream::for_new_run(Arc::new(self.clone()), settings, response, origin)
     }
 
     /// Loses the connection of the next segment after `length` bytes.
@@ -287,15 +289,15 @@ impl Player {
         next.bytes.truncate(length);
     }
 
-    fn reply<'a, T: Send + 'a>(
+    fn response<'a, T: Send + 'a>(
         &self,
         request: String,
-        reply: impl FnOnce(&mut PlaybackState) -> Result<T>,
+        response: impl FnOnce(&mut PlaybackState) -> Result<T>,
     ) -> ApiFuture<'a, T> {
         let mut server = self.server();
         server.requests.push(request);
         let result = match server.failures.is_empty() {
-            true => reply(&mut server),
+            true => response(&mut server),
             false => Err(Error::new(server.failures.remove(0), "injected failure")),
         };
         Box::pin(async move { result })
@@ -325,49 +327,53 @@ fn body(bytes: Bytes) -> Body {
 }
 
 impl RunApi for Player {
-    fn resume<'a>(&'a self, _: &'a RunRef, last_event_id: &'a str) -> ApiFuture<'a, StreamReply> {
-        self.reply(format!("resume after {last_event_id}"), |server| {
+    fn resume<'a>(
+        &'a self,
+        _: &'a RunRef,
+        last_event_id: &'a str,
+    ) -> ApiFuture<'a, StreamResponse> {
+        self.response(format!("resume after {last_event_id}"), |server| {
             if server.resume_lengths.is_empty() {
-                return Ok(StreamReply::Run(Box::new(server.fetch_run()?)));
+                return Ok(StreamResponse::Run(Box::new(server.fetch_run()?)));
             }
             let end = server.resume_lengths.remove(0);
             let start = server.segment.ends[last_event_id.parse::<usize>().unwrap()];
-            Ok(StreamReply::Events(body(server.segment.bytes.slice(start..end.max(start)))))
+            Ok(StreamResponse::Events(body(server.segment.bytes.slice(start..end.max(start)))))
         })
     }
 
-    fn submit(&self, _: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamReply> {
-        self.reply(format!("submit {}", outputs.len()), |server| {
+    fn submit(&self, _: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamResponse> {
+        self.response(format!("submit {}", outputs.len()), |server| {
             server.segment = server.later.remove(0);
             server.states = server.segment.states.last().cloned().into_iter().collect();
-            Ok(StreamReply::Events(body(server.segment.bytes.clone())))
+            Ok(StreamResponse::Events(body(server.segment.bytes.clone())))
         })
     }
 
     fn run<'a>(&'a self, _: &'a RunRef) -> ApiFuture<'a, FetchedRun> {
-        self.reply("run".to_owned(), PlaybackState::fetch_run)
+        self.response("run".to_owned(), PlaybackState::fetch_run)
     }
 
     fn steps<'a>(&'a self, _: &'a RunRef, _: &'a [RunInclude]) -> ApiFuture<'a, Vec<RunStep>> {
-        self.reply("steps".to_owned(), |server| {
+        self.response("steps".to_owned(), |server| {
             server.listed = (!server.stale_lists.is_empty()).then(|| server.stale_lists.remove(0));
             Ok(server.listed.as_ref().unwrap_or(&server.states[0]).steps.clone())
         })
     }
 
     fn message<'a>(&'a self, _: &'a str, id: &'a str) -> ApiFuture<'a, Option<Message>> {
-        self.reply(format!("message {id}"), |server| {
+        self.response(format!("message {id}"), |server| {
             let messages = &server.listed.as_ref().unwrap_or(&server.states[0]).messages;
             Ok(messages.iter().find(|message| message.id == id).cloned())
         })
     }
 
     fn thread<'a>(&'a self, _: &'a str) -> ApiFuture<'a, Thread> {
-        self.reply("thread".to_owned(), |server| Ok(server.thread.clone().unwrap()))
+        self.response("thread".to_owned(), |server| Ok(server.thread.clone().unwrap()))
     }
 
     fn newest_runs<'a>(&'a self, _: &'a str) -> ApiFuture<'a, Vec<Run>> {
-        self.reply("newest runs".to_owned(), |server| Ok(server.newest_runs.clone()))
+        self.response("newest runs".to_owned(), |server| Ok(server.newest_runs.clone()))
     }
 
     fn cancel(&self, run: RunRef) -> ApiFuture<'static, Run> {
@@ -377,7 +383,7 @@ impl RunApi for Player {
                 server.cancelled.push(run.run_id.clone());
                 Ok(server.states[0].run.clone())
             };
-            player.reply(format!("cancel {}", run.run_id), cancel).await
+            player.response(format!("cancel {}", run.run_id), cancel).await
         })
     }
 }

@@ -220,7 +220,7 @@ async fn run_that_ended_before_the_request_is_not_identified() {
 }
 
 #[tokio::test]
-async fn time_until_the_reply_is_subtracted_from_its_date() {
+async fn time_until_the_response_is_subtracted_from_its_date() {
     let segments = answer().await;
     let run = segments[0].states[0].run.clone();
     let player = Player::new(&segments);
@@ -233,7 +233,7 @@ async fn time_until_the_reply_is_subtracted_from_its_date() {
     player.server().newest_runs[1].completed_at = Some(run.created_at - 10);
     assert_eq!(identify(&player).await.unwrap(), run.id);
 
-    // With a fast reply the run is too old.
+    // With a fast response the run is too old.
     player.server().elapsed = Duration::from_millis(300);
     assert_eq!(identify(&player).await.unwrap_err().kind(), ErrorKind::Connection);
 }
@@ -283,7 +283,7 @@ async fn named_run_that_is_not_visible_yet_is_fetched_again() {
     assert_eq!(requests(&player), ["run"; 6]);
     insta::assert_snapshot!(
         error.message().replace(&run.id, "RUN").replace(&run.thread_id, "THREAD"),
-        @"the connection was lost before the first run event; the reply names the run RUN, but it is not visible on THREAD yet; retrieve it before you create another run"
+        @"the connection was lost before the first run event; the response names the run RUN, but it is not visible on THREAD yet; retrieve it before you create another run"
     );
 
     // A run that was confirmed by an event and is gone is an error.
@@ -313,7 +313,7 @@ async fn ambiguous_run_is_an_error_that_lists_the_candidates() {
         ambiguous(player).await,
         @"the connection was lost before the first run event; the run was created on THREAD, but cannot be identified with certainty; candidates: RUN, run_other; retrieve them before you create another run"
     );
-    // The reply has no date.
+    // The response has no date.
     let player = Player::new(&segments);
     player.server().set_date_and_list();
     player.server().headers.remove(DATE);

@@ -90,7 +90,7 @@ async fn request_futures_are_send_and_small() {
     assert_small("run updates", size_of_val(&updates));
     assert_send(updates);
     request!("request", client.request(runstep::reqwest::Method::GET, "/files"));
-    assert_send(client.request(runstep::reqwest::Method::GET, "/files").stream_reply());
+    assert_send(client.request(runstep::reqwest::Method::GET, "/files").stream_response());
     assert_future("stream of an existing run", runs.stream("run_1"));
     let json = r#"{"run_ref": {"thread_id": "thread_1", "run_id": "run_1"},
         "calls": [], "outputs": [], "rounds": 1}"#;

@@ -38,29 +38,29 @@ async fn request_has_auth_headers_query_and_json() {
 }
 
 #[tokio::test]
-async fn reply_is_returned_as_bytes_type_or_json() {
+async fn response_is_returned_as_bytes_type_or_json() {
     let server =
         RecordingServer::with_response(201, &[("x-request-id", "req_1")], "{\"id\": \"file_1\"}")
             .await;
     let get = || server.client().request(Method::GET, "files/file_1");
-    let reply = get().send().await.unwrap();
-    assert_eq!((reply.status(), reply.request_id()), (201, Some("req_1")));
-    assert_eq!(reply.body(), reply.value());
-    assert_eq!(reply.into_inner(), "{\"id\": \"file_1\"}");
-    let file: File = get().json_reply().await.unwrap();
+    let response = get().send().await.unwrap();
+    assert_eq!((response.status(), response.request_id()), (201, Some("req_1")));
+    assert_eq!(response.body(), response.value());
+    assert_eq!(response.into_inner(), "{\"id\": \"file_1\"}");
+    let file: File = get().json_response().await.unwrap();
     assert_eq!(file, File { id: "file_1".to_owned() });
     assert_eq!(get().await.unwrap()["id"], "file_1");
-    let error = get().json_reply::<Vec<File>>().await.unwrap_err();
+    let error = get().json_response::<Vec<File>>().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Decode, Some(201)));
     assert_eq!(error.body(), Some("{\"id\": \"file_1\"}"));
 }
 
 #[tokio::test]
-async fn reply_without_body_is_null() {
+async fn response_without_body_is_null() {
     let server = RecordingServer::with_response(204, &[], "").await;
     let delete = || server.client().request(Method::DELETE, "/files/file_1");
     assert_eq!(delete().await.unwrap(), Value::Null);
-    delete().json_reply::<()>().await.unwrap();
+    delete().json_response::<()>().await.unwrap();
     assert_eq!(server.requests()[0].header("idempotency-key"), None);
 }
 
@@ -118,7 +118,7 @@ async fn value_that_cannot_be_serialized_is_rejected() {
 }
 
 #[tokio::test]
-async fn error_reply_is_an_api_error() {
+async fn error_response_is_an_api_error() {
     let body = r#"{"error": {"message": "No such file.", "code": "not_found"}}"#;
     let server = RecordingServer::with_response(404, &[], body).await;
     let error = server.client().request(Method::GET, "/files/file_1").await.unwrap_err();
@@ -135,7 +135,7 @@ async fn idempotent_requests_are_retried() {
     }
     let server = ScriptedServer::start([Behavior::CloseInBody, Behavior::ok("{}")]).await;
     server.client().request(Method::GET, "/files").await.unwrap();
-    assert_eq!(server.count(), 2, "an incomplete reply is requested again");
+    assert_eq!(server.count(), 2, "an incomplete response is requested again");
 }
 
 #[tokio::test]
@@ -193,12 +193,12 @@ async fn body_may_be_text_or_bytes() {
 }
 
 #[tokio::test]
-async fn reply_can_be_read_as_a_stream() {
+async fn response_can_be_read_as_a_stream() {
     let server = RecordingServer::with_response(200, &[("x-kind", "pdf")], vec![7; 300_000]).await;
     let request = server.client().request(Method::GET, "/files/file_1/content");
-    let reply = request.stream_reply().await.unwrap();
-    assert_eq!(reply.header("x-kind"), Some("pdf"));
-    let mut content = reply.into_inner();
+    let response = request.stream_response().await.unwrap();
+    assert_eq!(response.header("x-kind"), Some("pdf"));
+    let mut content = response.into_inner();
     let mut length = 0;
     while let Some(chunk) = content.try_next().await.unwrap() {
         length += chunk.len();
@@ -206,11 +206,11 @@ async fn reply_can_be_read_as_a_stream() {
     assert_eq!(length, 300_000);
     let server = ScriptedServer::start([Behavior::CloseInBody]).await;
     let request = server.client().request(Method::GET, "/files/file_1/content");
-    let mut content = request.stream_reply().await.unwrap().into_inner();
+    let mut content = request.stream_response().await.unwrap().into_inner();
     let error = loop {
         match content.try_next().await {
             Ok(Some(_)) => {}
-            Ok(None) => panic!("the reply is incomplete"),
+            Ok(None) => panic!("the response is incomplete"),
             Err(error) => break error,
         }
     };

@@ -115,8 +115,8 @@ async fn body_is_returned_as_received() {
     run["vendor_field"] = 7.into();
     let text = format!("\n{}\n", serde_json::to_string_pretty(&run).unwrap());
     let server = RecordingServer::with_response(200, &[], text.clone()).await;
-    let reply = server.client().runs("t").retrieve("r").send().await.unwrap();
-    assert_eq!(reply.body(), text.as_bytes());
+    let response = server.client().runs("t").retrieve("r").send().await.unwrap();
+    assert_eq!(response.body(), text.as_bytes());
 }
 
 /// The specification lists only status 200, but a run created with status 201 exists as well.

@@ -1,4 +1,4 @@
-//! Replies of any type.
+//! Responses of any type.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,10 +14,10 @@ use sync_wrapper::SyncWrapper;
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::transport::Response;
 
-/// Maximum length of a reply that is read as a whole, as with every other request.
-const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum length of a response that is read as a whole, as with every other request.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
-/// The body of a reply as it arrives; see [`Request::stream_reply`](crate::Request::stream_reply).
+/// The body of a response as it arrives; see [`Request::stream_response`](crate::Request::stream_response).
 ///
 /// An error ends the stream.
 #[must_use = "a stream does nothing until it is polled"]
@@ -52,7 +52,7 @@ impl fmt::Debug for BodyStream {
     }
 }
 
-/// Reads the whole body of a successful reply.
+/// Reads the whole body of a successful response.
 pub(super) async fn read(
     mut response: reqwest::Response,
 ) -> std::result::Result<Bytes, runstep_api::Error<()>> {
@@ -61,8 +61,8 @@ pub(super) async fn read(
         if body.is_empty() && response.content_length() == Some(chunk.len() as u64) {
             return Ok(chunk);
         }
-        if body.len() + chunk.len() > MAX_REPLY_BYTES {
-            let message = format!("it exceeds {MAX_REPLY_BYTES} bytes");
+        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+            let message = format!("it exceeds {MAX_RESPONSE_BYTES} bytes");
             let error = serde_json::Error::custom(message);
             return Err(runstep_api::Error::InvalidResponsePayload(body.into(), error));
         }
@@ -71,17 +71,17 @@ pub(super) async fn read(
     Ok(body.into())
 }
 
-/// Decodes a reply. A reply without a body is null.
-pub(super) fn decode<T: DeserializeOwned>(reply: &Response<Bytes>) -> Result<T> {
-    let body: &[u8] = match reply.value().as_ref() {
+/// Decodes a response. A response without a body is null.
+pub(super) fn decode<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T> {
+    let body: &[u8] = match response.value().as_ref() {
         b"" => b"null",
         body => body,
     };
     runstep_api::decode(body).map_err(|error| {
-        Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
+        Error::new(ErrorKind::Decode, format!("the response cannot be decoded: {error}"))
             .with_source(Source::Json(error))
-            .with_status(reply.status())
-            .with_headers(reply.header_map())
-            .with_body(reply.value())
+            .with_status(response.status())
+            .with_headers(response.header_map())
+            .with_body(response.value())
     })
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use runstep_api::{ByteStream, ReadError, ReplyHeaders, ResponseValue};
+use runstep_api::{ByteStream, ReadError, ResponseHeaders, ResponseValue};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
@@ -12,27 +12,29 @@ use crate::error::{Error, ErrorKind, MAX_BODY, Result, Source};
 
 type Api = runstep_api::Error<()>;
 
-/// Reads a successful reply whose status the specification does not list.
-pub(crate) type ReplyReader<T> = fn(reqwest::Response, ReplyHeaders) -> ReadFuture<T>;
+/// Reads a successful response whose status the specification does not list.
+pub(crate) type ResponseReader<T> = fn(reqwest::Response, ResponseHeaders) -> ReadFuture<T>;
 
 pub(crate) type ReadFuture<T> =
     Pin<Box<dyn Future<Output = std::result::Result<ResponseValue<T>, Api>> + Send>>;
 
-/// Handles a reply that the generated client rejects. Returns a value if the reply is a success
+/// Handles a response that the generated client rejects. Returns a value if the response is a success
 /// nevertheless, and otherwise an error with the body, which is read until `deadline`.
 pub(crate) async fn after_error<T>(
     error: Api,
-    reply_headers: ReplyHeaders,
-    read: ReplyReader<T>,
+    response_headers: ResponseHeaders,
+    read: ResponseReader<T>,
     deadline: Instant,
 ) -> Result<Response<T>> {
-    let (mut status, mut headers) = reply_headers.take();
+    let (mut status, mut headers) = response_headers.take();
     let error = match error {
         // The specification lists 200 only, but a run that was created with 201 exists.
         Api::UnexpectedResponse(response) if response.status().is_success() => {
             (status, headers) = (Some(response.status()), response.headers().clone());
-            match timeout_at(deadline, read(response, reply_headers.clone())).await {
-                Ok(Ok(reply)) => return Ok(Response::new(reply, reply_headers.take_body())),
+            match timeout_at(deadline, read(response, response_headers.clone())).await {
+                Ok(Ok(response)) => {
+                    return Ok(Response::new(response, response_headers.take_body()));
+                }
                 Ok(Err(error)) => error,
                 Err(_) => return Err(Error::timed_out().with_head(status, &headers)),
             }
@@ -40,9 +42,9 @@ pub(crate) async fn after_error<T>(
         error => error,
     };
     Err(match error {
-        Api::UnexpectedResponse(response) => error_reply(response, deadline).await,
+        Api::UnexpectedResponse(response) => error_response(response, deadline).await,
         Api::InvalidResponsePayload(body, error) => {
-            Error::new(ErrorKind::Decode, format!("the reply cannot be decoded: {error}"))
+            Error::new(ErrorKind::Decode, format!("the response cannot be decoded: {error}"))
                 .with_source(Source::Json(error))
                 .with_head(status, &headers)
                 .with_body(&body)
@@ -62,17 +64,17 @@ pub(crate) async fn after_error<T>(
     })
 }
 
-/// Reads and decodes the whole reply.
+/// Reads and decodes the whole response.
 pub(crate) fn json<T: DeserializeOwned + Send + 'static>(
     response: reqwest::Response,
-    reply_headers: ReplyHeaders,
+    response_headers: ResponseHeaders,
 ) -> ReadFuture<T> {
     Box::pin(async move {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(Api::ResponseBodyError)?;
         match runstep_api::decode(&body) {
             Ok(value) => {
-                reply_headers.put_body(body);
+                response_headers.put_body(body);
                 Ok(ResponseValue::new(value, status, headers))
             }
             Err(error) => Err(Api::InvalidResponsePayload(body, error)),
@@ -80,13 +82,13 @@ pub(crate) fn json<T: DeserializeOwned + Send + 'static>(
     })
 }
 
-/// Returns the reply as a byte stream.
-pub(crate) fn bytes(response: reqwest::Response, _: ReplyHeaders) -> ReadFuture<ByteStream> {
+/// Returns the response as a byte stream.
+pub(crate) fn bytes(response: reqwest::Response, _: ResponseHeaders) -> ReadFuture<ByteStream> {
     Box::pin(std::future::ready(Ok(ResponseValue::stream(response))))
 }
 
-/// Creates the error for an error reply. Reads its body up to a limit.
-async fn error_reply(mut response: reqwest::Response, deadline: Instant) -> Error {
+/// Creates the error for an error response. Reads its body up to a limit.
+async fn error_response(mut response: reqwest::Response, deadline: Instant) -> Error {
     let mut body = Vec::new();
     let reading = async {
         loop {
@@ -119,7 +121,7 @@ async fn error_reply(mut response: reqwest::Response, deadline: Instant) -> Erro
     }
 }
 
-/// How reading the body of an error reply ended.
+/// How reading the body of an error response ended.
 enum BodyEnd {
     Complete,
     TooLong,
@@ -139,7 +141,7 @@ impl BodyEnd {
     }
 }
 
-/// Returns a message if the reply exceeded the size limit of the client.
+/// Returns a message if the response exceeded the size limit of the client.
 fn too_long_message(error: &reqwest::Error) -> Option<String> {
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {

@@ -10,7 +10,7 @@ use crate::step_calls::{function_calls, is_same_call};
 ///
 /// Ids alone do not distinguish them from later calls, because some servers reuse ids in each round.
 #[derive(Debug, Default)]
-pub(super) struct AnsweredCalls {
+pub(super) struct SubmittedCalls {
     ids: Vec<String>,
     /// The calls as the run required them; empty if that event was not received.
     calls: Vec<RequiredFunctionToolCall>,
@@ -18,7 +18,7 @@ pub(super) struct AnsweredCalls {
     step_id: Option<String>,
 }
 
-impl AnsweredCalls {
+impl SubmittedCalls {
     pub(super) fn from_ids(ids: Vec<String>) -> Self {
         Self { ids, ..Self::default() }
     }
