@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 
-use runstep_benches::{Comparison, CountingAllocator, FixedReplyServer, Result, compare};
+use runstep_benches::{Comparison, CountingAllocator, FixedResponseServer, Result, compare};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -30,12 +30,12 @@ const HEADERS: &str = "date: Sat, 04 Nov 2023 02:01:31 GMT\r\n\
     server: example\r\n";
 
 fn main() -> Result<()> {
-    // One thread for the client and the server: see `FixedReplyServer`.
+    // One thread for the client and the server: see `FixedResponseServer`.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(compare_clients())
 }
 
 async fn compare_clients() -> Result<()> {
-    let server = FixedReplyServer::start(HEADERS, BODY).await?;
+    let server = FixedResponseServer::start(HEADERS, BODY).await?;
     let base_url = server.base_url();
     let http = http_client()?;
     let baseline = async || {
@@ -125,7 +125,7 @@ fn generated_client(base_url: &str) -> Result<runstep_api::Client> {
 /// Fails unless this is the id of the server's run.
 fn check_run_id(id: &str) -> Result<()> {
     if black_box(id) != RUN {
-        return Err(format!("unexpected run `{id}` in the reply; expected `{RUN}`").into());
+        return Err(format!("unexpected run `{id}` in the response; expected `{RUN}`").into());
     }
     Ok(())
 }

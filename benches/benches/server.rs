@@ -48,7 +48,7 @@ async fn main() -> Result<()> {
 /// How a client follows a run from its creation to its completion.
 #[derive(Clone, Copy)]
 enum Mode {
-    /// One request, whose reply is the event stream.
+    /// One request, whose response is the event stream.
     Streamed,
     /// A request that creates the run, then retrieves without delays until it has completed.
     Polled,
@@ -188,13 +188,13 @@ async fn run(
         }
     };
     let body = format!(r#"{{"assistant_id":"{assistant}","stream":{stream}{properties}}}"#);
-    let reply = connection.call(&post(&path, &body)).await?;
+    let response = connection.call(&post(&path, &body)).await?;
     match mode {
-        Mode::Streamed if reply.contains("event: thread.run.completed\n") => Ok(()),
-        Mode::Streamed => Err(format!("the run did not complete: {reply}").into()),
+        Mode::Streamed if response.contains("event: thread.run.completed\n") => Ok(()),
+        Mode::Streamed => Err(format!("the run did not complete: {response}").into()),
         Mode::Polled => {
-            let run = string_property(reply, "id")?;
-            let thread = string_property(reply, "thread_id")?;
+            let run = string_property(response, "id")?;
+            let thread = string_property(response, "thread_id")?;
             let poll = get(&format!("/v1/threads/{thread}/runs/{run}"));
             while !connection.call(&poll).await?.contains(r#""status":"completed""#) {}
             Ok(())

@@ -20,7 +20,7 @@ pub enum Chunking {
     EventsPerChunk(usize),
     /// This many bytes per chunk, regardless of events: a proxy between client and server.
     BytesPerChunk(usize),
-    /// Like `FlushedEvents`, but the reply does not end after the last event.
+    /// Like `FlushedEvents`, but the response does not end after the last event.
     Unterminated,
 }
 

@@ -10,7 +10,7 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
 }
 
-/// The head of a reply.
+/// The head of a response.
 struct Head {
     status: u16,
     /// Length of the head, in bytes.
@@ -26,7 +26,7 @@ impl Connection {
         Ok(Self { socket, buffer: Vec::with_capacity(64 * 1024) })
     }
 
-    /// Sends a request and returns the body of its reply. A chunked body is returned as it was sent.
+    /// Sends a request and returns the body of its response. A chunked body is returned as it was sent.
     pub(crate) async fn call(&mut self, request: &[u8]) -> Result<&str> {
         self.socket.write_all(request).await?;
         self.buffer.clear();
@@ -50,7 +50,7 @@ impl Connection {
                 self.buffer.len()
             }
         };
-        let body = self.buffer.get(head.length..end).ok_or("the reply is incomplete")?;
+        let body = self.buffer.get(head.length..end).ok_or("the response is incomplete")?;
         let body = std::str::from_utf8(body)?;
         if head.status != 200 {
             return Err(format!("status {}: {body}", head.status).into());
@@ -58,7 +58,7 @@ impl Connection {
         Ok(body)
     }
 
-    /// Sends a request and calls `is_last` with the complete events of its reply as they arrive, until
+    /// Sends a request and calls `is_last` with the complete events of its response as they arrive, until
     /// it returns `true`.
     pub(crate) async fn read_events(
         &mut self,
@@ -92,7 +92,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
         return Ok(None);
     };
     let text = std::str::from_utf8(bytes.get(..end).unwrap_or_default())?;
-    let status = text.get(9..12).ok_or("the reply has no status")?.parse()?;
+    let status = text.get(9..12).ok_or("the response has no status")?.parse()?;
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
     let body_length = length.map(str::parse).transpose()?;
     Ok(Some(Head { status, length: end + 4, body_length }))

@@ -34,27 +34,27 @@ pub struct CallOptions {
     /// Timeout of the whole request, including the response body. `None` means no timeout.
     pub timeout: Option<Duration>,
     /// Maximum size of a response in bytes; a larger one is an error. Default: 64 MiB.
-    pub max_reply_bytes: u64,
+    pub max_response_bytes: u64,
     /// Whether the response is a stream of events, whose reader limits the size of each event. The
     /// size of the whole response is then not limited.
     pub streams: bool,
     /// Receives the status and headers of a response while its body is read. They stay there if
     /// that fails.
-    pub reply_headers: ReplyHeaders,
+    pub response_headers: ResponseHeaders,
 }
 
-/// Status and headers of an incomplete response, see [`CallOptions::reply_headers`], and the body of
+/// Status and headers of an incomplete response, see [`CallOptions::response_headers`], and the body of
 /// a decoded one. Clones share them.
 #[derive(Clone, Default)]
-pub struct ReplyHeaders(Arc<Mutex<ReplyParts>>);
+pub struct ResponseHeaders(Arc<Mutex<ResponseParts>>);
 
 #[derive(Default)]
-struct ReplyParts {
+struct ResponseParts {
     head: (Option<StatusCode>, HeaderMap),
     body: Bytes,
 }
 
-impl ReplyHeaders {
+impl ResponseHeaders {
     /// Removes and returns the status and headers. The status is `None` before there is a response.
     pub fn take(&self) -> (Option<StatusCode>, HeaderMap) {
         std::mem::take(&mut self.parts().head)
@@ -74,7 +74,7 @@ impl ReplyHeaders {
         self.parts().head = (Some(status), headers);
     }
 
-    fn parts(&self) -> MutexGuard<'_, ReplyParts> {
+    fn parts(&self) -> MutexGuard<'_, ResponseParts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,9 +86,9 @@ impl Default for CallOptions {
             query: Vec::new(),
             body: Map::new(),
             timeout: None,
-            max_reply_bytes: 64 * 1024 * 1024,
+            max_response_bytes: 64 * 1024 * 1024,
             streams: false,
-            reply_headers: ReplyHeaders::default(),
+            response_headers: ResponseHeaders::default(),
         }
     }
 }
@@ -101,7 +101,7 @@ impl std::fmt::Debug for CallOptions {
             .field("query", &self.query.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("body", &self.body.keys().collect::<Vec<_>>())
             .field("timeout", &self.timeout)
-            .field("max_reply_bytes", &self.max_reply_bytes)
+            .field("max_response_bytes", &self.max_response_bytes)
             .finish_non_exhaustive()
     }
 }
@@ -173,7 +173,7 @@ impl ClientHooks<CallOptions> for Client {
     ) -> reqwest::Result<reqwest::Response> {
         let response = self.client().execute(request).await?;
         let options = self.inner();
-        Ok(if options.streams { response } else { bounded(response, options.max_reply_bytes) })
+        Ok(if options.streams { response } else { bounded(response, options.max_response_bytes) })
     }
 }
 
@@ -240,7 +240,7 @@ impl<S: Stream<Item = reqwest::Result<Bytes>>> Stream for Bounded<S> {
 pub enum ReadError {
     /// The connection failed.
     Transport(reqwest::Error),
-    /// The body exceeds [`CallOptions::max_reply_bytes`].
+    /// The body exceeds [`CallOptions::max_response_bytes`].
     TooLong {
         /// The limit, in bytes.
         limit: u64,
@@ -251,7 +251,7 @@ impl std::fmt::Display for ReadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Transport(error) => error.fmt(f),
-            Self::TooLong { limit } => write!(f, "the reply is longer than {limit} bytes"),
+            Self::TooLong { limit } => write!(f, "the response is longer than {limit} bytes"),
         }
     }
 }

@@ -39,7 +39,7 @@ fn not_json(json: &[u8], error: &serde_json::Error) -> serde_json::Error {
         text if text.is_empty() => "nothing".to_owned(),
         text => text,
     };
-    serde_json::Error::custom(format!("{error}; there is: {text}"))
+    serde_json::Error::custom(format!("{error}; found: {text}"))
 }
 
 /// Returns the error with the path of the value at its position.
@@ -56,11 +56,11 @@ fn with_path(whole: &Value, text: &str, error: &serde_json::Error) -> serde_json
         Step::Key(key) => format!("{path}.{key}"),
         Step::Index(index) => format!("{path}[{index}]"),
     });
-    let location = if path.is_empty() { "the top".to_owned() } else { format!("`{path}`") };
+    let location = if path.is_empty() { "the top level".to_owned() } else { format!("`{path}`") };
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(before, _)| before);
     let actual = excerpt(&value.unwrap_or(whole).to_string());
-    serde_json::Error::custom(format!("at {location}: {message}; there is: {actual}"))
+    serde_json::Error::custom(format!("at {location}: {message}; found: {actual}"))
 }
 
 /// Moves discriminators to the start of their objects.
@@ -171,12 +171,12 @@ pub(crate) async fn response<T: DeserializeOwned, E>(
 ) -> Result<ResponseValue<T>, Error<E>> {
     let status = response.status();
     // If the caller drops the future, the headers are available.
-    options.reply_headers.put(status, std::mem::take(response.headers_mut()));
+    options.response_headers.put(status, std::mem::take(response.headers_mut()));
     let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
     match decode(&body) {
         Ok(value) => {
-            options.reply_headers.put_body(body);
-            Ok(ResponseValue::new(value, status, options.reply_headers.take().1))
+            options.response_headers.put_body(body);
+            Ok(ResponseValue::new(value, status, options.response_headers.take().1))
         }
         Err(error) => Err(Error::InvalidResponsePayload(body, error)),
     }

@@ -42,7 +42,7 @@ mod union;
 mod unions;
 mod validate;
 
-pub use call::{CallOptions, ReadError, ReplyHeaders};
+pub use call::{CallOptions, ReadError, ResponseHeaders};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
 pub use decode::decode;
 pub use field::Field;

@@ -41,17 +41,17 @@ pub(super) struct PollLoop {
     until_terminal: bool,
     options: RequestOptions,
     /// The run as its create request returned it; reported before the first poll.
-    started: Option<Run>,
+    initial_run: Option<Run>,
     /// When to poll next; `None` polls immediately.
-    next_poll: Option<Instant>,
-    last: Option<Run>,
-    reported: Option<RunStatus>,
-    last_step: Option<String>,
+    next_poll_at: Option<Instant>,
+    last_run: Option<Run>,
+    reported_status: Option<RunStatus>,
+    last_step_id: Option<String>,
     errors: ToleratedErrors,
     consecutive_errors: u32,
     ended: bool,
     /// Whether the final poll at the deadline has been sent.
-    has_final_poll: bool,
+    final_poll_sent: bool,
     guard: CancelOnDrop,
 }
 
@@ -77,15 +77,15 @@ impl PollLoop {
             cancel_on_deadline: settings.cancel_on_deadline,
             until_terminal: false,
             options: settings.poll_request_options(client),
-            started: None,
-            next_poll: None,
-            last: None,
-            reported: None,
-            last_step: None,
+            initial_run: None,
+            next_poll_at: None,
+            last_run: None,
+            reported_status: None,
+            last_step_id: None,
             errors: ToleratedErrors::default(),
             consecutive_errors: 0,
             ended: false,
-            has_final_poll: false,
+            final_poll_sent: false,
             guard,
             runs,
             run_id,
@@ -99,17 +99,17 @@ impl PollLoop {
         let delay = self.delays.next_after_response(response.header_map());
         let run = response.into_inner();
         if !has_settled(&run) || (run.is_terminal() && !self.with_steps) {
-            self.next_poll = Some(deadline_after(delay));
-            self.started = Some(run.clone());
+            self.next_poll_at = Some(deadline_after(delay));
+            self.initial_run = Some(run.clone());
         }
-        self.last = Some(run);
+        self.last_run = Some(run);
         self
     }
 
     /// Starts from a known state and waits until the run has ended.
     pub(super) fn until_terminal(mut self, run: Run) -> Self {
         self.until_terminal = true;
-        self.last = Some(run);
+        self.last_run = Some(run);
         self
     }
 
@@ -134,20 +134,20 @@ impl PollLoop {
     }
 
     async fn next_change(&mut self) -> Result<Option<RunUpdate>> {
-        if let Some(run) = self.started.take() {
+        if let Some(run) = self.initial_run.take() {
             return Ok(self.update(run, Vec::new()));
         }
         while !self.ended {
-            if self.has_final_poll {
+            if self.final_poll_sent {
                 return self.on_deadline().await;
             }
-            if let Some(wake) = self.next_poll {
+            if let Some(wake) = self.next_poll_at {
                 tokio::time::sleep_until(wake.min(self.deadline)).await;
             }
             // Poll once more at the deadline, even if this future is first polled after it.
             let now = Instant::now();
-            self.has_final_poll = now >= self.deadline;
-            let limit = if self.has_final_poll { now + FINAL_POLL_TIMEOUT } else { self.deadline };
+            self.final_poll_sent = now >= self.deadline;
+            let limit = if self.final_poll_sent { now + FINAL_POLL_TIMEOUT } else { self.deadline };
             if let Some(update) = self.poll(limit).await? {
                 return Ok(Some(update));
             }
@@ -162,16 +162,16 @@ impl PollLoop {
         match fetched {
             Ok((run, new_steps, delay)) => {
                 self.consecutive_errors = 0;
-                self.next_poll = Some(deadline_after(delay));
+                self.next_poll_at = Some(deadline_after(delay));
                 Ok(self.update(run, new_steps))
             }
             Err(error) if self.error_policy.tolerates(&error, self.consecutive_errors) => {
                 self.consecutive_errors += 1;
-                self.next_poll = Some(deadline_after(self.delays.next(error.retry_after())));
+                self.next_poll_at = Some(deadline_after(self.delays.next(error.retry_after())));
                 self.errors.push(error);
                 Ok(None)
             }
-            Err(error) => Err(error.with_run(self.last.clone())),
+            Err(error) => Err(error.with_run(self.last_run.clone())),
         }
     }
 
@@ -181,12 +181,12 @@ impl PollLoop {
         if self.with_steps {
             let steps = self.runs.steps(&self.run_id).list().with_options(self.options.clone());
             let mut steps = steps.order(Order::Asc);
-            if let Some(last) = &self.last_step {
+            if let Some(last) = &self.last_step_id {
                 steps = steps.after(last);
             }
             new_steps = steps.items().collect_all().await?;
             if let Some(last) = new_steps.last() {
-                self.last_step = Some(last.id.clone());
+                self.last_step_id = Some(last.id.clone());
             }
         }
         Ok((run, new_steps, delay))
@@ -201,7 +201,7 @@ impl PollLoop {
         if self.is_end(&run) {
             self.guard.disarm();
         }
-        self.last = Some(run.clone());
+        self.last_run = Some(run.clone());
         Ok((run, delay))
     }
 
@@ -215,17 +215,17 @@ impl PollLoop {
         if self.ended {
             self.guard.disarm();
         }
-        if self.reported.as_ref() == Some(&run.status) && new_steps.is_empty() {
+        if self.reported_status.as_ref() == Some(&run.status) && new_steps.is_empty() {
             return None;
         }
-        self.reported = Some(run.status.clone());
+        self.reported_status = Some(run.status.clone());
         Some(RunUpdate { run, new_steps, tolerated_errors: self.errors.take() })
     }
 
     /// Handles the deadline: cancels the run if configured. Returns the run if the cancel request
     /// shows that it had ended, otherwise a deadline error.
     async fn on_deadline(&mut self) -> Result<Option<RunUpdate>> {
-        let is_end = self.last.as_ref().is_some_and(|run| self.is_end(run));
+        let is_end = self.last_run.as_ref().is_some_and(|run| self.is_end(run));
         if self.cancel_on_deadline && !is_end {
             // A failed cancel is less informative than the deadline.
             let ended = timeout(FINAL_CANCEL_TIMEOUT, self.cancel()).await;
@@ -233,14 +233,18 @@ impl PollLoop {
                 return Ok(self.update(run, Vec::new()));
             }
         }
-        let message = match is_end {
-            true => {
-                "the run ended, but its steps could not be listed before the deadline; list them"
-            }
-            false if self.until_terminal => "the run did not end before the deadline",
-            false => DEADLINE_MESSAGE,
+        let message = match (is_end, self.until_terminal) {
+            (true, _) => "the run ended, but its steps could not be listed before the deadline",
+            (false, true) => "the run did not end before the deadline",
+            (false, false) => DEADLINE_MESSAGE,
         };
-        let error = Error::new(ErrorKind::Deadline, message).with_run(self.last.take());
+        let advice = match (is_end, self.cancel_on_deadline) {
+            (true, _) => "; list them",
+            (false, true) => "",
+            (false, false) => "; poll it again, or set a later deadline",
+        };
+        let message = format!("{message}{advice}");
+        let error = Error::new(ErrorKind::Deadline, message).with_run(self.last_run.take());
         Err(error.with_cause(self.errors.take().pop()))
     }
 
@@ -248,7 +252,7 @@ impl PollLoop {
     async fn cancel(&mut self) -> Option<Run> {
         let cancel = self.runs.cancel(&self.run_id).with_options(self.options.clone());
         match cancel.send().await {
-            Ok(response) => self.last = Some(response.into_inner()),
+            Ok(response) => self.last_run = Some(response.into_inner()),
             Err(error) if error.status() == Some(400) => {
                 let (run, _) = self.retrieve().await.ok()?;
                 return Some(run).filter(|run| self.is_end(run));

@@ -276,7 +276,7 @@ impl<R: AcceptsFormat> AcceptsFormat for WithToolbox<R> {
 
 #[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsFormat> WithToolbox<R> {
-    /// Requests an answer in JSON that decodes to a `T`, after all calls are answered; see
+    /// Requests an answer in JSON that decodes to a `T`, after the outputs of all calls are submitted; see
     /// [`CreateRun::response_as`].
     pub fn response_as<T: DeserializeOwned + JsonSchema>(self) -> ResponseAs<Self, T> {
         ResponseAs::new(self)

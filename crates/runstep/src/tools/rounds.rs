@@ -88,12 +88,12 @@ impl Rounds {
     }
 
     /// Returns whether the complete list of steps shows that the calls of the last round were repeated:
-    /// as many calls as were answered are completed, and the same calls are pending.
+    /// as many calls as were submitted are completed, and the same calls are pending.
     ///
     /// Stale steps contain fewer completed calls. Calls are counted instead of steps, because servers
     /// may create one step per call.
     pub(super) fn is_repeated(&self, steps: &[RunStep]) -> bool {
-        let Some(answered) = self.call_count else { return false };
+        let Some(submitted) = self.call_count else { return false };
         let calls_in = |status: RunStepStatus| {
             let steps = steps.iter().filter(move |step| step.status == status);
             steps.flat_map(function_calls)
@@ -101,7 +101,7 @@ impl Rounds {
         let pending: Vec<&FunctionToolCall> = calls_in(RunStepStatus::InProgress).collect();
         let is_pending =
             |call: &RequiredFunctionToolCall| pending.iter().any(|open| is_same_call(open, call));
-        calls_in(RunStepStatus::Completed).count() >= answered
+        calls_in(RunStepStatus::Completed).count() >= submitted
             && pending.len() == self.last_calls.len()
             && self.last_calls.iter().all(is_pending)
     }
@@ -114,7 +114,8 @@ impl Rounds {
         }
         if self.count == self.settings.max_rounds {
             let limit = self.settings.max_rounds;
-            let message = format!("the run exceeded {limit} rounds of tool calls");
+            let message =
+                format!("the run exceeded {limit} rounds of tool calls; raise `max_rounds`");
             return Err(Error::new(ErrorKind::Tool, message));
         }
         self.count += 1;

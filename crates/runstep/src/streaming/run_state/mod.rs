@@ -78,7 +78,7 @@ pub(super) struct RunState {
     is_queued: bool,
     is_in_progress: bool,
     is_cancelling: bool,
-    answered: SubmittedCalls,
+    submitted: SubmittedCalls,
     /// Messages and steps with a created event and without an in-progress event or a delta.
     created_ids: Vec<String>,
 }
@@ -91,7 +91,7 @@ impl RunState {
 
     /// Creates the state of a run that continues after outputs of these calls.
     pub(super) fn after_outputs(submitted_call_ids: Vec<String>) -> Self {
-        Self { answered: SubmittedCalls::from_ids(submitted_call_ids), ..Self::default() }
+        Self { submitted: SubmittedCalls::from_ids(submitted_call_ids), ..Self::default() }
     }
 
     /// Creates the state of a run that requires action.
@@ -147,7 +147,7 @@ impl RunState {
         self.error = None;
         (self.is_queued, self.is_in_progress, self.is_cancelling) = (false, false, false);
         let steps = self.snapshots.steps();
-        self.answered = SubmittedCalls::new(submitted_call_ids, self.run.as_deref(), steps);
+        self.submitted = SubmittedCalls::new(submitted_call_ids, self.run.as_deref(), steps);
     }
 
     /// Applies an event. Returns `false` for a duplicate.
@@ -231,19 +231,19 @@ impl RunState {
     /// Applies fetched state, and returns the events between the known state and the fetched one,
     /// in the order in which a server emits them. Each object has at most one delta.
     ///
-    /// Returns no events if the run still requires the answered calls, because that state is stale.
+    /// Returns no events if the run still requires the submitted calls, because that state is stale.
     pub(super) fn synthesize_events(&mut self, fetched: FetchedState) -> VecDeque<RunEvent> {
         let FetchedState { thread, run, steps, messages } = fetched;
-        if self.answered.are_pending(&run, &steps) {
+        if self.submitted.are_pending(&run, &steps) {
             return VecDeque::new();
         }
-        let (answered, steps) = self.answered.split(&steps);
+        let (submitted, steps) = self.submitted.split(&steps);
         let mut synthesizer = Synthesizer::new(self);
         if let Some(thread) = thread {
             synthesizer.emit(RunEvent::ThreadCreated(Box::new(thread)));
         }
         // Outputs complete the step of their calls before the run is queued again.
-        if let Some(step) = answered.filter(|step| step.status == RunStepStatus::Completed) {
+        if let Some(step) = submitted.filter(|step| step.status == RunStepStatus::Completed) {
             synthesizer.emit_step_end(step, None);
         }
         synthesizer.emit_run_progress(&run, !steps.is_empty());
@@ -258,7 +258,7 @@ impl RunState {
         }
         synthesizer.emit_cancelling(&run);
         // Steps that ended because the run ended.
-        for step in answered.into_iter().chain(steps) {
+        for step in submitted.into_iter().chain(steps) {
             synthesizer.emit_step_end(step, message_of(step, &messages));
         }
         let events = synthesizer.finish(&run);

@@ -40,13 +40,13 @@ impl SubmittedCalls {
     /// Returns whether a fetched run still requires these calls, so that its state is stale.
     pub(super) fn are_pending(&self, run: &Run, steps: &[RunStep]) -> bool {
         let required = run.function_calls();
-        let is_answered = |call: &&RequiredFunctionToolCall| match self.calls.is_empty() {
+        let is_submitted = |call: &&RequiredFunctionToolCall| match self.calls.is_empty() {
             true => self.ids.contains(&call.id),
             false => self.calls.contains(call),
         };
         run.status == RunStatus::RequiresAction
             && !required.is_empty()
-            && required.iter().all(is_answered)
+            && required.iter().all(is_submitted)
             && !self.are_repeated(&required, steps)
     }
 
@@ -58,13 +58,13 @@ impl SubmittedCalls {
         required.iter().all(|call| pending.iter().any(|pending| is_same_call(pending, call)))
     }
 
-    /// Splits the steps of a run: the step with the answered calls, and the steps after it.
+    /// Splits the steps of a run: the step with the submitted calls, and the steps after it.
     pub(super) fn split<'a>(&self, steps: &'a [RunStep]) -> (Option<&'a RunStep>, &'a [RunStep]) {
-        let is_answered = |step: &RunStep| match &self.step_id {
+        let is_submitted = |step: &RunStep| match &self.step_id {
             Some(id) => step.id == *id,
             None => function_calls(step).any(|call| self.ids.contains(&call.id)),
         };
-        match steps.iter().rposition(is_answered) {
+        match steps.iter().rposition(is_submitted) {
             Some(last) => (steps.get(last), steps.get(last + 1..).unwrap_or_default()),
             None => (None, steps),
         }

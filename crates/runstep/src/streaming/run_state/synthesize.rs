@@ -29,7 +29,7 @@ impl<'a> Synthesizer<'a> {
 
     /// Emits the statuses that the run has passed through in this segment.
     pub(super) fn emit_run_progress(&mut self, run: &Run, has_steps: bool) {
-        if self.state.run.is_none() && self.state.answered.is_empty() {
+        if self.state.run.is_none() && self.state.submitted.is_empty() {
             self.emit(RunEvent::RunCreated(earlier_run(run, RunStatus::Queued)));
         }
         if !self.state.is_queued && !self.state.is_in_progress {

@@ -34,7 +34,7 @@ impl RunStream {
         let Some(run) = self.run().cloned() else { return Err(self.no_action_required()) };
         let run_ref = RunRef::from(&run);
         let outputs: Vec<ToolOutput> = outputs.into_iter().collect();
-        let answered = outputs.iter().filter_map(|output| output.tool_call_id.clone()).collect();
+        let submitted = outputs.iter().filter_map(|output| output.tool_call_id.clone()).collect();
         let response = match self.api.submit(run_ref.clone(), outputs).await {
             Err(error) if may_be_accepted(&error) => match self.api.run(&run_ref).await {
                 Ok(fetched) if fetched.required_action != run.required_action => {
@@ -44,7 +44,7 @@ impl RunStream {
             },
             response => response.map_err(|error| error.or_run(&run))?,
         };
-        self.run_state.start_segment(answered);
+        self.run_state.start_segment(submitted);
         self.set_location(RunLocation::Confirmed(run_ref));
         self.start_segment(response);
         Ok(())

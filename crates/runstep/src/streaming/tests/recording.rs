@@ -289,15 +289,15 @@ impl Player {
         next.bytes.truncate(length);
     }
 
-    fn response<'a, T: Send + 'a>(
+    fn respond<'a, T: Send + 'a>(
         &self,
         request: String,
-        response: impl FnOnce(&mut PlaybackState) -> Result<T>,
+        respond: impl FnOnce(&mut PlaybackState) -> Result<T>,
     ) -> ApiFuture<'a, T> {
         let mut server = self.server();
         server.requests.push(request);
         let result = match server.failures.is_empty() {
-            true => response(&mut server),
+            true => respond(&mut server),
             false => Err(Error::new(server.failures.remove(0), "injected failure")),
         };
         Box::pin(async move { result })
@@ -332,7 +332,7 @@ impl RunApi for Player {
         _: &'a RunRef,
         last_event_id: &'a str,
     ) -> ApiFuture<'a, StreamResponse> {
-        self.response(format!("resume after {last_event_id}"), |server| {
+        self.respond(format!("resume after {last_event_id}"), |server| {
             if server.resume_lengths.is_empty() {
                 return Ok(StreamResponse::Run(Box::new(server.fetch_run()?)));
             }
@@ -343,7 +343,7 @@ impl RunApi for Player {
     }
 
     fn submit(&self, _: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamResponse> {
-        self.response(format!("submit {}", outputs.len()), |server| {
+        self.respond(format!("submit {}", outputs.len()), |server| {
             server.segment = server.later.remove(0);
             server.states = server.segment.states.last().cloned().into_iter().collect();
             Ok(StreamResponse::Events(body(server.segment.bytes.clone())))
@@ -351,29 +351,29 @@ impl RunApi for Player {
     }
 
     fn run<'a>(&'a self, _: &'a RunRef) -> ApiFuture<'a, FetchedRun> {
-        self.response("run".to_owned(), PlaybackState::fetch_run)
+        self.respond("run".to_owned(), PlaybackState::fetch_run)
     }
 
     fn steps<'a>(&'a self, _: &'a RunRef, _: &'a [RunInclude]) -> ApiFuture<'a, Vec<RunStep>> {
-        self.response("steps".to_owned(), |server| {
+        self.respond("steps".to_owned(), |server| {
             server.listed = (!server.stale_lists.is_empty()).then(|| server.stale_lists.remove(0));
             Ok(server.listed.as_ref().unwrap_or(&server.states[0]).steps.clone())
         })
     }
 
     fn message<'a>(&'a self, _: &'a str, id: &'a str) -> ApiFuture<'a, Option<Message>> {
-        self.response(format!("message {id}"), |server| {
+        self.respond(format!("message {id}"), |server| {
             let messages = &server.listed.as_ref().unwrap_or(&server.states[0]).messages;
             Ok(messages.iter().find(|message| message.id == id).cloned())
         })
     }
 
     fn thread<'a>(&'a self, _: &'a str) -> ApiFuture<'a, Thread> {
-        self.response("thread".to_owned(), |server| Ok(server.thread.clone().unwrap()))
+        self.respond("thread".to_owned(), |server| Ok(server.thread.clone().unwrap()))
     }
 
     fn newest_runs<'a>(&'a self, _: &'a str) -> ApiFuture<'a, Vec<Run>> {
-        self.response("newest runs".to_owned(), |server| Ok(server.newest_runs.clone()))
+        self.respond("newest runs".to_owned(), |server| Ok(server.newest_runs.clone()))
     }
 
     fn cancel(&self, run: RunRef) -> ApiFuture<'static, Run> {
@@ -383,7 +383,7 @@ impl RunApi for Player {
                 server.cancelled.push(run.run_id.clone());
                 Ok(server.states[0].run.clone())
             };
-            player.response(format!("cancel {}", run.run_id), cancel).await
+            player.respond(format!("cancel {}", run.run_id), cancel).await
         })
     }
 }

@@ -219,7 +219,7 @@ async fn error_of_list(list: serde_json::Value) -> Error {
     let server = RecordingServer::with_response(200, JSON, list.to_string()).await;
     let error = server.client().runs("thread_abc123").list().await.unwrap_err();
     assert!(error.is_decode());
-    assert!(error.message().contains("; there is: "), "{error}");
+    assert!(error.message().contains("; found: "), "{error}");
     error
 }
 
@@ -236,7 +236,7 @@ async fn too_long_body_is_a_decode_error() {
     assert!(error.is_decode(), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "the reply is longer than 67108864 bytes (status 200, request id req_42)"
+        "the response is longer than 67108864 bytes (status 200, request id req_42)"
     );
 }
 
@@ -295,10 +295,10 @@ async fn truncated_error_body_is_named_in_message() {
             .unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Api, Some(502)));
     assert!(error.source().is_some());
-    insta::assert_snapshot!(error, @r#"the reply was interrupted after 16 bytes: {"error": {"mess (status 502, request id req_7)"#);
+    insta::assert_snapshot!(error, @r#"the response was interrupted after 16 bytes: {"error": {"mess (status 502, request id req_7)"#);
     let error =
         retrieve_run(&client_of_raw_response(truncated_error_response(""))).await.unwrap_err();
-    insta::assert_snapshot!(error, @"the reply was interrupted after 0 bytes (status 502, request id req_7)");
+    insta::assert_snapshot!(error, @"the response was interrupted after 0 bytes (status 502, request id req_7)");
 }
 
 #[tokio::test]
@@ -313,7 +313,7 @@ async fn error_body_cut_by_timeout_is_named_in_message() {
     let client = server.builder().timeout(Duration::from_millis(300)).build().unwrap();
     let error = retrieve_run(&client).await.unwrap_err();
     assert_eq!((error.status(), error.body()), (Some(500), Some("{\"er")));
-    insta::assert_snapshot!(error, @r#"the reply timed out after 4 bytes: {"er (status 500)"#);
+    insta::assert_snapshot!(error, @r#"the response timed out after 4 bytes: {"er (status 500)"#);
 }
 
 #[tokio::test]
@@ -321,7 +321,7 @@ async fn too_long_error_body_is_named_in_message() {
     let body = format!("{{\"error\": \"{}\"}}", "x".repeat(1 << 20));
     let error = retrieve_error(&RecordingServer::with_response(500, &[], body).await).await;
     assert_eq!(error.body().map(str::len), Some(1 << 20));
-    assert!(error.message().starts_with("the reply was truncated"), "{error}");
+    assert!(error.message().starts_with("the response was truncated"), "{error}");
 }
 
 /// If the body of a success response is truncated or does not arrive, the error has the status.

@@ -169,7 +169,7 @@ async fn deadline_includes_create_request() {
     assert!(error.is_deadline() && error.run().is_none(), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "no reply arrived before the deadline; a run may have been created"
+        "no response arrived before the deadline; a run may have been created"
     );
 }
 
@@ -181,7 +181,7 @@ async fn run_created_after_deadline_is_cancelled_if_configured() {
     assert!(error.is_deadline(), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "no reply arrived before the deadline; a created run is cancelled"
+        "no response arrived before the deadline; a created run is cancelled"
     );
     assert_created_run_is_cancelled(&server).await;
 }

@@ -11,7 +11,7 @@ async fn deadline_error_contains_last_run() {
     let error = assert_deadline(result, Some("frozen"));
     assert_eq!(
         error.to_string(),
-        "the run neither ended nor required action before the deadline (run run_abc123 is frozen)"
+        "the run neither ended nor required action before the deadline; poll it again, or set a later deadline (run run_abc123 is frozen)"
     );
     assert!(server.requests().len() > 2);
 }

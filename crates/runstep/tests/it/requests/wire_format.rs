@@ -14,12 +14,12 @@ use serde_json::json;
 use crate::harness::{API_KEY, RecordedRequest, RecordingServer, example};
 
 macro_rules! wire_format {
-    ($test:ident, $Reply:ident, |$client:ident| $request:expr) => {
+    ($test:ident, $Response:ident, |$client:ident| $request:expr) => {
         #[tokio::test]
         async fn $test() {
-            let server = RecordingServer::with_json(example(stringify!($Reply))).await;
+            let server = RecordingServer::with_json(example(stringify!($Response))).await;
             let $client = server.client();
-            let _: runstep::types::$Reply = $request.await.unwrap();
+            let _: runstep::types::$Response = $request.await.unwrap();
             let request = server.only_request();
             assert_eq!(request.header("authorization"), Some(format!("Bearer {API_KEY}").as_str()));
             assert_idempotency_key(&request);

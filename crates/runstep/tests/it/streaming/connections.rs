@@ -273,7 +273,7 @@ async fn undecodable_event_is_an_error_and_stream_continues() {
     let [wrong, long] = errors.as_slice() else { panic!("{errors:?}") };
     insta::assert_snapshot!(
         wrong.message(),
-        @r#"the event `thread.message.delta` cannot be decoded: at `delta.content[0].index`: invalid type: string "x", expected u64; there is: "x""#
+        @r#"the event `thread.message.delta` cannot be decoded: at `delta.content[0].index`: invalid type: string "x", expected u64; found: "x""#
     );
     assert_eq!((wrong.kind(), long.kind()), (ErrorKind::Decode, ErrorKind::Decode));
     assert!(wrong.body().unwrap().contains("\"x\""));
