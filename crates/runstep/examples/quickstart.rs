@@ -1,4 +1,4 @@
-//! Creates a run, polls it, executes its tool call and prints the steps and the reply.
+//! Creates a run, polls it, executes its tool call and prints the steps and the message.
 //!
 //! `cargo run -p runstep --example quickstart` starts a server in the same process. Set
 //! `RUNSTEP_BASE_URL` (and `RUNSTEP_API_KEY`) to use another server, and `RUNSTEP_MODEL` to choose

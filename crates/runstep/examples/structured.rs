@@ -1,4 +1,4 @@
-//! Parses the reply of a run into a Rust type.
+//! Parses the answer of a run into a Rust type.
 //!
 //! `cargo run -p runstep --example structured` starts a server in the same process.
 
