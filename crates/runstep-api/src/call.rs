@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -43,20 +43,39 @@ pub struct CallOptions {
     pub response_headers: ResponseHeaders,
 }
 
-/// Status and headers of an incomplete response; see [`CallOptions::response_headers`]. Clones share
-/// them.
+/// Status and headers of an incomplete response, see [`CallOptions::response_headers`], and the body of
+/// a decoded one. Clones share them.
 #[derive(Clone, Default)]
-pub struct ResponseHeaders(Arc<Mutex<(Option<StatusCode>, HeaderMap)>>);
+pub struct ResponseHeaders(Arc<Mutex<ResponseParts>>);
+
+#[derive(Default)]
+struct ResponseParts {
+    head: (Option<StatusCode>, HeaderMap),
+    body: Bytes,
+}
 
 impl ResponseHeaders {
     /// Removes and returns the status and headers. The status is `None` before there is a response.
     pub fn take(&self) -> (Option<StatusCode>, HeaderMap) {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.parts().head)
+    }
+
+    /// Removes and returns the body of a response that was decoded; empty if there is none.
+    pub fn take_body(&self) -> Bytes {
+        std::mem::take(&mut self.parts().body)
+    }
+
+    /// Stores the body of a response. It is shared, not copied.
+    pub fn put_body(&self, body: Bytes) {
+        self.parts().body = body;
     }
 
     pub(crate) fn put(&self, status: StatusCode, headers: HeaderMap) {
-        let mut head = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *head = (Some(status), headers);
+        self.parts().head = (Some(status), headers);
+    }
+
+    fn parts(&self) -> MutexGuard<'_, ResponseParts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

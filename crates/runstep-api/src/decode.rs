@@ -174,7 +174,10 @@ pub(crate) async fn response<T: DeserializeOwned, E>(
     options.response_headers.put(status, std::mem::take(response.headers_mut()));
     let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
     match decode(&body) {
-        Ok(value) => Ok(ResponseValue::new(value, status, options.response_headers.take().1)),
+        Ok(value) => {
+            options.response_headers.put_body(body);
+            Ok(ResponseValue::new(value, status, options.response_headers.take().1))
+        }
         Err(error) => Err(Error::InvalidResponsePayload(body, error)),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use runstep::RunEvent;
 use runstep::tools::{
-    Approval, FunctionCall, ToolContext, ToolEvent, ToolOptions, ToolStreamEvent, Toolbox,
+    Approval, PendingCall, ToolContext, ToolEvent, ToolOptions, ToolStreamEvent, Toolbox,
 };
 use runstep_server::Server;
 use runstep_server::model::{Scripted, Turn};
@@ -94,7 +94,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .runs(&thread.id)
         .create(&assistant.id)
         .toolbox(&tools)
-        .approve(|call: FunctionCall| async move {
+        .approve(|call: PendingCall| async move {
             match call.name.as_str() {
                 "send_postcard" => {
                     Approval::Deny("this example has no user to approve it".to_owned())

@@ -36,6 +36,7 @@ mod headers;
 mod pagination;
 mod polling;
 mod resources;
+mod run_ext;
 mod run_ref;
 mod schema;
 mod step_calls;
@@ -45,14 +46,19 @@ mod time;
 pub mod tools;
 mod transport;
 
+/// The bytes of a body, from the `bytes` crate.
+pub use bytes::Bytes;
 pub use client::{AccessToken, Client, ClientBuilder, DEFAULT_TIMEOUT};
 pub use error::{ActiveRun, Error, ErrorKind, Result};
-pub use pagination::Items;
+pub use pagination::{Items, Page, Pages};
 pub use polling::{
-    AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, Pollable, PolledRun, RunUpdate,
-    RunUpdates,
+    AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, PollTarget, Pollable,
+    PolledRun, RunUpdate, RunUpdates,
 };
+/// The HTTP client: `Method`, `Client` and `ClientBuilder` are part of the API of this crate.
+pub use reqwest;
 pub use resources::*;
+pub use run_ext::RunExt;
 pub use run_ref::RunRef;
 /// An event of a run; see [`RunStream`].
 pub use runstep_api::types::StreamEvent as RunEvent;
@@ -62,8 +68,11 @@ pub use runstep_api::{Field, Outcome, types};
 /// Derives the schemas of tools and structured answers. A crate that does not depend on schemars
 /// itself adds `#[schemars(crate = "runstep::schemars")]`.
 pub use schemars;
+/// The type of API keys and tokens, from the `secrecy` crate: `String` and `&str` convert to it. Its
+/// memory is wiped when it is dropped, and `Debug` does not show the secret.
+pub use secrecy::SecretString;
 pub use streaming::{
-    CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, RunStream, StreamEnd,
+    CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, FollowRun, RunStream, StreamEnd,
     StreamRequest, TextDeltas,
 };
 pub use structured::{Answer, AnswerStream, ResponseAs};

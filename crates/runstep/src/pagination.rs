@@ -1,12 +1,12 @@
-//! Pagination of list requests: one page, or a stream of all items.
+//! Pagination of list requests: one page, or a stream of all pages or items.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use sync_wrapper::SyncWrapper;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::ResponseFuture;
@@ -20,17 +20,28 @@ pub(crate) struct PageQuery {
     pub(crate) before: Option<String>,
 }
 
-/// The items of a page, and the cursor of the next page, if there is one.
-pub(crate) struct FetchedPage<T> {
-    pub(crate) items: Vec<T>,
-    pub(crate) next_cursor: Option<String>,
+/// A page of a list; see [`Pages`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The cursor of the next page, or `None` on the last page. The list request resumes there with
+    /// `after(cursor)`, also in another process.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    pub(crate) fn new(items: Vec<T>, next_cursor: Option<String>) -> Self {
+        Self { items, next_cursor }
+    }
 }
 
 /// A list request, for any page.
 pub(crate) trait PagedRequest: Clone + Send + 'static {
     type Item: Send + 'static;
 
-    fn fetch(self) -> ResponseFuture<FetchedPage<Self::Item>>;
+    fn fetch(self) -> ResponseFuture<Page<Self::Item>>;
 
     /// Returns the cursor after which the page starts.
     fn cursor(&self) -> Option<&str>;
@@ -71,6 +82,12 @@ macro_rules! list_request {
                 std::future::IntoFuture::into_future(self)
             }
 
+            /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
+            /// next one, which can be saved to resume there with [`after`](Self::after).
+            pub fn pages(self) -> $crate::Pages<$Item> {
+                $crate::pagination::pages(self)
+            }
+
             /// Returns a stream of all items, which fetches pages as needed.
             pub fn items(self) -> $crate::Items<$Item> {
                 $crate::pagination::items(self)
@@ -82,12 +99,12 @@ macro_rules! list_request {
         impl $crate::pagination::PagedRequest for $Request {
             type Item = $Item;
 
-            fn fetch(self) -> $crate::ResponseFuture<$crate::pagination::FetchedPage<$Item>> {
+            fn fetch(self) -> $crate::ResponseFuture<$crate::Page<$Item>> {
                 Box::pin(async move {
-                    let list = self.execute().await?.into_value();
+                    let list = self.execute().await?.into_inner();
                     let last = list.last_id.or_else(|| list.data.last().map(|item| item.id.clone()));
                     let next_cursor = last.filter(|_| list.has_more && !list.data.is_empty());
-                    Ok($crate::pagination::FetchedPage { items: list.data, next_cursor })
+                    Ok($crate::Page::new(list.data, next_cursor))
                 })
             }
 
@@ -105,33 +122,67 @@ macro_rules! list_request {
 }
 pub(crate) use list_request;
 
+/// A stream of the pages of a list; see [`ListRuns::pages`](crate::ListRuns::pages).
+///
+/// An error while fetching a page ends the stream.
+///
+/// ```no_run
+/// # async fn example(runs: runstep::Runs, saved: Option<String>) -> runstep::Result<()> {
+/// # fn save(_: Option<&str>) {}
+/// let mut list = runs.list().limit(100);
+/// if let Some(cursor) = saved {
+///     list = list.after(cursor);
+/// }
+/// let mut pages = list.pages();
+/// while let Some(page) = pages.try_next().await? {
+///     println!("{} runs", page.items.len());
+///     save(page.next_cursor.as_deref());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a stream does nothing until it is polled"]
+pub struct Pages<T>(SyncWrapper<BoxStream<Page<T>>>);
+
 /// A stream of the items of a list, which fetches pages as needed.
 ///
 /// An error while fetching a page ends the stream.
 #[must_use = "a stream does nothing until it is polled"]
-pub struct Items<T>(Pin<Box<dyn Stream<Item = Result<T>> + Send>>);
+pub struct Items<T>(SyncWrapper<BoxStream<T>>);
+
+type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T>> + Send>>;
+
+pub(crate) fn pages<R: PagedRequest>(request: R) -> Pages<R::Item> {
+    let pages = futures_util::stream::try_unfold(Some(request), |request| async move {
+        let Some(mut next) = request else { return Ok(None) };
+        let page = next.clone().fetch().await?;
+        if page.next_cursor.is_some() && page.next_cursor.as_deref() == next.cursor() {
+            let message = "the server returned the same page again: it ignores `after`";
+            return Err(Error::new(ErrorKind::Decode, message));
+        }
+        let request = page.next_cursor.clone().map(|cursor| {
+            next.set_cursor(cursor);
+            next
+        });
+        Ok(Some((page, request)))
+    });
+    Pages(SyncWrapper::new(pages.boxed()))
+}
 
 pub(crate) fn items<R: PagedRequest>(request: R) -> Items<R::Item> {
-    let state = (Some(request), VecDeque::new());
-    let items = futures_util::stream::try_unfold(state, |(mut request, mut ready)| async move {
-        loop {
-            if let Some(item) = ready.pop_front() {
-                return Ok(Some((item, (request, ready))));
-            }
-            let Some(mut next) = request.take() else { return Ok(None) };
-            let page = next.clone().fetch().await?;
-            if page.next_cursor.is_some() && page.next_cursor.as_deref() == next.cursor() {
-                let message = "the server returned the same page again: it ignores `after`";
-                return Err(Error::new(ErrorKind::Decode, message));
-            }
-            ready.extend(page.items);
-            if let Some(cursor) = page.next_cursor {
-                next.set_cursor(cursor);
-                request = Some(next);
-            }
-        }
-    });
-    Items(items.boxed())
+    let pages = pages(request).map_ok(|page| futures_util::stream::iter(page.items).map(Ok));
+    Items(SyncWrapper::new(pages.try_flatten().boxed()))
+}
+
+impl<T> Pages<T> {
+    /// Returns the next page, or `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the page cannot be fetched.
+    pub async fn try_next(&mut self) -> Result<Option<Page<T>>> {
+        self.next().await.transpose()
+    }
 }
 
 impl<T> Items<T> {
@@ -141,7 +192,7 @@ impl<T> Items<T> {
     ///
     /// Returns an error if a page cannot be fetched.
     pub async fn try_next(&mut self) -> Result<Option<T>> {
-        self.0.next().await.transpose()
+        self.next().await.transpose()
     }
 
     /// Returns all remaining items.
@@ -158,11 +209,25 @@ impl<T> Items<T> {
     }
 }
 
+impl<T> Stream for Pages<T> {
+    type Item = Result<Page<T>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.get_mut().as_mut().poll_next(context)
+    }
+}
+
 impl<T> Stream for Items<T> {
     type Item = Result<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(context)
+        self.0.get_mut().as_mut().poll_next(context)
+    }
+}
+
+impl<T> fmt::Debug for Pages<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").finish_non_exhaustive()
     }
 }
 

@@ -95,6 +95,14 @@ impl Auth {
         Self::Provider(Arc::new(TokenCache { provider, latest, failures }))
     }
 
+    /// Returns the same kind of credentials with another key; a bearer key if there were none.
+    pub(crate) fn with_key(&self, key: SecretString) -> Self {
+        match self {
+            Self::ApiKeyHeader(_) => Self::ApiKeyHeader(key),
+            Self::None | Self::Bearer(_) | Self::Provider(_) => Self::Bearer(key),
+        }
+    }
+
     /// Returns the header for static credentials, which is the same for every request.
     ///
     /// # Errors

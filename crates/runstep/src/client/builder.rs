@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use secrecy::SecretString;
 
 use super::auth::{AccessToken, Auth};
@@ -18,6 +18,8 @@ use crate::transport::{Backoff, PollErrorPolicy, RetryPolicy, names, sensitive_h
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 /// Timeout for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const AGENT: &str = concat!("runstep/", env!("CARGO_PKG_VERSION"));
+const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
 
 /// Builds a [`Client`].
 ///
@@ -42,6 +44,14 @@ pub struct ClientBuilder {
     query: Vec<(String, String)>,
     allow_plain_http: bool,
     settings: Settings,
+    http: HttpClient,
+}
+
+/// The HTTP client that requests are sent with.
+enum HttpClient {
+    Default,
+    Configured(Box<reqwest::ClientBuilder>),
+    Provided(reqwest::Client),
 }
 
 impl ClientBuilder {
@@ -52,6 +62,7 @@ impl ClientBuilder {
             headers: Vec::new(),
             query: Vec::new(),
             allow_plain_http: false,
+            http: HttpClient::Default,
             settings: Settings {
                 timeout: DEFAULT_TIMEOUT,
                 retry_policy: RetryPolicy::default(),
@@ -168,39 +179,97 @@ impl ClientBuilder {
         self
     }
 
+    /// Configures the HTTP client: a proxy, root and client certificates, a DNS resolver, and anything
+    /// else that [`reqwest::ClientBuilder`] offers. Several calls add up.
+    ///
+    /// Some things stay as they are: redirects are followed only to the same origin and with status 307
+    /// or 308, so a redirect policy has no effect, and the client adds the API key, `OpenAI-Beta`, and
+    /// `User-Agent` to each request and marks keys and custom headers as sensitive. A total timeout
+    /// would end streams: use [`timeout`](Self::timeout) instead.
+    ///
+    /// ```
+    /// use runstep::{Client, reqwest};
+    ///
+    /// # fn example(ca: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    /// let proxy = reqwest::Proxy::https("http://proxy.example.com:3128")?;
+    /// let client = Client::builder("https://api.example.com/v1")
+    ///     .api_key("secret")
+    ///     .configure_http(|http| http.proxy(proxy))
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn configure_http(
+        mut self,
+        configure: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Self {
+        let http = match self.http {
+            HttpClient::Configured(http) => *http,
+            HttpClient::Default | HttpClient::Provided(_) => default_http(&self.base_url),
+        };
+        self.http = HttpClient::Configured(Box::new(configure(http)));
+        self
+    }
+
+    /// Sets the HTTP client, for example to share its connection pool. Discards what
+    /// [`configure_http`](Self::configure_http) has set before.
+    ///
+    /// The API key, `OpenAI-Beta`, `User-Agent` and custom headers are part of each request, and keys
+    /// and custom headers are marked as sensitive. Everything else is the given client's: its proxies,
+    /// timeouts, certificates, default headers, and its **redirect policy**. With reqwest's default
+    /// policy, a server can redirect a request with an `api-key` header to another host. Build the
+    /// client with [`redirect_policy`](Self::redirect_policy) to prevent this:
+    ///
+    /// ```
+    /// use runstep::{Client, ClientBuilder, reqwest};
+    ///
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let http = reqwest::Client::builder().redirect(ClientBuilder::redirect_policy()).build()?;
+    /// let client = Client::builder("https://api.example.com/v1").http_client(http).build()?;
+    /// # let _ = client;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http = HttpClient::Provided(client);
+        self
+    }
+
+    /// Returns the redirect policy of this crate's own HTTP client, which protects the API key: it
+    /// follows at most five redirects, only to the same origin, and only with status 307 or 308, which
+    /// preserve the method and the body.
+    pub fn redirect_policy() -> reqwest::redirect::Policy {
+        reqwest::redirect::Policy::custom(base_url::redirect_action)
+    }
+
     /// Builds the client. Sends nothing.
     ///
     /// # Errors
     ///
     /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the base URL is
-    /// invalid, has a query or credentials, or is plain HTTP to another machine, or if the key or a
-    /// header contains characters that a header value does not allow.
+    /// invalid, has a query or credentials, or is plain HTTP to another machine, if the key or a header
+    /// contains characters that a header value does not allow, or if the HTTP client cannot be built.
     pub fn build(self) -> Result<Client> {
         let base_url = base_url::parse(&self.base_url, self.allow_plain_http)?;
         let mut headers = HeaderMap::new();
+        headers.insert(OPENAI_BETA, HeaderValue::from_static("assistants=v2"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         for (name, value) in &self.headers {
-            let invalid_value =
-                || configuration_error(format!("the value of header `{name}` is invalid"));
-            let header = HeaderName::try_from(name)
-                .map_err(|_| configuration_error(format!("invalid header name `{name}`")))?;
-            headers.insert(header, sensitive_header_value(value).ok_or_else(invalid_value)?);
+            let (name, value) = header(name, value)?;
+            headers.insert(name, value);
         }
-        let mut constant = HeaderMap::new();
-        constant.insert("openai-beta", HeaderValue::from_static("assistants=v2"));
         if let Some((name, value)) = self.auth.header()? {
-            headers.remove(&name);
-            constant.insert(name, value);
+            headers.insert(name, value);
         }
-        let mut http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::custom(base_url::redirect_action))
-            .user_agent(concat!("runstep/", env!("CARGO_PKG_VERSION")))
-            .default_headers(constant);
-        if base_url::is_loopback(&base_url) {
-            // A proxy from the environment is another machine and would receive the key.
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(http_client_error)?;
+        let build = |http: reqwest::ClientBuilder| {
+            http.redirect(Self::redirect_policy()).build().map_err(http_client_error)
+        };
+        let http = match self.http {
+            HttpClient::Default => build(default_http(&self.base_url))?,
+            HttpClient::Configured(http) => build(*http)?,
+            HttpClient::Provided(client) => client,
+        };
         Ok(Client::new(http, &base_url, self.auth, headers, self.query, self.settings))
     }
 }
@@ -248,6 +317,24 @@ impl Client {
     pub fn azure(endpoint: impl Into<String>, api_version: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(with_path(endpoint.into(), "openai")).query("api-version", api_version)
     }
+}
+
+/// Returns the builder of the HTTP client, before the caller's configuration.
+fn default_http(base_url: &str) -> reqwest::ClientBuilder {
+    let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+    match base_url.trim().parse() {
+        // A proxy from the environment is another machine and would receive the key.
+        Ok(url) if base_url::is_loopback(&url) => http.no_proxy(),
+        _ => http,
+    }
+}
+
+/// Parses a header that the caller has set.
+pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
+    let invalid_name = |_| configuration_error(format!("invalid header name `{name}`"));
+    let invalid_value = || configuration_error(format!("the value of header `{name}` is invalid"));
+    let value = sensitive_header_value(value).ok_or_else(invalid_value);
+    Ok((HeaderName::try_from(name).map_err(invalid_name)?, value?))
 }
 
 fn http_client_error(error: reqwest::Error) -> Error {

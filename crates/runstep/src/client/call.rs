@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use runstep_api::types::{Assistant, Message, Run, Thread};
 use runstep_api::{ByteStream, Operation, ResponseHeaders, ResponseValue, Validate};
@@ -29,11 +30,21 @@ pub(crate) struct SpanIds<'a> {
 }
 
 /// The result of a method of the generated client.
-type ApiResult<T> = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>;
+pub(crate) type ApiResult<T> = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>;
 
-/// Returns whether repeating an operation has no further effect.
-fn is_idempotent(operation: Operation) -> bool {
-    operation.method() != reqwest::Method::POST
+/// Whether a request may be sent more than once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Repeatability {
+    /// Whether repeating it has no further effect.
+    pub(crate) is_idempotent: bool,
+    /// Whether its body can be sent only once, so that it is never repeated.
+    pub(crate) is_single_use: bool,
+}
+
+impl Repeatability {
+    pub(crate) fn of(method: &Method) -> Self {
+        Self { is_idempotent: method.is_idempotent(), is_single_use: false }
+    }
 }
 
 impl Client {
@@ -135,12 +146,14 @@ impl Client {
             otel.status_code = Empty,
         );
         let record = span.clone();
-        self.call_with_retries(operation, options, call, read, record).instrument(span)
+        let repeatability = Repeatability::of(&operation.method());
+        self.call_with_retries(repeatability, options, call, read, record).instrument(span)
     }
 
-    async fn call_with_retries<T, F, Fut>(
+    /// Sends a request until it succeeds or is not retried. `span` records the result.
+    pub(crate) async fn call_with_retries<T, F, Fut>(
         &self,
-        operation: Operation,
+        repeatability: Repeatability,
         options: &RequestOptions,
         call: F,
         read: ResponseReader<T>,
@@ -151,7 +164,7 @@ impl Client {
         F: Fn(runstep_api::Client) -> Fut,
         Fut: Future<Output = ApiResult<T>>,
     {
-        let idempotency_key = match is_idempotent(operation) {
+        let idempotency_key = match repeatability.is_idempotent {
             true => None,
             false => new_idempotency_key(),
         };
@@ -173,16 +186,16 @@ impl Client {
             let error = match tokio::time::timeout_at(deadline, sent).await {
                 Ok(Ok(response)) => {
                     span.record("http.response.status_code", response.status().as_u16());
-                    if !is_idempotent(operation) {
+                    if !repeatability.is_idempotent {
                         record_ids(&span, &*response);
                     }
-                    return Ok(Response::new(response));
+                    return Ok(Response::new(response, attempt.headers.take_body()));
                 }
                 Ok(Err(error)) => Some(error),
                 Err(_) => None,
             };
             let result =
-                self.on_failure(operation, options, error, attempt, read, &mut retries, &span);
+                self.on_failure(repeatability, options, error, attempt, read, &mut retries, &span);
             if let Some(result) = Box::pin(result).await.transpose() {
                 return result;
             }
@@ -195,7 +208,7 @@ impl Client {
     #[allow(clippy::too_many_arguments, reason = "the cold half of `call_with_retries`")]
     async fn on_failure<T: 'static>(
         &self,
-        operation: Operation,
+        repeatability: Repeatability,
         options: &RequestOptions,
         error: Option<runstep_api::Error<()>>,
         attempt: Attempt,
@@ -203,12 +216,14 @@ impl Client {
         retries: &mut RetryState,
         span: &tracing::Span,
     ) -> Result<Option<Response<T>>> {
-        let (status, headers) = attempt.headers.take();
         let result = match error {
             Some(error) => {
-                response_body::after_error(error, (status, headers), read, attempt.deadline).await
+                response_body::after_error(error, attempt.headers, read, attempt.deadline).await
             }
-            None => Err(Error::timed_out().with_head(status, &headers)),
+            None => {
+                let (status, headers) = attempt.headers.take();
+                Err(Error::timed_out().with_head(status, &headers))
+            }
         };
         let error = match result {
             Ok(response) => {
@@ -221,15 +236,18 @@ impl Client {
         // The server has not processed a request that it did not authenticate.
         if error.status() == Some(401) {
             self.discard_token(attempt.token.as_ref()).await;
-            if self.may_renew_token() && !retries.has_renewed_token {
+            let may_renew = self.may_renew_token() && !repeatability.is_single_use;
+            if may_renew && !retries.has_renewed_token {
                 retries.has_renewed_token = true;
                 return Ok(None);
             }
         }
         retries.attempts += 1;
         let policy = options.retry.unwrap_or(self.settings().retry_policy);
-        let delay = policy.delay(&error, is_idempotent(operation), retries.attempts);
-        let Some(delay) = delay else { return Err(record_error(span, error)) };
+        let delay = policy.delay(&error, repeatability.is_idempotent, retries.attempts);
+        let Some(delay) = delay.filter(|_| !repeatability.is_single_use) else {
+            return Err(record_error(span, error));
+        };
         span.record("http.request.resend_count", retries.attempts);
         tracing::debug!(
             attempt = retries.attempts,

@@ -6,6 +6,7 @@ mod builder;
 mod call;
 mod environment;
 mod idempotency;
+mod tenant;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,14 +20,16 @@ use tokio::time::Instant;
 use crate::error::Result;
 use crate::transport::{Backoff, PollErrorPolicy, RequestOptions, RetryPolicy};
 use auth::Auth;
+use base_url::configuration_error;
 
 pub use auth::AccessToken;
 pub use builder::{ClientBuilder, DEFAULT_TIMEOUT};
-pub(crate) use call::SpanIds;
+pub(crate) use call::{ApiResult, Repeatability, SpanIds};
 
 /// A client for the Run and Run Step API.
 ///
-/// Cloning is cheap: clones share one connection pool.
+/// Cloning is cheap: clones share one connection pool. [`with_api_key`](Self::with_api_key) returns
+/// a client for another tenant of the server, which shares the pool as well.
 ///
 /// ```no_run
 /// # async fn example() -> runstep::Result<()> {
@@ -39,15 +42,18 @@ pub(crate) use call::SpanIds;
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     api: runstep_api::Client,
     host: String,
     port: Option<u16>,
     auth: Auth,
-    /// Headers set by the caller. The HTTP client adds the headers that never change.
+    /// The headers of every request, except for an expiring token.
     headers: HeaderMap,
     query: Vec<(String, String)>,
     settings: Settings,
+    /// Why no request can be sent, if a key or a header of a tenant is invalid.
+    invalid: Option<String>,
 }
 
 /// Defaults for all requests of a client. Requests can override them.
@@ -78,6 +84,7 @@ impl Client {
             headers,
             query,
             settings,
+            invalid: None,
         }))
     }
 
@@ -106,6 +113,9 @@ impl Client {
         options: &RequestOptions,
         deadline: Instant,
     ) -> Result<CallOptions> {
+        if let Some(message) = &self.0.invalid {
+            return Err(configuration_error(message));
+        }
         let mut call = CallOptions::default();
         call.headers.clone_from(&self.0.headers);
         if let Some(token) = self.0.auth.token(deadline).await? {
@@ -116,6 +126,11 @@ impl Client {
         call.body.clone_from(&options.body);
         call.streams = options.streams;
         Ok(call)
+    }
+
+    /// Returns the base URL without a trailing slash.
+    pub(crate) fn base_url(&self) -> &str {
+        self.0.api.baseurl()
     }
 
     /// Returns the generated client for one attempt.

@@ -1,7 +1,14 @@
-//! Guides: polling, streaming, tools and structured answers, errors and retries, providers.
+//! Guides: polling, streaming, tools and structured answers, a human in the loop, errors and retries,
+//! providers, the HTTP client, files.
 
+#[doc = include_str!("approvals.md")]
+pub mod approvals {}
 #[doc = include_str!("errors.md")]
 pub mod errors {}
+#[doc = include_str!("files.md")]
+pub mod files {}
+#[doc = include_str!("http.md")]
+pub mod http {}
 #[doc = include_str!("polling.md")]
 pub mod polling {}
 #[doc = include_str!("providers.md")]

@@ -4,6 +4,7 @@ mod body;
 mod display;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ pub(crate) const MAX_BODY: usize = 1024 * 1024;
 /// Maximum length of each text in errors that are collected in lists, in characters.
 const MAX_COLLECTED: usize = 4 * 1024;
 
-/// The result of a request.
-pub type Result<T> = std::result::Result<T, Error>;
+/// The result of a request. The error type can be overridden, as with [`std::result::Result`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of a request, a wait or a stream.
 ///
@@ -75,6 +76,8 @@ pub enum ErrorKind {
     Tool,
     /// The run ended without the requested answer.
     NoAnswer,
+    /// The run has not completed; see [`RunExt::into_completed`](crate::RunExt::into_completed).
+    NotCompleted,
 }
 
 impl ErrorKind {
@@ -91,7 +94,15 @@ impl ErrorKind {
             Self::Deadline => "deadline",
             Self::Tool => "tool",
             Self::NoAnswer => "no_answer",
+            Self::NotCompleted => "not_completed",
         }
+    }
+}
+
+/// Displays [`ErrorKind::as_str`].
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -195,6 +206,11 @@ impl Error {
         self.with_headers(headers)
     }
 
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = StatusCode::from_u16(status).ok();
+        self
+    }
+
     pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
         self.0.request_id = headers::request_id(headers).map(str::to_owned);
         self.0.retry_after = headers::retry_after(headers);
@@ -228,6 +244,11 @@ impl Error {
 
     pub(crate) fn with_param(mut self, param: &str) -> Self {
         self.0.api.param = Some(param.to_owned());
+        self
+    }
+
+    pub(crate) fn with_code(mut self, code: &str) -> Self {
+        self.0.api.code = Some(code.to_owned());
         self
     }
 

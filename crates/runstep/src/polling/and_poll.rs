@@ -98,7 +98,7 @@ pub(crate) async fn start_run<R: StartRun>(
     let cancel_on_drop = cancel_options(settings.cancel_on_drop);
     let request = CreateInFlight::new(client.clone(), request.start(), cancel_on_drop);
     let response = request.response(deadline, cancel_options(settings.cancel_on_deadline)).await?;
-    Ok((client.runs(&response.thread_id), response))
+    Ok((client.runs(&response.value().thread_id), response))
 }
 
 /// A request whose run is waited for; see [`Runs::create`](crate::Runs::create).
@@ -132,7 +132,7 @@ impl<R: StartRun> AndPoll<R> {
     async fn start(mut self) -> Result<Box<PollLoop>> {
         let deadline = deadline_after(self.settings.deadline);
         let (runs, response) = start_run(self.request, &mut self.settings, deadline).await?;
-        let poll_loop = PollLoop::new(runs, response.id.clone(), &self.settings, deadline);
+        let poll_loop = PollLoop::new(runs, response.value().id.clone(), &self.settings, deadline);
         Ok(Box::new(poll_loop.starting_with(response)))
     }
 }

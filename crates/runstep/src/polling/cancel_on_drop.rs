@@ -3,6 +3,7 @@
 use std::future::{IntoFuture, pending};
 
 use runstep_api::types::Run;
+use sync_wrapper::SyncWrapper;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
@@ -11,12 +12,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{RequestOptions, Response, ResponseFuture, TakesOptions as _};
 
 /// Cancels a run when it is dropped, unless it was disarmed because the run settled.
-pub(crate) struct CancelOnDrop(Option<ResponseFuture<Run>>);
+pub(crate) struct CancelOnDrop(Option<SyncWrapper<ResponseFuture<Run>>>);
 
 impl CancelOnDrop {
     /// Creates a guard that sends a cancel request when it is dropped.
     pub(crate) fn armed(cancel: impl IntoFuture<IntoFuture = ResponseFuture<Run>>) -> Self {
-        Self(Some(cancel.into_future()))
+        Self(Some(SyncWrapper::new(cancel.into_future())))
     }
 
     /// Creates a disarmed guard.
@@ -34,7 +35,7 @@ impl Drop for CancelOnDrop {
         let Some(cancel) = self.0.take() else { return };
         // Without a runtime the request cannot be sent.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(cancel);
+            runtime.spawn(cancel.into_inner());
         }
     }
 }
@@ -83,7 +84,8 @@ impl Drop for CreateInFlight {
         let request = std::mem::replace(&mut self.request, Box::pin(pending()));
         let client = self.client.clone();
         runtime.spawn(async move {
-            if let Ok(run) = request.await {
+            if let Ok(response) = request.await {
+                let run = response.into_inner();
                 let cancel = client.runs(&run.thread_id).cancel(&run.id);
                 let _ = cancel.with_options(options).await;
             }

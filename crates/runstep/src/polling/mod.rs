@@ -22,7 +22,7 @@ pub(crate) use cancel_on_drop::CancelOnDrop;
 pub(crate) use delays::PollDelays;
 pub use ensure_idle::{EnsureIdle, IfActive};
 pub use poll::Poll;
-pub use poll_all::{PollAll, PolledRun};
+pub use poll_all::{PollAll, PollTarget, PolledRun};
 pub(crate) use poll_loop::has_settled;
 pub use settings::DEFAULT_DEADLINE;
 pub(crate) use settings::PollSettings;

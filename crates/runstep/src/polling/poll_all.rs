@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::{self, Either};
 use futures_util::stream::FuturesUnordered;
 use runstep_api::types::Run;
+use sync_wrapper::SyncWrapper;
 use tokio::time::Instant;
 
 use super::delays::PollDelays;
@@ -36,6 +37,43 @@ pub struct PolledRun {
     pub result: Result<Run>,
 }
 
+/// A run that [`Client::poll_all`] waits for: a reference, or the run as it is known.
+#[derive(Clone, Debug)]
+pub struct PollTarget {
+    run_ref: RunRef,
+    known: Option<Box<Run>>,
+}
+
+impl From<Run> for PollTarget {
+    fn from(run: Run) -> Self {
+        Self { run_ref: RunRef::from(&run), known: Some(Box::new(run)) }
+    }
+}
+
+impl From<&Run> for PollTarget {
+    fn from(run: &Run) -> Self {
+        run.clone().into()
+    }
+}
+
+impl From<RunRef> for PollTarget {
+    fn from(run_ref: RunRef) -> Self {
+        Self { run_ref, known: None }
+    }
+}
+
+impl From<&RunRef> for PollTarget {
+    fn from(run_ref: &RunRef) -> Self {
+        run_ref.clone().into()
+    }
+}
+
+impl<T: Into<String>, R: Into<String>> From<(T, R)> for PollTarget {
+    fn from(ids: (T, R)) -> Self {
+        RunRef::from(ids).into()
+    }
+}
+
 /// Polls many runs; see [`Client::poll_all`].
 ///
 /// A stream that yields each run when it settles. All polls together stay within one request rate:
@@ -57,12 +95,14 @@ pub struct PollAll {
     client: Client,
     settings: PollSettings,
     spacing: Duration,
-    runs: Vec<RunRef>,
-    stream: Option<Pin<Box<dyn Stream<Item = PolledRun> + Send>>>,
+    runs: Vec<PollTarget>,
+    stream: Option<SyncWrapper<PolledRunStream>>,
 }
 
+type PolledRunStream = Pin<Box<dyn Stream<Item = PolledRun> + Send>>;
+
 impl PollAll {
-    pub(crate) fn new(client: Client, runs: Vec<RunRef>) -> Self {
+    pub(crate) fn new(client: Client, runs: Vec<PollTarget>) -> Self {
         Self {
             settings: PollSettings::default(),
             spacing: Duration::from_secs_f64(1.0 / REQUESTS_PER_SECOND),
@@ -73,6 +113,9 @@ impl PollAll {
     }
 
     /// Sets the maximum number of requests per second, from 0.001 to 1,000. Default: 10.
+    ///
+    /// One round over N runs takes N divided by this number, in seconds: with the default, each of 200
+    /// runs is polled every 20 seconds.
     pub fn requests_per_second(mut self, requests: f64) -> Self {
         let requests =
             if requests.is_finite() { requests.clamp(0.001, 1000.0) } else { REQUESTS_PER_SECOND };
@@ -83,8 +126,8 @@ impl PollAll {
     /// Sets the total time for all runs. Default: [`DEFAULT_DEADLINE`](crate::DEFAULT_DEADLINE).
     ///
     /// At the deadline, as many runs as the request rate allows are polled once more within a second.
-    /// Each run that has not settled yields an error with its last known state and, as its source, the
-    /// last polling error.
+    /// Each run that has not settled yields an error with its last known state, which is the run as it
+    /// was passed if it was not polled yet, and, as its source, the last polling error.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline;
         self
@@ -97,15 +140,23 @@ impl PollAll {
         self.next().await
     }
 
-    fn start(&mut self) -> Pin<Box<dyn Stream<Item = PolledRun> + Send>> {
+    fn start(&mut self) -> PolledRunStream {
         let delays = self.settings.delays(&self.client);
         let now = Instant::now();
-        let targets: Vec<PollTarget> = std::mem::take(&mut self.runs)
+        // A terminal run no longer changes.
+        let (ended, runs): (Vec<PollTarget>, Vec<PollTarget>) = std::mem::take(&mut self.runs)
             .into_iter()
-            .map(|run_ref| PollTarget {
+            .partition(|target| target.known.as_ref().is_some_and(|run| run.is_terminal()));
+        let ended = ended.into_iter().filter_map(|PollTarget { run_ref, known }| {
+            known.map(|run| PolledRun { run_ref, result: Ok(*run) })
+        });
+        let ended: Vec<PolledRun> = ended.collect();
+        let targets: Vec<UnsettledRun> = runs
+            .into_iter()
+            .map(|PollTarget { run_ref, known }| UnsettledRun {
                 run_ref,
                 delays,
-                last: None,
+                last: known.map(|run| *run),
                 last_error: None,
                 consecutive_errors: 0,
             })
@@ -122,21 +173,24 @@ impl PollAll {
             targets: targets.into_iter().map(Some).collect(),
             polls: FuturesUnordered::new(),
         };
-        futures_util::stream::unfold(scheduler, |mut scheduler| async move {
+        let polled = futures_util::stream::unfold(scheduler, |mut scheduler| async move {
             scheduler.next().await.map(|run| (run, scheduler))
-        })
-        .fuse()
-        .boxed()
+        });
+        futures_util::stream::iter(ended).chain(polled).fuse().boxed()
     }
 }
 
 impl Client {
     /// Waits for many runs, on one thread or on many, and yields each run when it settles. All polls
     /// together stay within one request rate.
+    ///
+    /// Accepts runs (`Run` or `&Run`), [`RunRef`]s, and pairs of a thread id and a run id. A run is the
+    /// initial state of its poll: if it has ended already, it is yielded without a request, and otherwise
+    /// it is in the error at the deadline if no poll has succeeded until then.
     pub fn poll_all<I>(&self, runs: I) -> PollAll
     where
         I: IntoIterator,
-        I::Item: Into<RunRef>,
+        I::Item: Into<PollTarget>,
     {
         PollAll::new(self.clone(), runs.into_iter().map(Into::into).collect())
     }
@@ -151,9 +205,9 @@ impl Stream for PollAll {
     ) -> TaskPoll<Option<PolledRun>> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
-            None => self.start(),
+            None => SyncWrapper::new(self.start()),
         };
-        let next = stream.as_mut().poll_next(context);
+        let next = stream.get_mut().as_mut().poll_next(context);
         self.stream = Some(stream);
         next
     }
@@ -169,7 +223,7 @@ impl fmt::Debug for PollAll {
 }
 
 /// A run that has not settled.
-struct PollTarget {
+struct UnsettledRun {
     run_ref: RunRef,
     delays: PollDelays,
     last: Option<Run>,
@@ -178,7 +232,7 @@ struct PollTarget {
     consecutive_errors: u32,
 }
 
-impl PollTarget {
+impl UnsettledRun {
     fn deadline_exceeded(self) -> PolledRun {
         let error = Error::new(ErrorKind::Deadline, DEADLINE_MESSAGE).with_run(self.last);
         PolledRun { run_ref: self.run_ref, result: Err(error.with_cause(self.last_error)) }
@@ -200,7 +254,7 @@ struct PollScheduler {
     next_slot: Instant,
     /// When each target is due, by its index.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
-    targets: Vec<Option<PollTarget>>,
+    targets: Vec<Option<UnsettledRun>>,
     polls: FuturesUnordered<PollFuture>,
 }
 
@@ -259,7 +313,7 @@ impl PollScheduler {
                 target.consecutive_errors = 0;
                 target.last_error = None;
                 let delay = target.delays.next_after_response(response.header_map());
-                let run = response.into_value();
+                let run = response.into_inner();
                 if has_settled(&run) {
                     let run_ref = slot.take()?.run_ref;
                     return Some(PolledRun { run_ref, result: Ok(run) });
@@ -282,7 +336,7 @@ impl PollScheduler {
             }
         };
         if self.is_final {
-            return slot.take().map(PollTarget::deadline_exceeded);
+            return slot.take().map(UnsettledRun::deadline_exceeded);
         }
         self.due.push(Reverse((deadline_after(delay), index)));
         None

@@ -97,7 +97,7 @@ impl PollLoop {
     /// the response does not contain them.
     pub(super) fn starting_with(mut self, response: Response<Run>) -> Self {
         let delay = self.delays.next_after_response(response.header_map());
-        let run = response.into_value();
+        let run = response.into_inner();
         if !has_settled(&run) || (run.is_terminal() && !self.with_steps) {
             self.next_poll_at = Some(deadline_after(delay));
             self.initial_run = Some(run.clone());
@@ -197,7 +197,7 @@ impl PollLoop {
         let retrieve = self.runs.retrieve(&self.run_id).with_options(self.options.clone());
         let response = retrieve.send().await?;
         let delay = self.delays.next_after_response(response.header_map());
-        let run = response.into_value();
+        let run = response.into_inner();
         if self.is_end(&run) {
             self.guard.disarm();
         }
@@ -252,7 +252,7 @@ impl PollLoop {
     async fn cancel(&mut self) -> Option<Run> {
         let cancel = self.runs.cancel(&self.run_id).with_options(self.options.clone());
         match cancel.send().await {
-            Ok(response) => self.last_run = Some(response.into_value()),
+            Ok(response) => self.last_run = Some(response.into_inner()),
             Err(error) if error.status() == Some(400) => {
                 let (run, _) = self.retrieve().await.ok()?;
                 return Some(run).filter(|run| self.is_end(run));

@@ -7,6 +7,7 @@ use std::task::{Context, Poll as TaskPoll};
 
 use futures_core::Stream;
 use futures_util::{StreamExt as _, TryFutureExt as _};
+use sync_wrapper::SyncWrapper;
 
 use super::poll_loop::PollLoop;
 use super::update::RunUpdate;
@@ -14,7 +15,7 @@ use crate::error::Result;
 
 /// A stream of changes of a run; see [`Poll::into_stream`](crate::Poll::into_stream).
 #[must_use = "a stream does nothing until it is polled"]
-pub struct RunUpdates(Pin<Box<dyn Stream<Item = Result<RunUpdate>> + Send>>);
+pub struct RunUpdates(SyncWrapper<Pin<Box<dyn Stream<Item = Result<RunUpdate>> + Send>>>);
 
 impl RunUpdates {
     /// Creates a stream from a poll loop.
@@ -24,7 +25,7 @@ impl RunUpdates {
                 Ok(poll_loop.next().await?.map(|update| (update, poll_loop)))
             })
         });
-        Self(updates.try_flatten_stream().boxed())
+        Self(SyncWrapper::new(updates.try_flatten_stream().boxed()))
     }
 
     /// Returns the next change, or `None` after the last.
@@ -34,7 +35,7 @@ impl RunUpdates {
     /// Returns an error if a poll fails and the policy does not tolerate it, or if the deadline has
     /// passed.
     pub async fn try_next(&mut self) -> Result<Option<RunUpdate>> {
-        self.0.next().await.transpose()
+        self.next().await.transpose()
     }
 }
 
@@ -45,7 +46,7 @@ impl Stream for RunUpdates {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> TaskPoll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(context)
+        self.0.get_mut().as_mut().poll_next(context)
     }
 }
 

@@ -14,15 +14,15 @@ macro_rules! awaitable {
             type IntoFuture = $crate::transport::ResponseFuture<$Output>;
 
             fn into_future(self) -> Self::IntoFuture {
-                Box::pin(async move { self.execute().await.map($crate::Response::into_value) })
+                Box::pin(async move { self.execute().await.map($crate::Response::into_inner) })
             }
         }
     };
 }
 
-/// Setters for the options of a request, and `send`.
-macro_rules! request_options {
-    ($Output:ty) => {
+/// Setters for the options of a request.
+macro_rules! request_setters {
+    () => {
         /// Adds a header. Overrides a header of the client.
         pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
             self.options.headers.push((name.into(), value.into()));
@@ -47,6 +47,13 @@ macro_rules! request_options {
             self.options.retry = Some(policy);
             self
         }
+    };
+}
+
+/// Setters for the options of a request, and `send`.
+macro_rules! request_options {
+    ($Output:ty) => {
+        $crate::resources::macros::request_setters!();
 
         /// Sends the request and returns the value with the status and headers of the response.
         /// Awaiting the request returns the value alone.
@@ -98,4 +105,4 @@ macro_rules! example {
     };
 }
 
-pub(crate) use {awaitable, example, extra_fields, request_options};
+pub(crate) use {awaitable, example, extra_fields, request_options, request_setters};

@@ -5,6 +5,7 @@
 //! properties.
 
 mod assistants;
+mod custom;
 pub(crate) mod macros;
 mod messages;
 #[rustfmt::skip]
@@ -14,6 +15,7 @@ mod steps;
 mod threads;
 
 pub use assistants::Assistants;
+pub use custom::{BodyStream, Form, Request};
 pub use messages::Messages;
 pub use requests::*;
 pub use runs::Runs;

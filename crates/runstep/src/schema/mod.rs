@@ -36,7 +36,7 @@ pub(crate) struct SchemaViolation {
 ///
 /// Types are inlined, because not every provider supports references. Only recursive types use
 /// them.
-pub(crate) fn schema_of<T: JsonSchema>() -> TypeSchema {
+pub(crate) fn type_schema<T: JsonSchema>() -> TypeSchema {
     let mut settings = SchemaSettings::draft2020_12();
     settings.meta_schema = None;
     settings.inline_subschemas = true;
@@ -52,6 +52,30 @@ pub(crate) fn schema_of<T: JsonSchema>() -> TypeSchema {
         _ => None,
     };
     TypeSchema { name, description, schema }
+}
+
+/// Returns the JSON schema of a type as a [`Toolbox`](crate::tools::Toolbox) sends it for a function
+/// with these arguments that is not strict. The name and the documentation of the type itself are not
+/// part of it.
+///
+/// ```
+/// use runstep::schemars::JsonSchema;
+/// use runstep::tools::schema_of;
+/// use runstep::types::FunctionDefinition;
+///
+/// #[derive(JsonSchema)]
+/// # #[schemars(crate = "runstep::schemars")]
+/// # #[allow(dead_code)]
+/// struct GetWeather {
+///     /// City name, such as Paris
+///     city: String,
+/// }
+///
+/// let function = FunctionDefinition::new("get_weather").parameters(schema_of::<GetWeather>());
+/// assert_eq!(function.parameters.unwrap()["required"][0], "city");
+/// ```
+pub fn schema_of<T: JsonSchema>() -> Map<String, Value> {
+    type_schema::<T>().schema
 }
 
 /// Decodes JSON that a model generated for a schema.

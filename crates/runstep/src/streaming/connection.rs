@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use runstep_api::types::StreamEvent as RunEvent;
+use sync_wrapper::SyncWrapper;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::sse::{EventDecoder, EventTooLong, ServerSentEvent, decode_utf8};
@@ -29,7 +30,7 @@ pub(super) enum ConnectionItem {
 
 /// Reads the events of one response.
 pub(super) struct EventConnection {
-    body: Body,
+    body: SyncWrapper<Body>,
     decoder: EventDecoder,
     text_deltas: TextDeltaDecoder,
     idle_timer: Option<IdleTimer>,
@@ -38,7 +39,7 @@ pub(super) struct EventConnection {
 impl EventConnection {
     pub(super) fn new(body: Body, max_event_bytes: usize, idle_timeout: Option<Duration>) -> Self {
         Self {
-            body,
+            body: SyncWrapper::new(body),
             decoder: EventDecoder::new().max_event_bytes(max_event_bytes),
             text_deltas: TextDeltaDecoder::default(),
             idle_timer: idle_timeout.map(IdleTimer::new),
@@ -59,7 +60,7 @@ impl EventConnection {
             if let Some(event) = self.decoder.next_event() {
                 return Poll::Ready(decode_event(event, &mut self.text_deltas));
             }
-            match self.body.as_mut().poll_next(context) {
+            match self.body.get_mut().as_mut().poll_next(context) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.decoder.push(bytes);
                     if let Some(timer) = &mut self.idle_timer {

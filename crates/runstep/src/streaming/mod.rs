@@ -10,6 +10,7 @@
 //! to snapshots and synthesizes the events that a lost connection has dropped.
 
 mod connection;
+mod follow;
 mod recovery;
 mod request;
 mod run_api;
@@ -23,8 +24,9 @@ mod tests;
 mod text_delta_decoder;
 mod text_deltas;
 
-pub(crate) use request::StartStream;
+pub use follow::FollowRun;
 pub use request::StreamRequest;
+pub(crate) use request::{StartStream, StreamTarget};
 pub use run_stream::{CollectedRun, RunStream, StreamEnd};
 pub use settings::DEFAULT_IDLE_TIMEOUT;
 pub use sse::DEFAULT_MAX_EVENT_BYTES;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runstep_api::ByteStream;
-use runstep_api::types::RunInclude;
+use runstep_api::types::{Run, RunInclude};
 use tokio::time::Instant;
 
 use super::recovery::RunOrigin;
@@ -25,8 +25,10 @@ use crate::transport::{RequestOptions, Response, ResponseFuture, TakesOptions};
 pub(crate) enum StreamTarget {
     /// A run that the request creates, together with a thread if `thread_id` is `None`.
     NewRun { thread_id: Option<String>, assistant_id: String },
-    /// A run that continues after outputs of these calls.
+    /// A run that exists: it continues after outputs of these calls.
     ExistingRun { run: RunRef, submitted_call_ids: Vec<String> },
+    /// A run that exists, after the event with this id if it is not empty.
+    Position { run: RunRef, last_event_id: String },
 }
 
 /// A request that opens a stream of events.
@@ -34,6 +36,11 @@ pub(crate) trait StartStream: TakesOptions + Send + 'static {
     fn client(&self) -> &Client;
 
     fn target(&self) -> StreamTarget;
+
+    /// Returns whether the request creates the run.
+    fn creates_run(&self) -> bool {
+        matches!(self.target(), StreamTarget::NewRun { .. })
+    }
 
     /// Returns the optional fields that the steps of the events include.
     fn include(&self) -> &[RunInclude] {
@@ -223,11 +230,21 @@ impl<R: StartStream> StreamRequest<R> {
         self.request.client()
     }
 
+    pub(crate) fn creates_run(&self) -> bool {
+        self.request.creates_run()
+    }
+
     pub(crate) fn options(&mut self) -> &mut RequestOptions {
         self.request.options()
     }
 
-    async fn open(mut self) -> Result<RunStream> {
+    /// Returns a stream of a run that requires outputs, before they are submitted.
+    pub(crate) fn waiting_for_outputs(mut self, run: Run) -> RunStream {
+        let (api, settings) = self.parts();
+        RunStream::waiting_for_outputs(api, settings, run)
+    }
+
+    fn parts(&mut self) -> (Arc<ClientRunApi>, StreamSettings) {
         let client = self.request.client().clone();
         let settings = StreamSettings {
             include: self.request.include().to_vec(),
@@ -239,7 +256,11 @@ impl<R: StartStream> StreamRequest<R> {
             backoff: client.settings().poll_backoff,
             error_policy: client.settings().poll_error_policy,
         };
-        let api = Arc::new(ClientRunApi::new(client, self.request.options()));
+        (Arc::new(ClientRunApi::new(client, self.request.options())), settings)
+    }
+
+    async fn open(mut self) -> Result<RunStream> {
+        let (api, settings) = self.parts();
         let target = self.request.target();
         let sent = Instant::now();
         let response = self.request.open().await?;
@@ -253,6 +274,10 @@ impl<R: StartStream> StreamRequest<R> {
             StreamTarget::ExistingRun { run, submitted_call_ids } => {
                 let response = read_response(response).await?;
                 RunStream::for_tool_outputs(api, settings, response, run, submitted_call_ids)
+            }
+            StreamTarget::Position { run, last_event_id } => {
+                let response = read_response(response).await?;
+                RunStream::at_position(api, settings, response, run, last_event_id)
             }
         })
     }

@@ -122,7 +122,7 @@ impl RunApi for ClientRunApi {
         Box::pin(async move {
             let response = retrieve.send().await?;
             let poll_after = headers::poll_after(response.header_map());
-            Ok(FetchedRun { run: response.into_value(), poll_after })
+            Ok(FetchedRun { run: response.into_inner(), poll_after })
         })
     }
 
@@ -180,12 +180,12 @@ pub(super) async fn read_response(response: Response<ByteStream>) -> Result<Stre
         .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"application/json"));
     let poll_after = headers::poll_after(response.header_map());
     if !is_json {
-        let body = response.into_value().into_inner().map_err(Error::http);
+        let body = response.into_inner().into_inner().map_err(Error::http);
         return Ok(StreamResponse::Events(Box::pin(body)));
     }
     let headers = response.header_map().clone();
     let mut body = Vec::new();
-    let mut chunks = response.into_value().into_inner();
+    let mut chunks = response.into_inner().into_inner();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| Error::http(error).with_headers(&headers))?;
         if body.len() + chunk.len() > MAX_RESPONSE_BYTES {

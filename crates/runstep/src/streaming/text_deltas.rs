@@ -11,12 +11,15 @@ use runstep_api::types::{
 
 use super::run_stream::RunStream;
 use crate::error::Result;
+use crate::resources::macros::example;
 
 /// A stream of text deltas; see [`RunStream::text_deltas`] and
 /// [`ToolStream::text_deltas`](crate::tools::ToolStream::text_deltas).
+///
+/// `S` is the stream of events, or a mutable reference to it.
 #[derive(Debug)]
 #[must_use = "a stream does nothing until it is polled"]
-pub struct TextDeltas<'a, S = RunStream>(&'a mut S);
+pub struct TextDeltas<S = RunStream>(S);
 
 /// A stream that yields the events of a run, possibly among others.
 pub(crate) trait RunEventSource: Stream<Item = Result<Self::Event>> + Send + Unpin {
@@ -58,19 +61,67 @@ impl RunEventSource for RunStream {
 impl RunStream {
     /// Returns a stream of the text deltas of messages. The errors are those of
     /// [`try_next`](Self::try_next).
-    pub fn text_deltas(&mut self) -> TextDeltas<'_> {
+    pub fn text_deltas(&mut self) -> TextDeltas<&mut Self> {
+        TextDeltas::new(self)
+    }
+
+    /// Returns a stream of the text deltas of messages that owns this stream, for example to return it
+    /// from a function. [`TextDeltas::into_events`] returns this stream again.
+    ///
+    #[doc = example!("use futures_util::{Stream, TryStreamExt as _};
+
+async fn answer(run: runstep::CreateRun) -> runstep::Result<impl Stream<Item = runstep::Result<String>>> {
+    Ok(run.stream().await?.into_text_deltas())
+}
+
+let mut text = std::pin::pin!(answer(runs.create(&assistant.id)).await?);
+while let Some(piece) = text.try_next().await? {
+    print!(\"{piece}\");
+}")]
+    pub fn into_text_deltas(self) -> TextDeltas<Self> {
         TextDeltas::new(self)
     }
 }
 
-impl<'a, S> TextDeltas<'a, S> {
-    pub(crate) fn new(stream: &'a mut S) -> Self {
-        Self(stream)
+impl<S> TextDeltas<S> {
+    pub(crate) fn new(events: S) -> Self {
+        Self(events)
+    }
+
+    /// Returns the stream of events, for example to read the state of the run.
+    pub fn events(&self) -> &S {
+        &self.0
+    }
+
+    /// Returns the stream of events, from the event after the last text delta.
+    pub fn into_events(self) -> S {
+        self.0
+    }
+}
+
+/// The streams by reference.
+impl<S: RunEventSource> RunEventSource for &mut S {
+    type Event = S::Event;
+
+    fn run_event(event: S::Event) -> Option<RunEvent> {
+        S::run_event(event)
+    }
+
+    async fn read_to_end(&mut self) -> Result<Run> {
+        (**self).read_to_end().await
+    }
+
+    fn snapshots(&self) -> (&[Message], &[RunStep]) {
+        (**self).snapshots()
+    }
+
+    fn has_snapshot_gap(&self) -> bool {
+        (**self).has_snapshot_gap()
     }
 }
 
 #[allow(private_bounds, reason = "implemented by the streams of this crate only")]
-impl<S: RunEventSource> TextDeltas<'_, S> {
+impl<S: RunEventSource> TextDeltas<S> {
     /// Returns the next text delta, or `None` at the end of the stream.
     ///
     /// # Errors
@@ -81,12 +132,12 @@ impl<S: RunEventSource> TextDeltas<'_, S> {
     }
 }
 
-impl<S: RunEventSource> Stream for TextDeltas<'_, S> {
+impl<S: RunEventSource> Stream for TextDeltas<S> {
     type Item = Result<String>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            match ready!(Pin::new(&mut *self.0).poll_next(context)) {
+            match ready!(Pin::new(&mut self.0).poll_next(context)) {
                 Some(Ok(event)) => {
                     let text = match S::run_event(event) {
                         Some(RunEvent::MessageDelta(delta)) => into_text(delta),

@@ -21,9 +21,9 @@ use crate::polling::{AndPoll, PollSettings, Pollable, Wait};
 use crate::resources::macros::example;
 use crate::resources::{CreateRun, CreateThreadAndRun};
 use crate::schema::{
-    TypeSchema, check_object, decode, join_violations, schema_of, to_strict, to_valid_name,
+    TypeSchema, check_object, decode, join_violations, to_strict, to_valid_name, type_schema,
 };
-use crate::tools::WithToolbox;
+use crate::tools::{SuspendedRun, ToolRun, WithToolbox};
 use crate::transport::{RequestOptions, ResponseFuture, TakesOptions as _};
 
 /// A request whose run answers with JSON that decodes to a `T`; see [`CreateRun::response_as`].
@@ -62,7 +62,7 @@ pub(crate) trait AcceptsFormat {
 #[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R, T> ResponseAs<R, T>
 where
-    R: AcceptsFormat + Wait<Output = Run>,
+    R: AcceptsFormat + Wait<Output: Into<ToolRun>>,
     T: DeserializeOwned + JsonSchema + 'static,
 {
     /// Creates the run, waits until it has ended, and fetches its answer.
@@ -78,13 +78,13 @@ where
 }
 
 #[allow(private_bounds, reason = "implemented by the requests of this crate only")]
-impl<R: AcceptsFormat + Wait<Output = Run>, T> Pollable for ResponseAs<R, T> {
+impl<R: AcceptsFormat + Wait<Output: Into<ToolRun>>, T> Pollable for ResponseAs<R, T> {
     type Output = Answer<T>;
 }
 
 impl<R, T> Wait for ResponseAs<R, T>
 where
-    R: AcceptsFormat + Wait<Output = Run>,
+    R: AcceptsFormat + Wait<Output: Into<ToolRun>>,
     T: DeserializeOwned + JsonSchema + 'static,
 {
     fn client(&self) -> &Client {
@@ -96,12 +96,13 @@ where
             let format = response_format::<T>(self.strict)?;
             let client = self.client().clone();
             let options = self.request.related_options().extended(settings.options.clone());
-            let run = self.request.with_format(format).wait(settings).await?;
+            let run: ToolRun = self.request.with_format(format).wait(settings).await?.into();
+            let (run, suspended) = run.into_parts();
             let mut message = None;
             if run.status == RunStatus::Completed {
                 message = last_message(&client, &run, options).await?;
             }
-            Ok(Answer { run, message, answer: PhantomData })
+            Ok(Answer { run, suspended, message, answer: PhantomData })
         })
     }
 }
@@ -122,6 +123,7 @@ async fn last_message(
 #[must_use = "the answer is checked when it is parsed"]
 pub struct Answer<T> {
     run: Run,
+    suspended: Option<SuspendedRun>,
     message: Option<Message>,
     answer: PhantomData<fn() -> T>,
 }
@@ -130,6 +132,13 @@ impl<T> Answer<T> {
     /// Returns the run as it ended.
     pub fn run(&self) -> &Run {
         &self.run
+    }
+
+    /// Returns the state of the tool loop if calls were deferred, so that there is no answer yet; see
+    /// [`Approval::Defer`](crate::tools::Approval::Defer). `None` for the answer of a stream, which has
+    /// its own accessor ([`ToolStream::suspended`](crate::tools::ToolStream::suspended)).
+    pub fn suspended(&self) -> Option<&SuspendedRun> {
+        self.suspended.as_ref()
     }
 
     /// Returns the message with the answer, if the run completed and created one.
@@ -170,7 +179,7 @@ impl<T: DeserializeOwned + JsonSchema> Answer<T> {
         if let Some(refusal) = refusal {
             return Err(self.no_answer(format!("the model refused to answer: {refusal}")));
         }
-        decode(&schema_of::<T>().schema, &message.text()).map_err(|error| {
+        decode(&type_schema::<T>().schema, &message.text()).map_err(|error| {
             Error::new(ErrorKind::Decode, format!("the answer does not match the type: {error}"))
                 .with_run(Some(self.run.clone()))
         })
@@ -187,7 +196,7 @@ impl<T> Deref for Answer<T> {
 
 /// Returns the response format for a type.
 fn response_format<T: JsonSchema>(is_strict: bool) -> Result<ResponseFormat> {
-    let TypeSchema { name, description, schema } = schema_of::<T>();
+    let TypeSchema { name, description, schema } = type_schema::<T>();
     let invalid = |context: &str, reasons: String| {
         let message = format!("answer type `{name}`: {context}: {reasons}; nothing was sent");
         Error::new(ErrorKind::Configuration, message)
@@ -291,7 +300,12 @@ impl<R: fmt::Debug, T> fmt::Debug for ResponseAs<R, T> {
 
 impl<T> Clone for Answer<T> {
     fn clone(&self) -> Self {
-        Self { run: self.run.clone(), message: self.message.clone(), answer: PhantomData }
+        Self {
+            run: self.run.clone(),
+            suspended: self.suspended.clone(),
+            message: self.message.clone(),
+            answer: PhantomData,
+        }
     }
 }
 

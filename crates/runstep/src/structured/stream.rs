@@ -54,7 +54,7 @@ impl<T, S: RunEventSource> AnswerStream<T, S> {
                 None => last_message(&self.client, &run, self.options.clone()).await?,
             };
         }
-        Ok(Answer { run, message, answer: PhantomData })
+        Ok(Answer { run, suspended: None, message, answer: PhantomData })
     }
 
     /// Returns the stream of events.
@@ -150,7 +150,7 @@ impl<R: AcceptsFormat + AcceptsTools + StartStream, T> ResponseAs<WithToolbox<R>
     /// [`Configuration`](crate::ErrorKind::Configuration) if the type's schema is not valid, before
     /// anything is sent.
     pub fn stream(self) -> ResponseAs<WithToolbox<StreamRequest<R>>, T> {
-        self.map_request(WithToolbox::stream)
+        self.map_request(WithToolbox::<R>::stream)
     }
 }
 

@@ -54,6 +54,13 @@ impl ToolErrorKind {
     }
 }
 
+/// Displays [`ToolErrorKind::as_str`].
+impl fmt::Display for ToolErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl Inner {
     fn new(tool: &str, call_id: &str, kind: ToolErrorKind, message: String) -> Self {
         Self {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::ToolError;
 
 /// A function call that a run requires.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
-pub struct FunctionCall {
+pub struct PendingCall {
     /// The id of the thread.
     pub thread_id: String,
     /// The id of the run.
@@ -33,6 +34,10 @@ pub enum Approval {
     Deny(String),
     /// Run the call with these arguments instead.
     Edit(Value),
+    /// Neither run nor answer the call now. The loop stops once the other calls of the round are
+    /// executed, and returns a [`SuspendedRun`](super::SuspendedRun) with which
+    /// [`Runs::resume`](crate::Runs::resume) continues later.
+    Defer,
 }
 
 /// An event of a tool call.
@@ -40,11 +45,11 @@ pub enum Approval {
 #[non_exhaustive]
 pub enum ToolEvent {
     /// The call has started, with the approved arguments.
-    Started(FunctionCall),
+    Started(PendingCall),
     /// The call returned an output.
     Finished {
         /// The call.
-        call: FunctionCall,
+        call: PendingCall,
         /// The output for the model.
         output: String,
         /// How long the call ran.
@@ -53,7 +58,7 @@ pub enum ToolEvent {
     /// The call failed.
     Failed {
         /// The call.
-        call: FunctionCall,
+        call: PendingCall,
         /// The error.
         error: ToolError,
         /// How long the call ran; zero if it did not start.
@@ -62,17 +67,20 @@ pub enum ToolEvent {
     /// The approval hook denied the call.
     Denied {
         /// The call.
-        call: FunctionCall,
+        call: PendingCall,
         /// The reason.
         reason: String,
     },
+    /// The call was deferred: by the approval hook, or because its function has no handler.
+    Deferred(PendingCall),
 }
 
 impl ToolEvent {
     /// Returns the call.
-    pub fn call(&self) -> &FunctionCall {
+    pub fn call(&self) -> &PendingCall {
         match self {
             Self::Started(call)
+            | Self::Deferred(call)
             | Self::Finished { call, .. }
             | Self::Failed { call, .. }
             | Self::Denied { call, .. } => call,

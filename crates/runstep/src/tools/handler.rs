@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::context::ToolContext;
 use super::output::{HandlerError, IntoOutput};
-use crate::schema::{TypeSchema, empty_schema, schema_of};
+use crate::schema::{TypeSchema, empty_schema, type_schema};
 
 /// The future of a function's output.
 pub type OutputFuture = Pin<Box<dyn Future<Output = Result<String, HandlerError>> + Send>>;
@@ -90,7 +90,7 @@ macro_rules! handler {
             type Arguments = A;
 
             fn schema() -> ArgumentsSchema {
-                ArgumentsSchema(schema_of::<A>())
+                ArgumentsSchema(type_schema::<A>())
             }
 
             #[allow(unused_variables, reason = "not every form uses both")]

@@ -100,6 +100,11 @@ impl IntoOutput for () {
     }
 }
 
+/// Returns the text for the model if a call was denied.
+pub(super) fn denied_output(reason: &str) -> String {
+    format!("This call was denied: {reason}")
+}
+
 /// Serializes to JSON. A string is returned without its quotes.
 fn as_text(value: &impl Serialize) -> Result<String, HandlerError> {
     let json = serde_json::to_string(value).map_err(HandlerError::new)?;

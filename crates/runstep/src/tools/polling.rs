@@ -4,9 +4,12 @@ use futures_util::StreamExt as _;
 use runstep_api::types::Run;
 use tokio::time::{Instant, sleep_until};
 
+use super::resume::ResumedRound;
+use super::round::RoundEnd;
 use super::rounds::{Rounds, cancel_run};
 use super::settings::ToolLoopSettings;
 use super::submission::{Submission, stale_run_deadline_exceeded, submission_deadline_exceeded};
+use super::suspend::{SuspendedRun, ToolRun};
 use crate::error::{Error, Result};
 use crate::polling::{CancelOnDrop, Poll, PollSettings, has_settled};
 use crate::resources::Runs;
@@ -19,6 +22,16 @@ pub(super) struct ToolLoop {
     run: Run,
     settings: PollSettings,
     rounds: Box<Rounds>,
+    /// The suspended round to continue with, if any.
+    resumed: Option<ResumedRound>,
+}
+
+/// What happened to a round.
+enum RoundResult {
+    /// The run does not require calls.
+    NoCalls,
+    Submitted,
+    Suspended(SuspendedRun),
 }
 
 impl ToolLoop {
@@ -31,11 +44,17 @@ impl ToolLoop {
         tool_settings: ToolLoopSettings,
     ) -> Self {
         let rounds = Rounds::new(tool_settings, &run, created, deadline_after(settings.deadline));
-        Self { runs, run, settings, rounds: Box::new(rounds) }
+        Self { runs, run, settings, rounds: Box::new(rounds), resumed: None }
     }
 
-    /// Executes all rounds and returns the run at the end.
-    pub(super) async fn run_to_end(mut self) -> Result<Run> {
+    /// Continues with a suspended round, which the run still requires.
+    pub(super) fn resumed(mut self, round: ResumedRound) -> Self {
+        self.resumed = Some(round);
+        self
+    }
+
+    /// Executes all rounds and returns the run at the end, or when calls were deferred.
+    pub(super) async fn run_to_end(mut self) -> Result<ToolRun> {
         let cancel = self.runs.cancel(&self.run.id).with_options(self.settings.options.clone());
         let mut guard = match self.settings.cancel_on_drop {
             true => CancelOnDrop::armed(cancel),
@@ -43,14 +62,19 @@ impl ToolLoop {
         };
         let result = self.execute_rounds().await;
         guard.disarm();
-        result.map(|()| self.run)
+        result.map(|suspended| ToolRun::new(self.run, suspended))
     }
 
-    async fn execute_rounds(&mut self) -> Result<()> {
+    async fn execute_rounds(&mut self) -> Result<Option<SuspendedRun>> {
         if !has_settled(&self.run) {
             self.run = self.poll().await?;
         }
-        while self.execute_round().await? {
+        loop {
+            match self.execute_round().await? {
+                RoundResult::NoCalls => return Ok(None),
+                RoundResult::Suspended(suspended) => return Ok(Some(suspended)),
+                RoundResult::Submitted => {}
+            }
             // Poll even if the response to the outputs says requires_action: it may be stale.
             let mut delays = self.settings.delays(self.runs.client());
             loop {
@@ -65,14 +89,17 @@ impl ToolLoop {
                 }
             }
         }
-        Ok(())
     }
 
-    /// Executes the pending calls and submits their outputs. Returns whether there were any.
-    async fn execute_round(&mut self) -> Result<bool> {
-        let mut round = match self.rounds.start(&self.run) {
+    /// Executes the pending calls and submits their outputs, unless calls were deferred.
+    async fn execute_round(&mut self) -> Result<RoundResult> {
+        let round = match self.resumed.take() {
+            Some(resumed) => self.rounds.resume(&self.run, resumed),
+            None => self.rounds.start(&self.run),
+        };
+        let mut round = match round {
             Ok(Some(round)) => round,
-            Ok(None) => return Ok(false),
+            Ok(None) => return Ok(RoundResult::NoCalls),
             Err(error) => return Err(self.cancel_run(error).await),
         };
         while let Some(event) = round.next().await {
@@ -84,8 +111,9 @@ impl ToolLoop {
         if let Err(error) = self.rounds.check_deadline() {
             return Err(self.on_deadline(error).await);
         }
-        let outputs = match round.into_outputs() {
-            Ok(outputs) => outputs,
+        let outputs = match round.into_end(&self.run, self.rounds.count()) {
+            Ok(RoundEnd::Outputs(outputs)) => outputs,
+            Ok(RoundEnd::Suspended(suspended)) => return Ok(RoundResult::Suspended(suspended)),
             Err(error) => return Err(self.cancel_run(error).await),
         };
         let submission = Submission::new(&self.runs, &self.run.id, outputs, &self.settings.options);
@@ -94,7 +122,7 @@ impl ToolLoop {
             Ok(run) => self.run = run.map_err(|error| error.or_run(&self.run))?,
             Err(_) => return Err(self.on_deadline(submission_deadline_exceeded()).await),
         }
-        Ok(true)
+        Ok(RoundResult::Submitted)
     }
 
     /// Returns whether the run repeats the calls of the last round, according to its steps. Returns

@@ -4,21 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runstep_api::types::{Run, Tool};
+use runstep_api::types::Tool;
 use tokio::time::Instant;
 
-use super::event::{Approval, FunctionCall, ToolEvent};
+use super::event::{Approval, PendingCall, ToolEvent};
 use super::policy::FailurePolicy;
 use super::polling::ToolLoop;
 use super::settings::ToolLoopSettings;
 use super::stream::ToolStream;
+use super::suspend::ToolRun;
 use super::toolbox::Toolbox;
 use crate::client::Client;
 use crate::error::Result;
 use crate::polling::{AndPoll, Poll, PollSettings, Pollable, StartRun, Wait, start_run};
 use crate::resources::macros::example;
 use crate::resources::{CreateRun, CreateThreadAndRun};
-use crate::streaming::{StartStream, StreamRequest};
+use crate::streaming::{FollowRun, StartStream, StreamRequest};
 use crate::time::deadline_after;
 use crate::transport::ResponseFuture;
 
@@ -34,8 +35,16 @@ pub struct WithToolbox<R> {
 }
 
 impl<R> WithToolbox<R> {
-    fn new<S: Send + Sync + 'static>(request: R, tools: &Toolbox<S>) -> Self {
+    pub(super) fn new<S: Send + Sync + 'static>(request: R, tools: &Toolbox<S>) -> Self {
         Self { request, settings: ToolLoopSettings::new(tools) }
+    }
+
+    pub(super) fn into_parts(self) -> (R, ToolLoopSettings) {
+        (self.request, self.settings)
+    }
+
+    pub(super) fn map_request<Q>(self, change: impl FnOnce(R) -> Q) -> WithToolbox<Q> {
+        WithToolbox { request: change(self.request), settings: self.settings }
     }
 
     /// Sets the maximum number of rounds of calls. A run that exceeds it is cancelled, and an error of
@@ -63,16 +72,19 @@ impl<R> WithToolbox<R> {
     /// Sets a hook that decides about each call before it runs. Hooks run one at a time, in the order
     /// of the calls. Default: every call is allowed.
     ///
+    /// To let a person decide later, possibly in another process, return
+    /// [`Approval::Defer`]: the loop stops, and [`Runs::resume`](crate::Runs::resume) continues it.
+    ///
     /// The time that the hook takes counts toward the run's expiry, not toward the function's timeout.
     /// Calls of unknown functions fail without asking the hook.
     ///
-    #[doc = example!("use runstep::tools::{Approval, FunctionCall, Toolbox};
+    #[doc = example!("use runstep::tools::{Approval, PendingCall, Toolbox};
 
 let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
 let run = runs
     .create(&assistant.id)
     .toolbox(&tools)
-    .approve(|call: FunctionCall| async move {
+    .approve(|call: PendingCall| async move {
         match call.name.starts_with(\"get_\") {
             true => Approval::Allow,
             false => Approval::Deny(\"only reading is allowed\".to_owned()),
@@ -83,7 +95,7 @@ let run = runs
 assert_eq!(run.status, \"completed\");")]
     pub fn approve<F, Fut>(mut self, hook: F) -> Self
     where
-        F: Fn(FunctionCall) -> Fut + Send + Sync + 'static,
+        F: Fn(PendingCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Approval> + Send + 'static,
     {
         self.settings.approval_hook = Some(Arc::new(move |call| Box::pin(hook(call))));
@@ -138,7 +150,8 @@ impl<R: AcceptsTools> WithToolbox<R> {
 impl<R: AcceptsTools + StartRun> WithToolbox<R> {
     /// Creates the run, executes the calls of every round, and waits until the run has ended.
     ///
-    /// A run that requires another action than outputs of functions is returned as it is.
+    /// A run that requires another action than outputs of functions is returned as it is. If calls were
+    /// deferred, the result has the state with which the loop continues ([`ToolRun::suspended`]).
     ///
     /// # Errors
     ///
@@ -178,7 +191,7 @@ assert_eq!(events.run().unwrap().status, \"completed\");")]
     /// [`Configuration`](crate::ErrorKind::Configuration) if the toolbox is not valid, before anything
     /// is sent.
     pub fn stream(self) -> WithToolbox<StreamRequest<R>> {
-        WithToolbox { request: StreamRequest::new(self.request), settings: self.settings }
+        self.map_request(StreamRequest::new)
     }
 }
 
@@ -210,16 +223,17 @@ impl<R: AcceptsTools + StartStream> IntoFuture for WithToolbox<StreamRequest<R>>
             let (mut request, settings) = self.with_tools()?;
             let client = request.client().clone();
             let options = request.options().for_related_requests();
-            let cancels_on_drop = request.cancels_on_drop();
+            let (creates_run, cancels_on_drop) = (request.creates_run(), request.cancels_on_drop());
             let events = request.await?;
-            Ok(ToolStream::new(client, options, settings, events, cancels_on_drop))
+            let created = creates_run.then(Instant::now);
+            Ok(ToolStream::new(client, options, settings, events, created, cancels_on_drop))
         })
     }
 }
 
 #[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools + StartRun> Pollable for WithToolbox<R> {
-    type Output = Run;
+    type Output = ToolRun;
 }
 
 impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
@@ -227,7 +241,7 @@ impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
         StartRun::client(&self.request)
     }
 
-    fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
+    fn wait(self, settings: PollSettings) -> ResponseFuture<ToolRun> {
         let mut settings = settings;
         Box::pin(async move {
             let (request, tool_settings) = self.with_tools()?;
@@ -236,15 +250,15 @@ impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
             // Not when it was sent: the request may have been retried.
             let created = Instant::now();
             settings.deadline = deadline.saturating_duration_since(created);
-            let run = response.into_value();
+            let run = response.into_inner();
             ToolLoop::new(runs, run, Some(created), settings, tool_settings).run_to_end().await
         })
     }
 }
 
 impl IntoFuture for WithToolbox<Poll> {
-    type Output = Result<Run>;
-    type IntoFuture = ResponseFuture<Run>;
+    type Output = Result<ToolRun>;
+    type IntoFuture = ResponseFuture<ToolRun>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
@@ -305,9 +319,17 @@ assert_eq!(run.status, \"completed\");");
 
 #[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools + StartStream> StreamRequest<R> {
-    /// Adds these tools to the run, and executes its calls with them; see [`WithToolbox::stream`].
+    /// Adds these tools to the run, and executes its calls with them; see [`WithToolbox::stream`]. A run
+    /// that exists already ([`Runs::stream`](crate::Runs::stream)) keeps its own tool definitions.
     pub fn toolbox<S: Send + Sync + 'static>(self, tools: &Toolbox<S>) -> WithToolbox<Self> {
         WithToolbox::new(self, tools)
+    }
+}
+
+/// The run keeps its own tool definitions.
+impl AcceptsTools for FollowRun {
+    fn with_tool(self, _: Tool) -> Self {
+        self
     }
 }
 

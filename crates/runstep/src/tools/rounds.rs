@@ -9,6 +9,7 @@ use runstep_api::types::{
 use tokio::time::Instant;
 
 use super::event::ToolEvent;
+use super::resume::ResumedRound;
 use super::round::Round;
 use super::settings::ToolLoopSettings;
 use crate::error::{Error, ErrorKind, Result};
@@ -55,6 +56,17 @@ impl Rounds {
             consecutive_failures: 0,
             has_failed: false,
         }
+    }
+
+    /// Returns the number of rounds so far.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Starts the round that was suspended.
+    pub(super) fn resume(&mut self, run: &Run, resumed: ResumedRound) -> Result<Option<Round>> {
+        self.count = resumed.rounds.saturating_sub(1).min(self.settings.max_rounds);
+        Ok(self.start(run)?.map(|round| round.resumed(resumed)))
     }
 
     pub(super) fn deadline(&self) -> Instant {

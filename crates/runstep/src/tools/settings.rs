@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{Approval, FunctionCall, ToolEvent};
+use super::event::{Approval, PendingCall, ToolEvent};
 use super::policy::FailurePolicy;
 use super::toolbox::{ToolSet, Toolbox};
 use crate::polling::DEFAULT_DEADLINE;
@@ -16,7 +16,7 @@ pub const DEFAULT_MAX_ROUNDS: u32 = 32;
 pub const DEFAULT_CONCURRENCY: usize = 8;
 
 pub(super) type ApprovalHook =
-    dyn Fn(FunctionCall) -> Pin<Box<dyn Future<Output = Approval> + Send>> + Send + Sync;
+    dyn Fn(PendingCall) -> Pin<Box<dyn Future<Output = Approval> + Send>> + Send + Sync;
 
 pub(super) type ProgressCallback = dyn Fn(&ToolEvent) + Send + Sync;
 

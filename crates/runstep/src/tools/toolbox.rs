@@ -128,6 +128,9 @@ impl<S: Send + Sync + 'static> Toolbox<S> {
 
     /// Adds a tool that the provider executes, such as
     /// [`CodeInterpreterTool`](crate::types::CodeInterpreterTool), or a function without a handler.
+    ///
+    /// A call of a function without a handler is deferred: the loop stops with a
+    /// [`SuspendedRun`](super::SuspendedRun), and [`Runs::resume`](crate::Runs::resume) answers it.
     pub fn tool(mut self, tool: impl Into<Tool>) -> Self {
         Arc::make_mut(&mut self.tools).other_tools.push(tool.into());
         self
@@ -194,9 +197,44 @@ impl<S: Send + Sync + 'static> Toolbox<S> {
         arguments: Value,
         context: ToolContext,
     ) -> Result<String> {
+        self.call_text(name, arguments.to_string(), context).await
+    }
+
+    /// Calls a function with arguments as JSON text, as a model generates them; they may be invalid.
+    ///
+    /// ```
+    /// use runstep::tools::{ToolErrorKind, Toolbox};
+    /// use serde_json::Value;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> runstep::Result<()> {
+    /// # use std::collections::BTreeMap;
+    /// let tools = Toolbox::new()
+    ///     .function("count", |args: BTreeMap<String, Value>| async move { args.len().to_string() });
+    ///
+    /// assert_eq!(tools.call_raw("count", r#"{"a": 1, "b": 2}"#).await?, "2");
+    /// let error = tools.call_raw("count", r#"{"a": "#).await.unwrap_err();
+    /// assert_eq!(error.tool_error().unwrap().kind(), ToolErrorKind::Arguments);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with a [`tool_error`](Error::tool_error) if the call fails.
+    pub async fn call_raw(&self, name: &str, arguments: &str) -> Result<String> {
+        self.call_text(name, arguments.to_owned(), ToolContext::default()).await
+    }
+
+    async fn call_text(
+        &self,
+        name: &str,
+        arguments: String,
+        context: ToolContext,
+    ) -> Result<String> {
         self.check()?;
         let function = self.tools.find(name, context.call_id())?;
-        Ok(function.call(arguments.to_string(), context, None).await?)
+        Ok(function.call(arguments, context, None).await?)
     }
 
     pub(super) fn tools(&self) -> Arc<ToolSet> {
@@ -216,6 +254,14 @@ impl ToolSet {
         self.check()?;
         let functions = self.functions.iter().map(|function| function.tool());
         Ok(functions.chain(self.other_tools.iter().cloned()).collect())
+    }
+
+    /// Returns whether a function was declared with [`Toolbox::tool`], so that it has no handler.
+    pub(super) fn has_no_handler(&self, name: &str) -> bool {
+        let is_declared =
+            |tool: &Tool| matches!(tool, Tool::Function(tool) if tool.function.name == name);
+        !self.functions.iter().any(|function| function.name() == name)
+            && self.other_tools.iter().any(is_declared)
     }
 
     pub(super) fn find(

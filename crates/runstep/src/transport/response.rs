@@ -1,32 +1,58 @@
 //! A response: its value, status and headers.
 
 use std::fmt;
-use std::ops::Deref;
 
+use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use runstep_api::ResponseValue;
 
-/// A value with the status and the headers of its response. Dereferences to the value.
-pub struct Response<T>(ResponseValue<T>);
+/// A value with the status, the headers and the body of its response.
+///
+/// ```no_run
+/// # async fn example(runs: runstep::Runs) -> runstep::Result<()> {
+/// let response = runs.retrieve("run_abc123").send().await?;
+/// println!("{} {:?}", response.status(), response.header("openai-processing-ms"));
+/// println!("{}", String::from_utf8_lossy(response.body()));
+/// let run = response.into_inner();
+/// # let _ = run;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Response<T> {
+    response: ResponseValue<T>,
+    body: Bytes,
+}
 
 impl<T> Response<T> {
-    pub(crate) fn new(response: ResponseValue<T>) -> Self {
-        Self(response)
+    pub(crate) fn new(response: ResponseValue<T>, body: Bytes) -> Self {
+        Self { response, body }
     }
 
     /// Returns the value.
     pub fn value(&self) -> &T {
-        &self.0
+        &self.response
     }
 
     /// Returns the value and discards the rest.
-    pub fn into_value(self) -> T {
-        self.0.into_inner()
+    pub fn into_inner(self) -> T {
+        self.response.into_inner()
+    }
+
+    /// Converts the value.
+    pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Response<U> {
+        let (status, headers) = (self.response.status(), self.response.headers().clone());
+        let response = ResponseValue::new(convert(self.response.into_inner()), status, headers);
+        Response { response, body: self.body }
+    }
+
+    /// Returns the body of the response as it was received. Empty if the response is read as a stream.
+    pub fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
-        self.0.status().as_u16()
+        self.response.status().as_u16()
     }
 
     /// Returns a header as text, if it is present and valid UTF-8. The name is case-insensitive.
@@ -45,21 +71,15 @@ impl<T> Response<T> {
     }
 
     pub(crate) fn header_map(&self) -> &HeaderMap {
-        self.0.headers()
-    }
-}
-
-impl<T> Deref for Response<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
+        self.response.headers()
     }
 }
 
 impl<T: Clone> Clone for Response<T> {
     fn clone(&self) -> Self {
-        Self(ResponseValue::new(T::clone(self), self.0.status(), self.header_map().clone()))
+        let headers = self.header_map().clone();
+        let response = ResponseValue::new(self.value().clone(), self.response.status(), headers);
+        Self { response, body: self.body.clone() }
     }
 }
 

@@ -3,9 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
-use runstep_api::{ByteStream, ReadError, ResponseValue};
+use runstep_api::{ByteStream, ReadError, ResponseHeaders, ResponseValue};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,26 +13,28 @@ use crate::error::{Error, ErrorKind, MAX_BODY, Result, Source};
 type Api = runstep_api::Error<()>;
 
 /// Reads a successful response whose status the specification does not list.
-pub(crate) type ResponseReader<T> = fn(reqwest::Response) -> ReadFuture<T>;
+pub(crate) type ResponseReader<T> = fn(reqwest::Response, ResponseHeaders) -> ReadFuture<T>;
 
-type ReadFuture<T> =
+pub(crate) type ReadFuture<T> =
     Pin<Box<dyn Future<Output = std::result::Result<ResponseValue<T>, Api>> + Send>>;
 
 /// Handles a response that the generated client rejects. Returns a value if the response is a success
 /// nevertheless, and otherwise an error with the body, which is read until `deadline`.
 pub(crate) async fn after_error<T>(
     error: Api,
-    head: (Option<StatusCode>, HeaderMap),
+    response_headers: ResponseHeaders,
     read: ResponseReader<T>,
     deadline: Instant,
 ) -> Result<Response<T>> {
-    let (mut status, mut headers) = head;
+    let (mut status, mut headers) = response_headers.take();
     let error = match error {
         // The specification lists 200 only, but a run that was created with 201 exists.
         Api::UnexpectedResponse(response) if response.status().is_success() => {
             (status, headers) = (Some(response.status()), response.headers().clone());
-            match timeout_at(deadline, read(response)).await {
-                Ok(Ok(response)) => return Ok(Response::new(response)),
+            match timeout_at(deadline, read(response, response_headers.clone())).await {
+                Ok(Ok(response)) => {
+                    return Ok(Response::new(response, response_headers.take_body()));
+                }
                 Ok(Err(error)) => error,
                 Err(_) => return Err(Error::timed_out().with_head(status, &headers)),
             }
@@ -67,19 +67,23 @@ pub(crate) async fn after_error<T>(
 /// Reads and decodes the whole response.
 pub(crate) fn json<T: DeserializeOwned + Send + 'static>(
     response: reqwest::Response,
+    response_headers: ResponseHeaders,
 ) -> ReadFuture<T> {
     Box::pin(async move {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(Api::ResponseBodyError)?;
         match runstep_api::decode(&body) {
-            Ok(value) => Ok(ResponseValue::new(value, status, headers)),
+            Ok(value) => {
+                response_headers.put_body(body);
+                Ok(ResponseValue::new(value, status, headers))
+            }
             Err(error) => Err(Api::InvalidResponsePayload(body, error)),
         }
     })
 }
 
 /// Returns the response as a byte stream.
-pub(crate) fn bytes(response: reqwest::Response) -> ReadFuture<ByteStream> {
+pub(crate) fn bytes(response: reqwest::Response, _: ResponseHeaders) -> ReadFuture<ByteStream> {
     Box::pin(std::future::ready(Ok(ResponseValue::stream(response))))
 }
 

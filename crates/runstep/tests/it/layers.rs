@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "time",
     "run_ref",
     "headers",
     "error",
+    "run_ext",
     "transport",
     "client",
     "resources::macros",

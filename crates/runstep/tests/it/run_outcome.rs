@@ -1,7 +1,7 @@
-//! `Run::outcome`: one variant for every status.
+//! `Run::outcome` has one variant for every status; `into_completed` accepts one of them.
 
-use runstep::Outcome;
 use runstep::types::{Run, RunErrorCode, RunIncompleteReason};
+use runstep::{ErrorKind, Outcome, RunExt as _, RunRef};
 use serde_json::{Value, json};
 
 use crate::harness::{example, run_with_status};
@@ -129,4 +129,50 @@ fn only_requires_action_has_function_calls() {
     for status in ["queued", "in_progress", "cancelling", "completed", "frozen"] {
         assert!(run(status, &with_action).function_calls().is_empty(), "{status}");
     }
+}
+
+#[test]
+fn only_a_completed_run_is_returned_as_completed() {
+    let completed = run("completed", &json!({}));
+    assert_eq!(completed.clone().into_completed().unwrap(), completed);
+    for status in ["queued", "requires_action", "failed", "incomplete", "cancelled", "expired"] {
+        let run = run(status, &json!({}));
+        let error = run.clone().into_completed().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotCompleted);
+        assert_eq!(error.run(), Some(&run));
+    }
+}
+
+#[test]
+fn error_of_failed_run_has_its_message_and_code() {
+    let details = json!({"last_error": {"code": "rate_limit_exceeded", "message": "Too many."}});
+    let error = run("failed", &details).into_completed().unwrap_err();
+    assert_eq!(error.message(), "the run has not completed: Too many.");
+    assert_eq!(error.code(), Some("rate_limit_exceeded"));
+    let details =
+        json!({"incomplete_details": {"reason": "max_prompt_tokens"}, "last_error": null});
+    let error = run("incomplete", &details).into_completed().unwrap_err();
+    assert_eq!(error.message(), "the run has not completed: max_prompt_tokens");
+}
+
+#[test]
+fn run_ref_is_displayed_and_serialized() {
+    let run = RunRef::from(("thread_1", "run_1"));
+    assert_eq!(run.to_string(), "thread_1/run_1");
+    let json = json!({"thread_id": "thread_1", "run_id": "run_1"});
+    assert_eq!(serde_json::to_value(&run).unwrap(), json);
+    assert_eq!(serde_json::from_value::<RunRef>(json).unwrap(), run);
+}
+
+#[test]
+fn error_kinds_are_displayed_as_one_word() {
+    assert_eq!(ErrorKind::InvalidRequest.to_string(), "invalid_request");
+    assert_eq!(format!("{:>8}", ErrorKind::Api), "     api");
+    assert_eq!(runstep::tools::ToolErrorKind::Timeout.to_string(), "timeout");
+}
+
+#[test]
+fn error_type_of_result_can_be_overridden() {
+    let parsed: runstep::Result<u8, std::num::ParseIntError> = "7".parse();
+    assert_eq!(parsed, Ok(7));
 }

@@ -94,6 +94,11 @@ impl RunState {
         Self { submitted: SubmittedCalls::from_ids(submitted_call_ids), ..Self::default() }
     }
 
+    /// Creates the state of a run that requires action.
+    pub(super) fn waiting_for_outputs(run: Run) -> Self {
+        Self { run: Some(Box::new(run)), end: Some(StreamEnd::RequiresAction), ..Self::default() }
+    }
+
     pub(super) fn thread_id(&self) -> Option<&str> {
         self.run.as_ref().map(|run| &run.thread_id).or(self.thread_id.as_ref()).map(String::as_str)
     }

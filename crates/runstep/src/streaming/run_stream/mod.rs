@@ -45,6 +45,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent};
+use sync_wrapper::SyncWrapper;
 use tokio::time::Sleep;
 
 use super::connection::EventConnection;
@@ -54,6 +55,7 @@ use super::run_state::RunState;
 use super::settings::StreamSettings;
 use crate::error::{Error, Result};
 use crate::polling::CancelOnDrop;
+use crate::run_ext::RunExt;
 use crate::run_ref::RunRef;
 use reconciling::{ReconcileFuture, SnapshotGap};
 
@@ -87,6 +89,8 @@ pub struct RunStream {
     last_event_id: String,
     /// Whether the current connection has yielded a new event.
     has_new_events: bool,
+    /// Whether the caller has received the events before the first one of this stream.
+    is_resumed: bool,
     gap: SnapshotGap,
     guard: CancelOnDrop,
 }
@@ -98,9 +102,9 @@ enum State {
     /// Reads the rest of a response after the terminal event, so that the connection can be reused.
     Draining(Box<EventConnection>, Pin<Box<Sleep>>),
     /// Resumes the events or fetches the run after the connection was lost.
-    Recovering(ApiFuture<'static, FetchOutcome>),
+    Recovering(SyncWrapper<ApiFuture<'static, FetchOutcome>>),
     /// Fetches the content of malformed events after the terminal event.
-    Reconciling(ReconcileFuture),
+    Reconciling(SyncWrapper<ReconcileFuture>),
     /// Has ended, or waits for tool outputs.
     Idle,
 }
@@ -117,6 +121,18 @@ pub struct CollectedRun {
     pub steps: Vec<RunStep>,
     /// Why the stream ended.
     pub end: StreamEnd,
+}
+
+impl CollectedRun {
+    /// Returns this value if the run completed.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of [`RunExt::into_completed`].
+    pub fn into_completed(self) -> Result<Self> {
+        let Self { run, messages, steps, end } = self;
+        Ok(Self { run: run.into_completed()?, messages, steps, end })
+    }
 }
 
 impl RunStream {
@@ -146,6 +162,37 @@ impl RunStream {
         Self::start(api, settings, run_state, RunLocation::Confirmed(run), response)
     }
 
+    /// Creates a stream of a run that exists, from the event after `last_event_id` if that is not
+    /// empty and the response is a stream of events.
+    pub(super) fn at_position(
+        api: Arc<dyn RunApi>,
+        settings: StreamSettings,
+        response: StreamResponse,
+        run: RunRef,
+        last_event_id: String,
+    ) -> Self {
+        let is_resumed = !last_event_id.is_empty() && matches!(response, StreamResponse::Events(_));
+        let location = RunLocation::Confirmed(run);
+        let mut stream = Self::start(api, settings, RunState::default(), location, response);
+        if is_resumed {
+            stream.last_event_id = last_event_id;
+            stream.is_resumed = true;
+            // The events before the position are not part of the snapshots.
+            stream.gap = SnapshotGap::Open;
+        }
+        stream
+    }
+
+    /// Creates a stream of a run that requires outputs. It has ended until they are submitted.
+    pub(super) fn waiting_for_outputs(
+        api: Arc<dyn RunApi>,
+        settings: StreamSettings,
+        run: Run,
+    ) -> Self {
+        let location = RunLocation::Confirmed(RunRef::from(&run));
+        Self::idle(api, settings, RunState::waiting_for_outputs(run), location)
+    }
+
     fn start(
         api: Arc<dyn RunApi>,
         settings: StreamSettings,
@@ -153,7 +200,19 @@ impl RunStream {
         location: RunLocation,
         response: StreamResponse,
     ) -> Self {
-        let mut stream = Self {
+        let mut stream = Self::idle(api, settings, run_state, location);
+        stream.arm_guard();
+        stream.start_segment(response);
+        stream
+    }
+
+    fn idle(
+        api: Arc<dyn RunApi>,
+        settings: StreamSettings,
+        run_state: RunState,
+        location: RunLocation,
+    ) -> Self {
+        Self {
             api,
             settings,
             state: State::Idle,
@@ -164,12 +223,10 @@ impl RunStream {
             recovery: None,
             last_event_id: String::new(),
             has_new_events: false,
+            is_resumed: false,
             gap: SnapshotGap::None,
             guard: CancelOnDrop::disarmed(),
-        };
-        stream.arm_guard();
-        stream.start_segment(response);
-        stream
+        }
     }
 
     /// Returns the next event, or `None` once the run has ended or requires action.
@@ -213,6 +270,20 @@ impl RunStream {
     /// [`Steps::retrieve`](crate::Steps::retrieve) returns, as for [`messages`](Self::messages).
     pub fn steps(&self) -> &[RunStep] {
         self.run_state.snapshots().steps()
+    }
+
+    /// Returns the id of the last event, if the server sends ids. It is a position at which
+    /// [`Runs::stream`](crate::Runs::stream) resumes the stream, also in another process.
+    ///
+    /// `None` if there is no such position, for example because the last event was synthesized.
+    pub fn last_event_id(&self) -> Option<&str> {
+        let id = match &self.state {
+            State::Reading(connection) if !connection.last_event_id().is_empty() => {
+                connection.last_event_id()
+            }
+            _ => &self.last_event_id,
+        };
+        (!id.is_empty() && self.synthesized.is_empty()).then_some(id)
     }
 
     /// Returns whether the last event was synthesized from the fetched run after a lost connection.
@@ -314,11 +385,11 @@ impl Stream for RunStream {
                     stream.on_connection_item(item)
                 }
                 State::Recovering(fetch) => {
-                    let outcome = ready!(fetch.as_mut().poll(context));
+                    let outcome = ready!(fetch.get_mut().as_mut().poll(context));
                     stream.on_fetched(outcome).map(Err)
                 }
                 State::Reconciling(fetch) => {
-                    let fetched = ready!(fetch.as_mut().poll(context));
+                    let fetched = ready!(fetch.get_mut().as_mut().poll(context));
                     stream.on_reconciled(fetched);
                     None
                 }

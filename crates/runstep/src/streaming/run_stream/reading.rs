@@ -53,6 +53,7 @@ impl RunStream {
             return Err(self.fail(snapshots_too_large()));
         }
         self.is_synthesized = false;
+        self.is_resumed = false;
         self.has_new_events |= !matches!(event, RunEvent::Error(_) | RunEvent::Unknown { .. });
         if let RunLocation::Unconfirmed(origin) = &self.location {
             let location =
@@ -79,6 +80,10 @@ impl RunStream {
                 };
             }
             _ => {}
+        }
+        if let State::Draining(connection, _) = &self.state {
+            // Later ids belong to events that are not yielded, such as `done`.
+            connection.last_event_id().clone_into(&mut self.last_event_id);
         }
         Ok(true)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sync_wrapper::SyncWrapper;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{RunStream, State, StreamEnd};
@@ -71,14 +72,15 @@ impl RunStream {
         let Some(run) = self.run_state.run().cloned() else { return };
         let (api, include) = (Arc::clone(&self.api), self.settings.include.clone());
         let (deadline, complete) = (retry.deadline, self.run_state.complete_objects());
-        self.state = State::Reconciling(Box::pin(async move {
+        let fetched: ReconcileFuture = Box::pin(async move {
             let fetched = async {
                 sleep(delay).await;
                 fetch_settled(&*api, &run, &include, &complete).await
             };
             let fetched = timeout_at(deadline, fetched).await.unwrap_or(Ok(None))?;
             Ok(fetched.map(|fetched| (fetched, retry)))
-        }));
+        });
+        self.state = State::Reconciling(SyncWrapper::new(fetched));
     }
 
     /// Merges the fetched state. If fetching failed, the stream ends without it.

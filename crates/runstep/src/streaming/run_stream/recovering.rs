@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
+use sync_wrapper::SyncWrapper;
 
 use super::{RunStream, State};
 use crate::error::{Error, ErrorKind, Result};
@@ -61,6 +62,8 @@ impl RunStream {
         };
         if is_done {
             self.last_event_id.clear();
+        } else {
+            self.is_resumed = false;
         }
         if !self.last_event_id.is_empty() {
             delay = delay.max(retry_delay);
@@ -91,7 +94,7 @@ impl RunStream {
             },
         };
         let complete = self.run_state.complete_objects();
-        self.state = State::Recovering(recovery.fetch(delay, target, complete));
+        self.state = State::Recovering(SyncWrapper::new(recovery.fetch(delay, target, complete)));
         self.recovery = Some(recovery);
     }
 
@@ -114,6 +117,10 @@ impl RunStream {
                 }
                 if self.run_state.end().is_some() {
                     self.guard.disarm();
+                    if self.is_resumed {
+                        // There are no events after the position, so all of these are known.
+                        self.synthesized.clear();
+                    }
                     return None;
                 }
                 recovery.delay_after_success(poll_after)

@@ -9,13 +9,16 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent, ToolOutput};
+use sync_wrapper::SyncWrapper;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::event::ToolEvent;
-use super::round::Round;
+use super::resume::ResumedRound;
+use super::round::{Round, RoundEnd};
 use super::rounds::{Rounds, cancel_run};
 use super::settings::ToolLoopSettings;
 use super::submission::submission_deadline_exceeded;
+use super::suspend::SuspendedRun;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::polling::CancelOnDrop;
@@ -47,13 +50,16 @@ pub struct ToolStream {
     /// The options of the cancel request.
     options: RequestOptions,
     settings: ToolLoopSettings,
-    /// When the response arrived, shortly after the run was created.
-    created: Instant,
+    /// When the run was created, if this client created it.
+    created: Option<Instant>,
     deadline: Pin<Box<Sleep>>,
     /// `None` before the first round.
     rounds: Option<Rounds>,
     state: State,
     cancels_on_drop: bool,
+    /// The suspended round to continue with, if any.
+    resumed: Option<ResumedRound>,
+    suspended: Option<SuspendedRun>,
     /// Armed while calls run. The stream of events has its own guard.
     guard: CancelOnDrop,
 }
@@ -64,9 +70,9 @@ enum State {
     /// Executing the calls of a round.
     Calling(Box<RunStream>, Box<Round>),
     /// Submitting the outputs. The future owns the stream.
-    Submitting(Box<Snapshot>, Pin<Box<dyn Future<Output = SubmitResult> + Send>>),
+    Submitting(Box<Snapshot>, SyncWrapper<Pin<Box<dyn Future<Output = SubmitResult> + Send>>>),
     /// Cancelling the run after an error.
-    Cancelling(Box<RunStream>, Pin<Box<dyn Future<Output = Error> + Send>>),
+    Cancelling(Box<RunStream>, SyncWrapper<Pin<Box<dyn Future<Output = Error> + Send>>>),
     Ended(Box<RunStream>),
     /// Ended by an error of the calls, before the run.
     Failed(Box<RunStream>),
@@ -90,6 +96,7 @@ impl ToolStream {
         options: RequestOptions,
         settings: ToolLoopSettings,
         events: RunStream,
+        created: Option<Instant>,
         cancels_on_drop: bool,
     ) -> Self {
         Self {
@@ -97,12 +104,26 @@ impl ToolStream {
             options,
             deadline: Box::pin(sleep_until(deadline_after(settings.deadline))),
             settings,
-            created: Instant::now(),
+            created,
             rounds: None,
             state: State::Events(Box::new(events)),
             cancels_on_drop,
+            resumed: None,
+            suspended: None,
             guard: CancelOnDrop::disarmed(),
         }
+    }
+
+    /// Continues with a suspended round, which the run still requires.
+    pub(super) fn resumed(mut self, round: ResumedRound) -> Self {
+        self.resumed = Some(round);
+        self
+    }
+
+    /// Returns the state of the tool loop if the stream ended because calls were deferred; see
+    /// [`Approval::Defer`](crate::tools::Approval::Defer).
+    pub fn suspended(&self) -> Option<&SuspendedRun> {
+        self.suspended.as_ref()
     }
 
     /// Returns why the stream ended, or `None` while it is active or if an error of the calls ended it.
@@ -143,6 +164,11 @@ impl ToolStream {
         }
     }
 
+    /// Returns the id of the last run event; see [`RunStream::last_event_id`].
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.events()?.last_event_id()
+    }
+
     /// Returns whether the last run event was synthesized after a lost connection; see
     /// [`RunStream::is_synthesized`].
     pub fn is_synthesized(&self) -> bool {
@@ -168,9 +194,13 @@ impl ToolStream {
         };
         let rounds = self.rounds.get_or_insert_with(|| {
             let deadline = self.deadline.deadline();
-            Rounds::new(self.settings.clone(), run, Some(self.created), deadline)
+            Rounds::new(self.settings.clone(), run, self.created, deadline)
         });
-        match rounds.start(run) {
+        let round = match self.resumed.take() {
+            Some(resumed) => rounds.resume(run, resumed),
+            None => rounds.start(run),
+        };
+        match round {
             Ok(Some(round)) => {
                 if self.cancels_on_drop {
                     let cancel = self.client.runs(&run.thread_id).cancel(&run.id);
@@ -183,12 +213,19 @@ impl ToolStream {
         }
     }
 
-    /// Submits the outputs after all calls are done.
+    /// Submits the outputs after all calls are done, unless calls were deferred.
     fn submit(&mut self, events: Box<RunStream>, round: Round) -> Result<State> {
         let in_time = self.rounds.as_ref().map_or(Ok(()), Rounds::check_deadline);
-        let outputs = in_time.and_then(|()| round.into_outputs());
-        let outputs = match outputs {
-            Ok(outputs) => outputs,
+        let rounds = self.rounds.as_ref().map_or(0, Rounds::count);
+        let run = events.run().ok_or_else(|| Error::new(ErrorKind::Tool, "the run is unknown"));
+        let end = in_time.and(run).and_then(|run| round.into_end(run, rounds));
+        let outputs = match end {
+            Ok(RoundEnd::Outputs(outputs)) => outputs,
+            Ok(RoundEnd::Suspended(suspended)) => {
+                self.suspended = Some(suspended);
+                self.guard.disarm();
+                return Ok(State::Ended(events));
+            }
             Err(error) => {
                 let error = error.with_run(events.run().cloned());
                 self.fail(events);
@@ -201,17 +238,15 @@ impl ToolStream {
             steps: events.steps().to_vec(),
         });
         let (policy, deadline) = (self.client.settings().retry_policy, self.deadline.deadline());
-        Ok(State::Submitting(
-            snapshot,
-            Box::pin(submit_with_retries(events, outputs, policy, deadline)),
-        ))
+        let submission = submit_with_retries(events, outputs, policy, deadline);
+        Ok(State::Submitting(snapshot, SyncWrapper::new(Box::pin(submission))))
     }
 
     fn cancel(&mut self, events: Box<RunStream>, error: Error) -> State {
         let Some(run) = events.run().cloned() else { return State::Ended(events) };
         let (runs, options) = (self.client.runs(&run.thread_id), self.options.clone());
         let cancelled = async move { cancel_run(&runs, run, error, &options).await };
-        State::Cancelling(events, Box::pin(cancelled))
+        State::Cancelling(events, SyncWrapper::new(Box::pin(cancelled)))
     }
 
     /// Advances the state machine. Returns an item for the caller, or `None` to continue.
@@ -240,7 +275,7 @@ impl ToolStream {
                 }
             }
             State::Submitting(_, submission) => {
-                let (events, result) = ready!(submission.as_mut().poll(context));
+                let (events, result) = ready!(submission.get_mut().as_mut().poll(context));
                 if let Err(error) = result {
                     self.fail(events);
                     return Poll::Ready(Some(Some(Err(error))));
@@ -250,7 +285,7 @@ impl ToolStream {
                 return Poll::Ready(None);
             }
             State::Cancelling(_, error) => {
-                let error = ready!(error.as_mut().poll(context));
+                let error = ready!(error.get_mut().as_mut().poll(context));
                 if let State::Cancelling(events, _) = self.take_state() {
                     self.fail(events);
                 }

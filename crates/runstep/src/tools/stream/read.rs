@@ -36,7 +36,13 @@ while let Some(piece) = text.try_next().await? {
     print!(\"{piece}\");
 }
 assert_eq!(events.run().unwrap().status, \"completed\");")]
-    pub fn text_deltas(&mut self) -> TextDeltas<'_, Self> {
+    pub fn text_deltas(&mut self) -> TextDeltas<&mut Self> {
+        TextDeltas::new(self)
+    }
+
+    /// Returns a stream of the text deltas that owns this stream; see
+    /// [`RunStream::into_text_deltas`].
+    pub fn into_text_deltas(self) -> TextDeltas<Self> {
         TextDeltas::new(self)
     }
 

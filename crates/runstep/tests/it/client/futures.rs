@@ -1,5 +1,6 @@
 //! Futures and handles are `Send` and small.
 
+use runstep::tools::{SuspendedRun, Toolbox};
 use runstep::{Client, ResponseFuture, RunUpdates};
 
 fn assert_small(name: &str, size: usize) {
@@ -29,6 +30,9 @@ macro_rules! list {
     ($name:literal, $request:expr) => {{
         request!($name, $request);
         assert_send($request.page());
+        let pages = $request.pages();
+        assert_small($name, size_of_val(&pages));
+        assert_send(pages);
         let items = $request.items();
         assert_small($name, size_of_val(&items));
         assert_send(items);
@@ -85,6 +89,16 @@ async fn request_futures_are_send_and_small() {
     let updates: RunUpdates = runs.poll("run_1").into_stream();
     assert_small("run updates", size_of_val(&updates));
     assert_send(updates);
+    request!("request", client.request(runstep::reqwest::Method::GET, "/files"));
+    assert_send(client.request(runstep::reqwest::Method::GET, "/files").stream_response());
+    assert_future("stream of an existing run", runs.stream("run_1"));
+    let json = r#"{"run_ref": {"thread_id": "thread_1", "run_id": "run_1"},
+        "calls": [], "outputs": [], "rounds": 1}"#;
+    let suspended: SuspendedRun = serde_json::from_str(json).unwrap();
+    starts_run!("resume run", runs.resume(suspended.clone()));
+    let tools = Toolbox::new();
+    assert_future("resume", runs.resume(suspended.clone()).toolbox(&tools).and_poll());
+    assert_future("resume as stream", runs.resume(suspended).toolbox(&tools).stream());
     let mut all = client.poll_all([("thread_1", "run_1")]);
     assert_small("poll all", size_of_val(&all));
     assert_send(all.next_run());

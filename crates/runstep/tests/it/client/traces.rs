@@ -165,6 +165,25 @@ async fn span_has_server_port() {
 }
 
 #[tokio::test]
+async fn span_of_custom_request_has_method_and_path() {
+    let server = ScriptedServer::start([error(500), ok()]).await;
+    let (recorder, _guard) = SpanRecorder::install();
+    let request = server.client().request(runstep::reqwest::Method::PUT, "/threads/thread_1/files");
+    request.body(TEXT).header("x-key", API_KEY).await.unwrap();
+    let expected = [
+        "http.request.method: PUT",
+        "http.request.resend_count: 1",
+        "http.response.status_code: 200",
+        "otel.kind: client",
+        "otel.name: PUT",
+        "server.address: 127.0.0.1",
+        "url.path: /v1/threads/thread_1/files",
+    ];
+    assert_eq!(recorder.requests(), [expected]);
+    recorder.assert_nothing_secret();
+}
+
+#[tokio::test]
 async fn span_has_resend_count() {
     let server = ScriptedServer::start([error(500), error(429), ok()]).await;
     let client = server.client();

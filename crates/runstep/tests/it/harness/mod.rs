@@ -18,7 +18,7 @@ use serde_json::Value;
 pub(crate) use cutting_proxy::CuttingProxy;
 pub(crate) use recording_server::{RecordedRequest, RecordingServer};
 pub(crate) use scripted_server::{Behavior, ScriptedServer, fast_retries};
-pub(crate) use test_server::TestServer;
+pub(crate) use test_server::{TestServer, function_tool};
 pub(crate) use tool_run_server::{
     RequestOverride, ToolCall, ToolRunServer, default_response, error_response, event_response,
     is_submission, tool_run, tool_run_with,

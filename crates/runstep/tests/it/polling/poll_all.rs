@@ -126,6 +126,58 @@ async fn runs_can_be_passed_as_values_or_ids() {
     );
     let end = client.poll_all([("thread_7", "run_7")]).next_run().await.unwrap();
     assert_eq!(end.result.unwrap().id, "run_7");
+    let run_ref = end.run_ref;
+    let end = client.poll_all([&run_ref]).next_run().await.unwrap();
+    assert_eq!(end.run_ref, run_ref);
+    let end = client.poll_all([run_ref]).next_run().await.unwrap();
+    assert_eq!(end.result.unwrap().id, "run_7");
+}
+
+fn known_run(id: &str, status: &str) -> runstep::types::Run {
+    serde_json::from_value(run(id, status)).unwrap()
+}
+
+#[tokio::test]
+async fn terminal_runs_are_yielded_without_requests() {
+    let server = server(|id, _| json_response(&run(id, "completed"))).await;
+    let runs =
+        [known_run("run_0", "queued"), known_run("run_1", "failed"), known_run("run_2", "expired")];
+    let ends = results(server.client().poll_all(runs)).await;
+    let expected = [("run_1", "failed"), ("run_2", "expired"), ("run_0", "completed")];
+    assert_eq!(ends, expected.map(|(id, status)| (id.to_owned(), Ok(status.to_owned()))));
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn run_that_requires_action_is_polled_because_it_may_be_stale() {
+    let server = server(|id, _| json_response(&run(id, "completed"))).await;
+    let known = known_run("run_0", "requires_action");
+    let end = server.client().poll_all([known]).next_run().await.unwrap();
+    assert_eq!(end.result.unwrap().status, "completed");
+}
+
+/// At one request per second, most of 50 runs are not polled before the deadline.
+#[tokio::test]
+async fn deadline_errors_carry_runs_that_were_never_polled() {
+    let server = server(|id, _| json_response(&run(id, "in_progress"))).await;
+    let runs: Vec<_> = (0..50).map(|n| known_run(&format!("run_{n}"), "queued")).collect();
+    let all = server.client().poll_all(&runs).requests_per_second(1.0).deadline(Duration::ZERO);
+    let ends: Vec<PolledRun> = all.collect().await;
+    assert_eq!(ends.len(), 50);
+    for end in ends {
+        let error = end.result.unwrap_err();
+        assert!(error.is_deadline(), "{error:?}");
+        assert_eq!(error.run().map(|run| &run.id), Some(&end.run_ref.run_id));
+    }
+}
+
+#[tokio::test]
+async fn failed_poll_carries_the_given_run() {
+    let server = server(|_, _| http_response(404, &[], "{}")).await;
+    let end = server.client().poll_all([known_run("run_0", "queued")]).next_run().await.unwrap();
+    let error = end.result.unwrap_err();
+    assert!(error.is_not_found());
+    assert_eq!(error.run().map(|run| run.status.as_str()), Some("queued"));
 }
 
 /// At 100 requests per second, 30 requests take 290 ms, for any number of runs and any interval

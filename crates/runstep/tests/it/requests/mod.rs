@@ -1,5 +1,6 @@
 //! Requests and responses of each operation.
 
+mod custom;
 mod limits;
 mod options;
 mod pagination;

@@ -92,18 +92,31 @@ async fn request_timeout_can_be_longer_than_clients() {
 async fn response_metadata_is_available() {
     let headers = &[("x-request-id", "req_42"), ("X-RateLimit-Remaining", "7")];
     let body = example("Run").to_string();
-    let server = RecordingServer::with_response(202, headers, body).await;
+    let server = RecordingServer::with_response(202, headers, body.clone()).await;
     let response = server.client().runs("thread_abc123").create("asst_1").send().await.unwrap();
     assert_eq!((response.status(), response.request_id()), (202, Some("req_42")));
     assert_eq!(response.header("x-ratelimit-remaining"), Some("7"));
     assert_eq!(response.header("X-RATELIMIT-REMAINING"), Some("7"));
     assert_eq!(response.header("x-other"), None);
-    assert_eq!(response.id, example("Run")["id"], "the response dereferences to the run");
-    assert_eq!(response.value().id, response.id);
-    assert_eq!(serde_json::to_value(response.into_value()).unwrap(), example("Run"));
+    assert_eq!(response.value().id, example("Run")["id"]);
+    assert_eq!(response.body(), body.as_bytes());
+    assert_eq!(serde_json::to_value(response.into_inner()).unwrap(), example("Run"));
     let list = RecordingServer::with_response(200, headers, example("RunList").to_string()).await;
     let page = list.client().runs("thread_abc123").list().send().await.unwrap();
     assert_eq!((page.status(), page.request_id()), (200, Some("req_42")));
+    assert_eq!(page.body(), example("RunList").to_string().as_bytes());
+    assert_eq!(page.clone().body(), page.body());
+}
+
+/// The bytes are those of the server, with white space and with fields that have no name here.
+#[tokio::test]
+async fn body_is_returned_as_received() {
+    let mut run = example("Run");
+    run["vendor_field"] = 7.into();
+    let text = format!("\n{}\n", serde_json::to_string_pretty(&run).unwrap());
+    let server = RecordingServer::with_response(200, &[], text.clone()).await;
+    let response = server.client().runs("t").retrieve("r").send().await.unwrap();
+    assert_eq!(response.body(), text.as_bytes());
 }
 
 /// The specification lists only status 200, but a run created with status 201 exists as well.

@@ -54,6 +54,46 @@ async fn items_span_all_pages_in_order() {
 }
 
 #[tokio::test]
+async fn pages_are_fetched_one_by_one_and_have_cursors() {
+    let server = three_pages().await;
+    let mut pages = server.client().runs("t").list().limit(2).pages();
+    assert_eq!(server.count(), 0);
+    for (count, cursor) in [(2, Some("run_4")), (2, Some("run_2")), (1, None)] {
+        let page = pages.try_next().await.unwrap().unwrap();
+        assert_eq!((page.items.len(), page.next_cursor.as_deref()), (count, cursor));
+    }
+    assert!(pages.try_next().await.unwrap().is_none());
+    assert!(pages.try_next().await.unwrap().is_none());
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn saved_cursor_resumes_a_list() {
+    let server = three_pages().await;
+    let runs = server.client().runs("t");
+    let first = runs.list().pages().try_next().await.unwrap().unwrap();
+    let saved = first.next_cursor.unwrap();
+    let rest: Vec<_> = runs.list().after(saved).pages().try_collect().await.unwrap();
+    let ids: Vec<&str> =
+        rest.iter().flat_map(|page| &page.items).map(|run| run.id.as_str()).collect();
+    assert_eq!(ids, ["run_3", "run_2", "run_1"]);
+    assert_eq!(queries(&server.requests()), ["", "after=run_4", "after=run_2"]);
+}
+
+#[tokio::test]
+async fn pages_end_after_an_error() {
+    let server = RecordingServer::start(|number| match number {
+        0 => page(&[2, 1], true),
+        _ => http_response(500, &[], "{}"),
+    })
+    .await;
+    let mut pages = server.client().runs("t").list().pages();
+    assert!(pages.try_next().await.is_ok());
+    assert_eq!(pages.try_next().await.unwrap_err().status(), Some(500));
+    assert!(pages.try_next().await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn every_page_request_has_same_options() {
     let server = three_pages().await;
     let list = server.client().runs("t").list().limit(2).order(Order::Desc).after("run_6");

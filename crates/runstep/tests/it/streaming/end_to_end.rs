@@ -171,6 +171,32 @@ async fn text_deltas_yield_text_only() {
 }
 
 #[tokio::test]
+async fn owned_text_deltas_return_the_stream() {
+    let server = TestServer::with_turns([Turn::text("It is sunny.")]).await;
+    let events = open(&server).await;
+    let mut texts = tokio::spawn(async { events.into_text_deltas() }).await.unwrap();
+    assert_eq!(texts.try_next().await.unwrap().as_deref(), Some("It "));
+    assert_eq!(texts.events().end(), None);
+    let mut texts = texts.into_events().into_text_deltas();
+    assert_eq!(texts.try_next().await.unwrap().as_deref(), Some("is "));
+    while texts.try_next().await.unwrap().is_some() {}
+    assert_eq!(texts.events().end(), Some(StreamEnd::Completed));
+}
+
+#[tokio::test]
+async fn collected_run_is_checked_for_completion() {
+    let server =
+        TestServer::with_turns([Turn::text("It is sunny."), Turn::call("get_time", json!({}))])
+            .await;
+    let collected = open(&server).await.collect().await.unwrap().into_completed().unwrap();
+    assert_eq!(collected.messages.len(), 1);
+    let collected = open(&server).await.collect().await.unwrap();
+    let error = collected.into_completed().unwrap_err();
+    assert_eq!(error.kind(), runstep::ErrorKind::NotCompleted);
+    assert_eq!(error.run().unwrap().status, "requires_action");
+}
+
+#[tokio::test]
 async fn collect_returns_run_messages_and_steps() {
     let server = TestServer::with_turns([Turn::text("It is sunny.")]).await;
     let collected = open(&server).await.collect().await.unwrap();

@@ -6,3 +6,4 @@ mod end_to_end;
 mod event_lines;
 mod fixtures;
 mod follow_up_requests;
+mod following;

@@ -339,3 +339,16 @@ fn toolbox_and_calls_are_send() {
     assert_shareable(&tools);
     assert_send(tools.call("tool", json!({})));
 }
+
+#[tokio::test]
+async fn raw_arguments_are_decoded_as_in_a_run() {
+    let tools = Toolbox::new()
+        .function("city", |args: GetWeather| async move { args.city })
+        .function("now", || async { "12:00" });
+    assert_eq!(tools.call_raw("city", r#"{"city": "Paris"}"#).await.unwrap(), "Paris");
+    assert_eq!(tools.call_raw("now", "").await.unwrap(), "12:00");
+    for invalid in [r#"{"city": "#, "[]", r#"{"city": 7}"#] {
+        let error = tools.call_raw("city", invalid).await.unwrap_err();
+        assert_eq!(error.tool_error().unwrap().kind(), ToolErrorKind::Arguments, "{invalid}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use runstep::tools::{
-    Approval, FailurePolicy, FunctionCall, ToolContext, ToolErrorKind, ToolOptions, Toolbox,
+    Approval, FailurePolicy, PendingCall, ToolContext, ToolErrorKind, ToolOptions, Toolbox,
 };
 use runstep::{Error, ErrorKind};
 use schemars::JsonSchema;
@@ -170,7 +170,7 @@ async fn calls_can_be_approved_denied_or_edited() {
     let (log, append) = progress_log();
     let request = server
         .create_run(&tools())
-        .approve(|call: FunctionCall| async move {
+        .approve(|call: PendingCall| async move {
             assert_eq!(
                 (call.run_id.as_str(), call.arguments.as_str()),
                 ("run_abc123", ONE_AND_TWO)
@@ -218,7 +218,7 @@ async fn approvals_are_requested_sequentially_in_call_order() {
 #[tokio::test]
 async fn panicking_approval_prevents_the_call() {
     let server = tool_run([vec![("call_1", "add", ONE_AND_TWO)]]).await;
-    let request = server.create_run(&tools()).approve(|call: FunctionCall| async move {
+    let request = server.create_run(&tools()).approve(|call: PendingCall| async move {
         assert!(call.name.is_empty(), "approval failed");
         Approval::Allow
     });

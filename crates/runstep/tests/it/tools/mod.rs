@@ -7,6 +7,7 @@ mod schemas;
 mod stream_readers;
 mod streaming;
 mod submission;
+mod suspension;
 
 use std::sync::{Arc, Mutex};
 

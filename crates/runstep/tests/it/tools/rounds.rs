@@ -240,7 +240,7 @@ async fn unknown_required_action_is_returned_unchanged() {
         let request = server.client().runs("thread_abc123").create("asst_abc123");
         let run = poll_fast(request.toolbox(&weather_tools()).and_poll()).await.unwrap();
         assert_eq!(run.status, "requires_action");
-        assert_eq!(serde_json::to_value(run.required_action).unwrap(), action);
+        assert_eq!(serde_json::to_value(&run.required_action).unwrap(), action);
         assert_eq!(server.count_of("POST", "/submit_tool_outputs"), 0);
     }
 }

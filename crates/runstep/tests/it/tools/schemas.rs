@@ -208,3 +208,9 @@ fn other_tools_follow_the_functions_unchanged() {
         .function("now", || async { "12:00" });
     insta::assert_json_snapshot!(tools.definitions().unwrap());
 }
+
+#[test]
+fn schema_of_is_the_schema_in_the_definition() {
+    let schema = Value::Object(runstep::tools::schema_of::<GetWeather>());
+    assert_eq!(function(&toolbox::<GetWeather>(false))["parameters"], schema);
+}

@@ -36,6 +36,19 @@ async fn text_deltas_span_all_rounds() {
 }
 
 #[tokio::test]
+async fn owned_text_deltas_span_all_rounds() {
+    let server = server_with_two_rounds("Sunny in Paris.").await;
+    let events = server.create_run().toolbox(&weather()).stream().await.unwrap();
+    let mut texts = events.into_text_deltas();
+    let mut text = String::new();
+    while let Some(piece) = texts.try_next().await.unwrap() {
+        text.push_str(&piece);
+    }
+    assert_eq!(text, "Sunny in Paris.");
+    assert_eq!(texts.into_events().end(), Some(StreamEnd::Completed));
+}
+
+#[tokio::test]
 async fn text_deltas_end_with_the_stream_error() {
     let server = tool_run([vec![("a", "unknown", "{}")]]).await;
     let request = server.create_run(&weather()).failure_policy(FailurePolicy::none());

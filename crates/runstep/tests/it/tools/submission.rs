@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::response::Response;
-use runstep::tools::Toolbox;
-use runstep::{Result, types::Run};
+use runstep::Result;
+use runstep::tools::{ToolRun, Toolbox};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -19,7 +19,7 @@ const FIRST_CALL: ToolCall = ("call_1", "now", "{}");
 const SECOND_CALL: ToolCall = ("call_2", "now", "{}");
 
 /// Executes a run of two rounds, with other responses to some requests.
-async fn execute(request_override: RequestOverride) -> (ToolRunServer, Result<Run>) {
+async fn execute(request_override: RequestOverride) -> (ToolRunServer, Result<ToolRun>) {
     let server = tool_run_with([vec![FIRST_CALL], vec![SECOND_CALL]], request_override).await;
     let client = server.http.builder().retry_policy(fast_retries()).build().unwrap();
     let tools = Toolbox::new().function("now", || async { "12:00" });
@@ -97,7 +97,7 @@ async fn calls_in_stale_run_are_not_executed_again() {
 /// Executes a run that requests the same call id in three rounds. Returns the number of calls.
 async fn execute_repeated_call(
     request_override: RequestOverride,
-) -> (ToolRunServer, usize, Result<Run>) {
+) -> (ToolRunServer, usize, Result<ToolRun>) {
     let server =
         tool_run_with([vec![FIRST_CALL], vec![FIRST_CALL], vec![FIRST_CALL]], request_override)
             .await;

@@ -1,0 +1,103 @@
+//! Runs whose tool loop waits for a person.
+//!
+//! # How the state reaches the caller
+//!
+//! A loop that stops for a deferred call has not failed, and the run that it returns is an ordinary
+//! run that requires action. So the result of a loop is a [`ToolRun`]: it dereferences to the run, for
+//! the many programs that never defer a call, and has the state next to it, for those that do. An
+//! error kind would turn the expected case into a failure that `?` propagates, and an enum would make
+//! every caller match on a case that cannot occur without [`Approval::Defer`](super::Approval::Defer).
+//! A stream has the same accessor, [`ToolStream::suspended`](super::ToolStream::suspended), and so has
+//! a structured [`Answer`](crate::Answer::suspended).
+
+use std::ops::Deref;
+
+use runstep_api::types::{Run, ToolOutput};
+use serde::{Deserialize, Serialize};
+
+use super::event::PendingCall;
+use crate::error::Result;
+use crate::run_ext::{RunExt, sealed::Sealed};
+use crate::run_ref::RunRef;
+
+/// The state of a tool loop that waits for the outputs of deferred calls; see
+/// [`Approval::Defer`](super::Approval::Defer).
+///
+/// It can be serialized and saved. [`Runs::resume`](crate::Runs::resume) continues the loop, also in
+/// another process. The run itself expires at its [`expires_at`](Run::expires_at), usually ten minutes
+/// after it was created.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct SuspendedRun {
+    /// The run.
+    pub run_ref: RunRef,
+    /// The calls that wait for an answer.
+    pub calls: Vec<PendingCall>,
+    /// The outputs of the other calls of this round, which have been executed but not submitted.
+    pub outputs: Vec<ToolOutput>,
+    /// How many rounds the loop has started.
+    pub rounds: u32,
+}
+
+/// A run whose calls were executed by a toolbox. Dereferences to the run.
+///
+/// The run has ended, or requires an action that the toolbox does not perform. If calls were deferred,
+/// [`suspended`](Self::suspended) returns the state with which the loop continues.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolRun {
+    run: Run,
+    suspended: Option<SuspendedRun>,
+}
+
+impl ToolRun {
+    pub(super) fn new(run: Run, suspended: Option<SuspendedRun>) -> Self {
+        Self { run, suspended }
+    }
+
+    /// Returns the run.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// Returns the run without the state of the loop.
+    pub fn into_run(self) -> Run {
+        self.run
+    }
+
+    /// Returns the state of the loop if calls were deferred.
+    pub fn suspended(&self) -> Option<&SuspendedRun> {
+        self.suspended.as_ref()
+    }
+
+    /// Returns the state of the loop if calls were deferred.
+    pub fn into_suspended(self) -> Option<SuspendedRun> {
+        self.suspended
+    }
+
+    pub(crate) fn into_parts(self) -> (Run, Option<SuspendedRun>) {
+        (self.run, self.suspended)
+    }
+}
+
+impl From<Run> for ToolRun {
+    fn from(run: Run) -> Self {
+        Self { run, suspended: None }
+    }
+}
+
+impl Deref for ToolRun {
+    type Target = Run;
+
+    fn deref(&self) -> &Run {
+        &self.run
+    }
+}
+
+impl Sealed for ToolRun {}
+
+impl RunExt for ToolRun {
+    fn into_completed(self) -> Result<Self> {
+        let Self { run, suspended } = self;
+        Ok(Self { run: run.into_completed()?, suspended })
+    }
+}
