@@ -29,6 +29,8 @@
 //!
 //! # Guides
 
+#![allow(private_bounds, reason = "implemented by the requests and streams of this crate only")]
+
 mod client;
 pub mod docs;
 mod error;

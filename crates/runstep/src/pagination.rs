@@ -1,15 +1,10 @@
 //! Pagination of list requests: one page, or a stream of all pages or items.
 
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use futures_core::Stream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sync_wrapper::SyncWrapper;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::ResponseFuture;
+use crate::transport::{BoxStream, ResponseFuture, boxed_stream};
 
 /// The page that a list request asks for.
 #[derive(Clone, Debug, Default)]
@@ -29,12 +24,6 @@ pub struct Page<T> {
     /// The cursor of the next page, or `None` on the last page. The list request resumes there with
     /// `after(cursor)`, also in another process.
     pub next_cursor: Option<String>,
-}
-
-impl<T> Page<T> {
-    pub(crate) fn new(items: Vec<T>, next_cursor: Option<String>) -> Self {
-        Self { items, next_cursor }
-    }
 }
 
 /// A list request, for any page.
@@ -104,7 +93,7 @@ macro_rules! list_request {
                     let list = self.execute().await?.into_inner();
                     let last = list.last_id.or_else(|| list.data.last().map(|item| item.id.clone()));
                     let next_cursor = last.filter(|_| list.has_more && !list.data.is_empty());
-                    Ok($crate::Page::new(list.data, next_cursor))
+                    Ok($crate::Page { items: list.data, next_cursor })
                 })
             }
 
@@ -142,15 +131,13 @@ pub(crate) use list_request;
 /// # }
 /// ```
 #[must_use = "a stream does nothing until it is polled"]
-pub struct Pages<T>(SyncWrapper<BoxStream<Page<T>>>);
+pub struct Pages<T>(BoxStream<Page<T>>);
 
 /// A stream of the items of a list, which fetches pages as needed.
 ///
 /// An error while fetching a page ends the stream.
 #[must_use = "a stream does nothing until it is polled"]
-pub struct Items<T>(SyncWrapper<BoxStream<T>>);
-
-type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T>> + Send>>;
+pub struct Items<T>(BoxStream<T>);
 
 pub(crate) fn pages<R: PagedRequest>(request: R) -> Pages<R::Item> {
     let pages = futures_util::stream::try_unfold(Some(request), |request| async move {
@@ -209,30 +196,5 @@ impl<T> Items<T> {
     }
 }
 
-impl<T> Stream for Pages<T> {
-    type Item = Result<Page<T>>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.get_mut().as_mut().poll_next(context)
-    }
-}
-
-impl<T> Stream for Items<T> {
-    type Item = Result<T>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.get_mut().as_mut().poll_next(context)
-    }
-}
-
-impl<T> fmt::Debug for Pages<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pages").finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for Items<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Items").finish_non_exhaustive()
-    }
-}
+boxed_stream!(Pages<T> -> Page<T>);
+boxed_stream!(Items<T> -> T);

@@ -13,28 +13,19 @@ pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Url> {
     // The URL may contain a password, so messages do not repeat it.
     let url = Url::parse(text.trim())
         .map_err(|error| configuration_error(format!("invalid base URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(configuration_error(
-            "invalid base URL: expected `https://` or `http://` and a host",
-        ));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(configuration_error(
-            "invalid base URL: it contains a user or a password; use the API key instead",
-        ));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(configuration_error(
-            "invalid base URL: it has a query or a fragment; set query parameters with `query`",
-        ));
-    }
-    if url.scheme() == "http" && !allow_plain_http && !is_loopback(&url) {
-        return Err(configuration_error(
-            "the base URL is plain HTTP to another machine, which exposes the key; use HTTPS, or allow it \
-             with `allow_plain_http(true)`",
-        ));
-    }
-    Ok(url)
+    let problem = if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        "invalid base URL: expected `https://` or `http://` and a host"
+    } else if !url.username().is_empty() || url.password().is_some() {
+        "invalid base URL: it contains a user or a password; use the API key instead"
+    } else if url.query().is_some() || url.fragment().is_some() {
+        "invalid base URL: it has a query or a fragment; set query parameters with `query`"
+    } else if url.scheme() == "http" && !allow_plain_http && !is_loopback(&url) {
+        "the base URL is plain HTTP to another machine, which exposes the key; use HTTPS, or allow it \
+         with `allow_plain_http(true)`"
+    } else {
+        return Ok(url);
+    };
+    Err(configuration_error(problem))
 }
 
 pub(crate) fn is_loopback(url: &Url) -> bool {

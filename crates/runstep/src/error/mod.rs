@@ -190,6 +190,13 @@ impl Error {
         Self::new(kind, message).with_source(Source::Http(error.without_url()))
     }
 
+    /// Creates the error for the body of a response that cannot be decoded.
+    pub(crate) fn undecodable(error: serde_json::Error, body: &[u8]) -> Self {
+        Self::new(ErrorKind::Decode, format!("the response cannot be decoded: {error}"))
+            .with_source(Source::Json(error))
+            .with_body(body)
+    }
+
     pub(crate) fn timed_out() -> Self {
         Self::new(ErrorKind::Timeout, TIMED_OUT)
     }

@@ -9,16 +9,14 @@ use super::cancel_on_drop::CreateInFlight;
 use super::poll_loop::PollLoop;
 use super::settings::{PollSettings, poll_setters};
 use super::updates::RunUpdates;
-use crate::client::Client;
+use crate::client::{Client, HasClient};
 use crate::error::Result;
 use crate::resources::{CreateRun, CreateThreadAndRun, Runs, SubmitToolOutputs};
 use crate::time::deadline_after;
 use crate::transport::{Response, ResponseFuture, TakesOptions};
 
 /// A request after which a run is active.
-pub(crate) trait StartRun: TakesOptions + Send + 'static {
-    fn client(&self) -> &Client;
-
+pub(crate) trait StartRun: HasClient + TakesOptions + Send + 'static {
     fn start(self) -> ResponseFuture<Response<Run>>;
 }
 
@@ -26,11 +24,13 @@ pub(crate) trait StartRun: TakesOptions + Send + 'static {
 macro_rules! start_run {
     ($($(#[$doc:meta])* $Request:ident)+) => {
         $(
-            impl StartRun for $Request {
+            impl HasClient for $Request {
                 fn client(&self) -> &Client {
                     &self.client
                 }
+            }
 
+            impl StartRun for $Request {
                 fn start(self) -> ResponseFuture<Response<Run>> {
                     self.send()
                 }
@@ -63,21 +63,14 @@ pub trait Pollable {
 
 /// How a request is waited for.
 pub(crate) trait Wait: Pollable + Send + 'static {
-    fn client(&self) -> &Client;
-
     fn wait(self, settings: PollSettings) -> ResponseFuture<Self::Output>;
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: StartRun> Pollable for R {
     type Output = Run;
 }
 
 impl<R: StartRun> Wait for R {
-    fn client(&self) -> &Client {
-        StartRun::client(self)
-    }
-
     fn wait(self, settings: PollSettings) -> ResponseFuture<Run> {
         Box::pin(async move {
             Box::pin(AndPoll { request: self, settings }.start()).await?.settled_run().await
@@ -94,10 +87,10 @@ pub(crate) async fn start_run<R: StartRun>(
     let options = request.options().for_related_requests();
     settings.options = options.extended(std::mem::take(&mut settings.options));
     let cancel_options = |enabled: bool| enabled.then(|| settings.options.clone());
-    let client = StartRun::client(&request).clone();
-    let cancel_on_drop = cancel_options(settings.cancel_on_drop);
-    let request = CreateInFlight::new(client.clone(), request.start(), cancel_on_drop);
-    let response = request.response(deadline, cancel_options(settings.cancel_on_deadline)).await?;
+    let client = request.client().clone();
+    let cancel = cancel_options(settings.cancel_on_drop);
+    let create = CreateInFlight { client: client.clone(), request: request.start(), cancel };
+    let response = create.response(deadline, cancel_options(settings.cancel_on_deadline)).await?;
     Ok((client.runs(&response.value().thread_id), response))
 }
 
@@ -121,7 +114,6 @@ impl<R> AndPoll<R> {
     poll_setters!();
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: StartRun> AndPoll<R> {
     /// Returns a stream of changes that starts with the created run; see
     /// [`Poll::into_stream`](crate::Poll::into_stream).
@@ -137,7 +129,6 @@ impl<R: StartRun> AndPoll<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: Wait> IntoFuture for AndPoll<R> {
     type Output = Result<R::Output>;
     type IntoFuture = ResponseFuture<R::Output>;

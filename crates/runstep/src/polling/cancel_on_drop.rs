@@ -43,21 +43,13 @@ impl Drop for CancelOnDrop {
 /// A request in flight that creates a run. If it is dropped before the response arrives, it can
 /// continue in the background so that the run is cancelled once its id is known.
 pub(super) struct CreateInFlight {
-    client: Client,
-    request: ResponseFuture<Response<Run>>,
+    pub(super) client: Client,
+    pub(super) request: ResponseFuture<Response<Run>>,
     /// The options of the cancel request, if the run is to be cancelled.
-    cancel: Option<RequestOptions>,
+    pub(super) cancel: Option<RequestOptions>,
 }
 
 impl CreateInFlight {
-    pub(super) fn new(
-        client: Client,
-        request: ResponseFuture<Response<Run>>,
-        cancel: Option<RequestOptions>,
-    ) -> Self {
-        Self { client, request, cancel }
-    }
-
     /// Waits for the response until `deadline`. After that, cancels the run if `cancel_late` is set.
     pub(super) async fn response(
         mut self,

@@ -39,10 +39,6 @@ pub struct EnsureIdle {
 }
 
 impl EnsureIdle {
-    pub(crate) fn new(runs: Runs, if_active: IfActive) -> Self {
-        Self { runs, if_active, settings: PollSettings::default() }
-    }
-
     /// Sets the total time. Default: [`DEFAULT_DEADLINE`](crate::DEFAULT_DEADLINE).
     ///
     /// The deadline error carries the last known state of the run. A final poll can delay it by up to
@@ -124,6 +120,6 @@ let ended = runs.ensure_idle(IfActive::Cancel).await?;
 assert_eq!(ended.unwrap().status, \"cancelled\");
 client.messages(&thread.id).create(\"Never mind.\").await?;")]
     pub fn ensure_idle(&self, if_active: IfActive) -> EnsureIdle {
-        EnsureIdle::new(self.clone(), if_active)
+        EnsureIdle { runs: self.clone(), if_active, settings: PollSettings::default() }
     }
 }

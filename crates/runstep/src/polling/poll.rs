@@ -21,24 +21,12 @@ use crate::transport::ResponseFuture;
 #[derive(Clone, Debug)]
 #[must_use = "a poll does nothing until it is awaited"]
 pub struct Poll {
-    runs: Runs,
-    run_id: String,
-    settings: PollSettings,
+    pub(crate) runs: Runs,
+    pub(crate) run_id: String,
+    pub(crate) settings: PollSettings,
 }
 
 impl Poll {
-    pub(crate) fn new(runs: Runs, run_id: String) -> Self {
-        Self::with_settings(runs, run_id, PollSettings::default())
-    }
-
-    pub(crate) fn with_settings(runs: Runs, run_id: String, settings: PollSettings) -> Self {
-        Self { runs, run_id, settings }
-    }
-
-    pub(crate) fn parts(&self) -> (Runs, PollSettings) {
-        (self.runs.clone(), self.settings.clone())
-    }
-
     poll_setters!();
 
     /// Returns a stream of changes: the current state first, then one item for each change of the
@@ -74,6 +62,6 @@ while let Some(update) = updates.try_next().await? {
     println!(\"{}\", update.status);
 }")]
     pub fn poll(&self, run_id: impl Into<String>) -> Poll {
-        Poll::new(self.clone(), run_id.into())
+        Poll { runs: self.clone(), run_id: run_id.into(), settings: PollSettings::default() }
     }
 }

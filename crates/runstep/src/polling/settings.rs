@@ -94,17 +94,10 @@ macro_rules! poll_request_setters {
             self
         }
 
-        /// Adds a header to each request of the wait. Overrides a header of the client.
-        pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-            self.settings.options.headers.push((name.into(), value.into()));
-            self
-        }
-
-        /// Adds a query parameter to each request of the wait.
-        pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-            self.settings.options.query.push((name.into(), value.into()));
-            self
-        }
+        $crate::resources::macros::header_setters!(
+            settings.options,
+            " to each request of the wait"
+        );
     };
 }
 

@@ -1,21 +1,16 @@
 //! The stream of the changes of a polled run.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll as TaskPoll};
-
-use futures_core::Stream;
 use futures_util::{StreamExt as _, TryFutureExt as _};
 use sync_wrapper::SyncWrapper;
 
 use super::poll_loop::PollLoop;
 use super::update::RunUpdate;
 use crate::error::Result;
+use crate::transport::{BoxStream, boxed_stream};
 
 /// A stream of changes of a run; see [`Poll::into_stream`](crate::Poll::into_stream).
 #[must_use = "a stream does nothing until it is polled"]
-pub struct RunUpdates(SyncWrapper<Pin<Box<dyn Stream<Item = Result<RunUpdate>> + Send>>>);
+pub struct RunUpdates(BoxStream<RunUpdate>);
 
 impl RunUpdates {
     /// Creates a stream from a poll loop.
@@ -39,19 +34,4 @@ impl RunUpdates {
     }
 }
 
-impl Stream for RunUpdates {
-    type Item = Result<RunUpdate>;
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> TaskPoll<Option<Self::Item>> {
-        self.0.get_mut().as_mut().poll_next(context)
-    }
-}
-
-impl fmt::Debug for RunUpdates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunUpdates").finish_non_exhaustive()
-    }
-}
+boxed_stream!(RunUpdates -> RunUpdate);

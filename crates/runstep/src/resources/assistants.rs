@@ -16,15 +16,11 @@ pub struct Assistants {
 impl Client {
     /// Returns the operations on assistants.
     pub fn assistants(&self) -> Assistants {
-        Assistants::new(self.clone())
+        Assistants { client: self.clone() }
     }
 }
 
 impl Assistants {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
     /// Creates an assistant: `POST /assistants`.
     pub fn create(&self, model: impl Into<String>) -> CreateAssistant {
         CreateAssistant::new(&self.client, CreateAssistantRequest::new(model))

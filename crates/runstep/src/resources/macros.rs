@@ -20,20 +20,27 @@ macro_rules! awaitable {
     };
 }
 
-/// Setters for the options of a request.
-macro_rules! request_setters {
-    () => {
-        /// Adds a header. Overrides a header of the client.
+/// Setters for headers and query parameters. `$scope` says which requests they apply to.
+macro_rules! header_setters {
+    ($($options:ident).+, $scope:literal) => {
+        #[doc = concat!("Adds a header", $scope, ". Overrides a header of the client.")]
         pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-            self.options.headers.push((name.into(), value.into()));
+            self.$($options).+.headers.push((name.into(), value.into()));
             self
         }
 
-        /// Adds a query parameter.
+        #[doc = concat!("Adds a query parameter", $scope, ".")]
         pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-            self.options.query.push((name.into(), value.into()));
+            self.$($options).+.query.push((name.into(), value.into()));
             self
         }
+    };
+}
+
+/// Setters for the options of a request.
+macro_rules! request_setters {
+    () => {
+        $crate::resources::macros::header_setters!(options, "");
 
         /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
         /// client's.
@@ -105,4 +112,6 @@ macro_rules! example {
     };
 }
 
-pub(crate) use {awaitable, example, extra_fields, request_options, request_setters};
+pub(crate) use {
+    awaitable, example, extra_fields, header_setters, request_options, request_setters,
+};

@@ -17,15 +17,11 @@ pub struct Messages {
 impl Client {
     /// Returns the operations on the messages of a thread.
     pub fn messages(&self, thread_id: impl Into<String>) -> Messages {
-        Messages::new(self.clone(), thread_id.into())
+        Messages { client: self.clone(), thread_id: thread_id.into() }
     }
 }
 
 impl Messages {
-    pub(crate) fn new(client: Client, thread_id: String) -> Self {
-        Self { client, thread_id }
-    }
-
     /// Creates a message, by default with the role `user`: `POST /threads/{thread_id}/messages`.
     ///
     /// # Errors

@@ -20,15 +20,11 @@ pub struct Runs {
 impl Client {
     /// Returns the operations on the runs of a thread.
     pub fn runs(&self, thread_id: impl Into<String>) -> Runs {
-        Runs::new(self.clone(), thread_id.into())
+        Runs { client: self.clone(), thread_id: thread_id.into() }
     }
 }
 
 impl Runs {
-    pub(crate) fn new(client: Client, thread_id: String) -> Self {
-        Self { client, thread_id }
-    }
-
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
@@ -109,7 +105,8 @@ assert_eq!(run.status, \"cancelled\");")]
 
     /// Returns the operations on the steps of a run.
     pub fn steps(&self, run_id: impl Into<String>) -> Steps {
-        Steps::new(self.client.clone(), self.thread_id.clone(), run_id.into())
+        let (client, thread_id) = (self.client.clone(), self.thread_id.clone());
+        Steps { client, thread_id, run_id: run_id.into() }
     }
 }
 

@@ -7,16 +7,12 @@ use crate::client::Client;
 /// Operations on the steps of a run; see [`Runs::steps`](crate::Runs::steps).
 #[derive(Clone, Debug)]
 pub struct Steps {
-    client: Client,
-    thread_id: String,
-    run_id: String,
+    pub(super) client: Client,
+    pub(super) thread_id: String,
+    pub(super) run_id: String,
 }
 
 impl Steps {
-    pub(crate) fn new(client: Client, thread_id: String, run_id: String) -> Self {
-        Self { client, thread_id, run_id }
-    }
-
     /// Lists steps: `GET /threads/{thread_id}/runs/{run_id}/steps`.
     ///
     #[doc = example!("use runstep::types::Order;

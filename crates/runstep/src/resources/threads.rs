@@ -20,15 +20,11 @@ pub struct Threads {
 impl Client {
     /// Returns the operations on threads.
     pub fn threads(&self) -> Threads {
-        Threads::new(self.clone())
+        Threads { client: self.clone() }
     }
 }
 
 impl Threads {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
     /// Creates a thread: `POST /threads`.
     pub fn create(&self) -> CreateThread {
         CreateThread::new(&self.client, CreateThreadRequest::default())

@@ -6,8 +6,8 @@ use runstep_api::ByteStream;
 use runstep_api::types::RunInclude;
 
 use super::request::{StartStream, StreamRequest, StreamTarget};
-use crate::client::Client;
-use crate::resources::macros::example;
+use crate::client::{Client, HasClient};
+use crate::resources::macros::{example, header_setters};
 use crate::resources::{RetrieveRun, Runs};
 use crate::run_ref::RunRef;
 use crate::transport::{RequestOptions, Response, ResponseFuture, TakesOptions};
@@ -17,8 +17,6 @@ use crate::transport::{RequestOptions, Response, ResponseFuture, TakesOptions};
 #[must_use = "a request is sent when it is awaited"]
 pub struct FollowRun {
     retrieve: RetrieveRun,
-    client: Client,
-    run: RunRef,
     include: Vec<RunInclude>,
     last_event_id: String,
 }
@@ -52,11 +50,8 @@ assert_eq!(events.run().unwrap().status, \"requires_action\");")]
     /// Awaiting it returns the errors of [`retrieve`](Self::retrieve). Errors of the stream are those of
     /// [`RunStream::try_next`](crate::RunStream::try_next).
     pub fn stream(&self, run_id: impl Into<String>) -> StreamRequest<FollowRun> {
-        let run_id = run_id.into();
         StreamRequest::new(FollowRun {
-            retrieve: self.retrieve(&run_id),
-            client: self.client().clone(),
-            run: RunRef::from((self.thread_id(), run_id)),
+            retrieve: self.retrieve(run_id),
             include: Vec::new(),
             last_event_id: String::new(),
         })
@@ -71,31 +66,21 @@ impl StreamRequest<FollowRun> {
     /// Servers define the format of ids and how long they keep events. If the server cannot resume after
     /// this id, all events of the run are synthesized.
     pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
-        self.request_mut().last_event_id = id.into();
+        self.request.last_event_id = id.into();
         self
     }
 
     /// Requests an optional field of the steps.
     pub fn include(mut self, include: impl Into<RunInclude>) -> Self {
-        self.request_mut().include.push(include.into());
+        self.request.include.push(include.into());
         self
     }
 
-    /// Adds a header to each request of the stream. Overrides a header of the client.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options().headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Adds a query parameter to each request of the stream.
-    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options().query.push((name.into(), value.into()));
-        self
-    }
+    header_setters!(request.retrieve.options, " to each request of the stream");
 
     /// Sets the timeout of each request of the stream, until its response starts. Default: the client's.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.options().timeout = Some(timeout);
+        self.request.options().timeout = Some(timeout);
         self
     }
 }
@@ -106,14 +91,16 @@ impl TakesOptions for FollowRun {
     }
 }
 
-impl StartStream for FollowRun {
+impl HasClient for FollowRun {
     fn client(&self) -> &Client {
-        &self.client
+        &self.retrieve.client
     }
+}
 
+impl StartStream for FollowRun {
     fn target(&self) -> StreamTarget {
-        let last_event_id = self.last_event_id.clone();
-        StreamTarget::Position { run: self.run.clone(), last_event_id }
+        let run = RunRef::from((&self.retrieve.thread_id, &self.retrieve.run_id));
+        StreamTarget::Position { run, last_event_id: self.last_event_id.clone() }
     }
 
     fn include(&self) -> &[RunInclude] {

@@ -13,13 +13,13 @@ use super::run_api::{ClientRunApi, read_response};
 use super::run_stream::RunStream;
 use super::settings::{DEFAULT_IDLE_TIMEOUT, StreamSettings};
 use super::sse::DEFAULT_MAX_EVENT_BYTES;
-use crate::client::Client;
+use crate::client::{Client, HasClient};
 use crate::error::Result;
 use crate::polling::DEFAULT_DEADLINE;
 use crate::resources::macros::example;
 use crate::resources::{CreateRun, CreateThreadAndRun, SubmitToolOutputs};
 use crate::run_ref::RunRef;
-use crate::transport::{RequestOptions, Response, ResponseFuture, TakesOptions};
+use crate::transport::{Response, ResponseFuture, TakesOptions};
 
 /// The run of a request that opens a stream.
 pub(crate) enum StreamTarget {
@@ -32,9 +32,7 @@ pub(crate) enum StreamTarget {
 }
 
 /// A request that opens a stream of events.
-pub(crate) trait StartStream: TakesOptions + Send + 'static {
-    fn client(&self) -> &Client;
-
+pub(crate) trait StartStream: HasClient + TakesOptions + Send + 'static {
     fn target(&self) -> StreamTarget;
 
     /// Returns whether the request creates the run.
@@ -51,10 +49,6 @@ pub(crate) trait StartStream: TakesOptions + Send + 'static {
 }
 
 impl StartStream for CreateRun {
-    fn client(&self) -> &Client {
-        &self.client
-    }
-
     fn target(&self) -> StreamTarget {
         let thread_id = Some(self.thread_id.clone());
         StreamTarget::NewRun { thread_id, assistant_id: self.body.assistant_id.clone() }
@@ -70,10 +64,6 @@ impl StartStream for CreateRun {
 }
 
 impl StartStream for CreateThreadAndRun {
-    fn client(&self) -> &Client {
-        &self.client
-    }
-
     fn target(&self) -> StreamTarget {
         StreamTarget::NewRun { thread_id: None, assistant_id: self.body.assistant_id.clone() }
     }
@@ -84,10 +74,6 @@ impl StartStream for CreateThreadAndRun {
 }
 
 impl StartStream for SubmitToolOutputs {
-    fn client(&self) -> &Client {
-        &self.client
-    }
-
     fn target(&self) -> StreamTarget {
         let outputs = self.body.tool_outputs.iter();
         let submitted_call_ids = outputs.filter_map(|output| output.tool_call_id.clone()).collect();
@@ -145,12 +131,12 @@ impl SubmitToolOutputs {
 #[derive(Clone, Debug)]
 #[must_use = "a request is sent when it is awaited"]
 pub struct StreamRequest<R> {
-    request: R,
+    pub(crate) request: R,
     reconnect: bool,
     idle_timeout: Option<Duration>,
     max_event_bytes: usize,
     recovery_deadline: Duration,
-    cancel_on_drop: bool,
+    pub(crate) cancel_on_drop: bool,
 }
 
 impl<R> StreamRequest<R> {
@@ -211,33 +197,18 @@ impl<R> StreamRequest<R> {
         self
     }
 
-    pub(crate) fn cancels_on_drop(&self) -> bool {
-        self.cancel_on_drop
-    }
-
     pub(crate) fn map_request(self, change: impl FnOnce(R) -> R) -> Self {
         Self { request: change(self.request), ..self }
     }
+}
 
-    pub(crate) fn request_mut(&mut self) -> &mut R {
-        &mut self.request
+impl<R: HasClient> HasClient for StreamRequest<R> {
+    fn client(&self) -> &Client {
+        self.request.client()
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: StartStream> StreamRequest<R> {
-    pub(crate) fn client(&self) -> &Client {
-        self.request.client()
-    }
-
-    pub(crate) fn creates_run(&self) -> bool {
-        self.request.creates_run()
-    }
-
-    pub(crate) fn options(&mut self) -> &mut RequestOptions {
-        self.request.options()
-    }
-
     /// Returns a stream of a run that requires outputs, before they are submitted.
     pub(crate) fn waiting_for_outputs(mut self, run: Run) -> RunStream {
         let (api, settings) = self.parts();
@@ -283,7 +254,6 @@ impl<R: StartStream> StreamRequest<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: StartStream> IntoFuture for StreamRequest<R> {
     type Output = Result<RunStream>;
     type IntoFuture = ResponseFuture<RunStream>;

@@ -13,7 +13,7 @@ use runstep_api::types::{Message, Order, Run, RunInclude, RunStep, Thread, ToolO
 use super::connection::Body;
 use super::snapshots::{MAX_SNAPSHOT_BYTES, json_size, snapshots_too_large};
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result, Source};
+use crate::error::{Error, ErrorKind, Result};
 use crate::headers;
 use crate::run_ref::RunRef;
 use crate::transport::{RequestOptions, Response, RetryPolicy, TakesOptions};
@@ -194,11 +194,7 @@ pub(super) async fn read_response(response: Response<ByteStream>) -> Result<Stre
         }
         body.extend_from_slice(&chunk);
     }
-    let run = runstep_api::decode(&body).map_err(|error| {
-        Error::new(ErrorKind::Decode, format!("the response cannot be decoded: {error}"))
-            .with_source(Source::Json(error))
-            .with_headers(&headers)
-            .with_body(&body)
-    })?;
+    let run = runstep_api::decode(&body)
+        .map_err(|error| Error::undecodable(error, &body).with_headers(&headers))?;
     Ok(StreamResponse::Run(Box::new(FetchedRun { run, poll_after })))
 }

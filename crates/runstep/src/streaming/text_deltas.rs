@@ -120,7 +120,6 @@ impl<S: RunEventSource> RunEventSource for &mut S {
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the streams of this crate only")]
 impl<S: RunEventSource> TextDeltas<S> {
     /// Returns the next text delta, or `None` at the end of the stream.
     ///

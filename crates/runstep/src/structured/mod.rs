@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 pub use stream::AnswerStream;
 
-use crate::client::Client;
+use crate::client::{Client, HasClient};
 use crate::error::{Error, ErrorKind, Result};
 use crate::polling::{AndPoll, PollSettings, Pollable, Wait};
 use crate::resources::macros::example;
@@ -52,14 +52,13 @@ impl<R, T> ResponseAs<R, T> {
 }
 
 /// A request that accepts a response format.
-pub(crate) trait AcceptsFormat {
+pub(crate) trait AcceptsFormat: HasClient {
     fn with_format(self, format: ResponseFormat) -> Self;
 
     /// Returns the options for other requests about the run.
     fn related_options(&mut self) -> RequestOptions;
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R, T> ResponseAs<R, T>
 where
     R: AcceptsFormat + Wait<Output: Into<ToolRun>>,
@@ -77,7 +76,6 @@ where
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsFormat + Wait<Output: Into<ToolRun>>, T> Pollable for ResponseAs<R, T> {
     type Output = Answer<T>;
 }
@@ -87,17 +85,13 @@ where
     R: AcceptsFormat + Wait<Output: Into<ToolRun>>,
     T: DeserializeOwned + JsonSchema + 'static,
 {
-    fn client(&self) -> &Client {
-        self.request.client()
-    }
-
     fn wait(mut self, settings: PollSettings) -> ResponseFuture<Answer<T>> {
         Box::pin(async move {
             let format = response_format::<T>(self.strict)?;
-            let client = self.client().clone();
+            let client = self.request.client().clone();
             let options = self.request.related_options().extended(settings.options.clone());
-            let run: ToolRun = self.request.with_format(format).wait(settings).await?.into();
-            let (run, suspended) = run.into_parts();
+            let answered = self.request.with_format(format).wait(settings).await?;
+            let ToolRun { run, suspended } = answered.into();
             let mut message = None;
             if run.status == RunStatus::Completed {
                 message = last_message(&client, &run, options).await?;
@@ -274,7 +268,6 @@ impl<R: AcceptsFormat> AcceptsFormat for WithToolbox<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsFormat> WithToolbox<R> {
     /// Requests an answer in JSON that decodes to a `T`, after the outputs of all calls are submitted; see
     /// [`CreateRun::response_as`].

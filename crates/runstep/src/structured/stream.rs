@@ -32,7 +32,6 @@ pub struct AnswerStream<T, S = RunStream> {
     answer: PhantomData<fn() -> T>,
 }
 
-#[allow(private_bounds, reason = "implemented by the streams of this crate only")]
 impl<T, S: RunEventSource> AnswerStream<T, S> {
     /// Reads to the end and returns the answer, as [`and_poll`](ResponseAs::and_poll) does: a missing
     /// answer is an error of [`Answer::parse`]. A run that requires action has no answer yet.
@@ -101,7 +100,6 @@ impl<T, S: fmt::Debug> fmt::Debug for AnswerStream<T, S> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsFormat + StartStream, T> ResponseAs<R, T> {
     /// Creates the run and streams its events. The stream returns the answer at the end.
     ///
@@ -139,7 +137,6 @@ assert_eq!((recipe.title.as_str(), recipe.minutes), (\"Soup\", 20));")]
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsFormat + AcceptsTools + StartStream, T> ResponseAs<WithToolbox<R>, T> {
     /// Creates the run, executes the calls of every round, and streams all events. The stream returns
     /// the answer at the end; see [`WithToolbox::stream`].
@@ -160,11 +157,10 @@ impl<R: AcceptsFormat> AcceptsFormat for StreamRequest<R> {
     }
 
     fn related_options(&mut self) -> RequestOptions {
-        self.request_mut().related_options()
+        self.request.related_options()
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsFormat + StartStream> StreamRequest<R> {
     /// Requests an answer in JSON that decodes to a `T`; see [`ResponseAs::stream`].
     pub fn response_as<T: DeserializeOwned + JsonSchema>(self) -> ResponseAs<Self, T> {
@@ -172,7 +168,6 @@ impl<R: AcceptsFormat + StartStream> StreamRequest<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R, T> IntoFuture for ResponseAs<StreamRequest<R>, T>
 where
     R: AcceptsFormat + StartStream,
@@ -182,12 +177,10 @@ where
     type IntoFuture = ResponseFuture<AnswerStream<T>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let client = self.request.client().clone();
-        Box::pin(self.open(client))
+        Box::pin(self.open())
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R, T> IntoFuture for ResponseAs<WithToolbox<StreamRequest<R>>, T>
 where
     R: AcceptsFormat + AcceptsTools + StartStream,
@@ -197,8 +190,7 @@ where
     type IntoFuture = ResponseFuture<AnswerStream<T, ToolStream>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let client = self.request.request.client().clone();
-        Box::pin(self.open(client))
+        Box::pin(self.open())
     }
 }
 
@@ -207,13 +199,13 @@ impl<R, T> ResponseAs<R, T> {
         ResponseAs { request: change(self.request), strict: self.strict, answer: PhantomData }
     }
 
-    async fn open<S>(mut self, client: Client) -> Result<AnswerStream<T, S>>
+    async fn open<S>(mut self) -> Result<AnswerStream<T, S>>
     where
         R: AcceptsFormat + IntoFuture<Output = Result<S>>,
         T: JsonSchema,
     {
         let format = response_format::<T>(self.strict)?;
-        let options = self.request.related_options();
+        let (client, options) = (self.request.client().clone(), self.request.related_options());
         let events = self.request.with_format(format).await?;
         Ok(AnswerStream { client, options, events, answer: PhantomData })
     }

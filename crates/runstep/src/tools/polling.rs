@@ -62,7 +62,7 @@ impl ToolLoop {
         };
         let result = self.execute_rounds().await;
         guard.disarm();
-        result.map(|suspended| ToolRun::new(self.run, suspended))
+        result.map(|suspended| ToolRun { run: self.run, suspended })
     }
 
     async fn execute_rounds(&mut self) -> Result<Option<SuspendedRun>> {
@@ -116,7 +116,8 @@ impl ToolLoop {
             Ok(RoundEnd::Suspended(suspended)) => return Ok(RoundResult::Suspended(suspended)),
             Err(error) => return Err(self.cancel_run(error).await),
         };
-        let submission = Submission::new(&self.runs, &self.run.id, outputs, &self.settings.options);
+        let (runs, run_id, options) = (&self.runs, &self.run.id, &self.settings.options);
+        let submission = Submission { runs, run_id, outputs, options };
         let result = tokio::time::timeout_at(self.rounds.deadline(), submission.send()).await;
         match result {
             Ok(run) => self.run = run.map_err(|error| error.or_run(&self.run))?,
@@ -140,8 +141,8 @@ impl ToolLoop {
 
     async fn poll(&self) -> Result<Run> {
         let left = self.rounds.deadline().saturating_duration_since(Instant::now());
-        let settings = self.settings.for_part(left);
-        Poll::with_settings(self.runs.clone(), self.run.id.clone(), settings).await
+        let (runs, run_id) = (self.runs.clone(), self.run.id.clone());
+        Poll { runs, run_id, settings: self.settings.for_part(left) }.await
     }
 
     async fn cancel_run(&self, error: Error) -> Error {

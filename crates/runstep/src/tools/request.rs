@@ -14,7 +14,7 @@ use super::settings::ToolLoopSettings;
 use super::stream::ToolStream;
 use super::suspend::ToolRun;
 use super::toolbox::Toolbox;
-use crate::client::Client;
+use crate::client::{Client, HasClient};
 use crate::error::Result;
 use crate::polling::{AndPoll, Poll, PollSettings, Pollable, StartRun, Wait, start_run};
 use crate::resources::macros::example;
@@ -122,12 +122,17 @@ runs.create(&assistant.id)
     }
 }
 
+impl<R: HasClient> HasClient for WithToolbox<R> {
+    fn client(&self) -> &Client {
+        self.request.client()
+    }
+}
+
 /// A request that accepts tools.
 pub(crate) trait AcceptsTools: Send + 'static {
     fn with_tool(self, tool: Tool) -> Self;
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools> WithToolbox<R> {
     /// Sets whether the toolbox's tools are added to the request. Default: true.
     ///
@@ -146,7 +151,6 @@ impl<R: AcceptsTools> WithToolbox<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools + StartRun> WithToolbox<R> {
     /// Creates the run, executes the calls of every round, and waits until the run has ended.
     ///
@@ -164,7 +168,6 @@ impl<R: AcceptsTools + StartRun> WithToolbox<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools + StartStream> WithToolbox<R> {
     /// Creates the run, executes the calls of every round, and streams all events.
     ///
@@ -213,7 +216,6 @@ impl<R> WithToolbox<StreamRequest<R>> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools + StartStream> IntoFuture for WithToolbox<StreamRequest<R>> {
     type Output = Result<ToolStream>;
     type IntoFuture = ResponseFuture<ToolStream>;
@@ -222,8 +224,9 @@ impl<R: AcceptsTools + StartStream> IntoFuture for WithToolbox<StreamRequest<R>>
         Box::pin(async move {
             let (mut request, settings) = self.with_tools()?;
             let client = request.client().clone();
-            let options = request.options().for_related_requests();
-            let (creates_run, cancels_on_drop) = (request.creates_run(), request.cancels_on_drop());
+            let options = request.request.options().for_related_requests();
+            let (creates_run, cancels_on_drop) =
+                (request.request.creates_run(), request.cancel_on_drop);
             let events = request.await?;
             let created = creates_run.then(Instant::now);
             Ok(ToolStream::new(client, options, settings, events, created, cancels_on_drop))
@@ -231,16 +234,11 @@ impl<R: AcceptsTools + StartStream> IntoFuture for WithToolbox<StreamRequest<R>>
     }
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools + StartRun> Pollable for WithToolbox<R> {
     type Output = ToolRun;
 }
 
 impl<R: AcceptsTools + StartRun> Wait for WithToolbox<R> {
-    fn client(&self) -> &Client {
-        StartRun::client(&self.request)
-    }
-
     fn wait(self, settings: PollSettings) -> ResponseFuture<ToolRun> {
         let mut settings = settings;
         Box::pin(async move {
@@ -263,7 +261,7 @@ impl IntoFuture for WithToolbox<Poll> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             self.settings.tools.check()?;
-            let (runs, mut settings) = self.request.parts();
+            let (runs, mut settings) = (self.request.runs.clone(), self.request.settings.clone());
             let deadline = deadline_after(settings.deadline);
             let run = self.request.await?;
             settings.deadline = deadline.saturating_duration_since(Instant::now());
@@ -317,7 +315,6 @@ let run = request.toolbox(&tools).and_poll().await?; // executes all rounds
 assert_eq!(run.status, \"completed\");");
 }
 
-#[allow(private_bounds, reason = "implemented by the requests of this crate only")]
 impl<R: AcceptsTools + StartStream> StreamRequest<R> {
     /// Adds these tools to the run, and executes its calls with them; see [`WithToolbox::stream`]. A run
     /// that exists already ([`Runs::stream`](crate::Runs::stream)) keeps its own tool definitions.

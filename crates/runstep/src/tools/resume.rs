@@ -14,7 +14,7 @@ use super::settings::ToolLoopSettings;
 use super::stream::ToolStream;
 use super::suspend::{SuspendedRun, ToolRun};
 use super::toolbox::Toolbox;
-use crate::client::Client;
+use crate::client::{Client, HasClient};
 use crate::error::{Error, ErrorKind, Result};
 use crate::polling::{AndPoll, PollSettings, Pollable, StartRun, Wait};
 use crate::resources::macros::{example, request_options};
@@ -221,21 +221,19 @@ fn invalid(message: impl Into<String>) -> Error {
 
 crate::resources::macros::awaitable!(ResumeRun -> Run);
 
-impl StartRun for ResumeRun {
+impl HasClient for ResumeRun {
     fn client(&self) -> &Client {
         self.runs.client()
     }
+}
 
+impl StartRun for ResumeRun {
     fn start(self) -> ResponseFuture<Response<Run>> {
         self.send()
     }
 }
 
 impl StartStream for ResumeRun {
-    fn client(&self) -> &Client {
-        self.runs.client()
-    }
-
     fn target(&self) -> StreamTarget {
         let SuspendedRun { run_ref, calls, outputs, .. } = &self.suspended;
         let answered = outputs.iter().filter_map(|output| output.tool_call_id.clone());
@@ -302,10 +300,6 @@ impl Pollable for WithToolbox<ResumeRun> {
 }
 
 impl Wait for WithToolbox<ResumeRun> {
-    fn client(&self) -> &Client {
-        self.request.runs.client()
-    }
-
     fn wait(self, mut settings: PollSettings) -> ResponseFuture<ToolRun> {
         let (mut request, tool_settings) = self.into_parts();
         let options = request.options().for_related_requests();
@@ -332,13 +326,13 @@ impl IntoFuture for WithToolbox<StreamRequest<ResumeRun>> {
         Box::pin(async move {
             tool_settings.tools.check()?;
             let client = request.client().clone();
-            let options = request.options().for_related_requests();
-            let resume = request.request_mut().clone();
+            let options = request.request.options().for_related_requests();
+            let resume = request.request.clone();
             let (runs, RunRef { run_id, .. }) =
                 (resume.runs.clone(), resume.suspended.run_ref.clone());
             let round = resume.resumed_round()?;
             let run = fetch_suspended(&runs, &run_id, &options, &round).await?;
-            let cancels_on_drop = request.cancels_on_drop();
+            let cancels_on_drop = request.cancel_on_drop;
             let events = request.waiting_for_outputs(run);
             let stream =
                 ToolStream::new(client, options, tool_settings, events, None, cancels_on_drop);

@@ -11,23 +11,14 @@ use crate::transport::{RequestOptions, RetryPolicy, TakesOptions as _, is_transi
 
 /// Outputs for a run.
 pub(super) struct Submission<'a> {
-    runs: &'a Runs,
-    run_id: &'a str,
-    outputs: Vec<ToolOutput>,
+    pub(super) runs: &'a Runs,
+    pub(super) run_id: &'a str,
+    pub(super) outputs: Vec<ToolOutput>,
     /// The options of each request.
-    options: &'a RequestOptions,
+    pub(super) options: &'a RequestOptions,
 }
 
-impl<'a> Submission<'a> {
-    pub(super) fn new(
-        runs: &'a Runs,
-        run_id: &'a str,
-        outputs: Vec<ToolOutput>,
-        options: &'a RequestOptions,
-    ) -> Self {
-        Self { runs, run_id, outputs, options }
-    }
-
+impl Submission<'_> {
     /// Submits the outputs and returns the run, as the response contains it or as it is now if it has
     /// continued without them.
     ///

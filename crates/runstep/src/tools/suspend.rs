@@ -45,15 +45,11 @@ pub struct SuspendedRun {
 /// [`suspended`](Self::suspended) returns the state with which the loop continues.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolRun {
-    run: Run,
-    suspended: Option<SuspendedRun>,
+    pub(crate) run: Run,
+    pub(crate) suspended: Option<SuspendedRun>,
 }
 
 impl ToolRun {
-    pub(super) fn new(run: Run, suspended: Option<SuspendedRun>) -> Self {
-        Self { run, suspended }
-    }
-
     /// Returns the run.
     pub fn run(&self) -> &Run {
         &self.run
@@ -72,10 +68,6 @@ impl ToolRun {
     /// Returns the state of the loop if calls were deferred.
     pub fn into_suspended(self) -> Option<SuspendedRun> {
         self.suspended
-    }
-
-    pub(crate) fn into_parts(self) -> (Run, Option<SuspendedRun>) {
-        (self.run, self.suspended)
     }
 }
 

@@ -44,10 +44,7 @@ pub(crate) async fn after_error<T>(
     Err(match error {
         Api::UnexpectedResponse(response) => error_response(response, deadline).await,
         Api::InvalidResponsePayload(body, error) => {
-            Error::new(ErrorKind::Decode, format!("the response cannot be decoded: {error}"))
-                .with_source(Source::Json(error))
-                .with_head(status, &headers)
-                .with_body(&body)
+            Error::undecodable(error, &body).with_head(status, &headers)
         }
         Api::ResponseBodyError(error) => match too_long_message(&error) {
             Some(message) => Error::new(ErrorKind::Decode, message).with_head(status, &headers),

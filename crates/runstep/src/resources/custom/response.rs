@@ -1,18 +1,13 @@
 //! Responses of any type.
 
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
-use futures_core::Stream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use runstep_api::ByteStream;
 use serde::de::{DeserializeOwned, Error as _};
 use sync_wrapper::SyncWrapper;
 
-use crate::error::{Error, ErrorKind, Result, Source};
-use crate::transport::Response;
+use crate::error::{Error, Result};
+use crate::transport::{BoxStream, Response, boxed_stream};
 
 /// Maximum length of a response that is read as a whole, as with every other request.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
@@ -21,7 +16,7 @@ const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 ///
 /// An error ends the stream.
 #[must_use = "a stream does nothing until it is polled"]
-pub struct BodyStream(SyncWrapper<Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>>);
+pub struct BodyStream(BoxStream<Bytes>);
 
 impl BodyStream {
     pub(super) fn new(body: ByteStream) -> Self {
@@ -38,19 +33,7 @@ impl BodyStream {
     }
 }
 
-impl Stream for BodyStream {
-    type Item = Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.get_mut().as_mut().poll_next(context)
-    }
-}
-
-impl fmt::Debug for BodyStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BodyStream").finish_non_exhaustive()
-    }
-}
+boxed_stream!(BodyStream -> Bytes);
 
 /// Reads the whole body of a successful response.
 pub(super) async fn read(
@@ -78,10 +61,8 @@ pub(super) fn decode<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<
         body => body,
     };
     runstep_api::decode(body).map_err(|error| {
-        Error::new(ErrorKind::Decode, format!("the response cannot be decoded: {error}"))
-            .with_source(Source::Json(error))
+        Error::undecodable(error, response.value())
             .with_status(response.status())
             .with_headers(response.header_map())
-            .with_body(response.value())
     })
 }

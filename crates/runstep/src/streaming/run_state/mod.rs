@@ -238,7 +238,7 @@ impl RunState {
             return VecDeque::new();
         }
         let (submitted, steps) = self.submitted.split(&steps);
-        let mut synthesizer = Synthesizer::new(self);
+        let mut synthesizer = Synthesizer { state: self, events: VecDeque::new() };
         if let Some(thread) = thread {
             synthesizer.emit(RunEvent::ThreadCreated(Box::new(thread)));
         }

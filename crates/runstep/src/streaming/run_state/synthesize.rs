@@ -12,15 +12,11 @@ use crate::streaming::snapshots::{next_message_delta, next_step_delta};
 
 /// Collects synthesized events and applies them to the state.
 pub(super) struct Synthesizer<'a> {
-    state: &'a mut RunState,
-    events: VecDeque<RunEvent>,
+    pub(super) state: &'a mut RunState,
+    pub(super) events: VecDeque<RunEvent>,
 }
 
-impl<'a> Synthesizer<'a> {
-    pub(super) fn new(state: &'a mut RunState) -> Self {
-        Self { state, events: VecDeque::new() }
-    }
-
+impl Synthesizer<'_> {
     pub(super) fn emit(&mut self, event: RunEvent) {
         if self.state.apply(&event) {
             self.events.push_back(event);

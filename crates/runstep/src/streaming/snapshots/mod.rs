@@ -61,37 +61,20 @@ impl Snapshots {
 
     /// Stores a complete message and replaces an earlier state.
     pub(super) fn put_message(&mut self, message: &Message) {
-        let mut indexes = message::index_map(message);
-        indexes.size = json_size(message);
+        let at = self.messages.iter().rposition(|known| known.id == message.id);
+        let indexes = IndexMap { size: json_size(message), ..message::index_map(message) };
         self.size += indexes.size;
-        match self.messages.iter().rposition(|known| known.id == message.id) {
-            Some(at) => {
-                replace(&mut self.messages, at, message.clone());
-                self.size -=
-                    replace(&mut self.message_indexes, at, indexes).map_or(0, IndexMap::size);
-            }
-            None => {
-                push_item(&mut self.messages, message.clone());
-                push_item(&mut self.message_indexes, indexes);
-            }
-        }
+        put(&mut self.messages, at, message.clone());
+        self.size -= put(&mut self.message_indexes, at, indexes).map_or(0, |known| known.size);
     }
 
     /// Stores a complete step and replaces an earlier state.
     pub(super) fn put_step(&mut self, step: &RunStep) {
-        let mut indexes = step::index_map(step);
-        indexes.size = json_size(step);
+        let at = self.steps.iter().rposition(|known| known.id == step.id);
+        let indexes = IndexMap { size: json_size(step), ..step::index_map(step) };
         self.size += indexes.size;
-        match self.steps.iter().rposition(|known| known.id == step.id) {
-            Some(at) => {
-                replace(&mut self.steps, at, step.clone());
-                self.size -= replace(&mut self.step_indexes, at, indexes).map_or(0, IndexMap::size);
-            }
-            None => {
-                push_item(&mut self.steps, step.clone());
-                push_item(&mut self.step_indexes, indexes);
-            }
-        }
+        put(&mut self.steps, at, step.clone());
+        self.size -= put(&mut self.step_indexes, at, indexes).map_or(0, |known| known.size);
     }
 
     /// Applies a delta to a message. Deltas of unknown messages are ignored until the complete message
@@ -120,8 +103,14 @@ impl Snapshots {
     }
 }
 
-fn replace<T>(all: &mut [T], at: usize, value: T) -> Option<T> {
-    Some(std::mem::replace(all.get_mut(at)?, value))
+/// Replaces the item at a position and returns it, or appends an item.
+fn put<T>(items: &mut Vec<T>, at: Option<usize>, item: T) -> Option<T> {
+    if let Some(known) = at.and_then(|at| items.get_mut(at)) {
+        return Some(std::mem::replace(known, item));
+    }
+    reserve_one(items);
+    items.push(item);
+    None
 }
 
 fn calls(step: &RunStep) -> usize {
@@ -146,10 +135,6 @@ impl IndexMap {
     fn whole(within: impl Iterator<Item = usize>) -> Self {
         let within: Vec<Vec<u64>> = within.map(|count| (0..count as u64).collect()).collect();
         Self { indexes: (0..within.len() as u64).collect(), within, size: 0 }
-    }
-
-    fn size(self) -> usize {
-        self.size
     }
 
     /// Adds to the size and returns the added bytes.
@@ -208,11 +193,6 @@ fn position(indexes: &[u64], index: u64) -> Result<usize, usize> {
 fn insert<T>(items: &mut Vec<T>, at: usize, item: T) {
     reserve_one(items);
     items.insert(at.min(items.len()), item);
-}
-
-fn push_item<T>(items: &mut Vec<T>, item: T) {
-    reserve_one(items);
-    items.push(item);
 }
 
 /// Reserves space for one item: most lists have one, and `Vec` would allocate space for four.
