@@ -47,7 +47,8 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("runstep");
         let all = &mut registry;
-        let durations = Family::new_with_constructor(request_histogram as fn() -> Histogram);
+        let histogram: fn() -> Histogram = || Histogram::new(REQUEST_BUCKETS);
+        let durations = Family::new_with_constructor(histogram);
         let until_response = "Seconds until a response starts, by operation";
         let until_end = "Seconds from the creation of a run to its end";
         Self {
@@ -109,10 +110,6 @@ fn add<M: Metric + Clone + Default>(all: &mut Registry, name: &str, help: &str) 
 fn register<M: Metric + Clone>(all: &mut Registry, name: &str, help: &str, metric: M) -> M {
     all.register(name, help, metric.clone());
     metric
-}
-
-fn request_histogram() -> Histogram {
-    Histogram::new(REQUEST_BUCKETS)
 }
 
 /// Increments a gauge until it is dropped.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::document::{Document, rust_name, target};
+use super::document::{Document, contains, rust_name, target};
 use super::unions::Unions;
 
 /// Returns the properties, with the Rust name of their object, whose type is a union that contains
@@ -36,18 +36,4 @@ pub fn boxed_properties(document: &Document, unions: &Unions) -> BTreeSet<(Strin
         })
         .map(|(object, property, _)| (object, property.clone()))
         .collect()
-}
-
-/// Returns whether a type contains another one, directly or not.
-fn contains(contents: &BTreeMap<String, BTreeSet<String>>, outer: &str, inner: &str) -> bool {
-    let mut visited = BTreeSet::from([outer]);
-    let mut open = vec![outer];
-    while let Some(name) = open.pop() {
-        if name == inner {
-            return true;
-        }
-        let next = contents.get(name).into_iter().flatten().map(String::as_str);
-        open.extend(next.filter(|next| visited.insert(next)));
-    }
-    false
 }

@@ -1,6 +1,6 @@
 //! The OpenAPI document that the stages work on, as JSON.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heck::{ToSnakeCase as _, ToUpperCamelCase as _};
 use serde_json::{Map, Value};
@@ -253,6 +253,32 @@ pub fn push(pointer: &mut String, token: &str) -> usize {
     pointer.push('/');
     pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
     before
+}
+
+/// Appends tokens to a JSON pointer.
+pub fn below(pointer: &str, tokens: &[&str]) -> String {
+    let mut pointer = pointer.to_owned();
+    for token in tokens {
+        push(&mut pointer, token);
+    }
+    pointer
+}
+
+/// Returns whether a type contains another one, directly or not.
+pub fn contains(contents: &BTreeMap<String, BTreeSet<String>>, outer: &str, inner: &str) -> bool {
+    let mut visited = BTreeSet::new();
+    let mut open = vec![outer];
+    while let Some(name) = open.pop() {
+        for next in contents.get(name).into_iter().flatten() {
+            if next == inner {
+                return true;
+            }
+            if visited.insert(next) {
+                open.push(next);
+            }
+        }
+    }
+    false
 }
 
 fn visit_entries(

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use serde_path_to_error::Segment;
 
-use super::document::{Document, push, rust_name};
+use super::document::{Document, below, push, rust_name};
 use super::enums::OpenEnum;
 use super::error::Error;
 use super::unions::Unions;
@@ -65,10 +65,7 @@ pub fn generate(
 fn locate_error(document: &Document) -> Option<Error> {
     fn parse<T: DeserializeOwned>(at: &[&str], value: &Value) -> Option<Error> {
         let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
-        let mut pointer = String::new();
-        for token in at {
-            push(&mut pointer, token);
-        }
+        let mut pointer = below("", at);
         for segment in error.path().iter().filter(|segment| !matches!(segment, Segment::Unknown)) {
             push(&mut pointer, &segment.to_string());
         }

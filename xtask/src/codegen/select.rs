@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Document, METHODS, is_method, push, reference_to};
+use super::document::{Document, METHODS, below, is_method, reference_to};
 use super::error::Error;
 use super::unions;
 
@@ -113,11 +113,8 @@ pub fn select_operations(mut document: Document, selection: &Selection) -> Resul
         if item.get("$ref").is_some()
             && METHODS.iter().any(|method| selection.includes(method, path))
         {
-            let mut pointer = "/paths".to_owned();
-            push(&mut pointer, path);
-            push(&mut pointer, "$ref");
             return Err(Error::at(
-                pointer,
+                below("/paths", &[path, "$ref"]),
                 "a path item that is a reference is not supported",
                 format!(
                     "replace the reference by its operations, or exclude the path: --select '!{path}'"
@@ -211,10 +208,6 @@ fn keep_reachable(document: &mut Document) {
     let components = document.0.get_mut("components").and_then(Value::as_object_mut);
     for (kind, entries) in components.into_iter().flatten() {
         let Some(entries) = entries.as_object_mut() else { continue };
-        entries.retain(|name, _| {
-            let mut pointer = format!("#/components/{kind}");
-            push(&mut pointer, name);
-            kept.contains(&pointer)
-        });
+        entries.retain(|name, _| kept.contains(&below("#/components", &[kind, name])));
     }
 }

@@ -39,13 +39,9 @@ pub(super) fn check_tool_choice(choice: Option<&ToolChoice>, tools: &[Tool]) -> 
         let feature = format!("the tool '{}'", named.type_);
         return Err(EngineError::unsupported("tool_choice.type", feature));
     }
-    let invalid =
-        |param: &str, message: String| EngineError::Invalid { param: param.to_owned(), message };
     let Some(function) = &named.function else {
-        return Err(invalid(
-            "tool_choice.function",
-            "the name of the function is missing.".to_owned(),
-        ));
+        let message = "the name of the function is missing.";
+        return Err(EngineError::invalid("tool_choice.function", message));
     };
     let exists = tools
         .iter()
@@ -54,7 +50,7 @@ pub(super) fn check_tool_choice(choice: Option<&ToolChoice>, tools: &[Tool]) -> 
         return Ok(());
     }
     let message = format!("the run has no function '{}'; name one of its tools.", function.name);
-    Err(invalid("tool_choice.function.name", message))
+    Err(EngineError::invalid("tool_choice.function.name", message))
 }
 
 /// Accepts text, and images by URL if the model supports them. Files are not supported.

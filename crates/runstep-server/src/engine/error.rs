@@ -47,6 +47,10 @@ impl EngineError {
         Self::Unsupported { param: param.into(), feature: feature.into() }
     }
 
+    pub(super) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { param: param.into(), message: message.into() }
+    }
+
     pub(crate) fn param(&self) -> Option<&str> {
         match self {
             Self::Unsupported { param, .. } | Self::Invalid { param, .. } => Some(param),

@@ -111,41 +111,31 @@ fn finish_message(message: &mut Message, outcome: &Outcome, now: i64) {
 
 fn finish_step(step: &mut RunStep, outcome: &Outcome, now: i64) -> StreamEvent {
     let is_call = matches!(step.step_details, StepDetails::ToolCalls(_));
-    let error = match outcome {
+    let cut_off = |by: &str| {
+        let message = format!("The arguments were cut off {by}.");
+        RunStepError::new(RunStepErrorCode::ServerError, message)
+    };
+    step.last_error = match outcome {
         Outcome::Failed(error) => Some(step_error(error)),
-        Outcome::Incomplete(_) if is_call => {
-            let message = "The arguments were cut off at the token limit.";
-            Some(RunStepError::new(RunStepErrorCode::ServerError, message))
-        }
-        Outcome::Filtered if is_call => {
-            let message = "The arguments were cut off by the model's content filter.";
-            Some(RunStepError::new(RunStepErrorCode::ServerError, message))
-        }
+        Outcome::Incomplete(_) if is_call => Some(cut_off("at the token limit")),
+        Outcome::Filtered if is_call => Some(cut_off("by the model's content filter")),
         _ => None,
     };
-    if let Some(error) = error {
-        step.status = RunStepStatus::Failed;
-        step.failed_at = Some(now);
-        step.last_error = Some(error);
-        return StreamEvent::StepFailed(Box::new(step.clone()));
-    }
-    match outcome {
+    let (status, ended_at, event): (_, _, fn(Box<RunStep>) -> StreamEvent) = match outcome {
+        _ if step.last_error.is_some() => {
+            (RunStepStatus::Failed, &mut step.failed_at, StreamEvent::StepFailed)
+        }
         Outcome::Cancelled => {
-            step.status = RunStepStatus::Cancelled;
-            step.cancelled_at = Some(now);
-            StreamEvent::StepCancelled(Box::new(step.clone()))
+            (RunStepStatus::Cancelled, &mut step.cancelled_at, StreamEvent::StepCancelled)
         }
         Outcome::Expired => {
-            step.status = RunStepStatus::Expired;
-            step.expired_at = Some(now);
-            StreamEvent::StepExpired(Box::new(step.clone()))
+            (RunStepStatus::Expired, &mut step.expired_at, StreamEvent::StepExpired)
         }
-        _ => {
-            step.status = RunStepStatus::Completed;
-            step.completed_at = Some(now);
-            StreamEvent::StepCompleted(Box::new(step.clone()))
-        }
-    }
+        _ => (RunStepStatus::Completed, &mut step.completed_at, StreamEvent::StepCompleted),
+    };
+    *ended_at = Some(now);
+    step.status = status;
+    event(Box::new(step.clone()))
 }
 
 fn run_error(error: &ModelError) -> RunError {

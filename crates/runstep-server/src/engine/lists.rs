@@ -54,8 +54,5 @@ fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> Engin
         UnknownCursor::Before => ("before", &query.before),
     };
     let id = id.as_deref().unwrap_or_default();
-    EngineError::Invalid {
-        param: param.to_owned(),
-        message: format!("the list contains no {kind} with id '{id}'."),
-    }
+    EngineError::invalid(param, format!("the list contains no {kind} with id '{id}'."))
 }

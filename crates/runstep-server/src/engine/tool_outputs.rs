@@ -23,9 +23,9 @@ pub(super) fn check(state: &RunState, request: &SubmitToolOutputsRequest) -> Res
     let mut got = Vec::new();
     let mut outputs = HashMap::new();
     for (index, output) in request.tool_outputs.iter().enumerate() {
-        let call_id = output.tool_call_id.clone().ok_or_else(|| EngineError::Invalid {
-            param: format!("tool_outputs[{index}].tool_call_id"),
-            message: "the id of the call is missing.".to_owned(),
+        let call_id = output.tool_call_id.clone().ok_or_else(|| {
+            let param = format!("tool_outputs[{index}].tool_call_id");
+            EngineError::invalid(param, "the id of the call is missing.")
         })?;
         outputs.insert(call_id.clone(), output.output.clone().unwrap_or_default());
         got.push(call_id);

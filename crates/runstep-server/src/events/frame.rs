@@ -8,17 +8,8 @@ use runstep_api::types::{ErrorResponse, StreamEvent};
 /// An estimate of the bytes of an event besides its name and its data.
 const OVERHEAD: usize = 48;
 
-/// Encodes an event with an id, after which a stream can be resumed.
-pub(super) fn numbered(number: u64, event: &StreamEvent) -> Bytes {
-    encode(Some(number), event)
-}
-
-/// Encodes an event that is not part of its run's log.
-pub(crate) fn unnumbered(event: &StreamEvent) -> Bytes {
-    encode(None, event)
-}
-
-fn encode(number: Option<u64>, event: &StreamEvent) -> Bytes {
+/// Encodes an event. Events of a run's log have a number, after which a stream can be resumed.
+pub(crate) fn encode(number: Option<u64>, event: &StreamEvent) -> Bytes {
     // Some clients do not recognize a bare error object and take the stream for a complete one.
     let data = match event {
         StreamEvent::Error(error) => serde_json::to_string(&ErrorResponse::new(error.clone())),

@@ -86,7 +86,7 @@ impl EventLog {
     pub(crate) fn push(&self, event: &StreamEvent) {
         let mut state = self.state.lock();
         let number = state.next();
-        let bytes = frame::numbered(number, event);
+        let bytes = frame::encode(Some(number), event);
         if state.is_done() {
             state.execution_start = number;
         }

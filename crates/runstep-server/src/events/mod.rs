@@ -5,7 +5,7 @@ mod log;
 mod retained;
 mod subscriber;
 
-pub(crate) use frame::unnumbered;
+pub(crate) use frame::encode;
 pub(crate) use log::{EventLog, SLOW_SUBSCRIBER_BUDGET};
 pub(crate) use retained::RetainedLogs;
 pub(crate) use subscriber::{Received, Subscriber};

@@ -55,7 +55,7 @@ async fn subscribing_after_an_event_requires_that_more_can_follow() {
 #[tokio::test]
 async fn size_is_bounded_and_a_subscriber_that_lags_gets_an_error() {
     let log = log();
-    let count = MAX_BYTES / frame::numbered(1000, &event()).len() + 500;
+    let count = MAX_BYTES / frame::encode(Some(1000), &event()).len() + 500;
     let mut slow = log.subscribe();
     log.push(&event());
     log.push(&StreamEvent::Done);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use super::state::ServerState;
-use crate::events::{Received, Subscriber, unnumbered};
+use crate::events::{Received, Subscriber, encode};
 use crate::metrics::GaugeGuard;
 
 /// After this time without events a comment keeps the connection alive.
@@ -114,6 +114,6 @@ fn events(
 fn error_events(message: &str) -> Bytes {
     let mut error = ErrorObject::new(message);
     error.type_ = Some("server_error".to_owned());
-    let events = [unnumbered(&StreamEvent::Error(error)), unnumbered(&StreamEvent::Done)];
+    let events = [encode(None, &StreamEvent::Error(error)), encode(None, &StreamEvent::Done)];
     events.concat().into()
 }

@@ -11,14 +11,23 @@ use super::wording::{Path, Violation, types};
 /// The field that discriminates the variants of a union of objects.
 const TAG: &str = "type";
 
+/// The singular and the plural of what a limit counts.
+type Nouns = [&'static str; 2];
+
+const CHARACTERS: Nouns = ["character", "characters"];
+const ITEMS: Nouns = ["item", "items"];
+const PROPERTIES: Nouns = ["property", "properties"];
+
 type Errors<'a> = &'a [ValidationError<'a>];
 
 /// Translates an error of the validator. The document is the one that the schema belongs to.
 pub(super) fn violation(error: &ValidationError<'_>, document: &Value) -> Violation {
     let path = Path::new(error.instance_path());
     let value = error.instance().as_ref();
-    let count = || size(value).to_string();
-    let bound = |code, bound: String| path.out_of_bounds(code, &bound, &count());
+    let sized = |code, bound: &str, limit, nouns| {
+        let bound = format!("{bound} {}", count(limit, nouns));
+        path.out_of_bounds(code, &bound, &size(value).to_string())
+    };
     match error.kind() {
         Kind::Type { kind } => path.wrong_type(&types(kind), value),
         Kind::Constant { expected_value } => path.unsupported(&[expected_value], value),
@@ -30,37 +39,29 @@ pub(super) fn violation(error: &ValidationError<'_>, document: &Value) -> Violat
             path.unknown(unexpected.first().map_or("", String::as_str))
         }
         Kind::MaxLength { limit } => {
-            bound("string_above_max_length", at_most(*limit, "character", "characters"))
+            sized("string_above_max_length", "at most", *limit, CHARACTERS)
         }
         Kind::MinLength { limit } => {
-            bound("string_below_min_length", at_least(*limit, "character", "characters"))
+            sized("string_below_min_length", "at least", *limit, CHARACTERS)
         }
-        Kind::MaxItems { limit } => {
-            bound("array_above_max_length", at_most(*limit, "item", "items"))
-        }
-        Kind::MinItems { limit } => {
-            bound("array_below_min_length", at_least(*limit, "item", "items"))
-        }
+        Kind::MaxItems { limit } => sized("array_above_max_length", "at most", *limit, ITEMS),
+        Kind::MinItems { limit } => sized("array_below_min_length", "at least", *limit, ITEMS),
         Kind::MaxProperties { limit } => {
-            bound("object_above_max_properties", at_most(*limit, "property", "properties"))
+            sized("object_above_max_properties", "at most", *limit, PROPERTIES)
         }
-        Kind::Maximum { limit } => {
-            let (noun, code) = match is_of_integer(error, document) {
-                true => ("an integer", "integer_above_max_value"),
-                false => ("a number", "number_above_max_value"),
+        kind @ (Kind::Maximum { limit } | Kind::Minimum { limit }) => {
+            let is_maximum = matches!(kind, Kind::Maximum { .. });
+            let (code, bound) = match (is_of_integer(error, document), is_maximum) {
+                (true, true) => ("integer_above_max_value", "an integer of at most"),
+                (true, false) => ("integer_below_min_value", "an integer of at least"),
+                (false, true) => ("number_above_max_value", "a number of at most"),
+                (false, false) => ("number_below_min_value", "a number of at least"),
             };
-            path.out_of_bounds(code, &format!("{noun} of at most {limit}"), &value.to_string())
-        }
-        Kind::Minimum { limit } => {
-            let (noun, code) = match is_of_integer(error, document) {
-                true => ("an integer", "integer_below_min_value"),
-                false => ("a number", "number_below_min_value"),
-            };
-            path.out_of_bounds(code, &format!("{noun} of at least {limit}"), &value.to_string())
+            path.out_of_bounds(code, &format!("{bound} {limit}"), &value.to_string())
         }
         Kind::PropertyNames { error } => match error.kind() {
             Kind::MaxLength { limit } => {
-                let bound = format!("keys of {}", at_most(*limit, "character", "characters"));
+                let bound = format!("keys of at most {}", count(*limit, CHARACTERS));
                 let actual = format!("one of {}", size(error.instance()));
                 path.out_of_bounds("string_above_max_length", &bound, &actual)
             }
@@ -218,10 +219,6 @@ fn size(value: &Value) -> usize {
     }
 }
 
-fn at_most(limit: u64, one: &str, several: &str) -> String {
-    format!("at most {limit} {}", if limit == 1 { one } else { several })
-}
-
-fn at_least(limit: u64, one: &str, several: &str) -> String {
-    format!("at least {limit} {}", if limit == 1 { one } else { several })
+fn count(number: u64, [one, several]: Nouns) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
 }

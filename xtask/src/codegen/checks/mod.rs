@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::document::{Document, push, rust_name};
+use super::document::{Document, below, rust_name};
 use super::error::Error;
 
 /// Checks the selected document.
@@ -36,8 +36,7 @@ fn names(document: &Document) -> Result<(), Error> {
     let mut taken: BTreeMap<String, &str> = BTreeMap::new();
     for (name, _) in document.schemas() {
         let reject = |reason: String| {
-            let mut pointer = "/components/schemas".to_owned();
-            push(&mut pointer, name);
+            let pointer = below("/components/schemas", &[name]);
             Err(Error::at(pointer, reason, "rename the component, and update references to it"))
         };
         let spelled =
@@ -57,15 +56,6 @@ fn names(document: &Document) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Appends tokens to a JSON pointer.
-fn below(pointer: &str, tokens: &[&str]) -> String {
-    let mut pointer = pointer.to_owned();
-    for token in tokens {
-        push(&mut pointer, token);
-    }
-    pointer
 }
 
 /// Resolves a value that may be a reference to a component of a kind. Returns the JSON pointer of

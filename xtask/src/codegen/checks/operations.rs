@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use heck::ToSnakeCase as _;
 use serde_json::Value;
 
-use super::{below, resolve};
-use crate::codegen::document::{Document, is_true, method_name};
+use super::resolve;
+use crate::codegen::document::{Document, below, is_true, method_name};
 use crate::codegen::error::Error;
 use crate::codegen::lower::JSON;
 

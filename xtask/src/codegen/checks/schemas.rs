@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::below;
-use crate::codegen::document::{Document, schema_name};
+use crate::codegen::document::{Document, below, schema_name};
 use crate::codegen::error::Error;
 
 /// Unsupported keywords, and what to do about each.

@@ -2,19 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::each_schema;
+use super::{each_object, each_schema};
 use crate::codegen::document::{Document, target};
 use crate::codegen::error::Error;
 
 /// 3.0 has no `const`: it becomes an enum with one value.
 pub(super) fn constants_become_enums(document: Document) -> Result<Document, Error> {
-    each_schema(document, &mut |_, schema| {
-        if let Some(map) = schema.as_object_mut()
-            && let Some(value) = map.remove("const")
-        {
+    each_object(document, |_, map| {
+        if let Some(value) = map.remove("const") {
             map.insert("enum".to_owned(), json!([value]));
         }
-        Ok(())
     })
 }
 
@@ -88,28 +85,22 @@ pub(super) fn null_moves_to_references(mut document: Document) -> Result<Documen
 
 /// 3.0 ignores keywords beside a `$ref`: the reference moves into an `allOf`.
 pub(super) fn references_stand_alone(document: Document) -> Result<Document, Error> {
-    each_schema(document, &mut |_, schema| {
-        if let Some(map) = schema.as_object_mut()
-            && map.len() > 1
+    each_object(document, |_, map| {
+        if map.len() > 1
             && let Some(reference) = map.remove("$ref")
         {
             map.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
         }
-        Ok(())
     })
 }
 
 /// Drops keywords that 3.0 does not have and typify does not need.
 pub(super) fn newer_keywords_are_dropped(document: Document) -> Result<Document, Error> {
-    let mut document = each_schema(document, &mut |_, schema| {
-        if let Some(map) = schema.as_object_mut() {
-            for key in
-                ["examples", "propertyNames", "$comment", "contentEncoding", "contentMediaType"]
-            {
-                map.remove(key);
-            }
+    let mut document = each_object(document, |_, map| {
+        for key in ["examples", "propertyNames", "$comment", "contentEncoding", "contentMediaType"]
+        {
+            map.remove(key);
         }
-        Ok(())
     })?;
     if let Some(root) = document.0.as_object_mut() {
         root.insert("openapi".to_owned(), "3.0.3".into());

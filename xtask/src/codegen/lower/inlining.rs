@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::codegen::document::{Document, schema_name, target};
+use crate::codegen::document::{Document, contains, schema_name, target};
 use crate::codegen::error::Error;
 use crate::codegen::names::is_union;
 
@@ -48,34 +48,16 @@ fn plain_components(document: &Document) -> BTreeMap<String, Value> {
         .map(|(name, schema)| (name.clone(), schema.clone()))
         .collect();
     // Recursion through a struct is fine: the struct stays a reference.
-    let contents: BTreeMap<&str, BTreeSet<String>> = plain
+    let contents: BTreeMap<String, BTreeSet<String>> = plain
         .iter()
         .map(|(name, schema)| {
             let names = Document::references_in(schema).into_iter();
             let names = names.filter_map(|target| schema_name(&target).map(str::to_owned));
-            (name.as_str(), names.collect())
+            (name.clone(), names.collect())
         })
         .collect();
-    let recursive: Vec<String> =
-        plain.keys().filter(|name| is_recursive(name, &contents)).cloned().collect();
-    plain.retain(|name, _| !recursive.contains(name));
+    plain.retain(|name, _| !contains(&contents, name, name));
     plain
-}
-
-fn is_recursive(name: &str, contents: &BTreeMap<&str, BTreeSet<String>>) -> bool {
-    let mut visited: BTreeSet<&str> = BTreeSet::new();
-    let mut open = vec![name];
-    while let Some(component) = open.pop() {
-        for next in contents.get(component).into_iter().flatten() {
-            if next == name {
-                return true;
-            }
-            if visited.insert(next) {
-                open.push(next);
-            }
-        }
-    }
-    false
 }
 
 fn is_plain(schema: &Value) -> bool {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{LIMITS, each_schema};
+use super::{LIMITS, each_object, each_schema};
 use crate::codegen::document::{Document, is_only_required};
 use crate::codegen::error::Error;
 
@@ -42,8 +42,7 @@ const DROPPED: [&str; 13] = [
 ///
 /// Defaults are dropped: an omitted property is not sent, and the server applies its default.
 pub(super) fn limits_move_to_an_extension(document: Document) -> Result<Document, Error> {
-    each_schema(document, &mut |_, schema| {
-        let Some(map) = schema.as_object_mut() else { return Ok(()) };
+    each_object(document, |_, map| {
         let limits = VALIDATED.iter().filter_map(|key| Some((*key, map.get(*key)?.clone())));
         let mut limits: Map<String, Value> =
             limits.map(|(key, value)| (key.to_owned(), value)).collect();
@@ -73,7 +72,6 @@ pub(super) fn limits_move_to_an_extension(document: Document) -> Result<Document
         if map.get("type").is_some_and(|kind| kind == "string") {
             map.remove("format");
         }
-        Ok(())
     })
 }
 

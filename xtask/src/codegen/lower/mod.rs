@@ -13,6 +13,8 @@ pub(in crate::codegen) use bodies::JSON;
 pub use limits::is_unsigned;
 pub use shapes::OPEN;
 
+use serde_json::{Map, Value};
+
 use super::document::{Document, SchemaVisitor};
 use super::error::Error;
 
@@ -73,6 +75,17 @@ pub fn lower(document: Document) -> Result<Document, Error> {
 pub fn lower_for_diff(document: Document) -> Result<Document, Error> {
     let steps = STEPS.iter().filter(|step| step.for_diff);
     steps.into_iter().try_fold(document, |document, step| (step.run)(document))
+}
+
+/// Changes the keywords of every schema, inner schemas first.
+fn each_object(
+    document: Document,
+    change: impl Fn(&str, &mut Map<String, Value>),
+) -> Result<Document, Error> {
+    each_schema(document, &mut |pointer, schema| {
+        schema.as_object_mut().into_iter().for_each(|map| change(pointer, map));
+        Ok(())
+    })
 }
 
 fn each_schema(mut document: Document, visit: &mut SchemaVisitor<'_>) -> Result<Document, Error> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{EMPTY_IS_NOT_ABSENT, each_schema};
+use super::{EMPTY_IS_NOT_ABSENT, each_object, each_schema};
 use crate::codegen::document::{Document, is_required, list, target};
 use crate::codegen::error::Error;
 
@@ -10,10 +10,9 @@ use crate::codegen::error::Error;
 /// is how 3.0 adds `nullable` or a description; any other schema is merged into its parent. A
 /// component union of one object stays, since it may get more variants.
 pub(super) fn single_alternatives_fold(document: Document) -> Result<Document, Error> {
-    each_schema(document, &mut |pointer, schema| {
+    each_object(document, |pointer, map| {
         let named =
             pointer.rsplit_once('/').is_some_and(|(parent, _)| parent == "/components/schemas");
-        let Some(map) = schema.as_object_mut() else { return Ok(()) };
         for key in ["oneOf", "anyOf"] {
             let Some([only]) = map.get(key).and_then(Value::as_array).map(Vec::as_slice) else {
                 continue;
@@ -31,7 +30,6 @@ pub(super) fn single_alternatives_fold(document: Document) -> Result<Document, E
                 }
             }
         }
-        Ok(())
     })
 }
 
@@ -119,8 +117,7 @@ pub const OPEN: &str = "x-open";
 /// values anyway.
 pub(super) fn string_choices_become_enums(document: Document) -> Result<Document, Error> {
     let before = document.clone();
-    each_schema(document, &mut |_, schema| {
-        let Some(map) = schema.as_object_mut() else { return Ok(()) };
+    each_object(document, |_, map| {
         for key in ["oneOf", "anyOf"] {
             let Some(alternatives) = map.get(key).and_then(Value::as_array) else { continue };
             let mut open = false;
@@ -134,7 +131,6 @@ pub(super) fn string_choices_become_enums(document: Document) -> Result<Document
                 map.insert("enum".to_owned(), Value::Array(values));
             }
         }
-        Ok(())
     })
 }
 

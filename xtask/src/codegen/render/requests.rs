@@ -229,18 +229,17 @@ fn parameters(
     for input in &function.sig.inputs {
         let FnArg::Typed(input) = input else { continue };
         let name = text(&input.pat);
+        if PAGE.contains(&name.as_str()) {
+            parameters.push(page(&name));
+            continue;
+        }
         let optional = type_named(&input.ty, "Option");
         let Type::Reference(reference) = optional.unwrap_or(&input.ty) else {
-            if PAGE.contains(&name.as_str()) {
-                parameters.push(page(&name));
-                continue;
-            }
             return Err(unsupported(function, &name));
         };
         let kind = &*reference.elem;
         let is_text = text(kind) == "str";
         parameters.push(match (optional, type_named(kind, "Vec")) {
-            _ if PAGE.contains(&name.as_str()) => page(&name),
             (None, _) if is_text => Parameter {
                 field: format!("pub(crate) {name}: String,"),
                 argument: format!("{name}: impl Into<String>,"),

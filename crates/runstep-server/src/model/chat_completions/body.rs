@@ -11,15 +11,15 @@ use crate::model::{
 /// them.
 pub(super) fn body(request: &ModelRequest, upstream: &Upstream) -> Value {
     let has_tools = !request.tools.is_empty();
-    let token_limit = match upstream.token_limit_field {
+    let token_limit = match upstream.settings.token_limit_field {
         TokenLimitField::MaxTokens => "max_tokens",
         TokenLimitField::MaxCompletionTokens => "max_completion_tokens",
     };
     without_nulls(json!({
-        "model": upstream.model_names.upstream(&request.model),
+        "model": upstream.settings.model_names.upstream(&request.model),
         "messages": messages(request),
         "stream": true,
-        "stream_options": upstream.stream_usage.then(|| json!({"include_usage": true})),
+        "stream_options": upstream.settings.stream_usage.then(|| json!({"include_usage": true})),
         "tools": has_tools.then(|| request.tools.iter().map(tool).collect::<Vec<_>>()),
         "tool_choice": choice(request).filter(|_| has_tools),
         "parallel_tool_calls": (has_tools && !request.parallel_tool_calls).then_some(false),

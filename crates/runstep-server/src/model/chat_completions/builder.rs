@@ -7,14 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::client::ChatCompletions;
 use super::retry::Backoff;
-use super::upstream::{ModelNames, TokenLimitField, Upstream};
-
-const MAX_RETRIES: u32 = 2;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Local models take a while to load.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-const INITIAL_DELAY: Duration = Duration::from_millis(500);
-const MAX_DELAY: Duration = Duration::from_secs(8);
+use super::upstream::{TokenLimitField, Upstream, UpstreamSettings};
 
 /// The endpoint's path below a base URL.
 const PATH: &str = "/chat/completions";
@@ -24,63 +17,45 @@ const PATH: &str = "/chat/completions";
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ChatCompletionsBuilder {
     base_url: String,
-    api_key: Option<SecretString>,
-    model_names: ModelNames,
-    max_retries: u32,
-    initial_delay: Duration,
-    max_delay: Duration,
     connect_timeout: Duration,
-    idle_timeout: Duration,
-    token_limit_field: TokenLimitField,
-    stream_usage: bool,
+    settings: UpstreamSettings,
 }
 
 impl ChatCompletions {
     /// Creates a builder for the endpoint below a base URL such as `http://127.0.0.1:11434/v1`. The
     /// URL can have a query, and can already end in `/chat/completions`.
     pub fn builder(base_url: impl Into<String>) -> ChatCompletionsBuilder {
-        ChatCompletionsBuilder::new(base_url.into())
+        ChatCompletionsBuilder {
+            base_url: base_url.into(),
+            connect_timeout: Duration::from_secs(10),
+            settings: UpstreamSettings::default(),
+        }
     }
 }
 
 impl ChatCompletionsBuilder {
-    fn new(base_url: String) -> Self {
-        Self {
-            base_url,
-            api_key: None,
-            model_names: ModelNames::default(),
-            max_retries: MAX_RETRIES,
-            initial_delay: INITIAL_DELAY,
-            max_delay: MAX_DELAY,
-            connect_timeout: CONNECT_TIMEOUT,
-            idle_timeout: IDLE_TIMEOUT,
-            token_limit_field: TokenLimitField::default(),
-            stream_usage: true,
-        }
-    }
-
     /// Sets the API key of the provider, which is sent as a bearer token. Default: none.
     pub fn api_key(mut self, key: impl Into<SecretString>) -> Self {
-        self.api_key = Some(key.into());
+        self.settings.api_key = Some(key.into());
         self
     }
 
     /// Maps a model name that runs request to the provider's name.
     pub fn map_model(mut self, requested: impl Into<String>, upstream: impl Into<String>) -> Self {
-        self.model_names.mapped.insert(requested.into(), upstream.into());
+        self.settings.model_names.mapped.insert(requested.into(), upstream.into());
         self
     }
 
     /// Sets the provider's name for requested models that are not [mapped](Self::map_model).
     /// Default: the requested name.
     pub fn default_model(mut self, upstream: impl Into<String>) -> Self {
-        self.model_names.default = Some(upstream.into());
+        self.settings.model_names.default = Some(upstream.into());
         self
     }
 
     /// Sets how many times a failed request is retried. Default: 2.
     pub fn max_retries(mut self, retries: u32) -> Self {
-        self.max_retries = retries;
+        self.settings.backoff.max_retries = retries;
         self
     }
 
@@ -88,8 +63,8 @@ impl ChatCompletionsBuilder {
     /// delay. Up to a quarter of each delay is random. A `Retry-After` of up to a minute takes
     /// precedence. Default: 0.5 s and 8 s.
     pub fn backoff(mut self, initial_delay: Duration, max_delay: Duration) -> Self {
-        self.initial_delay = initial_delay;
-        self.max_delay = max_delay;
+        let max_retries = self.settings.backoff.max_retries;
+        self.settings.backoff = Backoff { max_retries, initial_delay, max_delay };
         self
     }
 
@@ -101,20 +76,20 @@ impl ChatCompletionsBuilder {
 
     /// Sets the timeout for the start of a response and between its parts. Default: 120 s.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+        self.settings.idle_timeout = timeout;
         self
     }
 
     /// Sets the field for the limit of completion tokens. Default: `max_tokens`.
     pub fn token_limit_field(mut self, field: TokenLimitField) -> Self {
-        self.token_limit_field = field;
+        self.settings.token_limit_field = field;
         self
     }
 
     /// Sets whether to request usage in streams (`stream_options`), which some providers reject.
     /// Usage that a provider does not report is estimated. Default: true.
     pub fn stream_usage(mut self, requested: bool) -> Self {
-        self.stream_usage = requested;
+        self.settings.stream_usage = requested;
         self
     }
 
@@ -125,7 +100,7 @@ impl ChatCompletionsBuilder {
     /// Returns an error if the URL or the key is not valid, or if TLS cannot be set up.
     pub fn build(self) -> Result<ChatCompletions, ChatCompletionsError> {
         let endpoint = endpoint(&self.base_url)?;
-        if let Some(key) = &self.api_key {
+        if let Some(key) = &self.settings.api_key {
             let header = format!("Bearer {}", key.expose_secret());
             if key.expose_secret().is_empty() || header::HeaderValue::try_from(header).is_err() {
                 return Err(ChatCompletionsError::Key);
@@ -141,26 +116,12 @@ impl ChatCompletionsBuilder {
         let client = client
             .user_agent(concat!("runstep-server/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect_timeout)
-            .read_timeout(self.idle_timeout)
+            .read_timeout(self.settings.idle_timeout)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .build()
             .map_err(ChatCompletionsError::Client)?;
-        let backoff = Backoff {
-            max_retries: self.max_retries,
-            initial_delay: self.initial_delay,
-            max_delay: self.max_delay,
-        };
-        Ok(ChatCompletions::new(Upstream {
-            client,
-            endpoint,
-            api_key: self.api_key,
-            model_names: self.model_names,
-            backoff,
-            idle_timeout: self.idle_timeout,
-            token_limit_field: self.token_limit_field,
-            stream_usage: self.stream_usage,
-        }))
+        Ok(ChatCompletions::new(Upstream { client, endpoint, settings: self.settings }))
     }
 }
 

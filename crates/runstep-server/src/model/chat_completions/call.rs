@@ -41,7 +41,7 @@ pub(super) async fn start(
             Err(error) => error,
         };
         failures += 1;
-        let Some(delay) = upstream.backoff.delay(failures, error.advice) else {
+        let Some(delay) = upstream.settings.backoff.delay(failures, error.advice) else {
             return Err(error.model_error);
         };
         // Without the message, because providers repeat the content of messages in it.
@@ -63,13 +63,13 @@ async fn attempt(
     let response = authorize(request, upstream)
         .send()
         .await
-        .map_err(|error| CallError::transport(&error, upstream.idle_timeout))?;
+        .map_err(|error| CallError::transport(&error, upstream.settings.idle_timeout))?;
     let status = response.status();
     if !status.is_success() {
         let headers = response.headers().clone();
         // A truncated body does not change the error.
         let (body, _) = read(response, MAX_ERROR_BYTES).await;
-        return Err(CallError::status(status, &headers, &body, upstream.api_key.as_ref()));
+        return Err(CallError::status(status, &headers, &body, upstream.settings.api_key.as_ref()));
     }
     let mut response = Response::new(Arc::clone(upstream), response, decoder).await?;
     while !response.is_over && response.decoder.events().is_empty() {
@@ -79,7 +79,7 @@ async fn attempt(
 }
 
 fn authorize(request: RequestBuilder, upstream: &Upstream) -> RequestBuilder {
-    let Some(key) = &upstream.api_key else { return request };
+    let Some(key) = &upstream.settings.api_key else { return request };
     // The builder has checked that the key is a valid header value.
     match HeaderValue::try_from(format!("Bearer {}", key.expose_secret())) {
         Ok(mut value) => {
@@ -144,7 +144,9 @@ impl Response {
         let (body, end) = read(response, MAX_EVENT_BYTES).await;
         end.map_err(|error| match error {
             ReadError::TooLong => event_too_long(),
-            ReadError::Transport(error) => CallError::transport(&error, upstream.idle_timeout),
+            ReadError::Transport(error) => {
+                CallError::transport(&error, upstream.settings.idle_timeout)
+            }
         })?;
         let mut response =
             Self { upstream, decoder, reader: None, is_over: true, usage_deadline: None };
@@ -217,7 +219,7 @@ impl Response {
     }
 
     fn decode(&mut self, data: &[u8], is_error: bool) -> Result<(), CallError> {
-        let key = self.upstream.api_key.as_ref();
+        let key = self.upstream.settings.api_key.as_ref();
         let mut chunk: Chunk = serde_json::from_slice(data).map_err(|error| {
             if error.is_eof() {
                 return CallError::incomplete_response("returned an incomplete event");
@@ -239,7 +241,7 @@ impl Response {
 
     fn read_error(&self, error: &std::io::Error) -> CallError {
         match error.get_ref().and_then(|error| error.downcast_ref::<reqwest::Error>()) {
-            Some(error) => CallError::transport(error, self.upstream.idle_timeout),
+            Some(error) => CallError::transport(error, self.upstream.settings.idle_timeout),
             None => CallError::invalid_response("returned text that is not valid UTF-8"),
         }
     }

@@ -65,7 +65,7 @@ impl fmt::Debug for ChatCompletions {
         // The URL's query may contain a secret.
         f.debug_struct("ChatCompletions")
             .field("host", &self.upstream.endpoint.host_str())
-            .field("model_names", &self.upstream.model_names)
+            .field("model_names", &self.upstream.settings.model_names)
             .finish_non_exhaustive()
     }
 }

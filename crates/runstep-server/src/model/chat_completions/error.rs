@@ -51,8 +51,7 @@ impl CallError {
 
     /// Creates the error for a response that ended early.
     pub(super) fn incomplete_response(problem: &str) -> Self {
-        let message = format!("The model's provider {problem}.");
-        Self::new(ModelErrorKind::Server, message, RetryAdvice::Retry)
+        Self { advice: RetryAdvice::Retry, ..Self::invalid_response(problem) }
     }
 
     /// Creates the error for a connection that failed.

@@ -12,12 +12,36 @@ use super::retry::Backoff;
 pub(super) struct Upstream {
     pub(super) client: reqwest::Client,
     pub(super) endpoint: Url,
+    pub(super) settings: UpstreamSettings,
+}
+
+/// The settings of the calls.
+#[derive(Debug)]
+pub(super) struct UpstreamSettings {
     pub(super) api_key: Option<SecretString>,
     pub(super) model_names: ModelNames,
     pub(super) backoff: Backoff,
     pub(super) idle_timeout: Duration,
     pub(super) token_limit_field: TokenLimitField,
     pub(super) stream_usage: bool,
+}
+
+impl Default for UpstreamSettings {
+    fn default() -> Self {
+        Self {
+            api_key: None,
+            model_names: ModelNames::default(),
+            backoff: Backoff {
+                max_retries: 2,
+                initial_delay: Duration::from_millis(500),
+                max_delay: Duration::from_secs(8),
+            },
+            // Local models take a while to load.
+            idle_timeout: Duration::from_secs(120),
+            token_limit_field: TokenLimitField::default(),
+            stream_usage: true,
+        }
+    }
 }
 
 /// The provider's names of the models that runs request.
