@@ -5,7 +5,7 @@
 //!
 //! `cargo run -p runstep --example approval` starts a server in the same process.
 
-use runstep::RunExt as _;
+use runstep::IntoCompleted as _;
 use runstep::tools::{Approval, PendingCall, SuspendedRun, ToolEvent, ToolStreamEvent, Toolbox};
 use runstep::{Client, RunEvent};
 use runstep_server::Server;

@@ -35,10 +35,10 @@ mod client;
 pub mod docs;
 mod error;
 mod headers;
+mod into_completed;
 mod pagination;
 mod polling;
 mod resources;
-mod run_ext;
 mod run_ref;
 mod schema;
 mod step_calls;
@@ -52,6 +52,7 @@ mod transport;
 pub use bytes::Bytes;
 pub use client::{AccessToken, Client, ClientBuilder, DEFAULT_TIMEOUT};
 pub use error::{ActiveRun, Error, ErrorKind, Result};
+pub use into_completed::IntoCompleted;
 pub use pagination::{Items, Page, Pages};
 pub use polling::{
     AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, PollTarget, Pollable,
@@ -60,7 +61,6 @@ pub use polling::{
 /// The HTTP client: `Method`, `Client` and `ClientBuilder` are part of the API of this crate.
 pub use reqwest;
 pub use resources::*;
-pub use run_ext::RunExt;
 pub use run_ref::RunRef;
 /// An event of a run; see [`RunStream`].
 pub use runstep_api::types::StreamEvent as RunEvent;

@@ -253,7 +253,7 @@ pub fn build_document(document: Document, selection: &Selection) -> Result<Gener
     Ok(generated)
 }
 
-/// Generates the files of `runstep-api`, and the request builders of the facade.
+/// Generates the files of `runstep-api`, and the request builders of the SDK.
 ///
 /// # Errors
 ///

@@ -76,7 +76,7 @@ pub enum ErrorKind {
     Tool,
     /// The run ended without the requested answer.
     NoAnswer,
-    /// The run has not completed; see [`RunExt::into_completed`](crate::RunExt::into_completed).
+    /// The run has not completed; see [`IntoCompleted::into_completed`](crate::IntoCompleted::into_completed).
     NotCompleted,
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::PendingCall;
 use crate::error::Result;
-use crate::run_ext::{RunExt, sealed::Sealed};
+use crate::into_completed::{IntoCompleted, sealed::Sealed};
 use crate::run_ref::RunRef;
 
 /// The state of a tool loop that waits for the outputs of deferred calls; see
@@ -87,7 +87,7 @@ impl Deref for ToolRun {
 
 impl Sealed for ToolRun {}
 
-impl RunExt for ToolRun {
+impl IntoCompleted for ToolRun {
     fn into_completed(self) -> Result<Self> {
         let Self { run, suspended } = self;
         Ok(Self { run: run.into_completed()?, suspended })

@@ -1,7 +1,7 @@
 //! `Run::outcome` has one variant for every status; `into_completed` accepts one of them.
 
 use runstep::types::{Run, RunErrorCode, RunIncompleteReason};
-use runstep::{ErrorKind, Outcome, RunExt as _, RunRef};
+use runstep::{ErrorKind, IntoCompleted as _, Outcome, RunRef};
 use serde_json::{Value, json};
 
 use crate::harness::{example, run_with_status};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::codegen::document::Document;
 use crate::codegen::error::Error;
 
-/// Progenitor supports one success response with one media type. The facade reads event streams,
+/// Progenitor supports one success response with one media type. The SDK reads event streams,
 /// and error bodies, which may have any content from a proxy or a provider.
 pub(super) fn other_bodies_are_dropped(mut document: Document) -> Result<Document, Error> {
     for kind in ["responses", "requestBodies"] {

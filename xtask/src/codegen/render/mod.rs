@@ -37,10 +37,10 @@ const SUPPORT: [(&str, &str); 9] = [
 const CLIENT_HEAD: &str = "//! The client.\n\n#![allow(clippy::all)]\n\nuse crate::types;\n#[allow(unused_imports)]\nuse crate::types::*;\n\n";
 const STRUCTS_HEAD: &str = "//! Objects.\n\n#![allow(unused_imports)]\n\nuse crate::Field;\nuse crate::enums::*;\nuse crate::unions::*;\n\n";
 
-/// The crate that the facade uses.
+/// The crate that the SDK uses.
 const API: &str = "runstep-api";
 
-/// Renders the files of `runstep-api`, with the methods of its types, and the request builders of the facade.
+/// Renders the files of `runstep-api`, with the methods of its types, and the request builders of the SDK.
 pub fn render_workspace(specification: &Path, generated: &Generated) -> Result<Vec<File>, Error> {
     let header = header(specification)?;
     let mut files = render(specification, API, generated)?;

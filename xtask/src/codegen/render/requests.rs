@@ -1,4 +1,4 @@
-//! Request builders of the facade: a struct for each operation, with setters for its optional parameters
+//! Request builders of the SDK: a struct for each operation, with setters for its optional parameters
 //! and properties, that calls the operation of the generated client.
 
 use std::collections::BTreeMap;

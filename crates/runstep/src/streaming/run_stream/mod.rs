@@ -54,8 +54,8 @@ use super::run_api::{ApiFuture, RunApi, StreamResponse};
 use super::run_state::RunState;
 use super::settings::StreamSettings;
 use crate::error::{Error, Result};
+use crate::into_completed::IntoCompleted;
 use crate::polling::CancelOnDrop;
-use crate::run_ext::RunExt;
 use crate::run_ref::RunRef;
 use reconciling::{ReconcileFuture, SnapshotGap};
 
@@ -128,7 +128,7 @@ impl CollectedRun {
     ///
     /// # Errors
     ///
-    /// Returns the error of [`RunExt::into_completed`].
+    /// Returns the error of [`IntoCompleted::into_completed`].
     pub fn into_completed(self) -> Result<Self> {
         let Self { run, messages, steps, end } = self;
         Ok(Self { run: run.into_completed()?, messages, steps, end })

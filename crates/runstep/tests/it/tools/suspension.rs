@@ -7,7 +7,7 @@ use runstep::tools::{
     Approval, PendingCall, ResumeRun, SuspendedRun, ToolErrorKind, ToolEvent, ToolRun,
     ToolStreamEvent, Toolbox, WithToolbox,
 };
-use runstep::{ErrorKind, RunExt as _, StreamEnd};
+use runstep::{ErrorKind, IntoCompleted as _, StreamEnd};
 use runstep_server::model::{Scripted, Turn};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// [`Error`].
 ///
 /// ```no_run
-/// use runstep::RunExt as _;
+/// use runstep::IntoCompleted as _;
 ///
 /// # async fn example(runs: runstep::Runs) -> runstep::Result<()> {
 /// let run = runs.create("asst_abc123").and_poll().await?.into_completed()?;
@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// ```
 ///
 /// The trait is sealed.
-pub trait RunExt: sealed::Sealed + Sized {
+pub trait IntoCompleted: sealed::Sealed + Sized {
     /// Returns the run if it completed. Waiting for a run is not an error if the run fails, so this
     /// makes a failed run visible to `?`.
     ///
@@ -30,7 +30,7 @@ pub trait RunExt: sealed::Sealed + Sized {
     fn into_completed(self) -> Result<Self>;
 }
 
-impl RunExt for Run {
+impl IntoCompleted for Run {
     fn into_completed(self) -> Result<Self> {
         if self.status == RunStatus::Completed {
             return Ok(self);
