@@ -1,12 +1,10 @@
 //! Stage `enums`: extracts string enums, which become types that keep unknown values. Typify's enums
 //! fail to decode a value that the document does not list.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::document::{Document, description, rust_name};
-use super::names::{INLINE, is_string_enum};
+use super::names::{INLINE, Names, is_string_enum};
 
 /// A string enum that keeps unknown values.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,25 +54,4 @@ pub fn values(schema: &Value) -> Vec<(String, String)> {
         (names.distinct(&name, &name), value.to_owned())
     });
     pairs.collect()
-}
-
-/// Names that are in use.
-#[derive(Default)]
-pub struct Names(pub BTreeSet<String>);
-
-impl Names {
-    /// Returns `name` if it is not in use. Else returns `base` with the first number that makes it
-    /// distinct, from 2.
-    pub fn distinct(&mut self, name: &str, base: &str) -> String {
-        if self.0.insert(name.to_owned()) {
-            return name.to_owned();
-        }
-        let mut distinct = base.to_owned();
-        let mut number = 2;
-        while !self.0.insert(distinct.clone()) {
-            distinct = format!("{base}{number}");
-            number += 1;
-        }
-        distinct
-    }
 }

@@ -1,10 +1,11 @@
 //! Stage `names`: makes components of inline enums, unions and objects. A component can be replaced
 //! by a type of ours, and equal inline schemas become one type.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::document::{Document, description, reference_to, rust_name};
-use super::enums::Names;
 use super::error::Error;
 
 /// Marks a component that was an inline schema.
@@ -197,4 +198,25 @@ pub fn is_string_enum(schema: &Value) -> bool {
 /// Returns whether a schema is a union.
 pub fn is_union(schema: &Value) -> bool {
     ["oneOf", "anyOf"].iter().any(|key| schema.get(key).is_some())
+}
+
+/// Names that are in use.
+#[derive(Default)]
+pub struct Names(pub BTreeSet<String>);
+
+impl Names {
+    /// Returns `name` if it is not in use. Else returns `base` with the first number that makes it
+    /// distinct, from 2.
+    pub fn distinct(&mut self, name: &str, base: &str) -> String {
+        if self.0.insert(name.to_owned()) {
+            return name.to_owned();
+        }
+        let mut distinct = base.to_owned();
+        let mut number = 2;
+        while !self.0.insert(distinct.clone()) {
+            distinct = format!("{base}{number}");
+            number += 1;
+        }
+        distinct
+    }
 }

@@ -14,6 +14,7 @@ mod policy;
 mod polling;
 mod request;
 mod resume;
+mod resumed_round;
 mod round;
 mod rounds;
 mod settings;

@@ -4,7 +4,7 @@ use futures_util::StreamExt as _;
 use runstep_api::types::Run;
 use tokio::time::{Instant, sleep_until};
 
-use super::resume::ResumedRound;
+use super::resumed_round::ResumedRound;
 use super::round::RoundEnd;
 use super::rounds::{Rounds, cancel_run};
 use super::settings::ToolLoopSettings;

@@ -6,10 +6,12 @@ use runstep_api::ByteStream;
 use runstep_api::types::{Run, ToolOutput};
 use tokio::time::Instant;
 
-use super::event::{Approval, PendingCall};
+use super::event::Approval;
 use super::output::denied_output;
 use super::polling::ToolLoop;
 use super::request::WithToolbox;
+use super::resumed_round::ResumedRound;
+use super::rounds::requires_functions_only;
 use super::settings::ToolLoopSettings;
 use super::stream::ToolStream;
 use super::suspend::{SuspendedRun, ToolRun};
@@ -41,15 +43,6 @@ pub struct ResumeRun {
 enum Decision {
     Output(String),
     Approval(Approval),
-}
-
-/// What is known about the calls of a suspended round when it continues.
-pub(super) struct ResumedRound {
-    /// The calls that still wait, with the decision about each.
-    pub(super) calls: Vec<(PendingCall, Approval)>,
-    /// The outputs of the other calls.
-    pub(super) outputs: Vec<ToolOutput>,
-    pub(super) rounds: u32,
 }
 
 impl Runs {
@@ -183,22 +176,6 @@ impl ResumeRun {
     }
 }
 
-impl ResumedRound {
-    /// Returns whether the run requires exactly the calls of this round.
-    fn is_required_by(&self, run: &Run) -> bool {
-        let answered = self.outputs.iter().filter_map(|output| output.tool_call_id.as_deref());
-        let waiting = self.calls.iter().map(|(call, _)| call.id.as_str());
-        let mut known: Vec<&str> = answered.chain(waiting).collect();
-        let mut required: Vec<&str> =
-            run.function_calls().iter().map(|call| call.id.as_str()).collect();
-        for ids in [&mut known, &mut required] {
-            ids.sort_unstable();
-            ids.dedup();
-        }
-        super::rounds::requires_functions_only(run) && known == required
-    }
-}
-
 /// Fetches the run and checks that it still requires the calls of the suspended round.
 async fn fetch_suspended(
     runs: &Runs,
@@ -207,7 +184,7 @@ async fn fetch_suspended(
     round: &ResumedRound,
 ) -> Result<Run> {
     let run = runs.retrieve(run_id).with_options(options.clone()).await?;
-    if round.is_required_by(&run) {
+    if requires_functions_only(&run) && round.is_required_by(&run) {
         return Ok(run);
     }
     let message =

@@ -19,7 +19,7 @@ use super::error::ToolError;
 use super::event::{Approval, PendingCall, ToolEvent};
 use super::function::Function;
 use super::output::denied_output;
-use super::resume::ResumedRound;
+use super::resumed_round::ResumedRound;
 use super::settings::{ApprovalHook, ToolLoopSettings};
 use super::suspend::SuspendedRun;
 use crate::error::{Error, ErrorKind, Result};

@@ -9,7 +9,7 @@ use runstep_api::types::{
 use tokio::time::Instant;
 
 use super::event::ToolEvent;
-use super::resume::ResumedRound;
+use super::resumed_round::ResumedRound;
 use super::round::Round;
 use super::settings::ToolLoopSettings;
 use crate::error::{Error, ErrorKind, Result};

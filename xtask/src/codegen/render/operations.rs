@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::codegen::document::{Document, rust_name};
-use crate::codegen::enums::Names;
+use crate::codegen::names::Names;
 
 /// The extension with an operation's name in the official SDKs, such as `threads.runs.create`.
 const SDK_NAME: &str = "x-sdk-name";

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::document::{Document, description, rust_name, target};
-use super::enums::{Names, values};
+use super::enums::values;
 use super::error::Error;
-use super::names::is_string_enum;
+use super::names::{Names, is_string_enum};
 use alternatives::outermost_unions;
 use discriminators::find_discriminator;
 use events::events;

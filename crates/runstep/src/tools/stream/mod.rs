@@ -13,7 +13,7 @@ use sync_wrapper::SyncWrapper;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::event::ToolEvent;
-use super::resume::ResumedRound;
+use super::resumed_round::ResumedRound;
 use super::round::{Round, RoundEnd};
 use super::rounds::{Rounds, cancel_run};
 use super::settings::ToolLoopSettings;
@@ -250,7 +250,7 @@ impl ToolStream {
     }
 
     /// Advances the state machine. Returns an item for the caller, or `None` to continue.
-    fn step(&mut self, context: &mut Context<'_>) -> Poll<Option<Option<Item>>> {
+    fn advance(&mut self, context: &mut Context<'_>) -> Poll<Option<Option<Item>>> {
         match &mut self.state {
             State::Events(events) => {
                 if events.end().is_none() && self.deadline.as_mut().poll(context).is_ready() {
@@ -373,7 +373,7 @@ impl Stream for ToolStream {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
         loop {
-            if let Some(item) = ready!(self.step(context)) {
+            if let Some(item) = ready!(self.advance(context)) {
                 return Poll::Ready(item);
             }
         }
