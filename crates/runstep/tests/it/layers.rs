@@ -9,7 +9,7 @@ const LAYERS: [&str; 17] = [
     "run_ref",
     "headers",
     "error",
-    "run_ext",
+    "into_completed",
     "transport",
     "client",
     "resources::macros",
