@@ -23,7 +23,7 @@ pub struct Report {
 pub struct Check {
     /// The topic.
     pub topic: String,
-    /// The behaviour that is checked.
+    /// The behavior that is checked.
     pub check: String,
     /// The failure, if the check failed.
     pub failure: Option<String>,

@@ -213,9 +213,9 @@ impl StartRun for ResumeRun {
 impl StartStream for ResumeRun {
     fn target(&self) -> StreamTarget {
         let SuspendedRun { run_ref, calls, outputs, .. } = &self.suspended;
-        let answered = outputs.iter().filter_map(|output| output.tool_call_id.clone());
+        let submitted = outputs.iter().filter_map(|output| output.tool_call_id.clone());
         let waiting = calls.iter().map(|call| call.id.clone());
-        let submitted_call_ids = answered.chain(waiting).collect();
+        let submitted_call_ids = submitted.chain(waiting).collect();
         StreamTarget::ExistingRun { run: run_ref.clone(), submitted_call_ids }
     }
 
