@@ -132,7 +132,7 @@ impl CreateRun {
 impl SubmitToolOutputs {
     /// Adds the output of a call.
     pub fn output(mut self, tool_call_id: impl Into<String>, output: impl Into<String>) -> Self {
-        let output = ToolOutput::default().tool_call_id(tool_call_id).output(output);
+        let output = ToolOutput::default().tool_call_id(tool_call_id.into()).output(output.into());
         self.body.tool_outputs.push(output);
         self
     }
