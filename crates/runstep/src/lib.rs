@@ -53,7 +53,7 @@ pub use bytes::Bytes;
 pub use client::{AccessToken, Client, ClientBuilder, DEFAULT_TIMEOUT};
 pub use error::{ActiveRun, Error, ErrorKind, Result};
 pub use into_completed::IntoCompleted;
-pub use pagination::{Items, Page, Pages};
+pub use pagination::{InvalidEntry, Items, Page, Pages};
 pub use polling::{
     AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, PollTarget, Pollable,
     PolledRun, RunUpdate, RunUpdates,

@@ -24,13 +24,15 @@ const REQUIRED: [(&str, &str); 9] = [
     ("get", "/threads/{}/runs/{}/steps/{}"),
 ];
 
-/// Selects operations by path.
+/// Selects operations by path, and what their responses must have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
     /// Patterns of paths; if empty, [`DEFAULT`]. `*` matches one segment and `**` any number. A
     /// pattern that starts with `!` excludes what earlier patterns included. `GET /path` matches
     /// one method.
     pub patterns: Vec<String>,
+    /// Whether responses must have every property that the document requires.
+    pub strict_responses: bool,
 }
 
 impl Selection {

@@ -95,7 +95,7 @@ let mut events = runs.create(&assistant.id).stream().await?;
 while let Some(event) = events.try_next().await? {
     match event {
         RunEvent::MessageDelta(delta) => print!(\"{}\", delta.text()),
-        RunEvent::StepCreated(step) => println!(\"{}\", step.type_),
+        RunEvent::StepCreated(step) => println!(\"{}\", step.id),
         _ => {}
     }
 }
