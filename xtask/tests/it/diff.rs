@@ -8,30 +8,45 @@ use xtask::codegen::document::Document;
 use xtask::codegen::{Selection, lower, read};
 use xtask::diff::{self, Version, report};
 
+use crate::diff_oracle::mutations::rename_component;
 use crate::{all_operations, json_content, reference, repository, xtask};
 
 /// Returns a document with one operation.
 fn document(request: Value, response: Value) -> Version {
-    let document = Document(json!({
+    prepare(Document(unprepared(request, response)))
+}
+
+fn unprepared(request: Value, response: Value) -> Value {
+    json!({
         "openapi": "3.1.0",
         "paths": { "/runs": { "post": {
             "requestBody": { "required": true, "content": json_content(request) },
             "responses": { "200": { "content": json_content(response) } },
         } } },
         "components": { "schemas": {} },
-    }));
-    prepare(document)
+    })
 }
 
 /// Adds what every document must have, and prepares it for a comparison.
-fn prepare(mut document: Document) -> Version {
+fn prepare(document: Document) -> Version {
+    Version::new(complete(document), &all_operations()).unwrap()
+}
+
+/// Adds what every document must have.
+fn complete(mut document: Document) -> Document {
     document.0["info"] = json!({ "title": "", "version": "" });
     for (.., operation) in document.operations_mut() {
         for response in operation["responses"].as_object_mut().unwrap().values_mut() {
             response["description"] = json!("");
         }
     }
-    Version::new(document, &all_operations()).unwrap()
+    document
+}
+
+/// Returns a document with one operation, whose request and response have a property.
+pub(crate) fn single_operation(property: Value) -> Value {
+    let object = json!({ "type": "object", "properties": { "x": property } });
+    complete(Document(unprepared(object.clone(), object))).0
 }
 
 /// Prepares a document whose code can be generated.
@@ -49,22 +64,34 @@ fn changed(from: &Value, to: &Value) -> String {
 }
 
 /// The names of cases, with the schemas before and after.
+type Cases = Vec<(String, [Value; 2])>;
+
 #[derive(Deserialize)]
-struct Cases {
+struct Fixture {
     changes: Map<String, Value>,
     equivalent: Map<String, Value>,
 }
 
-fn cases() -> Cases {
-    serde_yaml_ng::from_str(include_str!("fixtures/diff.yaml")).unwrap()
+fn fixture() -> [Cases; 2] {
+    let Fixture { changes, equivalent } =
+        serde_yaml_ng::from_str(include_str!("fixtures/diff.yaml")).unwrap();
+    [changes, equivalent].map(|cases| {
+        let case = |(name, case): (String, Value)| (name, [case[0].clone(), case[1].clone()]);
+        cases.into_iter().map(case).collect()
+    })
+}
+
+/// Returns all cases.
+pub(crate) fn cases() -> Cases {
+    fixture().concat()
 }
 
 #[test]
 fn changes_of_a_property_have_effects_on_callers_and_on_the_wire() {
-    let reports: Vec<String> = cases()
-        .changes
+    let [changes, _] = fixture();
+    let reports: Vec<String> = changes
         .iter()
-        .map(|(name, case)| format!("# {name}\n{}\n", changed(&case[0], &case[1])))
+        .map(|(name, [before, after])| format!("# {name}\n{}\n", changed(before, after)))
         .collect();
     insta::assert_snapshot!(reports.join("\n"));
 }
@@ -82,7 +109,8 @@ fn properties_are_added_removed_and_required() {
 
 #[test]
 fn equivalent_forms_are_equal() {
-    for (name, case) in cases().equivalent {
+    let [_, equivalent] = fixture();
+    for (name, case) in equivalent {
         assert_eq!(
             changed(&case[0], &case[1]),
             "0 breaking (0 for callers, 0 on the wire), 0 compatible",
@@ -268,17 +296,6 @@ fn mutated(mutate: impl FnOnce(&mut Value)) -> String {
     mutate(&mut new.0);
     let versions = [old, new].map(|it| Version::new(it, &Selection::default()).unwrap());
     report::text(&diff::compare(&versions[0], &versions[1]))
-}
-
-/// Renames a component schema, and all references to it.
-fn rename_component(document: &mut Value, from: &str, to: &str) {
-    let text = document.to_string();
-    let text = text.replace(
-        &format!("\"#/components/schemas/{from}\""),
-        &format!("\"#/components/schemas/{to}\""),
-    );
-    *document = serde_json::from_str(&text.replace(&format!("\"{from}\":"), &format!("\"{to}\":")))
-        .unwrap();
 }
 
 #[test]

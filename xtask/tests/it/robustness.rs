@@ -18,7 +18,7 @@ fn vendor_document() -> Value {
 }
 
 /// Collects the JSON pointers of all values inside a value.
-fn collect_pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
+pub(crate) fn collect_pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
     found.push(pointer.to_owned());
     match value {
         Value::Object(map) => {
