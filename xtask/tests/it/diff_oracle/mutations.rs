@@ -25,8 +25,8 @@ const EDITS: [(Place, Edit); 19] = [
     (Place::Schema, |schema| toggle_required(schema, 0)),
     (Place::Schema, |schema| toggle_required(schema, 1)),
     (Place::Schema, |schema| rotate(schema, "properties")),
-    (Place::Schema, |schema| add_value(schema)),
-    (Place::Schema, |schema| remove_value(schema)),
+    (Place::Schema, add_value),
+    (Place::Schema, remove_value),
     (Place::Operation, |operation| replace(operation, "operationId", json!("anotherName"))),
     (Place::Operation, add_parameter),
 ];
@@ -53,9 +53,8 @@ impl Place {
     }
 }
 
-/// Edits a document. Returns whether it changed.
-pub(super) fn edit(document: &mut Value, kind: usize, index: &Index) -> bool {
-    let before = document.clone();
+/// Edits a document. The edit may not apply to the place, and then changes nothing.
+pub(super) fn edit(document: &mut Value, kind: usize, index: &Index) {
     match kind.checked_sub(EDITS.len()) {
         None => {
             let (place, edit) = EDITS[kind];
@@ -75,7 +74,6 @@ pub(super) fn edit(document: &mut Value, kind: usize, index: &Index) -> bool {
             rotate(document, "paths");
         }
     }
-    *document != before || document.to_string() != before.to_string()
 }
 
 fn rename_any_component(document: &mut Value, index: &Index) {
