@@ -41,7 +41,8 @@ impl Selection {
     pub fn may_be_incomplete(&self) -> Self {
         let default = || DEFAULT.map(str::to_owned).to_vec();
         let patterns = self.patterns.clone();
-        Self { patterns: if patterns.is_empty() { default() } else { patterns } }
+        let patterns = if patterns.is_empty() { default() } else { patterns };
+        Self { patterns, ..self.clone() }
     }
 
     fn includes(&self, method: &str, path: &str) -> bool {
