@@ -49,6 +49,7 @@ pub fn render_workspace(specification: &Path, generated: &Generated) -> Result<V
     let header = header(specification)?;
     let mut files = render(specification, API, generated)?;
     files.push(File { path: "src/methods.rs".into(), text: format!("{header}\n{METHODS}") });
+    files.push(examples::objects(&header, API, generated));
     files.push(requests::render(&header, generated)?);
     Ok(files)
 }
