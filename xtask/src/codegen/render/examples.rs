@@ -107,7 +107,11 @@ pub type Object = (&'static str, &'static [&'static str], fn(&str) -> Result<Val
 /// Decodes JSON, and returns what it encodes to.
 fn rewritten<T>(json: &str) -> Result<Value, String>
 where
-    T: {crate}::Decode + serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+    T: {crate}::Decode
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+        + PartialEq
+        + std::fmt::Debug,
 {
     let decoded = {crate}::decode::<T>(json.as_bytes());
     // There is only one result, however the JSON is decoded.
