@@ -16,6 +16,7 @@ mod pipeline;
 mod render;
 mod rewrite;
 mod robustness;
+mod small_documents;
 mod stages;
 mod vendor_crate;
 mod write;
