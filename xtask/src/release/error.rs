@@ -11,6 +11,9 @@ pub enum Error {
     /// A program failed or a file is not accessible.
     #[error(transparent)]
     Program(#[from] programs::Error),
+    /// A gate failed.
+    #[error("the gate {0} failed; see its output above")]
+    Gate(String),
     /// The version is not valid.
     #[error("`{version}` is not a version: {source}\n  help: use MAJOR.MINOR.PATCH, such as 0.2.0")]
     InvalidVersion {

@@ -60,7 +60,12 @@ pub fn run(root: &Path, options: &Options) -> Result<String, Error> {
     ];
     for gate in &options.gates {
         println!("== {gate}");
-        programs::succeed(Command::new("bash").current_dir(root).arg(gate))?;
+        programs::succeed(Command::new("bash").current_dir(root).arg(gate)).map_err(|error| {
+            match error {
+                programs::Error::Failed(_) => Error::Gate(gate.clone()),
+                error => error.into(),
+            }
+        })?;
     }
     if !options.execute {
         return Ok(dry_run(&changed, &tag, &options.gates));

@@ -38,7 +38,7 @@ fn repository() -> tempfile::TempDir {
         ("crates/two/Cargo.toml", package("two", "[dependencies]\none.workspace = true\n")),
         ("crates/two/src/lib.rs", String::new()),
         ("passes", "echo passed".to_owned()),
-        ("fails", "exit 1".to_owned()),
+        ("failing", "exit 1".to_owned()),
     ] {
         let path = folder.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -109,7 +109,7 @@ fn release_is_committed_and_tagged() {
 fn release_is_refused_with_the_reason_and_changes_nothing() {
     let folder = repository();
     let root = folder.path();
-    let failing = Options { gates: vec!["fails".to_owned()], ..options("0.2.0", true) };
+    let failing = Options { gates: vec!["failing".to_owned()], ..options("0.2.0", true) };
     let mut errors = vec![
         release::run(root, &options("next", true)).unwrap_err(),
         release::run(root, &options("0.0.9", true)).unwrap_err(),
@@ -131,7 +131,7 @@ fn release_is_refused_with_the_reason_and_changes_nothing() {
       help: use MAJOR.MINOR.PATCH, such as 0.2.0
     0.0.9 is older than the present version 0.1.0
     CHANGELOG.md: 0.1.0 has a section already
-    bash failed; see its output above
+    the gate failing failed; see its output above
     the tag v0.2.0 exists
       help: choose another version
     the branch is `other`
