@@ -13,6 +13,8 @@ pub const CHANGELOG: &str = "CHANGELOG.md";
 
 /// The heading of what the next release contains.
 const UNRELEASED: &str = "## [Unreleased]";
+/// The heading of what breaks callers.
+const BREAKING: &str = "### Breaking";
 
 fn form(path: &str, reason: impl Into<String>) -> Error {
     Error::Form { path: PathBuf::from(path), reason: reason.into() }
@@ -65,8 +67,14 @@ pub fn bumped(manifest: &str, from: &Version, to: &Version) -> Result<String, Er
 ///
 /// # Errors
 ///
-/// Returns an error if there are no unreleased changes, or if the version has a section already.
-pub fn released(changelog: &str, version: &Version, date: &str) -> Result<String, Error> {
+/// Returns an error if there are no unreleased changes, if they break callers and the version may
+/// not, or if the version has a section already.
+pub fn released(
+    changelog: &str,
+    present: &Version,
+    version: &Version,
+    date: &str,
+) -> Result<String, Error> {
     if changelog.lines().any(|line| line.starts_with(&format!("## [{version}]"))) {
         return Err(form(CHANGELOG, format!("{version} has a section already")));
     }
@@ -74,10 +82,23 @@ pub fn released(changelog: &str, version: &Version, date: &str) -> Result<String
     let (before, after) =
         changelog.split_once(UNRELEASED).ok_or_else(|| unreleased("nothing is listed"))?;
     let changes = after.split("\n## ").next().unwrap_or_default();
+    if !may_break(present, version) && changes.lines().any(|line| line == BREAKING) {
+        let reason =
+            format!("`{BREAKING}` is listed, which {version} after {present} may not have");
+        return Err(form(CHANGELOG, reason));
+    }
     if !changes.lines().any(|line| line.starts_with("- ")) {
         return Err(unreleased("no change is listed"));
     }
     Ok(format!("{before}{UNRELEASED}\n\n## [{version}] - {date}{after}"))
+}
+
+/// Returns whether a version may break callers of the present one, as cargo interprets versions. The
+/// first release has the present version.
+fn may_break(present: &Version, version: &Version) -> bool {
+    present == version
+        || version.major > present.major
+        || (version.major == 0 && version.minor > present.minor)
 }
 
 /// Returns the lines of a section of a TOML file.

@@ -55,7 +55,7 @@ pub fn run(root: &Path, options: &Options) -> Result<String, Error> {
         (
             files::CHANGELOG,
             changelog.clone(),
-            files::released(&changelog, &version, &options.date)?,
+            files::released(&changelog, &present, &version, &options.date)?,
         ),
     ];
     for gate in &options.gates {

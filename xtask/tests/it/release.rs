@@ -156,6 +156,29 @@ fn versions_are_only_changed_where_the_workspace_has_them() {
     assert_eq!(files::version(&bumped).unwrap(), to);
 }
 
+#[test]
+fn breaking_changes_require_a_version_that_may_break() {
+    let changelog = CHANGELOG.replace("### Added", "### Breaking");
+    let released = |present: &str, version: &str| {
+        let [present, version] = [present, version].map(|text| Version::parse(text).unwrap());
+        files::released(&changelog, &present, &version, "2026-03-04").map_err(|it| it.to_string())
+    };
+    for (present, version) in
+        [("0.1.1", "0.2.0"), ("0.9.0", "1.0.0"), ("1.2.0", "2.0.0"), ("0.2.0", "0.2.0")]
+    {
+        assert!(released(present, version).is_ok(), "{present} to {version}");
+    }
+    for (present, version) in [("0.1.1", "0.1.2"), ("1.2.0", "1.3.0")] {
+        let error = released(present, version).unwrap_err();
+        assert_eq!(
+            error,
+            format!(
+                "CHANGELOG.md: `### Breaking` is listed, which {version} after {present} may not have"
+            )
+        );
+    }
+}
+
 /// The metadata of a published crate, with a dependency and a development dependency.
 fn metadata(dependency: &str, development: &str) -> String {
     let package = |name: &str, rust_version: &str, source: Value| {
