@@ -19,6 +19,7 @@ impl Engine {
         let tools = request.tools.unwrap_or_default();
         capabilities::check_tools(&tools)?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        capabilities::check_response_format(request.response_format.as_option())?;
         self.context.check_quota()?;
         let mut assistant = Assistant::new(
             self.context.ids.next("asst"),
@@ -62,6 +63,7 @@ impl Engine {
         self.assistant_state(id)?;
         capabilities::check_tools(request.tools.as_deref().unwrap_or_default())?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        capabilities::check_response_format(request.response_format.as_option())?;
         let changed = self.store.change_assistant(id, |state| update(state, request));
         Ok(changed.ok_or_else(|| EngineError::not_found("assistant", id))??)
     }
