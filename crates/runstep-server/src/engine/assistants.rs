@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use runstep_api::types::{
-    Assistant, AssistantList, CreateAssistantRequest, DeletedAssistant, UpdateAssistantRequest,
+    Assistant, AssistantList, CreateAssistantRequest, DeletedAssistant, ResponseFormat,
+    ToolResources, UpdateAssistantRequest,
 };
 
 use super::context::Engine;
@@ -33,7 +34,10 @@ impl Engine {
         assistant.metadata = Some(request.metadata.into_option().unwrap_or_default());
         assistant.temperature = Some(request.temperature.into_option().unwrap_or(DEFAULT_SAMPLING));
         assistant.top_p = Some(request.top_p.into_option().unwrap_or(DEFAULT_SAMPLING));
-        assistant.response_format = request.response_format.into_option();
+        assistant.response_format =
+            Some(request.response_format.into_option().unwrap_or(ResponseFormat::Auto));
+        // Clients read these as objects.
+        assistant.tool_resources = Some(ToolResources::default());
         let reasoning_effort = request.reasoning_effort.into_option();
         self.store
             .insert_assistant(AssistantState { assistant: assistant.clone(), reasoning_effort });
@@ -90,6 +94,7 @@ fn update(state: &mut AssistantState, request: UpdateAssistantRequest) {
     objects::update(&mut assistant.description, request.description);
     objects::update(&mut assistant.instructions, request.instructions);
     objects::update(&mut assistant.response_format, request.response_format);
+    assistant.response_format.get_or_insert(ResponseFormat::Auto);
     objects::update(&mut state.reasoning_effort, request.reasoning_effort);
     objects::update_metadata(&mut assistant.metadata, request.metadata);
     let parameters =
