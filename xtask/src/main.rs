@@ -18,8 +18,8 @@ struct Arguments {
 enum Command {
     /// Generate crates/runstep-api from openapi/runs.yaml, or a crate from any vendor's document
     Codegen(Codegen),
-    /// Compare two documents; exit status: 0 for no changes, 1 for compatible changes, 2 for
-    /// breaking changes, 3 for an error
+    /// Compare two documents and the code generated from them; exit status: 0 for no changes, 1 for
+    /// compatible changes, 2 for breaking or unknown ones, 3 for an error
     Diff(Diff),
     /// Run the official Python and Node clients against the server binary
     Compat,
@@ -131,6 +131,13 @@ fn diff(arguments: Diff) -> ExitCode {
     let open = |source: &str| diff::open(&root(), source, &selection);
     match open(&arguments.old).and_then(|old| Ok((old, open(&arguments.new)?))) {
         Ok((old, new)) => {
+            for (source, version) in [(&arguments.old, &old), (&arguments.new, &new)] {
+                if let Some(error) = version.generation_error() {
+                    eprintln!(
+                        "note: the effects on callers are unknown: {source} does not generate: {error}"
+                    );
+                }
+            }
             let changes = diff::compare(&old, &new);
             let report = if arguments.markdown {
                 diff::report::markdown(&changes)

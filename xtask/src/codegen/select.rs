@@ -34,6 +34,14 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Returns a selection of the same operations, none of which must be present.
+    #[must_use]
+    pub fn may_be_incomplete(&self) -> Self {
+        let default = || DEFAULT.map(str::to_owned).to_vec();
+        let patterns = self.patterns.clone();
+        Self { patterns: if patterns.is_empty() { default() } else { patterns } }
+    }
+
     fn includes(&self, method: &str, path: &str) -> bool {
         let default = DEFAULT.map(str::to_owned);
         let patterns = if self.patterns.is_empty() { &default[..] } else { &self.patterns };

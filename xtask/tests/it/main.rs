@@ -11,6 +11,7 @@
 mod checks;
 mod compat;
 mod diff;
+mod diff_oracle;
 mod pipeline;
 mod render;
 mod rewrite;
