@@ -1,5 +1,6 @@
 //! Errors of starting a server.
 
+use crate::store::DataFileError;
 use std::io;
 use std::net::SocketAddr;
 
@@ -28,6 +29,9 @@ pub enum StartError {
         "invalid origin \"{0}\": expected one such as https://example.com, without a path, or *"
     )]
     Origin(String),
+    /// The data file cannot be used.
+    #[error(transparent)]
+    DataFile(#[from] DataFileError),
     /// The specification that the server was built with is not valid. This is a bug in the server.
     #[error("the built-in specification is not valid: {0}; this is a bug in the server")]
     Specification(String),

@@ -69,4 +69,5 @@ pub use clock::ManualClock;
 pub use error::StartError;
 pub use http::{Fault, Faults};
 pub use operation::Operation;
+pub use store::{DataFileError, Durability};
 pub use server::{RunningServer, Server, ServerBuilder};

@@ -92,6 +92,12 @@ impl ApiError {
         match self {
             Self::Parameter(violation) => (StatusCode::BAD_REQUEST, Some(violation.code)),
             Self::Engine(EngineError::NotFound { .. }) => (StatusCode::NOT_FOUND, None),
+            Self::Engine(EngineError::KeyReused) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, Some("idempotency_key_reused"))
+            }
+            Self::Engine(EngineError::Unavailable(_) | EngineError::Stale) => {
+                (StatusCode::SERVICE_UNAVAILABLE, None)
+            }
             Self::Engine(error) => (StatusCode::BAD_REQUEST, error.code()),
             Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, Some("invalid_json")),
             Self::MissingBody => (StatusCode::BAD_REQUEST, Some("missing_body")),
@@ -145,7 +151,7 @@ impl IntoResponse for ApiError {
         let (status, code) = self.status_and_code();
         let kind = match status {
             StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-            StatusCode::INTERNAL_SERVER_ERROR => "server_error",
+            StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => "server_error",
             _ => "invalid_request_error",
         };
         let message = self.to_string();
@@ -154,6 +160,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Self::RateLimited { seconds, .. } = self {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_DELAY.as_secs()));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -4,6 +4,7 @@ mod connections;
 mod running;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +21,15 @@ use crate::metrics::Metrics;
 use crate::model::{Model, Offline};
 use crate::schema::Schemas;
 use crate::shutdown::Shutdown;
+use crate::store::{Durability, MemoryQuota, MemoryStore, SharedStore, SqliteStore};
 use connections::Connections;
 pub use running::RunningServer;
 
 /// As with the original API.
 const RUN_LIFETIME: Duration = Duration::from_secs(600);
 const POLL_AFTER: Duration = Duration::from_millis(100);
+/// How long the events of a run are retained after its end.
+const RETAIN_EVENTS: Duration = Duration::from_secs(24 * 60 * 60);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server of the Run and Run Step API that keeps its objects in memory.
@@ -54,6 +58,8 @@ impl Server {
             run_lifetime: RUN_LIFETIME,
             poll_after: POLL_AFTER,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
+            data_file: None,
+            durability: Durability::Full,
         }
     }
 }
@@ -70,12 +76,31 @@ pub struct ServerBuilder {
     run_lifetime: Duration,
     poll_after: Duration,
     shutdown_timeout: Duration,
+    data_file: Option<PathBuf>,
+    durability: Durability,
 }
 
 impl ServerBuilder {
     /// Sets the model. Default: [`Offline`].
     pub fn model(mut self, model: impl Model) -> Self {
         self.model = Arc::new(model);
+        self
+    }
+
+    /// Keeps all objects in a file, which is created if it does not exist, so that they survive a
+    /// restart or a crash: what a client was told is in the file before the response is sent.
+    /// Runs that were active continue. Only one server at a time can use a file.
+    ///
+    /// Default: none. Objects are then in memory, and end with the server.
+    pub fn data_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_file = Some(path.into());
+        self
+    }
+
+    /// Sets when a change is on the disk. Only applies to a [`data_file`](Self::data_file).
+    /// Default: [`Durability::Full`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 
@@ -197,7 +222,8 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// Returns [`StartError::ApiKey`] or [`StartError::Origin`] if a key or origin is not valid,
-    /// and [`StartError::Specification`] if the built-in specification is not, which is a bug.
+    /// [`StartError::DataFile`] if the data file cannot be used, and [`StartError::Specification`] if
+    /// the built-in specification is not valid, which is a bug.
     pub fn app(self) -> Result<Router, StartError> {
         self.router(Shutdown::default(), false)
     }
@@ -206,6 +232,12 @@ impl ServerBuilder {
         let schemas =
             Schemas::embedded().map_err(|error| StartError::Specification(error.to_string()))?;
         let metrics = Arc::new(Metrics::new());
+        let quota =
+            MemoryQuota::new(self.limits.max_stored_bytes, metrics.stored_bytes.clone());
+        let store: SharedStore = match &self.data_file {
+            Some(path) => Arc::new(SqliteStore::open(path, self.durability)?),
+            None => Arc::new(MemoryStore::new(Arc::clone(&quota), RETAIN_EVENTS)),
+        };
         let engines = EngineFactory::new(EngineOptions {
             model: self.model,
             clock: self.clock.map_or_else(Clock::system, Clock::Manual),
@@ -213,6 +245,8 @@ impl ServerBuilder {
             run_lifetime: self.run_lifetime,
             stop_runs: shutdown.stop_runs.clone(),
             metrics: Arc::clone(&metrics),
+            store,
+            quota,
         });
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;
