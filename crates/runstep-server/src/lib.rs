@@ -66,8 +66,8 @@ mod store;
 mod text;
 
 pub use clock::ManualClock;
-pub use error::StartError;
+pub use error::{DataFileError, StartError};
 pub use http::{Fault, Faults};
 pub use operation::Operation;
-pub use store::{DataFileError, Durability};
+pub use store::Durability;
 pub use server::{RunningServer, Server, ServerBuilder};

@@ -3,7 +3,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::Poll;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use runstep_api::types::{RunIncompleteReason, RunStatus, StreamEvent, Usage};
@@ -21,10 +20,15 @@ use crate::events::SLOW_SUBSCRIBER_BUDGET;
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream};
 use crate::store::RunKey;
 
+/// How many events of a model that is always ready are taken before the changes are stored.
+const MAX_READY_EVENTS: usize = 64;
+
 /// One execution of a run.
 pub(super) struct RunExecution {
     writer: RunWriter,
     output: ModelOutput,
+    /// How many events the model has returned without a pause.
+    ready_events: usize,
 }
 
 /// How an execution ends.
@@ -43,7 +47,7 @@ impl RunExecution {
         state: RunState,
     ) -> Self {
         let writer = RunWriter::new(context, key, live, state);
-        Self { writer, output: ModelOutput::default() }
+        Self { writer, output: ModelOutput::default(), ready_events: 0 }
     }
 
     /// Starts the execution as a task.
@@ -138,17 +142,23 @@ impl RunExecution {
     }
 
     /// Returns the next event of the model. Stores changes while the model generates.
-    async fn next_event(&mut self, events: &mut ModelStream) -> Option<Result<ModelEvent, ModelError>> {
+    async fn next_event(
+        &mut self,
+        events: &mut ModelStream,
+    ) -> Option<Result<ModelEvent, ModelError>> {
         loop {
             while self.writer.is_full() {
                 self.writer.start_flush();
                 self.writer.drain().await;
             }
-            // A model that is ready saves a transaction.
-            let ready = std::future::poll_fn(|context| Poll::Ready(events.poll_next_unpin(context)));
-            if let Poll::Ready(event) = ready.await {
-                return event;
+            // A response that is ready at once is stored in one transaction with its end.
+            if self.ready_events < MAX_READY_EVENTS {
+                self.ready_events += 1;
+                if let Some(event) = events.next().now_or_never() {
+                    return event;
+                }
             }
+            self.ready_events = 0;
             self.writer.start_flush();
             let flush_time = self.writer.flush_time();
             let due = async {

@@ -32,7 +32,7 @@ impl Engine {
         self.context.store.commit(transaction).await
     }
 
-    /// Changes an object and the state that it does not have. `change` is called again if another
+    /// Changes an object and the state `H` that it does not have, or `()` to keep that. `change` is called again if another
     /// request has changed the object meanwhile. Returns the changed object.
     pub(super) async fn change<T, H>(
         &self,
@@ -47,13 +47,10 @@ impl Engine {
         loop {
             let stored = self.object(collection.clone(), id).await?;
             let mut object: T = objects::parse(&stored.json)?;
-            let mut hidden: H = match &stored.hidden {
-                hidden if hidden.is_empty() => H::default(),
-                hidden => objects::parse(hidden)?,
-            };
+            let has_hidden = size_of::<H>() > 0;
+            let mut hidden = if has_hidden { objects::parse(&stored.hidden)? } else { H::default() };
             change(&mut object, &mut hidden);
             let json = objects::json(&object);
-            let has_hidden = size_of::<H>() > 0;
             let hidden = if has_hidden { objects::json(&hidden) } else { stored.hidden };
             let object = NewObject { id: id.to_owned(), json: json.clone(), hidden };
             let (collection, version) = (collection.clone(), stored.version);

@@ -26,7 +26,7 @@ pub(crate) use object::{
 };
 pub(crate) use page::{ObjectPage, PageQuery, UnknownCursor};
 pub(crate) use quota::{MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
-pub use sqlite::{DataFileError, Durability};
+pub use sqlite::Durability;
 pub(crate) use sqlite::SqliteStore;
 pub(crate) use transaction::{
     Change, Claimant, Committed, Idempotency, MessageWrite, NewMessage, NewObject, NewRun,

@@ -18,8 +18,9 @@ use super::object::{Collection, EventChunk, Namespace, Object, RunKey, RunRecord
 use super::page::{ObjectPage, PageQuery};
 use super::transaction::{Claimant, Committed, Transaction};
 use super::{Result, Store, StoreError};
+use crate::error::DataFileError;
 use group::Writer;
-pub use open::{DataFileError, Durability};
+pub use open::Durability;
 use open::{FileLock, open_reader, open_writer};
 use tables::{Failure, number};
 

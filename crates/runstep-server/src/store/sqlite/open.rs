@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::schema::{APPLICATION_ID, MIGRATIONS, migrate};
+use crate::error::DataFileError;
 
 /// Bytes of the database that a connection caches, as SQLite expects it: negative, in KiB.
 const WRITER_CACHE: i64 = -32 * 1024;
@@ -19,73 +20,6 @@ const MAX_WAL_BYTES: i64 = 64 * 1024 * 1024;
 /// How long a connection waits for a lock of another process, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 128;
-
-/// The reason why a data file cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DataFileError {
-    /// Another process uses the file.
-    #[error(
-        "the data file {} is in use by {}; stop that process, or use another file",
-        path.display(), process(.process_id.as_ref())
-    )]
-    InUse {
-        /// The file.
-        path: PathBuf,
-        /// The id of the process that uses the file, if it is known.
-        process_id: Option<u32>,
-    },
-    /// The file is a database of another program.
-    #[error(
-        "{} is not a data file of runstep-server, but a database of another program; use another \
-         file",
-        path.display()
-    )]
-    OtherProgram {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A newer version of the server wrote the file.
-    #[error(
-        "the data file {} has the format version {version}, but this program supports versions up \
-         to {supported}; use the version of the program that wrote it, or a newer one",
-        path.display()
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The version of the file.
-        version: u32,
-        /// The newest version that this program supports.
-        supported: u32,
-    },
-    /// The file or its directory cannot be accessed.
-    #[error("cannot {action} the data file {}: {source}", path.display())]
-    Io {
-        /// What could not be done.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
-    /// The file is not a valid database, or it cannot be read or written.
-    #[error(
-        "cannot open the data file {}: {message}; check its permissions and the free space, or \
-         restore a backup",
-        path.display()
-    )]
-    Database {
-        /// The file.
-        path: PathBuf,
-        /// The message of the database library.
-        message: String,
-    },
-}
-
-fn process(id: Option<&u32>) -> String {
-    id.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"))
-}
 
 /// When a commit is on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
