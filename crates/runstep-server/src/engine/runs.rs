@@ -219,12 +219,12 @@ impl Engine {
             return self.run_record(thread_id, run_id).await.map(|_| None);
         };
         let live = self.context.live_runs.get(&key);
-        let chunks = self.context.store.events_after(&key, event).await?;
         let record = self.run_record(thread_id, run_id).await?;
         let is_settled = matches!(record.phase, Phase::Ended | Phase::RequiresAction);
         // While the run executes, its log can have events that are not stored yet.
         let last = live.as_ref().map_or(record.next_event, |live| live.log.next());
-        let follows = !chunks.is_empty() || (!is_settled && next <= last);
+        let follows = (!is_settled && next <= last)
+            || !self.context.store.events_after(&key, event).await?.is_empty();
         Ok(follows.then(|| Subscriber::new(source, live.as_ref().map(|live| &live.log), next)))
     }
 

@@ -7,7 +7,7 @@ use super::context::Engine;
 use super::error::Result;
 use super::transactions::new_object;
 use super::{capabilities, objects};
-use crate::store::{Change, Collection, NewThread, PageQuery};
+use crate::store::{Change, Collection, NewThread};
 
 impl Engine {
     pub(crate) async fn create_thread(&self, request: CreateThreadRequest) -> Result<Bytes> {
@@ -72,14 +72,12 @@ impl Engine {
     /// Deletes a thread with its messages and runs. An active run is cancelled: its execution stops
     /// the model and emits the last events to those who receive them.
     pub(crate) async fn delete_thread(&self, id: &str) -> Result<DeletedThread> {
-        // The active run is the newest one.
-        let query = PageQuery { limit: 1, newest_first: true, after: None, before: None };
-        let newest =
-            self.context.store.page(&self.namespace, Collection::runs(id), None, query).await?;
         let (collection, thread_id) = (Collection::Threads, id.to_owned());
-        self.commit(Change::Delete { collection, id: thread_id }).await?;
-        if let Some(run) = newest.objects.first()
-            && let Some(live) = self.context.live_runs.get(&self.run_key(id, &run.id))
+        let committed = self.commit(Change::Delete { collection, id: thread_id }).await?;
+        // A run that does not execute waited for tool outputs, or it is about to start and then
+        // finds that the thread is gone.
+        if let Some(run_id) = committed.active_run
+            && let Some(live) = self.context.live_runs.get(&self.run_key(id, &run_id))
         {
             live.cancel.cancel();
         }

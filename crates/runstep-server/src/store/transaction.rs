@@ -21,6 +21,8 @@ pub(crate) struct Transaction {
 pub(crate) struct Committed {
     /// The version of the changed run or object.
     pub(crate) version: u64,
+    /// The id of the run that was active on a deleted thread.
+    pub(crate) active_run: Option<String>,
     /// The recorded response of an earlier transaction with the same idempotency key. Nothing was
     /// written if there is one.
     pub(crate) replayed: Option<Bytes>,

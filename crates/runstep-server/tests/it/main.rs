@@ -29,3 +29,6 @@ mod specification;
 mod streaming;
 mod unknown_paths_and_ids;
 mod unsupported_features;
+
+/// Whether the servers under test keep their objects in a file.
+const HAS_DATA_FILE: bool = false;

@@ -34,16 +34,16 @@ impl State {
         if let Some(idempotency) = &idempotency
             && let Some(replayed) = self.tenant(&namespace)?.replay(idempotency, now)?
         {
-            return Ok(Committed { version: 0, replayed: Some(replayed) });
+            return Ok(Committed { replayed: Some(replayed), ..Committed::default() });
         }
         if change.is_creation() {
             quota.check()?;
         }
-        let version = self.apply(quota, &namespace, now, change)?;
+        let committed = self.apply(quota, &namespace, now, change)?;
         if let Some(idempotency) = idempotency {
             self.tenant(&namespace)?.record(idempotency, now);
         }
-        Ok(Committed { version, replayed: None })
+        Ok(committed)
     }
 
     fn tenant(&mut self, namespace: &Namespace) -> Result<&mut Tenant> {
@@ -57,38 +57,49 @@ impl State {
         namespace: &Namespace,
         now: i64,
         change: Change,
-    ) -> Result<u64> {
-        match change {
+    ) -> Result<Committed> {
+        let version = match change {
             Change::CreateAssistant(assistant) => {
                 let tenant = self.tenant(namespace)?;
                 let assistant = object(assistant);
                 tenant.charge.add(size(&assistant));
                 tenant.assistants.insert(assistant.id.clone(), assistant);
-                Ok(0)
+                0
             }
             Change::CreateThread(new) => {
                 let row = thread_row(quota, new);
                 self.tenant(namespace)?.threads.insert(row.object.id.clone(), row);
-                Ok(0)
+                0
             }
             Change::CreateMessage { thread, message } => {
                 let thread = self.tenant(namespace)?.thread(&thread)?;
                 thread.check_idle()?;
                 thread.insert_message(object(message), None);
-                Ok(0)
+                0
             }
             Change::Replace { collection, object, version } => {
-                self.tenant(namespace)?.replace(&collection, object, version)
+                self.tenant(namespace)?.replace(&collection, object, version)?
             }
             Change::Delete { collection, id } => {
-                self.delete(namespace, &collection, &id).map(|()| 0)
+                let active_run = self.delete(namespace, &collection, &id)?;
+                return Ok(Committed { active_run, ..Committed::default() });
             }
-            Change::CreateRun(new) => self.create_run(quota, namespace, *new).map(|()| 0),
-            Change::WriteRun(write) => self.write_run(namespace, now, *write),
-        }
+            Change::CreateRun(new) => {
+                self.create_run(quota, namespace, *new)?;
+                0
+            }
+            Change::WriteRun(write) => self.write_run(namespace, now, *write)?,
+        };
+        Ok(Committed { version, ..Committed::default() })
     }
 
-    fn delete(&mut self, namespace: &Namespace, collection: &Collection, id: &str) -> Result<()> {
+    /// Deletes an object. Returns the run that was active on a deleted thread.
+    fn delete(
+        &mut self,
+        namespace: &Namespace,
+        collection: &Collection,
+        id: &str,
+    ) -> Result<Option<String>> {
         let missing = || StoreError::missing(collection.kind(), id);
         let tenant = self.tenant(namespace)?;
         match collection {
@@ -103,6 +114,7 @@ impl State {
                     let key = run_key(namespace, id, &run.object.id);
                     self.executable.remove(&run.number);
                     self.waiting.remove(&(run.expires_at, key));
+                    return Ok(Some(run.object.id.clone()));
                 }
             }
             Collection::Messages { thread } => {
@@ -113,7 +125,7 @@ impl State {
             }
             Collection::Runs { .. } | Collection::Steps { .. } => return Err(missing()),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn create_run(

@@ -87,9 +87,9 @@ impl Tables {
         if let Some(request) = &transaction.idempotency
             && let Some(replayed) = replay(connection, ns, request, transaction.now)?
         {
-            return Ok(Committed { version: 0, replayed: Some(replayed) });
+            return Ok(Committed { replayed: Some(replayed), ..Committed::default() });
         }
-        let version = self.apply(connection, ns, transaction)?;
+        let committed = self.apply(connection, ns, transaction)?;
         if let Some(request) = &transaction.idempotency {
             execute(
                 connection,
@@ -104,7 +104,7 @@ impl Tables {
                 ],
             )?;
         }
-        Ok(Committed { version, replayed: None })
+        Ok(committed)
     }
 
     fn apply(
@@ -112,8 +112,8 @@ impl Tables {
         connection: &Connection,
         ns: i64,
         transaction: &Transaction,
-    ) -> Result<u64> {
-        match &transaction.change {
+    ) -> Result<Committed> {
+        let version = match &transaction.change {
             Change::CreateAssistant(new) => {
                 execute(
                     connection,
@@ -121,24 +121,32 @@ impl Tables {
                      VALUES (?1, ?2, ?3, 0, ?4, ?5)",
                     params![self.seq(), ns, new.id, Json(&new.hidden), Json(&new.json)],
                 )?;
-                Ok(0)
+                0
             }
-            Change::CreateThread(new) => self.create_thread(connection, ns, new).map(|_| 0),
+            Change::CreateThread(new) => {
+                self.create_thread(connection, ns, new)?;
+                0
+            }
             Change::CreateMessage { thread, message } => {
                 let thread = thread_seq(connection, ns, thread)?;
                 check_idle(connection, ns, thread)?;
                 self.insert_message(connection, ns, thread, message)?;
-                Ok(0)
+                0
             }
             Change::Replace { collection, object, version } => {
-                replace(connection, ns, collection, object, *version)
+                replace(connection, ns, collection, object, *version)?
             }
             Change::Delete { collection, id } => {
-                self.delete(connection, ns, collection, id).map(|()| 0)
+                let active_run = self.delete(connection, ns, collection, id)?;
+                return Ok(Committed { active_run, ..Committed::default() });
             }
-            Change::CreateRun(new) => self.create_run(connection, ns, new).map(|()| 0),
-            Change::WriteRun(write) => self.write_run(connection, ns, transaction.now, write),
-        }
+            Change::CreateRun(new) => {
+                self.create_run(connection, ns, new)?;
+                0
+            }
+            Change::WriteRun(write) => self.write_run(connection, ns, transaction.now, write)?,
+        };
+        Ok(Committed { version, ..Committed::default() })
     }
 
     fn create_thread(&mut self, connection: &Connection, ns: i64, new: &NewThread) -> Result<i64> {
@@ -169,27 +177,30 @@ impl Tables {
         )
     }
 
+    /// Deletes an object. Returns the run that was active on a deleted thread.
     fn delete(
         &mut self,
         connection: &Connection,
         ns: i64,
         collection: &Collection,
         id: &str,
-    ) -> Result<()> {
+    ) -> Result<Option<String>> {
         let missing = || StoreError::missing(collection.kind(), id);
         match collection {
             Collection::Assistants => {
                 let sql = "SELECT seq FROM assistants WHERE ns = ?1 AND id = ?2";
                 let seq = optional(connection, sql, params![ns, id])?.ok_or_else(missing)?;
                 execute(connection, "DELETE FROM assistants WHERE seq = ?1", [seq])?;
-                self.bury(connection, ns, ASSISTANTS_LIST, id, seq)
+                self.bury(connection, ns, ASSISTANTS_LIST, id, seq)?;
+                Ok(None)
             }
             Collection::Threads => {
                 let thread = thread_seq(connection, ns, id)?;
+                let active = optional(connection, ACTIVE_RUN, [ns, thread])?;
                 for sql in DELETE_THREAD {
                     execute(connection, sql, [ns, thread])?;
                 }
-                Ok(())
+                Ok(active)
             }
             Collection::Messages { thread } => {
                 let thread = thread_seq(connection, ns, thread)?;
@@ -197,7 +208,8 @@ impl Tables {
                 let seq = optional(connection, sql, params![ns, thread, id])?.ok_or_else(missing)?;
                 check_idle(connection, ns, thread)?;
                 execute(connection, "DELETE FROM messages WHERE seq = ?1", [seq])?;
-                self.bury(connection, ns, thread, id, seq)
+                self.bury(connection, ns, thread, id, seq)?;
+                Ok(None)
             }
             Collection::Runs { .. } | Collection::Steps { .. } => Err(missing().into()),
         }
@@ -394,6 +406,8 @@ impl Tables {
     }
 }
 
+const ACTIVE_RUN: &str = "SELECT id FROM runs WHERE ns = ?1 AND thread = ?2 AND phase < 4";
+
 /// The statements that delete a thread and everything on it.
 const DELETE_THREAD: [&str; 6] = [
     "DELETE FROM events WHERE ns = ?1
@@ -504,8 +518,7 @@ fn thread_seq(connection: &Connection, ns: i64, id: &str) -> Result<i64> {
 
 /// Returns an error if a run of the thread is active.
 fn check_idle(connection: &Connection, ns: i64, thread: i64) -> Result<()> {
-    let sql = "SELECT id FROM runs WHERE ns = ?1 AND thread = ?2 AND phase < 4";
-    match optional(connection, sql, [ns, thread])? {
+    match optional(connection, ACTIVE_RUN, [ns, thread])? {
         Some(run_id) => Err(StoreError::ActiveRun { run_id }.into()),
         None => Ok(()),
     }
