@@ -69,5 +69,5 @@ pub use clock::ManualClock;
 pub use error::{DataFileError, StartError};
 pub use http::{Fault, Faults};
 pub use operation::Operation;
-pub use store::Durability;
 pub use server::{RunningServer, Server, ServerBuilder};
+pub use store::Durability;

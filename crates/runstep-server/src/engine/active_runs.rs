@@ -14,9 +14,7 @@ use super::run_state::{HiddenState, RunState};
 use super::runs::{RunView, encode, is_streamed};
 use super::{objects, tool_outputs};
 use crate::events::Subscriber;
-use crate::store::{
-    Change, Phase, RunRecord, RunUpdate, RunWrite, StepWrite, StoreError,
-};
+use crate::store::{Change, Phase, RunRecord, RunUpdate, RunWrite, StepWrite, StoreError};
 
 impl Engine {
     /// Begins to cancel a run. Its execution stops asynchronously.
@@ -56,7 +54,6 @@ impl Engine {
             if executes {
                 self.signal_cancellation(thread_id, run_id);
             } else {
-                self.context.metrics.runs_requiring_action.dec();
                 self.finish_cancellation(thread_id, run_id).await?;
             }
             return Ok(RunView::new(thread_id, run_id, json, Phase::Cancelling));
@@ -123,8 +120,10 @@ impl Engine {
         let step = outputs.apply(&mut state, context.clock.now());
         state.hidden.steps_before_request = state.steps.len();
         let run = Box::new(state.run.clone());
-        let steps = step.iter().map(|step| {
-            StepWrite { id: step.id.clone(), json: objects::json(step), is_new: false }
+        let steps = step.iter().map(|step| StepWrite {
+            id: step.id.clone(),
+            json: objects::json(step),
+            is_new: false,
         });
         let steps = steps.collect();
         let completed = step.map(|step| StreamEvent::StepCompleted(Box::new(step)));
@@ -150,7 +149,6 @@ impl Engine {
         let committed = self.commit(Change::WriteRun(Box::new(write))).await;
         state.version = committed?.version;
         state.steps.iter_mut().for_each(|step| step.is_dirty = false);
-        context.metrics.runs_requiring_action.dec();
         let stream = is_streamed(&request.stream);
         let subscriber = self.execute(thread_id, state, next_event, frames, stream, permit);
         Ok((RunView::new(thread_id, run_id, json, Phase::Queued), subscriber))

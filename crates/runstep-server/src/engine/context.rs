@@ -14,7 +14,7 @@ use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::model::Model;
-use crate::store::{MemoryQuota, Namespace, RunKey, SharedStore};
+use crate::store::{MemoryQuota, Namespace, Retention, RunKey, SharedStore};
 
 /// A hundred years, in seconds.
 const MAX_RUN_LIFETIME: i64 = 100 * 365 * 24 * 60 * 60;
@@ -37,6 +37,7 @@ pub(crate) struct EngineOptions {
     pub(crate) store: SharedStore,
     /// Limits what is in memory.
     pub(crate) quota: Arc<MemoryQuota>,
+    pub(crate) retention: Retention,
 }
 
 /// Creates engines with separate objects and a shared context.
@@ -60,14 +61,14 @@ pub(super) struct EngineContext {
     pub(super) node: Arc<str>,
     pub(super) live_runs: LiveRuns,
     pub(super) expiry: Expiry,
+    pub(super) retention: Retention,
 }
 
 impl EngineFactory {
     pub(crate) fn new(options: EngineOptions) -> Self {
-        let EngineOptions { model, clock, limits, run_lifetime, stop_runs, metrics, store, quota } =
-            options;
+        let EngineOptions { model, clock, limits, stop_runs, metrics, store, quota, .. } = options;
         let run_lifetime =
-            i64::try_from(run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
+            i64::try_from(options.run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
         let admission = Admission::new(
             limits.max_concurrent_runs,
             limits.max_queued_runs,
@@ -89,6 +90,7 @@ impl EngineFactory {
             node,
             live_runs: LiveRuns::default(),
             expiry: Expiry::default(),
+            retention: options.retention,
         }))
     }
 
@@ -106,6 +108,14 @@ impl Engine {
 
     pub(super) fn event_source(&self, key: &RunKey) -> EventSource {
         EventSource { store: Arc::clone(&self.context.store), key: key.clone() }
+    }
+
+    /// Updates the metrics that are read from the store.
+    pub(crate) async fn refresh_metrics(&self) {
+        if let Ok(waiting) = self.context.store.waiting_runs().await {
+            let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+            self.context.metrics.runs_requiring_action.set(waiting);
+        }
     }
 
     /// Starts background tasks, if they are not running yet: recovery and expiry of runs.

@@ -68,10 +68,6 @@ impl From<StoreError> for EngineError {
 }
 
 impl EngineError {
-    pub(crate) fn not_found(kind: &'static str, id: &str) -> Self {
-        Self::NotFound { kind, id: id.to_owned() }
-    }
-
     pub(crate) fn unsupported(param: impl Into<String>, feature: impl Into<String>) -> Self {
         Self::Unsupported { param: param.into(), feature: feature.into() }
     }

@@ -221,9 +221,13 @@ impl RunExecution {
     }
 
     /// Ends the run, if its status is accepted.
-    async fn finish(&mut self, outcome: &Outcome, usage: &Usage, accepts: impl Fn(&RunStatus) -> bool) {
+    async fn finish(
+        &mut self,
+        outcome: &Outcome,
+        usage: &Usage,
+        accepts: impl Fn(&RunStatus) -> bool,
+    ) {
         let now = self.writer.context.clock.now();
-        let was_waiting = self.writer.state.run.status == RunStatus::RequiresAction;
         let finished = self
             .writer
             .settle(|state| {
@@ -239,9 +243,6 @@ impl RunExecution {
             return;
         }
         let RunWriter { context, key, state, .. } = &self.writer;
-        if was_waiting {
-            context.metrics.runs_requiring_action.dec();
-        }
         let (run, usage) = (&state.run, state.hidden.usage());
         let seconds = now - run.created_at;
         context.metrics.record_run_ended(&run.status, seconds, &usage);
@@ -273,7 +274,6 @@ impl RunExecution {
             .await;
         if settled {
             let context = &self.writer.context;
-            context.metrics.runs_requiring_action.inc();
             context.expiry.expect_at(self.writer.state.run.expires_at.unwrap_or_default());
         } else if !self.writer.is_lost() {
             self.finish(&Outcome::Cancelled, open_usage, |_| true).await;

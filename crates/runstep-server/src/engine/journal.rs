@@ -149,5 +149,4 @@ impl Journal {
         self.pending.extend(later);
         self.restore();
     }
-
 }

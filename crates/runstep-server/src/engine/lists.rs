@@ -16,8 +16,7 @@ impl Engine {
     ) -> Result<Bytes> {
         let kind = collection.kind().name();
         let run = run.map(str::to_owned);
-        let page =
-            self.context.store.page(&self.namespace, collection, run, query.clone()).await;
+        let page = self.context.store.page(&self.namespace, collection, run, query.clone()).await;
         match page {
             Ok(page) => Ok(list(&page.objects, page.has_more)),
             Err(StoreError::UnknownCursor(cursor)) => Err(unknown_cursor(kind, query, cursor)),

@@ -42,8 +42,4 @@ impl LiveRuns {
             runs.remove(key);
         }
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
-    }
 }

@@ -256,8 +256,7 @@ fn create_message(writer: &mut RunWriter) -> Option<OpenMessage> {
     let now = writer.context.clock.now();
     let run = &writer.state.run;
     let role = MessageRole::Assistant;
-    let mut message =
-        objects::message(&writer.context.ids, now, &run.thread_id, role, Vec::new());
+    let mut message = objects::message(&writer.context.ids, now, &run.thread_id, role, Vec::new());
     message.status = MessageStatus::InProgress;
     message.assistant_id.clone_from(&run.assistant_id);
     message.run_id = Some(run.id.clone());

@@ -1,8 +1,9 @@
 //! Builds the request to the model from the thread and the run, truncated as the run specifies.
 
 use runstep_api::types::{
-    Message, MessageContent, MessageRole, MessageStatus, ResponseFormat as Format, Run, RunIncompleteReason,
-    RunStep, StepDetails, Tool, ToolCall as Call, ToolChoice as Choice, TruncationStrategyType,
+    Message, MessageContent, MessageRole, MessageStatus, ResponseFormat as Format, Run,
+    RunIncompleteReason, RunStep, StepDetails, Tool, ToolCall as Call, ToolChoice as Choice,
+    TruncationStrategyType,
 };
 use serde_json::Value;
 
@@ -74,7 +75,8 @@ async fn build(
     let mut conversation = Vec::new();
     let mut after = None;
     'pages: loop {
-        let query = PageQuery { limit: PAGE.min(max_messages), newest_first: true, after, before: None };
+        let query =
+            PageQuery { limit: PAGE.min(max_messages), newest_first: true, after, before: None };
         let collection = Collection::messages(&key.thread);
         let page = context.store.page(&key.namespace, collection, None, query).await?;
         for object in &page.objects {

@@ -16,29 +16,43 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// How many runs are claimed at a time.
 const BATCH: usize = 100;
 
-/// Claims and executes runs that no node executes. Never returns.
+/// Claims and executes runs that no node executes, and removes what is no longer retained. Never
+/// returns.
 pub(super) async fn run(context: &Arc<EngineContext>) {
-    let claimant = || Claimant(Arc::clone(&context.node));
-    if let Ok(waiting) = context.store.waiting_runs().await {
-        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
-        context.metrics.runs_requiring_action.inc_by(waiting);
-    }
     loop {
-        let lease_end = context.clock.now().saturating_add(LEASE);
-        let renewed = context.store.renew_lease(claimant(), lease_end).await;
-        if renewed.is_ok() {
-            while let Ok(keys) = context.store.claim_runs(claimant(), context.clock.now(), BATCH).await {
-                let count = keys.len();
-                for key in keys {
-                    recover(context, key).await;
-                }
-                if count < BATCH {
-                    break;
-                }
-            }
+        if let Err(error) = claim(context).await {
+            tracing::warn!(target: "runstep_server::store", %error, "runs cannot be claimed");
+        }
+        if let Err(error) = remove_expired(context).await {
+            tracing::warn!(target: "runstep_server::store", %error, "old runs cannot be removed");
         }
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+async fn claim(context: &Arc<EngineContext>) -> Result<()> {
+    let claimant = || Claimant(Arc::clone(&context.node));
+    let lease_end = context.clock.now().saturating_add(LEASE);
+    context.store.renew_lease(claimant(), lease_end).await?;
+    loop {
+        let keys = context.store.claim_runs(claimant(), context.clock.now(), BATCH).await?;
+        let is_last = keys.len() < BATCH;
+        for key in keys {
+            recover(context, key).await;
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+async fn remove_expired(context: &EngineContext) -> Result<()> {
+    let now = context.clock.now();
+    while context.store.remove_expired(context.retention, now, BATCH).await? > 0 {
+        // Lets other transactions in.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 async fn recover(context: &Arc<EngineContext>, key: RunKey) {

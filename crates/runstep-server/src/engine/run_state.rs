@@ -1,6 +1,8 @@
 //! A run with its steps and messages, as its execution has them in memory.
 
-use runstep_api::types::{Message, ReasoningEffort, Run, RunStep, RunStepStatus, StepDetails, Usage};
+use runstep_api::types::{
+    Message, ReasoningEffort, Run, RunStep, RunStepStatus, StepDetails, Usage,
+};
 use serde::{Deserialize, Serialize};
 
 use super::context::EngineContext;

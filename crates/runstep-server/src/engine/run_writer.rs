@@ -353,8 +353,7 @@ impl RunWriter {
         let open = self.state.messages.iter_mut();
         for state in open.filter(|state| state.version.is_some()) {
             let collection = Collection::messages(&self.key.thread);
-            let object =
-                store.object(&self.key.namespace, collection, &state.message.id).await?;
+            let object = store.object(&self.key.namespace, collection, &state.message.id).await?;
             if state.version != Some(object.version) {
                 state.message.metadata =
                     objects::parse_stored::<objects::Metadata>(&object.json)?.metadata;

@@ -178,8 +178,14 @@ impl Engine {
             Err(error) => return Err(error.into()),
         }
         context.metrics.record_run_created();
-        let subscriber =
-            self.execute(thread_id, RunState::new(run, hidden), FIRST_EVENT, frames, stream, permit);
+        let subscriber = self.execute(
+            thread_id,
+            RunState::new(run, hidden),
+            FIRST_EVENT,
+            frames,
+            stream,
+            permit,
+        );
         Ok((view, subscriber))
     }
 
@@ -196,8 +202,8 @@ impl Engine {
         let context = &self.context;
         let key = self.run_key(thread_id, &state.run.id);
         let live = context.live_run(first_event);
-        let subscriber = stream
-            .then(|| Subscriber::new(self.event_source(&key), Some(&live.log), first_event));
+        let subscriber =
+            stream.then(|| Subscriber::new(self.event_source(&key), Some(&live.log), first_event));
         let next = first_event + frames.len() as u64;
         live.log.push(frames, next);
         context.live_runs.insert(key.clone(), Arc::clone(&live));

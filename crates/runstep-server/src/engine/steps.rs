@@ -16,12 +16,7 @@ impl Engine {
         self.list(Collection::steps(thread_id, run_id), None, query).await
     }
 
-    pub(crate) async fn step(
-        &self,
-        thread_id: &str,
-        run_id: &str,
-        step_id: &str,
-    ) -> Result<Bytes> {
+    pub(crate) async fn step(&self, thread_id: &str, run_id: &str, step_id: &str) -> Result<Bytes> {
         self.read(Collection::steps(thread_id, run_id), step_id).await
     }
 }

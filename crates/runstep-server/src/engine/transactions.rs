@@ -7,9 +7,7 @@ use serde::de::DeserializeOwned;
 use super::context::Engine;
 use super::error::Result;
 use super::objects;
-use crate::store::{
-    Change, Collection, Committed, NewObject, Object, StoreError, Transaction,
-};
+use crate::store::{Change, Collection, Committed, NewObject, Object, StoreError, Transaction};
 
 impl Engine {
     /// Reads an object.
@@ -48,7 +46,8 @@ impl Engine {
             let stored = self.object(collection.clone(), id).await?;
             let mut object: T = objects::parse(&stored.json)?;
             let has_hidden = size_of::<H>() > 0;
-            let mut hidden = if has_hidden { objects::parse(&stored.hidden)? } else { H::default() };
+            let mut hidden =
+                if has_hidden { objects::parse(&stored.hidden)? } else { H::default() };
             change(&mut object, &mut hidden);
             let json = objects::json(&object);
             let hidden = if has_hidden { objects::json(&hidden) } else { stored.hidden };

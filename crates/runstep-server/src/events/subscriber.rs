@@ -166,8 +166,7 @@ impl Subscription {
     /// Records the position of the subscriber.
     fn advance(&self, next: u64) {
         let mut state = self.log.state.lock();
-        if let Some(position) =
-            state.subscribers.iter_mut().find(|position| position.id == self.id)
+        if let Some(position) = state.subscribers.iter_mut().find(|position| position.id == self.id)
         {
             position.next = next;
         }

@@ -35,9 +35,10 @@ impl Harness {
     /// A run whose first event is stored.
     fn new() -> Self {
         let quota = MemoryQuota::new(usize::MAX, Gauge::default());
-        let store = Arc::new(MemoryStore::new(quota, Duration::from_secs(60)));
+        let store = Arc::new(MemoryStore::new(quota));
         let log = Arc::new(EventLog::new(Counter::default(), 1));
-        let object = |id: &str| NewObject { id: id.to_owned(), json: "{}".into(), hidden: Bytes::new() };
+        let object =
+            |id: &str| NewObject { id: id.to_owned(), json: "{}".into(), hidden: Bytes::new() };
         let harness = Self { log, store, version: 0 };
         harness.commit(Change::CreateRun(Box::new(NewRun {
             thread: "thread_1".to_owned(),

@@ -2,6 +2,11 @@
 
 use std::convert::Infallible;
 
+use super::error::ApiError;
+use super::event_stream::StreamPermit;
+use super::state::ServerState;
+use crate::engine::RunView;
+use crate::events::Subscriber;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, OriginalUri};
@@ -9,11 +14,6 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use super::error::ApiError;
-use super::event_stream::StreamPermit;
-use super::state::ServerState;
-use crate::engine::RunView;
-use crate::events::Subscriber;
 
 pub(super) const POLL_AFTER: &str = "openai-poll-after-ms";
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
+use tokio_util::sync::DropGuard;
 
 use super::access::Access;
 use crate::ids::Ids;
@@ -24,6 +25,8 @@ pub(crate) struct ServerState {
     /// One permit for each event stream that can be open.
     pub(super) stream_permits: Arc<Semaphore>,
     ids: Ids,
+    /// Stops all runs and background tasks when the last handler is gone.
+    _stop_runs: DropGuard,
 }
 
 impl ServerState {
@@ -37,8 +40,18 @@ impl ServerState {
     ) -> Self {
         let permits = limits.max_open_streams.min(Semaphore::MAX_PERMITS);
         let stream_permits = Arc::new(Semaphore::new(permits));
-        let ids = Ids::default();
-        Self { access, schemas, limits, poll_after, shutdown, metrics, stream_permits, ids }
+        let _stop_runs = shutdown.stop_runs.clone().drop_guard();
+        Self {
+            access,
+            schemas,
+            limits,
+            poll_after,
+            shutdown,
+            metrics,
+            stream_permits,
+            ids: Ids::default(),
+            _stop_runs,
+        }
     }
 
     pub(super) fn new_request_id(&self) -> Option<HeaderValue> {

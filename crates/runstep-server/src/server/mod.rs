@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::model::{Model, Offline};
 use crate::schema::Schemas;
 use crate::shutdown::Shutdown;
-use crate::store::{Durability, MemoryQuota, MemoryStore, SharedStore, SqliteStore};
+use crate::store::{Durability, MemoryQuota, MemoryStore, Retention, SharedStore, SqliteStore};
 use connections::Connections;
 pub use running::RunningServer;
 
@@ -60,6 +60,8 @@ impl Server {
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             data_file: None,
             durability: Durability::Full,
+            retain_events: RETAIN_EVENTS,
+            retain_runs: None,
         }
     }
 }
@@ -78,6 +80,8 @@ pub struct ServerBuilder {
     shutdown_timeout: Duration,
     data_file: Option<PathBuf>,
     durability: Durability,
+    retain_events: Duration,
+    retain_runs: Option<Duration>,
 }
 
 impl ServerBuilder {
@@ -101,6 +105,20 @@ impl ServerBuilder {
     /// Default: [`Durability::Full`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Sets how long the events of a run can be read again after its end, in whole seconds. In
+    /// memory, the events of all ended runs are also limited to 16 MiB. Default: 24 h.
+    pub fn retain_events(mut self, duration: Duration) -> Self {
+        self.retain_events = duration;
+        self
+    }
+
+    /// Sets how long runs are kept after their end, in whole seconds. They are deleted with their
+    /// steps; messages stay on their threads. Default: for ever.
+    pub fn retain_runs(mut self, duration: Duration) -> Self {
+        self.retain_runs = Some(duration);
         self
     }
 
@@ -232,11 +250,10 @@ impl ServerBuilder {
         let schemas =
             Schemas::embedded().map_err(|error| StartError::Specification(error.to_string()))?;
         let metrics = Arc::new(Metrics::new());
-        let quota =
-            MemoryQuota::new(self.limits.max_stored_bytes, metrics.stored_bytes.clone());
+        let quota = MemoryQuota::new(self.limits.max_stored_bytes, metrics.stored_bytes.clone());
         let store: SharedStore = match &self.data_file {
             Some(path) => Arc::new(SqliteStore::open(path, self.durability)?),
-            None => Arc::new(MemoryStore::new(Arc::clone(&quota), RETAIN_EVENTS)),
+            None => Arc::new(MemoryStore::new(Arc::clone(&quota))),
         };
         let engines = EngineFactory::new(EngineOptions {
             model: self.model,
@@ -247,6 +264,10 @@ impl ServerBuilder {
             metrics: Arc::clone(&metrics),
             store,
             quota,
+            retention: Retention {
+                events: seconds(self.retain_events),
+                runs: self.retain_runs.map(seconds),
+            },
         });
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;
@@ -283,4 +304,8 @@ impl ServerBuilder {
             Connections::new(listener, app, &limits, shutdown.clone(), shutdown_timeout);
         Ok(RunningServer::new(address, shutdown, tokio::spawn(connections.serve())))
     }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

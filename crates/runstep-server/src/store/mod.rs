@@ -29,8 +29,8 @@ pub(crate) use quota::{MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
 pub use sqlite::Durability;
 pub(crate) use sqlite::SqliteStore;
 pub(crate) use transaction::{
-    Change, Claimant, Committed, Idempotency, MessageWrite, NewMessage, NewObject, NewRun,
-    NewThread, RunUpdate, RunWrite, StepWrite, Transaction,
+    Change, Claimant, Committed, MessageWrite, NewMessage, NewObject, NewRun, NewThread, RunUpdate,
+    RunWrite, StepWrite, Transaction,
 };
 
 /// How long a request with an idempotency key can be repeated, in seconds.
@@ -38,6 +38,14 @@ const IDEMPOTENCY_SECONDS: i64 = 24 * 60 * 60;
 
 /// A result of a store.
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// How long a store retains what belongs to ended runs, in seconds after their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retention {
+    pub(crate) events: i64,
+    /// With their steps. Messages stay on the thread. `None` means for ever.
+    pub(crate) runs: Option<i64>,
+}
 
 /// A shared store.
 pub(crate) type SharedStore = Arc<dyn Store>;
@@ -70,14 +78,18 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Reads events of a run after the one with this number, in order: one or more chunks, or none
     /// if no later event is retained.
-    fn events_after(&self, key: &RunKey, number: u64)
-    -> BoxFuture<'static, Result<Vec<EventChunk>>>;
+    fn events_after(
+        &self,
+        key: &RunKey,
+        number: u64,
+    ) -> BoxFuture<'static, Result<Vec<EventChunk>>>;
 
     /// Commits a transaction.
     fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>>;
 
-    /// Claims executable runs (queued, in progress or cancelling) that no node with a valid lease
-    /// has claimed, at most `limit` of them, the oldest first.
+    /// Claims executable runs (queued, in progress or cancelling) that neither this node nor another
+    /// one with a valid lease has claimed, at most `limit` of them, the oldest first. A claim
+    /// changes the version of the run, so the previous owner can no longer write.
     fn claim_runs(
         &self,
         claimant: Claimant,
@@ -96,6 +108,15 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Returns the number of runs that wait for tool outputs.
     fn waiting_runs(&self) -> BoxFuture<'static, Result<u64>>;
+
+    /// Removes what is older than it is retained, at most `limit` entries of each kind. Returns how
+    /// many entries were removed.
+    fn remove_expired(
+        &self,
+        retention: Retention,
+        now: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<usize>>;
 
     /// Returns an error if the store accepts no more objects.
     fn check_capacity(&self) -> Result<()>;
@@ -131,3 +152,5 @@ impl StoreError {
     }
 }
 
+#[cfg(test)]
+mod conformance;

@@ -129,7 +129,11 @@ pub(crate) struct StepWrite {
 pub(crate) enum MessageWrite {
     New(NewMessage),
     /// Replaces a message, if it still has this version.
-    Replace { id: String, json: Bytes, version: u64 },
+    Replace {
+        id: String,
+        json: Bytes,
+        version: u64,
+    },
 }
 
 /// A message that a run creates.

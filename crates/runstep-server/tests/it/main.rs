@@ -22,6 +22,7 @@ mod observability;
 mod pagination;
 #[cfg(all(feature = "program", unix))]
 mod program;
+mod restarts;
 mod routing;
 mod runs;
 mod spawned_server;

@@ -4,6 +4,7 @@
 
 #[path = "../it/deletion.rs"]
 mod deletion;
+#[allow(dead_code, unused_imports, reason = "other tests of `it` use the rest of the harness")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
 #[path = "../it/limits.rs"]

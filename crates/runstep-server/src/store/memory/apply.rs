@@ -23,10 +23,9 @@ impl State {
         transaction: Transaction,
     ) -> Result<Committed> {
         let Transaction { namespace, now, idempotency, change } = transaction;
-        while let Some(key) = self.ended.pop(now) {
-            if let Some(run) = self.run_mut(&key) {
-                run.events = Vec::new();
-            }
+        // Events beyond the size limit.
+        while let Some(key) = self.ended.pop_events(i64::MIN) {
+            self.remove_events(&key);
         }
         if !self.tenants.contains_key(&namespace) {
             self.tenants.insert(namespace.clone(), Tenant::new(quota));
@@ -179,7 +178,8 @@ impl State {
         }
 
         for step in write.steps {
-            let row = Object { id: step.id, json: step.json, hidden: Default::default(), version: 0 };
+            let row =
+                Object { id: step.id, json: step.json, hidden: Default::default(), version: 0 };
             charge.add(size(&row));
             match run.steps.get_mut(&row.id) {
                 Some(stored) => charge.remove(size(&std::mem::replace(stored, row))),
@@ -276,10 +276,9 @@ impl State {
             Collection::Threads => Ok(None),
         };
         let page = page.map_err(StoreError::UnknownCursor)?;
-        Ok(page.map_or(
-            ObjectPage { objects: Vec::new(), has_more: false },
-            |(objects, range)| range.page(objects, query.limit),
-        ))
+        Ok(page.map_or(ObjectPage { objects: Vec::new(), has_more: false }, |(objects, range)| {
+            range.page(objects, query.limit)
+        }))
     }
 }
 
@@ -318,11 +317,7 @@ impl Tenant {
         Ok(version + 1)
     }
 
-    fn replay(
-        &mut self,
-        request: &Idempotency,
-        now: i64,
-    ) -> Result<Option<axum::body::Bytes>> {
+    fn replay(&mut self, request: &Idempotency, now: i64) -> Result<Option<axum::body::Bytes>> {
         let Some(recorded) = self.requests.get(&request.key) else { return Ok(None) };
         if recorded.created_at.saturating_add(IDEMPOTENCY_SECONDS) <= now {
             return Ok(None);
@@ -342,9 +337,10 @@ impl Tenant {
         }
     }
 
-    /// Removes requests that can no longer be replayed.
-    pub(super) fn remove_old_requests(&mut self, now: i64) {
+    /// Removes requests that can no longer be repeated. Returns how many they were.
+    pub(super) fn remove_old_requests(&mut self, now: i64) -> usize {
         let Self { requests, charge, .. } = self;
+        let count = requests.len();
         requests.retain(|key, row| {
             let is_valid = row.created_at.saturating_add(IDEMPOTENCY_SECONDS) > now;
             if !is_valid {
@@ -352,6 +348,7 @@ impl Tenant {
             }
             is_valid
         });
+        count - requests.len()
     }
 }
 

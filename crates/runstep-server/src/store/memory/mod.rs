@@ -7,7 +7,6 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
@@ -16,8 +15,8 @@ use super::object::{Collection, EventChunk, Kind, Namespace, Object, RunKey, Run
 use super::page::{ObjectPage, PageQuery};
 use super::quota::MemoryQuota;
 use super::transaction::{Claimant, Committed, Transaction};
-use super::{Result, Store, StoreError};
-use rows::{EndedRuns, RunRow, Tenant};
+use super::{Result, Retention, Store, StoreError};
+use rows::{EndedRuns, RunRow, Tenant, size};
 
 pub(in crate::store) use ordered::MAX_TOMBSTONES;
 
@@ -40,13 +39,12 @@ struct State {
 }
 
 impl MemoryStore {
-    /// Creates a store that retains the events of ended runs for this time.
-    pub(crate) fn new(quota: Arc<MemoryQuota>, retain_events: Duration) -> Self {
+    pub(crate) fn new(quota: Arc<MemoryQuota>) -> Self {
         let state = State {
             tenants: HashMap::new(),
             executable: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            ended: EndedRuns::new(retain_events),
+            ended: EndedRuns::default(),
             leases: HashMap::new(),
             runs_created: 0,
         };
@@ -71,14 +69,56 @@ impl State {
         self.tenants.get_mut(&key.namespace)?.threads.get_mut(&key.thread)?.runs.get_mut(&key.run)
     }
 
+    fn remove_expired(&mut self, retention: Retention, now: i64, limit: usize) -> usize {
+        let mut removed = 0;
+        for tenant in self.tenants.values_mut() {
+            removed += tenant.remove_old_requests(now);
+        }
+        while removed < limit
+            && let Some(key) = self.ended.pop_events(now.saturating_sub(retention.events))
+        {
+            self.remove_events(&key);
+            removed += 1;
+        }
+        while removed < limit
+            && let Some(retention) = retention.runs
+            && let Some(key) = self.ended.pop_run(now.saturating_sub(retention))
+        {
+            self.remove_run(&key);
+            removed += 1;
+        }
+        if retention.runs.is_none() {
+            self.ended.forget_runs_without_events();
+        }
+        removed
+    }
+
+    fn remove_events(&mut self, key: &RunKey) {
+        if let Some(run) = self.run_mut(key) {
+            run.events = Vec::new();
+        }
+    }
+
+    fn remove_run(&mut self, key: &RunKey) {
+        let tenant = self.tenants.get_mut(&key.namespace);
+        if let Some(thread) = tenant.and_then(|tenant| tenant.threads.get_mut(&key.thread))
+            && let Some(run) = thread.runs.remove(&key.run)
+        {
+            thread.charge.remove(size(&run.object) + run.steps.iter().map(size).sum::<usize>());
+        }
+    }
+
     fn claim(&mut self, claimant: &Claimant, now: i64, limit: usize) -> Vec<RunKey> {
         let is_free = |owner: Option<&Arc<str>>| match owner {
-            Some(owner) => self.leases.get(owner).is_none_or(|until| *until <= now),
+            Some(owner) => {
+                *owner != claimant.0 && self.leases.get(owner).is_none_or(|until| *until <= now)
+            }
             None => true,
         };
-        let free = self.executable.values().filter(|key| {
-            self.run(key).is_ok_and(|run| is_free(run.owner.as_ref()))
-        });
+        let free = self
+            .executable
+            .values()
+            .filter(|key| self.run(key).is_ok_and(|run| is_free(run.owner.as_ref())));
         let claimed: Vec<RunKey> = free.take(limit).cloned().collect();
         for key in &claimed {
             if let Some(run) = self.run_mut(key) {
@@ -182,6 +222,15 @@ impl Store for MemoryStore {
 
     fn waiting_runs(&self) -> BoxFuture<'static, Result<u64>> {
         done(Ok(self.state.lock().waiting.len() as u64))
+    }
+
+    fn remove_expired(
+        &self,
+        retention: Retention,
+        now: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<usize>> {
+        done(Ok(self.state.lock().remove_expired(retention, now, limit)))
     }
 
     fn check_capacity(&self) -> Result<()> {

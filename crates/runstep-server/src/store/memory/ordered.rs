@@ -29,6 +29,9 @@ impl<T> Default for Ordered<T> {
     }
 }
 
+/// Entries of a page, and the range to create the page with.
+pub(in crate::store) type Entries<R> = (Vec<R>, PageRange<u64>);
+
 impl<T> Ordered<T> {
     pub(in crate::store) fn insert(&mut self, id: String, item: T) {
         self.positions.insert(id, self.next);
@@ -67,14 +70,14 @@ impl<T> Ordered<T> {
         self.items.values()
     }
 
-    /// Returns the entries of a page, at most `limit + 1` of those that match the filter, and the
-    /// range to create the page with.
+    /// Returns the entries of a page, at most `limit + 1` of those that match the filter. Returns
+    /// `None` if no entry can be between the cursors.
     pub(super) fn page<R>(
         &self,
         query: &PageQuery,
         filter: impl Fn(&T) -> bool,
         read: impl Fn(&T) -> R,
-    ) -> Result<Option<(Vec<R>, PageRange<u64>)>, UnknownCursor> {
+    ) -> Result<Option<Entries<R>>, UnknownCursor> {
         let position = |id: &Option<String>, unknown| match id {
             Some(id) => self.positions.get(id).copied().map(Some).ok_or(unknown),
             None => Ok(None),

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 
@@ -110,12 +109,15 @@ pub(super) fn chunk_size(chunk: &EventChunk) -> usize {
     CHUNK_BYTES + chunk.bytes.len()
 }
 
-/// The runs that have ended and whose events are retained, in the order of their end.
+/// The runs that have ended, in the order of their end. Those that were deleted since may still be
+/// among them.
+#[derive(Default)]
 pub(super) struct EndedRuns {
     runs: VecDeque<EndedRun>,
+    /// How many of the first runs have no events any more.
+    without_events: usize,
+    /// The size of all events.
     bytes: usize,
-    /// In seconds.
-    retention: i64,
 }
 
 struct EndedRun {
@@ -125,25 +127,38 @@ struct EndedRun {
 }
 
 impl EndedRuns {
-    pub(super) fn new(retention: Duration) -> Self {
-        let retention = i64::try_from(retention.as_secs()).unwrap_or(i64::MAX);
-        Self { runs: VecDeque::new(), bytes: 0, retention }
-    }
-
     pub(super) fn push(&mut self, key: RunKey, ended_at: i64, bytes: usize) {
         self.bytes += bytes;
         self.runs.push_back(EndedRun { key, ended_at, bytes });
     }
 
-    /// Returns the next run whose events are no longer retained. The run may have been deleted.
-    pub(super) fn pop(&mut self, now: i64) -> Option<RunKey> {
-        let oldest = self.runs.front()?;
-        let is_expired = oldest.ended_at.saturating_add(self.retention) <= now;
-        if !is_expired && self.bytes <= MAX_ENDED_BYTES {
+    /// Returns the next run whose events are no longer retained: those of runs that ended up to
+    /// this time, and the oldest beyond the size limit.
+    pub(super) fn pop_events(&mut self, ended_at: i64) -> Option<RunKey> {
+        let oldest = self.runs.get(self.without_events)?;
+        if oldest.ended_at > ended_at && self.bytes <= MAX_ENDED_BYTES {
             return None;
         }
-        let oldest = self.runs.pop_front()?;
         self.bytes -= oldest.bytes;
-        Some(oldest.key)
+        self.without_events += 1;
+        Some(oldest.key.clone())
+    }
+
+    /// Forgets the runs that have no events any more, if runs are kept for ever.
+    pub(super) fn forget_runs_without_events(&mut self) {
+        self.runs.drain(..std::mem::take(&mut self.without_events));
+    }
+
+    /// Returns the next run that is no longer retained. Its events are removed before.
+    pub(super) fn pop_run(&mut self, ended_at: i64) -> Option<RunKey> {
+        let oldest = self.runs.front()?;
+        if oldest.ended_at > ended_at {
+            return None;
+        }
+        match self.without_events.checked_sub(1) {
+            Some(count) => self.without_events = count,
+            None => self.bytes -= oldest.bytes,
+        }
+        self.runs.pop_front().map(|run| run.key)
     }
 }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::open::FileLock;
 use super::tables::{Failure, Tables};
 use super::unavailable;
 use crate::store::{Result, StoreError};
@@ -19,6 +20,8 @@ pub(super) struct Writer {
     queue: Mutex<Queue>,
     /// Only locked by the task that writes.
     database: Mutex<Database>,
+    // Released when the last transaction has ended.
+    _lock: FileLock,
 }
 
 #[derive(Default)]
@@ -72,10 +75,10 @@ where
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
+    pub(super) fn new(connection: Connection, lock: FileLock) -> rusqlite::Result<Self> {
         let tables = Tables::new(&connection)?;
         let database = Mutex::new(Database { connection, tables });
-        Ok(Self { queue: Mutex::default(), database })
+        Ok(Self { queue: Mutex::default(), database, _lock: lock })
     }
 
     /// Executes an operation in a transaction. An operation that is refused must not have written.

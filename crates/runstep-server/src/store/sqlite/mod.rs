@@ -3,6 +3,8 @@
 mod group;
 mod open;
 mod read;
+mod retention;
+mod run_rows;
 mod schema;
 mod tables;
 
@@ -17,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::object::{Collection, EventChunk, Namespace, Object, RunKey, RunRecord};
 use super::page::{ObjectPage, PageQuery};
 use super::transaction::{Claimant, Committed, Transaction};
-use super::{Result, Store, StoreError};
+use super::{Result, Retention, Store, StoreError};
 use crate::error::DataFileError;
 use group::Writer;
 pub use open::Durability;
@@ -31,8 +33,6 @@ const READERS: usize = 4;
 pub(crate) struct SqliteStore {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
-    // Released last.
-    _lock: FileLock,
 }
 
 /// The connections that read. They are opened when they are needed.
@@ -53,8 +53,8 @@ impl SqliteStore {
         };
         // No other process executes runs of this file, so no lease is valid.
         connection.execute("DELETE FROM nodes", []).map_err(database)?;
-        let writer = Arc::new(Writer::new(connection).map_err(database)?);
-        Ok(Self { writer, readers: Arc::new(Readers::new(path)), _lock: lock })
+        let writer = Arc::new(Writer::new(connection, lock).map_err(database)?);
+        Ok(Self { writer, readers: Arc::new(Readers::new(path)) })
     }
 }
 
@@ -110,8 +110,7 @@ impl Store for SqliteStore {
         id: &str,
     ) -> BoxFuture<'static, Result<Object>> {
         let (namespace, id) = (namespace.clone(), id.to_owned());
-        self.readers
-            .read(move |connection| read::object(connection, &namespace, &collection, &id))
+        self.readers.read(move |connection| read::object(connection, &namespace, &collection, &id))
     }
 
     fn page(
@@ -158,13 +157,13 @@ impl Store for SqliteStore {
                  JOIN threads ON threads.seq = runs.thread
                  JOIN namespaces ON namespaces.key = runs.ns
                  WHERE runs.phase < 4 AND runs.phase <> 2 AND (runs.owner IS NULL
-                     OR NOT EXISTS (
+                     OR runs.owner <> ?3 AND NOT EXISTS (
                          SELECT 1 FROM nodes WHERE id = runs.owner AND lease_until > ?1))
                  ORDER BY runs.seq LIMIT ?2",
             )?;
-            let rows = statement.query_map(params![now, number(limit as u64)], |row| {
-                Ok((read::read_key(row)?, row.get::<_, i64>(3)?))
-            })?;
+            let values = params![now, number(limit as u64), claimant.0];
+            let rows = statement
+                .query_map(values, |row| Ok((read::read_key(row)?, row.get::<_, i64>(3)?)))?;
             let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
             let mut claim = connection.prepare_cached(
                 "UPDATE runs SET owner = ?2, version = version + 1 WHERE seq = ?1",
@@ -203,7 +202,21 @@ impl Store for SqliteStore {
         })
     }
 
+    fn remove_expired(
+        &self,
+        retention: Retention,
+        now: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<usize>> {
+        self.writer.write(move |connection, _| {
+            retention::remove_expired(connection, retention, now, limit)
+        })
+    }
+
     fn check_capacity(&self) -> Result<()> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

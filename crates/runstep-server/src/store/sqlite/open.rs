@@ -76,7 +76,10 @@ impl FileLock {
 }
 
 /// Opens the connection that writes. Creates or migrates the file.
-pub(super) fn open_writer(path: &Path, durability: Durability) -> Result<Connection, DataFileError> {
+pub(super) fn open_writer(
+    path: &Path,
+    durability: Durability,
+) -> Result<Connection, DataFileError> {
     let database = |error: rusqlite::Error| DataFileError::Database {
         path: path.to_owned(),
         message: error.to_string(),
@@ -89,10 +92,14 @@ pub(super) fn open_writer(path: &Path, durability: Durability) -> Result<Connect
             connection.pragma_update(None, "auto_vacuum", "incremental")?;
         }
         connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "synchronous", match durability {
-            Durability::Full => "full",
-            Durability::Normal => "normal",
-        })?;
+        connection.pragma_update(
+            None,
+            "synchronous",
+            match durability {
+                Durability::Full => "full",
+                Durability::Normal => "normal",
+            },
+        )?;
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         connection.pragma_update(None, "journal_size_limit", MAX_WAL_BYTES)?;

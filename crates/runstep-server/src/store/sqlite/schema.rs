@@ -9,8 +9,8 @@ pub(super) const APPLICATION_ID: i32 = 0x5253_5450;
 pub(super) const MIGRATIONS: [&str; 1] = [V1];
 
 /// `seq` is the order of creation. Namespaces, threads and runs are referred to by their `seq` or
-/// key. The columns of every index start with the namespace, apart from `runs_waiting`, which is
-/// for the expiry of runs of all namespaces.
+/// key. The columns of every index start with the namespace, apart from those by time, which are
+/// for the expiry and the retention of what all namespaces have.
 const V1: &str = "
 CREATE TABLE namespaces (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 
@@ -40,13 +40,15 @@ CREATE INDEX messages_run ON messages (ns, thread, run) WHERE run IS NOT NULL;
 CREATE TABLE runs (
     seq INTEGER PRIMARY KEY, ns INTEGER NOT NULL, thread INTEGER NOT NULL, id TEXT NOT NULL,
     version INTEGER NOT NULL, phase INTEGER NOT NULL, expires_at INTEGER NOT NULL,
-    ended_at INTEGER, owner TEXT, next_event INTEGER NOT NULL, hidden TEXT NOT NULL,
+    ended_at INTEGER, has_events INTEGER NOT NULL, owner TEXT, next_event INTEGER NOT NULL, hidden TEXT NOT NULL,
     json TEXT NOT NULL
 );
 CREATE UNIQUE INDEX runs_id ON runs (ns, thread, id);
 CREATE INDEX runs_list ON runs (ns, thread);
 CREATE UNIQUE INDEX runs_active ON runs (ns, thread) WHERE phase < 4;
 CREATE INDEX runs_waiting ON runs (expires_at) WHERE phase = 2;
+CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX runs_events ON runs (ended_at) WHERE ended_at IS NOT NULL AND has_events;
 
 CREATE TABLE steps (
     seq INTEGER PRIMARY KEY, ns INTEGER NOT NULL, run INTEGER NOT NULL, id TEXT NOT NULL,
@@ -70,6 +72,7 @@ CREATE TABLE requests (
     ns INTEGER NOT NULL, key TEXT NOT NULL, fingerprint BLOB NOT NULL, created_at INTEGER NOT NULL,
     response BLOB NOT NULL, PRIMARY KEY (ns, key)
 );
+CREATE INDEX requests_age ON requests (created_at);
 ";
 
 /// Applies the migrations that a file lacks, each in a transaction.

@@ -6,10 +6,9 @@ use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Params, ToSql, params};
 
 use crate::store::memory::MAX_TOMBSTONES;
-use crate::store::object::{Collection, Kind, Namespace, Phase};
+use crate::store::object::{Collection, Kind, Namespace};
 use crate::store::transaction::{
-    Change, Committed, Idempotency, MessageWrite, NewObject, NewRun, NewThread, RunWrite,
-    Transaction,
+    Change, Committed, Idempotency, NewObject, NewThread, Transaction,
 };
 use crate::store::{IDEMPOTENCY_SECONDS, StoreError};
 
@@ -37,7 +36,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-type Result<T, E = Failure> = std::result::Result<T, E>;
+pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// JSON to write, without a copy.
 pub(super) struct Json<'a>(pub(super) &'a [u8]);
@@ -53,13 +52,6 @@ pub(super) struct Tables {
     /// A number that no row has yet, nor any later one.
     next: i64,
     namespaces: HashMap<Namespace, i64>,
-}
-
-/// The columns of a run that transactions need.
-struct RunColumns {
-    seq: i64,
-    version: u64,
-    phase: Phase,
 }
 
 impl Tables {
@@ -149,7 +141,12 @@ impl Tables {
         Ok(Committed { version, ..Committed::default() })
     }
 
-    fn create_thread(&mut self, connection: &Connection, ns: i64, new: &NewThread) -> Result<i64> {
+    pub(super) fn create_thread(
+        &mut self,
+        connection: &Connection,
+        ns: i64,
+        new: &NewThread,
+    ) -> Result<i64> {
         let seq = self.seq();
         execute(
             connection,
@@ -162,7 +159,7 @@ impl Tables {
         Ok(seq)
     }
 
-    fn insert_message(
+    pub(super) fn insert_message(
         &mut self,
         connection: &Connection,
         ns: i64,
@@ -205,7 +202,8 @@ impl Tables {
             Collection::Messages { thread } => {
                 let thread = thread_seq(connection, ns, thread)?;
                 let sql = "SELECT seq FROM messages WHERE ns = ?1 AND thread = ?2 AND id = ?3";
-                let seq = optional(connection, sql, params![ns, thread, id])?.ok_or_else(missing)?;
+                let seq =
+                    optional(connection, sql, params![ns, thread, id])?.ok_or_else(missing)?;
                 check_idle(connection, ns, thread)?;
                 execute(connection, "DELETE FROM messages WHERE seq = ?1", [seq])?;
                 self.bury(connection, ns, thread, id, seq)?;
@@ -239,149 +237,7 @@ impl Tables {
         )
     }
 
-    fn create_run(&mut self, connection: &Connection, ns: i64, new: &NewRun) -> Result<()> {
-        let thread = match &new.new_thread {
-            Some(thread) => self.create_thread(connection, ns, thread)?,
-            None => {
-                let thread = thread_seq(connection, ns, &new.thread)?;
-                check_idle(connection, ns, thread)?;
-                thread
-            }
-        };
-        for message in &new.messages {
-            self.insert_message(connection, ns, thread, message)?;
-        }
-        let seq = self.seq();
-        execute(
-            connection,
-            "INSERT INTO runs (seq, ns, thread, id, version, phase, expires_at, owner, next_event,
-                 hidden, json)
-             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10)",
-            params![
-                seq,
-                ns,
-                thread,
-                new.run.id,
-                new.phase as u8,
-                new.expires_at,
-                new.owner,
-                number(new.next_event),
-                Json(&new.run.hidden),
-                Json(&new.run.json)
-            ],
-        )?;
-        self.insert_events(connection, ns, seq, &new.events)
-    }
-
-    fn write_run(
-        &mut self,
-        connection: &Connection,
-        ns: i64,
-        now: i64,
-        write: &RunWrite,
-    ) -> Result<u64> {
-        let thread = thread_seq(connection, ns, &write.thread)?;
-        let run = run_columns(connection, ns, thread, &write.run)?;
-        if run.version != write.version || run.phase == Phase::Ended {
-            return Err(StoreError::Stale.into());
-        }
-        for message in &write.messages {
-            if let MessageWrite::Replace { id, version, .. } = message {
-                let sql = "SELECT version FROM messages WHERE ns = ?1 AND thread = ?2 AND id = ?3";
-                let stored = optional(connection, sql, params![ns, thread, id])?;
-                if stored != Some(number(*version)) {
-                    return Err(StoreError::Stale.into());
-                }
-            }
-        }
-
-        for step in &write.steps {
-            if step.is_new {
-                execute(
-                    connection,
-                    "INSERT INTO steps (seq, ns, run, id, json) VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![self.seq(), ns, run.seq, step.id, Json(&step.json)],
-                )?;
-            } else {
-                execute(
-                    connection,
-                    "UPDATE steps SET json = ?4 WHERE ns = ?1 AND run = ?2 AND id = ?3",
-                    params![ns, run.seq, step.id, Json(&step.json)],
-                )?;
-            }
-        }
-        for message in &write.messages {
-            match message {
-                MessageWrite::New(new) => execute(
-                    connection,
-                    "INSERT INTO messages (seq, ns, thread, id, run, version, json)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
-                    params![self.seq(), ns, thread, new.id, write.run, Json(&new.json)],
-                )?,
-                MessageWrite::Replace { id, json, .. } => execute(
-                    connection,
-                    "UPDATE messages SET json = ?4, version = version + 1
-                     WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-                    params![ns, thread, id, Json(json)],
-                )?,
-            }
-        }
-        if let Some(events) = &write.events {
-            self.insert_events(connection, ns, run.seq, events)?;
-        }
-        let next_event = number(write.next_event);
-        let Some(update) = &write.update else {
-            execute(
-                connection,
-                "UPDATE runs SET next_event = ?2 WHERE seq = ?1",
-                [run.seq, next_event],
-            )?;
-            return Ok(run.version);
-        };
-        let ended_at = (update.phase == Phase::Ended).then_some(now);
-        execute(
-            connection,
-            "UPDATE runs SET version = version + 1, phase = ?2, expires_at = ?3, ended_at = ?4,
-                 owner = ?5, next_event = ?6, hidden = ?7, json = ?8
-             WHERE seq = ?1",
-            params![
-                run.seq,
-                update.phase as u8,
-                update.expires_at,
-                ended_at,
-                update.owner,
-                next_event,
-                Json(&update.hidden),
-                Json(&update.json)
-            ],
-        )?;
-        Ok(run.version + 1)
-    }
-
-    fn insert_events(
-        &mut self,
-        connection: &Connection,
-        ns: i64,
-        run: i64,
-        chunk: &crate::store::EventChunk,
-    ) -> Result<()> {
-        execute(
-            connection,
-            "INSERT INTO events (seq, ns, run, first, last, is_done, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                self.seq(),
-                ns,
-                run,
-                number(chunk.first),
-                number(chunk.last),
-                chunk.is_done,
-                &chunk.bytes[..]
-            ],
-        )
-    }
-
-    fn seq(&mut self) -> i64 {
+    pub(super) fn seq(&mut self) -> i64 {
         let seq = self.next;
         self.next += 1;
         seq
@@ -510,34 +366,18 @@ fn replay(
     }
 }
 
-fn thread_seq(connection: &Connection, ns: i64, id: &str) -> Result<i64> {
+pub(super) fn thread_seq(connection: &Connection, ns: i64, id: &str) -> Result<i64> {
     let sql = "SELECT seq FROM threads WHERE ns = ?1 AND id = ?2";
     let seq = optional(connection, sql, params![ns, id])?;
     Ok(seq.ok_or_else(|| StoreError::missing(Kind::Thread, id))?)
 }
 
 /// Returns an error if a run of the thread is active.
-fn check_idle(connection: &Connection, ns: i64, thread: i64) -> Result<()> {
+pub(super) fn check_idle(connection: &Connection, ns: i64, thread: i64) -> Result<()> {
     match optional(connection, ACTIVE_RUN, [ns, thread])? {
         Some(run_id) => Err(StoreError::ActiveRun { run_id }.into()),
         None => Ok(()),
     }
-}
-
-fn run_columns(connection: &Connection, ns: i64, thread: i64, id: &str) -> Result<RunColumns> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, version, phase FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-    )?;
-    let run = statement
-        .query_row(params![ns, thread, id], |row| {
-            Ok(RunColumns {
-                seq: row.get(0)?,
-                version: row.get::<_, i64>(1)?.unsigned_abs(),
-                phase: Phase::from_number(row.get(2)?),
-            })
-        })
-        .optional()?;
-    Ok(run.ok_or_else(|| StoreError::missing(Kind::Run, id))?)
 }
 
 /// Converts a number to a column. Versions and event numbers never exceed the range.
@@ -545,7 +385,7 @@ pub(super) fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<()> {
+pub(super) fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<()> {
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }

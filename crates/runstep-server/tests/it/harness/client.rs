@@ -23,7 +23,7 @@ pub(crate) struct TestClient {
     headers: HeaderMap,
     validated: Arc<Mutex<BTreeSet<(&'static str, u16)>>>,
     /// The directory of the data file.
-    directory: Option<Arc<TempDir>>,
+    _directory: Option<Arc<TempDir>>,
 }
 
 /// A response with a JSON body.
@@ -128,12 +128,12 @@ impl TestClient {
         let directory = tempfile::tempdir().unwrap();
         let builder = builder.data_file(directory.path().join("data.db"));
         let app = builder.durability(Durability::Normal).app().unwrap();
-        Self { directory: Some(Arc::new(directory)), ..Self::from_router(app) }
+        Self { _directory: Some(Arc::new(directory)), ..Self::from_router(app) }
     }
 
     /// A client of a router, which may nest the server.
     pub(crate) fn from_router(app: Router) -> Self {
-        Self { app, headers: HeaderMap::new(), validated: Arc::default(), directory: None }
+        Self { app, headers: HeaderMap::new(), validated: Arc::default(), _directory: None }
     }
 
     /// Returns a client of the same server that sends one more header.
