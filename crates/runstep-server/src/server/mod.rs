@@ -32,7 +32,7 @@ const POLL_AFTER: Duration = Duration::from_millis(100);
 const RETAIN_EVENTS: Duration = Duration::from_secs(24 * 60 * 60);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A server of the Run and Run Step API that keeps its objects in memory.
+/// A server of the Run and Run Step API.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
