@@ -56,6 +56,8 @@
 //! comment every 15 s. A run continues without readers; while it executes it waits for slow
 //! readers, up to half a minute in total.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod clock;
 mod engine;
 mod error;

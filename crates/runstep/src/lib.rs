@@ -29,6 +29,7 @@
 //!
 //! # Guides
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(private_bounds, reason = "implemented by the requests and streams of this crate only")]
 
 mod client;

@@ -11,4 +11,6 @@ pub(crate) use retained::RetainedLogs;
 pub(crate) use subscriber::{Received, Subscriber};
 
 #[cfg(test)]
+mod stress_tests;
+#[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ fn log() -> Arc<EventLog> {
 }
 
 /// The numbers of events.
-fn numbers(received: &Received) -> Vec<u64> {
+pub(super) fn numbers(received: &Received) -> Vec<u64> {
     let (Received::Events(bytes) | Received::End(bytes)) = received else { panic!("{received:?}") };
     let text = std::str::from_utf8(bytes).unwrap();
     text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect()

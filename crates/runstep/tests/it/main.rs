@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod client;
+mod compile_errors;
 mod end_to_end;
+mod examples;
 mod harness;
 mod layers;
 mod polling;
