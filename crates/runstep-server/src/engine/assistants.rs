@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use runstep_api::types::{
-    Assistant, AssistantList, CreateAssistantRequest, DeletedAssistant, UpdateAssistantRequest,
+    Assistant, AssistantList, CreateAssistantRequest, DeletedAssistant, ResponseFormat,
+    ToolResources, UpdateAssistantRequest,
 };
 
 use super::context::Engine;
@@ -19,6 +20,7 @@ impl Engine {
         let tools = request.tools.unwrap_or_default();
         capabilities::check_tools(&tools)?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        capabilities::check_response_format(request.response_format.as_option())?;
         self.context.check_quota()?;
         let mut assistant = Assistant::new(
             self.context.ids.next("asst"),
@@ -32,7 +34,10 @@ impl Engine {
         assistant.metadata = Some(request.metadata.into_option().unwrap_or_default());
         assistant.temperature = Some(request.temperature.into_option().unwrap_or(DEFAULT_SAMPLING));
         assistant.top_p = Some(request.top_p.into_option().unwrap_or(DEFAULT_SAMPLING));
-        assistant.response_format = request.response_format.into_option();
+        assistant.response_format =
+            Some(request.response_format.into_option().unwrap_or(ResponseFormat::Auto));
+        // Clients read these as objects.
+        assistant.tool_resources = Some(ToolResources::default());
         let reasoning_effort = request.reasoning_effort.into_option();
         self.store
             .insert_assistant(AssistantState { assistant: assistant.clone(), reasoning_effort });
@@ -62,6 +67,7 @@ impl Engine {
         self.assistant_state(id)?;
         capabilities::check_tools(request.tools.as_deref().unwrap_or_default())?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        capabilities::check_response_format(request.response_format.as_option())?;
         let changed = self.store.change_assistant(id, |state| update(state, request));
         Ok(changed.ok_or_else(|| EngineError::not_found("assistant", id))??)
     }
@@ -88,6 +94,7 @@ fn update(state: &mut AssistantState, request: UpdateAssistantRequest) {
     objects::update(&mut assistant.description, request.description);
     objects::update(&mut assistant.instructions, request.instructions);
     objects::update(&mut assistant.response_format, request.response_format);
+    assistant.response_format.get_or_insert(ResponseFormat::Auto);
     objects::update(&mut state.reasoning_effort, request.reasoning_effort);
     objects::update_metadata(&mut assistant.metadata, request.metadata);
     let parameters =

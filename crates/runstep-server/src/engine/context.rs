@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
 use super::error::Result;
@@ -32,6 +33,8 @@ pub(crate) struct EngineOptions {
     pub(crate) run_lifetime: Duration,
     /// Cancelled at the end of a shutdown, which stops all runs.
     pub(crate) stop_runs: CancellationToken,
+    /// Tracks queued runs and runs in progress.
+    pub(crate) active_runs: TaskTracker,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -55,12 +58,14 @@ pub(super) struct EngineContext {
 
 impl EngineFactory {
     pub(crate) fn new(options: EngineOptions) -> Self {
-        let EngineOptions { model, clock, limits, run_lifetime, stop_runs, metrics } = options;
+        let EngineOptions { model, clock, limits, run_lifetime, stop_runs, active_runs, metrics } =
+            options;
         let run_lifetime =
             i64::try_from(run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
         let admission = Admission::new(
             limits.max_concurrent_runs,
             limits.max_queued_runs,
+            active_runs,
             Arc::clone(&metrics),
         );
         Self(Arc::new(EngineContext {

@@ -1,7 +1,9 @@
 //! Operations on threads.
 
 use parking_lot::{ArcMutexGuard, RawMutex};
-use runstep_api::types::{CreateThreadRequest, DeletedThread, Thread, UpdateThreadRequest};
+use runstep_api::types::{
+    CreateThreadRequest, DeletedThread, Thread, ToolResources, UpdateThreadRequest,
+};
 
 use super::context::Engine;
 use super::error::{EngineError, Result};
@@ -35,6 +37,7 @@ impl Engine {
         self.context.check_quota()?;
         let now = self.context.clock.now();
         let mut thread = Thread::new(self.context.ids.next("thread"), now);
+        thread.tool_resources = Some(ToolResources::default());
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = messages
             .into_iter()

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -12,6 +11,7 @@ use runstep_api::types::{
     SubmitToolOutputsRequest, Thread,
 };
 
+use super::body::RequestBody;
 use super::caller::Caller;
 use super::event_stream::last_event_id;
 use super::query::{Include, MessagePage, Page, StepPage};
@@ -53,7 +53,7 @@ pub(super) fn routes() -> Router<Arc<ServerState>> {
         .route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", get(retrieve_step))
 }
 
-async fn create_assistant(caller: Caller, body: Body) -> JsonResult<Assistant> {
+async fn create_assistant(caller: Caller, body: RequestBody) -> JsonResult<Assistant> {
     let request = caller.state.decode("CreateAssistantRequest", body).await?;
     Ok(Json(caller.engine.create_assistant(request)?))
 }
@@ -66,7 +66,7 @@ async fn list_assistants(caller: Caller<(), Page>) -> JsonResult<AssistantList> 
     Ok(Json(caller.engine.assistants(&caller.query.page)?))
 }
 
-async fn update_assistant(caller: Caller<String>, body: Body) -> JsonResult<Assistant> {
+async fn update_assistant(caller: Caller<String>, body: RequestBody) -> JsonResult<Assistant> {
     let request = caller.state.decode("UpdateAssistantRequest", body).await?;
     Ok(Json(caller.engine.update_assistant(&caller.ids, request)?))
 }
@@ -76,7 +76,7 @@ async fn delete_assistant(caller: Caller<String>) -> JsonResult<DeletedAssistant
     Ok(Json(caller.engine.delete_assistant(&caller.ids)?))
 }
 
-async fn create_thread(caller: Caller, body: Body) -> JsonResult<Thread> {
+async fn create_thread(caller: Caller, body: RequestBody) -> JsonResult<Thread> {
     let request = caller.state.decode_optional("CreateThreadRequest", body).await?;
     Ok(Json(caller.engine.create_thread(request)?))
 }
@@ -93,7 +93,7 @@ async fn delete_thread_runs(caller: Caller) -> JsonResult<DeletedThread> {
     Ok(Json(caller.engine.delete_thread("runs")?))
 }
 
-async fn update_thread(caller: Caller<String>, body: Body) -> JsonResult<Thread> {
+async fn update_thread(caller: Caller<String>, body: RequestBody) -> JsonResult<Thread> {
     let request = caller.state.decode("UpdateThreadRequest", body).await?;
     Ok(Json(caller.engine.update_thread(&caller.ids, request)?))
 }
@@ -102,7 +102,7 @@ async fn delete_thread(caller: Caller<String>) -> JsonResult<DeletedThread> {
     Ok(Json(caller.engine.delete_thread(&caller.ids)?))
 }
 
-async fn create_message(caller: Caller<String>, body: Body) -> JsonResult<Message> {
+async fn create_message(caller: Caller<String>, body: RequestBody) -> JsonResult<Message> {
     let request = caller.state.decode("CreateMessageRequest", body).await?;
     Ok(Json(caller.engine.create_message(&caller.ids, request)?))
 }
@@ -117,7 +117,7 @@ async fn retrieve_message(caller: Caller<TwoIds>) -> JsonResult<Message> {
     Ok(Json(caller.engine.message(thread_id, message_id)?))
 }
 
-async fn update_message(caller: Caller<TwoIds>, body: Body) -> JsonResult<Message> {
+async fn update_message(caller: Caller<TwoIds>, body: RequestBody) -> JsonResult<Message> {
     let (thread_id, message_id) = &caller.ids;
     let request = caller.state.decode("UpdateMessageRequest", body).await?;
     Ok(Json(caller.engine.update_message(thread_id, message_id, request)?))
@@ -128,17 +128,23 @@ async fn delete_message(caller: Caller<TwoIds>) -> JsonResult<DeletedMessage> {
     Ok(Json(caller.engine.delete_message(thread_id, message_id)?))
 }
 
-async fn create_run(caller: Caller<String, Include>, prefix: Prefix, body: Body) -> RunResult {
+async fn create_run(
+    caller: Caller<String, Include>,
+    prefix: Prefix,
+    body: RequestBody,
+) -> RunResult {
     let request: CreateRunRequest = caller.state.decode("CreateRunRequest", body).await?;
     let permit = caller.state.stream_permit_if(&request.stream)?;
+    let _token = caller.state.begin_run()?;
     let (run, subscriber) = caller.engine.create_run(&caller.ids, request)?;
     Ok(caller.state.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
-async fn create_thread_and_run(caller: Caller, prefix: Prefix, body: Body) -> RunResult {
+async fn create_thread_and_run(caller: Caller, prefix: Prefix, body: RequestBody) -> RunResult {
     let request: CreateThreadAndRunRequest =
         caller.state.decode("CreateThreadAndRunRequest", body).await?;
     let permit = caller.state.stream_permit_if(&request.stream)?;
+    let _token = caller.state.begin_run()?;
     let (run, subscriber) = caller.engine.create_thread_and_run(request)?;
     Ok(caller.state.run_or_events(run, subscriber.zip(permit), &prefix))
 }
@@ -160,7 +166,7 @@ async fn retrieve_run(caller: Caller<TwoIds>, prefix: Prefix, headers: HeaderMap
     Ok(caller.state.run(caller.engine.run(thread_id, run_id)?))
 }
 
-async fn update_run(caller: Caller<TwoIds>, body: Body) -> RunResult {
+async fn update_run(caller: Caller<TwoIds>, body: RequestBody) -> RunResult {
     let (thread_id, run_id) = &caller.ids;
     let request = caller.state.decode("UpdateRunRequest", body).await?;
     Ok(caller.state.run(caller.engine.update_run(thread_id, run_id, request)?))
@@ -172,7 +178,11 @@ async fn cancel_run(caller: Caller<TwoIds>) -> RunResult {
     Ok(caller.state.run(caller.engine.cancel_run(thread_id, run_id)?))
 }
 
-async fn submit_tool_outputs(caller: Caller<TwoIds>, prefix: Prefix, body: Body) -> RunResult {
+async fn submit_tool_outputs(
+    caller: Caller<TwoIds>,
+    prefix: Prefix,
+    body: RequestBody,
+) -> RunResult {
     let (thread_id, run_id) = &caller.ids;
     let request: SubmitToolOutputsRequest =
         caller.state.decode("SubmitToolOutputsRequest", body).await?;

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::access::Access;
+use super::body::BodyBudget;
+use super::error::ApiError;
 use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -23,6 +26,7 @@ pub(crate) struct ServerState {
     pub(super) metrics: Arc<Metrics>,
     /// One permit for each event stream that can be open.
     pub(super) stream_permits: Arc<Semaphore>,
+    pub(super) body_budget: BodyBudget,
     ids: Ids,
 }
 
@@ -37,8 +41,29 @@ impl ServerState {
     ) -> Self {
         let permits = limits.max_open_streams.min(Semaphore::MAX_PERMITS);
         let stream_permits = Arc::new(Semaphore::new(permits));
-        let ids = Ids::default();
-        Self { access, schemas, limits, poll_after, shutdown, metrics, stream_permits, ids }
+        Self {
+            access,
+            schemas,
+            body_budget: BodyBudget::new(&limits),
+            limits,
+            poll_after,
+            shutdown,
+            metrics,
+            stream_permits,
+            ids: Ids::default(),
+        }
+    }
+
+    /// Returns a token that delays a shutdown, to hold while a run is created.
+    pub(super) fn begin_run(&self) -> Result<TaskTrackerToken, ApiError> {
+        // The order matters: a shutdown drains first, and then waits for all tokens.
+        let token = self.shutdown.active_runs.token();
+        if self.is_draining() { Err(ApiError::ShuttingDown) } else { Ok(token) }
+    }
+
+    /// Returns whether the server is shutting down.
+    pub(super) fn is_draining(&self) -> bool {
+        self.shutdown.drain.is_cancelled()
     }
 
     pub(super) fn new_request_id(&self) -> Option<HeaderValue> {
