@@ -81,8 +81,6 @@ macro_rules! list_request {
             pub fn items(self) -> $crate::Items<$Item> {
                 $crate::pagination::items(self)
             }
-
-            $crate::resources::macros::request_options!($List);
         }
 
         impl $crate::pagination::PagedRequest for $Request {
@@ -91,7 +89,8 @@ macro_rules! list_request {
             fn fetch(self) -> $crate::ResponseFuture<$crate::Page<$Item>> {
                 Box::pin(async move {
                     let list = self.execute().await?.into_inner();
-                    let last = list.last_id.or_else(|| list.data.last().map(|item| item.id.clone()));
+                    let last =
+                        list.last_id.or_else(|| list.data.last().map(|item| item.id.clone()));
                     let next_cursor = last.filter(|_| list.has_more && !list.data.is_empty());
                     Ok($crate::Page { items: list.data, next_cursor })
                 })
@@ -105,8 +104,6 @@ macro_rules! list_request {
                 self.page.after = Some(cursor);
             }
         }
-
-        $crate::resources::macros::awaitable!($Request -> $List);
     };
 }
 pub(crate) use list_request;

@@ -7,11 +7,11 @@
 use runstep_api::types::*;
 use runstep_api::{ByteStream, Operation};
 
-use super::macros::{awaitable, extra_fields, request_options};
 use crate::client::{Client, SpanIds};
 use crate::error::Result;
 use crate::pagination::{PageQuery, list_request};
-use crate::transport::{RequestOptions, Response, checked_id};
+use crate::run_request::{Plain, RunRequest};
+use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};
 
 /// A request to list assistants: `GET /assistants`.
 #[derive(Clone, Debug)]
@@ -29,6 +29,44 @@ impl ListAssistants {
             page: PageQuery::default(),
         }
     }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<AssistantList>> {
+        Box::pin(async move { self.execute().await })
+    }
     pub(crate) async fn execute(&self) -> Result<Response<AssistantList>> {
         let page = &self.page;
         self.client.validate_page_limit(page.limit)?;
@@ -43,6 +81,13 @@ impl ListAssistants {
                 .await
         };
         self.client.call(Operation::ListAssistants, ids, &self.options, call).await
+    }
+}
+impl std::future::IntoFuture for ListAssistants {
+    type Output = Result<AssistantList>;
+    type IntoFuture = ResponseFuture<AssistantList>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
     }
 }
 list_request! {
@@ -135,9 +180,52 @@ impl CreateAssistant {
         self.body = self.body.response_format(response_format);
         self
     }
-    extra_fields! {}
-    request_options! {
-        Assistant
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Assistant>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
         let body = &self.body;
@@ -149,8 +237,12 @@ impl CreateAssistant {
         self.client.call(Operation::CreateAssistant, ids, &self.options, call).await
     }
 }
-awaitable! {
-    CreateAssistant -> Assistant
+impl std::future::IntoFuture for CreateAssistant {
+    type Output = Result<Assistant>;
+    type IntoFuture = ResponseFuture<Assistant>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to get an assistant: `GET /assistants/{assistant_id}`.
 #[derive(Clone, Debug)]
@@ -168,8 +260,43 @@ impl RetrieveAssistant {
             assistant_id: assistant_id.into(),
         }
     }
-    request_options! {
-        Assistant
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Assistant>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
@@ -183,8 +310,12 @@ impl RetrieveAssistant {
         self.client.call(Operation::RetrieveAssistant, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveAssistant -> Assistant
+impl std::future::IntoFuture for RetrieveAssistant {
+    type Output = Result<Assistant>;
+    type IntoFuture = ResponseFuture<Assistant>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to update an assistant: `POST /assistants/{assistant_id}`.
 #[derive(Clone, Debug)]
@@ -281,9 +412,52 @@ impl UpdateAssistant {
         self.body = self.body.response_format(response_format);
         self
     }
-    extra_fields! {}
-    request_options! {
-        Assistant
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Assistant>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
@@ -299,8 +473,12 @@ impl UpdateAssistant {
         self.client.call(Operation::UpdateAssistant, ids, &self.options, call).await
     }
 }
-awaitable! {
-    UpdateAssistant -> Assistant
+impl std::future::IntoFuture for UpdateAssistant {
+    type Output = Result<Assistant>;
+    type IntoFuture = ResponseFuture<Assistant>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to delete an assistant: `DELETE /assistants/{assistant_id}`.
 #[derive(Clone, Debug)]
@@ -318,8 +496,43 @@ impl DeleteAssistant {
             assistant_id: assistant_id.into(),
         }
     }
-    request_options! {
-        DeletedAssistant
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<DeletedAssistant>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<DeletedAssistant>> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
@@ -333,8 +546,12 @@ impl DeleteAssistant {
         self.client.call(Operation::DeleteAssistant, ids, &self.options, call).await
     }
 }
-awaitable! {
-    DeleteAssistant -> DeletedAssistant
+impl std::future::IntoFuture for DeleteAssistant {
+    type Output = Result<DeletedAssistant>;
+    type IntoFuture = ResponseFuture<DeletedAssistant>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to create a thread: `POST /threads`.
 #[derive(Clone, Debug)]
@@ -382,9 +599,52 @@ impl CreateThread {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Thread
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Thread>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
         let body = &self.body;
@@ -396,48 +656,49 @@ impl CreateThread {
         self.client.call(Operation::CreateThread, ids, &self.options, call).await
     }
 }
-awaitable! {
-    CreateThread -> Thread
+impl std::future::IntoFuture for CreateThread {
+    type Output = Result<Thread>;
+    type IntoFuture = ResponseFuture<Thread>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to create a thread and a run: `POST /threads/runs`.
+pub type CreateThreadAndRun<M = Plain> = RunRequest<CreateThreadAndRunParams, M>;
+/// The parameters of [`CreateThreadAndRun`].
 #[derive(Clone, Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct CreateThreadAndRun {
-    pub(crate) client: Client,
-    pub(crate) options: RequestOptions,
+pub struct CreateThreadAndRunParams {
     pub(crate) body: CreateThreadAndRunRequest,
 }
 impl CreateThreadAndRun {
     pub(crate) fn new(client: &Client, body: CreateThreadAndRunRequest) -> Self {
-        Self {
-            client: client.clone(),
-            options: RequestOptions::default(),
-            body,
-        }
+        RunRequest::from_params(client, CreateThreadAndRunParams { body })
     }
+}
+impl<M> CreateThreadAndRun<M> {
     /// The thread to create. If omitted, it is empty.
     pub fn thread(mut self, thread: impl Into<CreateThreadRequest>) -> Self {
-        self.body = self.body.thread(thread);
+        self.params.body = self.params.body.thread(thread);
         self
     }
     /// Name of the model, instead of the assistant's. If omitted or null, the assistant's.
     pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.body = self.body.model(model);
+        self.params.body = self.params.body.model(model);
         self
     }
     /// Instructions of up to 256000 characters, instead of the assistant's. If omitted or null, the assistant's.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.body = self.body.instructions(instructions);
+        self.params.body = self.params.body.instructions(instructions);
         self
     }
     /// Tools, at most 20, instead of the assistant's. An empty list means no tools. If omitted or null, the assistant's.
     pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
-        self.body = self.body.tools(tools);
+        self.params.body = self.params.body.tools(tools);
         self
     }
     /// Files and vector stores for the tools, instead of the assistant's. If omitted or null, the assistant's.
     pub fn tool_resources(mut self, tool_resources: impl Into<ToolResources>) -> Self {
-        self.body = self.body.tool_resources(tool_resources);
+        self.params.body = self.params.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
@@ -445,7 +706,7 @@ impl CreateThreadAndRun {
         mut self,
         metadata: impl Into<std::collections::BTreeMap<String, String>>,
     ) -> Self {
-        self.body = self.body.metadata(metadata);
+        self.params.body = self.params.body.metadata(metadata);
         self
     }
     /// Adds an entry to [`metadata`](Self::metadata). An entry with the same key is replaced.
@@ -454,27 +715,31 @@ impl CreateThreadAndRun {
         key: impl Into<String>,
         value: impl Into<String>,
     ) -> Self {
-        self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self.params
+            .body
+            .metadata
+            .get_or_insert_default()
+            .insert(key.into(), value.into());
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, the assistant's.
     pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
-        self.body = self.body.temperature(temperature);
+        self.params.body = self.params.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, the assistant's.
     pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
-        self.body = self.body.top_p(top_p);
+        self.params.body = self.params.body.top_p(top_p);
         self
     }
     /// Maximum number of prompt tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
     pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {
-        self.body = self.body.max_prompt_tokens(max_prompt_tokens);
+        self.params.body = self.params.body.max_prompt_tokens(max_prompt_tokens);
         self
     }
     /// Maximum number of completion tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
     pub fn max_completion_tokens(mut self, max_completion_tokens: u64) -> Self {
-        self.body = self.body.max_completion_tokens(max_completion_tokens);
+        self.params.body = self.params.body.max_completion_tokens(max_completion_tokens);
         self
     }
     /// Which messages of the thread the prompt contains. If omitted or null, `auto`: as many as fit.
@@ -482,17 +747,17 @@ impl CreateThreadAndRun {
         mut self,
         truncation_strategy: impl Into<TruncationStrategy>,
     ) -> Self {
-        self.body = self.body.truncation_strategy(truncation_strategy);
+        self.params.body = self.params.body.truncation_strategy(truncation_strategy);
         self
     }
     /// Whether the model may, must or must not call tools. If omitted or null, `auto`: the model decides.
     pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
-        self.body = self.body.tool_choice(tool_choice);
+        self.params.body = self.params.body.tool_choice(tool_choice);
         self
     }
     /// Whether the model may call several functions at once. If omitted, true. Null is not valid.
     pub fn parallel_tool_calls(mut self, parallel_tool_calls: bool) -> Self {
-        self.body = self.body.parallel_tool_calls(parallel_tool_calls);
+        self.params.body = self.params.body.parallel_tool_calls(parallel_tool_calls);
         self
     }
     /// Format of the output. If omitted or null, the assistant's.
@@ -500,16 +765,27 @@ impl CreateThreadAndRun {
         mut self,
         response_format: impl Into<ResponseFormat>,
     ) -> Self {
-        self.body = self.body.response_format(response_format);
+        self.params.body = self.params.body.response_format(response_format);
         self
     }
-    extra_fields! {}
-    request_options! {
-        Run
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.request.body.insert(name.into(), value.into());
+        self
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+}
+impl CreateThreadAndRunParams {
+    pub(crate) async fn execute(
+        &self,
+        client: &Client,
+        options: &RequestOptions,
+    ) -> Result<Response<Run>> {
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             assistant_id: Some(&body.assistant_id),
             ..SpanIds::default()
@@ -517,14 +793,21 @@ impl CreateThreadAndRun {
         let call = move |api: runstep_api::Client| async move {
             api.create_thread_and_run(body).await
         };
-        self.client.call(Operation::CreateThreadAndRun, ids, &self.options, call).await
+        client.call(Operation::CreateThreadAndRun, ids, options, call).await
     }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {
+    pub(crate) async fn open_stream(
+        mut self,
+        client: Client,
+        options: RequestOptions,
+    ) -> Result<Response<ByteStream>> {
         self.body.stream = true.into();
-        self.options.streams = true;
+        let options = &RequestOptions {
+            streams: true,
+            ..options
+        };
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             assistant_id: Some(&body.assistant_id),
             ..SpanIds::default()
@@ -532,11 +815,8 @@ impl CreateThreadAndRun {
         let call = move |api: runstep_api::Client| async move {
             api.create_thread_and_run_stream(body).await
         };
-        self.client.open(Operation::CreateThreadAndRun, ids, &self.options, call).await
+        client.open(Operation::CreateThreadAndRun, ids, options, call).await
     }
-}
-awaitable! {
-    CreateThreadAndRun -> Run
 }
 /// A request to get a thread: `GET /threads/{thread_id}`.
 #[derive(Clone, Debug)]
@@ -554,8 +834,43 @@ impl RetrieveThread {
             thread_id: thread_id.into(),
         }
     }
-    request_options! {
-        Thread
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Thread>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -569,8 +884,12 @@ impl RetrieveThread {
         self.client.call(Operation::RetrieveThread, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveThread -> Thread
+impl std::future::IntoFuture for RetrieveThread {
+    type Output = Result<Thread>;
+    type IntoFuture = ResponseFuture<Thread>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to update a thread: `POST /threads/{thread_id}`.
 #[derive(Clone, Debug)]
@@ -616,9 +935,52 @@ impl UpdateThread {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Thread
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Thread>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -634,8 +996,12 @@ impl UpdateThread {
         self.client.call(Operation::UpdateThread, ids, &self.options, call).await
     }
 }
-awaitable! {
-    UpdateThread -> Thread
+impl std::future::IntoFuture for UpdateThread {
+    type Output = Result<Thread>;
+    type IntoFuture = ResponseFuture<Thread>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to delete a thread: `DELETE /threads/{thread_id}`.
 #[derive(Clone, Debug)]
@@ -653,8 +1019,43 @@ impl DeleteThread {
             thread_id: thread_id.into(),
         }
     }
-    request_options! {
-        DeletedThread
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<DeletedThread>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<DeletedThread>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -668,8 +1069,12 @@ impl DeleteThread {
         self.client.call(Operation::DeleteThread, ids, &self.options, call).await
     }
 }
-awaitable! {
-    DeleteThread -> DeletedThread
+impl std::future::IntoFuture for DeleteThread {
+    type Output = Result<DeletedThread>;
+    type IntoFuture = ResponseFuture<DeletedThread>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to list messages: `GET /threads/{thread_id}/messages`.
 #[derive(Clone, Debug)]
@@ -696,6 +1101,44 @@ impl ListMessages {
         self.run_id = Some(run_id.into());
         self
     }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<MessageList>> {
+        Box::pin(async move { self.execute().await })
+    }
     pub(crate) async fn execute(&self) -> Result<Response<MessageList>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = self.run_id.as_deref();
@@ -717,6 +1160,13 @@ impl ListMessages {
                 .await
         };
         self.client.call(Operation::ListMessages, ids, &self.options, call).await
+    }
+}
+impl std::future::IntoFuture for ListMessages {
+    type Output = Result<MessageList>;
+    type IntoFuture = ResponseFuture<MessageList>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
     }
 }
 list_request! {
@@ -766,9 +1216,52 @@ impl CreateMessage {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Message
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Message>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Message>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -784,8 +1277,12 @@ impl CreateMessage {
         self.client.call(Operation::CreateMessage, ids, &self.options, call).await
     }
 }
-awaitable! {
-    CreateMessage -> Message
+impl std::future::IntoFuture for CreateMessage {
+    type Output = Result<Message>;
+    type IntoFuture = ResponseFuture<Message>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to get a message: `GET /threads/{thread_id}/messages/{message_id}`.
 #[derive(Clone, Debug)]
@@ -809,8 +1306,43 @@ impl RetrieveMessage {
             message_id: message_id.into(),
         }
     }
-    request_options! {
-        Message
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Message>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Message>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -826,8 +1358,12 @@ impl RetrieveMessage {
         self.client.call(Operation::RetrieveMessage, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveMessage -> Message
+impl std::future::IntoFuture for RetrieveMessage {
+    type Output = Result<Message>;
+    type IntoFuture = ResponseFuture<Message>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to update a message: `POST /threads/{thread_id}/messages/{message_id}`.
 #[derive(Clone, Debug)]
@@ -871,9 +1407,52 @@ impl UpdateMessage {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Message
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Message>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Message>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -891,8 +1470,12 @@ impl UpdateMessage {
         self.client.call(Operation::UpdateMessage, ids, &self.options, call).await
     }
 }
-awaitable! {
-    UpdateMessage -> Message
+impl std::future::IntoFuture for UpdateMessage {
+    type Output = Result<Message>;
+    type IntoFuture = ResponseFuture<Message>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to delete a message: `DELETE /threads/{thread_id}/messages/{message_id}`.
 #[derive(Clone, Debug)]
@@ -916,8 +1499,43 @@ impl DeleteMessage {
             message_id: message_id.into(),
         }
     }
-    request_options! {
-        DeletedMessage
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<DeletedMessage>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<DeletedMessage>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -933,8 +1551,12 @@ impl DeleteMessage {
         self.client.call(Operation::DeleteMessage, ids, &self.options, call).await
     }
 }
-awaitable! {
-    DeleteMessage -> DeletedMessage
+impl std::future::IntoFuture for DeleteMessage {
+    type Output = Result<DeletedMessage>;
+    type IntoFuture = ResponseFuture<DeletedMessage>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to list runs: `GET /threads/{thread_id}/runs`.
 #[derive(Clone, Debug)]
@@ -953,6 +1575,44 @@ impl ListRuns {
             thread_id: thread_id.into(),
             page: PageQuery::default(),
         }
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<RunList>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<RunList>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -975,15 +1635,21 @@ impl ListRuns {
         self.client.call(Operation::ListRuns, ids, &self.options, call).await
     }
 }
+impl std::future::IntoFuture for ListRuns {
+    type Output = Result<RunList>;
+    type IntoFuture = ResponseFuture<RunList>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
+}
 list_request! {
     ListRuns -> RunList, Run
 }
 /// A request to start a run: `POST /threads/{thread_id}/runs`.
+pub type CreateRun<M = Plain> = RunRequest<CreateRunParams, M>;
+/// The parameters of [`CreateRun`].
 #[derive(Clone, Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct CreateRun {
-    pub(crate) client: Client,
-    pub(crate) options: RequestOptions,
+pub struct CreateRunParams {
     pub(crate) thread_id: String,
     pub(crate) include: Vec<RunInclude>,
     pub(crate) body: CreateRunRequest,
@@ -994,17 +1660,20 @@ impl CreateRun {
         thread_id: impl Into<String>,
         body: CreateRunRequest,
     ) -> Self {
-        Self {
-            client: client.clone(),
-            options: RequestOptions::default(),
-            thread_id: thread_id.into(),
-            include: Vec::new(),
-            body,
-        }
+        RunRequest::from_params(
+            client,
+            CreateRunParams {
+                thread_id: thread_id.into(),
+                include: Vec::new(),
+                body,
+            },
+        )
     }
+}
+impl<M> CreateRun<M> {
     /// Name of the model, instead of the assistant's. If omitted or null, the assistant's.
     pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.body = self.body.model(model);
+        self.params.body = self.params.body.model(model);
         self
     }
     /// Effort of a reasoning model. If omitted, `medium`; if null, the server chooses.
@@ -1012,12 +1681,12 @@ impl CreateRun {
         mut self,
         reasoning_effort: impl Into<ReasoningEffort>,
     ) -> Self {
-        self.body = self.body.reasoning_effort(reasoning_effort);
+        self.params.body = self.params.body.reasoning_effort(reasoning_effort);
         self
     }
     /// Instructions of up to 256000 characters, instead of the assistant's. If omitted or null, the assistant's.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.body = self.body.instructions(instructions);
+        self.params.body = self.params.body.instructions(instructions);
         self
     }
     /// Text appended to the instructions, for this run only. If omitted or null, nothing is appended.
@@ -1025,7 +1694,10 @@ impl CreateRun {
         mut self,
         additional_instructions: impl Into<String>,
     ) -> Self {
-        self.body = self.body.additional_instructions(additional_instructions);
+        self.params.body = self
+            .params
+            .body
+            .additional_instructions(additional_instructions);
         self
     }
     /// Messages added to the thread before the run starts. If omitted or null, there are none.
@@ -1033,12 +1705,12 @@ impl CreateRun {
         mut self,
         additional_messages: impl Into<Vec<CreateMessageRequest>>,
     ) -> Self {
-        self.body = self.body.additional_messages(additional_messages);
+        self.params.body = self.params.body.additional_messages(additional_messages);
         self
     }
     /// Tools, at most 20, instead of the assistant's. An empty list means no tools. If omitted or null, the assistant's.
     pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
-        self.body = self.body.tools(tools);
+        self.params.body = self.params.body.tools(tools);
         self
     }
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
@@ -1046,7 +1718,7 @@ impl CreateRun {
         mut self,
         metadata: impl Into<std::collections::BTreeMap<String, String>>,
     ) -> Self {
-        self.body = self.body.metadata(metadata);
+        self.params.body = self.params.body.metadata(metadata);
         self
     }
     /// Adds an entry to [`metadata`](Self::metadata). An entry with the same key is replaced.
@@ -1055,27 +1727,31 @@ impl CreateRun {
         key: impl Into<String>,
         value: impl Into<String>,
     ) -> Self {
-        self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self.params
+            .body
+            .metadata
+            .get_or_insert_default()
+            .insert(key.into(), value.into());
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, the assistant's.
     pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
-        self.body = self.body.temperature(temperature);
+        self.params.body = self.params.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, the assistant's.
     pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
-        self.body = self.body.top_p(top_p);
+        self.params.body = self.params.body.top_p(top_p);
         self
     }
     /// Maximum number of prompt tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
     pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {
-        self.body = self.body.max_prompt_tokens(max_prompt_tokens);
+        self.params.body = self.params.body.max_prompt_tokens(max_prompt_tokens);
         self
     }
     /// Maximum number of completion tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
     pub fn max_completion_tokens(mut self, max_completion_tokens: u64) -> Self {
-        self.body = self.body.max_completion_tokens(max_completion_tokens);
+        self.params.body = self.params.body.max_completion_tokens(max_completion_tokens);
         self
     }
     /// Which messages of the thread the prompt contains. If omitted or null, `auto`: as many as fit.
@@ -1083,17 +1759,17 @@ impl CreateRun {
         mut self,
         truncation_strategy: impl Into<TruncationStrategy>,
     ) -> Self {
-        self.body = self.body.truncation_strategy(truncation_strategy);
+        self.params.body = self.params.body.truncation_strategy(truncation_strategy);
         self
     }
     /// Whether the model may, must or must not call tools. If omitted or null, `auto`: the model decides.
     pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
-        self.body = self.body.tool_choice(tool_choice);
+        self.params.body = self.params.body.tool_choice(tool_choice);
         self
     }
     /// Whether the model may call several functions at once. If omitted, true. Null is not valid.
     pub fn parallel_tool_calls(mut self, parallel_tool_calls: bool) -> Self {
-        self.body = self.body.parallel_tool_calls(parallel_tool_calls);
+        self.params.body = self.params.body.parallel_tool_calls(parallel_tool_calls);
         self
     }
     /// Format of the output. If omitted or null, the assistant's.
@@ -1101,23 +1777,34 @@ impl CreateRun {
         mut self,
         response_format: impl Into<ResponseFormat>,
     ) -> Self {
-        self.body = self.body.response_format(response_format);
+        self.params.body = self.params.body.response_format(response_format);
         self
     }
     /// Additional data to include in the response. Repeat the parameter for several values.
     pub fn include(mut self, include: impl Into<RunInclude>) -> Self {
-        self.include.push(include.into());
+        self.params.include.push(include.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Run
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.request.body.insert(name.into(), value.into());
+        self
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+}
+impl CreateRunParams {
+    pub(crate) async fn execute(
+        &self,
+        client: &Client,
+        options: &RequestOptions,
+    ) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let include = (!self.include.is_empty()).then_some(&self.include);
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             assistant_id: Some(&body.assistant_id),
@@ -1126,16 +1813,23 @@ impl CreateRun {
         let call = move |api: runstep_api::Client| async move {
             api.create_run(thread_id, include, body).await
         };
-        self.client.call(Operation::CreateRun, ids, &self.options, call).await
+        client.call(Operation::CreateRun, ids, options, call).await
     }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {
+    pub(crate) async fn open_stream(
+        mut self,
+        client: Client,
+        options: RequestOptions,
+    ) -> Result<Response<ByteStream>> {
         self.body.stream = true.into();
-        self.options.streams = true;
+        let options = &RequestOptions {
+            streams: true,
+            ..options
+        };
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let include = (!self.include.is_empty()).then_some(&self.include);
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             assistant_id: Some(&body.assistant_id),
@@ -1144,11 +1838,8 @@ impl CreateRun {
         let call = move |api: runstep_api::Client| async move {
             api.create_run_stream(thread_id, include, body).await
         };
-        self.client.open(Operation::CreateRun, ids, &self.options, call).await
+        client.open(Operation::CreateRun, ids, options, call).await
     }
-}
-awaitable! {
-    CreateRun -> Run
 }
 /// A request to get a run: `GET /threads/{thread_id}/runs/{run_id}`.
 #[derive(Clone, Debug)]
@@ -1172,8 +1863,43 @@ impl RetrieveRun {
             run_id: run_id.into(),
         }
     }
-    request_options! {
-        Run
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Run>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -1204,8 +1930,12 @@ impl RetrieveRun {
         self.client.open(Operation::RetrieveRun, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveRun -> Run
+impl std::future::IntoFuture for RetrieveRun {
+    type Output = Result<Run>;
+    type IntoFuture = ResponseFuture<Run>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to update a run: `POST /threads/{thread_id}/runs/{run_id}`.
 #[derive(Clone, Debug)]
@@ -1249,9 +1979,52 @@ impl UpdateRun {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Run
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Run>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -1269,15 +2042,18 @@ impl UpdateRun {
         self.client.call(Operation::UpdateRun, ids, &self.options, call).await
     }
 }
-awaitable! {
-    UpdateRun -> Run
+impl std::future::IntoFuture for UpdateRun {
+    type Output = Result<Run>;
+    type IntoFuture = ResponseFuture<Run>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to submit tool outputs: `POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs`.
+pub type SubmitToolOutputs<M = Plain> = RunRequest<SubmitToolOutputsParams, M>;
+/// The parameters of [`SubmitToolOutputs`].
 #[derive(Clone, Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct SubmitToolOutputs {
-    pub(crate) client: Client,
-    pub(crate) options: RequestOptions,
+pub struct SubmitToolOutputsParams {
     pub(crate) thread_id: String,
     pub(crate) run_id: String,
     pub(crate) body: SubmitToolOutputsRequest,
@@ -1289,23 +2065,37 @@ impl SubmitToolOutputs {
         run_id: impl Into<String>,
         body: SubmitToolOutputsRequest,
     ) -> Self {
-        Self {
-            client: client.clone(),
-            options: RequestOptions::default(),
-            thread_id: thread_id.into(),
-            run_id: run_id.into(),
-            body,
-        }
+        RunRequest::from_params(
+            client,
+            SubmitToolOutputsParams {
+                thread_id: thread_id.into(),
+                run_id: run_id.into(),
+                body,
+            },
+        )
     }
-    extra_fields! {}
-    request_options! {
-        Run
+}
+impl<M> SubmitToolOutputs<M> {
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.request.body.insert(name.into(), value.into());
+        self
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+}
+impl SubmitToolOutputsParams {
+    pub(crate) async fn execute(
+        &self,
+        client: &Client,
+        options: &RequestOptions,
+    ) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
@@ -1314,16 +2104,23 @@ impl SubmitToolOutputs {
         let call = move |api: runstep_api::Client| async move {
             api.submit_tool_outputs(thread_id, run_id, body).await
         };
-        self.client.call(Operation::SubmitToolOutputs, ids, &self.options, call).await
+        client.call(Operation::SubmitToolOutputs, ids, options, call).await
     }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {
+    pub(crate) async fn open_stream(
+        mut self,
+        client: Client,
+        options: RequestOptions,
+    ) -> Result<Response<ByteStream>> {
         self.body.stream = true.into();
-        self.options.streams = true;
+        let options = &RequestOptions {
+            streams: true,
+            ..options
+        };
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
@@ -1332,11 +2129,8 @@ impl SubmitToolOutputs {
         let call = move |api: runstep_api::Client| async move {
             api.submit_tool_outputs_stream(thread_id, run_id, body).await
         };
-        self.client.open(Operation::SubmitToolOutputs, ids, &self.options, call).await
+        client.open(Operation::SubmitToolOutputs, ids, options, call).await
     }
-}
-awaitable! {
-    SubmitToolOutputs -> Run
 }
 /// A request to cancel a run: `POST /threads/{thread_id}/runs/{run_id}/cancel`.
 #[derive(Clone, Debug)]
@@ -1360,8 +2154,43 @@ impl CancelRun {
             run_id: run_id.into(),
         }
     }
-    request_options! {
-        Run
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Run>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -1377,8 +2206,12 @@ impl CancelRun {
         self.client.call(Operation::CancelRun, ids, &self.options, call).await
     }
 }
-awaitable! {
-    CancelRun -> Run
+impl std::future::IntoFuture for CancelRun {
+    type Output = Result<Run>;
+    type IntoFuture = ResponseFuture<Run>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }
 /// A request to list steps: `GET /threads/{thread_id}/runs/{run_id}/steps`.
 #[derive(Clone, Debug)]
@@ -1411,6 +2244,44 @@ impl ListRunSteps {
         self.include.push(include.into());
         self
     }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<RunStepList>> {
+        Box::pin(async move { self.execute().await })
+    }
     pub(crate) async fn execute(&self) -> Result<Response<RunStepList>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
@@ -1435,6 +2306,13 @@ impl ListRunSteps {
                 .await
         };
         self.client.call(Operation::ListRunSteps, ids, &self.options, call).await
+    }
+}
+impl std::future::IntoFuture for ListRunSteps {
+    type Output = Result<RunStepList>;
+    type IntoFuture = ResponseFuture<RunStepList>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
     }
 }
 list_request! {
@@ -1472,8 +2350,43 @@ impl RetrieveRunStep {
         self.include.push(include.into());
         self
     }
-    request_options! {
-        RunStep
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<RunStep>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<RunStep>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -1492,6 +2405,10 @@ impl RetrieveRunStep {
         self.client.call(Operation::RetrieveRunStep, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveRunStep -> RunStep
+impl std::future::IntoFuture for RetrieveRunStep {
+    type Output = Result<RunStep>;
+    type IntoFuture = ResponseFuture<RunStep>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.execute().await.map(Response::into_inner) })
+    }
 }

@@ -5,7 +5,6 @@ use runstep_api::types::{
     MessageRole, Tool, UpdateThreadRequest,
 };
 
-use super::macros::example;
 use super::requests::{
     CreateThread, CreateThreadAndRun, DeleteThread, RetrieveThread, UpdateThread,
 };
@@ -47,13 +46,18 @@ impl Threads {
 
     /// Creates a thread and a run on it in one request: `POST /threads/runs`.
     ///
-    #[doc = example!("let run = client
-    .threads()
-    .create_and_run(&assistant.id)
-    .user_message(\"Explain deep learning to a 5 year old.\")
-    .and_poll()
-    .await?;
-println!(\"{} on {}\", run.status, run.thread_id);")]
+    /// ```
+    #[doc = include_str!("../docs/setup.txt")]
+    /// let run = client
+    ///     .threads()
+    ///     .create_and_run(&assistant.id)
+    ///     .user_message("Explain deep learning to a 5 year old.")
+    ///     .and_poll()
+    ///     .await?;
+    /// println!("{} on {}", run.status, run.thread_id);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create_and_run(&self, assistant_id: impl Into<String>) -> CreateThreadAndRun {
         CreateThreadAndRun::new(&self.client, CreateThreadAndRunRequest::new(assistant_id))
     }
@@ -72,16 +76,16 @@ impl CreateThread {
     }
 }
 
-impl CreateThreadAndRun {
+impl<M> CreateThreadAndRun<M> {
     /// Adds a tool to [`tools`](Self::tools).
     pub fn tool(mut self, tool: impl Into<Tool>) -> Self {
-        self.body.tools.get_or_insert_default().push(tool.into());
+        self.params.body.tools.get_or_insert_default().push(tool.into());
         self
     }
 
     /// Adds a message to the new thread.
     pub fn message(mut self, message: CreateMessageRequest) -> Self {
-        let thread = self.body.thread.get_or_insert_default();
+        let thread = self.params.body.thread.get_or_insert_default();
         thread.messages.get_or_insert_default().push(message);
         self
     }

@@ -20,11 +20,79 @@ const HEAD: &str = "//! Request builders: a struct for each operation, with sett
     //! properties.\n\n\
     use runstep_api::types::*;\n\
     use runstep_api::{ByteStream, Operation};\n\n\
-    use super::macros::{awaitable, extra_fields, request_options};\n\
     use crate::client::{Client, SpanIds};\n\
     use crate::error::Result;\n\
     use crate::pagination::{PageQuery, list_request};\n\
-    use crate::transport::{RequestOptions, Response, checked_id};\n\n";
+    use crate::run_request::{Plain, RunRequest};\n\
+    use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};\n\n";
+
+/// Methods of every request builder, with the type of the response in place of `OUTPUT`.
+const OPTIONS: &str = r#"
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(dead_code, reason = "the SDK itself does not send every request with other options")]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<OUTPUT>> {
+        Box::pin(async move { self.execute().await })
+    }
+"#;
+
+/// The setter for body fields that this version does not model.
+const EXTRA: &str = r#"
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+        self.EXTRA_OPTIONS.body.insert(name.into(), value.into());
+        self
+    }
+"#;
+
+/// What stands for the placeholders in the code of a request that contains its client and options.
+const CONTEXT: [(&str, &str); 6] = [
+    ("OPEN_ARGUMENTS", ""),
+    ("ARGUMENTS", ""),
+    ("SET_STREAM", "self.options.streams = true;"),
+    ("CLIENT", "self.client"),
+    ("REQUEST_OPTIONS", "&self.options"),
+    ("EXTRA_OPTIONS", "options"),
+];
+
+/// The same for a request about a run, whose client and options are in a `RunRequest`.
+const RUN_CONTEXT: [(&str, &str); 6] = [
+    ("OPEN_ARGUMENTS", ", client: Client, options: RequestOptions"),
+    ("ARGUMENTS", ", client: &Client, options: &RequestOptions"),
+    ("SET_STREAM", "let options = &RequestOptions { streams: true, ..options };"),
+    ("CLIENT", "client"),
+    ("REQUEST_OPTIONS", "options"),
+    ("EXTRA_OPTIONS", "options.request"),
+];
 
 /// A property without a setter: the builder has the method `stream`.
 const STREAM: &str = "stream";
@@ -125,71 +193,94 @@ impl Request {
         if has_page {
             fields.push_str("pub(crate) page: PageQuery,");
             values.push_str("page: PageQuery::default(),");
-            prepare
-                .push_str("let page = &self.page; self.client.validate_page_limit(page.limit)?;");
+            prepare.push_str("let page = &self.page; CLIENT.validate_page_limit(page.limit)?;");
         }
         prepare.push_str(&self.span_ids(body));
         let passed: Vec<&str> = parameters.iter().map(|parameter| &*parameter.passed).collect();
         let passed = passed.join(", ");
         let body_setters: String =
             body.map(optional_fields).into_iter().flatten().map(setter).collect();
-        let extra = if body.is_some() { "extra_fields! {}" } else { "" };
+        let extra = if body.is_some() { EXTRA } else { "" };
+        let setters = format!("{body_setters} {setters} {extra}");
         let item = structs.get(output).filter(|_| has_page && body.is_none());
-        let (options, awaited) = match item.and_then(|list| item_type(list)) {
-            Some(item) => {
-                (String::new(), format!("list_request! {{ {name} -> {output}, {item} }}"))
-            }
-            None => (
-                format!("request_options! {{ {output} }}"),
-                format!("awaitable! {{ {name} -> {output} }}"),
-            ),
+        let list = item.and_then(|list| item_type(list));
+        let list = list.map(|item| format!("list_request! {{ {name} -> {output}, {item} }}"));
+        let list = list.unwrap_or_default();
+        // The type with the methods that send the request, their context, and where its fields are.
+        let is_run_request = self.streams && body.is_some_and(has_stream_flag);
+        let (sender, context, root) = match is_run_request {
+            true => (format!("{name}Params"), RUN_CONTEXT, "self.params"),
+            false => (name.clone(), CONTEXT, "self"),
         };
         let open_stream = if self.streams {
-            let flag = if body.is_some_and(has_stream_flag) {
-                "self.body.stream = true.into();"
-            } else {
-                ""
-            };
+            let flag = if is_run_request { "self.body.stream = true.into();" } else { "" };
             format!(
                 "/// Sends the request and returns its response as a stream of events.
-                pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {{
+                pub(crate) async fn open_stream(mut self OPEN_ARGUMENTS) -> Result<Response<ByteStream>> {{
                     {flag}
-                    self.options.streams = true;
+                    SET_STREAM
                     {prepare}
                     let call = move |api: runstep_api::Client| async move {{
                         api.{function}_stream({passed}).await
                     }};
-                    self.client.open(Operation::{name}, ids, &self.options, call).await
+                    CLIENT.open(Operation::{name}, ids, REQUEST_OPTIONS, call).await
                 }}"
             )
         } else {
             String::new()
         };
-        format!(
-            r#"#[derive(Clone, Debug)]
-            #[must_use = "a request is sent when it is awaited"]
-            pub struct {name} {{
-                pub(crate) client: Client,
-                pub(crate) options: RequestOptions,
-                {fields}
+        let execute = format!(
+            "pub(crate) async fn execute(&self ARGUMENTS) -> Result<Response<{output}>> {{
+                {prepare}
+                let call = move |api: runstep_api::Client| async move {{
+                    api.{function}({passed}).await
+                }};
+                CLIENT.call(Operation::{name}, ids, REQUEST_OPTIONS, call).await
             }}
-            impl {name} {{
-                pub(crate) fn new(client: &Client, {arguments}) -> Self {{
-                    Self {{ client: client.clone(), options: RequestOptions::default(), {values} }}
+            {open_stream}"
+        );
+        let template = match is_run_request {
+            true => format!(
+                r#"pub type {name}<M = Plain> = RunRequest<{sender}, M>;
+                /// The parameters of [`{name}`].
+                #[derive(Clone, Debug)]
+                pub struct {sender} {{ {fields} }}
+                impl {name} {{
+                    pub(crate) fn new(client: &Client, {arguments}) -> Self {{
+                        RunRequest::from_params(client, {sender} {{ {values} }})
+                    }}
                 }}
-                {body_setters} {setters} {extra} {options}
-                pub(crate) async fn execute(&self) -> Result<Response<{output}>> {{
-                    {prepare}
-                    let call = move |api: runstep_api::Client| async move {{
-                        api.{function}({passed}).await
-                    }};
-                    self.client.call(Operation::{name}, ids, &self.options, call).await
+                impl<M> {name}<M> {{ {setters} }}
+                impl {sender} {{ {execute} }}
+                "#
+            ),
+            false => format!(
+                r#"#[derive(Clone, Debug)]
+                #[must_use = "a request is sent when it is awaited"]
+                pub struct {name} {{
+                    pub(crate) client: Client,
+                    pub(crate) options: RequestOptions,
+                    {fields}
                 }}
-                {open_stream}
-            }}
-            {awaited}
-            "#
-        )
+                impl {name} {{
+                    pub(crate) fn new(client: &Client, {arguments}) -> Self {{
+                        Self {{ client: client.clone(), options: RequestOptions::default(), {values} }}
+                    }}
+                    {setters} {OPTIONS} {execute}
+                }}
+                impl std::future::IntoFuture for {name} {{
+                    type Output = Result<OUTPUT>;
+                    type IntoFuture = ResponseFuture<OUTPUT>;
+                    fn into_future(self) -> Self::IntoFuture {{
+                        Box::pin(async move {{ self.execute().await.map(Response::into_inner) }})
+                    }}
+                }}
+                {list}
+                "#
+            ),
+        };
+        let placeholders = context.iter().copied().chain([("OUTPUT", &**output), ("ROOT", root)]);
+        placeholders.fold(template, |code, (placeholder, text)| code.replace(placeholder, text))
     }
 
     /// Collects the IDs for the span.
@@ -253,7 +344,7 @@ fn parameters(
                 field: format!("pub(crate) {name}: {},", unqualified(kind)),
                 argument: format!("{name}: {},", unqualified(kind)),
                 value: format!("{name},"),
-                prepare: format!("let {name} = &self.{name}; self.client.validate({name})?;"),
+                prepare: format!("let {name} = &self.{name}; CLIENT.validate({name})?;"),
                 passed: name,
                 kind: Kind::Body(unqualified(kind)),
                 ..Parameter::default()
@@ -264,7 +355,7 @@ fn parameters(
                 setter: format!(
                     "/// Sets the query parameter `{name}`, which filters the list.
                     pub fn {name}(mut self, {name}: impl Into<String>) -> Self {{
-                        self.{name} = Some({name}.into());
+                        ROOT.{name} = Some({name}.into());
                         self
                     }}"
                 ),
@@ -278,7 +369,7 @@ fn parameters(
                 setter: format!(
                     "#[doc = {:?}]
                     pub fn {name}(mut self, {name}: impl Into<{}>) -> Self {{
-                        self.{name}.push({name}.into());
+                        ROOT.{name}.push({name}.into());
                         self
                     }}",
                     format!(" {}", description(&name)),
@@ -366,7 +457,7 @@ fn setter(field: &Field) -> String {
     let (argument, _) = argument(&field.ident, kind);
     let mut setter = format!(
         "{docs} pub fn {name}(mut self, {name}: {argument}) -> Self {{
-            self.body = self.body.{name}({name});
+            ROOT.body = ROOT.body.{name}({name});
             self
         }}"
     );
@@ -374,7 +465,7 @@ fn setter(field: &Field) -> String {
         setter.push_str(&format!(
             "/// Adds an entry to [`{name}`](Self::{name}). An entry with the same key is replaced.
             pub fn {name}_entry(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {{
-                self.body.{name}.get_or_insert_default().insert(key.into(), value.into());
+                ROOT.body.{name}.get_or_insert_default().insert(key.into(), value.into());
                 self
             }}"
         ));
