@@ -80,6 +80,18 @@ macro_rules! open_enum {
             }
         }
 
+        impl From<&str> for $crate::Field<$Name> {
+            fn from(value: &str) -> Self {
+                Self::Value(value.into())
+            }
+        }
+
+        impl From<String> for $crate::Field<$Name> {
+            fn from(value: String) -> Self {
+                Self::Value(value.into())
+            }
+        }
+
         impl serde::Serialize for $Name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())

@@ -65,8 +65,11 @@ pub struct FileSearchTool {
 impl FileSearchTool {
     /// Sets `file_search`.
     #[must_use]
-    pub fn file_search(mut self, file_search: impl Into<FileSearchOptions>) -> Self {
-        self.file_search = Some(file_search.into());
+    pub fn file_search(
+        mut self,
+        file_search: impl Into<Field<FileSearchOptions>>,
+    ) -> Self {
+        self.file_search = file_search.into().into_option();
         self
     }
 }
@@ -89,17 +92,17 @@ pub struct FileSearchOptions {
 impl FileSearchOptions {
     /// Sets `max_num_results`.
     #[must_use]
-    pub fn max_num_results(mut self, max_num_results: u64) -> Self {
-        self.max_num_results = Some(max_num_results);
+    pub fn max_num_results(mut self, max_num_results: impl Into<Field<u64>>) -> Self {
+        self.max_num_results = max_num_results.into().into_option();
         self
     }
     /// Sets `ranking_options`.
     #[must_use]
     pub fn ranking_options(
         mut self,
-        ranking_options: impl Into<FileSearchRankingOptions>,
+        ranking_options: impl Into<Field<FileSearchRankingOptions>>,
     ) -> Self {
-        self.ranking_options = Some(ranking_options.into());
+        self.ranking_options = ranking_options.into().into_option();
         self
     }
 }
@@ -124,8 +127,8 @@ impl FileSearchRankingOptions {
     }
     /// Sets `ranker`.
     #[must_use]
-    pub fn ranker(mut self, ranker: impl Into<FileSearchRanker>) -> Self {
-        self.ranker = Some(ranker.into());
+    pub fn ranker(mut self, ranker: impl Into<Field<FileSearchRanker>>) -> Self {
+        self.ranker = ranker.into().into_option();
         self
     }
 }
@@ -172,23 +175,23 @@ impl FunctionDefinition {
     }
     /// Sets `description`.
     #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
+    pub fn description(mut self, description: impl Into<Field<String>>) -> Self {
+        self.description = description.into().into_option();
         self
     }
     /// Sets `parameters`.
     #[must_use]
     pub fn parameters(
         mut self,
-        parameters: impl Into<serde_json::Map<String, serde_json::Value>>,
+        parameters: impl Into<Field<serde_json::Map<String, serde_json::Value>>>,
     ) -> Self {
-        self.parameters = Some(parameters.into());
+        self.parameters = parameters.into().into_option();
         self
     }
     /// Sets `strict`.
     #[must_use]
-    pub fn strict(mut self, strict: bool) -> Self {
-        self.strict = Field::Value(strict);
+    pub fn strict(mut self, strict: impl Into<Field<bool>>) -> Self {
+        self.strict = strict.into();
         self
     }
 }
@@ -214,8 +217,8 @@ impl NamedToolChoice {
     }
     /// Sets `function`.
     #[must_use]
-    pub fn function(mut self, function: impl Into<NamedFunction>) -> Self {
-        self.function = Some(function.into());
+    pub fn function(mut self, function: impl Into<Field<NamedFunction>>) -> Self {
+        self.function = function.into().into_option();
         self
     }
 }
@@ -286,23 +289,23 @@ impl JsonSchemaDefinition {
     }
     /// Sets `description`.
     #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
+    pub fn description(mut self, description: impl Into<Field<String>>) -> Self {
+        self.description = description.into().into_option();
         self
     }
     /// Sets `schema`.
     #[must_use]
     pub fn schema(
         mut self,
-        schema: impl Into<serde_json::Map<String, serde_json::Value>>,
+        schema: impl Into<Field<serde_json::Map<String, serde_json::Value>>>,
     ) -> Self {
-        self.schema = Some(schema.into());
+        self.schema = schema.into().into_option();
         self
     }
     /// Sets `strict`.
     #[must_use]
-    pub fn strict(mut self, strict: bool) -> Self {
-        self.strict = Field::Value(strict);
+    pub fn strict(mut self, strict: impl Into<Field<bool>>) -> Self {
+        self.strict = strict.into();
         self
     }
 }
@@ -328,8 +331,8 @@ impl TruncationStrategy {
     }
     /// Sets `last_messages`.
     #[must_use]
-    pub fn last_messages(mut self, last_messages: u64) -> Self {
-        self.last_messages = Field::Value(last_messages);
+    pub fn last_messages(mut self, last_messages: impl Into<Field<u64>>) -> Self {
+        self.last_messages = last_messages.into();
         self
     }
 }
@@ -350,15 +353,18 @@ impl ToolResources {
     #[must_use]
     pub fn code_interpreter(
         mut self,
-        code_interpreter: impl Into<CodeInterpreterResources>,
+        code_interpreter: impl Into<Field<CodeInterpreterResources>>,
     ) -> Self {
-        self.code_interpreter = Some(code_interpreter.into());
+        self.code_interpreter = code_interpreter.into().into_option();
         self
     }
     /// Sets `file_search`.
     #[must_use]
-    pub fn file_search(mut self, file_search: impl Into<FileSearchResources>) -> Self {
-        self.file_search = Some(file_search.into());
+    pub fn file_search(
+        mut self,
+        file_search: impl Into<Field<FileSearchResources>>,
+    ) -> Self {
+        self.file_search = file_search.into().into_option();
         self
     }
 }
@@ -374,8 +380,8 @@ pub struct CodeInterpreterResources {
 impl CodeInterpreterResources {
     /// Sets `file_ids`.
     #[must_use]
-    pub fn file_ids(mut self, file_ids: impl Into<Vec<String>>) -> Self {
-        self.file_ids = Some(file_ids.into());
+    pub fn file_ids(mut self, file_ids: impl Into<Field<Vec<String>>>) -> Self {
+        self.file_ids = file_ids.into().into_option();
         self
     }
 }
@@ -391,8 +397,11 @@ pub struct FileSearchResources {
 impl FileSearchResources {
     /// Sets `vector_store_ids`.
     #[must_use]
-    pub fn vector_store_ids(mut self, vector_store_ids: impl Into<Vec<String>>) -> Self {
-        self.vector_store_ids = Some(vector_store_ids.into());
+    pub fn vector_store_ids(
+        mut self,
+        vector_store_ids: impl Into<Field<Vec<String>>>,
+    ) -> Self {
+        self.vector_store_ids = vector_store_ids.into().into_option();
         self
     }
 }
@@ -413,18 +422,18 @@ impl CreateToolResources {
     #[must_use]
     pub fn code_interpreter(
         mut self,
-        code_interpreter: impl Into<CodeInterpreterResources>,
+        code_interpreter: impl Into<Field<CodeInterpreterResources>>,
     ) -> Self {
-        self.code_interpreter = Some(code_interpreter.into());
+        self.code_interpreter = code_interpreter.into().into_option();
         self
     }
     /// Sets `file_search`.
     #[must_use]
     pub fn file_search(
         mut self,
-        file_search: impl Into<CreateFileSearchResources>,
+        file_search: impl Into<Field<CreateFileSearchResources>>,
     ) -> Self {
-        self.file_search = Some(file_search.into());
+        self.file_search = file_search.into().into_option();
         self
     }
 }
@@ -443,17 +452,20 @@ pub struct CreateFileSearchResources {
 impl CreateFileSearchResources {
     /// Sets `vector_store_ids`.
     #[must_use]
-    pub fn vector_store_ids(mut self, vector_store_ids: impl Into<Vec<String>>) -> Self {
-        self.vector_store_ids = Some(vector_store_ids.into());
+    pub fn vector_store_ids(
+        mut self,
+        vector_store_ids: impl Into<Field<Vec<String>>>,
+    ) -> Self {
+        self.vector_store_ids = vector_store_ids.into().into_option();
         self
     }
     /// Sets `vector_stores`.
     #[must_use]
     pub fn vector_stores(
         mut self,
-        vector_stores: impl Into<Vec<VectorStoreInput>>,
+        vector_stores: impl Into<Field<Vec<VectorStoreInput>>>,
     ) -> Self {
-        self.vector_stores = Some(vector_stores.into());
+        self.vector_stores = vector_stores.into().into_option();
         self
     }
 }
@@ -475,26 +487,26 @@ pub struct VectorStoreInput {
 impl VectorStoreInput {
     /// Sets `file_ids`.
     #[must_use]
-    pub fn file_ids(mut self, file_ids: impl Into<Vec<String>>) -> Self {
-        self.file_ids = Some(file_ids.into());
+    pub fn file_ids(mut self, file_ids: impl Into<Field<Vec<String>>>) -> Self {
+        self.file_ids = file_ids.into().into_option();
         self
     }
     /// Sets `chunking_strategy`.
     #[must_use]
     pub fn chunking_strategy(
         mut self,
-        chunking_strategy: impl Into<ChunkingStrategy>,
+        chunking_strategy: impl Into<Field<ChunkingStrategy>>,
     ) -> Self {
-        self.chunking_strategy = Some(chunking_strategy.into());
+        self.chunking_strategy = chunking_strategy.into().into_option();
         self
     }
     /// Sets `metadata`.
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
 }
@@ -655,74 +667,74 @@ impl CreateAssistantRequest {
     }
     /// Sets `name`.
     #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Field::Value(name.into());
+    pub fn name(mut self, name: impl Into<Field<String>>) -> Self {
+        self.name = name.into();
         self
     }
     /// Sets `description`.
     #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Field::Value(description.into());
+    pub fn description(mut self, description: impl Into<Field<String>>) -> Self {
+        self.description = description.into();
         self
     }
     /// Sets `instructions`.
     #[must_use]
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.instructions = Field::Value(instructions.into());
+    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
+        self.instructions = instructions.into();
         self
     }
     /// Sets `reasoning_effort`.
     #[must_use]
     pub fn reasoning_effort(
         mut self,
-        reasoning_effort: impl Into<ReasoningEffort>,
+        reasoning_effort: impl Into<Field<ReasoningEffort>>,
     ) -> Self {
-        self.reasoning_effort = Field::Value(reasoning_effort.into());
+        self.reasoning_effort = reasoning_effort.into();
         self
     }
     /// Sets `tools`.
     #[must_use]
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
-        self.tools = Some(tools.into());
+    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
+        self.tools = tools.into().into_option();
         self
     }
     /// Sets `tool_resources`.
     #[must_use]
     pub fn tool_resources(
         mut self,
-        tool_resources: impl Into<CreateToolResources>,
+        tool_resources: impl Into<Field<CreateToolResources>>,
     ) -> Self {
-        self.tool_resources = Field::Value(tool_resources.into());
+        self.tool_resources = tool_resources.into();
         self
     }
     /// Sets `metadata`.
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
     /// Sets `temperature`.
     #[must_use]
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
-        self.temperature = Field::Value(temperature.into());
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+        self.temperature = temperature.into();
         self
     }
     /// Sets `top_p`.
     #[must_use]
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
-        self.top_p = Field::Value(top_p.into());
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+        self.top_p = top_p.into();
         self
     }
     /// Sets `response_format`.
     #[must_use]
     pub fn response_format(
         mut self,
-        response_format: impl Into<ResponseFormat>,
+        response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
-        self.response_format = Field::Value(response_format.into());
+        self.response_format = response_format.into();
         self
     }
 }
@@ -768,77 +780,80 @@ pub struct UpdateAssistantRequest {
 impl UpdateAssistantRequest {
     /// Sets `model`.
     #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.model = Some(model.into());
+    pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
+        self.model = model.into().into_option();
         self
     }
     /// Sets `name`.
     #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Field::Value(name.into());
+    pub fn name(mut self, name: impl Into<Field<String>>) -> Self {
+        self.name = name.into();
         self
     }
     /// Sets `description`.
     #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Field::Value(description.into());
+    pub fn description(mut self, description: impl Into<Field<String>>) -> Self {
+        self.description = description.into();
         self
     }
     /// Sets `instructions`.
     #[must_use]
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.instructions = Field::Value(instructions.into());
+    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
+        self.instructions = instructions.into();
         self
     }
     /// Sets `reasoning_effort`.
     #[must_use]
     pub fn reasoning_effort(
         mut self,
-        reasoning_effort: impl Into<ReasoningEffort>,
+        reasoning_effort: impl Into<Field<ReasoningEffort>>,
     ) -> Self {
-        self.reasoning_effort = Field::Value(reasoning_effort.into());
+        self.reasoning_effort = reasoning_effort.into();
         self
     }
     /// Sets `tools`.
     #[must_use]
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
-        self.tools = Some(tools.into());
+    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
+        self.tools = tools.into().into_option();
         self
     }
     /// Sets `tool_resources`.
     #[must_use]
-    pub fn tool_resources(mut self, tool_resources: impl Into<ToolResources>) -> Self {
-        self.tool_resources = Field::Value(tool_resources.into());
+    pub fn tool_resources(
+        mut self,
+        tool_resources: impl Into<Field<ToolResources>>,
+    ) -> Self {
+        self.tool_resources = tool_resources.into();
         self
     }
     /// Sets `metadata`.
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
     /// Sets `temperature`.
     #[must_use]
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
-        self.temperature = Field::Value(temperature.into());
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+        self.temperature = temperature.into();
         self
     }
     /// Sets `top_p`.
     #[must_use]
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
-        self.top_p = Field::Value(top_p.into());
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+        self.top_p = top_p.into();
         self
     }
     /// Sets `response_format`.
     #[must_use]
     pub fn response_format(
         mut self,
-        response_format: impl Into<ResponseFormat>,
+        response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
-        self.response_format = Field::Value(response_format.into());
+        self.response_format = response_format.into();
         self
     }
 }
@@ -941,26 +956,29 @@ pub struct CreateThreadRequest {
 impl CreateThreadRequest {
     /// Sets `messages`.
     #[must_use]
-    pub fn messages(mut self, messages: impl Into<Vec<CreateMessageRequest>>) -> Self {
-        self.messages = Some(messages.into());
+    pub fn messages(
+        mut self,
+        messages: impl Into<Field<Vec<CreateMessageRequest>>>,
+    ) -> Self {
+        self.messages = messages.into().into_option();
         self
     }
     /// Sets `tool_resources`.
     #[must_use]
     pub fn tool_resources(
         mut self,
-        tool_resources: impl Into<CreateToolResources>,
+        tool_resources: impl Into<Field<CreateToolResources>>,
     ) -> Self {
-        self.tool_resources = Field::Value(tool_resources.into());
+        self.tool_resources = tool_resources.into();
         self
     }
     /// Sets `metadata`.
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
 }
@@ -979,17 +997,20 @@ pub struct UpdateThreadRequest {
 impl UpdateThreadRequest {
     /// Sets `tool_resources`.
     #[must_use]
-    pub fn tool_resources(mut self, tool_resources: impl Into<ToolResources>) -> Self {
-        self.tool_resources = Field::Value(tool_resources.into());
+    pub fn tool_resources(
+        mut self,
+        tool_resources: impl Into<Field<ToolResources>>,
+    ) -> Self {
+        self.tool_resources = tool_resources.into();
         self
     }
     /// Sets `metadata`.
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
 }
@@ -1130,8 +1151,8 @@ impl ImageFile {
     }
     /// Sets `detail`.
     #[must_use]
-    pub fn detail(mut self, detail: impl Into<ImageDetail>) -> Self {
-        self.detail = Some(detail.into());
+    pub fn detail(mut self, detail: impl Into<Field<ImageDetail>>) -> Self {
+        self.detail = detail.into().into_option();
         self
     }
 }
@@ -1172,8 +1193,8 @@ impl ImageUrl {
     }
     /// Sets `detail`.
     #[must_use]
-    pub fn detail(mut self, detail: impl Into<ImageDetail>) -> Self {
-        self.detail = Some(detail.into());
+    pub fn detail(mut self, detail: impl Into<Field<ImageDetail>>) -> Self {
+        self.detail = detail.into().into_option();
         self
     }
 }
@@ -1330,14 +1351,14 @@ pub struct Attachment {
 impl Attachment {
     /// Sets `file_id`.
     #[must_use]
-    pub fn file_id(mut self, file_id: impl Into<String>) -> Self {
-        self.file_id = Some(file_id.into());
+    pub fn file_id(mut self, file_id: impl Into<Field<String>>) -> Self {
+        self.file_id = file_id.into().into_option();
         self
     }
     /// Sets `tools`.
     #[must_use]
-    pub fn tools(mut self, tools: impl Into<Vec<AttachmentTool>>) -> Self {
-        self.tools = Some(tools.into());
+    pub fn tools(mut self, tools: impl Into<Field<Vec<AttachmentTool>>>) -> Self {
+        self.tools = tools.into().into_option();
         self
     }
 }
@@ -1372,17 +1393,20 @@ impl CreateMessageRequest {
     }
     /// Sets `attachments`.
     #[must_use]
-    pub fn attachments(mut self, attachments: impl Into<Vec<Attachment>>) -> Self {
-        self.attachments = Field::Value(attachments.into());
+    pub fn attachments(
+        mut self,
+        attachments: impl Into<Field<Vec<Attachment>>>,
+    ) -> Self {
+        self.attachments = attachments.into();
         self
     }
     /// Sets `metadata`.
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
 }
@@ -1400,9 +1424,9 @@ impl UpdateMessageRequest {
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
 }
@@ -1804,116 +1828,125 @@ impl CreateRunRequest {
     }
     /// Sets `model`.
     #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.model = Field::Value(model.into());
+    pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
+        self.model = model.into();
         self
     }
     /// Sets `reasoning_effort`.
     #[must_use]
     pub fn reasoning_effort(
         mut self,
-        reasoning_effort: impl Into<ReasoningEffort>,
+        reasoning_effort: impl Into<Field<ReasoningEffort>>,
     ) -> Self {
-        self.reasoning_effort = Field::Value(reasoning_effort.into());
+        self.reasoning_effort = reasoning_effort.into();
         self
     }
     /// Sets `instructions`.
     #[must_use]
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.instructions = Field::Value(instructions.into());
+    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
+        self.instructions = instructions.into();
         self
     }
     /// Sets `additional_instructions`.
     #[must_use]
     pub fn additional_instructions(
         mut self,
-        additional_instructions: impl Into<String>,
+        additional_instructions: impl Into<Field<String>>,
     ) -> Self {
-        self.additional_instructions = Field::Value(additional_instructions.into());
+        self.additional_instructions = additional_instructions.into();
         self
     }
     /// Sets `additional_messages`.
     #[must_use]
     pub fn additional_messages(
         mut self,
-        additional_messages: impl Into<Vec<CreateMessageRequest>>,
+        additional_messages: impl Into<Field<Vec<CreateMessageRequest>>>,
     ) -> Self {
-        self.additional_messages = Field::Value(additional_messages.into());
+        self.additional_messages = additional_messages.into();
         self
     }
     /// Sets `tools`.
     #[must_use]
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
-        self.tools = Field::Value(tools.into());
+    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
+        self.tools = tools.into();
         self
     }
     /// Sets `metadata`.
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
     /// Sets `temperature`.
     #[must_use]
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
-        self.temperature = Field::Value(temperature.into());
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+        self.temperature = temperature.into();
         self
     }
     /// Sets `top_p`.
     #[must_use]
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
-        self.top_p = Field::Value(top_p.into());
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+        self.top_p = top_p.into();
         self
     }
     /// Sets `stream`.
     #[must_use]
-    pub fn stream(mut self, stream: bool) -> Self {
-        self.stream = Field::Value(stream);
+    pub fn stream(mut self, stream: impl Into<Field<bool>>) -> Self {
+        self.stream = stream.into();
         self
     }
     /// Sets `max_prompt_tokens`.
     #[must_use]
-    pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {
-        self.max_prompt_tokens = Field::Value(max_prompt_tokens);
+    pub fn max_prompt_tokens(
+        mut self,
+        max_prompt_tokens: impl Into<Field<u64>>,
+    ) -> Self {
+        self.max_prompt_tokens = max_prompt_tokens.into();
         self
     }
     /// Sets `max_completion_tokens`.
     #[must_use]
-    pub fn max_completion_tokens(mut self, max_completion_tokens: u64) -> Self {
-        self.max_completion_tokens = Field::Value(max_completion_tokens);
+    pub fn max_completion_tokens(
+        mut self,
+        max_completion_tokens: impl Into<Field<u64>>,
+    ) -> Self {
+        self.max_completion_tokens = max_completion_tokens.into();
         self
     }
     /// Sets `truncation_strategy`.
     #[must_use]
     pub fn truncation_strategy(
         mut self,
-        truncation_strategy: impl Into<TruncationStrategy>,
+        truncation_strategy: impl Into<Field<TruncationStrategy>>,
     ) -> Self {
-        self.truncation_strategy = Field::Value(truncation_strategy.into());
+        self.truncation_strategy = truncation_strategy.into();
         self
     }
     /// Sets `tool_choice`.
     #[must_use]
-    pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
-        self.tool_choice = Field::Value(tool_choice.into());
+    pub fn tool_choice(mut self, tool_choice: impl Into<Field<ToolChoice>>) -> Self {
+        self.tool_choice = tool_choice.into();
         self
     }
     /// Sets `parallel_tool_calls`.
     #[must_use]
-    pub fn parallel_tool_calls(mut self, parallel_tool_calls: bool) -> Self {
-        self.parallel_tool_calls = Some(parallel_tool_calls);
+    pub fn parallel_tool_calls(
+        mut self,
+        parallel_tool_calls: impl Into<Field<bool>>,
+    ) -> Self {
+        self.parallel_tool_calls = parallel_tool_calls.into().into_option();
         self
     }
     /// Sets `response_format`.
     #[must_use]
     pub fn response_format(
         mut self,
-        response_format: impl Into<ResponseFormat>,
+        response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
-        self.response_format = Field::Value(response_format.into());
+        self.response_format = response_format.into();
         self
     }
 }
@@ -1994,101 +2027,113 @@ impl CreateThreadAndRunRequest {
     }
     /// Sets `thread`.
     #[must_use]
-    pub fn thread(mut self, thread: impl Into<CreateThreadRequest>) -> Self {
-        self.thread = Some(thread.into());
+    pub fn thread(mut self, thread: impl Into<Field<CreateThreadRequest>>) -> Self {
+        self.thread = thread.into().into_option();
         self
     }
     /// Sets `model`.
     #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.model = Field::Value(model.into());
+    pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
+        self.model = model.into();
         self
     }
     /// Sets `instructions`.
     #[must_use]
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.instructions = Field::Value(instructions.into());
+    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
+        self.instructions = instructions.into();
         self
     }
     /// Sets `tools`.
     #[must_use]
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
-        self.tools = Field::Value(tools.into());
+    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
+        self.tools = tools.into();
         self
     }
     /// Sets `tool_resources`.
     #[must_use]
-    pub fn tool_resources(mut self, tool_resources: impl Into<ToolResources>) -> Self {
-        self.tool_resources = Field::Value(tool_resources.into());
+    pub fn tool_resources(
+        mut self,
+        tool_resources: impl Into<Field<ToolResources>>,
+    ) -> Self {
+        self.tool_resources = tool_resources.into();
         self
     }
     /// Sets `metadata`.
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
     /// Sets `temperature`.
     #[must_use]
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
-        self.temperature = Field::Value(temperature.into());
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+        self.temperature = temperature.into();
         self
     }
     /// Sets `top_p`.
     #[must_use]
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
-        self.top_p = Field::Value(top_p.into());
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+        self.top_p = top_p.into();
         self
     }
     /// Sets `stream`.
     #[must_use]
-    pub fn stream(mut self, stream: bool) -> Self {
-        self.stream = Field::Value(stream);
+    pub fn stream(mut self, stream: impl Into<Field<bool>>) -> Self {
+        self.stream = stream.into();
         self
     }
     /// Sets `max_prompt_tokens`.
     #[must_use]
-    pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {
-        self.max_prompt_tokens = Field::Value(max_prompt_tokens);
+    pub fn max_prompt_tokens(
+        mut self,
+        max_prompt_tokens: impl Into<Field<u64>>,
+    ) -> Self {
+        self.max_prompt_tokens = max_prompt_tokens.into();
         self
     }
     /// Sets `max_completion_tokens`.
     #[must_use]
-    pub fn max_completion_tokens(mut self, max_completion_tokens: u64) -> Self {
-        self.max_completion_tokens = Field::Value(max_completion_tokens);
+    pub fn max_completion_tokens(
+        mut self,
+        max_completion_tokens: impl Into<Field<u64>>,
+    ) -> Self {
+        self.max_completion_tokens = max_completion_tokens.into();
         self
     }
     /// Sets `truncation_strategy`.
     #[must_use]
     pub fn truncation_strategy(
         mut self,
-        truncation_strategy: impl Into<TruncationStrategy>,
+        truncation_strategy: impl Into<Field<TruncationStrategy>>,
     ) -> Self {
-        self.truncation_strategy = Field::Value(truncation_strategy.into());
+        self.truncation_strategy = truncation_strategy.into();
         self
     }
     /// Sets `tool_choice`.
     #[must_use]
-    pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
-        self.tool_choice = Field::Value(tool_choice.into());
+    pub fn tool_choice(mut self, tool_choice: impl Into<Field<ToolChoice>>) -> Self {
+        self.tool_choice = tool_choice.into();
         self
     }
     /// Sets `parallel_tool_calls`.
     #[must_use]
-    pub fn parallel_tool_calls(mut self, parallel_tool_calls: bool) -> Self {
-        self.parallel_tool_calls = Some(parallel_tool_calls);
+    pub fn parallel_tool_calls(
+        mut self,
+        parallel_tool_calls: impl Into<Field<bool>>,
+    ) -> Self {
+        self.parallel_tool_calls = parallel_tool_calls.into().into_option();
         self
     }
     /// Sets `response_format`.
     #[must_use]
     pub fn response_format(
         mut self,
-        response_format: impl Into<ResponseFormat>,
+        response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
-        self.response_format = Field::Value(response_format.into());
+        self.response_format = response_format.into();
         self
     }
 }
@@ -2106,9 +2151,9 @@ impl UpdateRunRequest {
     #[must_use]
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.metadata = Field::Value(metadata.into());
+        self.metadata = metadata.into();
         self
     }
 }
@@ -2133,8 +2178,8 @@ impl SubmitToolOutputsRequest {
     }
     /// Sets `stream`.
     #[must_use]
-    pub fn stream(mut self, stream: bool) -> Self {
-        self.stream = Field::Value(stream);
+    pub fn stream(mut self, stream: impl Into<Field<bool>>) -> Self {
+        self.stream = stream.into();
         self
     }
 }
@@ -2153,14 +2198,14 @@ pub struct ToolOutput {
 impl ToolOutput {
     /// Sets `tool_call_id`.
     #[must_use]
-    pub fn tool_call_id(mut self, tool_call_id: impl Into<String>) -> Self {
-        self.tool_call_id = Some(tool_call_id.into());
+    pub fn tool_call_id(mut self, tool_call_id: impl Into<Field<String>>) -> Self {
+        self.tool_call_id = tool_call_id.into().into_option();
         self
     }
     /// Sets `output`.
     #[must_use]
-    pub fn output(mut self, output: impl Into<String>) -> Self {
-        self.output = Some(output.into());
+    pub fn output(mut self, output: impl Into<Field<String>>) -> Self {
+        self.output = output.into().into_option();
         self
     }
 }

@@ -128,11 +128,23 @@ macro_rules! union {
                     Self::$Variant(body)
                 }
             }
+
+            impl From<$Type> for $crate::Field<$Name> {
+                fn from(body: $Type) -> Self {
+                    Self::Value(body.into())
+                }
+            }
         )+)?
         $(
             impl From<$ObjectType> for $Name {
                 fn from(object: $ObjectType) -> Self {
                     Self::$Object(object)
+                }
+            }
+
+            impl From<$ObjectType> for $crate::Field<$Name> {
+                fn from(object: $ObjectType) -> Self {
+                    Self::Value(object.into())
                 }
             }
         )?
@@ -148,11 +160,29 @@ macro_rules! union {
                     Self::$Text(text.to_owned())
                 }
             }
+
+            impl From<String> for $crate::Field<$Name> {
+                fn from(text: String) -> Self {
+                    Self::Value(text.into())
+                }
+            }
+
+            impl From<&str> for $crate::Field<$Name> {
+                fn from(text: &str) -> Self {
+                    Self::Value(text.into())
+                }
+            }
         )?
         $(
             impl From<Vec<$Item>> for $Name {
                 fn from(items: Vec<$Item>) -> Self {
                     Self::$Array(items)
+                }
+            }
+
+            impl From<Vec<$Item>> for $crate::Field<$Name> {
+                fn from(items: Vec<$Item>) -> Self {
+                    Self::Value(items.into())
                 }
             }
         )?

@@ -5,7 +5,7 @@
 //! properties.
 
 use runstep_api::types::*;
-use runstep_api::{ByteStream, Operation};
+use runstep_api::{ByteStream, Field, Operation};
 
 use crate::client::{Client, SpanIds};
 use crate::error::Result;
@@ -110,37 +110,37 @@ impl CreateAssistant {
         }
     }
     /// Display name of up to 256 characters. If omitted or null, the assistant has no name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
+    pub fn name(mut self, name: impl Into<Field<String>>) -> Self {
         self.body = self.body.name(name);
         self
     }
     /// Purpose of the assistant, in up to 512 characters. If omitted or null, there is none.
-    pub fn description(mut self, description: impl Into<String>) -> Self {
+    pub fn description(mut self, description: impl Into<Field<String>>) -> Self {
         self.body = self.body.description(description);
         self
     }
     /// System instructions of up to 256000 characters. If omitted or null, there are none.
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
         self.body = self.body.instructions(instructions);
         self
     }
     /// Effort of a reasoning model. If omitted, `medium`; if null, the server chooses.
     pub fn reasoning_effort(
         mut self,
-        reasoning_effort: impl Into<ReasoningEffort>,
+        reasoning_effort: impl Into<Field<ReasoningEffort>>,
     ) -> Self {
         self.body = self.body.reasoning_effort(reasoning_effort);
         self
     }
     /// Tools that the assistant may use; at most 128. If omitted, there are none.
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
+    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
         self.body = self.body.tools(tools);
         self
     }
     /// Files and vector stores for the tools. If omitted or null, there are none.
     pub fn tool_resources(
         mut self,
-        tool_resources: impl Into<CreateToolResources>,
+        tool_resources: impl Into<Field<CreateToolResources>>,
     ) -> Self {
         self.body = self.body.tool_resources(tool_resources);
         self
@@ -148,7 +148,7 @@ impl CreateAssistant {
     /// Your own key-value pairs on the assistant: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.body = self.body.metadata(metadata);
         self
@@ -163,19 +163,19 @@ impl CreateAssistant {
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, 1.
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
         self.body = self.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, 1.
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
         self.body = self.body.top_p(top_p);
         self
     }
     /// Format of the output. If omitted or null, `auto`.
     pub fn response_format(
         mut self,
-        response_format: impl Into<ResponseFormat>,
+        response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
         self.body = self.body.response_format(response_format);
         self
@@ -340,47 +340,50 @@ impl UpdateAssistant {
         }
     }
     /// Name of the model that new runs use by default. If omitted, it stays unchanged.
-    pub fn model(mut self, model: impl Into<String>) -> Self {
+    pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
         self.body = self.body.model(model);
         self
     }
     /// Display name of up to 256 characters. Null removes it; if omitted, it stays unchanged.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
+    pub fn name(mut self, name: impl Into<Field<String>>) -> Self {
         self.body = self.body.name(name);
         self
     }
     /// Purpose of the assistant, in up to 512 characters. Null removes it; if omitted, it stays unchanged.
-    pub fn description(mut self, description: impl Into<String>) -> Self {
+    pub fn description(mut self, description: impl Into<Field<String>>) -> Self {
         self.body = self.body.description(description);
         self
     }
     /// System instructions of up to 256000 characters. Null removes them; if omitted, they stay unchanged.
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
         self.body = self.body.instructions(instructions);
         self
     }
     /// Effort of a reasoning model. If null, the server chooses; if omitted, it stays unchanged.
     pub fn reasoning_effort(
         mut self,
-        reasoning_effort: impl Into<ReasoningEffort>,
+        reasoning_effort: impl Into<Field<ReasoningEffort>>,
     ) -> Self {
         self.body = self.body.reasoning_effort(reasoning_effort);
         self
     }
     /// Tools that the assistant may use; at most 128. They replace all present tools. If omitted, they stay unchanged.
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
+    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
         self.body = self.body.tools(tools);
         self
     }
     /// Files and vector stores for the tools. They replace all present ones. Null removes them; if omitted, they stay unchanged.
-    pub fn tool_resources(mut self, tool_resources: impl Into<ToolResources>) -> Self {
+    pub fn tool_resources(
+        mut self,
+        tool_resources: impl Into<Field<ToolResources>>,
+    ) -> Self {
         self.body = self.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the assistant: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.body = self.body.metadata(metadata);
         self
@@ -395,19 +398,19 @@ impl UpdateAssistant {
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. Null means 1; if omitted, it stays unchanged.
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
         self.body = self.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. Null means 1; if omitted, it stays unchanged.
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
         self.body = self.body.top_p(top_p);
         self
     }
     /// Format of the output. Null means `auto`; if omitted, it stays unchanged.
     pub fn response_format(
         mut self,
-        response_format: impl Into<ResponseFormat>,
+        response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
         self.body = self.body.response_format(response_format);
         self
@@ -570,14 +573,17 @@ impl CreateThread {
         }
     }
     /// First messages of the thread, oldest first. If omitted, there are none.
-    pub fn messages(mut self, messages: impl Into<Vec<CreateMessageRequest>>) -> Self {
+    pub fn messages(
+        mut self,
+        messages: impl Into<Field<Vec<CreateMessageRequest>>>,
+    ) -> Self {
         self.body = self.body.messages(messages);
         self
     }
     /// Files and vector stores for the tools. If omitted or null, there are none.
     pub fn tool_resources(
         mut self,
-        tool_resources: impl Into<CreateToolResources>,
+        tool_resources: impl Into<Field<CreateToolResources>>,
     ) -> Self {
         self.body = self.body.tool_resources(tool_resources);
         self
@@ -585,7 +591,7 @@ impl CreateThread {
     /// Your own key-value pairs on the thread: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.body = self.body.metadata(metadata);
         self
@@ -677,34 +683,37 @@ impl CreateThreadAndRun {
 }
 impl<M> CreateThreadAndRun<M> {
     /// The thread to create. If omitted, it is empty.
-    pub fn thread(mut self, thread: impl Into<CreateThreadRequest>) -> Self {
+    pub fn thread(mut self, thread: impl Into<Field<CreateThreadRequest>>) -> Self {
         self.params.body = self.params.body.thread(thread);
         self
     }
     /// Name of the model, instead of the assistant's. If omitted or null, the assistant's.
-    pub fn model(mut self, model: impl Into<String>) -> Self {
+    pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
         self.params.body = self.params.body.model(model);
         self
     }
     /// Instructions of up to 256000 characters, instead of the assistant's. If omitted or null, the assistant's.
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
         self.params.body = self.params.body.instructions(instructions);
         self
     }
     /// Tools, at most 20, instead of the assistant's. An empty list means no tools. If omitted or null, the assistant's.
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
+    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
         self.params.body = self.params.body.tools(tools);
         self
     }
     /// Files and vector stores for the tools, instead of the assistant's. If omitted or null, the assistant's.
-    pub fn tool_resources(mut self, tool_resources: impl Into<ToolResources>) -> Self {
+    pub fn tool_resources(
+        mut self,
+        tool_resources: impl Into<Field<ToolResources>>,
+    ) -> Self {
         self.params.body = self.params.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.params.body = self.params.body.metadata(metadata);
         self
@@ -723,47 +732,56 @@ impl<M> CreateThreadAndRun<M> {
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, the assistant's.
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
         self.params.body = self.params.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, the assistant's.
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
         self.params.body = self.params.body.top_p(top_p);
         self
     }
     /// Maximum number of prompt tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
-    pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {
+    pub fn max_prompt_tokens(
+        mut self,
+        max_prompt_tokens: impl Into<Field<u64>>,
+    ) -> Self {
         self.params.body = self.params.body.max_prompt_tokens(max_prompt_tokens);
         self
     }
     /// Maximum number of completion tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
-    pub fn max_completion_tokens(mut self, max_completion_tokens: u64) -> Self {
+    pub fn max_completion_tokens(
+        mut self,
+        max_completion_tokens: impl Into<Field<u64>>,
+    ) -> Self {
         self.params.body = self.params.body.max_completion_tokens(max_completion_tokens);
         self
     }
     /// Which messages of the thread the prompt contains. If omitted or null, `auto`: as many as fit.
     pub fn truncation_strategy(
         mut self,
-        truncation_strategy: impl Into<TruncationStrategy>,
+        truncation_strategy: impl Into<Field<TruncationStrategy>>,
     ) -> Self {
         self.params.body = self.params.body.truncation_strategy(truncation_strategy);
         self
     }
     /// Whether the model may, must or must not call tools. If omitted or null, `auto`: the model decides.
-    pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
+    pub fn tool_choice(mut self, tool_choice: impl Into<Field<ToolChoice>>) -> Self {
         self.params.body = self.params.body.tool_choice(tool_choice);
         self
     }
     /// Whether the model may call several functions at once. If omitted, true. Null is not valid.
-    pub fn parallel_tool_calls(mut self, parallel_tool_calls: bool) -> Self {
+    pub fn parallel_tool_calls(
+        mut self,
+        parallel_tool_calls: impl Into<Field<bool>>,
+    ) -> Self {
         self.params.body = self.params.body.parallel_tool_calls(parallel_tool_calls);
         self
     }
     /// Format of the output. If omitted or null, the assistant's.
     pub fn response_format(
         mut self,
-        response_format: impl Into<ResponseFormat>,
+        response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
         self.params.body = self.params.body.response_format(response_format);
         self
@@ -914,14 +932,17 @@ impl UpdateThread {
         }
     }
     /// Files and vector stores for the tools. They replace all present ones. Null removes them; if omitted, they stay unchanged.
-    pub fn tool_resources(mut self, tool_resources: impl Into<ToolResources>) -> Self {
+    pub fn tool_resources(
+        mut self,
+        tool_resources: impl Into<Field<ToolResources>>,
+    ) -> Self {
         self.body = self.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the thread: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.body = self.body.metadata(metadata);
         self
@@ -1195,14 +1216,17 @@ impl CreateMessage {
         }
     }
     /// Files of the message, with the tools that may read them. If omitted or null, there are none.
-    pub fn attachments(mut self, attachments: impl Into<Vec<Attachment>>) -> Self {
+    pub fn attachments(
+        mut self,
+        attachments: impl Into<Field<Vec<Attachment>>>,
+    ) -> Self {
         self.body = self.body.attachments(attachments);
         self
     }
     /// Your own key-value pairs on the message: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.body = self.body.metadata(metadata);
         self
@@ -1393,7 +1417,7 @@ impl UpdateMessage {
     /// Your own key-value pairs on the message: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.body = self.body.metadata(metadata);
         self
@@ -1672,27 +1696,27 @@ impl CreateRun {
 }
 impl<M> CreateRun<M> {
     /// Name of the model, instead of the assistant's. If omitted or null, the assistant's.
-    pub fn model(mut self, model: impl Into<String>) -> Self {
+    pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
         self.params.body = self.params.body.model(model);
         self
     }
     /// Effort of a reasoning model. If omitted, `medium`; if null, the server chooses.
     pub fn reasoning_effort(
         mut self,
-        reasoning_effort: impl Into<ReasoningEffort>,
+        reasoning_effort: impl Into<Field<ReasoningEffort>>,
     ) -> Self {
         self.params.body = self.params.body.reasoning_effort(reasoning_effort);
         self
     }
     /// Instructions of up to 256000 characters, instead of the assistant's. If omitted or null, the assistant's.
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
         self.params.body = self.params.body.instructions(instructions);
         self
     }
     /// Text appended to the instructions, for this run only. If omitted or null, nothing is appended.
     pub fn additional_instructions(
         mut self,
-        additional_instructions: impl Into<String>,
+        additional_instructions: impl Into<Field<String>>,
     ) -> Self {
         self.params.body = self
             .params
@@ -1703,20 +1727,20 @@ impl<M> CreateRun<M> {
     /// Messages added to the thread before the run starts. If omitted or null, there are none.
     pub fn additional_messages(
         mut self,
-        additional_messages: impl Into<Vec<CreateMessageRequest>>,
+        additional_messages: impl Into<Field<Vec<CreateMessageRequest>>>,
     ) -> Self {
         self.params.body = self.params.body.additional_messages(additional_messages);
         self
     }
     /// Tools, at most 20, instead of the assistant's. An empty list means no tools. If omitted or null, the assistant's.
-    pub fn tools(mut self, tools: impl Into<Vec<Tool>>) -> Self {
+    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
         self.params.body = self.params.body.tools(tools);
         self
     }
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.params.body = self.params.body.metadata(metadata);
         self
@@ -1735,47 +1759,56 @@ impl<M> CreateRun<M> {
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, the assistant's.
-    pub fn temperature(mut self, temperature: impl Into<f64>) -> Self {
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
         self.params.body = self.params.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, the assistant's.
-    pub fn top_p(mut self, top_p: impl Into<f64>) -> Self {
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
         self.params.body = self.params.body.top_p(top_p);
         self
     }
     /// Maximum number of prompt tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
-    pub fn max_prompt_tokens(mut self, max_prompt_tokens: u64) -> Self {
+    pub fn max_prompt_tokens(
+        mut self,
+        max_prompt_tokens: impl Into<Field<u64>>,
+    ) -> Self {
         self.params.body = self.params.body.max_prompt_tokens(max_prompt_tokens);
         self
     }
     /// Maximum number of completion tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
-    pub fn max_completion_tokens(mut self, max_completion_tokens: u64) -> Self {
+    pub fn max_completion_tokens(
+        mut self,
+        max_completion_tokens: impl Into<Field<u64>>,
+    ) -> Self {
         self.params.body = self.params.body.max_completion_tokens(max_completion_tokens);
         self
     }
     /// Which messages of the thread the prompt contains. If omitted or null, `auto`: as many as fit.
     pub fn truncation_strategy(
         mut self,
-        truncation_strategy: impl Into<TruncationStrategy>,
+        truncation_strategy: impl Into<Field<TruncationStrategy>>,
     ) -> Self {
         self.params.body = self.params.body.truncation_strategy(truncation_strategy);
         self
     }
     /// Whether the model may, must or must not call tools. If omitted or null, `auto`: the model decides.
-    pub fn tool_choice(mut self, tool_choice: impl Into<ToolChoice>) -> Self {
+    pub fn tool_choice(mut self, tool_choice: impl Into<Field<ToolChoice>>) -> Self {
         self.params.body = self.params.body.tool_choice(tool_choice);
         self
     }
     /// Whether the model may call several functions at once. If omitted, true. Null is not valid.
-    pub fn parallel_tool_calls(mut self, parallel_tool_calls: bool) -> Self {
+    pub fn parallel_tool_calls(
+        mut self,
+        parallel_tool_calls: impl Into<Field<bool>>,
+    ) -> Self {
         self.params.body = self.params.body.parallel_tool_calls(parallel_tool_calls);
         self
     }
     /// Format of the output. If omitted or null, the assistant's.
     pub fn response_format(
         mut self,
-        response_format: impl Into<ResponseFormat>,
+        response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
         self.params.body = self.params.body.response_format(response_format);
         self
@@ -1965,7 +1998,7 @@ impl UpdateRun {
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
     pub fn metadata(
         mut self,
-        metadata: impl Into<std::collections::BTreeMap<String, String>>,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.body = self.body.metadata(metadata);
         self

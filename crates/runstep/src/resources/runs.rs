@@ -161,7 +161,7 @@ impl<M> CreateRun<M> {
 impl<M> SubmitToolOutputs<M> {
     /// Adds the output of a call.
     pub fn output(mut self, tool_call_id: impl Into<String>, output: impl Into<String>) -> Self {
-        let output = ToolOutput::default().tool_call_id(tool_call_id).output(output);
+        let output = ToolOutput::default().tool_call_id(tool_call_id.into()).output(output.into());
         self.params.body.tool_outputs.push(output);
         self
     }

@@ -104,6 +104,13 @@ impl<R> RunRequest<R> {
         let (client, options) = (client.clone(), RunOptions::default());
         Self { client, params, options, mode: Plain }
     }
+
+    /// Replaces the options of the request itself.
+    #[cfg(feature = "tools")]
+    pub(crate) fn with_options(mut self, options: crate::transport::RequestOptions) -> Self {
+        self.options.request = options;
+        self
+    }
 }
 
 impl<R, M> RunRequest<R, M> {

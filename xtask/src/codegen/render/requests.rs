@@ -10,7 +10,7 @@ use syn::{Field, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type};
 
 use crate::codegen::document::{Document, list, method_name, rust_name};
 use crate::codegen::error::Error;
-use crate::codegen::rewrite::{argument, type_named, wire_name};
+use crate::codegen::rewrite::{type_named, wire_name};
 use crate::codegen::{File, Generated};
 
 /// The file, relative to the generated crate.
@@ -19,7 +19,7 @@ const PATH: &str = "../runstep/src/resources/requests.rs";
 const HEAD: &str = "//! Request builders: a struct for each operation, with setters for its optional parameters and\n\
     //! properties.\n\n\
     use runstep_api::types::*;\n\
-    use runstep_api::{ByteStream, Operation};\n\n\
+    use runstep_api::{ByteStream, Field, Operation};\n\n\
     use crate::client::{Client, SpanIds};\n\
     use crate::error::Result;\n\
     use crate::pagination::{PageQuery, list_request};\n\
@@ -454,9 +454,9 @@ fn setter(field: &Field) -> String {
     let docs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
     let docs = quote!(#(#docs)*);
     let (name, kind) = (text(&field.ident), wrapped(field).unwrap_or(&field.ty));
-    let (argument, _) = argument(&field.ident, kind);
+    let inner = text(type_named(kind, "Box").unwrap_or(kind));
     let mut setter = format!(
-        "{docs} pub fn {name}(mut self, {name}: {argument}) -> Self {{
+        "{docs} pub fn {name}(mut self, {name}: impl Into<Field<{inner}>>) -> Self {{
             ROOT.body = ROOT.body.{name}({name});
             self
         }}"

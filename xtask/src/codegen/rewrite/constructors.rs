@@ -47,13 +47,10 @@ pub(super) fn implementation(
     }
     for field in fields.iter().filter(|field| in_requests && defaults(field)) {
         let (ident, kind) = (&field.ident, &field.ty);
-        let wrapped = ["Option", "Field"].map(|name| type_named(kind, name));
-        let (argument, value) =
-            argument(ident, wrapped.into_iter().flatten().next().unwrap_or(kind));
-        let value = match wrapped {
-            [Some(_), _] => quote!(Some(#value)),
-            [None, Some(_)] => quote!(Field::Value(#value)),
-            [None, None] => value,
+        let (argument, value) = match ["Option", "Field"].map(|name| type_named(kind, name)) {
+            [Some(inner), _] => optional_argument(ident, inner, true),
+            [None, Some(inner)] => optional_argument(ident, inner, false),
+            [None, None] => argument(ident, kind),
         };
         let text = format!(" Sets `{}`.", wire_name(field));
         functions.push(quote! {
@@ -77,10 +74,30 @@ pub(super) fn implementation(
     syn::parse2(implementation).map(Some)
 }
 
+/// Returns the type of the argument of a setter, and the expression that converts it to the type of the
+/// field. The argument is a value, an option, or an explicit null, which an `Option` cannot contain.
+fn optional_argument(
+    ident: &Option<Ident>,
+    inner: &Type,
+    is_option: bool,
+) -> (TokenStream, TokenStream) {
+    // The conversions of a box are those of its content.
+    if let Some(content) = type_named(inner, "Box") {
+        let boxed = if is_option {
+            quote!(#ident.into().into_option().map(Box::new))
+        } else {
+            quote!(#ident.into().map(Box::new))
+        };
+        return (quote!(impl Into<Field<#content>>), boxed);
+    }
+    let into_option = is_option.then(|| quote!(.into_option()));
+    (quote!(impl Into<Field<#inner>>), quote!(#ident.into()#into_option))
+}
+
 /// Returns the type of an argument, and the expression that converts it to the type of the field.
 /// Integers and booleans have no conversion: the type of a literal would be ambiguous, and only
 /// `bool` converts to `bool`.
-pub fn argument(ident: &Option<Ident>, kind: &Type) -> (TokenStream, TokenStream) {
+fn argument(ident: &Option<Ident>, kind: &Type) -> (TokenStream, TokenStream) {
     match quote!(#kind).to_string().as_str() {
         "u64" | "i64" | "bool" => (quote!(#kind), quote!(#ident)),
         _ => (quote!(impl Into<#kind>), quote!(#ident.into())),

@@ -4,7 +4,6 @@ mod client;
 mod constructors;
 mod fields;
 
-pub use constructors::argument;
 pub use fields::{type_named, wire_name};
 
 use std::collections::{BTreeMap, BTreeSet};
