@@ -17,17 +17,17 @@ macro_rules! assert_send_and_sync {
 }
 
 assert_send_and_sync! {
-    AccessToken, ActiveRun, AndPoll<CreateRun>, AndPoll<WithToolbox<CreateRun>>, Answer<NotSend>,
+    AccessToken, ActiveRun, Answer<NotSend>,
     AnswerStream<NotSend>, AnswerStream<NotSend, tools::ToolStream>, Assistants, Backoff,
     BodyStream, CancelRun, Client, ClientBuilder, CollectedRun, CreateAssistant, CreateMessage,
     CreateRun, CreateThread, CreateThreadAndRun, DeleteAssistant, DeleteMessage, DeleteThread,
     EnsureIdle, Error, ErrorKind, Field<String>, FollowRun, Form, IfActive, Items<Run>,
     ListAssistants, ListMessages, ListRuns, ListRunSteps, Messages, Outcome<'static>, Page<Run>,
     Pages<Run>, Poll, PollAll, PollErrorPolicy, PollTarget, PolledRun, Request, Response<Run>,
-    ResponseAs<CreateRun, NotSend>, RetrieveAssistant, RetrieveMessage, RetrieveRun,
+    CreateRun<Typed<NotSend>>, CreateRun<Typed<NotSend, WithToolbox>>, RetrieveAssistant, RetrieveMessage, RetrieveRun,
     RetrieveRunStep, RetrieveThread, RetryPolicy, RunEvent, RunRef, RunStream, RunUpdate,
-    RunUpdates, Runs, SecretString, Steps, StreamEnd, StreamRequest<CreateRun>,
-    StreamRequest<FollowRun>, SubmitToolOutputs, TextDeltas<&'static mut RunStream>,
+    RunUpdates, Runs, SecretString, Steps, StreamEnd, CreateRun,
+    FollowRun<WithToolbox>, SubmitToolOutputs, TextDeltas<&'static mut RunStream>,
     TextDeltas<RunStream>, TextDeltas<tools::ToolStream>, Threads, UpdateAssistant, UpdateMessage,
     UpdateRun, UpdateThread,
 }
@@ -37,8 +37,8 @@ assert_send_and_sync! {
     tools::Json<String>, tools::PendingCall, tools::ResumeRun, tools::SuspendedRun, tools::ToolRun,
     tools::ToolContext, tools::ToolError, tools::ToolErrorKind, tools::ToolEvent,
     tools::ToolOptions, tools::ToolStream, tools::ToolStreamEvent, tools::Toolbox,
-    WithToolbox<CreateRun>, WithToolbox<tools::ResumeRun>, WithToolbox<Poll>,
-    WithToolbox<StreamRequest<CreateRun>>,
+    CreateRun<WithToolbox>, tools::ResumeRun<WithToolbox>, Poll<WithToolbox>,
+    CreateRun<WithToolbox>,
 }
 
 /// A future that holds a reference to a stream can be spawned.
