@@ -78,7 +78,7 @@ impl ToolLoop {
             true => CancelOnDrop::armed(cancel),
             false => CancelOnDrop::disarmed(),
         };
-        let result = self.execute_rounds().await;
+        let result = Box::pin(self.execute_rounds()).await;
         guard.disarm();
         result.map(|suspended| ToolRun { run: self.run, suspended })
     }

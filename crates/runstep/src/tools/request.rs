@@ -229,7 +229,7 @@ impl RunMode for WithToolbox {
     type Streamed = ToolStream;
 
     fn poll(self, request: ErasedRequest) -> ResponseFuture<ToolRun> {
-        Box::pin(async move { self.tool_loop(request).await?.run_to_end().await })
+        Box::pin(async move { Box::pin(self.tool_loop(request)).await?.run_to_end().await })
     }
 
     fn stream(self, request: ErasedRequest) -> ResponseFuture<ToolStream> {
