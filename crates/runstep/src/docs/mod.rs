@@ -1,6 +1,7 @@
 //! Guides: polling, streaming, tools and structured answers, a human in the loop, errors and retries,
 //! providers, the HTTP client, files.
 
+#[cfg(feature = "tools")]
 #[doc = include_str!("approvals.md")]
 pub mod approvals {}
 #[doc = include_str!("errors.md")]
@@ -15,5 +16,6 @@ pub mod polling {}
 pub mod providers {}
 #[doc = include_str!("streaming.md")]
 pub mod streaming {}
+#[cfg(feature = "tools")]
 #[doc = include_str!("tools.md")]
 pub mod tools {}

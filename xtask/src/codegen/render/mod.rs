@@ -3,6 +3,7 @@
 mod examples;
 pub mod limits;
 pub mod operations;
+mod request_template;
 mod requests;
 mod types;
 

@@ -50,7 +50,7 @@ pub enum StreamEnd {
 
 impl StreamEnd {
     /// Returns whether an error ended the stream before the run settled.
-    pub(crate) fn is_error(self) -> bool {
+    pub fn is_error(self) -> bool {
         matches!(self, Self::ConnectionLost | Self::DeadlineExceeded)
     }
 }
