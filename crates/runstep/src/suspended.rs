@@ -22,6 +22,19 @@ pub struct PendingCall {
     pub arguments: String,
 }
 
+impl PendingCall {
+    /// Creates a call, for a test of an approval hook.
+    pub fn new(
+        run: impl Into<RunRef>,
+        id: impl Into<String>,
+        name: impl Into<String>,
+        arguments: impl Into<String>,
+    ) -> Self {
+        let RunRef { thread_id, run_id } = run.into();
+        Self { thread_id, run_id, id: id.into(), name: name.into(), arguments: arguments.into() }
+    }
+}
+
 /// The decision about a call before it runs; see
 /// [`approve`](crate::RunRequest::approve).
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,5 @@
 //! Guides: polling, streaming, tools and structured answers, a human in the loop, errors and retries,
-//! providers, the HTTP client, files.
+//! providers, the HTTP client, files, testing.
 
 #[cfg(feature = "tools")]
 #[doc = include_str!("approvals.md")]
@@ -16,6 +16,9 @@ pub mod polling {}
 pub mod providers {}
 #[doc = include_str!("streaming.md")]
 pub mod streaming {}
+#[cfg(feature = "test-util")]
+#[doc = include_str!("testing.md")]
+pub mod testing {}
 #[cfg(feature = "tools")]
 #[doc = include_str!("tools.md")]
 pub mod tools {}

@@ -19,6 +19,13 @@ pub struct RunUpdate {
     pub tolerated_errors: Vec<Error>,
 }
 
+impl RunUpdate {
+    /// Creates a change without tolerated errors, for a test.
+    pub fn new(run: Run, new_steps: Vec<RunStep>) -> Self {
+        Self { run, new_steps, tolerated_errors: Vec::new() }
+    }
+}
+
 impl Deref for RunUpdate {
     type Target = Run;
 

@@ -12,6 +12,8 @@
 mod connection;
 mod follow;
 mod open;
+#[cfg(feature = "test-util")]
+mod recorded;
 mod recovery;
 mod run_api;
 mod run_state;

@@ -17,4 +17,5 @@ mod retries;
 mod run_outcome;
 mod streaming;
 mod structured;
+mod test_util;
 mod tools;
