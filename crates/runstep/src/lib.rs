@@ -94,7 +94,9 @@ pub use streaming::{
 pub use structured::{AcceptsAnswer, Answer, AnswerStream, Typed};
 pub use transport::{Backoff, PollErrorPolicy, Response, ResponseFuture, RetryPolicy};
 
-/// Compiles the code examples of the README.
+/// Compiles the code examples of the README and of the documents for migrations.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/migrating-from-async-openai.md")]
+#[doc = include_str!("../../../docs/migrating-from-python.md")]
 pub struct Readme;
