@@ -22,10 +22,13 @@
 //!
 //! | feature | default | what it does |
 //! | --- | --- | --- |
-//! | `rustls` | yes | TLS with rustls |
+//! | `rustls` | yes | TLS with rustls. Without any TLS only plain HTTP works, as to a server on the same machine |
 //! | `native-tls` | no | TLS with the library of the operating system |
-//! | `chrono` | no | chrono types in the arguments of [tools] and in structured answers |
+//! | `tools` | yes | Rust functions as [tools], and structured answers; builds schemars |
+//! | `http2` | no | HTTP/2, if the server offers it: concurrent requests share a connection |
+//! | `chrono` | no | chrono types in the arguments of tools and in structured answers |
 //! | `uuid` | no | uuid types in the same places |
+//! | `test-util` | no | errors and recorded streams for the tests of an application |
 //!
 //! # Guides
 

@@ -1,4 +1,4 @@
-//! Guides: polling, streaming, tools and structured answers, a human in the loop, errors and retries,
+//! Guides: the life of a run, polling, streaming, tools and structured answers, a human in the loop, errors and retries,
 //! providers, the HTTP client, files, testing.
 
 #[cfg(feature = "tools")]
@@ -14,6 +14,8 @@ pub mod http {}
 pub mod polling {}
 #[doc = include_str!("providers.md")]
 pub mod providers {}
+#[doc = include_str!("runs.md")]
+pub mod runs {}
 #[doc = include_str!("streaming.md")]
 pub mod streaming {}
 #[cfg(feature = "test-util")]

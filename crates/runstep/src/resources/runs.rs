@@ -45,6 +45,11 @@ impl Runs {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns an error with an [`active_run`](crate::Error::active_run) if another run of the thread is active,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn create(&self, assistant_id: impl Into<String>) -> CreateRun {
         CreateRun::new(&self.client, &self.thread_id, CreateRunRequest::new(assistant_id))
     }
@@ -63,6 +68,11 @@ impl Runs {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request; see
+    /// [`docs::errors`](crate::docs::errors).
     pub fn list(&self) -> ListRuns {
         ListRuns::new(&self.client, &self.thread_id)
     }
@@ -77,6 +87,11 @@ impl Runs {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn retrieve(&self, run_id: impl Into<String>) -> RetrieveRun {
         RetrieveRun::new(&self.client, &self.thread_id, run_id)
     }
@@ -91,6 +106,11 @@ impl Runs {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn update(&self, run_id: impl Into<String>) -> UpdateRun {
         UpdateRun::new(&self.client, &self.thread_id, run_id, UpdateRunRequest::default())
     }
@@ -110,6 +130,11 @@ impl Runs {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns an error with status 400 if the run does not require outputs or an output is missing,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn submit_tool_outputs(&self, run_id: impl Into<String>) -> SubmitToolOutputs {
         let body = SubmitToolOutputsRequest::new(Vec::new());
         SubmitToolOutputs::new(&self.client, &self.thread_id, run_id, body)
@@ -128,6 +153,11 @@ impl Runs {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns an error with status 400 if the run has ended already,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn cancel(&self, run_id: impl Into<String>) -> CancelRun {
         CancelRun::new(&self.client, &self.thread_id, run_id)
     }

@@ -26,6 +26,11 @@ impl Steps {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request; see
+    /// [`docs::errors`](crate::docs::errors).
     pub fn list(&self) -> ListRunSteps {
         ListRunSteps::new(&self.client, &self.thread_id, &self.run_id)
     }
@@ -42,6 +47,11 @@ impl Steps {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn retrieve(&self, step_id: impl Into<String>) -> RetrieveRunStep {
         RetrieveRunStep::new(&self.client, &self.thread_id, &self.run_id, step_id)
     }

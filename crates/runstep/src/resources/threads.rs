@@ -25,21 +25,41 @@ impl Client {
 
 impl Threads {
     /// Creates a thread: `POST /threads`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request; see
+    /// [`docs::errors`](crate::docs::errors).
     pub fn create(&self) -> CreateThread {
         CreateThread::new(&self.client, CreateThreadRequest::default())
     }
 
     /// Retrieves a thread: `GET /threads/{thread_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn retrieve(&self, thread_id: impl Into<String>) -> RetrieveThread {
         RetrieveThread::new(&self.client, thread_id)
     }
 
     /// Updates a thread: `POST /threads/{thread_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn update(&self, thread_id: impl Into<String>) -> UpdateThread {
         UpdateThread::new(&self.client, thread_id, UpdateThreadRequest::default())
     }
 
     /// Deletes a thread: `DELETE /threads/{thread_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn delete(&self, thread_id: impl Into<String>) -> DeleteThread {
         DeleteThread::new(&self.client, thread_id)
     }
@@ -58,6 +78,11 @@ impl Threads {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request; see
+    /// [`docs::errors`](crate::docs::errors).
     pub fn create_and_run(&self, assistant_id: impl Into<String>) -> CreateThreadAndRun {
         CreateThreadAndRun::new(&self.client, CreateThreadAndRunRequest::new(assistant_id))
     }
