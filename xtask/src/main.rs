@@ -18,8 +18,8 @@ struct Arguments {
 enum Command {
     /// Generate crates/runstep-api from openapi/runs.yaml, or a crate from any vendor's document
     Codegen(Codegen),
-    /// Compare two documents; exit status: 0 for no changes, 1 for compatible changes, 2 for
-    /// breaking changes, 3 for an error
+    /// Compare two documents and the code generated from them; exit status: 0 for no changes, 1 for
+    /// compatible changes, 2 for breaking or unknown ones, 3 for an error
     Diff(Diff),
     /// Run the official Python and Node clients against the server binary
     Compat,
@@ -43,6 +43,11 @@ struct Codegen {
     /// `*` is one segment, `**` any number [default: runs, steps, assistants, threads, messages]
     #[arg(long, value_name = "PATTERN")]
     select: Vec<String>,
+    /// Fail to decode a response that lacks a property which the document requires; by default,
+    /// only `id`, `status`, discriminators and what a schema lists as `x-always-present` must be
+    /// there
+    #[arg(long)]
+    strict_responses: bool,
 }
 
 #[derive(clap::Args)]
@@ -105,7 +110,10 @@ fn run() -> ExitCode {
 }
 
 fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
-    let selection = codegen::Selection { patterns: arguments.select };
+    let selection = codegen::Selection {
+        patterns: arguments.select,
+        strict_responses: arguments.strict_responses,
+    };
     let (files, folder) = match (arguments.spec, arguments.out) {
         (None, None) => {
             let files = codegen::generate(&root().join("openapi/runs.yaml"), &selection)?;
@@ -127,10 +135,18 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
 }
 
 fn diff(arguments: Diff) -> ExitCode {
-    let selection = codegen::Selection { patterns: arguments.select };
+    let selection =
+        codegen::Selection { patterns: arguments.select, ..codegen::Selection::default() };
     let open = |source: &str| diff::open(&root(), source, &selection);
     match open(&arguments.old).and_then(|old| Ok((old, open(&arguments.new)?))) {
         Ok((old, new)) => {
+            for (source, version) in [(&arguments.old, &old), (&arguments.new, &new)] {
+                if let Some(error) = version.generation_error() {
+                    eprintln!(
+                        "note: the effects on callers are unknown: {source} does not generate: {error}"
+                    );
+                }
+            }
             let changes = diff::compare(&old, &new);
             let report = if arguments.markdown {
                 diff::report::markdown(&changes)

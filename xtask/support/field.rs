@@ -131,12 +131,3 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
         Option::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Value))
     }
 }
-
-/// Decodes null as the default value: providers may send null for a list.
-pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
-}

@@ -106,6 +106,17 @@ macro_rules! open_enum {
                 ))
             }
         }
+
+        impl $crate::wire::Wire for $Name {
+            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                serde::Deserialize::deserialize(deserializer)
+            }
+
+            fn from_json(json: &serde_json::Value) -> Result<Self, $crate::wire::Mismatch> {
+                let text = json.as_str();
+                text.map(Self::from).ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))
+            }
+        }
     };
 }
 

@@ -96,10 +96,16 @@ fn print_table(steps: &[RunStep]) {
     for step in steps {
         let kind = match &step.step_details {
             StepDetails::ToolCalls(details) => format!("{} tool call(s)", details.tool_calls.len()),
-            _ => step.type_.to_string(),
+            StepDetails::MessageCreation(_) => "message".to_owned(),
+            _ => "other".to_owned(),
         };
-        let seconds = step.completed_at.map(|end| format!("{} s", end - step.created_at));
-        let tokens = step.usage.as_ref().map(|usage| usage.total_tokens.to_string());
+        let seconds =
+            step.completed_at.zip(step.created_at).map(|(end, start)| format!("{} s", end - start));
+        let tokens = step
+            .usage
+            .as_ref()
+            .and_then(|usage| usage.total_tokens)
+            .map(|tokens| tokens.to_string());
         println!(
             "{kind:<18}{:<12}{:>9}{:>8}",
             step.status,

@@ -41,7 +41,7 @@ async fn print_events(events: &mut RunStream) -> Result<(), Box<dyn std::error::
                 print!("{}", delta.text());
                 std::io::stdout().flush()?;
             }
-            RunEvent::StepCreated(step) => println!("[{}]", step.type_),
+            RunEvent::StepCreated(step) => println!("[{}]", step.id),
             _ => {}
         }
     }

@@ -65,7 +65,7 @@ pub use bytes::Bytes;
 pub use client::{AccessToken, Client, ClientBuilder, DEFAULT_TIMEOUT};
 pub use error::{ActiveRun, Error, ErrorKind, Result};
 pub use into_completed::IntoCompleted;
-pub use pagination::{Items, Page, Pages};
+pub use pagination::{InvalidEntry, Items, Page, Pages};
 pub use polling::{
     EnsureIdle, EnsureIdleParams, IfActive, Poll, PollAll, PollParams, PollTarget, PolledRun,
     RunUpdate, RunUpdates,

@@ -79,7 +79,7 @@ impl Engine {
 fn update(state: &mut AssistantState, request: UpdateAssistantRequest) {
     let assistant = &mut state.assistant;
     if let Some(model) = request.model {
-        assistant.model = model;
+        assistant.model = Some(model);
     }
     if let Some(tools) = request.tools {
         assistant.tools = tools;

@@ -122,10 +122,13 @@ impl RunExecution {
         let usage = output.usage();
         self.handle.with_thread(|thread, id| {
             let state = thread.runs.get_mut(id)?;
+            let sum = |known: Option<u64>, more: Option<u64>| {
+                known.unwrap_or_default() + more.unwrap_or_default()
+            };
             state.usage = Usage::new(
-                state.usage.completion_tokens + usage.completion_tokens,
-                state.usage.prompt_tokens + usage.prompt_tokens,
-                state.usage.total_tokens + usage.total_tokens,
+                sum(state.usage.completion_tokens, usage.completion_tokens),
+                sum(state.usage.prompt_tokens, usage.prompt_tokens),
+                sum(state.usage.total_tokens, usage.total_tokens),
             );
             Some(())
         });
@@ -145,7 +148,7 @@ impl RunExecution {
             self.handle.emit(|| StreamEvent::Done);
             thread.active_run_id = None;
             let run = &state.run;
-            Some((run.status.clone(), now - run.created_at, state.usage.clone()))
+            Some((run.status.clone(), now - run.created_at.unwrap_or(now), state.usage.clone()))
         });
         let Some((status, seconds, usage)) = finished else { return };
         context.metrics.record_run_ended(&status, seconds, &usage);

@@ -159,7 +159,7 @@ impl ModelOutput {
         self.attributed_prompt_tokens += prompt_tokens;
         handle.while_in_progress(|target| {
             let message = target.messages.get_mut(&open.message_id)?;
-            message.status = MessageStatus::Completed;
+            message.status = Some(MessageStatus::Completed);
             message.completed_at = Some(now);
             handle.emit(|| StreamEvent::MessageCompleted(Box::new(message.clone())));
             let step = target.run.steps.get_mut(&open.step_id)?;
@@ -264,7 +264,7 @@ fn create_message(handle: &RunHandle) -> Option<OpenMessage> {
         let run = &target.run.run;
         let role = MessageRole::Assistant;
         let mut message = objects::message(ids, now, &run.thread_id, role, Vec::new());
-        message.status = MessageStatus::InProgress;
+        message.status = Some(MessageStatus::InProgress);
         message.assistant_id.clone_from(&run.assistant_id);
         message.run_id = Some(run.id.clone());
         let creation = MessageCreation::new(message.id.clone());
@@ -289,9 +289,9 @@ fn create_step(
     let (id, now) = (handle.context.ids.next("step"), handle.context.clock.now());
     let run = &target.run.run;
     let status = RunStepStatus::InProgress;
-    let mut step =
-        RunStep::new(id, now, run.thread_id.clone(), run.id.clone(), kind, status, details);
-    step.assistant_id.clone_from(&run.assistant_id);
+    let assistant_id = run.assistant_id.clone().unwrap_or_default();
+    let (thread_id, run_id) = (run.thread_id.clone(), run.id.clone());
+    let mut step = RunStep::new(id, now, assistant_id, thread_id, run_id, kind, status, details);
     step.metadata = Some(std::collections::BTreeMap::new());
     target.charge.add(object_size(&step));
     target.run.steps.insert(step.id.clone(), step.clone());

@@ -4,7 +4,6 @@ use runstep_api::types::{
     Message, MessageContent, MessageRole, ResponseFormat as Format, Run, RunStep, StepDetails,
     Tool, ToolCall as Call, ToolChoice as Choice, TruncationStrategyType,
 };
-use serde_json::Value;
 
 use crate::model::{
     ConversationItem, Function, ModelRequest, NamedSchema, ResponseFormat, ToolCall, ToolChoice,
@@ -32,13 +31,15 @@ pub(super) fn request(
     request.temperature = run.temperature;
     request.top_p = run.top_p;
     request.reasoning_effort = state.reasoning_effort.as_ref().map(ToString::to_string);
-    request.max_completion_tokens =
-        run.max_completion_tokens.map(|limit| limit.saturating_sub(state.usage.completion_tokens));
+    request.max_completion_tokens = run
+        .max_completion_tokens
+        .map(|limit| limit.saturating_sub(state.usage.completion_tokens.unwrap_or_default()));
 
     let own_items: Vec<ConversationItem> =
         state.steps.iter().flat_map(|step| step_items(step, messages)).collect();
-    let token_limit =
-        run.max_prompt_tokens.map(|limit| limit.saturating_sub(state.usage.prompt_tokens));
+    let token_limit = run
+        .max_prompt_tokens
+        .map(|limit| limit.saturating_sub(state.usage.prompt_tokens.unwrap_or_default()));
     let (max_messages, max_tokens) = match last_messages(run) {
         Some(count) => (count, token_limit.unwrap_or(u64::MAX)),
         None => (usize::MAX, token_limit.unwrap_or(u64::MAX).min(context_tokens)),
@@ -95,7 +96,7 @@ fn message_item(message: &Message) -> ConversationItem {
         text.push_str(more);
     }
     match message.role {
-        MessageRole::Assistant => ConversationItem::Assistant(text),
+        Some(MessageRole::Assistant) => ConversationItem::Assistant(text),
         _ => ConversationItem::User(text),
     }
 }
@@ -149,7 +150,12 @@ fn function(tool: &Tool) -> Option<Function> {
     Some(Function {
         name: tool.function.name.clone(),
         description: tool.function.description.clone(),
-        parameters: tool.function.parameters.clone(),
+        parameters: tool
+            .function
+            .parameters
+            .as_ref()
+            .and_then(runstep_api::JsonObject::as_map)
+            .cloned(),
         strict: tool.function.strict.into_option().unwrap_or(false),
     })
 }
@@ -174,7 +180,7 @@ fn response_format(format: Option<&Format>) -> ResponseFormat {
             ResponseFormat::JsonSchema(NamedSchema {
                 name: definition.name.clone(),
                 description: definition.description.clone(),
-                schema: Value::Object(definition.schema.clone().unwrap_or_default()),
+                schema: definition.schema.clone().unwrap_or_default().into_value(),
                 strict: definition.strict.into_option().unwrap_or(false),
             })
         }

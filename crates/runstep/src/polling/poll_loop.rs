@@ -175,7 +175,7 @@ impl PollLoop {
             if let Some(last) = &self.last_step_id {
                 steps = steps.after(last);
             }
-            new_steps = steps.items().collect_all().await?;
+            new_steps = steps.readable_items().collect_all().await?;
             if let Some(last) = new_steps.last() {
                 self.last_step_id = Some(last.id.clone());
             }

@@ -21,7 +21,7 @@ impl Steps {
     /// let run = runs.create(&assistant.id).and_poll().await?;
     /// let mut steps = runs.steps(&run.id).list().order(Order::Asc).items(); // fetches further pages as needed
     /// while let Some(step) = steps.try_next().await? {
-    ///     println!("{} {}", step.type_, step.status);
+    ///     println!("{} {}", step.id, step.status);
     /// }
     /// # Ok(())
     /// # }

@@ -137,7 +137,7 @@ impl RunApi for ClientRunApi {
         let steps = include.iter().cloned().fold(steps, |steps, field| steps.include(field));
         let steps = steps.order(Order::Asc).limit(100);
         Box::pin(async move {
-            let (mut items, mut all, mut size) = (steps.items(), Vec::new(), 0_usize);
+            let (mut items, mut all, mut size) = (steps.readable_items(), Vec::new(), 0_usize);
             while let Some(step) = items.try_next().await? {
                 size += json_size(&step);
                 if size > MAX_SNAPSHOT_BYTES {

@@ -66,7 +66,7 @@ fn last_complete_message<'a>(messages: &'a [Message], steps: &[RunStep]) -> Opti
         _ => None,
     });
     let last = messages.last().filter(|last| last_id.is_none_or(|id| last.id == *id))?;
-    (last.status == MessageStatus::Completed).then_some(last)
+    (last.status == Some(MessageStatus::Completed)).then_some(last)
 }
 
 impl<T, S> Deref for AnswerStream<T, S> {

@@ -159,7 +159,8 @@ impl ToolLoop {
             return false;
         }
         let steps = self.runs.steps(&self.run.id).list().with_options(self.options.related());
-        let steps = steps.limit(100).retry_policy(RetryPolicy::none()).items().collect_all();
+        let steps = steps.limit(100).retry_policy(RetryPolicy::none());
+        let steps = steps.readable_items().collect_all();
         let listed = tokio::time::timeout_at(self.rounds.deadline(), steps).await;
         matches!(listed, Ok(Ok(steps)) if self.rounds.is_repeated(&steps))
     }

@@ -186,7 +186,7 @@ fn expiry(run: &Run, created: Option<Instant>) -> Option<Instant> {
     let seconds = |seconds: i64| u64::try_from(seconds).ok().map(Duration::from_secs);
     if let Some(created) = created {
         // The server's clock may differ, so only the distance of its two timestamps is used.
-        let lifetime = seconds(expires_at.saturating_sub(run.created_at))?;
+        let lifetime = seconds(expires_at.saturating_sub(run.created_at?))?;
         return created.checked_add(lifetime);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;

@@ -37,7 +37,7 @@ async fn recorded_events_are_read_to_the_same_state() {
     assert_eq!(read, events);
     assert_eq!(stream.end(), Some(StreamEnd::Completed));
     assert_eq!(stream.messages()[0].text(), "Sunny.");
-    assert!(stream.messages()[0].status == MessageStatus::Completed);
+    assert_eq!(stream.messages()[0].status, Some(MessageStatus::Completed));
     assert_eq!(stream.steps().len(), 2);
     let collected = RunStream::from_events(events).collect().await.unwrap();
     assert_eq!(collected.run.status, "completed");

@@ -8,7 +8,9 @@ use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::{Field, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type};
 
-use super::request_template::{CONTEXT, EXTRA, HEAD, OPTIONS, RUN_CONTEXT};
+use super::request_template::{
+    AWAITABLE, CONTEXT, EXTRA, HEAD, OPTIONS, PAGED, RUN_CONTEXT, SEND, SEND_LIST,
+};
 use crate::codegen::document::{Document, list, method_name, rust_name};
 use crate::codegen::error::Error;
 use crate::codegen::rewrite::{type_named, wire_name};
@@ -126,9 +128,11 @@ impl Request {
         let extra = if body.is_some() { EXTRA } else { "" };
         let setters = format!("{body_setters} {setters} {extra}");
         let item = structs.get(output).filter(|_| has_page && body.is_none());
-        let list = item.and_then(|list| item_type(list));
-        let list = list.map(|item| format!("list_request! {{ {name} -> {output}, {item} }}"));
-        let list = list.unwrap_or_default();
+        let item = item.and_then(|list| item_type(list));
+        let (send, paged, awaited) = match &item {
+            Some(item) => (SEND_LIST, PAGED, format!("Page<{item}>")),
+            None => (SEND, "", output.clone()),
+        };
         // The type with the methods that send the request, their context, and where its fields are.
         let is_run_request = self.streams && body.is_some_and(has_stream_flag);
         let (sender, context, root) = match is_run_request {
@@ -189,20 +193,16 @@ impl Request {
                     pub(crate) fn new(client: &Client, {arguments}) -> Self {{
                         Self {{ client: client.clone(), options: RequestOptions::default(), {values} }}
                     }}
-                    {setters} {OPTIONS} {execute}
+                    {setters} {OPTIONS} {send} {execute}
                 }}
-                impl std::future::IntoFuture for {name} {{
-                    type Output = Result<OUTPUT>;
-                    type IntoFuture = ResponseFuture<OUTPUT>;
-                    fn into_future(self) -> Self::IntoFuture {{
-                        Box::pin(async move {{ self.execute().await.map(Response::into_inner) }})
-                    }}
-                }}
-                {list}
+                {AWAITABLE}
+                {paged}
                 "#
             ),
         };
-        let placeholders = context.iter().copied().chain([("OUTPUT", &**output), ("ROOT", root)]);
+        let item = item.as_deref().unwrap_or_default();
+        let names = [("OUTPUT", &*awaited), ("ITEM", item), ("NAME", name), ("ROOT", root)];
+        let placeholders = context.iter().copied().chain(names);
         placeholders.fold(template, |code, (placeholder, text)| code.replace(placeholder, text))
     }
 

@@ -215,13 +215,13 @@ impl PlaybackState {
     /// thread, after a run of the same assistant that was created and ended two minutes earlier.
     pub(super) fn set_date_and_list(&mut self) {
         let run = &self.segment.states[0].run;
-        let created = u64::try_from(run.created_at).unwrap();
+        let created = u64::try_from(run.created_at.unwrap()).unwrap();
         let date = UNIX_EPOCH + Duration::from_secs(created + 1);
         self.headers.insert(DATE, httpdate::fmt_http_date(date).parse().unwrap());
         let mut other = self.states[0].run.clone();
         other.id = "run_other".to_owned();
-        other.created_at -= 120;
-        other.completed_at = Some(other.created_at);
+        other.created_at = other.created_at.map(|time| time - 120);
+        other.completed_at = other.created_at;
         self.newest_runs = vec![self.states[0].run.clone(), other];
     }
 
