@@ -105,7 +105,7 @@ impl Engine {
 
 fn update(assistant: &mut Assistant, hidden: &mut HiddenSettings, request: UpdateAssistantRequest) {
     if let Some(model) = request.model {
-        assistant.model = model;
+        assistant.model = Some(model);
     }
     if let Some(tools) = request.tools {
         assistant.tools = tools;

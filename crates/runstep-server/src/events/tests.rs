@@ -23,7 +23,9 @@ pub(super) struct Harness {
 }
 
 fn event() -> StreamEvent {
-    StreamEvent::RunQueued(Box::new(Run::new("run_1", 0, "thread_1", RunStatus::Queued)))
+    let status = RunStatus::Queued;
+    let run = Run::new("run_1", 0, "thread_1", "asst_1", status, "model", "", Vec::new(), true);
+    StreamEvent::RunQueued(Box::new(run))
 }
 
 fn key() -> RunKey {
