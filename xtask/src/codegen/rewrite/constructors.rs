@@ -48,11 +48,17 @@ pub(super) fn implementation(
             [None, Some(inner)] => optional_argument(ident, inner, false),
             [None, None] => argument(ident, kind),
         };
+        // The constructor has this name.
+        let setter = match ident {
+            Some(ident) if ident == "new" => format_ident!("set_{ident}"),
+            Some(ident) => ident.clone(),
+            None => continue,
+        };
         let text = format!(" Sets `{wire_name}`.");
         functions.push(quote! {
             #[doc = #text]
             #[must_use]
-            pub fn #ident(mut self, #ident: #argument) -> Self {
+            pub fn #setter(mut self, #ident: #argument) -> Self {
                 self.#ident = #value;
                 self
             }
