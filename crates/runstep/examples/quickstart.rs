@@ -70,7 +70,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Prints each status change until the run is terminal or requires action.
 async fn print_updates(runs: &Runs, mut run: Run) -> runstep::Result<Run> {
     let poll = runs.poll(&run.id).interval(Duration::from_millis(20));
-    let mut updates = poll.deadline(Duration::from_secs(120)).into_stream();
+    let mut updates = poll.deadline(Duration::from_secs(120)).watch();
     while let Some(update) = updates.try_next().await? {
         if update.status != run.status {
             println!("{}", update.status);

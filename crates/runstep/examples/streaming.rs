@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let request = client.threads().create_and_run(&assistant.id);
     let request = request.user_message("How is the weather?");
-    let mut events = request.stream().cancel_on_drop(true).await?;
+    let mut events = request.cancel_on_drop(true).stream().await?;
     print_events(&mut events).await?;
     while events.end() == Some(StreamEnd::RequiresAction) {
         let calls = events.run().map(|run| run.function_calls()).unwrap_or_default();

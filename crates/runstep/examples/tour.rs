@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     outputs = outputs.output(&call.id, "18 degrees and sunny");
                 }
                 run = outputs.await?;
-                let mut updates = runs.poll(&run.id).with_steps(true).into_stream();
+                let mut updates = runs.poll(&run.id).with_steps(true).watch();
                 while let Some(update) = updates.try_next().await? {
                     println!("  {} ({} new steps)", update.status, update.new_steps.len());
                     run = update.run;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sync_wrapper::SyncWrapper;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{BoxStream, ResponseFuture, boxed_stream};
+use crate::transport::{BoxStream, Response, ResponseFuture, boxed_stream};
 
 /// The page that a list request asks for.
 #[derive(Clone, Debug, Default)]
@@ -82,12 +82,18 @@ impl<T> Page<T> {
     }
 }
 
-/// Returns the entries of a page that do not decode, and the id of the last entry. `received` are the
-/// entries as the server sent them.
-pub(crate) fn invalid_entries<T: Decode>(
-    received: &Value,
-) -> serde_json::Result<(Vec<InvalidEntry>, Option<String>)> {
-    let entries: Vec<Value> = runstep_api::decode_value(received)?;
+/// Returns the entries of a list that do not decode, and the id of the last entry. `received` are the
+/// entries as the server sent them, which the list keeps if one of them does not decode.
+pub(crate) fn invalid_entries<L, T: Decode>(
+    response: &Response<L>,
+    received: Option<&Value>,
+) -> Result<(Vec<InvalidEntry>, Option<String>)> {
+    let Some(received) = received else { return Ok((Vec::new(), None)) };
+    let entries: Vec<Value> = runstep_api::decode_value(received).map_err(|error| {
+        Error::undecodable(error, response.body())
+            .with_status(response.status())
+            .with_headers(response.header_map())
+    })?;
     let last_id = entries.last().and_then(|last| Some(last.get("id")?.as_str()?.to_owned()));
     let mut invalid = Vec::new();
     for (index, json) in entries.into_iter().enumerate() {
@@ -109,126 +115,6 @@ pub(crate) trait PagedRequest: Clone + Send + 'static {
 
     fn set_cursor(&mut self, cursor: String);
 }
-
-/// Setters for the page, and methods that fetch one page or all items.
-macro_rules! list_request {
-    ($Request:ident -> $List:ty, $Item:ty) => {
-        impl $Request {
-            /// Sets the number of items per page, 1 to 100. Default: 20.
-            pub fn limit(mut self, limit: u64) -> Self {
-                self.page.limit = Some(limit);
-                self
-            }
-
-            /// Sets the order by creation time. Default: newest first.
-            pub fn order(mut self, order: runstep_api::types::Order) -> Self {
-                self.page.order = Some(order);
-                self
-            }
-
-            /// Starts after the item with this id, in the requested order.
-            pub fn after(mut self, id: impl Into<String>) -> Self {
-                self.page.after = Some(id.into());
-                self
-            }
-
-            /// Ends before the item with this id, in the requested order.
-            pub fn before(mut self, id: impl Into<String>) -> Self {
-                self.page.before = Some(id.into());
-                self
-            }
-
-            /// Fetches one page; the same as awaiting the request.
-            pub fn page(self) -> $crate::ResponseFuture<$crate::Page<$Item>> {
-                std::future::IntoFuture::into_future(self)
-            }
-
-            /// Sends the request and returns the page with the status and headers of the response.
-            /// Awaiting the request returns the page alone.
-            ///
-            /// # Errors
-            ///
-            /// See [`Error`](crate::Error).
-            pub fn send(self) -> $crate::ResponseFuture<$crate::Response<$crate::Page<$Item>>> {
-                Box::pin(async move {
-                    let response = self.execute().await?;
-                    // The entries as they were received are kept if one of them does not decode.
-                    let received = response.value().other().get("data");
-                    let invalid = received.map($crate::pagination::invalid_entries::<$Item>);
-                    let (invalid, last_id) = invalid
-                        .transpose()
-                        .map_err(|error| {
-                            $crate::Error::undecodable(error, response.body())
-                                .with_status(response.status())
-                                .with_headers(response.header_map())
-                        })?
-                        .unwrap_or_default();
-                    Ok(response.map(|list| {
-                        let last = list.data.last().map(|item| item.id.clone());
-                        $crate::Page {
-                            last_id: list.last_id.or(last_id).or(last),
-                            data: list.data,
-                            invalid,
-                            first_id: list.first_id,
-                            has_more: list.has_more,
-                        }
-                    }))
-                })
-            }
-
-            /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
-            /// next one, which can be saved to resume there with [`after`](Self::after).
-            pub fn pages(self) -> $crate::Pages<$Item> {
-                $crate::pagination::pages(self)
-            }
-
-            /// Returns a stream of all items, which fetches pages as needed.
-            pub fn items(self) -> $crate::Items<$Item> {
-                $crate::pagination::items(self)
-            }
-
-            /// Returns a stream of the items that decode.
-            #[allow(dead_code, reason = "not all lists are read by other requests")]
-            pub(crate) fn readable_items(self) -> $crate::Items<$Item> {
-                $crate::pagination::readable_items(self)
-            }
-
-            $crate::resources::macros::request_setters!();
-        }
-
-        impl $crate::pagination::PagedRequest for $Request {
-            type Item = $Item;
-
-            fn fetch(self) -> $crate::ResponseFuture<$crate::Page<$Item>> {
-                std::future::IntoFuture::into_future(self)
-            }
-
-            fn cursor(&self) -> Option<&str> {
-                self.page.after.as_deref()
-            }
-
-            fn set_cursor(&mut self, cursor: String) {
-                self.page.after = Some(cursor);
-            }
-        }
-
-        impl $crate::transport::TakesOptions for $Request {
-            fn options(&mut self) -> &mut $crate::transport::RequestOptions {
-                &mut self.options
-            }
-        }
-
-        impl std::future::IntoFuture for $Request {
-            type Output = $crate::error::Result<$crate::Page<$Item>>;
-            type IntoFuture = $crate::ResponseFuture<$crate::Page<$Item>>;
-
-            fn into_future(self) -> Self::IntoFuture {
-                Box::pin(async move { self.send().await.map($crate::Response::into_inner) })
-            }
-        }
-    };
-}
-pub(crate) use list_request;
 
 /// A stream of the pages of a list; see [`ListRuns::pages`](crate::ListRuns::pages).
 ///

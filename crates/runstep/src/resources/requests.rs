@@ -4,14 +4,16 @@
 //! Request builders: a struct for each operation, with setters for its optional parameters and
 //! properties.
 
+use std::future::IntoFuture;
+
 use runstep_api::types::*;
 use runstep_api::{ByteStream, Field, Operation};
 
-use super::macros::{awaitable, extra_fields, request_options};
 use crate::client::{Client, SpanIds};
 use crate::error::Result;
-use crate::pagination::{PageQuery, list_request};
-use crate::transport::{RequestOptions, Response, checked_id};
+use crate::pagination::{self, Items, Page, PageQuery, PagedRequest, Pages, invalid_entries};
+use crate::run_request::{Plain, RunRequest};
+use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};
 
 /// A request to list assistants: `GET /assistants`.
 #[derive(Clone, Debug)]
@@ -29,6 +31,102 @@ impl ListAssistants {
             page: PageQuery::default(),
         }
     }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sets the number of items per page, 1 to 100. Default: 20.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.page.limit = Some(limit);
+        self
+    }
+    /// Sets the order by creation time. Default: newest first.
+    pub fn order(mut self, order: Order) -> Self {
+        self.page.order = Some(order);
+        self
+    }
+    /// Starts after the item with this id, in the requested order.
+    pub fn after(mut self, id: impl Into<String>) -> Self {
+        self.page.after = Some(id.into());
+        self
+    }
+    /// Ends before the item with this id, in the requested order.
+    pub fn before(mut self, id: impl Into<String>) -> Self {
+        self.page.before = Some(id.into());
+        self
+    }
+    /// Fetches one page; the same as awaiting the request.
+    pub fn page(self) -> ResponseFuture<Page<Assistant>> {
+        self.into_future()
+    }
+    /// Sends the request and returns the page with the status, headers and body of the response.
+    /// Awaiting the request returns the page alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Page<Assistant>>> {
+        Box::pin(async move {
+            let response = self.execute().await?;
+            let received = response.value().other().get("data");
+            let (invalid, last_id) = invalid_entries::<
+                _,
+                Assistant,
+            >(&response, received)?;
+            Ok(
+                response
+                    .map(|list| {
+                        let last = list.data.last().map(|item| item.id.clone());
+                        Page {
+                            last_id: list.last_id.or(last_id).or(last),
+                            data: list.data,
+                            invalid,
+                            first_id: list.first_id,
+                            has_more: list.has_more,
+                        }
+                    }),
+            )
+        })
+    }
+    /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
+    /// next one, which can be saved to resume there with [`after`](Self::after).
+    pub fn pages(self) -> Pages<Assistant> {
+        pagination::pages(self)
+    }
+    /// Returns a stream of all items, which fetches pages as needed.
+    pub fn items(self) -> Items<Assistant> {
+        pagination::items(self)
+    }
+    /// Returns a stream of the items that decode.
+    #[allow(dead_code, reason = "not all lists are read by other requests")]
+    pub(crate) fn readable_items(self) -> Items<Assistant> {
+        pagination::readable_items(self)
+    }
     pub(crate) async fn execute(&self) -> Result<Response<AssistantList>> {
         let page = &self.page;
         self.client.validate_page_limit(page.limit)?;
@@ -45,8 +143,24 @@ impl ListAssistants {
         self.client.call(Operation::ListAssistants, ids, &self.options, call).await
     }
 }
-list_request! {
-    ListAssistants -> AssistantList, Assistant
+impl IntoFuture for ListAssistants {
+    type Output = Result<Page<Assistant>>;
+    type IntoFuture = ResponseFuture<Page<Assistant>>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
+}
+impl PagedRequest for ListAssistants {
+    type Item = Assistant;
+    fn fetch(self) -> ResponseFuture<Page<Assistant>> {
+        self.into_future()
+    }
+    fn cursor(&self) -> Option<&str> {
+        self.page.after.as_deref()
+    }
+    fn set_cursor(&mut self, cursor: String) {
+        self.page.after = Some(cursor);
+    }
 }
 /// A request to create an assistant: `POST /assistants`.
 #[derive(Clone, Debug)]
@@ -135,9 +249,52 @@ impl CreateAssistant {
         self.body = self.body.response_format(response_format);
         self
     }
-    extra_fields! {}
-    request_options! {
-        Assistant
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Assistant>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
         let body = &self.body;
@@ -149,8 +306,12 @@ impl CreateAssistant {
         self.client.call(Operation::CreateAssistant, ids, &self.options, call).await
     }
 }
-awaitable! {
-    CreateAssistant -> Assistant
+impl IntoFuture for CreateAssistant {
+    type Output = Result<Assistant>;
+    type IntoFuture = ResponseFuture<Assistant>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to get an assistant: `GET /assistants/{assistant_id}`.
 #[derive(Clone, Debug)]
@@ -168,8 +329,43 @@ impl RetrieveAssistant {
             assistant_id: assistant_id.into(),
         }
     }
-    request_options! {
-        Assistant
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Assistant>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
@@ -183,8 +379,12 @@ impl RetrieveAssistant {
         self.client.call(Operation::RetrieveAssistant, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveAssistant -> Assistant
+impl IntoFuture for RetrieveAssistant {
+    type Output = Result<Assistant>;
+    type IntoFuture = ResponseFuture<Assistant>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to update an assistant: `POST /assistants/{assistant_id}`.
 #[derive(Clone, Debug)]
@@ -284,9 +484,52 @@ impl UpdateAssistant {
         self.body = self.body.response_format(response_format);
         self
     }
-    extra_fields! {}
-    request_options! {
-        Assistant
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Assistant>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
@@ -302,8 +545,12 @@ impl UpdateAssistant {
         self.client.call(Operation::UpdateAssistant, ids, &self.options, call).await
     }
 }
-awaitable! {
-    UpdateAssistant -> Assistant
+impl IntoFuture for UpdateAssistant {
+    type Output = Result<Assistant>;
+    type IntoFuture = ResponseFuture<Assistant>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to delete an assistant: `DELETE /assistants/{assistant_id}`.
 #[derive(Clone, Debug)]
@@ -321,8 +568,43 @@ impl DeleteAssistant {
             assistant_id: assistant_id.into(),
         }
     }
-    request_options! {
-        DeletedAssistant
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<DeletedAssistant>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<DeletedAssistant>> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
@@ -336,8 +618,12 @@ impl DeleteAssistant {
         self.client.call(Operation::DeleteAssistant, ids, &self.options, call).await
     }
 }
-awaitable! {
-    DeleteAssistant -> DeletedAssistant
+impl IntoFuture for DeleteAssistant {
+    type Output = Result<DeletedAssistant>;
+    type IntoFuture = ResponseFuture<DeletedAssistant>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to create a thread: `POST /threads`.
 #[derive(Clone, Debug)]
@@ -388,9 +674,52 @@ impl CreateThread {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Thread
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Thread>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
         let body = &self.body;
@@ -402,43 +731,44 @@ impl CreateThread {
         self.client.call(Operation::CreateThread, ids, &self.options, call).await
     }
 }
-awaitable! {
-    CreateThread -> Thread
+impl IntoFuture for CreateThread {
+    type Output = Result<Thread>;
+    type IntoFuture = ResponseFuture<Thread>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to create a thread and a run: `POST /threads/runs`.
+pub type CreateThreadAndRun<M = Plain> = RunRequest<CreateThreadAndRunParams, M>;
+/// The parameters of [`CreateThreadAndRun`].
 #[derive(Clone, Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct CreateThreadAndRun {
-    pub(crate) client: Client,
-    pub(crate) options: RequestOptions,
+pub struct CreateThreadAndRunParams {
     pub(crate) body: CreateThreadAndRunRequest,
 }
 impl CreateThreadAndRun {
     pub(crate) fn new(client: &Client, body: CreateThreadAndRunRequest) -> Self {
-        Self {
-            client: client.clone(),
-            options: RequestOptions::default(),
-            body,
-        }
+        RunRequest::from_params(client, CreateThreadAndRunParams { body })
     }
+}
+impl<M> CreateThreadAndRun<M> {
     /// The thread to create. If omitted, it is empty.
     pub fn thread(mut self, thread: impl Into<Field<CreateThreadRequest>>) -> Self {
-        self.body = self.body.thread(thread);
+        self.params.body = self.params.body.thread(thread);
         self
     }
     /// Name of the model, instead of the assistant's. If omitted or null, the assistant's.
     pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
-        self.body = self.body.model(model);
+        self.params.body = self.params.body.model(model);
         self
     }
     /// Instructions of up to 256000 characters, instead of the assistant's. If omitted or null, the assistant's.
     pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
-        self.body = self.body.instructions(instructions);
+        self.params.body = self.params.body.instructions(instructions);
         self
     }
     /// Tools, at most 20, instead of the assistant's. An empty list means no tools. If omitted or null, the assistant's.
     pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
-        self.body = self.body.tools(tools);
+        self.params.body = self.params.body.tools(tools);
         self
     }
     /// Files and vector stores for the tools, instead of the assistant's. If omitted or null, the assistant's.
@@ -446,7 +776,7 @@ impl CreateThreadAndRun {
         mut self,
         tool_resources: impl Into<Field<ToolResources>>,
     ) -> Self {
-        self.body = self.body.tool_resources(tool_resources);
+        self.params.body = self.params.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
@@ -454,7 +784,7 @@ impl CreateThreadAndRun {
         mut self,
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.body = self.body.metadata(metadata);
+        self.params.body = self.params.body.metadata(metadata);
         self
     }
     /// Adds an entry to [`metadata`](Self::metadata). An entry with the same key is replaced.
@@ -463,17 +793,21 @@ impl CreateThreadAndRun {
         key: impl Into<String>,
         value: impl Into<String>,
     ) -> Self {
-        self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self.params
+            .body
+            .metadata
+            .get_or_insert_default()
+            .insert(key.into(), value.into());
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, the assistant's.
     pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
-        self.body = self.body.temperature(temperature);
+        self.params.body = self.params.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, the assistant's.
     pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
-        self.body = self.body.top_p(top_p);
+        self.params.body = self.params.body.top_p(top_p);
         self
     }
     /// Maximum number of prompt tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
@@ -481,7 +815,7 @@ impl CreateThreadAndRun {
         mut self,
         max_prompt_tokens: impl Into<Field<u64>>,
     ) -> Self {
-        self.body = self.body.max_prompt_tokens(max_prompt_tokens);
+        self.params.body = self.params.body.max_prompt_tokens(max_prompt_tokens);
         self
     }
     /// Maximum number of completion tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
@@ -489,7 +823,7 @@ impl CreateThreadAndRun {
         mut self,
         max_completion_tokens: impl Into<Field<u64>>,
     ) -> Self {
-        self.body = self.body.max_completion_tokens(max_completion_tokens);
+        self.params.body = self.params.body.max_completion_tokens(max_completion_tokens);
         self
     }
     /// Which messages of the thread the prompt contains. If omitted or null, `auto`: as many as fit.
@@ -497,12 +831,12 @@ impl CreateThreadAndRun {
         mut self,
         truncation_strategy: impl Into<Field<TruncationStrategy>>,
     ) -> Self {
-        self.body = self.body.truncation_strategy(truncation_strategy);
+        self.params.body = self.params.body.truncation_strategy(truncation_strategy);
         self
     }
     /// Whether the model may, must or must not call tools. If omitted or null, `auto`: the model decides.
     pub fn tool_choice(mut self, tool_choice: impl Into<Field<ToolChoice>>) -> Self {
-        self.body = self.body.tool_choice(tool_choice);
+        self.params.body = self.params.body.tool_choice(tool_choice);
         self
     }
     /// Whether the model may call several functions at once. If omitted, true. Null is not valid.
@@ -510,7 +844,7 @@ impl CreateThreadAndRun {
         mut self,
         parallel_tool_calls: impl Into<Field<bool>>,
     ) -> Self {
-        self.body = self.body.parallel_tool_calls(parallel_tool_calls);
+        self.params.body = self.params.body.parallel_tool_calls(parallel_tool_calls);
         self
     }
     /// Format of the output. If omitted or null, the assistant's.
@@ -518,16 +852,27 @@ impl CreateThreadAndRun {
         mut self,
         response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
-        self.body = self.body.response_format(response_format);
+        self.params.body = self.params.body.response_format(response_format);
         self
     }
-    extra_fields! {}
-    request_options! {
-        Run
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.request.body.insert(name.into(), value.into());
+        self
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+}
+impl CreateThreadAndRunParams {
+    pub(crate) async fn execute(
+        &self,
+        client: &Client,
+        options: &RequestOptions,
+    ) -> Result<Response<Run>> {
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             assistant_id: Some(&body.assistant_id),
             ..SpanIds::default()
@@ -535,14 +880,21 @@ impl CreateThreadAndRun {
         let call = move |api: runstep_api::Client| async move {
             api.create_thread_and_run(body).await
         };
-        self.client.call(Operation::CreateThreadAndRun, ids, &self.options, call).await
+        client.call(Operation::CreateThreadAndRun, ids, options, call).await
     }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {
+    pub(crate) async fn open_stream(
+        mut self,
+        client: Client,
+        options: RequestOptions,
+    ) -> Result<Response<ByteStream>> {
         self.body.stream = true.into();
-        self.options.streams = true;
+        let options = &RequestOptions {
+            streams: true,
+            ..options
+        };
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             assistant_id: Some(&body.assistant_id),
             ..SpanIds::default()
@@ -550,11 +902,8 @@ impl CreateThreadAndRun {
         let call = move |api: runstep_api::Client| async move {
             api.create_thread_and_run_stream(body).await
         };
-        self.client.open(Operation::CreateThreadAndRun, ids, &self.options, call).await
+        client.open(Operation::CreateThreadAndRun, ids, options, call).await
     }
-}
-awaitable! {
-    CreateThreadAndRun -> Run
 }
 /// A request to get a thread: `GET /threads/{thread_id}`.
 #[derive(Clone, Debug)]
@@ -572,8 +921,43 @@ impl RetrieveThread {
             thread_id: thread_id.into(),
         }
     }
-    request_options! {
-        Thread
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Thread>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -587,8 +971,12 @@ impl RetrieveThread {
         self.client.call(Operation::RetrieveThread, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveThread -> Thread
+impl IntoFuture for RetrieveThread {
+    type Output = Result<Thread>;
+    type IntoFuture = ResponseFuture<Thread>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to update a thread: `POST /threads/{thread_id}`.
 #[derive(Clone, Debug)]
@@ -637,9 +1025,52 @@ impl UpdateThread {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Thread
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Thread>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -655,8 +1086,12 @@ impl UpdateThread {
         self.client.call(Operation::UpdateThread, ids, &self.options, call).await
     }
 }
-awaitable! {
-    UpdateThread -> Thread
+impl IntoFuture for UpdateThread {
+    type Output = Result<Thread>;
+    type IntoFuture = ResponseFuture<Thread>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to delete a thread: `DELETE /threads/{thread_id}`.
 #[derive(Clone, Debug)]
@@ -674,8 +1109,43 @@ impl DeleteThread {
             thread_id: thread_id.into(),
         }
     }
-    request_options! {
-        DeletedThread
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<DeletedThread>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<DeletedThread>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -689,8 +1159,12 @@ impl DeleteThread {
         self.client.call(Operation::DeleteThread, ids, &self.options, call).await
     }
 }
-awaitable! {
-    DeleteThread -> DeletedThread
+impl IntoFuture for DeleteThread {
+    type Output = Result<DeletedThread>;
+    type IntoFuture = ResponseFuture<DeletedThread>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to list messages: `GET /threads/{thread_id}/messages`.
 #[derive(Clone, Debug)]
@@ -717,6 +1191,99 @@ impl ListMessages {
         self.run_id = Some(run_id.into());
         self
     }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sets the number of items per page, 1 to 100. Default: 20.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.page.limit = Some(limit);
+        self
+    }
+    /// Sets the order by creation time. Default: newest first.
+    pub fn order(mut self, order: Order) -> Self {
+        self.page.order = Some(order);
+        self
+    }
+    /// Starts after the item with this id, in the requested order.
+    pub fn after(mut self, id: impl Into<String>) -> Self {
+        self.page.after = Some(id.into());
+        self
+    }
+    /// Ends before the item with this id, in the requested order.
+    pub fn before(mut self, id: impl Into<String>) -> Self {
+        self.page.before = Some(id.into());
+        self
+    }
+    /// Fetches one page; the same as awaiting the request.
+    pub fn page(self) -> ResponseFuture<Page<Message>> {
+        self.into_future()
+    }
+    /// Sends the request and returns the page with the status, headers and body of the response.
+    /// Awaiting the request returns the page alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Page<Message>>> {
+        Box::pin(async move {
+            let response = self.execute().await?;
+            let received = response.value().other().get("data");
+            let (invalid, last_id) = invalid_entries::<_, Message>(&response, received)?;
+            Ok(
+                response
+                    .map(|list| {
+                        let last = list.data.last().map(|item| item.id.clone());
+                        Page {
+                            last_id: list.last_id.or(last_id).or(last),
+                            data: list.data,
+                            invalid,
+                            first_id: list.first_id,
+                            has_more: list.has_more,
+                        }
+                    }),
+            )
+        })
+    }
+    /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
+    /// next one, which can be saved to resume there with [`after`](Self::after).
+    pub fn pages(self) -> Pages<Message> {
+        pagination::pages(self)
+    }
+    /// Returns a stream of all items, which fetches pages as needed.
+    pub fn items(self) -> Items<Message> {
+        pagination::items(self)
+    }
+    /// Returns a stream of the items that decode.
+    #[allow(dead_code, reason = "not all lists are read by other requests")]
+    pub(crate) fn readable_items(self) -> Items<Message> {
+        pagination::readable_items(self)
+    }
     pub(crate) async fn execute(&self) -> Result<Response<MessageList>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = self.run_id.as_deref();
@@ -740,8 +1307,24 @@ impl ListMessages {
         self.client.call(Operation::ListMessages, ids, &self.options, call).await
     }
 }
-list_request! {
-    ListMessages -> MessageList, Message
+impl IntoFuture for ListMessages {
+    type Output = Result<Page<Message>>;
+    type IntoFuture = ResponseFuture<Page<Message>>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
+}
+impl PagedRequest for ListMessages {
+    type Item = Message;
+    fn fetch(self) -> ResponseFuture<Page<Message>> {
+        self.into_future()
+    }
+    fn cursor(&self) -> Option<&str> {
+        self.page.after.as_deref()
+    }
+    fn set_cursor(&mut self, cursor: String) {
+        self.page.after = Some(cursor);
+    }
 }
 /// A request to add a message: `POST /threads/{thread_id}/messages`.
 #[derive(Clone, Debug)]
@@ -790,9 +1373,52 @@ impl CreateMessage {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Message
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Message>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Message>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -808,8 +1434,12 @@ impl CreateMessage {
         self.client.call(Operation::CreateMessage, ids, &self.options, call).await
     }
 }
-awaitable! {
-    CreateMessage -> Message
+impl IntoFuture for CreateMessage {
+    type Output = Result<Message>;
+    type IntoFuture = ResponseFuture<Message>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to get a message: `GET /threads/{thread_id}/messages/{message_id}`.
 #[derive(Clone, Debug)]
@@ -833,8 +1463,43 @@ impl RetrieveMessage {
             message_id: message_id.into(),
         }
     }
-    request_options! {
-        Message
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Message>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Message>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -850,8 +1515,12 @@ impl RetrieveMessage {
         self.client.call(Operation::RetrieveMessage, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveMessage -> Message
+impl IntoFuture for RetrieveMessage {
+    type Output = Result<Message>;
+    type IntoFuture = ResponseFuture<Message>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to update a message: `POST /threads/{thread_id}/messages/{message_id}`.
 #[derive(Clone, Debug)]
@@ -895,9 +1564,52 @@ impl UpdateMessage {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Message
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Message>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Message>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -915,8 +1627,12 @@ impl UpdateMessage {
         self.client.call(Operation::UpdateMessage, ids, &self.options, call).await
     }
 }
-awaitable! {
-    UpdateMessage -> Message
+impl IntoFuture for UpdateMessage {
+    type Output = Result<Message>;
+    type IntoFuture = ResponseFuture<Message>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to delete a message: `DELETE /threads/{thread_id}/messages/{message_id}`.
 #[derive(Clone, Debug)]
@@ -940,8 +1656,43 @@ impl DeleteMessage {
             message_id: message_id.into(),
         }
     }
-    request_options! {
-        DeletedMessage
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<DeletedMessage>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<DeletedMessage>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -957,8 +1708,12 @@ impl DeleteMessage {
         self.client.call(Operation::DeleteMessage, ids, &self.options, call).await
     }
 }
-awaitable! {
-    DeleteMessage -> DeletedMessage
+impl IntoFuture for DeleteMessage {
+    type Output = Result<DeletedMessage>;
+    type IntoFuture = ResponseFuture<DeletedMessage>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to list runs: `GET /threads/{thread_id}/runs`.
 #[derive(Clone, Debug)]
@@ -977,6 +1732,99 @@ impl ListRuns {
             thread_id: thread_id.into(),
             page: PageQuery::default(),
         }
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sets the number of items per page, 1 to 100. Default: 20.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.page.limit = Some(limit);
+        self
+    }
+    /// Sets the order by creation time. Default: newest first.
+    pub fn order(mut self, order: Order) -> Self {
+        self.page.order = Some(order);
+        self
+    }
+    /// Starts after the item with this id, in the requested order.
+    pub fn after(mut self, id: impl Into<String>) -> Self {
+        self.page.after = Some(id.into());
+        self
+    }
+    /// Ends before the item with this id, in the requested order.
+    pub fn before(mut self, id: impl Into<String>) -> Self {
+        self.page.before = Some(id.into());
+        self
+    }
+    /// Fetches one page; the same as awaiting the request.
+    pub fn page(self) -> ResponseFuture<Page<Run>> {
+        self.into_future()
+    }
+    /// Sends the request and returns the page with the status, headers and body of the response.
+    /// Awaiting the request returns the page alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Page<Run>>> {
+        Box::pin(async move {
+            let response = self.execute().await?;
+            let received = response.value().other().get("data");
+            let (invalid, last_id) = invalid_entries::<_, Run>(&response, received)?;
+            Ok(
+                response
+                    .map(|list| {
+                        let last = list.data.last().map(|item| item.id.clone());
+                        Page {
+                            last_id: list.last_id.or(last_id).or(last),
+                            data: list.data,
+                            invalid,
+                            first_id: list.first_id,
+                            has_more: list.has_more,
+                        }
+                    }),
+            )
+        })
+    }
+    /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
+    /// next one, which can be saved to resume there with [`after`](Self::after).
+    pub fn pages(self) -> Pages<Run> {
+        pagination::pages(self)
+    }
+    /// Returns a stream of all items, which fetches pages as needed.
+    pub fn items(self) -> Items<Run> {
+        pagination::items(self)
+    }
+    /// Returns a stream of the items that decode.
+    #[allow(dead_code, reason = "not all lists are read by other requests")]
+    pub(crate) fn readable_items(self) -> Items<Run> {
+        pagination::readable_items(self)
     }
     pub(crate) async fn execute(&self) -> Result<Response<RunList>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -999,15 +1847,30 @@ impl ListRuns {
         self.client.call(Operation::ListRuns, ids, &self.options, call).await
     }
 }
-list_request! {
-    ListRuns -> RunList, Run
+impl IntoFuture for ListRuns {
+    type Output = Result<Page<Run>>;
+    type IntoFuture = ResponseFuture<Page<Run>>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
+}
+impl PagedRequest for ListRuns {
+    type Item = Run;
+    fn fetch(self) -> ResponseFuture<Page<Run>> {
+        self.into_future()
+    }
+    fn cursor(&self) -> Option<&str> {
+        self.page.after.as_deref()
+    }
+    fn set_cursor(&mut self, cursor: String) {
+        self.page.after = Some(cursor);
+    }
 }
 /// A request to start a run: `POST /threads/{thread_id}/runs`.
+pub type CreateRun<M = Plain> = RunRequest<CreateRunParams, M>;
+/// The parameters of [`CreateRun`].
 #[derive(Clone, Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct CreateRun {
-    pub(crate) client: Client,
-    pub(crate) options: RequestOptions,
+pub struct CreateRunParams {
     pub(crate) thread_id: String,
     pub(crate) include: Vec<RunInclude>,
     pub(crate) body: CreateRunRequest,
@@ -1018,17 +1881,20 @@ impl CreateRun {
         thread_id: impl Into<String>,
         body: CreateRunRequest,
     ) -> Self {
-        Self {
-            client: client.clone(),
-            options: RequestOptions::default(),
-            thread_id: thread_id.into(),
-            include: Vec::new(),
-            body,
-        }
+        RunRequest::from_params(
+            client,
+            CreateRunParams {
+                thread_id: thread_id.into(),
+                include: Vec::new(),
+                body,
+            },
+        )
     }
+}
+impl<M> CreateRun<M> {
     /// Name of the model, instead of the assistant's. If omitted or null, the assistant's.
     pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
-        self.body = self.body.model(model);
+        self.params.body = self.params.body.model(model);
         self
     }
     /// Effort of a reasoning model. If omitted, `medium`; if null, the server chooses.
@@ -1036,12 +1902,12 @@ impl CreateRun {
         mut self,
         reasoning_effort: impl Into<Field<ReasoningEffort>>,
     ) -> Self {
-        self.body = self.body.reasoning_effort(reasoning_effort);
+        self.params.body = self.params.body.reasoning_effort(reasoning_effort);
         self
     }
     /// Instructions of up to 256000 characters, instead of the assistant's. If omitted or null, the assistant's.
     pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
-        self.body = self.body.instructions(instructions);
+        self.params.body = self.params.body.instructions(instructions);
         self
     }
     /// Text appended to the instructions, for this run only. If omitted or null, nothing is appended.
@@ -1049,7 +1915,10 @@ impl CreateRun {
         mut self,
         additional_instructions: impl Into<Field<String>>,
     ) -> Self {
-        self.body = self.body.additional_instructions(additional_instructions);
+        self.params.body = self
+            .params
+            .body
+            .additional_instructions(additional_instructions);
         self
     }
     /// Messages added to the thread before the run starts. If omitted or null, there are none.
@@ -1057,12 +1926,12 @@ impl CreateRun {
         mut self,
         additional_messages: impl Into<Field<Vec<CreateMessageRequest>>>,
     ) -> Self {
-        self.body = self.body.additional_messages(additional_messages);
+        self.params.body = self.params.body.additional_messages(additional_messages);
         self
     }
     /// Tools, at most 20, instead of the assistant's. An empty list means no tools. If omitted or null, the assistant's.
     pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
-        self.body = self.body.tools(tools);
+        self.params.body = self.params.body.tools(tools);
         self
     }
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
@@ -1070,7 +1939,7 @@ impl CreateRun {
         mut self,
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
-        self.body = self.body.metadata(metadata);
+        self.params.body = self.params.body.metadata(metadata);
         self
     }
     /// Adds an entry to [`metadata`](Self::metadata). An entry with the same key is replaced.
@@ -1079,17 +1948,21 @@ impl CreateRun {
         key: impl Into<String>,
         value: impl Into<String>,
     ) -> Self {
-        self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self.params
+            .body
+            .metadata
+            .get_or_insert_default()
+            .insert(key.into(), value.into());
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, the assistant's.
     pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
-        self.body = self.body.temperature(temperature);
+        self.params.body = self.params.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, the assistant's.
     pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
-        self.body = self.body.top_p(top_p);
+        self.params.body = self.params.body.top_p(top_p);
         self
     }
     /// Maximum number of prompt tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
@@ -1097,7 +1970,7 @@ impl CreateRun {
         mut self,
         max_prompt_tokens: impl Into<Field<u64>>,
     ) -> Self {
-        self.body = self.body.max_prompt_tokens(max_prompt_tokens);
+        self.params.body = self.params.body.max_prompt_tokens(max_prompt_tokens);
         self
     }
     /// Maximum number of completion tokens of the run, at least 256. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
@@ -1105,7 +1978,7 @@ impl CreateRun {
         mut self,
         max_completion_tokens: impl Into<Field<u64>>,
     ) -> Self {
-        self.body = self.body.max_completion_tokens(max_completion_tokens);
+        self.params.body = self.params.body.max_completion_tokens(max_completion_tokens);
         self
     }
     /// Which messages of the thread the prompt contains. If omitted or null, `auto`: as many as fit.
@@ -1113,12 +1986,12 @@ impl CreateRun {
         mut self,
         truncation_strategy: impl Into<Field<TruncationStrategy>>,
     ) -> Self {
-        self.body = self.body.truncation_strategy(truncation_strategy);
+        self.params.body = self.params.body.truncation_strategy(truncation_strategy);
         self
     }
     /// Whether the model may, must or must not call tools. If omitted or null, `auto`: the model decides.
     pub fn tool_choice(mut self, tool_choice: impl Into<Field<ToolChoice>>) -> Self {
-        self.body = self.body.tool_choice(tool_choice);
+        self.params.body = self.params.body.tool_choice(tool_choice);
         self
     }
     /// Whether the model may call several functions at once. If omitted, true. Null is not valid.
@@ -1126,7 +1999,7 @@ impl CreateRun {
         mut self,
         parallel_tool_calls: impl Into<Field<bool>>,
     ) -> Self {
-        self.body = self.body.parallel_tool_calls(parallel_tool_calls);
+        self.params.body = self.params.body.parallel_tool_calls(parallel_tool_calls);
         self
     }
     /// Format of the output. If omitted or null, the assistant's.
@@ -1134,23 +2007,34 @@ impl CreateRun {
         mut self,
         response_format: impl Into<Field<ResponseFormat>>,
     ) -> Self {
-        self.body = self.body.response_format(response_format);
+        self.params.body = self.params.body.response_format(response_format);
         self
     }
     /// Additional data to include in the response. Repeat the parameter for several values.
     pub fn include(mut self, include: impl Into<RunInclude>) -> Self {
-        self.include.push(include.into());
+        self.params.include.push(include.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Run
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.request.body.insert(name.into(), value.into());
+        self
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+}
+impl CreateRunParams {
+    pub(crate) async fn execute(
+        &self,
+        client: &Client,
+        options: &RequestOptions,
+    ) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let include = (!self.include.is_empty()).then_some(&self.include);
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             assistant_id: Some(&body.assistant_id),
@@ -1159,16 +2043,23 @@ impl CreateRun {
         let call = move |api: runstep_api::Client| async move {
             api.create_run(thread_id, include, body).await
         };
-        self.client.call(Operation::CreateRun, ids, &self.options, call).await
+        client.call(Operation::CreateRun, ids, options, call).await
     }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {
+    pub(crate) async fn open_stream(
+        mut self,
+        client: Client,
+        options: RequestOptions,
+    ) -> Result<Response<ByteStream>> {
         self.body.stream = true.into();
-        self.options.streams = true;
+        let options = &RequestOptions {
+            streams: true,
+            ..options
+        };
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let include = (!self.include.is_empty()).then_some(&self.include);
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             assistant_id: Some(&body.assistant_id),
@@ -1177,11 +2068,8 @@ impl CreateRun {
         let call = move |api: runstep_api::Client| async move {
             api.create_run_stream(thread_id, include, body).await
         };
-        self.client.open(Operation::CreateRun, ids, &self.options, call).await
+        client.open(Operation::CreateRun, ids, options, call).await
     }
-}
-awaitable! {
-    CreateRun -> Run
 }
 /// A request to get a run: `GET /threads/{thread_id}/runs/{run_id}`.
 #[derive(Clone, Debug)]
@@ -1205,8 +2093,43 @@ impl RetrieveRun {
             run_id: run_id.into(),
         }
     }
-    request_options! {
-        Run
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Run>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -1237,8 +2160,12 @@ impl RetrieveRun {
         self.client.open(Operation::RetrieveRun, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveRun -> Run
+impl IntoFuture for RetrieveRun {
+    type Output = Result<Run>;
+    type IntoFuture = ResponseFuture<Run>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to update a run: `POST /threads/{thread_id}/runs/{run_id}`.
 #[derive(Clone, Debug)]
@@ -1282,9 +2209,52 @@ impl UpdateRun {
         self.body.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
-    extra_fields! {}
-    request_options! {
-        Run
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.body.insert(name.into(), value.into());
+        self
+    }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Run>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -1302,15 +2272,18 @@ impl UpdateRun {
         self.client.call(Operation::UpdateRun, ids, &self.options, call).await
     }
 }
-awaitable! {
-    UpdateRun -> Run
+impl IntoFuture for UpdateRun {
+    type Output = Result<Run>;
+    type IntoFuture = ResponseFuture<Run>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to submit tool outputs: `POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs`.
+pub type SubmitToolOutputs<M = Plain> = RunRequest<SubmitToolOutputsParams, M>;
+/// The parameters of [`SubmitToolOutputs`].
 #[derive(Clone, Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct SubmitToolOutputs {
-    pub(crate) client: Client,
-    pub(crate) options: RequestOptions,
+pub struct SubmitToolOutputsParams {
     pub(crate) thread_id: String,
     pub(crate) run_id: String,
     pub(crate) body: SubmitToolOutputsRequest,
@@ -1322,23 +2295,37 @@ impl SubmitToolOutputs {
         run_id: impl Into<String>,
         body: SubmitToolOutputsRequest,
     ) -> Self {
-        Self {
-            client: client.clone(),
-            options: RequestOptions::default(),
-            thread_id: thread_id.into(),
-            run_id: run_id.into(),
-            body,
-        }
+        RunRequest::from_params(
+            client,
+            SubmitToolOutputsParams {
+                thread_id: thread_id.into(),
+                run_id: run_id.into(),
+                body,
+            },
+        )
     }
-    extra_fields! {}
-    request_options! {
-        Run
+}
+impl<M> SubmitToolOutputs<M> {
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.options.request.body.insert(name.into(), value.into());
+        self
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+}
+impl SubmitToolOutputsParams {
+    pub(crate) async fn execute(
+        &self,
+        client: &Client,
+        options: &RequestOptions,
+    ) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
@@ -1347,16 +2334,23 @@ impl SubmitToolOutputs {
         let call = move |api: runstep_api::Client| async move {
             api.submit_tool_outputs(thread_id, run_id, body).await
         };
-        self.client.call(Operation::SubmitToolOutputs, ids, &self.options, call).await
+        client.call(Operation::SubmitToolOutputs, ids, options, call).await
     }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {
+    pub(crate) async fn open_stream(
+        mut self,
+        client: Client,
+        options: RequestOptions,
+    ) -> Result<Response<ByteStream>> {
         self.body.stream = true.into();
-        self.options.streams = true;
+        let options = &RequestOptions {
+            streams: true,
+            ..options
+        };
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
@@ -1365,11 +2359,8 @@ impl SubmitToolOutputs {
         let call = move |api: runstep_api::Client| async move {
             api.submit_tool_outputs_stream(thread_id, run_id, body).await
         };
-        self.client.open(Operation::SubmitToolOutputs, ids, &self.options, call).await
+        client.open(Operation::SubmitToolOutputs, ids, options, call).await
     }
-}
-awaitable! {
-    SubmitToolOutputs -> Run
 }
 /// A request to cancel a run: `POST /threads/{thread_id}/runs/{run_id}/cancel`.
 #[derive(Clone, Debug)]
@@ -1393,8 +2384,43 @@ impl CancelRun {
             run_id: run_id.into(),
         }
     }
-    request_options! {
-        Run
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Run>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<Run>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -1410,8 +2436,12 @@ impl CancelRun {
         self.client.call(Operation::CancelRun, ids, &self.options, call).await
     }
 }
-awaitable! {
-    CancelRun -> Run
+impl IntoFuture for CancelRun {
+    type Output = Result<Run>;
+    type IntoFuture = ResponseFuture<Run>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }
 /// A request to list steps: `GET /threads/{thread_id}/runs/{run_id}/steps`.
 #[derive(Clone, Debug)]
@@ -1444,6 +2474,99 @@ impl ListRunSteps {
         self.include.push(include.into());
         self
     }
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sets the number of items per page, 1 to 100. Default: 20.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.page.limit = Some(limit);
+        self
+    }
+    /// Sets the order by creation time. Default: newest first.
+    pub fn order(mut self, order: Order) -> Self {
+        self.page.order = Some(order);
+        self
+    }
+    /// Starts after the item with this id, in the requested order.
+    pub fn after(mut self, id: impl Into<String>) -> Self {
+        self.page.after = Some(id.into());
+        self
+    }
+    /// Ends before the item with this id, in the requested order.
+    pub fn before(mut self, id: impl Into<String>) -> Self {
+        self.page.before = Some(id.into());
+        self
+    }
+    /// Fetches one page; the same as awaiting the request.
+    pub fn page(self) -> ResponseFuture<Page<RunStep>> {
+        self.into_future()
+    }
+    /// Sends the request and returns the page with the status, headers and body of the response.
+    /// Awaiting the request returns the page alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<Page<RunStep>>> {
+        Box::pin(async move {
+            let response = self.execute().await?;
+            let received = response.value().other().get("data");
+            let (invalid, last_id) = invalid_entries::<_, RunStep>(&response, received)?;
+            Ok(
+                response
+                    .map(|list| {
+                        let last = list.data.last().map(|item| item.id.clone());
+                        Page {
+                            last_id: list.last_id.or(last_id).or(last),
+                            data: list.data,
+                            invalid,
+                            first_id: list.first_id,
+                            has_more: list.has_more,
+                        }
+                    }),
+            )
+        })
+    }
+    /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
+    /// next one, which can be saved to resume there with [`after`](Self::after).
+    pub fn pages(self) -> Pages<RunStep> {
+        pagination::pages(self)
+    }
+    /// Returns a stream of all items, which fetches pages as needed.
+    pub fn items(self) -> Items<RunStep> {
+        pagination::items(self)
+    }
+    /// Returns a stream of the items that decode.
+    #[allow(dead_code, reason = "not all lists are read by other requests")]
+    pub(crate) fn readable_items(self) -> Items<RunStep> {
+        pagination::readable_items(self)
+    }
     pub(crate) async fn execute(&self) -> Result<Response<RunStepList>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
@@ -1470,8 +2593,24 @@ impl ListRunSteps {
         self.client.call(Operation::ListRunSteps, ids, &self.options, call).await
     }
 }
-list_request! {
-    ListRunSteps -> RunStepList, RunStep
+impl IntoFuture for ListRunSteps {
+    type Output = Result<Page<RunStep>>;
+    type IntoFuture = ResponseFuture<Page<RunStep>>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
+}
+impl PagedRequest for ListRunSteps {
+    type Item = RunStep;
+    fn fetch(self) -> ResponseFuture<Page<RunStep>> {
+        self.into_future()
+    }
+    fn cursor(&self) -> Option<&str> {
+        self.page.after.as_deref()
+    }
+    fn set_cursor(&mut self, cursor: String) {
+        self.page.after = Some(cursor);
+    }
 }
 /// A request to get a step: `GET /threads/{thread_id}/runs/{run_id}/steps/{step_id}`.
 #[derive(Clone, Debug)]
@@ -1505,8 +2644,43 @@ impl RetrieveRunStep {
         self.include.push(include.into());
         self
     }
-    request_options! {
-        RunStep
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(
+        dead_code,
+        reason = "the SDK itself does not send every request with other options"
+    )]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<RunStep>> {
+        Box::pin(async move { self.execute().await })
     }
     pub(crate) async fn execute(&self) -> Result<Response<RunStep>> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
@@ -1525,6 +2699,10 @@ impl RetrieveRunStep {
         self.client.call(Operation::RetrieveRunStep, ids, &self.options, call).await
     }
 }
-awaitable! {
-    RetrieveRunStep -> RunStep
+impl IntoFuture for RetrieveRunStep {
+    type Output = Result<RunStep>;
+    type IntoFuture = ResponseFuture<RunStep>;
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.send().await.map(Response::into_inner) })
+    }
 }

@@ -9,14 +9,14 @@ use runstep_api::types::{
 use tokio::time::Instant;
 
 use super::event::ToolEvent;
-use super::resumed_round::ResumedRound;
 use super::round::Round;
 use super::settings::ToolLoopSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resources::Runs;
 use crate::step_calls::{function_calls, is_same_call};
+use crate::suspended::ResumedRound;
 use crate::time::deadline_after;
-use crate::transport::{RequestOptions, RetryPolicy, TakesOptions as _};
+use crate::transport::{RequestOptions, RetryPolicy};
 
 /// Timeout of the cancel request.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,6 +61,11 @@ impl Rounds {
     /// Returns the number of rounds so far.
     pub(super) fn count(&self) -> u32 {
         self.count
+    }
+
+    /// Sets the calls whose outputs were submitted before the first round.
+    pub(super) fn set_last_calls(&mut self, required: &Run) {
+        self.last_calls = required.function_calls().into_iter().cloned().collect();
     }
 
     /// Starts the round that was suspended.

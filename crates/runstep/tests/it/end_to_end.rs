@@ -244,7 +244,7 @@ async fn poll_stream_ends_with_terminal_status() {
         start_with_turns([Turn::text("a b").initial_delay(Duration::from_millis(30))]).await;
     let run = server.create_run().await.unwrap();
     let poll = poll(&server, &run).interval(Duration::from_millis(1));
-    let mut updates = poll.into_stream();
+    let mut updates = poll.watch();
     let mut statuses = Vec::new();
     while let Some(run) = updates.try_next().await.unwrap() {
         statuses.push(run.run.status);

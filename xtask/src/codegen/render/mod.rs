@@ -4,6 +4,7 @@ mod decoding;
 mod examples;
 pub mod limits;
 pub mod operations;
+mod request_template;
 mod requests;
 mod types;
 

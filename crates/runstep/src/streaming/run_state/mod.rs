@@ -44,6 +44,15 @@ pub enum StreamEnd {
     /// The connection was lost and could not be recovered, or a limit of the stream was exceeded. The
     /// run may still be active.
     ConnectionLost,
+    /// The deadline of the stream passed. The run may still be active.
+    DeadlineExceeded,
+}
+
+impl StreamEnd {
+    /// Returns whether an error ended the stream before the run settled.
+    pub fn is_error(self) -> bool {
+        matches!(self, Self::ConnectionLost | Self::DeadlineExceeded)
+    }
 }
 
 /// Objects whose final state is known, so that they need not be fetched.
@@ -130,6 +139,10 @@ impl RunState {
 
     pub(super) fn set_connection_lost(&mut self) {
         self.end = Some(StreamEnd::ConnectionLost);
+    }
+
+    pub(super) fn set_deadline_exceeded(&mut self) {
+        self.end = Some(StreamEnd::DeadlineExceeded);
     }
 
     pub(super) fn complete_objects(&self) -> CompleteObjects {
