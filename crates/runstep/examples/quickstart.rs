@@ -96,8 +96,7 @@ fn print_table(steps: &[RunStep]) {
     for step in steps {
         let kind = match &step.step_details {
             StepDetails::ToolCalls(details) => format!("{} tool call(s)", details.tool_calls.len()),
-            StepDetails::MessageCreation(_) => "message".to_owned(),
-            _ => "other".to_owned(),
+            _ => step.type_.as_ref().map_or("-", |kind| kind.as_str()).to_owned(),
         };
         let seconds =
             step.completed_at.zip(step.created_at).map(|(end, start)| format!("{} s", end - start));

@@ -41,7 +41,9 @@ async fn print_events(events: &mut RunStream) -> Result<(), Box<dyn std::error::
                 print!("{}", delta.text());
                 std::io::stdout().flush()?;
             }
-            RunEvent::StepCreated(step) => println!("[{}]", step.id),
+            RunEvent::StepCreated(step) => {
+                println!("[{}]", step.type_.as_ref().map_or("step", |kind| kind.as_str()));
+            }
             _ => {}
         }
     }

@@ -63,7 +63,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut steps = runs.steps(&run.id).list().order(Order::Asc).items(); // fetches pages lazily
     while let Some(step) = steps.try_next().await? {
-        println!("step {} {}", step.id, step.status);
+        let kind = step.type_.as_ref().map_or("-", |kind| kind.as_str());
+        println!("step {kind} {}", step.status);
     }
     let page = runs.list().limit(50).page().await?;
     println!("runs on the thread: {}", page.data.len());
