@@ -47,6 +47,11 @@ struct Codegen {
     /// `*` is one segment, `**` any number [default: runs, steps, assistants, threads, messages]
     #[arg(long, value_name = "PATTERN")]
     select: Vec<String>,
+    /// Fail to decode a response that lacks a property which the document requires; by default,
+    /// only `id`, `status`, discriminators and what a schema lists as `x-always-present` must be
+    /// there
+    #[arg(long)]
+    strict_responses: bool,
 }
 
 #[derive(clap::Args)]
@@ -125,7 +130,10 @@ fn run() -> ExitCode {
 }
 
 fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
-    let selection = codegen::Selection { patterns: arguments.select };
+    let selection = codegen::Selection {
+        patterns: arguments.select,
+        strict_responses: arguments.strict_responses,
+    };
     let (files, folder) = match (arguments.spec, arguments.out) {
         (None, None) => {
             let files = codegen::generate(&root().join("openapi/runs.yaml"), &selection)?;
@@ -147,7 +155,8 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
 }
 
 fn diff(arguments: Diff) -> ExitCode {
-    let selection = codegen::Selection { patterns: arguments.select };
+    let selection =
+        codegen::Selection { patterns: arguments.select, ..codegen::Selection::default() };
     let open = |source: &str| diff::open(&root(), source, &selection);
     match open(&arguments.old).and_then(|old| Ok((old, open(&arguments.new)?))) {
         Ok((old, new)) => {

@@ -17,7 +17,7 @@
 //! The server implements the whole API: the nine operations on runs and run steps, and the
 //! operations that create, list, retrieve, update and delete assistants, threads and messages
 //! (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects
-//! stay in memory until they are deleted.
+//! are in memory, or with [`ServerBuilder::data_file`] in a file.
 //!
 //! Requests for unsupported features get a 400 that names the feature: the tools `code_interpreter`
 //! and `file_search`, tool resources, attachments, and content that the model does not support.
@@ -50,8 +50,9 @@
 //! # Streams
 //!
 //! Each event has an `id:`, its number within its run. To resume a broken stream, send a `GET` of
-//! the run with `Accept: text/event-stream` and the last number as `Last-Event-ID`. The server
-//! retains the events of active runs, and of ended runs for a minute, within a size limit; if they
+//! the run with `Accept: text/event-stream` and the last number as `Last-Event-ID`, which is 0 to read
+//! all events, also those of a run that was created without a stream. The server retains the events
+//! of active runs, and of ended runs for a day ([`ServerBuilder::retain_events`]); if they
 //! are gone, the response is the run, as without these headers. A stream without events gets a
 //! comment every 15 s. A run continues without readers; while it executes it waits for slow
 //! readers, up to half a minute in total.
@@ -75,7 +76,8 @@ mod store;
 mod text;
 
 pub use clock::ManualClock;
-pub use error::StartError;
+pub use error::{DataFileError, StartError};
 pub use http::{Fault, Faults};
 pub use operation::Operation;
 pub use server::{RunningServer, Server, ServerBuilder};
+pub use store::Durability;

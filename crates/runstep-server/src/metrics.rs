@@ -63,7 +63,7 @@ impl Metrics {
                 Histogram::new(RUN_BUCKETS),
             ),
             tokens: add(all, "tokens", "Tokens of ended runs by kind"),
-            events: add(all, "events", "Events of streamed runs"),
+            events: add(all, "events", "Events of runs"),
             runs_queued: add(all, "runs_queued", "Runs in the queue"),
             runs_in_progress: add(all, "runs_in_progress", "Runs in progress"),
             runs_requiring_action: add(
@@ -98,8 +98,12 @@ impl Metrics {
     pub(crate) fn record_run_ended(&self, status: &RunStatus, seconds: i64, usage: &Usage) {
         self.runs_ended.get_or_create(&[("status", status.to_string())]).inc();
         self.run_duration.observe(seconds as f64);
-        self.tokens.get_or_create(&[("kind", "prompt")]).inc_by(usage.prompt_tokens);
-        self.tokens.get_or_create(&[("kind", "completion")]).inc_by(usage.completion_tokens);
+        self.tokens
+            .get_or_create(&[("kind", "prompt")])
+            .inc_by(usage.prompt_tokens.unwrap_or_default());
+        self.tokens
+            .get_or_create(&[("kind", "completion")])
+            .inc_by(usage.completion_tokens.unwrap_or_default());
     }
 }
 

@@ -98,11 +98,13 @@ pub const STAGES: [Stage; 10] = [
     },
     Stage {
         name: "optional_fields",
-        purpose: "makes required properties nullable that providers are known to omit",
-        run: |generated, _| {
+        purpose: "decides which properties of responses must be present: many servers omit some \
+                  that the document requires",
+        run: |generated, selection| {
             generated.response_only = optional_fields::response_only_schemas(&generated.document);
-            let document = generated.document.take();
-            generated.document = optional_fields::make_optional(document, &generated.response_only);
+            if !selection.strict_responses {
+                generated.document = optional_fields::make_optional(generated.document.take())?;
+            }
             Ok(())
         },
     },

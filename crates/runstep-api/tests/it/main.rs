@@ -2,6 +2,7 @@
 
 mod decoding;
 mod examples;
+mod fields;
 mod limits;
 mod methods;
 mod operations;

@@ -25,7 +25,7 @@ pub(super) struct QueuePermit {
     execution: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     gauge: GaugeGuard,
-    permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
     active: TaskTrackerToken,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct QueuePermit {
 pub(super) struct ExecutionPermit {
     _execution: Option<OwnedSemaphorePermit>,
     _gauge: GaugeGuard,
-    _queue: OwnedSemaphorePermit,
+    _queue: Option<OwnedSemaphorePermit>,
     _active: TaskTrackerToken,
 }
 
@@ -62,13 +62,24 @@ impl Admission {
         let permit = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
             EngineError::QueueFull { in_progress: self.max_concurrent, queued: self.max_queued }
         })?;
-        Ok(QueuePermit {
+        Ok(self.queue_permit(Some(permit)))
+    }
+
+    /// Admits a run that was admitted before the server was restarted.
+    pub(super) async fn admit_recovered(&self) -> QueuePermit {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.queue).acquire_owned().await.ok();
+        self.queue_permit(permit)
+    }
+
+    fn queue_permit(&self, permit: Option<OwnedSemaphorePermit>) -> QueuePermit {
+        QueuePermit {
             execution: Arc::clone(&self.execution),
             metrics: Arc::clone(&self.metrics),
             gauge: GaugeGuard::new(&self.metrics.runs_queued),
             permit,
             active: self.active.token(),
-        })
+        }
     }
 }
 

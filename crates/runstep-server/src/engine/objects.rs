@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Bytes;
 use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateMessageContent, CreateMessageRequest, CreateRunRequest, Message,
@@ -10,9 +11,11 @@ use runstep_api::types::{
     ResponseFormat, Run, RunStatus, RunStep, StepDetails, SubmitToolOutputsAction, TextContent,
     ToolCall, ToolChoice, TruncationStrategy, TruncationStrategyType,
 };
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::Ids;
-use crate::store::{QuotaCharge, QuotaExceeded, json_length};
+use crate::store::{Phase, StoreError};
 
 /// Creates a completed message.
 pub(super) fn message(
@@ -67,12 +70,21 @@ pub(super) fn run(
     assistant: &Assistant,
     request: CreateRunRequest,
 ) -> Run {
-    let mut run = Run::new(ids.next("run"), now, thread_id, RunStatus::Queued);
-    run.assistant_id = Some(assistant.id.clone());
+    let instructions = instructions(assistant, &request);
+    let model = request.model.into_option().or_else(|| assistant.model.clone());
+    let tools = request.tools.into_option().unwrap_or_else(|| assistant.tools.clone());
+    let mut run = Run::new(
+        ids.next("run"),
+        now,
+        thread_id,
+        assistant.id.clone(),
+        RunStatus::Queued,
+        model.unwrap_or_default(),
+        instructions,
+        tools,
+        request.parallel_tool_calls.unwrap_or(true),
+    );
     run.expires_at = Some(now.saturating_add(lifetime));
-    run.instructions = Some(instructions(assistant, &request));
-    run.model = Some(request.model.into_option().unwrap_or_else(|| assistant.model.clone()));
-    run.tools = request.tools.into_option().unwrap_or_else(|| assistant.tools.clone());
     run.metadata = Some(request.metadata.into_option().unwrap_or_default());
     run.temperature = request.temperature.into_option().or(assistant.temperature).or(Some(1.0));
     run.top_p = request.top_p.into_option().or(assistant.top_p).or(Some(1.0));
@@ -81,7 +93,6 @@ pub(super) fn run(
     let auto = || TruncationStrategy::new(TruncationStrategyType::Auto);
     run.truncation_strategy = Some(request.truncation_strategy.into_option().unwrap_or_else(auto));
     run.tool_choice = Some(request.tool_choice.into_option().unwrap_or(ToolChoice::Auto));
-    run.parallel_tool_calls = Some(request.parallel_tool_calls.unwrap_or(true));
     let format = request.response_format.into_option().or(assistant.response_format.clone());
     run.response_format = Some(format.unwrap_or(ResponseFormat::Auto));
     run
@@ -136,15 +147,38 @@ pub(super) fn update_metadata(
     current.get_or_insert_default();
 }
 
-/// Updates the metadata of a stored object within the memory quota.
-pub(super) fn update_stored_metadata(
-    current: &mut Option<BTreeMap<String, String>>,
-    field: Field<BTreeMap<String, String>>,
-    charge: &mut QuotaCharge,
-) -> Result<(), QuotaExceeded> {
-    let mut updated = current.clone();
-    update_metadata(&mut updated, field);
-    charge.resize(json_length(current), json_length(&updated))?;
-    *current = updated;
-    Ok(())
+/// The metadata of an object.
+#[derive(Debug, Deserialize)]
+pub(super) struct Metadata {
+    pub(super) metadata: Option<BTreeMap<String, String>>,
+}
+
+/// Serializes an object.
+pub(super) fn json<T: Serialize>(object: &T) -> Bytes {
+    // Serializing the server's own objects cannot fail.
+    serde_json::to_vec(object).unwrap_or_default().into_boxed_slice().into()
+}
+
+/// Parses a stored object, or state that is not stored if there is none.
+pub(super) fn parse_stored<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
+    let json = if json.is_empty() { b"{}" } else { json };
+    serde_json::from_slice(json).map_err(|error| {
+        StoreError::Unavailable(format!("a stored object is not valid: {error}").into())
+    })
+}
+
+/// Parses a stored object.
+pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> super::error::Result<T> {
+    Ok(parse_stored(json)?)
+}
+
+/// Returns the phase of a run with a status.
+pub(super) fn phase(status: &RunStatus) -> Phase {
+    match status {
+        RunStatus::Queued => Phase::Queued,
+        RunStatus::InProgress => Phase::InProgress,
+        RunStatus::RequiresAction => Phase::RequiresAction,
+        RunStatus::Cancelling => Phase::Cancelling,
+        _ => Phase::Ended,
+    }
 }

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use prometheus_client::metrics::counter::Counter;
 use runstep_api::types::{ErrorObject, StreamEvent};
 
 use super::log::MAX_BYTES;
-use super::tests::numbers;
+use super::tests::{Harness, numbers};
 use super::*;
 
 const EVENTS: u64 = 6000;
@@ -32,7 +31,8 @@ fn check(received: &Received, last: &mut u64, reader: u64) {
 }
 
 /// Reads to the end of the execution, in one of three ways. Returns the number of the last event.
-async fn read(log: Arc<EventLog>, mut subscriber: Subscriber, reader: u64) -> u64 {
+async fn read(log: Arc<EventLog>, source: EventSource, reader: u64) -> u64 {
+    let mut subscriber = Subscriber::new(source.clone(), Some(&log), 1);
     let mut last = 0;
     loop {
         if reader % 3 == 1 {
@@ -50,18 +50,17 @@ async fn read(log: Arc<EventLog>, mut subscriber: Subscriber, reader: u64) -> u6
             return last;
         }
         if reader % 3 == 2 {
-            // The new subscriber exists before the old one is dropped, so nothing is evicted.
-            subscriber = log.subscribe_after(last).expect("more events follow");
+            subscriber = Subscriber::new(source.clone(), Some(&log), last + 1);
         }
     }
 }
 
 /// Subscribes and unsubscribes, and observes the size of the log, until the run ends. Returns the
 /// largest size.
-async fn churn(log: Arc<EventLog>, ended: Arc<AtomicBool>) -> usize {
+async fn churn(log: Arc<EventLog>, source: EventSource, ended: Arc<AtomicBool>) -> usize {
     let mut largest = 0;
     while !ended.load(Ordering::Acquire) {
-        drop(log.subscribe());
+        drop(Subscriber::new(source.clone(), Some(&log), log.next()));
         largest = largest.max(log.bytes());
         tokio::task::yield_now().await;
     }
@@ -70,19 +69,20 @@ async fn churn(log: Arc<EventLog>, ended: Arc<AtomicBool>) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_readers_receive_every_event_once_and_in_order() {
-    let log = Arc::new(EventLog::new(Counter::default()));
+    let mut harness = Harness::new();
+    let log = Arc::clone(&harness.log);
     let ended = Arc::new(AtomicBool::new(false));
-    let churn = tokio::spawn(churn(Arc::clone(&log), Arc::clone(&ended)));
+    let churn = tokio::spawn(churn(Arc::clone(&log), harness.source(), Arc::clone(&ended)));
     let readers: Vec<_> = (0..READERS)
-        .map(|reader| tokio::spawn(read(Arc::clone(&log), log.subscribe(), reader)))
+        .map(|reader| tokio::spawn(read(Arc::clone(&log), harness.source(), reader)))
         .collect();
     // No reader is given up.
     let mut budget = Duration::MAX;
-    for number in 1..EVENTS {
-        log.push(&event(number));
+    for number in 2..EVENTS {
+        harness.push(&event(number));
         log.wait_for_slow_subscribers(&mut budget).await;
     }
-    log.push(&StreamEvent::Done);
+    harness.push(&StreamEvent::Done);
     for reader in readers {
         assert_eq!(reader.await.unwrap(), EVENTS);
     }

@@ -119,6 +119,12 @@ impl ApiError {
         match self {
             Self::Parameter(violation) => (StatusCode::BAD_REQUEST, Some(violation.code)),
             Self::Engine(EngineError::NotFound { .. }) => (StatusCode::NOT_FOUND, None),
+            Self::Engine(EngineError::KeyReused) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, Some("idempotency_key_reused"))
+            }
+            Self::Engine(EngineError::Unavailable(_) | EngineError::Stale) => {
+                (StatusCode::SERVICE_UNAVAILABLE, None)
+            }
             Self::Engine(error) => (StatusCode::BAD_REQUEST, error.code()),
             Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, Some("invalid_json")),
             Self::MissingBody => (StatusCode::BAD_REQUEST, Some("missing_body")),
@@ -213,6 +219,9 @@ impl IntoResponse for ApiError {
         }
         if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(RETRY_AFTER) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_DELAY.as_secs()));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

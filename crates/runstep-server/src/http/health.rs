@@ -31,6 +31,6 @@ async fn metrics(
     State(state): State<Arc<ServerState>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    state.access.engine(&headers)?;
+    state.access.engine(&headers)?.refresh_metrics().await;
     Ok(([(CONTENT_TYPE, OPENMETRICS)], state.metrics.encode()).into_response())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::access::Access;
@@ -28,6 +29,8 @@ pub(crate) struct ServerState {
     pub(super) stream_permits: Arc<Semaphore>,
     pub(super) body_budget: BodyBudget,
     ids: Ids,
+    /// Stops all runs and background tasks when the last handler is gone.
+    _stop_runs: DropGuard,
 }
 
 impl ServerState {
@@ -41,6 +44,7 @@ impl ServerState {
     ) -> Self {
         let permits = limits.max_open_streams.min(Semaphore::MAX_PERMITS);
         let stream_permits = Arc::new(Semaphore::new(permits));
+        let _stop_runs = shutdown.stop_runs.clone().drop_guard();
         Self {
             access,
             schemas,
@@ -51,6 +55,7 @@ impl ServerState {
             metrics,
             stream_permits,
             ids: Ids::default(),
+            _stop_runs,
         }
     }
 

@@ -24,6 +24,7 @@ mod pagination;
 mod program;
 mod refused_requests;
 mod rejected_content;
+mod restarts;
 mod routing;
 mod runs;
 mod shutdown;
@@ -32,3 +33,6 @@ mod specification;
 mod streaming;
 mod unknown_paths_and_ids;
 mod unsupported_features;
+
+/// Whether the servers under test keep their objects in a file.
+const HAS_DATA_FILE: bool = false;
