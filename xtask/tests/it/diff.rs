@@ -324,8 +324,8 @@ fn null_that_the_code_accepts_already_breaks_nothing_for_callers() {
         model["type"] = json!(["string", "null"]);
     }), @"
     POST /threads/runs
-      response 200 .model: may be null now  [callers: compatible, wire: breaking] (also in GET /threads/{thread_id}/runs, POST /threads/{thread_id}/runs and 5 more)
-    1 breaking (0 for callers, 1 on the wire), 0 compatible
+      response 200 .model: may be null now  [callers: breaking, wire: breaking] (also in GET /threads/{thread_id}/runs, POST /threads/{thread_id}/runs and 5 more)
+    1 breaking (1 for callers, 1 on the wire), 0 compatible
     ");
 }
 

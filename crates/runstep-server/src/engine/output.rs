@@ -277,7 +277,8 @@ fn create_step(writer: &mut RunWriter, kind: RunStepType, details: StepDetails) 
     let status = RunStepStatus::InProgress;
     let assistant_id = run.assistant_id.clone().unwrap_or_default();
     let (thread_id, run_id) = (run.thread_id.clone(), run.id.clone());
-    let mut step = RunStep::new(id.clone(), now, assistant_id, thread_id, run_id, kind, status, details);
+    let mut step =
+        RunStep::new(id.clone(), now, assistant_id, thread_id, run_id, kind, status, details);
     step.metadata = Some(std::collections::BTreeMap::new());
     writer.charge.add(json_length(&step));
     writer.emit(StreamEvent::StepCreated(Box::new(step.clone())));

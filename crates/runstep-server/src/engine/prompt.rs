@@ -57,14 +57,17 @@ async fn build(
     request.temperature = run.temperature;
     request.top_p = run.top_p;
     request.reasoning_effort = state.hidden.reasoning_effort.as_ref().map(ToString::to_string);
-    request.max_completion_tokens =
-        run.max_completion_tokens.map(|limit| limit.saturating_sub(used.completion_tokens.unwrap_or_default()));
+    request.max_completion_tokens = run
+        .max_completion_tokens
+        .map(|limit| limit.saturating_sub(used.completion_tokens.unwrap_or_default()));
 
     let mut own_items = Vec::new();
     for step in state.steps.iter().map(|state| &state.step) {
         own_items.extend(step_items(context, key, step).await?);
     }
-    let token_limit = run.max_prompt_tokens.map(|limit| limit.saturating_sub(used.prompt_tokens.unwrap_or_default()));
+    let token_limit = run
+        .max_prompt_tokens
+        .map(|limit| limit.saturating_sub(used.prompt_tokens.unwrap_or_default()));
     let (max_messages, max_tokens) = match last_messages(run) {
         Some(count) => (count, token_limit.unwrap_or(u64::MAX)),
         None => (usize::MAX, token_limit.unwrap_or(u64::MAX).min(context.context_tokens)),
