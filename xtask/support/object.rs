@@ -42,6 +42,11 @@ impl Other {
         self.0.as_deref().unwrap_or(&NONE)
     }
 
+    /// Returns the properties, or `None` if there are none.
+    fn get(&self) -> Option<&Map<String, Value>> {
+        self.0.as_deref().filter(|map| !map.is_empty())
+    }
+
     pub(crate) fn as_map_mut(&mut self) -> &mut Map<String, Value> {
         self.0.get_or_insert_default()
     }
@@ -109,7 +114,15 @@ pub(crate) trait Source {
 
 /// Returns the position of a name, or the number of names. The search starts where the next name is
 /// if the names are in the order of the specification.
+#[inline]
 fn position(names: &[&str], start: usize, name: &str) -> usize {
+    if names.get(start).is_some_and(|expected| *expected == name) {
+        return start;
+    }
+    search(names, start, name)
+}
+
+fn search(names: &[&str], start: usize, name: &str) -> usize {
     let (before, after) = names.split_at_checked(start).unwrap_or((names, &[]));
     if let Some(position) = after.iter().position(|known| *known == name) {
         return start + position;
@@ -145,11 +158,12 @@ impl<A> Stream<'_, A> {
 }
 
 impl<'de, A: MapAccess<'de>> Stream<'de, A> {
+    #[inline]
     fn value<T: Wire>(&mut self) -> Result<T, A::Error> {
-        match self.value.take() {
-            // The error is replaced when the text is parsed as a whole.
-            Some(value) => T::from_json(&value).map_err(|_| A::Error::custom("invalid property")),
+        match &self.value {
             None => self.rest.next_value_seed(Seed::new()),
+            // The error is replaced when the text is parsed as a whole.
+            Some(value) => T::from_json(value).map_err(|_| A::Error::custom("invalid property")),
         }
     }
 }
@@ -157,6 +171,7 @@ impl<'de, A: MapAccess<'de>> Stream<'de, A> {
 impl<'de, A: MapAccess<'de>> Source for Stream<'de, A> {
     type Error = A::Error;
 
+    #[inline]
     fn next(&mut self, properties: &[&str]) -> Result<Option<usize>, A::Error> {
         let position = match self.parsed.next() {
             Some((name, value)) => {
@@ -166,6 +181,7 @@ impl<'de, A: MapAccess<'de>> Source for Stream<'de, A> {
                 Some(position)
             }
             None => {
+                self.value = None;
                 let Self { rest, name, expected, .. } = self;
                 rest.next_key_seed(NameSeed { properties, expected: *expected, name })?
             }
@@ -174,10 +190,12 @@ impl<'de, A: MapAccess<'de>> Source for Stream<'de, A> {
         Ok(position)
     }
 
+    #[inline]
     fn required<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
         self.value().map(Some)
     }
 
+    #[inline]
     fn optional<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
         self.value()
     }
@@ -340,7 +358,7 @@ pub(crate) fn from_json<T: Object>(json: &Value, discriminator: &str) -> Result<
 /// kind, is written there unless it was set since.
 pub(crate) struct Writer<'a, M> {
     map: M,
-    other: &'a Map<String, Value>,
+    other: Option<&'a Map<String, Value>>,
     written: Vec<&'static str>,
 }
 
@@ -351,7 +369,7 @@ impl<M: SerializeMap> Writer<'_, M> {
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if !self.other.is_empty() {
+        if self.other.is_some() {
             self.written.push(name);
         }
         self.map.serialize_entry(name, value)
@@ -364,7 +382,7 @@ impl<M: SerializeMap> Writer<'_, M> {
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        let received = self.other.get(name).and_then(T::readable_parts);
+        let received = self.other.and_then(|other| other.get(name)).and_then(T::readable_parts);
         if received.is_some_and(|received| received == *value) {
             return Ok(());
         }
@@ -388,7 +406,7 @@ impl<M: SerializeMap> Writer<'_, M> {
     ) -> Result<(), M::Error> {
         match value {
             Some(value) => self.kept_property(name, value),
-            None if self.other.contains_key(name) => Ok(()),
+            None if self.other.is_some_and(|other| other.contains_key(name)) => Ok(()),
             None => self.property(name, value),
         }
     }
@@ -399,7 +417,7 @@ impl<M: SerializeMap> Writer<'_, M> {
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if self.other.contains_key(name) && *value == T::default() {
+        if self.other.is_some_and(|other| other.contains_key(name)) && *value == T::default() {
             return Ok(());
         }
         self.kept_property(name, value)
@@ -442,7 +460,7 @@ pub(crate) fn write<T: Object, S: serde::Serializer>(
     discriminator: Option<(&'static str, &'static str)>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let other = object.other_properties().as_map();
+    let other = object.other_properties().get();
     let map = serializer.serialize_map(None)?;
     let mut writer = Writer { map, other, written: Vec::new() };
     if let Some((name, value)) = discriminator {
@@ -450,7 +468,10 @@ pub(crate) fn write<T: Object, S: serde::Serializer>(
     }
     object.write_properties(&mut writer)?;
     let Writer { mut map, written, .. } = writer;
-    for (name, value) in other.iter().filter(|(name, _)| !written.contains(&name.as_str())) {
+    for (name, value) in other.into_iter().flatten() {
+        if written.contains(&name.as_str()) {
+            continue;
+        }
         map.serialize_entry(name, value)?;
     }
     map.end()
