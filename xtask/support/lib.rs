@@ -18,7 +18,7 @@
 //!   value.
 //! - Types have no limits, so any value decodes. [`Validate`] checks request bodies.
 
-mod call;
+{allow}mod call;
 #[rustfmt::skip]
 mod client;
 mod decode;

@@ -5,4 +5,6 @@ mod examples;
 mod fields;
 mod limits;
 mod methods;
+mod objects;
 mod operations;
+mod tolerance;

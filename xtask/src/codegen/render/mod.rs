@@ -42,6 +42,10 @@ const SUPPORT: [(&str, &str); 12] = [
 const CLIENT_HEAD: &str = "//! The client.\n\n#![allow(clippy::all)]\n\nuse crate::types;\n#[allow(unused_imports)]\nuse crate::types::*;\n\n";
 const STRUCTS_HEAD: &str = "//! Objects.\n\n#![allow(unused_imports)]\n\nuse crate::{Field, JsonObject};\nuse crate::enums::*;\nuse crate::unions::*;\n\n";
 
+/// The lints that a crate violates if its document has, for example, no events and no enums.
+const UNUSED: &str = "#![allow(\n    dead_code,\n    unused_imports,\n    unused_macros,\n    \
+    reason = \"a document need not use all that generated code supports\"\n)]\n\n";
+
 /// The crate that the SDK uses.
 const API: &str = "runstep-api";
 
@@ -50,6 +54,7 @@ pub fn render_workspace(specification: &Path, generated: &Generated) -> Result<V
     let header = header(specification)?;
     let mut files = render(specification, API, generated)?;
     files.push(File { path: "src/methods.rs".into(), text: format!("{header}\n{METHODS}") });
+    files.push(examples::objects(&header, API, generated));
     files.push(requests::render(&header, generated)?);
     Ok(files)
 }
@@ -66,11 +71,14 @@ pub fn render(
         path: Path::new("src").join(name),
         text: format!("{header}\n{text}"),
     };
+    // Our own document uses everything.
+    let allow = if package == API { "" } else { UNUSED };
     // Only the types of our own document have methods.
     let (methods, exports) =
         if package == API { ("mod methods;\n", "pub use methods::Outcome;\n") } else { ("", "") };
     let library = LIBRARY
         .replace("{discriminators}", &discriminators(unions))
+        .replace("{allow}", allow)
         .replace("{methods}", methods)
         .replace("{exports}", exports);
     let mut files = vec![

@@ -6,8 +6,8 @@ use syn::{Field, Ident, ItemStruct, Type};
 
 use super::fields::{Wire, other_field, type_named};
 
-/// Returns `new`, with the properties that the document requires as arguments, and for types in requests a setter for
-/// each other field. The structs are non-exhaustive, so struct literals do not work outside of the
+/// Returns `new`, with the properties that the document requires as arguments, and a setter for
+/// each other field. Types that only responses contain have setters with the feature `test-util`. The structs are non-exhaustive, so struct literals do not work outside of the
 /// crate.
 pub(super) fn implementation(
     item: &ItemStruct,
@@ -40,7 +40,9 @@ pub(super) fn implementation(
             }
         });
     }
-    for field in fields.iter().filter(|field| in_requests && !is_argument(field)) {
+    // Programs create responses in their tests only.
+    let condition = (!in_requests).then(|| quote!(#[cfg(feature = "test-util")]));
+    for field in fields.iter().filter(|field| !is_argument(field)) {
         let Some(Wire { name: wire_name, .. }) = Wire::of(field) else { continue };
         let (ident, kind) = (&field.ident, &field.ty);
         let (argument, value) = match ["Option", "Field"].map(|name| type_named(kind, name)) {
@@ -48,11 +50,18 @@ pub(super) fn implementation(
             [None, Some(inner)] => optional_argument(ident, inner, false),
             [None, None] => argument(ident, kind),
         };
+        // The constructor has this name.
+        let setter = match ident {
+            Some(ident) if ident == "new" => format_ident!("set_{ident}"),
+            Some(ident) => ident.clone(),
+            None => continue,
+        };
         let text = format!(" Sets `{wire_name}`.");
         functions.push(quote! {
             #[doc = #text]
+            #condition
             #[must_use]
-            pub fn #ident(mut self, #ident: #argument) -> Self {
+            pub fn #setter(mut self, #ident: #argument) -> Self {
                 self.#ident = #value;
                 self
             }

@@ -138,8 +138,15 @@ pub(super) fn rewrite(
             .sort_by_key(|field| properties.keys().position(|name| *name == generated_name(field)));
         fields.named = ordered.into_iter().collect();
     }
+    let mut taken: BTreeSet<String> = BTreeSet::new();
     for field in &mut fields.named {
         let name = generated_name(field);
+        // Two properties may have the same name in Rust, such as `fooBar` and `foo_bar`.
+        while let Some(ident) = &field.ident
+            && !taken.insert(ident.to_string())
+        {
+            field.ident = Some(format_ident!("{ident}_"));
+        }
         let serde = take_serde(field);
         let was_boxed = option_outside_of_box(field);
         if boxed(&name) {
