@@ -720,6 +720,16 @@ impl VectorStoreInput {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -907,6 +917,17 @@ impl Assistant {
         self.metadata = metadata.into().into_option();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Sets `temperature`.
     #[cfg(feature = "test-util")]
     #[must_use]
@@ -1038,6 +1059,16 @@ impl CreateAssistantRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Sets `temperature`.
     #[must_use]
     pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
@@ -1153,6 +1184,16 @@ impl UpdateAssistantRequest {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Sets `temperature`.
@@ -1339,6 +1380,17 @@ impl Thread {
         self.metadata = metadata.into().into_option();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -1389,6 +1441,16 @@ impl CreateThreadRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -1426,6 +1488,16 @@ impl UpdateThreadRequest {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
@@ -1602,6 +1674,17 @@ impl Message {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into().into_option();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
@@ -2057,6 +2140,16 @@ impl CreateMessageRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -2083,6 +2176,16 @@ impl UpdateMessageRequest {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
@@ -2400,6 +2503,17 @@ impl Run {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into().into_option();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Sets `usage`.
@@ -2854,6 +2968,16 @@ impl CreateRunRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Sets `temperature`.
     #[must_use]
     pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
@@ -3036,6 +3160,16 @@ impl CreateThreadAndRunRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Sets `temperature`.
     #[must_use]
     pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
@@ -3131,6 +3265,16 @@ impl UpdateRunRequest {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
@@ -3331,6 +3475,17 @@ impl RunStep {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into().into_option();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Sets `usage`.

@@ -66,6 +66,20 @@ pub(super) fn implementation(
                 self
             }
         });
+        if is_text_map(kind) && ident.is_some() {
+            let entry = format_ident!("{}_entry", quote!(#ident).to_string());
+            let text =
+                format!(" Adds an entry to `{wire_name}`. An entry with the same key is replaced.");
+            functions.push(quote! {
+                #[doc = #text]
+                #condition
+                #[must_use]
+                pub fn #entry(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+                    self.#ident.get_or_insert_default().insert(key.into(), value.into());
+                    self
+                }
+            });
+        }
     }
     let other = other_field(&item.fields);
     let (other, other_mut) = (&other, format_ident!("{other}_mut"));
@@ -87,6 +101,15 @@ pub(super) fn implementation(
         }
     };
     syn::parse2(implementation)
+}
+
+/// Returns whether a field is an optional map of strings, such as metadata.
+fn is_text_map(kind: &Type) -> bool {
+    let inner = ["Option", "Field"].into_iter().find_map(|name| type_named(kind, name));
+    inner.is_some_and(|inner| {
+        let text = quote!(#inner).to_string().replace(' ', "").replace("::std::string::", "");
+        text.contains("Map<String,String")
+    })
 }
 
 /// Returns the type of the argument of a setter, and the expression that converts it to the type of the
