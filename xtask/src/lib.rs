@@ -4,5 +4,7 @@ pub mod codegen;
 pub mod compat;
 pub mod contract;
 pub mod diff;
+pub mod msrv;
 pub mod operations;
 pub mod programs;
+pub mod release;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, compat, contract, diff};
+use xtask::{codegen, compat, contract, diff, msrv, release};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -25,6 +25,10 @@ enum Command {
     Compat,
     /// Test the server binary against openapi/runs.yaml with requests that schemathesis generates
     Contract(Contract),
+    /// Check that the dependencies of the published crates support the minimum Rust version
+    Msrv,
+    /// Check all gates, move the changelog, set the version, commit and tag; by default a dry run
+    Release(Release),
 }
 
 #[derive(clap::Args)]
@@ -71,6 +75,18 @@ struct Contract {
     examples: u32,
 }
 
+#[derive(clap::Args)]
+struct Release {
+    /// The new version, such as 0.2.0
+    version: String,
+    /// Change the files, commit and tag. Nothing is pushed or published
+    #[arg(long)]
+    execute: bool,
+    /// Show the changes without running the gates
+    #[arg(long, conflicts_with = "execute")]
+    skip_gates: bool,
+}
+
 /// Stack size. Documents may nest schemas thousands of levels deep, and stages recurse through
 /// them. Only the used part of the stack takes memory.
 const STACK_SIZE: usize = 256 << 20;
@@ -95,6 +111,10 @@ fn run() -> ExitCode {
         Command::Compat => compat::run(&root()).map_err(|error| error.to_string()),
         Command::Contract(Contract { examples }) => {
             contract::run(&root(), examples).map_err(|error| error.to_string())
+        }
+        Command::Msrv => msrv::run(&root()).map_err(|error| error.to_string()),
+        Command::Release(arguments) => {
+            release::run(&root(), &options(arguments)).map_err(|error| error.to_string())
         }
     };
     match result {
@@ -160,6 +180,17 @@ fn diff(arguments: Diff) -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::from(3)
         }
+    }
+}
+
+fn options(Release { version, execute, skip_gates }: Release) -> release::Options {
+    let date = time::OffsetDateTime::now_utc().date().to_string();
+    let gates = if skip_gates { &[][..] } else { &release::GATES };
+    release::Options {
+        version,
+        date,
+        execute,
+        gates: gates.iter().map(ToString::to_string).collect(),
     }
 }
 

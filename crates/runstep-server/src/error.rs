@@ -1,7 +1,8 @@
-//! Errors of starting a server.
+//! Errors of starting a server and of opening its data file.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// The reason why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +29,77 @@ pub enum StartError {
         "invalid origin \"{0}\": expected one such as https://example.com, without a path, or *"
     )]
     Origin(String),
+    /// The data file cannot be used.
+    #[error(transparent)]
+    DataFile(#[from] DataFileError),
     /// The specification that the server was built with is not valid. This is a bug in the server.
     #[error("the built-in specification is not valid: {0}; this is a bug in the server")]
     Specification(String),
+}
+
+/// The reason why a data file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataFileError {
+    /// Another process uses the file.
+    #[error(
+        "the data file {} is in use by {}; stop that process, or use another file",
+        path.display(), process(.process_id.as_ref())
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// The id of the process that uses the file, if it is known.
+        process_id: Option<u32>,
+    },
+    /// The file is a database of another program.
+    #[error(
+        "{} is not a data file of runstep-server, but a database of another program; use another \
+         file",
+        path.display()
+    )]
+    OtherProgram {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer version of the server wrote the file.
+    #[error(
+        "the data file {} has the format version {version}, but this program supports versions up \
+         to {supported}; use the version of the program that wrote it, or a newer one",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version of the file.
+        version: u32,
+        /// The newest version that this program supports.
+        supported: u32,
+    },
+    /// The file or its directory cannot be accessed.
+    #[error("cannot {action} the data file {}: {source}", path.display())]
+    Io {
+        /// What could not be done.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The file is not a valid database, or it cannot be read or written.
+    #[error(
+        "cannot open the data file {}: {message}; check its permissions and the free space, or \
+         restore a backup",
+        path.display()
+    )]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// The message of the database library.
+        message: String,
+    },
+}
+
+fn process(id: Option<&u32>) -> String {
+    id.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"))
 }

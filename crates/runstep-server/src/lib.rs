@@ -17,7 +17,7 @@
 //! The server implements the whole API: the nine operations on runs and run steps, and the
 //! operations that create, list, retrieve, update and delete assistants, threads and messages
 //! (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects
-//! stay in memory until they are deleted.
+//! are in memory, or with [`ServerBuilder::data_file`] in a file.
 //!
 //! Requests for unsupported features get a 400 that names the feature: the tools `code_interpreter`
 //! and `file_search`, tool resources, attachments, and content that the model does not support.
@@ -31,9 +31,16 @@
 //!
 //! # In operation
 //!
-//! - `GET /healthz` returns 200 while the process runs, `GET /readyz` while the server accepts
-//!   requests, and `GET /metrics` the metrics in the Prometheus text format. The first two need no
-//!   key. During a shutdown the server refuses connections.
+//! - `GET /healthz` returns 200 while the process runs, `GET /readyz` until the server shuts down,
+//!   and `GET /metrics` the metrics in the Prometheus text format. The first two need no key.
+//! - During a [shutdown](RunningServer::shutdown) the server handles requests until its runs have
+//!   ended, except for those that create runs. They get a 503 with `Retry-After`.
+//! - Request bodies can be compressed with gzip. Those above 64 KiB share the memory that
+//!   [`ServerBuilder::max_buffered_body_bytes`] sets, and are parsed outside of the async workers.
+//!   Bodies with so many values that these would need more memory than the longest text get a 400.
+//! - A request that is refused before its body was read is answered at once. The server then
+//!   discards up to 64 MiB of the body, for up to 10 s, so that clients that send the whole body
+//!   first receive the response.
 //! - Each response has an `x-request-id`: the client's if the request had one of at most 128
 //!   letters, digits and `-_.:/+=@`, else a generated one.
 //! - Logs use `tracing`: the target `runstep_server::http` has one event per request, in a span
@@ -43,11 +50,14 @@
 //! # Streams
 //!
 //! Each event has an `id:`, its number within its run. To resume a broken stream, send a `GET` of
-//! the run with `Accept: text/event-stream` and the last number as `Last-Event-ID`. The server
-//! retains the events of active runs, and of ended runs for a minute, within a size limit; if they
+//! the run with `Accept: text/event-stream` and the last number as `Last-Event-ID`, which is 0 to read
+//! all events, also those of a run that was created without a stream. The server retains the events
+//! of active runs, and of ended runs for a day ([`ServerBuilder::retain_events`]); if they
 //! are gone, the response is the run, as without these headers. A stream without events gets a
 //! comment every 15 s. A run continues without readers; while it executes it waits for slow
 //! readers, up to half a minute in total.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
 mod engine;
@@ -66,7 +76,8 @@ mod store;
 mod text;
 
 pub use clock::ManualClock;
-pub use error::StartError;
+pub use error::{DataFileError, StartError};
 pub use http::{Fault, Faults};
 pub use operation::Operation;
 pub use server::{RunningServer, Server, ServerBuilder};
+pub use store::Durability;

@@ -63,7 +63,7 @@ impl Metrics {
                 Histogram::new(RUN_BUCKETS),
             ),
             tokens: add(all, "tokens", "Tokens of ended runs by kind"),
-            events: add(all, "events", "Events of streamed runs"),
+            events: add(all, "events", "Events of runs"),
             runs_queued: add(all, "runs_queued", "Runs in the queue"),
             runs_in_progress: add(all, "runs_in_progress", "Runs in progress"),
             runs_requiring_action: add(

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::change::{Change, Effect};
 use super::compare::{Differences, Located};
 use super::surface::{CLIENT, Entry, OPERATION, Surface};
+use crate::codegen::Error;
 use crate::codegen::document::{Document, method_name, rust_name, schema_name};
 
 /// The heading of changes that are only in the generated code.
@@ -64,15 +65,23 @@ pub(super) fn attribute(
     changes
 }
 
-/// Marks the effects on callers as unknown, since a crate cannot be generated.
-pub(super) fn unknown(found: Differences) -> Vec<Change> {
+/// Marks the effects on callers as unknown, since code cannot be generated from a document.
+pub(super) fn unknown(found: Differences, error: &Error) -> Vec<Change> {
     let set = |Located { mut change, in_code, .. }: Located| {
         if in_code {
             change.callers = Effect::Unknown;
         }
         change
     };
-    found.changes.into_iter().map(set).collect()
+    let mut changes: Vec<Change> = found.changes.into_iter().map(set).collect();
+    if !changes.is_empty() {
+        // Names may differ, too.
+        let error = error.to_string();
+        let reason = error.lines().next().unwrap_or_default();
+        let text = format!("not compared, since a document does not generate: {reason}");
+        changes.push(Change { callers: Effect::Unknown, ..change(String::new(), text) });
+    }
+    changes
 }
 
 impl Located {

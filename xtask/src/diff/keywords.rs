@@ -65,9 +65,7 @@ fn limit(
     before: Option<&Value>,
     after: Option<&Value>,
 ) -> Option<ChangeKind> {
-    let same = before.and_then(Value::as_f64).is_some()
-        && before.map(Value::as_f64) == after.map(Value::as_f64);
-    if same || before == after {
+    if is_same(before, after) {
         return None;
     }
     Some(match (before, after) {
@@ -143,7 +141,7 @@ pub(super) fn annotations(old: [&Value; 2], new: [&Value; 2]) -> Vec<ChangeKind>
     let mut found = Vec::new();
     // Who leaves out a value gets the default, so another default is another value.
     let text = match (find(old, "default"), find(new, "default")) {
-        (before, after) if before == after => None,
+        (before, after) if is_same(before.as_ref(), after.as_ref()) => None,
         (None, Some(after)) => Some((Breaks::Never, format!("default {after} added"))),
         (Some(before), None) => Some((Breaks::InRequests, format!("default {before} removed"))),
         (Some(before), Some(after)) => {
@@ -166,6 +164,12 @@ pub(super) fn deprecation(deprecated: [bool; 2]) -> Option<ChangeKind> {
         _ => return None,
     };
     Some(ChangeKind::of_values(Breaks::Never, text))
+}
+
+/// Returns whether two values are equal. Numbers are equal in any notation.
+fn is_same(before: Option<&Value>, after: Option<&Value>) -> bool {
+    let number = |value: Option<&Value>| value.and_then(Value::as_f64);
+    before == after || (number(before).is_some() && number(before) == number(after))
 }
 
 /// A limit that allows fewer values.

@@ -102,7 +102,7 @@ pub fn compare(old: &Version, new: &Version) -> Vec<Change> {
     let differences = comparison.finish();
     let mut changes = match (&old.surface, &new.surface) {
         (Ok(before), Ok(after)) => callers::attribute(&old.document, differences, before, after),
-        _ => callers::unknown(differences),
+        (Err(error), _) | (_, Err(error)) => callers::unknown(differences, error),
     };
     // A change is listed where it breaks something, which may be a later operation.
     let mut order: Vec<String> = Vec::new();

@@ -13,6 +13,7 @@ mod compat;
 mod diff;
 mod diff_oracle;
 mod pipeline;
+mod release;
 mod render;
 mod rewrite;
 mod robustness;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::error::{EngineError, Result};
 use crate::metrics::{GaugeGuard, Metrics};
@@ -14,6 +16,7 @@ pub(super) struct Admission {
     /// Permits for all admitted runs, queued or in progress.
     queue: Arc<Semaphore>,
     execution: Arc<Semaphore>,
+    active: TaskTracker,
     metrics: Arc<Metrics>,
 }
 
@@ -22,22 +25,36 @@ pub(super) struct QueuePermit {
     execution: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     gauge: GaugeGuard,
-    permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
+    active: TaskTrackerToken,
 }
 
 /// The permit of a run in progress.
 pub(super) struct ExecutionPermit {
     _execution: Option<OwnedSemaphorePermit>,
     _gauge: GaugeGuard,
-    _queue: OwnedSemaphorePermit,
+    _queue: Option<OwnedSemaphorePermit>,
+    _active: TaskTrackerToken,
 }
 
 impl Admission {
-    pub(super) fn new(max_concurrent: usize, max_queued: usize, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        max_concurrent: usize,
+        max_queued: usize,
+        active: TaskTracker,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let semaphore = |size: usize| Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS)));
         let max_concurrent = max_concurrent.max(1);
         let queue = semaphore(max_concurrent.saturating_add(max_queued));
-        Self { max_concurrent, max_queued, queue, execution: semaphore(max_concurrent), metrics }
+        Self {
+            max_concurrent,
+            max_queued,
+            queue,
+            execution: semaphore(max_concurrent),
+            active,
+            metrics,
+        }
     }
 
     /// Admits a run, unless the queue is full.
@@ -45,12 +62,24 @@ impl Admission {
         let permit = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
             EngineError::QueueFull { in_progress: self.max_concurrent, queued: self.max_queued }
         })?;
-        Ok(QueuePermit {
+        Ok(self.queue_permit(Some(permit)))
+    }
+
+    /// Admits a run that was admitted before the server was restarted.
+    pub(super) async fn admit_recovered(&self) -> QueuePermit {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.queue).acquire_owned().await.ok();
+        self.queue_permit(permit)
+    }
+
+    fn queue_permit(&self, permit: Option<OwnedSemaphorePermit>) -> QueuePermit {
+        QueuePermit {
             execution: Arc::clone(&self.execution),
             metrics: Arc::clone(&self.metrics),
             gauge: GaugeGuard::new(&self.metrics.runs_queued),
             permit,
-        })
+            active: self.active.token(),
+        }
     }
 }
 
@@ -61,6 +90,11 @@ impl QueuePermit {
         let execution = self.execution.acquire_owned().await.ok();
         drop(self.gauge);
         let gauge = GaugeGuard::new(&self.metrics.runs_in_progress);
-        ExecutionPermit { _execution: execution, _gauge: gauge, _queue: self.permit }
+        ExecutionPermit {
+            _execution: execution,
+            _gauge: gauge,
+            _queue: self.permit,
+            _active: self.active,
+        }
     }
 }

@@ -1,25 +1,35 @@
 //! Operations on assistants.
 
-use std::sync::Arc;
-
+use axum::body::Bytes;
 use runstep_api::types::{
-    Assistant, AssistantList, CreateAssistantRequest, DeletedAssistant, UpdateAssistantRequest,
+    Assistant, CreateAssistantRequest, DeletedAssistant, ReasoningEffort, ResponseFormat,
+    ToolResources, UpdateAssistantRequest,
 };
+use serde::{Deserialize, Serialize};
 
 use super::context::Engine;
-use super::error::{EngineError, Result};
-use super::{capabilities, lists, objects};
-use crate::store::{AssistantState, PageQuery};
+use super::error::Result;
+use super::transactions::new_object;
+use super::{capabilities, objects};
+use crate::store::{Change, Collection, NewObject, PageQuery};
 
 /// The default of `temperature` and `top_p`.
 const DEFAULT_SAMPLING: f64 = 1.0;
 
+/// Settings of an assistant that its object does not have.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(super) struct HiddenSettings {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reasoning_effort: Option<ReasoningEffort>,
+}
+
 impl Engine {
-    pub(crate) fn create_assistant(&self, request: CreateAssistantRequest) -> Result<Assistant> {
+    pub(crate) async fn create_assistant(&self, request: CreateAssistantRequest) -> Result<Bytes> {
         let tools = request.tools.unwrap_or_default();
         capabilities::check_tools(&tools)?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        self.context.check_quota()?;
+        capabilities::check_response_format(request.response_format.as_option())?;
+        self.context.store.check_capacity()?;
         let mut assistant = Assistant::new(
             self.context.ids.next("asst"),
             self.context.clock.now(),
@@ -32,52 +42,68 @@ impl Engine {
         assistant.metadata = Some(request.metadata.into_option().unwrap_or_default());
         assistant.temperature = Some(request.temperature.into_option().unwrap_or(DEFAULT_SAMPLING));
         assistant.top_p = Some(request.top_p.into_option().unwrap_or(DEFAULT_SAMPLING));
-        assistant.response_format = request.response_format.into_option();
-        let reasoning_effort = request.reasoning_effort.into_option();
-        self.store
-            .insert_assistant(AssistantState { assistant: assistant.clone(), reasoning_effort });
-        Ok(assistant)
+        assistant.response_format =
+            Some(request.response_format.into_option().unwrap_or(ResponseFormat::Auto));
+        // Clients read these as objects.
+        assistant.tool_resources = Some(ToolResources::default());
+        let hidden = HiddenSettings { reasoning_effort: request.reasoning_effort.into_option() };
+        let object =
+            NewObject { hidden: objects::json(&hidden), ..new_object(&assistant.id, &assistant) };
+        let json = object.json.clone();
+        self.commit(Change::CreateAssistant(object)).await?;
+        Ok(json)
     }
 
-    pub(crate) fn assistant(&self, id: &str) -> Result<Assistant> {
-        Ok(self.assistant_state(id)?.assistant.clone())
+    pub(crate) async fn assistant(&self, id: &str) -> Result<Bytes> {
+        self.read(Collection::Assistants, id).await
     }
 
-    pub(super) fn assistant_state(&self, id: &str) -> Result<Arc<AssistantState>> {
-        self.store.assistant(id).ok_or_else(|| EngineError::not_found("assistant", id))
+    /// Returns an assistant and the settings that its object does not have.
+    pub(super) async fn parsed_assistant(&self, id: &str) -> Result<(Assistant, HiddenSettings)> {
+        let object = self.object(Collection::Assistants, id).await?;
+        Ok((objects::parse(&object.json)?, objects::parse(&object.hidden)?))
     }
 
-    pub(crate) fn assistants(&self, query: &PageQuery) -> Result<AssistantList> {
-        self.store.with_assistants(|all| {
-            lists::list("assistant", all, query, |_| true, |state| state.assistant.clone())
-        })
+    pub(crate) async fn assistants(&self, query: &PageQuery) -> Result<Bytes> {
+        self.list(Collection::Assistants, None, query).await
     }
 
     /// Updates the fields that the request has. Existing runs keep their settings.
-    pub(crate) fn update_assistant(
+    pub(crate) async fn update_assistant(
         &self,
         id: &str,
         request: UpdateAssistantRequest,
-    ) -> Result<Assistant> {
-        self.assistant_state(id)?;
-        capabilities::check_tools(request.tools.as_deref().unwrap_or_default())?;
-        capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        let changed = self.store.change_assistant(id, |state| update(state, request));
-        Ok(changed.ok_or_else(|| EngineError::not_found("assistant", id))??)
+    ) -> Result<Bytes> {
+        let tools = request.tools.as_deref().unwrap_or_default();
+        let checked = capabilities::check_tools(tools).and_then(|()| {
+            let resources = request.tool_resources.as_option();
+            capabilities::check_tool_resources("tool_resources", resources)?;
+            capabilities::check_response_format(request.response_format.as_option())
+        });
+        if let Err(error) = checked {
+            // A missing assistant takes precedence.
+            self.assistant(id).await?;
+            return Err(error);
+        }
+        self.change(
+            Collection::Assistants,
+            id,
+            |assistant: &mut Assistant, hidden: &mut HiddenSettings| {
+                update(assistant, hidden, request.clone());
+            },
+        )
+        .await
     }
 
     /// Deletes an assistant. Its runs continue with the settings they have.
-    pub(crate) fn delete_assistant(&self, id: &str) -> Result<DeletedAssistant> {
-        if self.store.remove_assistant(id) {
-            Ok(DeletedAssistant::new(id, true))
-        } else {
-            Err(EngineError::not_found("assistant", id))
-        }
+    pub(crate) async fn delete_assistant(&self, id: &str) -> Result<DeletedAssistant> {
+        let (collection, object_id) = (Collection::Assistants, id.to_owned());
+        self.commit(Change::Delete { collection, id: object_id }).await?;
+        Ok(DeletedAssistant::new(id, true))
     }
 }
 
-fn update(state: &mut AssistantState, request: UpdateAssistantRequest) {
-    let assistant = &mut state.assistant;
+fn update(assistant: &mut Assistant, hidden: &mut HiddenSettings, request: UpdateAssistantRequest) {
     if let Some(model) = request.model {
         assistant.model = Some(model);
     }
@@ -88,7 +114,8 @@ fn update(state: &mut AssistantState, request: UpdateAssistantRequest) {
     objects::update(&mut assistant.description, request.description);
     objects::update(&mut assistant.instructions, request.instructions);
     objects::update(&mut assistant.response_format, request.response_format);
-    objects::update(&mut state.reasoning_effort, request.reasoning_effort);
+    assistant.response_format.get_or_insert(ResponseFormat::Auto);
+    objects::update(&mut hidden.reasoning_effort, request.reasoning_effort);
     objects::update_metadata(&mut assistant.metadata, request.metadata);
     let parameters =
         [(&mut assistant.temperature, request.temperature), (&mut assistant.top_p, request.top_p)];

@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
-use super::error::Result;
+use super::expiry::Expiry;
+use super::live_runs::{LiveRun, LiveRuns};
 use crate::clock::Clock;
-use crate::events::{EventLog, RetainedLogs};
+use crate::events::{EventLog, EventSource};
 use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::model::Model;
-use crate::store::{MemoryQuota, Store};
+use crate::store::{MemoryQuota, Namespace, Retention, RunKey, SharedStore};
 
 /// A hundred years, in seconds.
 const MAX_RUN_LIFETIME: i64 = 100 * 365 * 24 * 60 * 60;
@@ -21,7 +23,7 @@ const MAX_RUN_LIFETIME: i64 = 100 * 365 * 24 * 60 * 60;
 /// The API for the objects of one key.
 pub(crate) struct Engine {
     pub(super) context: Arc<EngineContext>,
-    pub(super) store: Store,
+    pub(super) namespace: Namespace,
 }
 
 /// The options of an [`EngineFactory`].
@@ -32,13 +34,20 @@ pub(crate) struct EngineOptions {
     pub(crate) run_lifetime: Duration,
     /// Cancelled at the end of a shutdown, which stops all runs.
     pub(crate) stop_runs: CancellationToken,
+    /// Tracks queued runs and runs in progress.
+    pub(crate) active_runs: TaskTracker,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) store: SharedStore,
+    /// Limits what is in memory.
+    pub(crate) quota: Arc<MemoryQuota>,
+    pub(crate) retention: Retention,
 }
 
 /// Creates engines with separate objects and a shared context.
 pub(crate) struct EngineFactory(Arc<EngineContext>);
 
-/// What the engines of a server share: everything except objects.
+/// What the engines of a server share. It has no state that others rely on: all of that is in the
+/// store.
 pub(super) struct EngineContext {
     pub(super) model: Arc<dyn Model>,
     pub(super) clock: Clock,
@@ -50,47 +59,88 @@ pub(super) struct EngineContext {
     pub(super) metrics: Arc<Metrics>,
     pub(super) admission: Admission,
     pub(super) quota: Arc<MemoryQuota>,
-    pub(super) retained_logs: RetainedLogs,
+    pub(super) store: SharedStore,
+    /// Names this process in claims.
+    pub(super) node: Arc<str>,
+    pub(super) live_runs: LiveRuns,
+    pub(super) expiry: Expiry,
+    pub(super) retention: Retention,
 }
 
 impl EngineFactory {
     pub(crate) fn new(options: EngineOptions) -> Self {
-        let EngineOptions { model, clock, limits, run_lifetime, stop_runs, metrics } = options;
+        let EngineOptions {
+            model,
+            clock,
+            limits,
+            stop_runs,
+            active_runs,
+            metrics,
+            store,
+            quota,
+            ..
+        } = options;
         let run_lifetime =
-            i64::try_from(run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
+            i64::try_from(options.run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
         let admission = Admission::new(
             limits.max_concurrent_runs,
             limits.max_queued_runs,
+            active_runs,
             Arc::clone(&metrics),
         );
+        let ids = Ids::default();
+        let node = ids.next("node").into();
         Self(Arc::new(EngineContext {
             model,
             clock,
-            ids: Ids::default(),
+            ids,
             run_lifetime,
             context_tokens: limits.max_context_tokens,
             stop_runs,
             admission,
-            quota: MemoryQuota::new(limits.max_stored_bytes, metrics.stored_bytes.clone()),
             metrics,
-            retained_logs: RetainedLogs::default(),
+            quota,
+            store,
+            node,
+            live_runs: LiveRuns::default(),
+            expiry: Expiry::default(),
+            retention: options.retention,
         }))
     }
 
-    /// Creates an engine without objects.
-    pub(crate) fn engine(&self) -> Arc<Engine> {
-        let store = Store::new(&self.0.quota);
-        Arc::new(Engine { context: Arc::clone(&self.0), store })
+    /// Creates an engine for the objects of a namespace.
+    pub(crate) fn engine(&self, namespace: Namespace) -> Arc<Engine> {
+        Arc::new(Engine { context: Arc::clone(&self.0), namespace })
+    }
+}
+
+impl Engine {
+    pub(super) fn run_key(&self, thread_id: &str, run_id: &str) -> RunKey {
+        let (thread, run) = (thread_id.to_owned(), run_id.to_owned());
+        RunKey { namespace: self.namespace.clone(), thread, run }
+    }
+
+    pub(super) fn event_source(&self, key: &RunKey) -> EventSource {
+        EventSource { store: Arc::clone(&self.context.store), key: key.clone() }
+    }
+
+    /// Updates the metrics that are read from the store.
+    pub(crate) async fn refresh_metrics(&self) {
+        if let Ok(waiting) = self.context.store.waiting_runs().await {
+            let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+            self.context.metrics.runs_requiring_action.set(waiting);
+        }
+    }
+
+    /// Starts background tasks, if they are not running yet: recovery and expiry of runs.
+    pub(crate) fn start_background_tasks(&self) {
+        self.context.expiry.start(&self.context);
     }
 }
 
 impl EngineContext {
-    pub(super) fn new_log(&self) -> Arc<EventLog> {
-        Arc::new(EventLog::new(self.metrics.events.clone()))
-    }
-
-    /// Returns an error if the memory quota does not allow any more objects.
-    pub(super) fn check_quota(&self) -> Result<()> {
-        Ok(self.quota.check()?)
+    /// Creates an execution whose first event has this number.
+    pub(super) fn live_run(&self, first_event: u64) -> Arc<LiveRun> {
+        LiveRun::new(EventLog::new(self.metrics.events.clone(), first_event))
     }
 }

@@ -1,8 +1,10 @@
 //! Errors of the engine, worded as the original API does.
 
+use std::sync::Arc;
+
 use runstep_api::types::RunStatus;
 
-use crate::store::QuotaExceeded;
+use crate::store::{QuotaExceeded, StoreError};
 
 pub(super) type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -34,15 +36,38 @@ pub(crate) enum EngineError {
     QueueFull { in_progress: usize, queued: usize },
     #[error(transparent)]
     QuotaExceeded(#[from] QuotaExceeded),
+    /// The idempotency key belongs to a different request.
+    #[error(
+        "Keys for idempotent requests can only be used for the same request they were first used \
+         for. Try a key other than the one of the earlier request if you meant to send another one."
+    )]
+    KeyReused,
+    /// Another request has changed the object. Operations try again.
+    #[error("The object is being changed by other requests.")]
+    Stale,
+    /// The store cannot be read or written at the moment.
+    #[error("The server's data is not available: {0}.")]
+    Unavailable(Arc<str>),
     #[error("Invalid '{param}': {message}")]
     Invalid { param: String, message: String },
 }
 
-impl EngineError {
-    pub(crate) fn not_found(kind: &'static str, id: &str) -> Self {
-        Self::NotFound { kind, id: id.to_owned() }
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Missing { kind, id } => Self::NotFound { kind: kind.name(), id },
+            StoreError::QuotaExceeded(error) => Self::QuotaExceeded(error),
+            StoreError::KeyReused => Self::KeyReused,
+            // Callers that can get the others handle them.
+            StoreError::ActiveRun { .. } | StoreError::Stale | StoreError::UnknownCursor(_) => {
+                Self::Stale
+            }
+            StoreError::Unavailable(reason) => Self::Unavailable(reason),
+        }
     }
+}
 
+impl EngineError {
     pub(crate) fn unsupported(param: impl Into<String>, feature: impl Into<String>) -> Self {
         Self::Unsupported { param: param.into(), feature: feature.into() }
     }

@@ -1,205 +1,289 @@
 //! Executions of runs. Each is a task that takes a run from `queued` to its end, or until
-//! tool outputs are submitted, whether or not clients read its events.
+//! tool outputs are required, whether or not clients read its events.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use runstep_api::types::{RunIncompleteReason, RunStatus, StreamEvent, Usage};
-use tokio::sync::oneshot;
 
 use super::admission::QueuePermit;
+use super::context::EngineContext;
 use super::finish::{self, Outcome};
 use super::lifecycle::transition;
+use super::live_runs::LiveRun;
 use super::output::ModelOutput;
-use super::run_handle::RunHandle;
+use super::run_state::RunState;
+use super::run_writer::RunWriter;
 use super::{objects, prompt};
 use crate::events::SLOW_SUBSCRIBER_BUDGET;
-use crate::metrics::GaugeGuard;
-use crate::model::{ModelError, ModelErrorKind, ModelRequest};
+use crate::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream};
+use crate::store::RunKey;
+
+/// How many events of a model that is always ready are taken before the changes are stored.
+const MAX_READY_EVENTS: usize = 64;
 
 /// One execution of a run.
 pub(super) struct RunExecution {
-    handle: RunHandle,
-    /// See [`RunState::execution`](crate::store::RunState::execution).
-    number: u64,
+    writer: RunWriter,
+    output: ModelOutput,
+    /// How many events the model has returned without a pause.
+    ready_events: usize,
+}
+
+/// How an execution ends.
+enum ExecutionEnd {
+    Finished(Outcome),
+    RequiresAction,
+    /// The server is shutting down.
+    Stopped,
 }
 
 impl RunExecution {
-    pub(super) fn new(handle: RunHandle, number: u64) -> Self {
-        Self { handle, number }
+    pub(super) fn new(
+        context: &Arc<EngineContext>,
+        key: RunKey,
+        live: Arc<LiveRun>,
+        state: RunState,
+    ) -> Self {
+        let writer = RunWriter::new(context, key, live, state);
+        Self { writer, output: ModelOutput::default(), ready_events: 0 }
     }
 
     /// Starts the execution as a task.
-    pub(super) fn spawn(self, permit: QueuePermit) {
+    pub(super) fn spawn(mut self, permit: QueuePermit) {
         tokio::spawn(async move {
             // If the model panics, the run must not stay in progress.
-            if AssertUnwindSafe(self.execute(permit)).catch_unwind().await.is_err() {
-                let error =
-                    ModelError::new(ModelErrorKind::Server, "The model failed unexpectedly.");
-                self.finish(&Outcome::Failed(error), &Usage::new(0, 0, 0));
-            }
+            let end = match AssertUnwindSafe(self.execute(permit)).catch_unwind().await {
+                Ok(end) => end,
+                Err(_) => {
+                    let message = "The model failed unexpectedly.";
+                    ExecutionEnd::Finished(Outcome::Failed(server_error(message)))
+                }
+            };
+            self.end(end).await;
         });
     }
 
-    async fn execute(&self, permit: QueuePermit) {
-        let Some((cancel, expires_at)) = self.handle.with_thread(|thread, id| {
-            let state = thread.runs.get(id)?;
-            Some((state.cancel.clone(), state.run.expires_at.unwrap_or_default()))
-        }) else {
-            return;
-        };
-        let mut output = ModelOutput::default();
-        let outcome = tokio::select! {
-            biased;
-            () = self.handle.context.stop_runs.cancelled() => return,
-            () = cancel.cancelled() => Some(Outcome::Cancelled),
-            () = self.handle.context.clock.sleep_until(expires_at) => Some(Outcome::Expired),
-            outcome = self.generate(&mut output, permit) => outcome,
-        };
-        match outcome {
-            Some(outcome) => {
-                let usage = self.record_usage(&output);
-                self.finish(&outcome, &usage);
+    /// Continues a run whose node has stopped.
+    pub(super) fn spawn_recovered(self, permit: QueuePermit) {
+        let status = self.writer.state.run.status.clone();
+        let has_output = self.writer.state.has_output();
+        match status {
+            RunStatus::Cancelling => {
+                tokio::spawn(self.finish_in_status(status, Outcome::Cancelled));
             }
-            None => self.wait_for_outputs(&output, expires_at).await,
+            RunStatus::InProgress if has_output => {
+                let error = server_error("The server stopped while the model was generating.");
+                tokio::spawn(self.finish_in_status(status, Outcome::Failed(error)));
+            }
+            _ => self.spawn(permit),
         }
     }
 
-    /// Waits for admission and applies the model's output. Returns `None` if the run requires tool
-    /// outputs.
-    async fn generate(&self, output: &mut ModelOutput, permit: QueuePermit) -> Option<Outcome> {
+    /// Ends a run that does not execute, if it still has this status.
+    pub(super) async fn finish_in_status(mut self, status: RunStatus, outcome: Outcome) {
+        let is_cancelling = status == RunStatus::Cancelling;
+        if is_cancelling {
+            let event = StreamEvent::RunCancelling(Box::new(self.writer.state.run.clone()));
+            self.writer.emit(event);
+        }
+        let usage = Usage::new(0, 0, 0);
+        self.finish(&outcome, &usage, |run| *run == status).await;
+        self.close();
+    }
+
+    async fn execute(&mut self, permit: QueuePermit) -> ExecutionEnd {
+        let context = Arc::clone(&self.writer.context);
+        let cancel = self.writer.live.cancel.clone();
+        let expires_at = self.writer.state.run.expires_at.unwrap_or_default();
+        tokio::select! {
+            biased;
+            () = context.stop_runs.cancelled() => ExecutionEnd::Stopped,
+            () = cancel.cancelled() => ExecutionEnd::Finished(Outcome::Cancelled),
+            () = context.clock.sleep_until(expires_at) => ExecutionEnd::Finished(Outcome::Expired),
+            end = self.generate(permit) => end,
+        }
+    }
+
+    /// Waits for admission and applies the model's output.
+    async fn generate(&mut self, permit: QueuePermit) -> ExecutionEnd {
         let _permit = permit.wait().await;
-        let request = match self.begin() {
-            Err(outcome) => return Some(outcome),
+        let request = match self.begin().await {
             Ok(request) if request.max_completion_tokens == Some(0) => {
-                return Some(Outcome::Incomplete(RunIncompleteReason::MaxCompletionTokens));
+                let reason = RunIncompleteReason::MaxCompletionTokens;
+                return ExecutionEnd::Finished(Outcome::Incomplete(reason));
             }
             Ok(request) => request,
+            Err(outcome) => return ExecutionEnd::Finished(outcome),
         };
         let functions: Vec<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
         let mut slow_subscriber_budget = SLOW_SUBSCRIBER_BUDGET;
-        let mut events = self.handle.context.model.respond(request);
-        while let Some(event) = events.next().await {
+        let mut events = self.writer.context.model.respond(request);
+        while let Some(event) = self.next_event(&mut events).await {
             // Lets a cancellation and the expiry interrupt a model that is always ready.
             tokio::task::consume_budget().await;
-            let applied = event.and_then(|event| output.apply(&self.handle, &functions, event));
+            let applied =
+                event.and_then(|event| self.output.apply(&mut self.writer, &functions, event));
             if let Err(error) = applied {
-                return Some(Outcome::Failed(error));
+                return ExecutionEnd::Finished(Outcome::Failed(error));
             }
-            if let Some(log) = &self.handle.log {
-                log.wait_for_slow_subscribers(&mut slow_subscriber_budget).await;
+            let log = Arc::clone(&self.writer.live.log);
+            log.wait_for_slow_subscribers(&mut slow_subscriber_budget).await;
+        }
+        if let Some(outcome) = self.output.cut_off() {
+            return ExecutionEnd::Finished(outcome);
+        }
+        if !self.output.has_calls() {
+            return ExecutionEnd::Finished(Outcome::Completed);
+        }
+        self.output.complete_message(&mut self.writer);
+        ExecutionEnd::RequiresAction
+    }
+
+    /// Returns the next event of the model. Stores changes while the model generates.
+    async fn next_event(
+        &mut self,
+        events: &mut ModelStream,
+    ) -> Option<Result<ModelEvent, ModelError>> {
+        loop {
+            while self.writer.is_full() {
+                self.writer.start_flush();
+                self.writer.drain().await;
+            }
+            // A response that is ready at once is stored in one transaction with its end.
+            if self.ready_events < MAX_READY_EVENTS {
+                self.ready_events += 1;
+                if let Some(event) = events.next().now_or_never() {
+                    return event;
+                }
+            }
+            self.ready_events = 0;
+            self.writer.start_flush();
+            let flush_time = self.writer.flush_time();
+            let due = async {
+                match flush_time {
+                    Some(time) => tokio::time::sleep_until(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let is_in_flight = self.writer.is_in_flight();
+            tokio::select! {
+                biased;
+                () = self.writer.flushed(), if is_in_flight => {}
+                event = events.next() => return event,
+                () = due, if !is_in_flight => {}
             }
         }
-        if let Some(outcome) = output.cut_off() {
-            return Some(outcome);
-        }
-        if !output.has_calls() {
-            return Some(Outcome::Completed);
-        }
-        output.complete_message(&self.handle);
-        None
     }
 
     /// Puts the run in progress and builds the request to the model.
-    fn begin(&self) -> Result<ModelRequest, Outcome> {
-        let context = &self.handle.context;
-        let now = context.clock.now();
-        let request = self.handle.with_thread(|thread, id| {
-            let state = thread.runs.get_mut(id)?;
-            transition(&mut state.run, RunStatus::InProgress, now).ok()?;
-            self.handle.emit(|| StreamEvent::RunInProgress(Box::new(state.run.clone())));
-            Some(prompt::request(state, &thread.messages, context.context_tokens))
-        });
-        // A run that cannot begin was cancelled before.
-        request
-            .ok_or(Outcome::Cancelled)?
-            .map_err(|_| Outcome::Incomplete(RunIncompleteReason::MaxPromptTokens))
+    async fn begin(&mut self) -> Result<ModelRequest, Outcome> {
+        let writer = &mut self.writer;
+        if writer.state.run.status != RunStatus::InProgress {
+            writer.transition(RunStatus::InProgress);
+            writer.emit(StreamEvent::RunInProgress(Box::new(writer.state.run.clone())));
+        }
+        prompt::request(&writer.context, &writer.key, &writer.state).await
+    }
+
+    async fn end(mut self, end: ExecutionEnd) {
+        let usage = self.record_usage();
+        match end {
+            ExecutionEnd::Stopped => {}
+            ExecutionEnd::RequiresAction => self.require_action(&usage).await,
+            ExecutionEnd::Finished(outcome) => {
+                if matches!(outcome, Outcome::Cancelled) {
+                    self.writer.drain().await;
+                    self.writer.reload().await;
+                }
+                self.finish(&outcome, &usage, |_| true).await;
+            }
+        }
+        self.close();
+    }
+
+    fn close(self) {
+        let RunWriter { context, key, live, .. } = &self.writer;
+        context.live_runs.remove(key, live);
+        live.log.close();
     }
 
     /// Adds the usage of the model's response to the run's. Returns the open step's share.
-    fn record_usage(&self, output: &ModelOutput) -> Usage {
-        let usage = output.usage();
-        self.handle.with_thread(|thread, id| {
-            let state = thread.runs.get_mut(id)?;
-            let sum = |known: Option<u64>, more: Option<u64>| {
-                known.unwrap_or_default() + more.unwrap_or_default()
-            };
-            state.usage = Usage::new(
-                sum(state.usage.completion_tokens, usage.completion_tokens),
-                sum(state.usage.prompt_tokens, usage.prompt_tokens),
-                sum(state.usage.total_tokens, usage.total_tokens),
-            );
-            Some(())
-        });
-        output.open_step_usage()
+    fn record_usage(&mut self) -> Usage {
+        let (usage, total) = (self.output.usage(), self.writer.state.hidden.usage());
+        let sum = |known: Option<u64>, more: Option<u64>| {
+            known.unwrap_or_default() + more.unwrap_or_default()
+        };
+        self.writer.state.hidden.usage = Some(Usage::new(
+            sum(total.completion_tokens, usage.completion_tokens),
+            sum(total.prompt_tokens, usage.prompt_tokens),
+            sum(total.total_tokens, usage.total_tokens),
+        ));
+        self.output.open_step_usage()
     }
 
-    fn finish(&self, outcome: &Outcome, open_usage: &Usage) {
-        let context = &self.handle.context;
-        let now = context.clock.now();
-        let finished = self.handle.with_thread(|thread, id| {
-            // After tool outputs were submitted, only the next execution may end the run.
-            let state =
-                thread.runs.get_mut(id).filter(|state| state.execution_number == self.number)?;
-            let events =
-                finish::finish(state, &mut thread.messages, outcome, open_usage, now).ok()?;
-            events.into_iter().for_each(|event| self.handle.emit(|| event));
-            self.handle.emit(|| StreamEvent::Done);
-            thread.active_run_id = None;
-            let run = &state.run;
-            Some((run.status.clone(), now - run.created_at.unwrap_or(now), state.usage.clone()))
-        });
-        let Some((status, seconds, usage)) = finished else { return };
-        context.metrics.record_run_ended(&status, seconds, &usage);
+    /// Ends the run, if its status is accepted.
+    async fn finish(
+        &mut self,
+        outcome: &Outcome,
+        usage: &Usage,
+        accepts: impl Fn(&RunStatus) -> bool,
+    ) {
+        let now = self.writer.context.clock.now();
+        let finished = self
+            .writer
+            .settle(|state| {
+                if !accepts(&state.run.status) {
+                    return None;
+                }
+                let mut events = finish::finish(state, outcome, usage, now).ok()?;
+                events.push(StreamEvent::Done);
+                Some(events)
+            })
+            .await;
+        if !finished {
+            return;
+        }
+        let RunWriter { context, key, state, .. } = &self.writer;
+        let (run, usage) = (&state.run, state.hidden.usage());
+        let seconds = now - run.created_at.unwrap_or(now);
+        context.metrics.record_run_ended(&run.status, seconds, &usage);
         tracing::info!(
             target: "runstep_server::run",
-            run_id = self.handle.run_id,
-            %status,
+            run_id = key.run,
+            status = %run.status,
             seconds,
             prompt_tokens = usage.prompt_tokens,
             completion_tokens = usage.completion_tokens,
             "run ended"
         );
-        if let Some(log) = &self.handle.log {
-            context.retained_logs.insert(Arc::clone(log));
-        }
     }
 
-    /// Requires tool outputs, and waits until they are submitted, or the run is cancelled or
-    /// expires.
-    async fn wait_for_outputs(&self, output: &ModelOutput, expires_at: i64) {
-        let context = &self.handle.context;
-        let open_usage = self.record_usage(output);
-        let (end_wait, wait_ended) = oneshot::channel();
-        let now = context.clock.now();
-        let requires_action = self.handle.with_thread(|thread, id| {
-            let state = thread.runs.get_mut(id)?;
-            transition(&mut state.run, RunStatus::RequiresAction, now).ok()?;
-            let step = output.calls_step().and_then(|step| state.steps.get(step));
-            state.run.required_action = Some(objects::required_action(step));
-            state.waiting_step_usage = Some(open_usage.clone());
-            state.end_wait = Some(end_wait);
-            self.handle.emit(|| StreamEvent::RunRequiresAction(Box::new(state.run.clone())));
-            self.handle.emit(|| StreamEvent::Done);
-            Some(())
-        });
-        if requires_action.is_none() {
-            return self.finish(&Outcome::Cancelled, &open_usage);
-        }
-        let _gauge = GaugeGuard::new(&context.metrics.runs_requiring_action);
-        // The number of waiting runs is not limited, so the quota covers their events.
-        let mut charge = context.quota.charge();
-        charge.add(self.handle.log.as_ref().map_or(0, |log| log.bytes()));
-        tokio::select! {
-            biased;
-            () = context.stop_runs.cancelled() => {}
-            // Either the run is cancelled, or outputs started another execution, which then is the
-            // one that may end the run.
-            _ = wait_ended => self.finish(&Outcome::Cancelled, &open_usage),
-            () = context.clock.sleep_until(expires_at) => {
-                self.finish(&Outcome::Expired, &open_usage);
-            }
+    /// Requires tool outputs. The execution ends then: the next one starts when they are submitted.
+    async fn require_action(&mut self, open_usage: &Usage) {
+        let now = self.writer.context.clock.now();
+        let calls_step = self.output.calls_step().map(str::to_owned);
+        let settled = self
+            .writer
+            .settle(|state| {
+                transition(&mut state.run, RunStatus::RequiresAction, now).ok()?;
+                let step = calls_step.as_deref().and_then(|id| state.step(id));
+                state.run.required_action = Some(objects::required_action(step));
+                state.hidden.waiting_step_usage = Some(open_usage.clone());
+                let run = Box::new(state.run.clone());
+                Some(vec![StreamEvent::RunRequiresAction(run), StreamEvent::Done])
+            })
+            .await;
+        if settled {
+            let context = &self.writer.context;
+            context.expiry.expect_at(self.writer.state.run.expires_at.unwrap_or_default());
+        } else if !self.writer.is_lost() {
+            self.finish(&Outcome::Cancelled, open_usage, |_| true).await;
         }
     }
+}
+
+pub(super) fn server_error(message: &str) -> ModelError {
+    ModelError::new(ModelErrorKind::Server, message)
 }

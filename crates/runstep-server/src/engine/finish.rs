@@ -7,8 +7,8 @@ use runstep_api::types::{
 };
 
 use super::lifecycle::{IllegalTransition, transition};
+use super::run_state::{RunState, created_message};
 use crate::model::{ModelError, ModelErrorKind};
-use crate::store::{Ordered, RunState};
 
 /// The outcome of a run.
 #[derive(Clone, Debug)]
@@ -39,7 +39,6 @@ impl Outcome {
 /// the run.
 pub(super) fn finish(
     state: &mut RunState,
-    messages: &mut Ordered<Message>,
     outcome: &Outcome,
     open_usage: &Usage,
     now: i64,
@@ -49,27 +48,14 @@ pub(super) fn finish(
     let outcome = if is_cancelling { &Outcome::Cancelled } else { outcome };
     transition(&mut state.run, outcome.status(), now)?;
 
-    let mut events = Vec::new();
-    let open = state.steps.values_mut().filter(|step| step.status == RunStepStatus::InProgress);
-    let mut open_usage = state.waiting_step_usage.take().unwrap_or_else(|| open_usage.clone());
-    for step in open {
-        if let StepDetails::MessageCreation(details) = &step.step_details
-            && let Some(message) = messages.get_mut(&details.message_creation.message_id)
-        {
-            finish_message(message, outcome, now);
-            events.push(match outcome {
-                Outcome::Completed => StreamEvent::MessageCompleted(Box::new(message.clone())),
-                _ => StreamEvent::MessageIncomplete(Box::new(message.clone())),
-            });
-        }
+    let mut open_usage =
+        state.hidden.waiting_step_usage.take().unwrap_or_else(|| open_usage.clone());
+    let events = close_steps(state, outcome, now, || {
         // The usages of all steps add up to the run's, so only one open step gets it.
-        let zero = Usage::new(0, 0, 0);
-        step.usage = Some(std::mem::replace(&mut open_usage, zero));
-        events.push(finish_step(step, outcome, now));
-    }
+        std::mem::replace(&mut open_usage, Usage::new(0, 0, 0))
+    });
 
-    state.run.usage = Some(state.usage.clone());
-    state.end_wait = None;
+    state.run.usage = Some(state.hidden.usage());
     match outcome {
         Outcome::Incomplete(reason) => {
             let mut details = RunIncompleteDetails::default();
@@ -80,15 +66,43 @@ pub(super) fn finish(
         Outcome::Failed(error) => state.run.last_error = Some(run_error(error)),
         _ => {}
     }
-    let run = state.run.clone();
-    events.push(match outcome {
-        Outcome::Completed => StreamEvent::RunCompleted(Box::new(run)),
-        Outcome::Incomplete(_) | Outcome::Filtered => StreamEvent::RunIncomplete(Box::new(run)),
-        Outcome::Failed(_) => StreamEvent::RunFailed(Box::new(run)),
-        Outcome::Cancelled => StreamEvent::RunCancelled(Box::new(run)),
-        Outcome::Expired => StreamEvent::RunExpired(Box::new(run)),
-    });
-    Ok(events)
+    let run = Box::new(state.run.clone());
+    let last = match outcome {
+        Outcome::Completed => StreamEvent::RunCompleted(run),
+        Outcome::Incomplete(_) | Outcome::Filtered => StreamEvent::RunIncomplete(run),
+        Outcome::Failed(_) => StreamEvent::RunFailed(run),
+        Outcome::Cancelled => StreamEvent::RunCancelled(run),
+        Outcome::Expired => StreamEvent::RunExpired(run),
+    };
+    Ok(events.into_iter().chain([last]).collect())
+}
+
+/// Closes the steps that are open, and their messages. Returns the events in order: the message,
+/// its step.
+pub(super) fn close_steps(
+    state: &mut RunState,
+    outcome: &Outcome,
+    now: i64,
+    mut usage: impl FnMut() -> Usage,
+) -> Vec<StreamEvent> {
+    let mut events = Vec::new();
+    let open: Vec<String> = state.open_steps().map(|step| step.id.clone()).collect();
+    for id in open {
+        let message = state.step(&id).and_then(created_message);
+        if let Some(message) = message.and_then(|id| state.message_mut(&id)) {
+            finish_message(message, outcome, now);
+            let message = Box::new(message.clone());
+            events.push(match outcome {
+                Outcome::Completed => StreamEvent::MessageCompleted(message),
+                _ => StreamEvent::MessageIncomplete(message),
+            });
+        }
+        if let Some(step) = state.step_mut(&id) {
+            step.usage = Some(usage());
+            events.push(finish_step(step, outcome, now));
+        }
+    }
+    events
 }
 
 fn finish_message(message: &mut Message, outcome: &Outcome, now: i64) {

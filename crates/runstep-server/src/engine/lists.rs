@@ -1,51 +1,50 @@
-//! Pages of lists.
+//! Pages of lists, as JSON.
 
-use runstep_api::types::{
-    Assistant, AssistantList, Message, MessageList, Run, RunList, RunStep, RunStepList,
-};
+use axum::body::Bytes;
 
+use super::context::Engine;
 use super::error::{EngineError, Result};
-use crate::store::{Ordered, PageQuery, UnknownCursor};
+use crate::store::{Collection, Object, PageQuery, StoreError, UnknownCursor};
 
-/// A list type of the API.
-pub(super) trait List {
-    type Entry;
-
-    fn from_page(entries: Vec<Self::Entry>, has_more: bool) -> Self;
-}
-
-macro_rules! lists {
-    ($($list:ident of $entry:ident,)*) => {$(
-        impl List for $list {
-            type Entry = $entry;
-
-            fn from_page(entries: Vec<$entry>, has_more: bool) -> Self {
-                let mut list = Self::new(entries, has_more);
-                list.first_id = list.data.first().map(|entry| entry.id.clone());
-                list.last_id = list.data.last().map(|entry| entry.id.clone());
-                list
-            }
+impl Engine {
+    /// Returns a page of a collection. With `run`, only messages of that run.
+    pub(super) async fn list(
+        &self,
+        collection: Collection,
+        run: Option<&str>,
+        query: &PageQuery,
+    ) -> Result<Bytes> {
+        let kind = collection.kind().name();
+        let run = run.map(str::to_owned);
+        let page = self.context.store.page(&self.namespace, collection, run, query.clone()).await;
+        match page {
+            Ok(page) => Ok(list(&page.objects, page.has_more)),
+            Err(StoreError::UnknownCursor(cursor)) => Err(unknown_cursor(kind, query, cursor)),
+            Err(error) => Err(error.into()),
         }
-    )*};
+    }
 }
 
-lists! {
-    AssistantList of Assistant,
-    MessageList of Message,
-    RunList of Run,
-    RunStepList of RunStep,
-}
-
-/// Returns a page of the entries that match the filter. `kind` names the entries in errors.
-pub(super) fn list<T, L: List>(
-    kind: &str,
-    all: &Ordered<T>,
-    query: &PageQuery,
-    filter: impl Fn(&T) -> bool,
-    to_entry: impl Fn(&T) -> L::Entry,
-) -> Result<L> {
-    let page = all.page(query, filter).map_err(|cursor| unknown_cursor(kind, query, cursor))?;
-    Ok(L::from_page(page.items.into_iter().map(to_entry).collect(), page.has_more))
+/// Composes a list object from stored objects.
+fn list(objects: &[Object], has_more: bool) -> Bytes {
+    const START: &[u8] = br#"{"object":"list","data":["#;
+    let length: usize = objects.iter().map(|object| object.json.len() + 1).sum();
+    let mut list = Vec::with_capacity(length + 160);
+    list.extend_from_slice(START);
+    for (index, object) in objects.iter().enumerate() {
+        if index > 0 {
+            list.push(b',');
+        }
+        list.extend_from_slice(&object.json);
+    }
+    let id = |object: Option<&Object>| {
+        // Ids have no characters that JSON escapes.
+        object.map_or_else(|| "null".to_owned(), |object| format!("\"{}\"", object.id))
+    };
+    let (first, last) = (id(objects.first()), id(objects.last()));
+    let end = format!("],\"first_id\":{first},\"last_id\":{last},\"has_more\":{has_more}}}");
+    list.extend_from_slice(end.as_bytes());
+    list.into()
 }
 
 fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> EngineError {

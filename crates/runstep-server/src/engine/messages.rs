@@ -1,88 +1,87 @@
 //! Operations on messages.
 
-use runstep_api::types::{
-    CreateMessageRequest, DeletedMessage, Message, MessageList, UpdateMessageRequest,
-};
+use axum::body::Bytes;
+use runstep_api::types::{CreateMessageRequest, DeletedMessage, Message, UpdateMessageRequest};
 
 use super::context::Engine;
 use super::error::{EngineError, Result};
-use super::{capabilities, lists, objects};
-use crate::store::{PageQuery, ThreadState};
+use super::transactions::new_object;
+use super::{capabilities, objects};
+use crate::store::{Change, Collection, PageQuery, StoreError};
 
 impl Engine {
-    pub(crate) fn create_message(
+    pub(crate) async fn create_message(
         &self,
         thread_id: &str,
         request: CreateMessageRequest,
-    ) -> Result<Message> {
-        let handle = self.thread_handle(thread_id)?;
-        capabilities::check_message("", &request, self.context.model.supports_images())?;
-        self.context.check_quota()?;
-        let mut thread = handle.lock();
-        if let Some(run_id) = &thread.active_run_id {
-            let (thread_id, run_id) = (thread_id.to_owned(), run_id.clone());
-            return Err(EngineError::MessagesWhileActive { thread_id, run_id });
+    ) -> Result<Bytes> {
+        if let Err(error) = self.validate_message(&request) {
+            // A missing thread takes precedence.
+            self.thread(thread_id).await?;
+            return Err(error);
         }
-        let message = objects::request_message(
-            &self.context.ids,
-            self.context.clock.now(),
-            thread_id,
-            request,
-        );
-        thread.insert_message(message.clone());
-        Ok(message)
+        let context = &self.context;
+        let message =
+            objects::request_message(&context.ids, context.clock.now(), thread_id, request);
+        let message = new_object(&message.id, &message);
+        let json = message.json.clone();
+        let thread = thread_id.to_owned();
+        match self.commit(Change::CreateMessage { thread, message }).await {
+            Ok(_) => Ok(json),
+            Err(StoreError::ActiveRun { run_id }) => {
+                Err(EngineError::MessagesWhileActive { thread_id: thread_id.to_owned(), run_id })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    pub(crate) fn messages(
+    fn validate_message(&self, request: &CreateMessageRequest) -> Result<()> {
+        capabilities::check_message("", request, self.context.model.supports_images())?;
+        Ok(self.context.store.check_capacity()?)
+    }
+
+    pub(crate) async fn messages(
         &self,
         thread_id: &str,
         run_id: Option<&str>,
         query: &PageQuery,
-    ) -> Result<MessageList> {
-        let thread = self.lock_thread(thread_id)?;
-        let of_run = |message: &Message| run_id.is_none() || message.run_id.as_deref() == run_id;
-        lists::list("message", &thread.messages, query, of_run, Message::clone)
+    ) -> Result<Bytes> {
+        self.list(Collection::messages(thread_id), run_id, query).await
     }
 
-    pub(crate) fn message(&self, thread_id: &str, message_id: &str) -> Result<Message> {
-        let thread = self.lock_thread(thread_id)?;
-        thread
-            .messages
-            .get(message_id)
-            .cloned()
-            .ok_or_else(|| EngineError::not_found("message", message_id))
+    pub(crate) async fn message(&self, thread_id: &str, message_id: &str) -> Result<Bytes> {
+        self.read(Collection::messages(thread_id), message_id).await
     }
 
-    pub(crate) fn update_message(
+    pub(crate) async fn update_message(
         &self,
         thread_id: &str,
         message_id: &str,
         request: UpdateMessageRequest,
-    ) -> Result<Message> {
-        let mut thread = self.lock_thread(thread_id)?;
-        let ThreadState { messages, charge, .. } = &mut *thread;
-        let message = messages
-            .get_mut(message_id)
-            .ok_or_else(|| EngineError::not_found("message", message_id))?;
-        objects::update_stored_metadata(&mut message.metadata, request.metadata, charge)?;
-        Ok(message.clone())
+    ) -> Result<Bytes> {
+        self.change(
+            Collection::messages(thread_id),
+            message_id,
+            |message: &mut Message, (): &mut ()| {
+                objects::update_metadata(&mut message.metadata, request.metadata.clone());
+            },
+        )
+        .await
     }
 
     /// Deletes a message, unless a run is active, which may have read the message or be writing it.
-    pub(crate) fn delete_message(
+    pub(crate) async fn delete_message(
         &self,
         thread_id: &str,
         message_id: &str,
     ) -> Result<DeletedMessage> {
-        let mut thread = self.lock_thread(thread_id)?;
-        if thread.messages.get(message_id).is_none() {
-            return Err(EngineError::not_found("message", message_id));
+        let (collection, id) = (Collection::messages(thread_id), message_id.to_owned());
+        match self.commit(Change::Delete { collection, id }).await {
+            Ok(_) => Ok(DeletedMessage::new(message_id, true)),
+            Err(StoreError::ActiveRun { run_id }) => {
+                Err(EngineError::DeletionWhileActive { thread_id: thread_id.to_owned(), run_id })
+            }
+            Err(error) => Err(error.into()),
         }
-        if let Some(run_id) = &thread.active_run_id {
-            let (thread_id, run_id) = (thread_id.to_owned(), run_id.clone());
-            return Err(EngineError::DeletionWhileActive { thread_id, run_id });
-        }
-        thread.remove_message(message_id);
-        Ok(DeletedMessage::new(message_id, true))
     }
 }

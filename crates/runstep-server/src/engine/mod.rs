@@ -1,5 +1,6 @@
 //! The behavior of the API: creates and changes objects, and executes runs.
 
+mod active_runs;
 mod admission;
 mod assistants;
 mod capabilities;
@@ -7,19 +8,25 @@ mod context;
 mod deltas;
 mod error;
 mod execution;
+mod expiry;
 mod finish;
+mod journal;
 mod lifecycle;
 mod lists;
+mod live_runs;
 mod messages;
 mod objects;
 mod output;
 mod prompt;
-mod run_handle;
+mod recovery;
+mod run_state;
+mod run_writer;
 mod runs;
 mod steps;
 mod threads;
 mod tool_outputs;
+mod transactions;
 
 pub(crate) use context::{Engine, EngineFactory, EngineOptions};
 pub(crate) use error::EngineError;
-pub(crate) use lifecycle::is_terminal;
+pub(crate) use runs::RunView;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Bytes;
 use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateMessageContent, CreateMessageRequest, CreateRunRequest, Message,
@@ -10,9 +11,11 @@ use runstep_api::types::{
     ResponseFormat, Run, RunStatus, RunStep, StepDetails, SubmitToolOutputsAction, TextContent,
     ToolCall, ToolChoice, TruncationStrategy, TruncationStrategyType,
 };
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::Ids;
-use crate::store::{QuotaCharge, QuotaExceeded, json_length};
+use crate::store::{Phase, StoreError};
 
 /// Creates a completed message.
 pub(super) fn message(
@@ -144,15 +147,38 @@ pub(super) fn update_metadata(
     current.get_or_insert_default();
 }
 
-/// Updates the metadata of a stored object within the memory quota.
-pub(super) fn update_stored_metadata(
-    current: &mut Option<BTreeMap<String, String>>,
-    field: Field<BTreeMap<String, String>>,
-    charge: &mut QuotaCharge,
-) -> Result<(), QuotaExceeded> {
-    let mut updated = current.clone();
-    update_metadata(&mut updated, field);
-    charge.resize(json_length(current), json_length(&updated))?;
-    *current = updated;
-    Ok(())
+/// The metadata of an object.
+#[derive(Debug, Deserialize)]
+pub(super) struct Metadata {
+    pub(super) metadata: Option<BTreeMap<String, String>>,
+}
+
+/// Serializes an object.
+pub(super) fn json<T: Serialize>(object: &T) -> Bytes {
+    // Serializing the server's own objects cannot fail.
+    serde_json::to_vec(object).unwrap_or_default().into_boxed_slice().into()
+}
+
+/// Parses a stored object, or state that is not stored if there is none.
+pub(super) fn parse_stored<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
+    let json = if json.is_empty() { b"{}" } else { json };
+    serde_json::from_slice(json).map_err(|error| {
+        StoreError::Unavailable(format!("a stored object is not valid: {error}").into())
+    })
+}
+
+/// Parses a stored object.
+pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> super::error::Result<T> {
+    Ok(parse_stored(json)?)
+}
+
+/// Returns the phase of a run with a status.
+pub(super) fn phase(status: &RunStatus) -> Phase {
+    match status {
+        RunStatus::Queued => Phase::Queued,
+        RunStatus::InProgress => Phase::InProgress,
+        RunStatus::RequiresAction => Phase::RequiresAction,
+        RunStatus::Cancelling => Phase::Cancelling,
+        _ => Phase::Ended,
+    }
 }

@@ -1,5 +1,5 @@
 //! Accumulates a model's output: text becomes a message and its step, calls become another step.
-//! The stored objects always match the events that were emitted.
+//! What is stored always matches the events that clients have received.
 
 use runstep_api::types::{
     FunctionCall, FunctionCallDelta, FunctionToolCall, MessageContent, MessageCreation,
@@ -11,12 +11,9 @@ use runstep_api::types::{
 use super::deltas::{self, ContentKind};
 use super::finish::Outcome;
 use super::objects;
-use super::run_handle::{OutputTarget, RunHandle};
+use super::run_writer::RunWriter;
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, tokens_of_characters};
-use crate::store::{json_length, object_size};
-
-/// The quotation marks around a JSON string.
-const QUOTES: usize = 2;
+use crate::store::json_length;
 
 /// The state of a model's output.
 #[derive(Debug, Default)]
@@ -79,19 +76,19 @@ impl ModelOutput {
     /// Applies an event of the model. Only the functions with these names may be called.
     pub(super) fn apply(
         &mut self,
-        handle: &RunHandle,
+        writer: &mut RunWriter,
         functions: &[String],
         event: ModelEvent,
     ) -> Result<(), ModelError> {
-        if handle.context.quota.is_exceeded() {
+        if writer.context.quota.is_exceeded() {
             let message = "The server's memory quota is used up.";
             return Err(ModelError::new(ModelErrorKind::Server, message));
         }
         match event {
-            ModelEvent::Text(text) => self.append(handle, ContentKind::Text, text),
-            ModelEvent::Refusal(text) => self.append(handle, ContentKind::Refusal, text),
-            ModelEvent::ToolCall { index, name } => self.call(handle, functions, index, name)?,
-            ModelEvent::Arguments { index, text } => self.arguments(handle, index, text)?,
+            ModelEvent::Text(text) => self.append(writer, ContentKind::Text, text),
+            ModelEvent::Refusal(text) => self.append(writer, ContentKind::Refusal, text),
+            ModelEvent::ToolCall { index, name } => self.call(writer, functions, index, name)?,
+            ModelEvent::Arguments { index, text } => self.arguments(writer, index, text)?,
             ModelEvent::Usage { prompt_tokens, completion_tokens } => {
                 self.prompt_tokens = prompt_tokens;
                 self.completion_tokens = completion_tokens;
@@ -105,75 +102,74 @@ impl ModelOutput {
     }
 
     /// Appends to the message. Text and refusal are separate content parts.
-    fn append(&mut self, handle: &RunHandle, kind: ContentKind, text: String) {
+    fn append(&mut self, writer: &mut RunWriter, kind: ContentKind, text: String) {
         if text.is_empty() {
             return;
         }
         let is_first = self.open_message.is_none();
         if is_first {
-            self.open_message = create_message(handle);
+            self.open_message = create_message(writer);
         }
         let Some(open) = &mut self.open_message else { return };
         open.characters += text.chars().count();
-        handle.while_in_progress(|target| {
-            let content = &mut target.messages.get_mut(&open.message_id)?.content;
-            // The length within the JSON, which a deletion of the message releases.
-            let mut added = json_length(&text).saturating_sub(QUOTES);
-            let is_new_part = match (kind, content.last_mut()) {
-                (ContentKind::Text, Some(MessageContent::Text(part))) => {
-                    part.text.value.push_str(&text);
-                    false
-                }
-                (ContentKind::Refusal, Some(MessageContent::Refusal(part))) => {
-                    part.refusal.push_str(&text);
-                    false
-                }
-                (kind, _) => {
-                    let part = match kind {
-                        ContentKind::Text => objects::text_content(text.as_str()),
-                        ContentKind::Refusal => RefusalContent::new(text.as_str()).into(),
-                    };
-                    added = json_length(&part);
-                    content.push(part);
-                    true
-                }
-            };
-            target.charge.add(added);
-            let (id, index) = (open.message_id.clone(), content.len() as u64 - 1);
-            handle.emit(|| {
-                let delta = deltas::content(kind, index, text, is_new_part);
-                StreamEvent::MessageDelta(deltas::message(id, delta, is_first))
-            });
-            Some(())
-        });
+        if !writer.is_in_progress() {
+            return;
+        }
+        writer.charge.add(json_length(&text));
+        let Some(message) = writer.state.message_mut(&open.message_id) else { return };
+        let content = &mut message.content;
+        let is_new_part = match (kind, content.last_mut()) {
+            (ContentKind::Text, Some(MessageContent::Text(part))) => {
+                part.text.value.push_str(&text);
+                false
+            }
+            (ContentKind::Refusal, Some(MessageContent::Refusal(part))) => {
+                part.refusal.push_str(&text);
+                false
+            }
+            (kind, _) => {
+                content.push(match kind {
+                    ContentKind::Text => objects::text_content(text.as_str()),
+                    ContentKind::Refusal => RefusalContent::new(text.as_str()).into(),
+                });
+                true
+            }
+        };
+        let (id, index) = (open.message_id.clone(), content.len() as u64 - 1);
+        let delta = deltas::content(kind, index, text, is_new_part);
+        writer.emit(StreamEvent::MessageDelta(deltas::message(id, delta, is_first)));
     }
 
     /// Completes the open message, if there is one. Text before and after calls is in separate
     /// messages.
-    pub(super) fn complete_message(&mut self, handle: &RunHandle) {
+    pub(super) fn complete_message(&mut self, writer: &mut RunWriter) {
         let Some(open) = self.open_message.take() else { return };
-        let now = handle.context.clock.now();
+        let now = writer.context.clock.now();
         let completion_tokens = tokens_of_characters(open.characters);
         self.attributed_completion_tokens += completion_tokens;
         let prompt_tokens = self.prompt_tokens.saturating_sub(self.attributed_prompt_tokens);
         self.attributed_prompt_tokens += prompt_tokens;
-        handle.while_in_progress(|target| {
-            let message = target.messages.get_mut(&open.message_id)?;
+        if !writer.is_in_progress() {
+            return;
+        }
+        if let Some(message) = writer.state.message_mut(&open.message_id) {
             message.status = Some(MessageStatus::Completed);
             message.completed_at = Some(now);
-            handle.emit(|| StreamEvent::MessageCompleted(Box::new(message.clone())));
-            let step = target.run.steps.get_mut(&open.step_id)?;
+            let event = StreamEvent::MessageCompleted(Box::new(message.clone()));
+            writer.emit(event);
+        }
+        if let Some(step) = writer.state.step_mut(&open.step_id) {
             step.status = RunStepStatus::Completed;
             step.completed_at = Some(now);
             step.usage = Some(usage(prompt_tokens, completion_tokens));
-            handle.emit(|| StreamEvent::StepCompleted(Box::new(step.clone())));
-            Some(())
-        });
+            let event = StreamEvent::StepCompleted(Box::new(step.clone()));
+            writer.emit(event);
+        }
     }
 
     fn call(
         &mut self,
-        handle: &RunHandle,
+        writer: &mut RunWriter,
         functions: &[String],
         index: usize,
         name: String,
@@ -185,21 +181,19 @@ impl ModelOutput {
             let message = format!("The model called '{name}', which is not among the run's tools.");
             return Err(ModelError::new(ModelErrorKind::Server, message));
         }
-        self.complete_message(handle);
-        if self.calls_step.is_none() {
-            self.calls_step = handle.while_in_progress(|target| {
-                let details = ToolCallsStepDetails::new(Vec::new());
-                Some(create_step(handle, target, RunStepType::ToolCalls, details.into()).id)
-            });
+        self.complete_message(writer);
+        if self.calls_step.is_none() && writer.is_in_progress() {
+            let details = ToolCallsStepDetails::new(Vec::new());
+            self.calls_step = Some(create_step(writer, RunStepType::ToolCalls, details.into()));
         }
-        let id = handle.context.ids.next("call");
+        let id = writer.context.ids.next("call");
         self.call_ids.push(id.clone());
         let call = FunctionToolCall::new(id.clone(), FunctionCall::new(name.clone(), ""));
         let mut delta = FunctionCallDelta::default();
         delta.name = Some(name);
         delta.arguments = Some(String::new());
-        self.change_calls(handle, |calls| {
-            let added_bytes = object_size(&call);
+        self.change_calls(writer, |calls| {
+            let added_bytes = json_length(&call);
             calls.push(call.into());
             CallChange { index, id: Some(id), delta, added_bytes }
         });
@@ -208,14 +202,14 @@ impl ModelOutput {
 
     fn arguments(
         &mut self,
-        handle: &RunHandle,
+        writer: &mut RunWriter,
         index: usize,
         text: String,
     ) -> Result<(), ModelError> {
         if index >= self.call_ids.len() {
             return Err(unexpected_index("arguments", index));
         }
-        self.change_calls(handle, |calls| {
+        self.change_calls(writer, |calls| {
             if let Some(ToolCall::Function(call)) = calls.get_mut(index) {
                 call.function.arguments.push_str(&text);
             }
@@ -230,21 +224,18 @@ impl ModelOutput {
     /// Changes the calls and emits the change.
     fn change_calls(
         &self,
-        handle: &RunHandle,
+        writer: &mut RunWriter,
         change: impl FnOnce(&mut Vec<ToolCall>) -> CallChange,
     ) {
         let Some(step_id) = &self.calls_step else { return };
-        handle.while_in_progress(|target| {
-            let StepDetails::ToolCalls(details) =
-                &mut target.run.steps.get_mut(step_id)?.step_details
-            else {
-                return None;
-            };
-            let CallChange { index, id, delta, added_bytes } = change(&mut details.tool_calls);
-            target.charge.add(added_bytes);
-            handle.emit(|| StreamEvent::StepDelta(deltas::call(step_id, index, id, delta)));
-            Some(())
-        });
+        if !writer.is_in_progress() {
+            return;
+        }
+        let Some(step) = writer.state.step_mut(step_id) else { return };
+        let StepDetails::ToolCalls(details) = &mut step.step_details else { return };
+        let CallChange { index, id, delta, added_bytes } = change(&mut details.tool_calls);
+        writer.charge.add(added_bytes);
+        writer.emit(StreamEvent::StepDelta(deltas::call(step_id, index, id, delta)));
     }
 }
 
@@ -258,44 +249,40 @@ fn unexpected_index(part: &str, index: usize) -> ModelError {
 }
 
 /// Creates a message without content and its step. Returns `None` if the run is not in progress.
-fn create_message(handle: &RunHandle) -> Option<OpenMessage> {
-    let (ids, now) = (&handle.context.ids, handle.context.clock.now());
-    handle.while_in_progress(|target| {
-        let run = &target.run.run;
-        let role = MessageRole::Assistant;
-        let mut message = objects::message(ids, now, &run.thread_id, role, Vec::new());
-        message.status = Some(MessageStatus::InProgress);
-        message.assistant_id.clone_from(&run.assistant_id);
-        message.run_id = Some(run.id.clone());
-        let creation = MessageCreation::new(message.id.clone());
-        let details = MessageCreationStepDetails::new(creation);
-        let step = create_step(handle, target, RunStepType::MessageCreation, details.into());
-        handle.emit(|| StreamEvent::MessageCreated(Box::new(message.clone())));
-        handle.emit(|| StreamEvent::MessageInProgress(Box::new(message.clone())));
-        target.charge.add(object_size(&message));
-        let message_id = message.id.clone();
-        target.messages.insert(message_id.clone(), message);
-        Some(OpenMessage { message_id, step_id: step.id, characters: 0 })
-    })
+fn create_message(writer: &mut RunWriter) -> Option<OpenMessage> {
+    if !writer.is_in_progress() {
+        return None;
+    }
+    let now = writer.context.clock.now();
+    let run = &writer.state.run;
+    let role = MessageRole::Assistant;
+    let mut message = objects::message(&writer.context.ids, now, &run.thread_id, role, Vec::new());
+    message.status = Some(MessageStatus::InProgress);
+    message.assistant_id.clone_from(&run.assistant_id);
+    message.run_id = Some(run.id.clone());
+    let message_id = message.id.clone();
+    let details = MessageCreationStepDetails::new(MessageCreation::new(message_id.clone()));
+    let step_id = create_step(writer, RunStepType::MessageCreation, details.into());
+    writer.emit(StreamEvent::MessageCreated(Box::new(message.clone())));
+    writer.emit(StreamEvent::MessageInProgress(Box::new(message.clone())));
+    writer.charge.add(json_length(&message));
+    writer.state.add_message(message);
+    Some(OpenMessage { message_id, step_id, characters: 0 })
 }
 
-/// Creates a step in progress.
-fn create_step(
-    handle: &RunHandle,
-    target: &mut OutputTarget<'_>,
-    kind: RunStepType,
-    details: StepDetails,
-) -> RunStep {
-    let (id, now) = (handle.context.ids.next("step"), handle.context.clock.now());
-    let run = &target.run.run;
+/// Creates a step in progress. Returns its id.
+fn create_step(writer: &mut RunWriter, kind: RunStepType, details: StepDetails) -> String {
+    let (id, now) = (writer.context.ids.next("step"), writer.context.clock.now());
+    let run = &writer.state.run;
     let status = RunStepStatus::InProgress;
     let assistant_id = run.assistant_id.clone().unwrap_or_default();
     let (thread_id, run_id) = (run.thread_id.clone(), run.id.clone());
-    let mut step = RunStep::new(id, now, assistant_id, thread_id, run_id, kind, status, details);
+    let mut step =
+        RunStep::new(id.clone(), now, assistant_id, thread_id, run_id, kind, status, details);
     step.metadata = Some(std::collections::BTreeMap::new());
-    target.charge.add(object_size(&step));
-    target.run.steps.insert(step.id.clone(), step.clone());
-    handle.emit(|| StreamEvent::StepCreated(Box::new(step.clone())));
-    handle.emit(|| StreamEvent::StepInProgress(Box::new(step.clone())));
-    step
+    writer.charge.add(json_length(&step));
+    writer.emit(StreamEvent::StepCreated(Box::new(step.clone())));
+    writer.emit(StreamEvent::StepInProgress(Box::new(step.clone())));
+    writer.state.add_step(step);
+    id
 }

@@ -1,27 +1,53 @@
 //! Builds the request to the model from the thread and the run, truncated as the run specifies.
 
 use runstep_api::types::{
-    Message, MessageContent, MessageRole, ResponseFormat as Format, Run, RunStep, StepDetails,
-    Tool, ToolCall as Call, ToolChoice as Choice, TruncationStrategyType,
+    Message, MessageContent, MessageRole, MessageStatus, ResponseFormat as Format, Run,
+    RunIncompleteReason, RunStep, StepDetails, Tool, ToolCall as Call, ToolChoice as Choice,
+    TruncationStrategyType,
 };
 
+use super::context::EngineContext;
+use super::error::Result;
+use super::execution::server_error;
+use super::finish::Outcome;
+use super::objects;
+use super::run_state::{RunState, created_message};
 use crate::model::{
     ConversationItem, Function, ModelRequest, NamedSchema, ResponseFormat, ToolCall, ToolChoice,
     UserPart, item_tokens, prompt_tokens,
 };
-use crate::store::{Ordered, RunState};
+use crate::store::{Collection, Kind, PageQuery, RunKey, StoreError};
+
+/// How many messages are read at a time.
+const PAGE: usize = 100;
 
 /// Builds the request. Its cost depends on the length of the prompt, not of the thread.
 ///
 /// # Errors
 ///
-/// Returns an error if the prompt exceeds the run's `max_prompt_tokens` even with a single message.
-pub(super) fn request(
+/// Returns how the run ends if the prompt exceeds the run's `max_prompt_tokens` even with a single
+/// message, or if the messages cannot be read.
+pub(super) async fn request(
+    context: &EngineContext,
+    key: &RunKey,
     state: &RunState,
-    messages: &Ordered<Message>,
-    context_tokens: u64,
-) -> Result<ModelRequest, PromptTooLong> {
-    let run = &state.run;
+) -> Result<ModelRequest, Outcome> {
+    match build(context, key, state).await {
+        Ok(Some(request)) => Ok(request),
+        Ok(None) => Err(Outcome::Incomplete(RunIncompleteReason::MaxPromptTokens)),
+        // The thread was deleted.
+        Err(StoreError::Missing { .. }) => Err(Outcome::Cancelled),
+        Err(_) => Err(Outcome::Failed(server_error("The messages could not be read."))),
+    }
+}
+
+/// Builds the request. Returns `None` if the prompt is too long.
+async fn build(
+    context: &EngineContext,
+    key: &RunKey,
+    state: &RunState,
+) -> Result<Option<ModelRequest>, StoreError> {
+    let (run, used) = (&state.run, state.hidden.usage());
     let mut request = ModelRequest::new(run.model.clone().unwrap_or_default(), Vec::new());
     request.instructions = run.instructions.clone().filter(|text| !text.is_empty());
     request.tools = run.tools.iter().filter_map(function).collect();
@@ -30,41 +56,60 @@ pub(super) fn request(
     request.response_format = response_format(run.response_format.as_ref());
     request.temperature = run.temperature;
     request.top_p = run.top_p;
-    request.reasoning_effort = state.reasoning_effort.as_ref().map(ToString::to_string);
+    request.reasoning_effort = state.hidden.reasoning_effort.as_ref().map(ToString::to_string);
     request.max_completion_tokens = run
         .max_completion_tokens
-        .map(|limit| limit.saturating_sub(state.usage.completion_tokens.unwrap_or_default()));
+        .map(|limit| limit.saturating_sub(used.completion_tokens.unwrap_or_default()));
 
-    let own_items: Vec<ConversationItem> =
-        state.steps.iter().flat_map(|step| step_items(step, messages)).collect();
+    let mut own_items = Vec::new();
+    for step in state.steps.iter().map(|state| &state.step) {
+        own_items.extend(step_items(context, key, step).await?);
+    }
     let token_limit = run
         .max_prompt_tokens
-        .map(|limit| limit.saturating_sub(state.usage.prompt_tokens.unwrap_or_default()));
+        .map(|limit| limit.saturating_sub(used.prompt_tokens.unwrap_or_default()));
     let (max_messages, max_tokens) = match last_messages(run) {
         Some(count) => (count, token_limit.unwrap_or(u64::MAX)),
-        None => (usize::MAX, token_limit.unwrap_or(u64::MAX).min(context_tokens)),
+        None => (usize::MAX, token_limit.unwrap_or(u64::MAX).min(context.context_tokens)),
     };
     // The request has no conversation yet, only instructions and functions.
     let mut tokens = prompt_tokens(&request) + own_items.iter().map(item_tokens).sum::<u64>();
     let mut conversation = Vec::new();
-    let earlier = messages.iter().rev().filter(|message| message.run_id.as_ref() != Some(&run.id));
-    for message in earlier.take(max_messages) {
-        let item = message_item(message);
-        let item_tokens = item_tokens(&item);
-        // Omits the oldest messages but always includes the newest, which the run responds to.
-        if tokens + item_tokens > max_tokens && !conversation.is_empty() {
+    let mut after = None;
+    'pages: loop {
+        let query =
+            PageQuery { limit: PAGE.min(max_messages), newest_first: true, after, before: None };
+        let collection = Collection::messages(&key.thread);
+        let page = context.store.page(&key.namespace, collection, None, query).await?;
+        for object in &page.objects {
+            let message: Message = objects::parse_stored(&object.json)?;
+            if message.run_id.as_ref() == Some(&run.id) {
+                continue;
+            }
+            let item = message_item(&message);
+            let item_tokens = item_tokens(&item);
+            // Omits the oldest messages but always includes the newest, which the run responds to.
+            if tokens + item_tokens > max_tokens && !conversation.is_empty() {
+                break 'pages;
+            }
+            tokens += item_tokens;
+            conversation.push(item);
+            if conversation.len() >= max_messages {
+                break 'pages;
+            }
+        }
+        after = page.objects.into_iter().next_back().map(|object| object.id);
+        if !page.has_more {
             break;
         }
-        tokens += item_tokens;
-        conversation.push(item);
     }
     if token_limit.is_some_and(|limit| tokens > limit) {
-        return Err(PromptTooLong);
+        return Ok(None);
     }
     conversation.reverse();
     conversation.extend(own_items);
     request.conversation = conversation;
-    Ok(request)
+    Ok(Some(request))
 }
 
 /// Returns the number of messages of the truncation strategy `last_messages`.
@@ -75,10 +120,6 @@ fn last_messages(run: &Run) -> Option<usize> {
         count.map_or(1, |count| usize::try_from(count).unwrap_or(usize::MAX))
     })
 }
-
-/// The error that the prompt exceeds the run's `max_prompt_tokens`.
-#[derive(Debug)]
-pub(super) struct PromptTooLong;
 
 fn message_item(message: &Message) -> ConversationItem {
     if message.content.iter().any(|part| matches!(part, MessageContent::ImageUrl(_))) {
@@ -112,14 +153,24 @@ fn user_part(part: &MessageContent) -> Option<UserPart> {
     }
 }
 
-/// Returns the conversation items of a step of this run.
-fn step_items(step: &RunStep, messages: &Ordered<Message>) -> Vec<ConversationItem> {
-    match &step.step_details {
-        StepDetails::MessageCreation(details) => messages
-            .get(&details.message_creation.message_id)
-            .map(message_item)
-            .into_iter()
-            .collect(),
+/// Returns the conversation items of a step of this run. Messages that are not complete are the
+/// output of a request that is repeated.
+async fn step_items(
+    context: &EngineContext,
+    key: &RunKey,
+    step: &RunStep,
+) -> Result<Vec<ConversationItem>, StoreError> {
+    if let Some(id) = created_message(step) {
+        let collection = Collection::messages(&key.thread);
+        let object = match context.store.object(&key.namespace, collection, &id).await {
+            Err(StoreError::Missing { kind: Kind::Message, .. }) => return Ok(Vec::new()),
+            object => object?,
+        };
+        let message: Message = objects::parse_stored(&object.json)?;
+        let is_complete = message.status == Some(MessageStatus::Completed);
+        return Ok(is_complete.then(|| message_item(&message)).into_iter().collect());
+    }
+    Ok(match &step.step_details {
         StepDetails::ToolCalls(details) => {
             let calls: Vec<_> = details
                 .tool_calls
@@ -142,7 +193,7 @@ fn step_items(step: &RunStep, messages: &Ordered<Message>) -> Vec<ConversationIt
             items
         }
         _ => Vec::new(),
-    }
+    })
 }
 
 fn function(tool: &Tool) -> Option<Function> {

@@ -1,42 +1,84 @@
-//! Operations on runs.
+//! Operations that create and read runs.
 
 use std::mem;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
+use axum::body::Bytes;
 use runstep_api::Field;
 use runstep_api::types::{
-    CreateRunRequest, CreateThreadAndRunRequest, Run, RunList, RunStatus, StreamEvent,
-    SubmitToolOutputsRequest, UpdateRunRequest,
+    Assistant, CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, StreamEvent,
+    UpdateRunRequest,
 };
 
 use super::admission::QueuePermit;
+use super::assistants::HiddenSettings;
 use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::execution::RunExecution;
-use super::lifecycle::{IllegalTransition, transition};
-use super::run_handle::RunHandle;
-use super::{capabilities, lists, objects, tool_outputs};
-use crate::events::{EventLog, Subscriber};
-use crate::store::{AssistantState, PageQuery, RunState, ThreadHandle, ThreadState, object_size};
+use super::journal::RESERVED_EVENTS;
+use super::run_state::{HiddenState, RunState};
+use super::transactions::new_object;
+use super::{capabilities, objects};
+use crate::events::{Frame, Subscriber};
+use crate::store::{
+    Change, Collection, EventChunk, NewObject, NewRun, NewThread, PageQuery, Phase, RunRecord,
+    StoreError,
+};
+
+/// The number of the first event of a run.
+const FIRST_EVENT: u64 = 1;
+
+/// A run as JSON, and what its response depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct RunView {
+    pub(crate) thread_id: String,
+    pub(crate) run_id: String,
+    pub(crate) json: Bytes,
+    /// Whether the run has ended or requires action.
+    pub(crate) has_settled: bool,
+}
+
+/// What a run is created from, after validation.
+struct ValidRun {
+    assistant: Assistant,
+    hidden: HiddenSettings,
+    permit: QueuePermit,
+}
+
+impl RunView {
+    pub(super) fn new(thread_id: &str, run_id: &str, json: Bytes, phase: Phase) -> Self {
+        Self {
+            thread_id: thread_id.to_owned(),
+            run_id: run_id.to_owned(),
+            json,
+            has_settled: matches!(phase, Phase::Ended | Phase::RequiresAction),
+        }
+    }
+}
 
 impl Engine {
     /// Creates and starts a run. Returns a subscriber to its events if the request is for a stream.
-    pub(crate) fn create_run(
+    pub(crate) async fn create_run(
         &self,
         thread_id: &str,
         request: CreateRunRequest,
-    ) -> Result<(Run, Option<Subscriber>)> {
-        let handle = self.thread_handle(thread_id)?;
-        let assistant = self.validate_run(&request)?;
-        let permit = self.context.admission.admit()?;
-        self.start(&handle, &assistant, request, permit, None)
+    ) -> Result<(RunView, Option<Subscriber>)> {
+        let valid = match self.validate_run(&request).await {
+            Ok(valid) => valid,
+            Err(error) => {
+                // A missing thread takes precedence.
+                self.thread(thread_id).await?;
+                return Err(error);
+            }
+        };
+        self.start(thread_id, valid, request, None).await
     }
 
     /// Creates a thread and a run on it, or neither.
-    pub(crate) fn create_thread_and_run(
+    pub(crate) async fn create_thread_and_run(
         &self,
         request: CreateThreadAndRunRequest,
-    ) -> Result<(Run, Option<Subscriber>)> {
+    ) -> Result<(RunView, Option<Subscriber>)> {
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         let thread = request.thread.unwrap_or_default();
         let mut run = CreateRunRequest::new(request.assistant_id);
@@ -53,178 +95,191 @@ impl Engine {
         run.tool_choice = request.tool_choice;
         run.parallel_tool_calls = request.parallel_tool_calls;
         run.response_format = request.response_format;
-        let assistant = self.validate_run(&run)?;
-        let permit = self.context.admission.admit()?;
-        let (thread, handle) = self.insert_thread("thread.", thread)?;
+        let valid = self.validate_run(&run).await?;
+        let (thread, new_thread) = self.new_thread("thread.", thread)?;
+        let id = thread.id.clone();
         let created = StreamEvent::ThreadCreated(Box::new(thread));
-        self.start(&handle, &assistant, run, permit, Some(created))
+        self.start(&id, valid, run, Some((new_thread, created))).await
     }
 
     /// Validates a create-run request, except for its thread. Returns the assistant, because the
     /// run must use the state that was validated.
-    fn validate_run(&self, request: &CreateRunRequest) -> Result<Arc<AssistantState>> {
-        let state = self.assistant_state(&request.assistant_id)?;
+    async fn validate_run(&self, request: &CreateRunRequest) -> Result<ValidRun> {
+        let (assistant, hidden) = self.parsed_assistant(&request.assistant_id).await?;
         let own_tools = request.tools.as_option();
         capabilities::check_tools(own_tools.map(Vec::as_slice).unwrap_or_default())?;
-        let tools = own_tools.unwrap_or(&state.assistant.tools);
+        let tools = own_tools.unwrap_or(&assistant.tools);
         capabilities::check_tool_choice(request.tool_choice.as_option(), tools)?;
+        capabilities::check_response_format(request.response_format.as_option())?;
         let messages = request.additional_messages.as_option().into_iter().flatten();
         for (index, message) in messages.enumerate() {
             let prefix = format!("additional_messages[{index}].");
             let supports_images = self.context.model.supports_images();
             capabilities::check_message(&prefix, message, supports_images)?;
         }
-        self.context.check_quota()?;
-        Ok(state)
+        self.context.store.check_capacity()?;
+        let permit = self.context.admission.admit()?;
+        Ok(ValidRun { assistant, hidden, permit })
     }
 
-    /// Creates the run and starts its first execution. `first_event` precedes the run's own events.
-    fn start(
-        &self,
-        handle: &ThreadHandle,
-        assistant: &AssistantState,
-        mut request: CreateRunRequest,
-        permit: QueuePermit,
-        first_event: Option<StreamEvent>,
-    ) -> Result<(Run, Option<Subscriber>)> {
-        let context = &self.context;
-        let (ids, now) = (&context.ids, context.clock.now());
-        let log = is_streamed(&request.stream).then(|| context.new_log());
-        let subscriber = log.as_ref().map(EventLog::subscribe);
-        let run = {
-            let mut thread = handle.lock();
-            let thread_id = thread.thread.id.clone();
-            if thread.deleted {
-                return Err(EngineError::not_found("thread", &thread_id));
-            }
-            if let Some(run_id) = &thread.active_run_id {
-                return Err(EngineError::ActiveRun { thread_id, run_id: run_id.clone() });
-            }
-            let messages = mem::take(&mut request.additional_messages);
-            for message in messages.into_option().unwrap_or_default() {
-                thread.insert_message(objects::request_message(ids, now, &thread_id, message));
-            }
-            let effort = mem::take(&mut request.reasoning_effort).into_option();
-            let effort = effort.or_else(|| assistant.reasoning_effort.clone());
-            let lifetime = context.run_lifetime;
-            let run = objects::run(ids, now, lifetime, &thread_id, &assistant.assistant, request);
-            let mut state = RunState::new(run.clone(), effort);
-            state.event_log = log.as_ref().map_or_else(Weak::new, Arc::downgrade);
-            thread.charge.add(object_size(&run));
-            thread.runs.insert(run.id.clone(), state);
-            thread.active_run_id = Some(run.id.clone());
-            // Emitted under the lock, so that they precede all other events of the run.
-            if let Some(log) = &log {
-                first_event.into_iter().for_each(|event| log.push(&event));
-                log.push(&StreamEvent::RunCreated(Box::new(run.clone())));
-                log.push(&StreamEvent::RunQueued(Box::new(run.clone())));
-            }
-            run
-        };
-        context.metrics.record_run_created();
-        RunExecution::new(RunHandle::new(context, handle, &run.id, log), 0).spawn(permit);
-        Ok((run, subscriber))
-    }
-
-    /// Accepts the outputs of all calls that a run waits for, and starts its next execution.
-    pub(crate) fn submit_tool_outputs(
+    /// Creates the run and starts its first execution. The event of a new thread precedes the run's
+    /// own events.
+    async fn start(
         &self,
         thread_id: &str,
-        run_id: &str,
-        request: &SubmitToolOutputsRequest,
-    ) -> Result<(Run, Option<Subscriber>)> {
-        let handle = self.thread_handle(thread_id)?;
-        let mut thread = handle.lock();
-        let ThreadState { runs, charge, .. } = &mut *thread;
-        let state = runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))?;
-        let outputs = tool_outputs::check(state, request)?;
-        self.context.check_quota()?;
-        let permit = self.context.admission.admit()?;
-
-        charge.add(outputs.len());
-        let step = outputs.apply(state, self.context.clock.now());
-        state.execution_number += 1;
-        let (run, number) = (state.run.clone(), state.execution_number);
-        let mut log = state.event_log.upgrade();
-        let subscriber = is_streamed(&request.stream).then(|| {
-            let log = log.get_or_insert_with(|| self.context.new_log());
-            state.event_log = Arc::downgrade(log);
-            log.subscribe()
+        valid: ValidRun,
+        mut request: CreateRunRequest,
+        new_thread: Option<(NewThread, StreamEvent)>,
+    ) -> Result<(RunView, Option<Subscriber>)> {
+        let ValidRun { assistant, hidden: settings, permit } = valid;
+        let context = &self.context;
+        let (ids, now) = (&context.ids, context.clock.now());
+        let stream = is_streamed(&request.stream);
+        let messages = mem::take(&mut request.additional_messages).into_option();
+        let messages = messages.unwrap_or_default().into_iter().map(|message| {
+            let message = objects::request_message(ids, now, thread_id, message);
+            new_object(&message.id, &message)
         });
-        // Emitted under the lock, so that they precede all other events of the execution.
-        if let Some(log) = &log {
-            step.into_iter().for_each(|step| log.push(&StreamEvent::StepCompleted(Box::new(step))));
-            log.push(&StreamEvent::RunQueued(Box::new(run.clone())));
+        let messages = messages.collect();
+        let effort = mem::take(&mut request.reasoning_effort).into_option();
+        let hidden = HiddenState {
+            reasoning_effort: effort.or(settings.reasoning_effort),
+            ..HiddenState::default()
+        };
+        let run = objects::run(ids, now, context.run_lifetime, thread_id, &assistant, request);
+
+        let (new_thread, thread_created) = new_thread.unzip();
+        let run_events = [
+            StreamEvent::RunCreated(Box::new(run.clone())),
+            StreamEvent::RunQueued(Box::new(run.clone())),
+        ];
+        let events: Vec<_> = thread_created.into_iter().chain(run_events).collect();
+        let (frames, events) = encode(FIRST_EVENT, &events);
+        let next = events.last + 1;
+        let object = NewObject { hidden: objects::json(&hidden), ..new_object(&run.id, &run) };
+        let view = RunView::new(thread_id, &run.id, object.json.clone(), Phase::Queued);
+        let committed = self
+            .commit(Change::CreateRun(Box::new(NewRun {
+                thread: thread_id.to_owned(),
+                new_thread,
+                messages,
+                run: object,
+                phase: Phase::Queued,
+                expires_at: run.expires_at.unwrap_or_default(),
+                owner: Some(Arc::clone(&context.node)),
+                next_event: next + RESERVED_EVENTS,
+                events,
+            })))
+            .await;
+        match committed {
+            Ok(_) => {}
+            Err(StoreError::ActiveRun { run_id }) => {
+                return Err(EngineError::ActiveRun { thread_id: thread_id.to_owned(), run_id });
+            }
+            Err(error) => return Err(error.into()),
         }
-        drop(thread);
-        let run_handle = RunHandle::new(&self.context, &handle, run_id, log);
-        RunExecution::new(run_handle, number).spawn(permit);
-        Ok((run, subscriber))
+        context.metrics.record_run_created();
+        let subscriber = self.execute(
+            thread_id,
+            RunState::new(run, hidden),
+            FIRST_EVENT,
+            frames,
+            stream,
+            permit,
+        );
+        Ok((view, subscriber))
+    }
+
+    /// Starts an execution of a run. Its log begins with these events, which are stored already.
+    pub(super) fn execute(
+        &self,
+        thread_id: &str,
+        state: RunState,
+        first_event: u64,
+        frames: Vec<Frame>,
+        stream: bool,
+        permit: QueuePermit,
+    ) -> Option<Subscriber> {
+        let context = &self.context;
+        let key = self.run_key(thread_id, &state.run.id);
+        let live = context.live_run(first_event);
+        let subscriber =
+            stream.then(|| Subscriber::new(self.event_source(&key), Some(&live.log), first_event));
+        let next = first_event + frames.len() as u64;
+        live.log.push(frames, next);
+        context.live_runs.insert(key.clone(), Arc::clone(&live));
+        RunExecution::new(context, key, live, state).spawn(permit);
+        subscriber
     }
 
     /// Subscribes to a run's events after the one with this number. Returns `None` if they are not
     /// retained or if no event follows.
-    pub(crate) fn subscribe_after(
+    pub(crate) async fn subscribe_after(
         &self,
         thread_id: &str,
         run_id: &str,
         event: u64,
     ) -> Result<Option<Subscriber>> {
-        let mut thread = self.lock_thread(thread_id)?;
-        let log = find_run(&mut thread, run_id)?.event_log.upgrade();
-        Ok(log.and_then(|log| log.subscribe_after(event)))
+        let key = self.run_key(thread_id, run_id);
+        let source = self.event_source(&key);
+        let Some(next) = event.checked_add(1) else {
+            return self.run_record(thread_id, run_id).await.map(|_| None);
+        };
+        let live = self.context.live_runs.get(&key);
+        let record = self.run_record(thread_id, run_id).await?;
+        let is_settled = matches!(record.phase, Phase::Ended | Phase::RequiresAction);
+        // While the run executes, its log can have events that are not stored yet.
+        let last = live.as_ref().map_or(record.next_event, |live| live.log.next());
+        let follows = (!is_settled && next <= last)
+            || !self.context.store.events_after(&key, event).await?.is_empty();
+        Ok(follows.then(|| Subscriber::new(source, live.as_ref().map(|live| &live.log), next)))
     }
 
-    pub(crate) fn runs(&self, thread_id: &str, query: &PageQuery) -> Result<RunList> {
-        let thread = self.lock_thread(thread_id)?;
-        lists::list("run", &thread.runs, query, |_| true, |state| state.run.clone())
+    pub(crate) async fn runs(&self, thread_id: &str, query: &PageQuery) -> Result<Bytes> {
+        self.list(Collection::runs(thread_id), None, query).await
     }
 
-    pub(crate) fn run(&self, thread_id: &str, run_id: &str) -> Result<Run> {
-        let mut thread = self.lock_thread(thread_id)?;
-        Ok(find_run(&mut thread, run_id)?.run.clone())
+    pub(crate) async fn run(&self, thread_id: &str, run_id: &str) -> Result<RunView> {
+        let record = self.run_record(thread_id, run_id).await?;
+        Ok(RunView::new(thread_id, run_id, record.object.json, record.phase))
     }
 
-    pub(crate) fn update_run(
+    pub(super) async fn run_record(&self, thread_id: &str, run_id: &str) -> Result<RunRecord> {
+        Ok(self.context.store.run(&self.run_key(thread_id, run_id)).await?)
+    }
+
+    pub(crate) async fn update_run(
         &self,
         thread_id: &str,
         run_id: &str,
         request: UpdateRunRequest,
-    ) -> Result<Run> {
-        let mut thread = self.lock_thread(thread_id)?;
-        let ThreadState { runs, charge, .. } = &mut *thread;
-        let run = runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))?;
-        objects::update_stored_metadata(&mut run.run.metadata, request.metadata, charge)?;
-        Ok(run.run.clone())
-    }
-
-    /// Begins to cancel a run. Its execution stops asynchronously.
-    pub(crate) fn cancel_run(&self, thread_id: &str, run_id: &str) -> Result<Run> {
-        let mut thread = self.lock_thread(thread_id)?;
-        let state = find_run(&mut thread, run_id)?;
-        let now = self.context.clock.now();
-        if begin_cancellation(state, now).is_err() {
-            return Err(EngineError::CannotCancel { status: state.run.status.clone() });
-        }
-        Ok(state.run.clone())
+    ) -> Result<RunView> {
+        let update = |run: &mut Run, (): &mut ()| {
+            objects::update_metadata(&mut run.metadata, request.metadata.clone());
+        };
+        let json = self.change(Collection::runs(thread_id), run_id, update).await?;
+        let status: RunStatusOnly = objects::parse(&json)?;
+        Ok(RunView::new(thread_id, run_id, json, objects::phase(&status.status)))
     }
 }
 
-fn is_streamed(stream: &Field<bool>) -> bool {
+/// The status of a run.
+#[derive(serde::Deserialize)]
+struct RunStatusOnly {
+    status: RunStatus,
+}
+
+pub(super) fn is_streamed(stream: &Field<bool>) -> bool {
     *stream == Field::Value(true)
 }
 
-pub(super) fn find_run<'a>(thread: &'a mut ThreadState, run_id: &str) -> Result<&'a mut RunState> {
-    thread.runs.get_mut(run_id).ok_or_else(|| EngineError::not_found("run", run_id))
-}
-
-/// Puts a run in the status `cancelling` and signals its execution, which then ends the run.
-pub(super) fn begin_cancellation(state: &mut RunState, now: i64) -> Result<(), IllegalTransition> {
-    transition(&mut state.run, RunStatus::Cancelling, now)?;
-    state.end_wait = None;
-    state.cancel.cancel();
-    if let Some(log) = state.event_log.upgrade() {
-        log.push(&StreamEvent::RunCancelling(Box::new(state.run.clone())));
-    }
-    Ok(())
+/// Encodes events that are stored before clients receive them.
+pub(super) fn encode(first: u64, events: &[StreamEvent]) -> (Vec<Frame>, EventChunk) {
+    let frames: Vec<_> =
+        (first..).zip(events).map(|(number, event)| Frame::new(number, event)).collect();
+    let mut bytes = Vec::with_capacity(frames.iter().map(|frame| frame.bytes.len()).sum());
+    frames.iter().for_each(|frame| bytes.extend_from_slice(&frame.bytes));
+    let last = (first + frames.len() as u64).saturating_sub(1);
+    let is_done = frames.last().is_some_and(|frame| frame.is_done);
+    (frames, EventChunk { first, last, is_done, bytes: bytes.into() })
 }

@@ -1,28 +1,22 @@
 //! Operations on run steps.
 
-use runstep_api::types::{RunStep, RunStepList};
+use axum::body::Bytes;
 
 use super::context::Engine;
-use super::error::{EngineError, Result};
-use super::lists;
-use super::runs::find_run;
-use crate::store::PageQuery;
+use super::error::Result;
+use crate::store::{Collection, PageQuery};
 
 impl Engine {
-    pub(crate) fn steps(
+    pub(crate) async fn steps(
         &self,
         thread_id: &str,
         run_id: &str,
         query: &PageQuery,
-    ) -> Result<RunStepList> {
-        let mut thread = self.lock_thread(thread_id)?;
-        let state = find_run(&mut thread, run_id)?;
-        lists::list("run step", &state.steps, query, |_| true, RunStep::clone)
+    ) -> Result<Bytes> {
+        self.list(Collection::steps(thread_id, run_id), None, query).await
     }
 
-    pub(crate) fn step(&self, thread_id: &str, run_id: &str, step_id: &str) -> Result<RunStep> {
-        let mut thread = self.lock_thread(thread_id)?;
-        let step = find_run(&mut thread, run_id)?.steps.get(step_id).cloned();
-        step.ok_or_else(|| EngineError::not_found("run step", step_id))
+    pub(crate) async fn step(&self, thread_id: &str, run_id: &str, step_id: &str) -> Result<Bytes> {
+        self.read(Collection::steps(thread_id, run_id), step_id).await
     }
 }

@@ -1,25 +1,30 @@
 //! Operations on threads.
 
-use parking_lot::{ArcMutexGuard, RawMutex};
-use runstep_api::types::{CreateThreadRequest, DeletedThread, Thread, UpdateThreadRequest};
+use axum::body::Bytes;
+use runstep_api::types::{
+    CreateThreadRequest, DeletedThread, Thread, ToolResources, UpdateThreadRequest,
+};
 
 use super::context::Engine;
-use super::error::{EngineError, Result};
-use super::runs::begin_cancellation;
+use super::error::Result;
+use super::transactions::new_object;
 use super::{capabilities, objects};
-use crate::store::{ThreadHandle, ThreadState};
+use crate::store::{Change, Collection, NewThread};
 
 impl Engine {
-    pub(crate) fn create_thread(&self, request: CreateThreadRequest) -> Result<Thread> {
-        self.insert_thread("", request).map(|(thread, _)| thread)
+    pub(crate) async fn create_thread(&self, request: CreateThreadRequest) -> Result<Bytes> {
+        let (_, new) = self.new_thread("", request)?;
+        let json = new.thread.json.clone();
+        self.commit(Change::CreateThread(new)).await?;
+        Ok(json)
     }
 
-    /// Creates a thread. `prefix` precedes the names of fields in errors.
-    pub(super) fn insert_thread(
+    /// Creates a thread that is not stored yet. `prefix` precedes the names of fields in errors.
+    pub(super) fn new_thread(
         &self,
         prefix: &str,
         request: CreateThreadRequest,
-    ) -> Result<(Thread, ThreadHandle)> {
+    ) -> Result<(Thread, NewThread)> {
         capabilities::check_tool_resources(
             &format!("{prefix}tool_resources"),
             request.tool_resources.as_option(),
@@ -32,52 +37,53 @@ impl Engine {
                 self.context.model.supports_images(),
             )?;
         }
-        self.context.check_quota()?;
-        let now = self.context.clock.now();
-        let mut thread = Thread::new(self.context.ids.next("thread"), now);
+        self.context.store.check_capacity()?;
+        let (ids, now) = (&self.context.ids, self.context.clock.now());
+        let mut thread = Thread::new(ids.next("thread"), now);
+        thread.tool_resources = Some(ToolResources::default());
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
-        let messages = messages
-            .into_iter()
-            .map(|message| objects::request_message(&self.context.ids, now, &thread.id, message))
-            .collect();
-        let handle = self.store.insert_thread(thread.clone(), messages);
-        Ok((thread, handle))
+        let messages = messages.into_iter().map(|message| {
+            let message = objects::request_message(ids, now, &thread.id, message);
+            new_object(&message.id, &message)
+        });
+        let messages = messages.collect();
+        let new = NewThread { thread: new_object(&thread.id, &thread), messages };
+        Ok((thread, new))
     }
 
-    pub(crate) fn thread(&self, id: &str) -> Result<Thread> {
-        Ok(self.lock_thread(id)?.thread.clone())
+    pub(crate) async fn thread(&self, id: &str) -> Result<Bytes> {
+        self.read(Collection::Threads, id).await
     }
 
-    pub(crate) fn update_thread(&self, id: &str, request: UpdateThreadRequest) -> Result<Thread> {
-        let mut state = self.lock_thread(id)?;
-        capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
-        let ThreadState { thread, charge, .. } = &mut *state;
-        objects::update_stored_metadata(&mut thread.metadata, request.metadata, charge)?;
-        Ok(thread.clone())
+    pub(crate) async fn update_thread(
+        &self,
+        id: &str,
+        request: UpdateThreadRequest,
+    ) -> Result<Bytes> {
+        let resources = request.tool_resources.as_option();
+        if let Err(error) = capabilities::check_tool_resources("tool_resources", resources) {
+            // A missing thread takes precedence.
+            self.thread(id).await?;
+            return Err(error);
+        }
+        self.change(Collection::Threads, id, |thread: &mut Thread, (): &mut ()| {
+            objects::update_metadata(&mut thread.metadata, request.metadata.clone());
+        })
+        .await
     }
 
-    /// Deletes a thread with its messages and runs. An active run is cancelled. Its execution holds
-    /// the thread until it has stopped the model and emitted the last events.
-    pub(crate) fn delete_thread(&self, id: &str) -> Result<DeletedThread> {
-        let handle =
-            self.store.remove_thread(id).ok_or_else(|| EngineError::not_found("thread", id))?;
-        let mut state = handle.lock();
-        // A request that is creating a run may hold the thread, too.
-        state.deleted = true;
-        let ThreadState { runs, active_run_id, .. } = &mut *state;
-        if let Some(run) = active_run_id.as_ref().and_then(|run_id| runs.get_mut(run_id)) {
-            // The run may already be cancelling.
-            let _ = begin_cancellation(run, self.context.clock.now());
+    /// Deletes a thread with its messages and runs. An active run is cancelled: its execution stops
+    /// the model and emits the last events to those who receive them.
+    pub(crate) async fn delete_thread(&self, id: &str) -> Result<DeletedThread> {
+        let (collection, thread_id) = (Collection::Threads, id.to_owned());
+        let committed = self.commit(Change::Delete { collection, id: thread_id }).await?;
+        // A run that does not execute waited for tool outputs, or it is about to start and then
+        // finds that the thread is gone.
+        if let Some(run_id) = committed.active_run
+            && let Some(live) = self.context.live_runs.get(&self.run_key(id, &run_id))
+        {
+            live.cancel.cancel();
         }
         Ok(DeletedThread::new(id, true))
-    }
-
-    /// Finds and locks a thread.
-    pub(super) fn lock_thread(&self, id: &str) -> Result<ArcMutexGuard<RawMutex, ThreadState>> {
-        Ok(self.thread_handle(id)?.lock_arc())
-    }
-
-    pub(super) fn thread_handle(&self, id: &str) -> Result<ThreadHandle> {
-        self.store.thread(id).ok_or_else(|| EngineError::not_found("thread", id))
     }
 }

@@ -8,7 +8,7 @@ use runstep_api::types::{
 
 use super::error::{EngineError, Result};
 use super::lifecycle::{allows, transition};
-use crate::store::RunState;
+use super::run_state::RunState;
 
 /// The outputs of all calls that a run waits for, by call id.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) fn check(state: &RunState, request: &SubmitToolOutputsRequest) -> Res
     if outputs.len() != got.len() {
         return Err(EngineError::DuplicateOutputs { got });
     }
-    let waiting = state.steps.iter().rev().find(|step| is_open(step));
+    let waiting = state.open_steps().next_back();
     let expected: Vec<String> = match waiting.map(|step| &step.step_details) {
         Some(StepDetails::ToolCalls(details)) => {
             details.tool_calls.iter().filter_map(call_id).collect()
@@ -47,14 +47,11 @@ pub(super) fn check(state: &RunState, request: &SubmitToolOutputsRequest) -> Res
 }
 
 impl ToolOutputs {
-    /// Returns the length of all outputs in bytes.
-    pub(super) fn len(&self) -> usize {
-        self.0.values().map(String::len).sum()
-    }
-
     /// Adds the outputs to their calls and queues the run again. Returns the completed step.
     pub(super) fn apply(mut self, state: &mut RunState, now: i64) -> Option<RunStep> {
-        let step = state.steps.values_mut().rev().find(|step| is_open(step)).map(|step| {
+        let waiting = state.open_steps().next_back().map(|step| step.id.clone());
+        let usage = state.hidden.waiting_step_usage.take();
+        let step = waiting.and_then(|id| state.step_mut(&id)).map(|step| {
             if let StepDetails::ToolCalls(details) = &mut step.step_details {
                 for call in &mut details.tool_calls {
                     if let ToolCall::Function(call) = call {
@@ -64,18 +61,13 @@ impl ToolOutputs {
             }
             step.status = RunStepStatus::Completed;
             step.completed_at = Some(now);
-            step.usage = state.waiting_step_usage.take();
+            step.usage = usage;
             step.clone()
         });
-        state.end_wait = None;
         // `check` has checked the status.
         let _ = transition(&mut state.run, RunStatus::Queued, now);
         step
     }
-}
-
-fn is_open(step: &RunStep) -> bool {
-    step.status == RunStepStatus::InProgress
 }
 
 fn call_id(call: &ToolCall) -> Option<String> {

@@ -5,8 +5,36 @@ use std::io::Write as _;
 use axum::body::Bytes;
 use runstep_api::types::{ErrorResponse, StreamEvent};
 
+use crate::text::escape_line_separators;
+
 /// An estimate of the bytes of an event besides its name and its data.
 const OVERHEAD: usize = 48;
+
+/// An encoded event of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) bytes: Bytes,
+    /// Whether this is the `done` of an execution.
+    pub(crate) is_done: bool,
+}
+
+impl Frame {
+    pub(crate) fn new(number: u64, event: &StreamEvent) -> Self {
+        let is_done = matches!(event, StreamEvent::Done);
+        Self { bytes: encode(Some(number), event), is_done }
+    }
+}
+
+/// Returns the part of a chunk after its first `count` events.
+pub(super) fn skip_events(chunk: &Bytes, count: u64) -> Bytes {
+    // JSON has no line feeds, so a blank line only occurs at the end of an event.
+    let mut ends = memchr::memmem::find_iter(chunk, b"\n\n").map(|position| position + 2);
+    let skipped = match usize::try_from(count).unwrap_or(usize::MAX).checked_sub(1) {
+        Some(index) => ends.nth(index).unwrap_or(chunk.len()),
+        None => 0,
+    };
+    chunk.slice(skipped..)
+}
 
 /// Encodes an event. Events of a run's log have a number, after which a stream can be resumed.
 pub(crate) fn encode(number: Option<u64>, event: &StreamEvent) -> Bytes {
@@ -16,7 +44,7 @@ pub(crate) fn encode(number: Option<u64>, event: &StreamEvent) -> Bytes {
         event => event.data(),
     };
     // Serializing the server's own objects to one line of JSON cannot fail.
-    let data = data.unwrap_or_default();
+    let data = escape_line_separators(data.unwrap_or_default());
     let name = event.event();
     let mut bytes = Vec::with_capacity(OVERHEAD + name.len() + data.len());
     // Writing to memory cannot fail.

@@ -1,20 +1,17 @@
-//! The log of a run's events.
+//! The newest events of a run that executes.
 
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
-use runstep_api::types::StreamEvent;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::frame;
+use super::frame::Frame;
 
-/// The size up to which a log retains events. It exceeds this only for events that a subscriber of
-/// the current execution has yet to receive.
+/// The size up to which a log has events that are also in the store.
 pub(super) const MAX_BYTES: usize = 512 * 1024;
 /// A subscriber is slow if it is more than this many events behind,
 pub(super) const MAX_LAG_EVENTS: u64 = 256;
@@ -24,7 +21,8 @@ const MAX_LAG_BYTES: u64 = 256 * 1024;
 /// them.
 pub(crate) const SLOW_SUBSCRIBER_BUDGET: Duration = Duration::from_secs(30);
 
-/// The events of one run, over all its executions. Those of each execution end in `done`.
+/// The newest events of one execution, which ends in `done`. Events that the store does not have
+/// yet are always in the log.
 #[derive(Debug)]
 pub(crate) struct EventLog {
     pub(super) state: Mutex<State>,
@@ -36,27 +34,26 @@ pub(crate) struct EventLog {
 
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) frames: VecDeque<Frame>,
+    pub(super) frames: VecDeque<LoggedFrame>,
     /// The number of the first frame. The first event of a run has the number 1.
     pub(super) first: u64,
     /// The size of all frames.
     bytes: usize,
     /// The size of all events that were ever pushed.
     pushed_bytes: u64,
-    /// The number of the first event of the execution that pushed last.
-    execution_start: u64,
-    /// The subscribers that the run waits for.
-    pub(super) awaited_subscribers: Vec<SubscriberPosition>,
+    /// Events with lower numbers are in the store.
+    saved: u64,
+    /// Whether no more events will be pushed.
+    pub(super) is_closed: bool,
+    pub(super) subscribers: Vec<SubscriberPosition>,
     pub(super) next_subscriber_id: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) bytes: Bytes,
+pub(super) struct LoggedFrame {
+    pub(super) frame: Frame,
     /// The size of all events pushed before this one.
     preceding_bytes: u64,
-    /// Whether this is the `done` of an execution.
-    pub(super) done: bool,
 }
 
 /// The position of a subscriber.
@@ -65,38 +62,51 @@ pub(super) struct SubscriberPosition {
     pub(super) id: u64,
     /// The number of the next event that it receives.
     pub(super) next: u64,
+    /// Whether the run waits for it.
+    is_awaited: bool,
 }
 
 impl EventLog {
     /// Creates a log. The counter counts the events of all runs.
-    pub(crate) fn new(counter: Counter) -> Self {
+    pub(crate) fn new(counter: Counter, first: u64) -> Self {
         let state = State {
             frames: VecDeque::new(),
-            first: 1,
+            first,
             bytes: 0,
             pushed_bytes: 0,
-            execution_start: 1,
-            awaited_subscribers: Vec::new(),
+            saved: first,
+            is_closed: false,
+            subscribers: Vec::new(),
             next_subscriber_id: 0,
         };
         Self { state: Mutex::new(state), counter, changed: Notify::new() }
     }
 
-    /// Appends an event.
-    pub(crate) fn push(&self, event: &StreamEvent) {
+    /// Appends events. Those with numbers lower than `saved` are in the store.
+    pub(crate) fn push(&self, frames: impl IntoIterator<Item = Frame>, saved: u64) {
         let mut state = self.state.lock();
-        let number = state.next();
-        let bytes = frame::encode(Some(number), event);
-        if state.is_done() {
-            state.execution_start = number;
+        for frame in frames {
+            let length = frame.bytes.len();
+            let preceding_bytes = state.pushed_bytes;
+            state.bytes += length;
+            state.pushed_bytes += length as u64;
+            state.frames.push_back(LoggedFrame { frame, preceding_bytes });
+            self.counter.inc();
         }
-        let (done, preceding_bytes) = (matches!(event, StreamEvent::Done), state.pushed_bytes);
-        state.bytes += bytes.len();
-        state.pushed_bytes += bytes.len() as u64;
-        state.frames.push_back(Frame { bytes, preceding_bytes, done });
+        state.saved = state.saved.max(saved);
         state.evict();
         drop(state);
-        self.counter.inc();
+        self.changed.notify_waiters();
+    }
+
+    /// Returns the number of the next event.
+    pub(crate) fn next(&self) -> u64 {
+        self.state.lock().next()
+    }
+
+    /// Closes the log: later events are only in the store.
+    pub(crate) fn close(&self) {
+        self.state.lock().is_closed = true;
         self.changed.notify_waiters();
     }
 
@@ -123,8 +133,9 @@ impl EventLog {
         *budget = budget.saturating_sub(started.elapsed());
     }
 
-    /// Returns the size of the retained events in bytes.
-    pub(crate) fn bytes(&self) -> usize {
+    /// Returns the size of the events in bytes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
         self.state.lock().bytes
     }
 }
@@ -135,13 +146,17 @@ impl State {
         self.first + self.frames.len() as u64
     }
 
-    /// Returns whether the last event is the `done` of an execution.
-    pub(super) fn is_done(&self) -> bool {
-        self.frames.back().is_some_and(|frame| frame.done)
+    /// Adds a subscriber that the run waits for. Returns its id.
+    pub(super) fn add_subscriber(&mut self, next: u64) -> u64 {
+        let id = self.next_subscriber_id;
+        self.next_subscriber_id += 1;
+        self.subscribers.push(SubscriberPosition { id, next, is_awaited: true });
+        id
     }
 
     fn has_slow_reader(&self) -> bool {
-        self.slowest().is_some_and(|next| self.is_slow(next))
+        let awaited = self.subscribers.iter().filter(|position| position.is_awaited);
+        awaited.map(|position| position.next).any(|next| self.is_slow(next))
     }
 
     /// Returns whether a subscriber whose next event has this number is slow.
@@ -149,32 +164,29 @@ impl State {
         let position = usize::try_from(next.saturating_sub(self.first)).unwrap_or(usize::MAX);
         let frame = self.frames.get(position);
         let unread_bytes = frame.map_or(0, |frame| self.pushed_bytes - frame.preceding_bytes);
-        self.next() - next > MAX_LAG_EVENTS || unread_bytes > MAX_LAG_BYTES
+        self.next().saturating_sub(next) > MAX_LAG_EVENTS || unread_bytes > MAX_LAG_BYTES
     }
 
-    /// Returns the position of the slowest subscriber to the execution that pushed last.
-    fn slowest(&self) -> Option<u64> {
-        let positions = self.awaited_subscribers.iter().map(|position| position.next);
-        positions.filter(|next| *next >= self.execution_start).min()
-    }
-
-    /// Evicts the oldest events beyond the size limit, unless a subscriber needs them.
+    /// Evicts the oldest events that the store has, if no subscriber needs them or beyond the size
+    /// limit.
     pub(super) fn evict(&mut self) {
-        let needed = self.slowest().unwrap_or(u64::MAX);
-        while self.bytes > MAX_BYTES
-            && self.first < needed
-            && let Some(frame) = self.frames.pop_front()
+        let needed = self.subscribers.iter().map(|position| position.next).min();
+        let needed = needed.unwrap_or(u64::MAX);
+        while self.first < self.saved
+            && (self.first < needed || self.bytes > MAX_BYTES)
+            && let Some(evicted) = self.frames.pop_front()
         {
-            self.bytes -= frame.bytes.len();
+            self.bytes -= evicted.frame.bytes.len();
             self.first += 1;
         }
     }
 
-    /// Stops waiting for slow subscribers. They can still receive the events that are retained.
+    /// Stops waiting for slow subscribers. They can still receive all events.
     fn drop_slow_subscribers(&mut self) {
-        let mut awaited_subscribers = std::mem::take(&mut self.awaited_subscribers);
-        awaited_subscribers.retain(|position| !self.is_slow(position.next));
-        self.awaited_subscribers = awaited_subscribers;
-        self.evict();
+        let mut subscribers = std::mem::take(&mut self.subscribers);
+        for position in &mut subscribers {
+            position.is_awaited &= !self.is_slow(position.next);
+        }
+        self.subscribers = subscribers;
     }
 }

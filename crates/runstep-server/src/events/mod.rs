@@ -1,14 +1,15 @@
-//! The events of a run: an ordered log that any number of subscribers read, from any event on.
+//! The events of runs. While a run executes, an [`EventLog`] has its newest events in memory; the
+//! store has all that are retained. A [`Subscriber`] reads both, from any event on.
 
 mod frame;
 mod log;
-mod retained;
 mod subscriber;
 
-pub(crate) use frame::encode;
+pub(crate) use frame::{Frame, encode};
 pub(crate) use log::{EventLog, SLOW_SUBSCRIBER_BUDGET};
-pub(crate) use retained::RetainedLogs;
-pub(crate) use subscriber::{Received, Subscriber};
+pub(crate) use subscriber::{EventSource, Received, Subscriber};
 
+#[cfg(test)]
+mod stress_tests;
 #[cfg(test)]
 mod tests;

@@ -2,20 +2,38 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 
-use super::log::{EventLog, State, SubscriberPosition};
+use super::frame::skip_events;
+use super::log::EventLog;
+use crate::store::{EventChunk, Phase, RunKey, SharedStore};
 
-/// The most bytes that one call of `receive` returns, unless a single event is longer.
+/// The most bytes that one call of `receive` returns from a log, unless a single event is longer.
 const MAX_BATCH_BYTES: usize = 32 * 1024;
+/// How often the store is read for events of a run that does not execute in this process.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Where all retained events of a run are.
+#[derive(Clone)]
+pub(crate) struct EventSource {
+    pub(crate) store: SharedStore,
+    pub(crate) key: RunKey,
+}
 
 /// Receives the events of one execution of a run, from some event on up to `done`.
-#[derive(Debug)]
 pub(crate) struct Subscriber {
+    source: EventSource,
+    /// The log of the execution, if it is in this process.
+    log: Option<Subscription>,
+    next: u64,
+}
+
+/// A subscription to a log, which ends when it is dropped.
+struct Subscription {
     log: Arc<EventLog>,
     id: u64,
-    next: u64,
 }
 
 /// What a subscriber receives.
@@ -28,31 +46,23 @@ pub(crate) enum Received {
     Lagged,
 }
 
-impl EventLog {
-    /// Subscribes to the events from now on.
-    pub(crate) fn subscribe(self: &Arc<Self>) -> Subscriber {
-        let mut state = self.state.lock();
-        let next = state.next();
-        Subscriber::new(self, &mut state, next)
-    }
-
-    /// Subscribes to the events after the one with this number, up to the next `done`. Returns
-    /// `None` if they are no longer retained, or if no event follows.
-    pub(crate) fn subscribe_after(self: &Arc<Self>, number: u64) -> Option<Subscriber> {
-        let mut state = self.state.lock();
-        let next = number.checked_add(1)?;
-        let is_over = state.is_done() && next == state.next();
-        (next >= state.first && next <= state.next() && !is_over)
-            .then(|| Subscriber::new(self, &mut state, next))
-    }
+/// What a log has for a subscriber.
+enum Logged {
+    Received(Received),
+    /// The next event is older than the log.
+    InStore,
+    /// No event follows in this log.
+    Closed,
 }
 
 impl Subscriber {
-    fn new(log: &Arc<EventLog>, state: &mut State, next: u64) -> Self {
-        let id = state.next_subscriber_id;
-        state.next_subscriber_id += 1;
-        state.awaited_subscribers.push(SubscriberPosition { id, next });
-        Self { log: Arc::clone(log), id, next }
+    /// Creates a subscriber to the events from this number on.
+    pub(crate) fn new(source: EventSource, log: Option<&Arc<EventLog>>, next: u64) -> Self {
+        let log = log.map(|log| {
+            let id = log.state.lock().add_subscriber(next);
+            Subscription { log: Arc::clone(log), id }
+        });
+        Self { source, log, next }
     }
 
     /// Waits for events.
@@ -61,62 +71,113 @@ impl Subscriber {
     ///
     /// No event is lost if the future is dropped.
     pub(crate) async fn receive(&mut self) -> Received {
-        let log = Arc::clone(&self.log);
         loop {
-            let mut changed = pin!(log.changed.notified());
+            match &self.log {
+                None => {
+                    if let Some(received) = self.read_store().await {
+                        return received;
+                    }
+                    if !self.is_active().await {
+                        // Events may have been stored since the read.
+                        return self.read_store().await.unwrap_or(Received::Lagged);
+                    }
+                    tokio::time::sleep(POLL_INTERVAL).await;
+                }
+                Some(subscription) => match subscription.receive(&mut self.next).await {
+                    Logged::Received(received) => return received,
+                    Logged::InStore => {
+                        return self.read_store().await.unwrap_or(Received::Lagged);
+                    }
+                    Logged::Closed => self.log = None,
+                },
+            }
+        }
+    }
+
+    /// Returns events of the store, if it has later ones.
+    async fn read_store(&mut self) -> Option<Received> {
+        let EventSource { store, key } = &self.source;
+        // An error of the store ends the stream with an error event.
+        let chunks = store.events_after(key, self.next.saturating_sub(1)).await.ok()?;
+        let EventChunk { first, last, is_done, bytes } = chunks.into_iter().next()?;
+        let bytes = skip_events(&bytes, self.next.saturating_sub(first));
+        self.next = last + 1;
+        if let Some(subscription) = &self.log {
+            subscription.advance(self.next);
+        }
+        Some(if is_done { Received::End(bytes) } else { Received::Events(bytes) })
+    }
+
+    /// Returns whether more events can follow.
+    async fn is_active(&self) -> bool {
+        let EventSource { store, key } = &self.source;
+        let record = store.run(key).await;
+        record.is_ok_and(|record| !matches!(record.phase, Phase::Ended | Phase::RequiresAction))
+    }
+}
+
+impl Subscription {
+    /// Waits for events.
+    async fn receive(&self, next: &mut u64) -> Logged {
+        loop {
+            let mut changed = pin!(self.log.changed.notified());
             changed.as_mut().enable();
-            if let Some(received) = self.take() {
+            if let Some(logged) = self.take(next) {
                 // The run may be waiting for this subscriber.
-                log.changed.notify_waiters();
-                return received;
+                self.log.changed.notify_waiters();
+                return logged;
             }
             changed.await;
         }
     }
 
     /// Takes the events that are available.
-    fn take(&mut self) -> Option<Received> {
-        let mut state = self.log.state.lock();
-        let Some(skipped) = self.next.checked_sub(state.first) else {
-            return Some(Received::Lagged);
-        };
+    fn take(&self, next: &mut u64) -> Option<Logged> {
+        let state = self.log.state.lock();
+        let Some(skipped) = next.checked_sub(state.first) else { return Some(Logged::InStore) };
         let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-        let (mut count, mut length, mut done) = (0, 0, false);
-        for frame in state.frames.iter().skip(skipped) {
-            if done || (count > 0 && length + frame.bytes.len() > MAX_BATCH_BYTES) {
+        let (mut count, mut length, mut is_done) = (0, 0, false);
+        for logged in state.frames.iter().skip(skipped) {
+            let frame_length = logged.frame.bytes.len();
+            if is_done || (count > 0 && length + frame_length > MAX_BATCH_BYTES) {
                 break;
             }
             count += 1;
-            length += frame.bytes.len();
-            done = frame.done;
+            length += frame_length;
+            is_done = logged.frame.is_done;
+        }
+        if count == 0 {
+            return state.is_closed.then_some(Logged::Closed);
         }
         let mut frames = state.frames.iter().skip(skipped).take(count);
         let bytes = if count == 1 {
-            frames.next()?.bytes.clone()
+            frames.next()?.frame.bytes.clone()
         } else {
             let mut bytes = Vec::with_capacity(length);
-            frames.for_each(|frame| bytes.extend_from_slice(&frame.bytes));
+            frames.for_each(|logged| bytes.extend_from_slice(&logged.frame.bytes));
             bytes.into()
         };
-        self.next += count as u64;
-        let id = self.id;
-        if let Some(position) =
-            state.awaited_subscribers.iter_mut().find(|position| position.id == id)
+        drop(state);
+        *next += count as u64;
+        self.advance(*next);
+        Some(Logged::Received(if is_done { Received::End(bytes) } else { Received::Events(bytes) }))
+    }
+
+    /// Records the position of the subscriber.
+    fn advance(&self, next: u64) {
+        let mut state = self.log.state.lock();
+        if let Some(position) = state.subscribers.iter_mut().find(|position| position.id == self.id)
         {
-            position.next = self.next;
+            position.next = next;
         }
-        match (count, done) {
-            (0, _) => None,
-            (_, false) => Some(Received::Events(bytes)),
-            (_, true) => Some(Received::End(bytes)),
-        }
+        state.evict();
     }
 }
 
-impl Drop for Subscriber {
+impl Drop for Subscription {
     fn drop(&mut self) {
         let mut state = self.log.state.lock();
-        state.awaited_subscribers.retain(|position| position.id != self.id);
+        state.subscribers.retain(|position| position.id != self.id);
         state.evict();
         drop(state);
         self.log.changed.notify_waiters();

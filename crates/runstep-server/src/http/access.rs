@@ -11,6 +11,7 @@ use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 use super::error::ApiError;
 use crate::engine::{Engine, EngineFactory};
 use crate::error::StartError;
+use crate::store::Namespace;
 
 /// The accepted keys, each with its engine.
 pub(crate) enum Access {
@@ -25,7 +26,7 @@ type Fingerprint = [u8; 32];
 impl Access {
     pub(crate) fn new(keys: &[SecretString], engines: &EngineFactory) -> Result<Self, StartError> {
         if keys.is_empty() {
-            return Ok(Self::Open(engines.engine()));
+            return Ok(Self::Open(engines.engine(Namespace::new(""))));
         }
         let mut accepted: Vec<(Fingerprint, Arc<Engine>)> = Vec::new();
         for (index, key) in keys.iter().enumerate() {
@@ -35,7 +36,7 @@ impl Access {
             }
             let fingerprint = fingerprint(key);
             if !accepted.iter().any(|(other, _)| *other == fingerprint) {
-                accepted.push((fingerprint, engines.engine()));
+                accepted.push((fingerprint, engines.engine(namespace(&fingerprint))));
             }
         }
         Ok(Self::Keys(accepted))
@@ -48,13 +49,15 @@ impl Access {
 
     /// Returns the engine of the key in these headers.
     pub(super) fn engine(&self, headers: &HeaderMap) -> Result<&Arc<Engine>, ApiError> {
-        match self {
-            Self::Open(engine) => Ok(engine),
+        let engine = match self {
+            Self::Open(engine) => engine,
             Self::Keys(accepted) => {
                 let key = request_key(headers).ok_or(ApiError::MissingKey)?;
-                find(accepted, &fingerprint(key)).ok_or(ApiError::WrongKey)
+                find(accepted, &fingerprint(key)).ok_or(ApiError::WrongKey)?
             }
-        }
+        };
+        engine.start_background_tasks();
+        Ok(engine)
     }
 }
 
@@ -69,6 +72,14 @@ fn find<'a, T>(accepted: &'a [(Fingerprint, T)], wanted: &Fingerprint) -> Option
 
 fn fingerprint(key: &str) -> Fingerprint {
     Sha256::digest(key).into()
+}
+
+/// Returns the namespace of a key. Stored data has only this part of a second hash, from which
+/// neither the key nor its fingerprint can be computed.
+fn namespace(fingerprint: &Fingerprint) -> Namespace {
+    let hash = Sha256::new().chain_update("namespace").chain_update(fingerprint).finalize();
+    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Namespace::new(hex)
 }
 
 /// Returns the key of a request: a bearer token, or the `api-key` header of Azure's clients.

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
+use tokio_util::sync::DropGuard;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::access::Access;
+use super::body::BodyBudget;
+use super::error::ApiError;
 use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -23,7 +27,10 @@ pub(crate) struct ServerState {
     pub(super) metrics: Arc<Metrics>,
     /// One permit for each event stream that can be open.
     pub(super) stream_permits: Arc<Semaphore>,
+    pub(super) body_budget: BodyBudget,
     ids: Ids,
+    /// Stops all runs and background tasks when the last handler is gone.
+    _stop_runs: DropGuard,
 }
 
 impl ServerState {
@@ -37,8 +44,31 @@ impl ServerState {
     ) -> Self {
         let permits = limits.max_open_streams.min(Semaphore::MAX_PERMITS);
         let stream_permits = Arc::new(Semaphore::new(permits));
-        let ids = Ids::default();
-        Self { access, schemas, limits, poll_after, shutdown, metrics, stream_permits, ids }
+        let _stop_runs = shutdown.stop_runs.clone().drop_guard();
+        Self {
+            access,
+            schemas,
+            body_budget: BodyBudget::new(&limits),
+            limits,
+            poll_after,
+            shutdown,
+            metrics,
+            stream_permits,
+            ids: Ids::default(),
+            _stop_runs,
+        }
+    }
+
+    /// Returns a token that delays a shutdown, to hold while a run is created.
+    pub(super) fn begin_run(&self) -> Result<TaskTrackerToken, ApiError> {
+        // The order matters: a shutdown drains first, and then waits for all tokens.
+        let token = self.shutdown.active_runs.token();
+        if self.is_draining() { Err(ApiError::ShuttingDown) } else { Ok(token) }
+    }
+
+    /// Returns whether the server is shutting down.
+    pub(super) fn is_draining(&self) -> bool {
+        self.shutdown.drain.is_cancelled()
     }
 
     pub(super) fn new_request_id(&self) -> Option<HeaderValue> {

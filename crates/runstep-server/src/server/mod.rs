@@ -1,9 +1,13 @@
 //! The server and its builder.
 
+mod connection;
 mod connections;
 mod running;
+mod socket;
+mod unread_body;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,21 +18,27 @@ use tokio::net::TcpListener;
 use crate::clock::{Clock, ManualClock};
 use crate::engine::{EngineFactory, EngineOptions};
 use crate::error::StartError;
-use crate::http::{self, Access, AllowedOrigins, Faults, ServerState};
+use crate::http::{self, Access, AllowedOrigins, Faults, HeadErrors, ServerState};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::model::{Model, Offline};
 use crate::schema::Schemas;
 use crate::shutdown::Shutdown;
-use connections::Connections;
+use crate::store::{Durability, MemoryQuota, MemoryStore, Retention, SharedStore, SqliteStore};
+use connections::{Connections, ShutdownSettings};
 pub use running::RunningServer;
 
 /// As with the original API.
 const RUN_LIFETIME: Duration = Duration::from_secs(600);
 const POLL_AFTER: Duration = Duration::from_millis(100);
+/// How long the events of a run are retained after its end.
+const RETAIN_EVENTS: Duration = Duration::from_secs(24 * 60 * 60);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many polls of a client fit between the end of the last run and that of the server.
+const FINAL_POLLS: u32 = 5;
+const MAX_FINAL_POLL_TIME: Duration = Duration::from_secs(1);
 
-/// A server of the Run and Run Step API that keeps its objects in memory.
+/// A server of the Run and Run Step API.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -54,6 +64,10 @@ impl Server {
             run_lifetime: RUN_LIFETIME,
             poll_after: POLL_AFTER,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
+            data_file: None,
+            durability: Durability::Full,
+            retain_events: RETAIN_EVENTS,
+            retain_runs: None,
         }
     }
 }
@@ -70,12 +84,47 @@ pub struct ServerBuilder {
     run_lifetime: Duration,
     poll_after: Duration,
     shutdown_timeout: Duration,
+    data_file: Option<PathBuf>,
+    durability: Durability,
+    retain_events: Duration,
+    retain_runs: Option<Duration>,
 }
 
 impl ServerBuilder {
     /// Sets the model. Default: [`Offline`].
     pub fn model(mut self, model: impl Model) -> Self {
         self.model = Arc::new(model);
+        self
+    }
+
+    /// Keeps all objects in a file, which is created if it does not exist, so that they survive a
+    /// restart or a crash: what a client was told is in the file before the response is sent.
+    /// Runs that were active continue. Only one server at a time can use a file.
+    ///
+    /// Default: none. Objects are then in memory, and end with the server.
+    pub fn data_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_file = Some(path.into());
+        self
+    }
+
+    /// Sets when a change is on the disk. Only applies to a [`data_file`](Self::data_file).
+    /// Default: [`Durability::Full`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Sets how long the events of a run can be read again after its end, in whole seconds. In
+    /// memory, the events of all ended runs are also limited to 16 MiB. Default: 24 h.
+    pub fn retain_events(mut self, duration: Duration) -> Self {
+        self.retain_events = duration;
+        self
+    }
+
+    /// Sets how long runs are kept after their end, in whole seconds. They are deleted with their
+    /// steps; messages stay on their threads. Default: for ever.
+    pub fn retain_runs(mut self, duration: Duration) -> Self {
+        self.retain_runs = Some(duration);
         self
     }
 
@@ -119,6 +168,14 @@ impl ServerBuilder {
     /// Limits the length of a request body; a longer one gets a 413. Default: 8 MiB.
     pub fn max_body_bytes(mut self, limit: usize) -> Self {
         self.limits.max_body_bytes = limit;
+        self
+    }
+
+    /// Limits the length in total of the request bodies above 64 KiB that are being read or parsed,
+    /// to at least the length of one body. Others wait up to 5 s, and then get a 503 with
+    /// `Retry-After`. Default: 64 MiB.
+    pub fn max_buffered_body_bytes(mut self, limit: usize) -> Self {
+        self.limits.max_buffered_body_bytes = limit;
         self
     }
 
@@ -172,7 +229,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the shutdown timeout of a shutdown, in which requests and streams can complete. After it
+    /// Sets the timeout of a shutdown, in which runs, requests and streams can complete. After it
     /// the server stops their runs and closes their connections. Default: 10 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
@@ -197,28 +254,48 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// Returns [`StartError::ApiKey`] or [`StartError::Origin`] if a key or origin is not valid,
-    /// and [`StartError::Specification`] if the built-in specification is not, which is a bug.
+    /// [`StartError::DataFile`] if the data file cannot be used, and [`StartError::Specification`] if
+    /// the built-in specification is not valid, which is a bug.
     pub fn app(self) -> Result<Router, StartError> {
-        self.router(Shutdown::default(), false)
+        let (app, _) = self.router(Shutdown::default(), false)?;
+        Ok(app)
     }
 
-    fn router(self, shutdown: Shutdown, is_local: bool) -> Result<Router, StartError> {
+    /// Returns the routes, and the responses to requests that cannot be routed.
+    fn router(
+        self,
+        shutdown: Shutdown,
+        is_local: bool,
+    ) -> Result<(Router, HeadErrors), StartError> {
         let schemas =
             Schemas::embedded().map_err(|error| StartError::Specification(error.to_string()))?;
         let metrics = Arc::new(Metrics::new());
+        let quota = MemoryQuota::new(self.limits.max_stored_bytes, metrics.stored_bytes.clone());
+        let store: SharedStore = match &self.data_file {
+            Some(path) => Arc::new(SqliteStore::open(path, self.durability)?),
+            None => Arc::new(MemoryStore::new(Arc::clone(&quota))),
+        };
         let engines = EngineFactory::new(EngineOptions {
             model: self.model,
             clock: self.clock.map_or_else(Clock::system, Clock::Manual),
             limits: self.limits.clone(),
             run_lifetime: self.run_lifetime,
             stop_runs: shutdown.stop_runs.clone(),
+            active_runs: shutdown.active_runs.clone(),
             metrics: Arc::clone(&metrics),
+            store,
+            quota,
+            retention: Retention {
+                events: seconds(self.retain_events),
+                runs: self.retain_runs.map(seconds),
+            },
         });
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;
+        let head_errors = HeadErrors::new(Arc::clone(&metrics));
         let app =
             ServerState::new(access, schemas, self.limits, self.poll_after, shutdown, metrics);
-        Ok(http::router(app, origins, is_local, self.faults))
+        Ok((http::router(app, origins, is_local, self.faults), head_errors))
     }
 
     /// Serves on a free port of the loopback address.
@@ -239,14 +316,21 @@ impl ServerBuilder {
     /// Returns [`StartError::Listen`] if the address cannot be bound, and the errors of
     /// [`app`](Self::app).
     pub async fn spawn_on(self, address: SocketAddr) -> Result<RunningServer, StartError> {
-        let (limits, shutdown_timeout) = (self.limits.clone(), self.shutdown_timeout);
+        let limits = self.limits.clone();
+        let settings = ShutdownSettings {
+            timeout: self.shutdown_timeout,
+            final_poll_time: (FINAL_POLLS * self.poll_after).min(MAX_FINAL_POLL_TIME),
+        };
         let shutdown = Shutdown::default();
         let app = self.router(shutdown.clone(), address.ip().is_loopback())?;
         let listen_error = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let connections =
-            Connections::new(listener, app, &limits, shutdown.clone(), shutdown_timeout);
+        let connections = Connections::new(listener, app, &limits, shutdown.clone(), settings);
         Ok(RunningServer::new(address, shutdown, tokio::spawn(connections.serve())))
     }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

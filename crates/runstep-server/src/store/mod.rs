@@ -1,185 +1,156 @@
-//! The objects, in memory. Each thread has a lock of its own.
+//! Where objects are kept. [`Store`] is what the engine needs of a database: reads of committed
+//! state, and [`Transaction`]s that a store applies completely or not at all.
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `object.rs` | what is stored: objects as JSON text, runs, events |
+//! | `transaction.rs` | changes, as values |
+//! | `memory/` | [`MemoryStore`], which keeps everything in the process |
+//! | `sqlite/` | [`SqliteStore`], which keeps everything in one file |
+//! | `quota.rs` | the memory quota |
 
-mod ordered;
+mod memory;
+mod object;
+mod page;
 mod quota;
+mod sqlite;
+mod transaction;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
-use runstep_api::types::{Assistant, Message, ReasoningEffort, Run, RunStep, Thread, Usage};
-use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
+use futures_util::future::BoxFuture;
 
-use crate::events::EventLog;
-pub(crate) use ordered::{Ordered, PageQuery, UnknownCursor};
-pub(crate) use quota::{MemoryQuota, QuotaCharge, QuotaExceeded, json_length, object_size};
+pub(crate) use memory::MemoryStore;
+pub(crate) use object::{
+    Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord,
+};
+pub(crate) use page::{ObjectPage, PageQuery, UnknownCursor};
+pub(crate) use quota::{MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
+pub use sqlite::Durability;
+pub(crate) use sqlite::SqliteStore;
+pub(crate) use transaction::{
+    Change, Claimant, Committed, MessageWrite, NewMessage, NewObject, NewRun, NewThread, RunUpdate,
+    RunWrite, StepWrite, Transaction,
+};
 
-/// An estimate of the memory of a deleted message's remembered position.
-const TOMBSTONE_BYTES: usize = 128;
+/// How long a request with an idempotency key can be repeated, in seconds.
+const IDEMPOTENCY_SECONDS: i64 = 24 * 60 * 60;
 
-/// The objects of one key.
-pub(crate) struct Store {
-    assistants: RwLock<Assistants>,
-    threads: RwLock<HashMap<String, ThreadHandle>>,
-    quota: Arc<MemoryQuota>,
+/// A result of a store.
+pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// How long a store retains what belongs to ended runs, in seconds after their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retention {
+    pub(crate) events: i64,
+    /// With their steps. Messages stay on the thread. `None` means for ever.
+    pub(crate) runs: Option<i64>,
 }
 
-struct Assistants {
-    all: Ordered<Arc<AssistantState>>,
-    charge: QuotaCharge,
-}
+/// A shared store.
+pub(crate) type SharedStore = Arc<dyn Store>;
 
-/// An assistant, and settings that its object does not have.
-#[derive(Clone)]
-pub(crate) struct AssistantState {
-    pub(crate) assistant: Assistant,
-    pub(crate) reasoning_effort: Option<ReasoningEffort>,
-}
-
-/// A shared thread. Its lock is held briefly and never across an await.
-pub(crate) type ThreadHandle = Arc<Mutex<ThreadState>>;
-
-/// A thread with its messages and runs.
-pub(crate) struct ThreadState {
-    pub(crate) thread: Thread,
-    pub(crate) messages: Ordered<Message>,
-    pub(crate) runs: Ordered<RunState>,
-    /// The id of the run that is not terminal, if there is one.
-    pub(crate) active_run_id: Option<String>,
-    /// Whether the thread was deleted. Holders of a handle can still access it.
-    pub(crate) deleted: bool,
-    /// The memory of everything on the thread.
-    pub(crate) charge: QuotaCharge,
-}
-
-impl ThreadState {
-    pub(crate) fn insert_message(&mut self, message: Message) {
-        self.charge.add(object_size(&message));
-        self.messages.insert(message.id.clone(), message);
-    }
-
-    pub(crate) fn remove_message(&mut self, id: &str) {
-        let tombstones = self.messages.tombstones();
-        if let Some(message) = self.messages.remove(id) {
-            self.charge.remove(object_size(&message));
-            self.charge.add((self.messages.tombstones() - tombstones) * TOMBSTONE_BYTES);
-        }
-    }
-}
-
-/// A run, its steps, and state that its object does not have.
-pub(crate) struct RunState {
-    pub(crate) run: Run,
-    pub(crate) steps: Ordered<RunStep>,
-    pub(crate) reasoning_effort: Option<ReasoningEffort>,
-    /// The usage of all model responses so far.
-    pub(crate) usage: Usage,
-    /// The usage of the step that waits for tool outputs.
-    pub(crate) waiting_step_usage: Option<Usage>,
-    /// The number of the current execution, which is the only one that may end the run. It starts
-    /// at 0 and increases with each submission of tool outputs.
-    pub(crate) execution_number: u64,
-    /// Stops the model.
-    pub(crate) cancel: CancellationToken,
-    /// Dropped when the run no longer waits for tool outputs.
-    pub(crate) end_wait: Option<oneshot::Sender<()>>,
-    /// The events of the run, as long as its execution or a subscriber holds them.
-    pub(crate) event_log: Weak<EventLog>,
-}
-
-impl RunState {
-    pub(crate) fn new(run: Run, reasoning_effort: Option<ReasoningEffort>) -> Self {
-        Self {
-            run,
-            steps: Ordered::default(),
-            reasoning_effort,
-            usage: Usage::new(0, 0, 0),
-            waiting_step_usage: None,
-            execution_number: 0,
-            cancel: CancellationToken::new(),
-            end_wait: None,
-            event_log: Weak::new(),
-        }
-    }
-}
-
-impl Store {
-    pub(crate) fn new(quota: &Arc<MemoryQuota>) -> Self {
-        let assistants = Assistants { all: Ordered::default(), charge: quota.charge() };
-        let quota = Arc::clone(quota);
-        Self { assistants: RwLock::new(assistants), threads: RwLock::default(), quota }
-    }
-
-    pub(crate) fn insert_assistant(&self, state: AssistantState) {
-        let mut assistants = self.assistants.write();
-        assistants.charge.add(object_size(&state.assistant));
-        assistants.all.insert(state.assistant.id.clone(), Arc::new(state));
-    }
-
-    pub(crate) fn assistant(&self, id: &str) -> Option<Arc<AssistantState>> {
-        self.with_assistants(|all| all.get(id).cloned())
-    }
-
-    /// Reads all assistants under the lock.
-    pub(crate) fn with_assistants<R>(
+/// A database of objects.
+///
+/// What a returned future reports as committed survives whatever the store promises to survive: a
+/// crash of the process for a file, nothing for memory. Futures do not borrow the store. A
+/// transaction whose future is dropped may still be committed.
+pub(crate) trait Store: Send + Sync + 'static {
+    /// Reads an object.
+    fn object(
         &self,
-        read: impl FnOnce(&Ordered<Arc<AssistantState>>) -> R,
-    ) -> R {
-        read(&self.assistants.read().all)
-    }
-
-    /// Changes an assistant within the quota. Returns `None` if it does not exist. References to
-    /// the assistant keep its previous state.
-    pub(crate) fn change_assistant(
-        &self,
+        namespace: &Namespace,
+        collection: Collection,
         id: &str,
-        change: impl FnOnce(&mut AssistantState),
-    ) -> Option<Result<Assistant, QuotaExceeded>> {
-        let mut assistants = self.assistants.write();
-        let Assistants { all, charge } = &mut *assistants;
-        let state = all.get_mut(id)?;
-        let mut changed = AssistantState::clone(state);
-        change(&mut changed);
-        let assistant = changed.assistant.clone();
-        let resized = charge.resize(object_size(&state.assistant), object_size(&assistant));
-        Some(resized.map(|()| {
-            *state = Arc::new(changed);
-            assistant
-        }))
-    }
+    ) -> BoxFuture<'static, Result<Object>>;
 
-    /// Removes an assistant. Returns whether it existed.
-    pub(crate) fn remove_assistant(&self, id: &str) -> bool {
-        let mut assistants = self.assistants.write();
-        let Some(state) = assistants.all.remove(id) else { return false };
-        assistants.charge.remove(object_size(&state.assistant));
-        true
-    }
+    /// Reads a page of a collection. With `run`, only messages of that run.
+    fn page(
+        &self,
+        namespace: &Namespace,
+        collection: Collection,
+        run: Option<String>,
+        query: PageQuery,
+    ) -> BoxFuture<'static, Result<ObjectPage>>;
 
-    pub(crate) fn insert_thread(&self, thread: Thread, messages: Vec<Message>) -> ThreadHandle {
-        let id = thread.id.clone();
-        let mut state = ThreadState {
-            charge: self.quota.charge(),
-            thread,
-            messages: Ordered::default(),
-            runs: Ordered::default(),
-            active_run_id: None,
-            deleted: false,
-        };
-        state.charge.add(object_size(&state.thread));
-        messages.into_iter().for_each(|message| state.insert_message(message));
-        let handle = Arc::new(Mutex::new(state));
-        self.threads.write().insert(id, Arc::clone(&handle));
-        handle
-    }
+    /// Reads a run and the state that its object does not have.
+    fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>>;
 
-    pub(crate) fn thread(&self, id: &str) -> Option<ThreadHandle> {
-        self.threads.read().get(id).cloned()
-    }
+    /// Reads events of a run after the one with this number, in order: one or more chunks, or none
+    /// if no later event is retained.
+    fn events_after(
+        &self,
+        key: &RunKey,
+        number: u64,
+    ) -> BoxFuture<'static, Result<Vec<EventChunk>>>;
 
-    /// Removes a thread. Other handles to it stay usable.
-    pub(crate) fn remove_thread(&self, id: &str) -> Option<ThreadHandle> {
-        self.threads.write().remove(id)
+    /// Commits a transaction.
+    fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>>;
+
+    /// Claims executable runs (queued, in progress or cancelling) that neither this node nor another
+    /// one with a valid lease has claimed, at most `limit` of them, the oldest first. A claim
+    /// changes the version of the run, so the previous owner can no longer write.
+    fn claim_runs(
+        &self,
+        claimant: Claimant,
+        now: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<RunKey>>>;
+
+    /// Renews the lease of a node up to a time. All of its claims are valid until then.
+    fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>>;
+
+    /// Returns runs that wait for tool outputs and have expired, at most `limit` of them.
+    fn expired_runs(&self, now: i64, limit: usize) -> BoxFuture<'static, Result<Vec<RunKey>>>;
+
+    /// Returns when the next run that waits for tool outputs expires, in Unix seconds.
+    fn next_expiry(&self) -> BoxFuture<'static, Result<Option<i64>>>;
+
+    /// Returns the number of runs that wait for tool outputs.
+    fn waiting_runs(&self) -> BoxFuture<'static, Result<u64>>;
+
+    /// Removes what is older than it is retained, at most `limit` entries of each kind. Returns how
+    /// many entries were removed.
+    fn remove_expired(
+        &self,
+        retention: Retention,
+        now: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<usize>>;
+
+    /// Returns an error if the store accepts no more objects.
+    fn check_capacity(&self) -> Result<()>;
+}
+
+/// The reason why a store does not return or change something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The object, or the thread or run that it belongs to, does not exist.
+    #[error("no {} has the id '{id}'", .kind.name())]
+    Missing { kind: Kind, id: String },
+    /// The thread has a run that has not ended.
+    #[error("the run '{run_id}' is active")]
+    ActiveRun { run_id: String },
+    /// The object has changed since it was read. Nothing was written.
+    #[error("the object has changed")]
+    Stale,
+    #[error("the cursor is not in the list")]
+    UnknownCursor(UnknownCursor),
+    /// Another request had the same idempotency key.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    #[error(transparent)]
+    QuotaExceeded(#[from] QuotaExceeded),
+    /// The database cannot be read or written at the moment. Nothing was written.
+    #[error("{0}")]
+    Unavailable(Arc<str>),
+}
+
+impl StoreError {
+    fn missing(kind: Kind, id: impl Into<String>) -> Self {
+        Self::Missing { kind, id: id.into() }
     }
 }
+
+#[cfg(test)]
+mod conformance;

@@ -8,9 +8,9 @@ const FOLDERS: [(&str, &[&str]); 7] = [
     ("server", &["http", "engine", "store", "model", "events"]),
     ("http", &["engine", "store", "model", "events"]),
     ("engine", &["store", "model", "events"]),
-    ("store", &["events"]),
+    ("events", &["store"]),
+    ("store", &[]),
     ("model", &[]),
-    ("events", &[]),
     ("schema", &[]),
 ];
 

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod authentication;
+mod body_limits;
 mod browser_origins;
 mod chat_completions;
 mod deletion;
@@ -20,12 +21,18 @@ mod memory_quota;
 mod objects;
 mod observability;
 mod pagination;
-#[cfg(all(feature = "program", unix))]
 mod program;
+mod refused_requests;
+mod rejected_content;
+mod restarts;
 mod routing;
 mod runs;
+mod shutdown;
 mod spawned_server;
 mod specification;
 mod streaming;
 mod unknown_paths_and_ids;
 mod unsupported_features;
+
+/// Whether the servers under test keep their objects in a file.
+const HAS_DATA_FILE: bool = false;

@@ -89,7 +89,6 @@ async fn deletion_releases_no_more_than_was_charged() {
 
 #[tokio::test(start_paused = true)]
 async fn retained_events_are_charged_while_a_run_requires_action() {
-    let mut bytes = Vec::new();
     for streamed in [false, true] {
         let turn = Turn::chunks(vec!["It "; 100]).and_call("weather", json!({}));
         let fixture = Fixture::with_turns([turn], &["weather"]).await;
@@ -104,11 +103,9 @@ async fn retained_events_are_charged_while_a_run_requires_action() {
         let waiting = stored_bytes(&fixture.client).await;
         fixture.cancel_run(&run).await.ok();
         fixture.wait_for_run(&run).await;
-        bytes.push((waiting, stored_bytes(&fixture.client).await));
+        let after = stored_bytes(&fixture.client).await;
+        assert!(waiting > after + 10_000, "{waiting}, {after}");
     }
-    let [(unstreamed, _), (streamed, after)] = bytes[..] else { unreachable!() };
-    assert!(streamed > unstreamed + 10_000, "{streamed}, {unstreamed}");
-    assert!(after < unstreamed + 1000, "{after}, {unstreamed}");
 }
 
 #[tokio::test(start_paused = true)]

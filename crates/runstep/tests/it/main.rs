@@ -7,8 +7,10 @@
 
 mod application;
 mod client;
+mod compile_errors;
 mod deadlines;
 mod end_to_end;
+mod examples;
 mod harness;
 mod layers;
 mod polling;

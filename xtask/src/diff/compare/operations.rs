@@ -93,13 +93,28 @@ impl<'a> Comparison<'a> {
                         this.contents(at, "Response", before, after);
                     });
                 }
-                (Some(_), None) => {
-                    // A released program handles a status that no longer occurs.
-                    self.record(at, ChangeKind::of_type(Breaks::Never, "status removed"));
+                // The types of error responses are not part of the methods.
+                (Some(before), None) => {
+                    let shared = reference(before).map(|name| (name.to_owned(), String::new()));
+                    self.inside_component(at, shared, |this| {
+                        // A released program handles a status that no longer occurs.
+                        let removed = ChangeKind {
+                            in_code: is_success,
+                            ..ChangeKind::of_values(Breaks::Never, "status removed")
+                        };
+                        this.record(at, removed);
+                    });
                 }
-                (None, Some(_)) => {
+                (None, Some(after)) => {
                     let wire = if is_success { Breaks::Always } else { Breaks::Never };
-                    self.record(at, ChangeKind::of_type(wire, "status added"));
+                    let shared = reference(after).map(|name| (String::new(), name.to_owned()));
+                    self.inside_component(at, shared, |this| {
+                        let added = ChangeKind {
+                            in_code: is_success,
+                            ..ChangeKind::of_values(wire, "status added")
+                        };
+                        this.record(at, added);
+                    });
                 }
                 (None, None) => {}
             }

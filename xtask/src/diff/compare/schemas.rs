@@ -7,6 +7,7 @@ use super::super::change::{Breaks, ChangeKind};
 use super::super::keywords;
 use super::{At, Comparison, entries};
 use crate::codegen::document::{is_required, is_true, kind, resolve_schema, rust_name, target};
+use crate::codegen::names::{is_string_enum, is_union};
 
 impl Comparison<'_> {
     pub(super) fn record_required(&mut self, at: At<'_>, required: [bool; 2]) {
@@ -29,7 +30,8 @@ impl Comparison<'_> {
         );
         let components = [target(before), target(after)];
         match components {
-            [Some(old), Some(_)] => {
+            // A map, a list, a number or a string has no type of its own.
+            [Some(old), Some(_)] if has_type(resolve_schema(self.old, before)) => {
                 let type_name = rust_name(old);
                 let at = At { type_name: Some(&type_name), member: None, ..at };
                 self.compare_types(at, components, before, after);
@@ -115,9 +117,8 @@ impl Comparison<'_> {
             match before.get(name) {
                 Some(other) => {
                     self.record_required(at, [is_required(old, name), required]);
-                    let resolved =
-                        [resolve_schema(self.old, other), resolve_schema(self.new, property)];
-                    let [old, new] = resolved;
+                    let (old, new) =
+                        (resolve_schema(self.old, other), resolve_schema(self.new, property));
                     for kind in keywords::annotations([other, old], [property, new]) {
                         self.record(at, kind);
                     }
@@ -131,4 +132,8 @@ impl Comparison<'_> {
             }
         }
     }
+}
+
+fn has_type(schema: &Value) -> bool {
+    schema.get("properties").is_some() || is_union(schema) || is_string_enum(schema)
 }

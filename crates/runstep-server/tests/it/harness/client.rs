@@ -8,8 +8,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use runstep_server::model::{Model, Scripted, Turn};
-use runstep_server::{Server, ServerBuilder};
+use runstep_server::{Durability, Server, ServerBuilder};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use super::{Event, EventStream, Fixture, MAX_BODY, function_tool, id, merged, spec};
@@ -21,6 +22,8 @@ pub(crate) struct TestClient {
     /// Headers of every request.
     headers: HeaderMap,
     validated: Arc<Mutex<BTreeSet<(&'static str, u16)>>>,
+    /// The directory of the data file.
+    _directory: Option<Arc<TempDir>>,
 }
 
 /// A response with a JSON body.
@@ -119,12 +122,18 @@ impl TestClient {
     }
 
     pub(crate) fn from_builder(builder: ServerBuilder) -> Self {
-        Self::from_router(builder.app().unwrap())
+        if !crate::HAS_DATA_FILE {
+            return Self::from_router(builder.app().unwrap());
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let builder = builder.data_file(directory.path().join("data.db"));
+        let app = builder.durability(Durability::Normal).app().unwrap();
+        Self { _directory: Some(Arc::new(directory)), ..Self::from_router(app) }
     }
 
     /// A client of a router, which may nest the server.
     pub(crate) fn from_router(app: Router) -> Self {
-        Self { app, headers: HeaderMap::new(), validated: Arc::default() }
+        Self { app, headers: HeaderMap::new(), validated: Arc::default(), _directory: None }
     }
 
     /// Returns a client of the same server that sends one more header.

@@ -23,6 +23,12 @@ const STATUSES: [(&str, bool, bool, bool); 9] = [
     ("expired", false, false, false),
 ];
 
+/// The statuses in which a run stays until the next request. With a data file `cancelling` is not
+/// one of them, because the run is polled while the file is read.
+fn stable_statuses() -> impl Iterator<Item = (&'static str, bool, bool, bool)> {
+    STATUSES.into_iter().filter(|(status, ..)| *status != "cancelling" || !crate::HAS_DATA_FILE)
+}
+
 /// Creates a run that stays in this status until the next request.
 async fn run_with_status(status: &str) -> (Fixture, Value) {
     println!("run status: {status}");
@@ -65,7 +71,7 @@ async fn run_with_status(status: &str) -> (Fixture, Value) {
 
 #[tokio::test(start_paused = true)]
 async fn cancel_is_accepted_as_listed() {
-    for (status, cancellable, ..) in STATUSES {
+    for (status, cancellable, ..) in stable_statuses() {
         let (fixture, run) = run_with_status(status).await;
         let response = fixture.cancel_run(&run).await;
         if cancellable {
@@ -84,7 +90,7 @@ async fn cancel_is_accepted_as_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn tool_outputs_are_accepted_as_listed() {
-    for (status, _, accepts_outputs, _) in STATUSES {
+    for (status, _, accepts_outputs, _) in stable_statuses() {
         let (fixture, run) = run_with_status(status).await;
         if accepts_outputs {
             assert_eq!(fixture.submit_outputs(&run, &["sun"]).await["status"], "queued");
@@ -103,7 +109,7 @@ async fn tool_outputs_are_accepted_as_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn thread_is_busy_as_listed() {
-    for (status, _, _, active) in STATUSES {
+    for (status, _, _, active) in stable_statuses() {
         let (fixture, run) = run_with_status(status).await;
         let (client, thread, run_id) = (&fixture.client, &fixture.thread, id(&run));
         let messages = client.get(&fixture.messages_path()).await.ok();
@@ -141,7 +147,7 @@ async fn thread_is_busy_as_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn other_operations_are_accepted_in_every_status() {
-    for (status, ..) in STATUSES {
+    for (status, ..) in stable_statuses() {
         let (fixture, mut run) = run_with_status(status).await;
         let client = &fixture.client;
         let path = fixture.run_path(&run, "");

@@ -130,14 +130,15 @@ async fn resuming_requires_both_headers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_are_retained_for_a_minute_after_the_end() {
+async fn events_are_retained_for_a_day_after_the_end() {
     let fixture = Fixture::with_turns([Turn::text("It is sunny.")], &[]).await;
     let events = fixture.stream_run(json!({})).await;
     let run = streamed_run(&events);
     let path = fixture.run_path(&run, "");
-    sleep(Duration::from_secs(55)).await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    sleep(day - Duration::from_secs(60)).await;
     assert_eq!(fixture.client.resumed_events(&path, 1).await, events[1..]);
-    sleep(Duration::from_secs(10)).await;
+    sleep(Duration::from_secs(120)).await;
     assert_eq!(run_without_events(&fixture, &run, "1").await["status"], "completed");
 }
 
@@ -151,10 +152,18 @@ async fn events_are_retained_while_a_run_requires_action() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn run_that_was_never_streamed_has_no_events() {
-    let fixture = Fixture::with_turns([Turn::text("Hi.")], &[]).await;
-    let run = fixture.create_run_and_wait(json!({})).await;
-    assert_eq!(run_without_events(&fixture, &run, "0").await, run);
+async fn run_that_was_never_streamed_has_all_events() {
+    let turn = || Turn::chunks(["a", "b", "c"]).chunk_interval(Duration::from_secs(1));
+    let fixture = Fixture::with_turns([turn(), turn()], &[]).await;
+    let names = event_names(&fixture.stream_run(json!({})).await).join(" ");
+    let run = fixture.create_run(json!({})).await;
+    let path = fixture.run_path(&run, "");
+    // Followed while the run executes, and after its end.
+    let live = fixture.client.resumed_events(&path, 0).await;
+    assert_eq!(event_names(&live).join(" "), names);
+    assert_eq!(event_ids(&live)[0], 1);
+    assert_eq!(fixture.get_run(&run).await["status"], "completed");
+    assert_eq!(fixture.client.resumed_events(&path, 0).await, live);
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,14 +180,18 @@ async fn events_after_a_streamed_execution_are_retained_without_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn event_retention_starts_with_the_first_streamed_execution() {
+async fn event_numbers_continue_after_an_execution_without_a_stream() {
     let turns = [Turn::call("weather", json!({})), Turn::text("Sunny.")];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let waiting = fixture.create_run_and_wait(json!({})).await;
-    let events = fixture.open_outputs_stream(&waiting, &["sun"]).await.read_to_end().await;
-    assert_eq!(event_ids(&events)[0], 1);
-    let rest = fixture.client.resumed_events(&fixture.run_path(&waiting, ""), 1).await;
-    assert_eq!(rest, events[1..]);
+    let path = fixture.run_path(&waiting, "");
+    let first = fixture.client.resumed_events(&path, 0).await;
+    assert_eq!(event_names(&first)[first.len() - 2..], ["run.requires_action", "done"]);
+    let second = fixture.open_outputs_stream(&waiting, &["sun"]).await.read_to_end().await;
+    let all = [event_ids(&first), event_ids(&second)].concat();
+    assert!(all.iter().copied().eq(1..=all.len() as u64), "{all:?}");
+    let last = first.last().unwrap().id.unwrap();
+    assert_eq!(fixture.client.resumed_events(&path, last).await, second);
 }
 
 #[tokio::test(start_paused = true)]

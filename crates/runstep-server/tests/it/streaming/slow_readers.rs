@@ -111,18 +111,34 @@ async fn run_waits_thirty_seconds_for_a_slow_reader_and_continues() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reader_behind_the_retained_events_receives_an_error() {
+async fn reader_behind_the_events_in_memory_receives_all_events() {
+    // More than the memory for the events of a run.
     let turn = Turn::chunks(vec!["x".repeat(10_000); 200]);
     let fixture = Fixture::with_turns([turn], &[]).await;
     let stream = fixture.open_run_stream(json!({})).await;
     sleep(Duration::from_secs(40)).await;
+    assert_eq!(fixture.newest_run().await["status"], "completed");
     let events = stream.read_to_end().await;
-    assert_eq!(event_names(&events), ["error", "done"]);
+    assert!(events.iter().map(|event| event.id).eq((1..=events.len() as u64).map(Some)));
+    assert_eq!(delta_text(&events).len(), 2_000_000);
+    final_run(&events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reader_whose_events_were_deleted_receives_an_error() {
+    let turn = Turn::chunks(vec!["x".repeat(10_000); 200]).and_stall();
+    let fixture = Fixture::with_turns([turn], &[]).await;
+    let mut stream = fixture.open_run_stream(json!({})).await;
+    stream.read_until("thread.run.created").await;
+    sleep(Duration::from_secs(40)).await;
+    fixture.client.delete(&fixture.thread_path()).await.ok();
+    let events = stream.read_to_end().await;
+    let names = event_names(&events);
+    assert_eq!(names[names.len() - 2..], ["error", "done"]);
+    let error = &events[events.len() - 2];
     let message = "The stream ended because its events were not read in time.";
-    assert_eq!(events[0].data["error"]["message"], message);
-    assert_eq!(events[0].id, None, "the error is not an event of the run");
-    let run = fixture.newest_run().await;
-    assert_eq!(run["status"], "completed");
+    assert_eq!(error.data["error"]["message"], message);
+    assert_eq!(error.id, None, "the error is not an event of the run");
 }
 
 #[tokio::test(start_paused = true)]

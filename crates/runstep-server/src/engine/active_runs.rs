@@ -1,0 +1,156 @@
+//! Operations that change a run that has not ended: cancellation and tool outputs.
+
+use std::sync::Arc;
+
+use runstep_api::types::{Run, RunStatus, StreamEvent, SubmitToolOutputsRequest};
+
+use super::context::Engine;
+use super::error::{EngineError, Result};
+use super::execution::RunExecution;
+use super::finish::Outcome;
+use super::journal::RESERVED_EVENTS;
+use super::lifecycle::transition;
+use super::run_state::{HiddenState, RunState};
+use super::runs::{RunView, encode, is_streamed};
+use super::{objects, tool_outputs};
+use crate::events::Subscriber;
+use crate::store::{Change, Phase, RunRecord, RunUpdate, RunWrite, StepWrite, StoreError};
+
+impl Engine {
+    /// Begins to cancel a run. Its execution stops asynchronously.
+    pub(crate) async fn cancel_run(&self, thread_id: &str, run_id: &str) -> Result<RunView> {
+        loop {
+            let record = self.run_record(thread_id, run_id).await?;
+            let mut run: Run = objects::parse(&record.object.json)?;
+            let status = run.status.clone();
+            let now = self.context.clock.now();
+            if transition(&mut run, RunStatus::Cancelling, now).is_err() {
+                return Err(EngineError::CannotCancel { status });
+            }
+            let json = objects::json(&run);
+            let executes = record.phase != Phase::RequiresAction;
+            let owner = record.owner.clone().or_else(|| Some(Arc::clone(&self.context.node)));
+            let write = RunWrite {
+                thread: thread_id.to_owned(),
+                run: run_id.to_owned(),
+                version: record.object.version,
+                update: Some(RunUpdate {
+                    json: json.clone(),
+                    hidden: record.object.hidden.clone(),
+                    phase: Phase::Cancelling,
+                    expires_at: run.expires_at.unwrap_or_default(),
+                    owner,
+                }),
+                next_event: record.next_event,
+                steps: Vec::new(),
+                messages: Vec::new(),
+                events: None,
+            };
+            match self.commit(Change::WriteRun(Box::new(write))).await {
+                Ok(_) => {}
+                Err(StoreError::Stale) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if executes {
+                self.signal_cancellation(thread_id, run_id);
+            } else {
+                self.finish_cancellation(thread_id, run_id).await?;
+            }
+            return Ok(RunView::new(thread_id, run_id, json, Phase::Cancelling));
+        }
+    }
+
+    fn signal_cancellation(&self, thread_id: &str, run_id: &str) {
+        if let Some(live) = self.context.live_runs.get(&self.run_key(thread_id, run_id)) {
+            live.cancel.cancel();
+        }
+    }
+
+    /// Ends a run that was cancelled while it did not execute.
+    async fn finish_cancellation(&self, thread_id: &str, run_id: &str) -> Result<()> {
+        let key = self.run_key(thread_id, run_id);
+        let record = match self.context.store.run(&key).await {
+            Ok(record) if record.phase == Phase::Cancelling => record,
+            // The run has ended or was deleted.
+            Ok(_) | Err(StoreError::Missing { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let context = &self.context;
+        let live = context.live_run(record.next_event);
+        let state = match RunState::load(context, &key, record).await {
+            Err(EngineError::NotFound { .. }) => return Ok(()),
+            state => state?,
+        };
+        context.live_runs.insert(key.clone(), Arc::clone(&live));
+        let execution = RunExecution::new(context, key, live, state);
+        tokio::spawn(execution.finish_in_status(RunStatus::Cancelling, Outcome::Cancelled));
+        Ok(())
+    }
+
+    /// Accepts the outputs of all calls that a run waits for, and starts its next execution.
+    pub(crate) async fn submit_tool_outputs(
+        &self,
+        thread_id: &str,
+        run_id: &str,
+        request: &SubmitToolOutputsRequest,
+    ) -> Result<(RunView, Option<Subscriber>)> {
+        loop {
+            let record = self.run_record(thread_id, run_id).await?;
+            match self.try_submit(thread_id, run_id, request, record).await {
+                Err(EngineError::Stale) => {}
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_submit(
+        &self,
+        thread_id: &str,
+        run_id: &str,
+        request: &SubmitToolOutputsRequest,
+        record: RunRecord,
+    ) -> Result<(RunView, Option<Subscriber>)> {
+        let key = self.run_key(thread_id, run_id);
+        let (context, next_event) = (&self.context, record.next_event);
+        let mut state = RunState::load(context, &key, record).await?;
+        let outputs = tool_outputs::check(&state, request)?;
+        context.store.check_capacity()?;
+        let permit = context.admission.admit()?;
+
+        let step = outputs.apply(&mut state, context.clock.now());
+        state.hidden.steps_before_request = state.steps.len();
+        let run = Box::new(state.run.clone());
+        let steps = step.iter().map(|step| StepWrite {
+            id: step.id.clone(),
+            json: objects::json(step),
+            is_new: false,
+        });
+        let steps = steps.collect();
+        let completed = step.map(|step| StreamEvent::StepCompleted(Box::new(step)));
+        let events: Vec<_> = completed.into_iter().chain([StreamEvent::RunQueued(run)]).collect();
+        let (frames, events) = encode(next_event, &events);
+        let json = objects::json(&state.run);
+        let write = RunWrite {
+            thread: thread_id.to_owned(),
+            run: run_id.to_owned(),
+            version: state.version,
+            update: Some(RunUpdate {
+                json: json.clone(),
+                hidden: objects::json::<HiddenState>(&state.hidden),
+                phase: Phase::Queued,
+                expires_at: state.run.expires_at.unwrap_or_default(),
+                owner: Some(Arc::clone(&context.node)),
+            }),
+            next_event: events.last + 1 + RESERVED_EVENTS,
+            steps,
+            messages: Vec::new(),
+            events: Some(events),
+        };
+        let committed = self.commit(Change::WriteRun(Box::new(write))).await;
+        state.version = committed?.version;
+        state.steps.iter_mut().for_each(|step| step.is_dirty = false);
+        let stream = is_streamed(&request.stream);
+        let subscriber = self.execute(thread_id, state, next_event, frames, stream, permit);
+        Ok((RunView::new(thread_id, run_id, json, Phase::Queued), subscriber))
+    }
+}

@@ -1,0 +1,158 @@
+//! A run with its steps and messages, as its execution has them in memory.
+
+use runstep_api::types::{
+    Message, ReasoningEffort, Run, RunStep, RunStepStatus, StepDetails, Usage,
+};
+use serde::{Deserialize, Serialize};
+
+use super::context::EngineContext;
+use super::error::Result;
+use super::objects;
+use crate::store::{Collection, PageQuery, RunKey, RunRecord};
+
+/// The page size with which all entries of a list are read.
+const PAGE: usize = 100;
+
+/// A run, and what has changed since it was stored.
+#[derive(Clone, Debug)]
+pub(super) struct RunState {
+    pub(super) run: Run,
+    pub(super) hidden: HiddenState,
+    /// The version of the stored run.
+    pub(super) version: u64,
+    pub(super) steps: Vec<StepState>,
+    /// The messages of steps that are not completed, and those of this execution.
+    pub(super) messages: Vec<MessageState>,
+}
+
+/// State of a run that its object does not have.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct HiddenState {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reasoning_effort: Option<ReasoningEffort>,
+    /// The usage of all model responses so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) usage: Option<Usage>,
+    /// The usage of the step that waits for tool outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) waiting_step_usage: Option<Usage>,
+    /// How many steps the run had when its current model request started. If it has more after a
+    /// crash, clients have received a part of the response, so the request cannot be repeated.
+    pub(super) steps_before_request: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct StepState {
+    pub(super) step: RunStep,
+    pub(super) is_stored: bool,
+    pub(super) is_dirty: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct MessageState {
+    pub(super) message: Message,
+    /// The version of the stored message, if it is stored.
+    pub(super) version: Option<u64>,
+    pub(super) is_dirty: bool,
+}
+
+impl HiddenState {
+    pub(super) fn usage(&self) -> Usage {
+        self.usage.clone().unwrap_or_else(|| Usage::new(0, 0, 0))
+    }
+}
+
+impl RunState {
+    /// Creates the state of a run without steps.
+    pub(super) fn new(run: Run, hidden: HiddenState) -> Self {
+        Self { run, hidden, version: 0, steps: Vec::new(), messages: Vec::new() }
+    }
+
+    /// Loads a run with its steps, and the messages of open steps.
+    pub(super) async fn load(
+        context: &EngineContext,
+        key: &RunKey,
+        record: RunRecord,
+    ) -> Result<Self> {
+        let run = objects::parse(&record.object.json)?;
+        let hidden = objects::parse(&record.object.hidden)?;
+        let version = record.object.version;
+        let steps = load_steps(context, key).await?;
+        let mut state = Self { run, hidden, version, steps, messages: Vec::new() };
+        let open: Vec<String> = state.open_steps().filter_map(created_message).collect();
+        for id in open {
+            let collection = Collection::messages(&key.thread);
+            let object = context.store.object(&key.namespace, collection, &id).await?;
+            let message = objects::parse(&object.json)?;
+            let version = Some(object.version);
+            state.messages.push(MessageState { message, version, is_dirty: false });
+        }
+        Ok(state)
+    }
+
+    pub(super) fn open_steps(&self) -> impl DoubleEndedIterator<Item = &RunStep> {
+        self.steps.iter().map(|state| &state.step).filter(|step| is_open(step))
+    }
+
+    pub(super) fn step(&self, id: &str) -> Option<&RunStep> {
+        self.steps.iter().map(|state| &state.step).find(|step| step.id == id)
+    }
+
+    /// Returns a step to change.
+    pub(super) fn step_mut(&mut self, id: &str) -> Option<&mut RunStep> {
+        let state = self.steps.iter_mut().rev().find(|state| state.step.id == id)?;
+        state.is_dirty = true;
+        Some(&mut state.step)
+    }
+
+    /// Returns a message to change.
+    pub(super) fn message_mut(&mut self, id: &str) -> Option<&mut Message> {
+        let state = self.messages.iter_mut().rev().find(|state| state.message.id == id)?;
+        state.is_dirty = true;
+        Some(&mut state.message)
+    }
+
+    pub(super) fn add_step(&mut self, step: RunStep) {
+        self.steps.push(StepState { step, is_stored: false, is_dirty: true });
+    }
+
+    pub(super) fn add_message(&mut self, message: Message) {
+        self.messages.push(MessageState { message, version: None, is_dirty: true });
+    }
+
+    /// Returns whether clients may have received a part of the current model response.
+    pub(super) fn has_output(&self) -> bool {
+        self.steps.len() > self.hidden.steps_before_request
+    }
+}
+
+pub(super) fn is_open(step: &RunStep) -> bool {
+    step.status == RunStepStatus::InProgress
+}
+
+/// Returns the id of the message that a step created.
+pub(super) fn created_message(step: &RunStep) -> Option<String> {
+    match &step.step_details {
+        StepDetails::MessageCreation(details) => Some(details.message_creation.message_id.clone()),
+        _ => None,
+    }
+}
+
+async fn load_steps(context: &EngineContext, key: &RunKey) -> Result<Vec<StepState>> {
+    let mut steps = Vec::new();
+    let mut after = None;
+    loop {
+        let query = PageQuery { limit: PAGE, newest_first: false, after, before: None };
+        let collection = Collection::steps(&key.thread, &key.run);
+        let page = context.store.page(&key.namespace, collection, None, query).await?;
+        for object in &page.objects {
+            let step = objects::parse(&object.json)?;
+            steps.push(StepState { step, is_stored: true, is_dirty: false });
+        }
+        after = page.objects.into_iter().next_back().map(|object| object.id);
+        if !page.has_more {
+            return Ok(steps);
+        }
+    }
+}

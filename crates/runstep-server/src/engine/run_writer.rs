@@ -1,0 +1,382 @@
+//! The access of an execution to its run: collects changes and events, and stores them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use runstep_api::types::{RunStatus, StreamEvent};
+use tokio::time::Instant;
+
+use super::context::EngineContext;
+use super::journal::{Journal, JournalBatch, RESERVED_EVENTS};
+use super::lifecycle::transition;
+use super::live_runs::LiveRun;
+use super::objects;
+use super::run_state::RunState;
+use crate::store::{
+    Change, Collection, Committed, MessageWrite, NewMessage, Phase, QuotaCharge, Result, RunKey,
+    RunUpdate, RunWrite, StepWrite, StoreError, Transaction,
+};
+
+/// How many events may wait for a transaction before the model has to wait, too.
+const MAX_PENDING_EVENTS: usize = 256;
+/// The size of deltas that clients have received and the store has not,
+const MAX_UNSAVED_BYTES: usize = 64 * 1024;
+/// and how old the first of them may be.
+const MAX_UNSAVED_AGE: Duration = Duration::from_secs(1);
+/// The delays between attempts to write while the store is unavailable.
+const MIN_RETRY_DELAY: Duration = Duration::from_millis(50);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// The run that an execution works on.
+pub(super) struct RunWriter {
+    pub(super) context: Arc<EngineContext>,
+    pub(super) key: RunKey,
+    pub(super) live: Arc<LiveRun>,
+    pub(super) state: RunState,
+    /// The memory of the output.
+    pub(super) charge: QuotaCharge,
+    journal: Journal,
+    in_flight: Option<InFlight>,
+    is_run_dirty: bool,
+    /// Whether the run was deleted. Its last events are only in the log.
+    is_deleted: bool,
+    /// Whether another node has claimed the run.
+    is_lost: bool,
+}
+
+/// A transaction that is not committed yet.
+struct InFlight {
+    commit: BoxFuture<'static, Result<Committed>>,
+    rows: DirtyRows,
+}
+
+/// What a transaction writes, by position.
+#[derive(Clone, Debug, Default)]
+struct DirtyRows {
+    run: bool,
+    steps: Vec<usize>,
+    messages: Vec<usize>,
+}
+
+impl RunWriter {
+    pub(super) fn new(
+        context: &Arc<EngineContext>,
+        key: RunKey,
+        live: Arc<LiveRun>,
+        state: RunState,
+    ) -> Self {
+        Self {
+            context: Arc::clone(context),
+            key,
+            journal: Journal::new(Arc::clone(&live.log)),
+            live,
+            state,
+            charge: context.quota.charge(),
+            in_flight: None,
+            is_run_dirty: false,
+            is_deleted: false,
+            is_lost: false,
+        }
+    }
+
+    /// Emits an event. Clients receive it when it is stored.
+    pub(super) fn emit(&mut self, event: StreamEvent) {
+        self.journal.emit(event);
+    }
+
+    /// Returns whether the model's output applies to the run.
+    pub(super) fn is_in_progress(&self) -> bool {
+        self.state.run.status == RunStatus::InProgress && !self.live.cancel.is_cancelled()
+    }
+
+    /// Returns whether another node has claimed the run, so that this one must not write.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// Changes the status of the run.
+    pub(super) fn transition(&mut self, to: RunStatus) -> bool {
+        self.is_run_dirty = true;
+        transition(&mut self.state.run, to, self.context.clock.now()).is_ok()
+    }
+
+    /// Returns whether the model must wait until events are stored.
+    pub(super) fn is_full(&self) -> bool {
+        self.journal.pending_count() >= MAX_PENDING_EVENTS
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// Returns when something has to be written at the latest, if there is anything.
+    pub(super) fn flush_time(&self) -> Option<Instant> {
+        let is_large = self.journal.unsaved_bytes() > MAX_UNSAVED_BYTES;
+        if self.journal.has_pending() || is_large {
+            return Some(Instant::now());
+        }
+        self.journal.unsaved_since().map(|since| since + MAX_UNSAVED_AGE)
+    }
+
+    /// Starts to write, if nothing is in flight and the time has come.
+    pub(super) fn start_flush(&mut self) {
+        if self.in_flight.is_some() || self.flush_time().is_none_or(|time| time > Instant::now()) {
+            return;
+        }
+        if self.is_deleted {
+            self.journal.begin();
+            self.journal.saved();
+            return;
+        }
+        let rows = self.take_dirty_rows();
+        let batch = self.journal.begin();
+        self.send(rows, batch);
+    }
+
+    fn send(&mut self, rows: DirtyRows, batch: JournalBatch) {
+        let next_event = batch.next + RESERVED_EVENTS;
+        let write = self.write(&rows, batch, next_event, Some(&self.context.node));
+        self.in_flight = Some(InFlight { commit: self.commit(write), rows });
+    }
+
+    fn commit(&self, write: RunWrite) -> BoxFuture<'static, Result<Committed>> {
+        self.context.store.commit(Transaction {
+            namespace: self.key.namespace.clone(),
+            now: self.context.clock.now(),
+            idempotency: None,
+            change: Change::WriteRun(Box::new(write)),
+        })
+    }
+
+    /// Waits until the transaction in flight is committed. Never returns if there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// The transaction stays in flight if the future is dropped.
+    pub(super) async fn flushed(&mut self) {
+        let mut delay = MIN_RETRY_DELAY;
+        loop {
+            let Some(in_flight) = &mut self.in_flight else { return std::future::pending().await };
+            let result = (&mut in_flight.commit).await;
+            // From here on there is no transaction to wait for, so a new one takes its place at
+            // once.
+            let rows = std::mem::take(&mut in_flight.rows);
+            match result {
+                Ok(committed) => {
+                    self.in_flight = None;
+                    self.mark_saved(&rows, committed.version);
+                    self.journal.saved();
+                    return;
+                }
+                Err(error) => {
+                    self.in_flight = None;
+                    self.put_back(rows);
+                    if matches!(error, StoreError::Unavailable(_)) {
+                        tokio::time::sleep(delay).await;
+                        delay = (delay * 2).min(MAX_RETRY_DELAY);
+                    } else {
+                        self.reload().await;
+                    }
+                    if self.is_deleted || self.is_lost {
+                        return;
+                    }
+                    self.start_flush();
+                }
+            }
+        }
+    }
+
+    /// Waits until nothing is in flight.
+    pub(super) async fn drain(&mut self) {
+        while self.in_flight.is_some() {
+            self.flushed().await;
+        }
+    }
+
+    /// Makes the changes of a failed transaction pending again.
+    fn put_back(&mut self, rows: DirtyRows) {
+        self.is_run_dirty |= rows.run;
+        for index in rows.steps {
+            if let Some(step) = self.state.steps.get_mut(index) {
+                step.is_dirty = true;
+            }
+        }
+        for index in rows.messages {
+            if let Some(message) = self.state.messages.get_mut(index) {
+                message.is_dirty = true;
+            }
+        }
+        self.journal.put_back();
+    }
+
+    fn take_dirty_rows(&mut self) -> DirtyRows {
+        let rows = self.dirty_rows();
+        self.is_run_dirty = false;
+        self.state.steps.iter_mut().for_each(|step| step.is_dirty = false);
+        self.state.messages.iter_mut().for_each(|message| message.is_dirty = false);
+        rows
+    }
+
+    fn dirty_rows(&self) -> DirtyRows {
+        let positions = |dirty: &mut dyn Iterator<Item = bool>| {
+            dirty.enumerate().filter(|(_, dirty)| *dirty).map(|(index, _)| index).collect()
+        };
+        DirtyRows {
+            run: self.is_run_dirty,
+            steps: positions(&mut self.state.steps.iter().map(|step| step.is_dirty)),
+            messages: positions(&mut self.state.messages.iter().map(|message| message.is_dirty)),
+        }
+    }
+
+    fn mark_saved(&mut self, rows: &DirtyRows, version: u64) {
+        self.state.version = version;
+        for index in &rows.steps {
+            if let Some(step) = self.state.steps.get_mut(*index) {
+                step.is_stored = true;
+            }
+        }
+        for index in &rows.messages {
+            if let Some(message) = self.state.messages.get_mut(*index) {
+                message.version = Some(message.version.map_or(0, |version| version + 1));
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        rows: &DirtyRows,
+        batch: JournalBatch,
+        next_event: u64,
+        owner: Option<&Arc<str>>,
+    ) -> RunWrite {
+        let state = &self.state;
+        let update = rows.run.then(|| RunUpdate {
+            json: objects::json(&state.run),
+            hidden: objects::json(&state.hidden),
+            phase: objects::phase(&state.run.status),
+            expires_at: state.run.expires_at.unwrap_or_default(),
+            owner: owner.cloned(),
+        });
+        let steps = rows.steps.iter().filter_map(|index| state.steps.get(*index));
+        let steps = steps.map(|step| StepWrite {
+            id: step.step.id.clone(),
+            json: objects::json(&step.step),
+            is_new: !step.is_stored,
+        });
+        let messages = rows.messages.iter().filter_map(|index| state.messages.get(*index));
+        let messages = messages.map(|state| {
+            let (id, json) = (state.message.id.clone(), objects::json(&state.message));
+            match state.version {
+                None => MessageWrite::New(NewMessage { id, json }),
+                Some(version) => MessageWrite::Replace { id, json, version },
+            }
+        });
+        RunWrite {
+            thread: self.key.thread.clone(),
+            run: self.key.run.clone(),
+            version: state.version,
+            update,
+            next_event,
+            steps: steps.collect(),
+            messages: messages.collect(),
+            events: batch.chunk,
+        }
+    }
+
+    /// Ends the execution with a change of the run and with events, which are stored together with
+    /// everything that is pending. `change` is called again if the run has changed meanwhile; it
+    /// returns `None` if the change is no longer possible. Returns whether it was stored.
+    pub(super) async fn settle(
+        &mut self,
+        mut change: impl FnMut(&mut RunState) -> Option<Vec<StreamEvent>>,
+    ) -> bool {
+        self.drain().await;
+        let mut delay = MIN_RETRY_DELAY;
+        loop {
+            if self.is_lost {
+                return false;
+            }
+            let before = self.state.clone();
+            let Some(events) = change(&mut self.state) else { return false };
+            let batch = self.journal.take(&events);
+            if self.is_deleted {
+                self.journal.saved_all();
+                return true;
+            }
+            let rows = DirtyRows { run: true, ..self.dirty_rows() };
+            let next_event = batch.next;
+            let write = self.write(&rows, batch, next_event, None);
+            match self.commit(write).await {
+                Ok(committed) => {
+                    self.mark_saved(&rows, committed.version);
+                    self.journal.saved_all();
+                    return true;
+                }
+                Err(error) => {
+                    self.journal.restore();
+                    self.state = before;
+                    if matches!(error, StoreError::Unavailable(_)) {
+                        tokio::select! {
+                            () = tokio::time::sleep(delay) => {}
+                            () = self.context.stop_runs.cancelled() => return false,
+                        }
+                        delay = (delay * 2).min(MAX_RETRY_DELAY);
+                    } else {
+                        self.reload().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Applies what others have changed: metadata, a cancellation, a deletion, another claim.
+    pub(super) async fn reload(&mut self) {
+        let mut delay = MIN_RETRY_DELAY;
+        loop {
+            match self.try_reload().await {
+                Ok(()) => return,
+                Err(StoreError::Missing { .. }) => return self.apply_deletion(),
+                Err(_) => tokio::time::sleep(delay).await,
+            }
+            delay = (delay * 2).min(MAX_RETRY_DELAY);
+        }
+    }
+
+    async fn try_reload(&mut self) -> Result<()> {
+        let store = Arc::clone(&self.context.store);
+        let record = store.run(&self.key).await?;
+        if record.owner.is_some_and(|owner| owner != self.context.node) {
+            self.is_lost = true;
+            return Ok(());
+        }
+        let open = self.state.messages.iter_mut();
+        for state in open.filter(|state| state.version.is_some()) {
+            let collection = Collection::messages(&self.key.thread);
+            let object = store.object(&self.key.namespace, collection, &state.message.id).await?;
+            if state.version != Some(object.version) {
+                state.message.metadata =
+                    objects::parse_stored::<objects::Metadata>(&object.json)?.metadata;
+                state.version = Some(object.version);
+            }
+        }
+        self.state.version = record.object.version;
+        if record.phase == Phase::Cancelling && self.state.run.status != RunStatus::Cancelling {
+            self.state.run = objects::parse_stored(&record.object.json)?;
+            self.emit(StreamEvent::RunCancelling(Box::new(self.state.run.clone())));
+        } else {
+            self.state.run.metadata =
+                objects::parse_stored::<objects::Metadata>(&record.object.json)?.metadata;
+        }
+        Ok(())
+    }
+
+    /// The thread was deleted: the run is cancelled for those who receive its events.
+    fn apply_deletion(&mut self) {
+        self.is_deleted = true;
+        self.live.cancel.cancel();
+        if self.transition(RunStatus::Cancelling) {
+            self.emit(StreamEvent::RunCancelling(Box::new(self.state.run.clone())));
+        }
+    }
+}

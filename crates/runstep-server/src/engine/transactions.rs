@@ -1,0 +1,68 @@
+//! Reads and transactions of a namespace.
+
+use axum::body::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::context::Engine;
+use super::error::Result;
+use super::objects;
+use crate::store::{Change, Collection, Committed, NewObject, Object, StoreError, Transaction};
+
+impl Engine {
+    /// Reads an object.
+    pub(super) async fn object(&self, collection: Collection, id: &str) -> Result<Object> {
+        Ok(self.context.store.object(&self.namespace, collection, id).await?)
+    }
+
+    /// Reads an object as JSON.
+    pub(super) async fn read(&self, collection: Collection, id: &str) -> Result<Bytes> {
+        Ok(self.object(collection, id).await?.json)
+    }
+
+    pub(super) async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+        let transaction = Transaction {
+            namespace: self.namespace.clone(),
+            now: self.context.clock.now(),
+            idempotency: None,
+            change,
+        };
+        self.context.store.commit(transaction).await
+    }
+
+    /// Changes an object and the state `H` that it does not have, or `()` to keep that. `change` is called again if another
+    /// request has changed the object meanwhile. Returns the changed object.
+    pub(super) async fn change<T, H>(
+        &self,
+        collection: Collection,
+        id: &str,
+        change: impl Fn(&mut T, &mut H),
+    ) -> Result<Bytes>
+    where
+        T: DeserializeOwned + Serialize,
+        H: Default + DeserializeOwned + Serialize,
+    {
+        loop {
+            let stored = self.object(collection.clone(), id).await?;
+            let mut object: T = objects::parse(&stored.json)?;
+            let has_hidden = size_of::<H>() > 0;
+            let mut hidden =
+                if has_hidden { objects::parse(&stored.hidden)? } else { H::default() };
+            change(&mut object, &mut hidden);
+            let json = objects::json(&object);
+            let hidden = if has_hidden { objects::json(&hidden) } else { stored.hidden };
+            let object = NewObject { id: id.to_owned(), json: json.clone(), hidden };
+            let (collection, version) = (collection.clone(), stored.version);
+            match self.commit(Change::Replace { collection, object, version }).await {
+                Ok(_) => return Ok(json),
+                Err(StoreError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Creates a row of an object.
+pub(super) fn new_object(id: &str, object: &impl Serialize) -> NewObject {
+    NewObject { id: id.to_owned(), json: objects::json(object), hidden: Bytes::new() }
+}

@@ -1,0 +1,239 @@
+//! A store in the memory of the process. Nothing survives the process.
+
+mod apply;
+mod ordered;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::ready;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+use parking_lot::Mutex;
+
+use super::object::{Collection, EventChunk, Kind, Namespace, Object, RunKey, RunRecord};
+use super::page::{ObjectPage, PageQuery};
+use super::quota::MemoryQuota;
+use super::transaction::{Claimant, Committed, Transaction};
+use super::{Result, Retention, Store, StoreError};
+use rows::{EndedRuns, RunRow, Tenant, size};
+
+pub(in crate::store) use ordered::MAX_TOMBSTONES;
+
+/// A store in memory. Its lock is held briefly and never across an await.
+pub(crate) struct MemoryStore {
+    state: Mutex<State>,
+    quota: Arc<MemoryQuota>,
+}
+
+struct State {
+    tenants: HashMap<Namespace, Tenant>,
+    /// The runs that are not at rest, in the order of their creation.
+    executable: BTreeMap<u64, RunKey>,
+    /// The runs that wait for tool outputs, by the time of their expiry.
+    waiting: BTreeSet<(i64, RunKey)>,
+    ended: EndedRuns,
+    /// The ends of leases, by node.
+    leases: HashMap<Arc<str>, i64>,
+    runs_created: u64,
+}
+
+impl MemoryStore {
+    pub(crate) fn new(quota: Arc<MemoryQuota>) -> Self {
+        let state = State {
+            tenants: HashMap::new(),
+            executable: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            ended: EndedRuns::default(),
+            leases: HashMap::new(),
+            runs_created: 0,
+        };
+        Self { state: Mutex::new(state), quota }
+    }
+}
+
+/// Returns a future that is ready.
+fn done<T: Send + 'static>(result: T) -> BoxFuture<'static, T> {
+    ready(result).boxed()
+}
+
+impl State {
+    fn run(&self, key: &RunKey) -> Result<&RunRow> {
+        let tenant = self.tenants.get(&key.namespace);
+        let thread = tenant.and_then(|tenant| tenant.threads.get(&key.thread));
+        let thread = thread.ok_or_else(|| StoreError::missing(Kind::Thread, &key.thread))?;
+        thread.runs.get(&key.run).ok_or_else(|| StoreError::missing(Kind::Run, &key.run))
+    }
+
+    fn run_mut(&mut self, key: &RunKey) -> Option<&mut RunRow> {
+        self.tenants.get_mut(&key.namespace)?.threads.get_mut(&key.thread)?.runs.get_mut(&key.run)
+    }
+
+    fn remove_expired(&mut self, retention: Retention, now: i64, limit: usize) -> usize {
+        let mut removed = 0;
+        for tenant in self.tenants.values_mut() {
+            removed += tenant.remove_old_requests(now);
+        }
+        while removed < limit
+            && let Some(key) = self.ended.pop_events(now.saturating_sub(retention.events))
+        {
+            self.remove_events(&key);
+            removed += 1;
+        }
+        while removed < limit
+            && let Some(retention) = retention.runs
+            && let Some(key) = self.ended.pop_run(now.saturating_sub(retention))
+        {
+            self.remove_run(&key);
+            removed += 1;
+        }
+        if retention.runs.is_none() {
+            self.ended.forget_runs_without_events();
+        }
+        removed
+    }
+
+    fn remove_events(&mut self, key: &RunKey) {
+        if let Some(run) = self.run_mut(key) {
+            run.events = Vec::new();
+        }
+    }
+
+    fn remove_run(&mut self, key: &RunKey) {
+        let tenant = self.tenants.get_mut(&key.namespace);
+        if let Some(thread) = tenant.and_then(|tenant| tenant.threads.get_mut(&key.thread))
+            && let Some(run) = thread.runs.remove(&key.run)
+        {
+            thread.charge.remove(size(&run.object) + run.steps.iter().map(size).sum::<usize>());
+        }
+    }
+
+    fn claim(&mut self, claimant: &Claimant, now: i64, limit: usize) -> Vec<RunKey> {
+        let is_free = |owner: Option<&Arc<str>>| match owner {
+            Some(owner) => {
+                *owner != claimant.0 && self.leases.get(owner).is_none_or(|until| *until <= now)
+            }
+            None => true,
+        };
+        let free = self
+            .executable
+            .values()
+            .filter(|key| self.run(key).is_ok_and(|run| is_free(run.owner.as_ref())));
+        let claimed: Vec<RunKey> = free.take(limit).cloned().collect();
+        for key in &claimed {
+            if let Some(run) = self.run_mut(key) {
+                run.owner = Some(Arc::clone(&claimant.0));
+                run.object.version += 1;
+            }
+        }
+        claimed
+    }
+}
+
+impl Store for MemoryStore {
+    fn object(
+        &self,
+        namespace: &Namespace,
+        collection: Collection,
+        id: &str,
+    ) -> BoxFuture<'static, Result<Object>> {
+        let state = self.state.lock();
+        let missing = || StoreError::missing(collection.kind(), id);
+        let read = || {
+            let tenant = state.tenants.get(namespace);
+            let thread = |thread: &str| {
+                let found = tenant.and_then(|tenant| tenant.threads.get(thread));
+                found.ok_or_else(|| StoreError::missing(Kind::Thread, thread))
+            };
+            match &collection {
+                Collection::Assistants => tenant.and_then(|tenant| tenant.assistants.get(id)),
+                Collection::Threads => Some(&thread(id)?.object),
+                Collection::Messages { thread: thread_id } => {
+                    thread(thread_id)?.messages.get(id).map(|message| &message.object)
+                }
+                Collection::Runs { thread: thread_id } => {
+                    thread(thread_id)?.runs.get(id).map(|run| &run.object)
+                }
+                Collection::Steps { thread: thread_id, run } => {
+                    let found = thread(thread_id)?.runs.get(run);
+                    found.ok_or_else(|| StoreError::missing(Kind::Run, run))?.steps.get(id)
+                }
+            }
+            .cloned()
+            .ok_or_else(missing)
+        };
+        done(read())
+    }
+
+    fn page(
+        &self,
+        namespace: &Namespace,
+        collection: Collection,
+        run: Option<String>,
+        query: PageQuery,
+    ) -> BoxFuture<'static, Result<ObjectPage>> {
+        done(self.state.lock().page(namespace, &collection, run.as_deref(), &query))
+    }
+
+    fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>> {
+        done(self.state.lock().run(key).map(RunRow::record))
+    }
+
+    fn events_after(
+        &self,
+        key: &RunKey,
+        number: u64,
+    ) -> BoxFuture<'static, Result<Vec<EventChunk>>> {
+        let state = self.state.lock();
+        let events = state.run(key).map(|run| {
+            let later = run.events.iter().skip_while(|chunk| chunk.last <= number);
+            later.take(1).cloned().collect()
+        });
+        done(events)
+    }
+
+    fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>> {
+        done(self.state.lock().commit(&self.quota, transaction))
+    }
+
+    fn claim_runs(
+        &self,
+        claimant: Claimant,
+        now: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        done(Ok(self.state.lock().claim(&claimant, now, limit)))
+    }
+
+    fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>> {
+        self.state.lock().leases.insert(claimant.0, until);
+        done(Ok(()))
+    }
+
+    fn expired_runs(&self, now: i64, limit: usize) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        let state = self.state.lock();
+        let expired = state.waiting.iter().take_while(|(expires_at, _)| *expires_at <= now);
+        done(Ok(expired.take(limit).map(|(_, key)| key.clone()).collect()))
+    }
+
+    fn next_expiry(&self) -> BoxFuture<'static, Result<Option<i64>>> {
+        done(Ok(self.state.lock().waiting.first().map(|(expires_at, _)| *expires_at)))
+    }
+
+    fn waiting_runs(&self) -> BoxFuture<'static, Result<u64>> {
+        done(Ok(self.state.lock().waiting.len() as u64))
+    }
+
+    fn remove_expired(
+        &self,
+        retention: Retention,
+        now: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<usize>> {
+        done(Ok(self.state.lock().remove_expired(retention, now, limit)))
+    }
+
+    fn check_capacity(&self) -> Result<()> {
+        Ok(self.quota.check()?)
+    }
+}

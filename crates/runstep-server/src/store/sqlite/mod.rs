@@ -1,0 +1,222 @@
+//! A store in one SQLite file.
+
+mod group;
+mod open;
+mod read;
+mod retention;
+mod run_rows;
+mod schema;
+mod tables;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+use parking_lot::Mutex;
+use rusqlite::{Connection, params};
+use tokio::sync::Semaphore;
+
+use super::object::{Collection, EventChunk, Namespace, Object, RunKey, RunRecord};
+use super::page::{ObjectPage, PageQuery};
+use super::transaction::{Claimant, Committed, Transaction};
+use super::{Result, Retention, Store, StoreError};
+use crate::error::DataFileError;
+use group::Writer;
+pub use open::Durability;
+use open::{FileLock, open_reader, open_writer};
+use tables::{Failure, number};
+
+/// The number of connections that read. Reads block a thread, so there are few.
+const READERS: usize = 4;
+
+/// A store in a file.
+pub(crate) struct SqliteStore {
+    writer: Arc<Writer>,
+    readers: Arc<Readers>,
+}
+
+/// The connections that read. They are opened when they are needed.
+struct Readers {
+    path: PathBuf,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl SqliteStore {
+    /// Opens or creates a file. Blocks the thread.
+    pub(crate) fn open(path: &Path, durability: Durability) -> Result<Self, DataFileError> {
+        let lock = FileLock::acquire(path)?;
+        let connection = open_writer(path, durability)?;
+        let database = |error: rusqlite::Error| DataFileError::Database {
+            path: path.to_owned(),
+            message: error.to_string(),
+        };
+        // No other process executes runs of this file, so no lease is valid.
+        connection.execute("DELETE FROM nodes", []).map_err(database)?;
+        let writer = Arc::new(Writer::new(connection, lock).map_err(database)?);
+        Ok(Self { writer, readers: Arc::new(Readers::new(path)) })
+    }
+}
+
+impl Readers {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            permits: Arc::new(Semaphore::new(READERS)),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Reads on a thread that may block.
+    fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let readers = Arc::clone(self);
+        async move {
+            // The semaphore is never closed.
+            let _permit = Arc::clone(&readers.permits).acquire_owned().await.ok();
+            let task = tokio::task::spawn_blocking(move || {
+                let idle = readers.idle.lock().pop();
+                let connection = match idle {
+                    Some(connection) => connection,
+                    None => open_reader(&readers.path).map_err(|error| unavailable(&error))?,
+                };
+                let result = read(&connection);
+                readers.idle.lock().push(connection);
+                result.map_err(|failure| match failure {
+                    Failure::Refused(error) => error,
+                    Failure::Database(error) => unavailable(&error),
+                })
+            });
+            let stopped = |_| Err(StoreError::Unavailable("the server is shutting down".into()));
+            task.await.unwrap_or_else(stopped)
+        }
+        .boxed()
+    }
+}
+
+/// Converts an error of the database. The message has no content of objects.
+fn unavailable(error: &rusqlite::Error) -> StoreError {
+    tracing::error!(target: "runstep_server::store", %error, "the data file failed");
+    StoreError::Unavailable(error.to_string().into())
+}
+
+impl Store for SqliteStore {
+    fn object(
+        &self,
+        namespace: &Namespace,
+        collection: Collection,
+        id: &str,
+    ) -> BoxFuture<'static, Result<Object>> {
+        let (namespace, id) = (namespace.clone(), id.to_owned());
+        self.readers.read(move |connection| read::object(connection, &namespace, &collection, &id))
+    }
+
+    fn page(
+        &self,
+        namespace: &Namespace,
+        collection: Collection,
+        run: Option<String>,
+        query: PageQuery,
+    ) -> BoxFuture<'static, Result<ObjectPage>> {
+        let namespace = namespace.clone();
+        self.readers.read(move |connection| {
+            read::page(connection, &namespace, &collection, run.as_deref(), &query)
+        })
+    }
+
+    fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>> {
+        let key = key.clone();
+        self.readers.read(move |connection| read::run(connection, &key))
+    }
+
+    fn events_after(
+        &self,
+        key: &RunKey,
+        number: u64,
+    ) -> BoxFuture<'static, Result<Vec<EventChunk>>> {
+        let key = key.clone();
+        self.readers.read(move |connection| read::events_after(connection, &key, number))
+    }
+
+    fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>> {
+        self.writer.write(move |connection, tables| tables.commit(connection, &transaction))
+    }
+
+    fn claim_runs(
+        &self,
+        claimant: Claimant,
+        now: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        self.writer.write(move |connection, _| {
+            let mut statement = connection.prepare_cached(
+                "SELECT namespaces.name, threads.id, runs.id, runs.seq
+                 FROM runs INDEXED BY runs_active
+                 JOIN threads ON threads.seq = runs.thread
+                 JOIN namespaces ON namespaces.key = runs.ns
+                 WHERE runs.phase < 4 AND runs.phase <> 2 AND (runs.owner IS NULL
+                     OR runs.owner <> ?3 AND NOT EXISTS (
+                         SELECT 1 FROM nodes WHERE id = runs.owner AND lease_until > ?1))
+                 ORDER BY runs.seq LIMIT ?2",
+            )?;
+            let values = params![now, number(limit as u64), claimant.0];
+            let rows = statement
+                .query_map(values, |row| Ok((read::read_key(row)?, row.get::<_, i64>(3)?)))?;
+            let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            let mut claim = connection.prepare_cached(
+                "UPDATE runs SET owner = ?2, version = version + 1 WHERE seq = ?1",
+            )?;
+            for (_, seq) in &rows {
+                claim.execute(params![seq, claimant.0])?;
+            }
+            Ok(rows.into_iter().map(|(key, _)| key).collect())
+        })
+    }
+
+    fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>> {
+        self.writer.write(move |connection, _| {
+            let sql = "INSERT OR REPLACE INTO nodes (id, lease_until) VALUES (?1, ?2)";
+            connection.prepare_cached(sql)?.execute(params![claimant.0, until])?;
+            Ok(())
+        })
+    }
+
+    fn expired_runs(&self, now: i64, limit: usize) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        self.readers.read(move |connection| read::expired_runs(connection, now, limit))
+    }
+
+    fn next_expiry(&self) -> BoxFuture<'static, Result<Option<i64>>> {
+        self.readers.read(move |connection| {
+            let sql = "SELECT expires_at FROM runs WHERE phase = 2 ORDER BY expires_at LIMIT 1";
+            tables::optional(connection, sql, [])
+        })
+    }
+
+    fn waiting_runs(&self) -> BoxFuture<'static, Result<u64>> {
+        self.readers.read(move |connection| {
+            let sql = "SELECT count(*) FROM runs WHERE phase = 2";
+            let count: Option<i64> = tables::optional(connection, sql, [])?;
+            Ok(count.unwrap_or_default().unsigned_abs())
+        })
+    }
+
+    fn remove_expired(
+        &self,
+        retention: Retention,
+        now: i64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<usize>> {
+        self.writer.write(move |connection, _| {
+            retention::remove_expired(connection, retention, now, limit)
+        })
+    }
+
+    fn check_capacity(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

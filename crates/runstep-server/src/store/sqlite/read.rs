@@ -1,0 +1,224 @@
+//! Reads, on connections that do not wait for the writer.
+
+use axum::body::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::tables::{ASSISTANTS_LIST, Failure, number, optional};
+use crate::store::StoreError;
+use crate::store::object::{
+    Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord,
+};
+use crate::store::page::{ObjectPage, PageQuery, PageRange, UnknownCursor};
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// The table of a collection, and the values of the columns that select its rows.
+struct Scope {
+    table: &'static str,
+    /// The columns `id, json, hidden, version`.
+    columns: &'static str,
+    /// The condition on the parent, `?2`.
+    condition: &'static str,
+    parent: i64,
+    /// The list of its tombstones.
+    tombstones: Option<i64>,
+}
+
+pub(super) fn object(
+    connection: &Connection,
+    namespace: &Namespace,
+    collection: &Collection,
+    id: &str,
+) -> Result<Object> {
+    let ns = namespace_key(connection, namespace)?;
+    let scope = scope(connection, ns, collection)?;
+    let Scope { table, columns, condition, parent, .. } = scope;
+    let sql = format!("SELECT {columns} FROM {table} WHERE ns = ?1 {condition} AND id = ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let object = statement.query_row(params![ns, parent, id], read_object).optional()?;
+    Ok(object.ok_or_else(|| StoreError::missing(collection.kind(), id))?)
+}
+
+pub(super) fn page(
+    connection: &Connection,
+    namespace: &Namespace,
+    collection: &Collection,
+    run: Option<&str>,
+    query: &PageQuery,
+) -> Result<ObjectPage> {
+    let ns = namespace_key(connection, namespace)?;
+    let scope = scope(connection, ns, collection)?;
+    let position = |id: &Option<String>, unknown| match id {
+        Some(id) => match position(connection, ns, &scope, id)? {
+            Some(seq) => Ok(Some(seq)),
+            None => Err(Failure::from(StoreError::UnknownCursor(unknown))),
+        },
+        None => Ok(None),
+    };
+    let after = position(&query.after, UnknownCursor::After)?;
+    let before = position(&query.before, UnknownCursor::Before)?;
+    let Some(range) = PageRange::new(query.newest_first, after, before) else {
+        return Ok(ObjectPage { objects: Vec::new(), has_more: false });
+    };
+    let Scope { table, columns, condition, parent, .. } = scope;
+    let of_run = if run.is_some() { "AND run = ?6" } else { "AND ?6 IS NULL" };
+    let order = if range.descending { "DESC" } else { "ASC" };
+    let sql = format!(
+        "SELECT {columns} FROM {table}
+         WHERE ns = ?1 {condition} {of_run} AND seq > ?3 AND seq < ?4 ORDER BY seq {order} LIMIT ?5"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let (low, high) = (range.low.unwrap_or(0), range.high.unwrap_or(i64::MAX));
+    let limit = number(query.limit as u64).saturating_add(1);
+    let rows = statement.query_map(params![ns, parent, low, high, limit, run], read_object)?;
+    let objects = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(range.page(objects, query.limit))
+}
+
+pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<RunRecord> {
+    let ns = namespace_key(connection, &key.namespace)?;
+    let thread = thread_seq(connection, ns, &key.thread)?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, json, hidden, version, phase, owner, next_event FROM runs
+         WHERE ns = ?1 AND thread = ?2 AND id = ?3",
+    )?;
+    let run = statement
+        .query_row(params![ns, thread, key.run], |row| {
+            Ok(RunRecord {
+                object: read_object(row)?,
+                phase: Phase::from_number(row.get(4)?),
+                owner: row.get(5)?,
+                next_event: row.get::<_, i64>(6)?.unsigned_abs(),
+            })
+        })
+        .optional()?;
+    Ok(run.ok_or_else(|| StoreError::missing(Kind::Run, &key.run))?)
+}
+
+pub(super) fn events_after(
+    connection: &Connection,
+    key: &RunKey,
+    after: u64,
+) -> Result<Vec<EventChunk>> {
+    let ns = namespace_key(connection, &key.namespace)?;
+    let thread = thread_seq(connection, ns, &key.thread)?;
+    let sql = "SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3";
+    let run: Option<i64> = optional(connection, sql, params![ns, thread, key.run])?;
+    let run = run.ok_or_else(|| StoreError::missing(Kind::Run, &key.run))?;
+    let mut statement = connection.prepare_cached(
+        "SELECT first, last, is_done, bytes FROM events
+         WHERE ns = ?1 AND run = ?2 AND last > ?3 ORDER BY last LIMIT 1",
+    )?;
+    let chunks = statement.query_map(params![ns, run, number(after)], |row| {
+        Ok(EventChunk {
+            first: row.get::<_, i64>(0)?.unsigned_abs(),
+            last: row.get::<_, i64>(1)?.unsigned_abs(),
+            is_done: row.get(2)?,
+            bytes: bytes(row, 3)?,
+        })
+    })?;
+    Ok(chunks.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn expired_runs(connection: &Connection, now: i64, limit: usize) -> Result<Vec<RunKey>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT namespaces.name, threads.id, runs.id FROM runs
+         JOIN threads ON threads.seq = runs.thread JOIN namespaces ON namespaces.key = runs.ns
+         WHERE runs.phase = 2 AND runs.expires_at <= ?1 ORDER BY runs.expires_at LIMIT ?2",
+    )?;
+    let keys = statement.query_map(params![now, number(limit as u64)], read_key)?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Reads a key from the columns namespace, thread, run.
+pub(super) fn read_key(row: &Row<'_>) -> rusqlite::Result<RunKey> {
+    let namespace = Namespace::new(row.get::<_, String>(0)?);
+    Ok(RunKey { namespace, thread: row.get(1)?, run: row.get(2)? })
+}
+
+/// Returns the key of a namespace, or a key that no namespace has.
+fn namespace_key(connection: &Connection, namespace: &Namespace) -> Result<i64> {
+    let sql = "SELECT key FROM namespaces WHERE name = ?1";
+    Ok(optional(connection, sql, [namespace.as_str()])?.unwrap_or(-1))
+}
+
+fn thread_seq(connection: &Connection, ns: i64, id: &str) -> Result<i64> {
+    let sql = "SELECT seq FROM threads WHERE ns = ?1 AND id = ?2";
+    let seq = optional(connection, sql, params![ns, id])?;
+    Ok(seq.ok_or_else(|| StoreError::missing(Kind::Thread, id))?)
+}
+
+fn scope(connection: &Connection, ns: i64, collection: &Collection) -> Result<Scope> {
+    Ok(match collection {
+        Collection::Assistants => Scope {
+            table: "assistants",
+            columns: "id, json, hidden, version",
+            condition: "AND ?2 = 0",
+            parent: 0,
+            tombstones: Some(ASSISTANTS_LIST),
+        },
+        Collection::Threads => Scope {
+            table: "threads",
+            columns: "id, json, '', version",
+            condition: "AND ?2 = 0",
+            parent: 0,
+            tombstones: None,
+        },
+        Collection::Messages { thread } => {
+            let thread = thread_seq(connection, ns, thread)?;
+            Scope {
+                table: "messages",
+                columns: "id, json, '', version",
+                condition: "AND thread = ?2",
+                parent: thread,
+                tombstones: Some(thread),
+            }
+        }
+        Collection::Runs { thread } => Scope {
+            table: "runs",
+            columns: "id, json, hidden, version",
+            condition: "AND thread = ?2",
+            parent: thread_seq(connection, ns, thread)?,
+            tombstones: None,
+        },
+        Collection::Steps { thread, run } => {
+            let thread = thread_seq(connection, ns, thread)?;
+            let sql = "SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3";
+            let seq = optional(connection, sql, params![ns, thread, run])?;
+            Scope {
+                table: "steps",
+                columns: "id, json, '', 0",
+                condition: "AND run = ?2",
+                parent: seq.ok_or_else(|| StoreError::missing(Kind::Run, run))?,
+                tombstones: None,
+            }
+        }
+    })
+}
+
+/// Returns the position of an object, which may have been deleted.
+fn position(connection: &Connection, ns: i64, scope: &Scope, id: &str) -> Result<Option<i64>> {
+    let Scope { table, condition, parent, .. } = scope;
+    let sql = format!("SELECT seq FROM {table} WHERE ns = ?1 {condition} AND id = ?3");
+    let position = optional(connection, &sql, params![ns, parent, id])?;
+    match (position, scope.tombstones) {
+        (None, Some(list)) => {
+            let sql = "SELECT seq FROM tombstones WHERE ns = ?1 AND list = ?2 AND id = ?3";
+            optional(connection, sql, params![ns, list, id])
+        }
+        (position, _) => Ok(position),
+    }
+}
+
+fn read_object(row: &Row<'_>) -> rusqlite::Result<Object> {
+    Ok(Object {
+        id: row.get(0)?,
+        json: bytes(row, 1)?,
+        hidden: bytes(row, 2)?,
+        version: row.get::<_, i64>(3)?.unsigned_abs(),
+    })
+}
+
+fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
+    Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_bytes()?))
+}

@@ -1,0 +1,401 @@
+//! Transactions on the tables. Each checks everything before it writes anything.
+
+use std::collections::HashMap;
+
+use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Params, ToSql, params};
+
+use crate::store::memory::MAX_TOMBSTONES;
+use crate::store::object::{Collection, Kind, Namespace};
+use crate::store::transaction::{
+    Change, Committed, Idempotency, NewObject, NewThread, Transaction,
+};
+use crate::store::{IDEMPOTENCY_SECONDS, StoreError};
+
+/// The list of the tombstones of assistants. Those of messages have the `seq` of their thread.
+pub(super) const ASSISTANTS_LIST: i64 = 0;
+
+/// The reason why a transaction fails.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It is not possible. Nothing was written.
+    Refused(StoreError),
+    /// The database failed. The whole group has to be rolled back.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// JSON to write, without a copy.
+pub(super) struct Json<'a>(pub(super) &'a [u8]);
+
+impl ToSql for Json<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}
+
+/// What the writer remembers of the tables.
+pub(super) struct Tables {
+    /// A number that no row has yet, nor any later one.
+    next: i64,
+    namespaces: HashMap<Namespace, i64>,
+}
+
+impl Tables {
+    pub(super) fn new(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut next = 1;
+        for table in ["assistants", "threads", "messages", "runs", "steps", "events", "tombstones"]
+        {
+            let sql = format!("SELECT coalesce(max(seq), 0) FROM {table}");
+            next = next.max(connection.query_row(&sql, [], |row| row.get::<_, i64>(0))? + 1);
+        }
+        Ok(Self { next, namespaces: HashMap::new() })
+    }
+
+    /// Forgets what may have been rolled back.
+    pub(super) fn forget(&mut self) {
+        self.namespaces.clear();
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        connection: &Connection,
+        transaction: &Transaction,
+    ) -> Result<Committed> {
+        let ns = self.namespace(connection, &transaction.namespace)?;
+        if let Some(request) = &transaction.idempotency
+            && let Some(replayed) = replay(connection, ns, request, transaction.now)?
+        {
+            return Ok(Committed { replayed: Some(replayed), ..Committed::default() });
+        }
+        let committed = self.apply(connection, ns, transaction)?;
+        if let Some(request) = &transaction.idempotency {
+            execute(
+                connection,
+                "INSERT OR REPLACE INTO requests (ns, key, fingerprint, created_at, response)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    ns,
+                    request.key,
+                    &request.fingerprint[..],
+                    transaction.now,
+                    &request.response[..]
+                ],
+            )?;
+        }
+        Ok(committed)
+    }
+
+    fn apply(
+        &mut self,
+        connection: &Connection,
+        ns: i64,
+        transaction: &Transaction,
+    ) -> Result<Committed> {
+        let version = match &transaction.change {
+            Change::CreateAssistant(new) => {
+                execute(
+                    connection,
+                    "INSERT INTO assistants (seq, ns, id, version, hidden, json)
+                     VALUES (?1, ?2, ?3, 0, ?4, ?5)",
+                    params![self.seq(), ns, new.id, Json(&new.hidden), Json(&new.json)],
+                )?;
+                0
+            }
+            Change::CreateThread(new) => {
+                self.create_thread(connection, ns, new)?;
+                0
+            }
+            Change::CreateMessage { thread, message } => {
+                let thread = thread_seq(connection, ns, thread)?;
+                check_idle(connection, ns, thread)?;
+                self.insert_message(connection, ns, thread, message)?;
+                0
+            }
+            Change::Replace { collection, object, version } => {
+                replace(connection, ns, collection, object, *version)?
+            }
+            Change::Delete { collection, id } => {
+                let active_run = self.delete(connection, ns, collection, id)?;
+                return Ok(Committed { active_run, ..Committed::default() });
+            }
+            Change::CreateRun(new) => {
+                self.create_run(connection, ns, new)?;
+                0
+            }
+            Change::WriteRun(write) => self.write_run(connection, ns, transaction.now, write)?,
+        };
+        Ok(Committed { version, ..Committed::default() })
+    }
+
+    pub(super) fn create_thread(
+        &mut self,
+        connection: &Connection,
+        ns: i64,
+        new: &NewThread,
+    ) -> Result<i64> {
+        let seq = self.seq();
+        execute(
+            connection,
+            "INSERT INTO threads (seq, ns, id, version, json) VALUES (?1, ?2, ?3, 0, ?4)",
+            params![seq, ns, new.thread.id, Json(&new.thread.json)],
+        )?;
+        for message in &new.messages {
+            self.insert_message(connection, ns, seq, message)?;
+        }
+        Ok(seq)
+    }
+
+    pub(super) fn insert_message(
+        &mut self,
+        connection: &Connection,
+        ns: i64,
+        thread: i64,
+        new: &NewObject,
+    ) -> Result<()> {
+        execute(
+            connection,
+            "INSERT INTO messages (seq, ns, thread, id, version, json)
+             VALUES (?1, ?2, ?3, ?4, 0, ?5)",
+            params![self.seq(), ns, thread, new.id, Json(&new.json)],
+        )
+    }
+
+    /// Deletes an object. Returns the run that was active on a deleted thread.
+    fn delete(
+        &mut self,
+        connection: &Connection,
+        ns: i64,
+        collection: &Collection,
+        id: &str,
+    ) -> Result<Option<String>> {
+        let missing = || StoreError::missing(collection.kind(), id);
+        match collection {
+            Collection::Assistants => {
+                let sql = "SELECT seq FROM assistants WHERE ns = ?1 AND id = ?2";
+                let seq = optional(connection, sql, params![ns, id])?.ok_or_else(missing)?;
+                execute(connection, "DELETE FROM assistants WHERE seq = ?1", [seq])?;
+                self.bury(connection, ns, ASSISTANTS_LIST, id, seq)?;
+                Ok(None)
+            }
+            Collection::Threads => {
+                let thread = thread_seq(connection, ns, id)?;
+                let active = optional(connection, ACTIVE_RUN, [ns, thread])?;
+                for sql in DELETE_THREAD {
+                    execute(connection, sql, [ns, thread])?;
+                }
+                Ok(active)
+            }
+            Collection::Messages { thread } => {
+                let thread = thread_seq(connection, ns, thread)?;
+                let sql = "SELECT seq FROM messages WHERE ns = ?1 AND thread = ?2 AND id = ?3";
+                let seq =
+                    optional(connection, sql, params![ns, thread, id])?.ok_or_else(missing)?;
+                check_idle(connection, ns, thread)?;
+                execute(connection, "DELETE FROM messages WHERE seq = ?1", [seq])?;
+                self.bury(connection, ns, thread, id, seq)?;
+                Ok(None)
+            }
+            Collection::Runs { .. } | Collection::Steps { .. } => Err(missing().into()),
+        }
+    }
+
+    /// Remembers the position of a deleted object for a while, because a client that deletes the
+    /// objects it lists continues after the last entry of a page.
+    fn bury(
+        &mut self,
+        connection: &Connection,
+        ns: i64,
+        list: i64,
+        id: &str,
+        seq: i64,
+    ) -> Result<()> {
+        execute(
+            connection,
+            "INSERT INTO tombstones (ns, list, id, seq, deleted) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![ns, list, id, seq, self.seq()],
+        )?;
+        execute(
+            connection,
+            "DELETE FROM tombstones WHERE ns = ?1 AND list = ?2 AND deleted <= (
+                 SELECT deleted FROM tombstones WHERE ns = ?1 AND list = ?2
+                 ORDER BY deleted DESC LIMIT 1 OFFSET ?3)",
+            params![ns, list, MAX_TOMBSTONES as i64],
+        )
+    }
+
+    pub(super) fn seq(&mut self) -> i64 {
+        let seq = self.next;
+        self.next += 1;
+        seq
+    }
+
+    /// Returns the key of a namespace, which is created if it does not exist.
+    fn namespace(&mut self, connection: &Connection, name: &Namespace) -> Result<i64> {
+        if let Some(key) = self.namespaces.get(name) {
+            return Ok(*key);
+        }
+        let sql = "SELECT key FROM namespaces WHERE name = ?1";
+        let key = match optional(connection, sql, [name.as_str()])? {
+            Some(key) => key,
+            None => {
+                let sql = "INSERT INTO namespaces (name) VALUES (?1)";
+                execute(connection, sql, [name.as_str()])?;
+                connection.last_insert_rowid()
+            }
+        };
+        self.namespaces.insert(name.clone(), key);
+        Ok(key)
+    }
+}
+
+const ACTIVE_RUN: &str = "SELECT id FROM runs WHERE ns = ?1 AND thread = ?2 AND phase < 4";
+
+/// The statements that delete a thread and everything on it.
+const DELETE_THREAD: [&str; 6] = [
+    "DELETE FROM events WHERE ns = ?1
+         AND run IN (SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2)",
+    "DELETE FROM steps WHERE ns = ?1
+         AND run IN (SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2)",
+    "DELETE FROM runs WHERE ns = ?1 AND thread = ?2",
+    "DELETE FROM messages WHERE ns = ?1 AND thread = ?2",
+    "DELETE FROM tombstones WHERE ns = ?1 AND list = ?2",
+    "DELETE FROM threads WHERE ns = ?1 AND seq = ?2",
+];
+
+fn replace(
+    connection: &Connection,
+    ns: i64,
+    collection: &Collection,
+    object: &NewObject,
+    version: u64,
+) -> Result<u64> {
+    let NewObject { id, json, hidden } = object;
+    let (json, hidden, expected) = (Json(json), Json(hidden), number(version));
+    let missing = || Failure::from(StoreError::missing(collection.kind(), id));
+    // The result is the version before the change.
+    let stored: Option<i64> = match collection {
+        Collection::Assistants => optional(
+            connection,
+            "SELECT version FROM assistants WHERE ns = ?1 AND id = ?2",
+            params![ns, id],
+        )?,
+        Collection::Threads => optional(
+            connection,
+            "SELECT version FROM threads WHERE ns = ?1 AND id = ?2",
+            params![ns, id],
+        )?,
+        Collection::Messages { thread } => optional(
+            connection,
+            "SELECT version FROM messages WHERE ns = ?1 AND thread = ?2 AND id = ?3",
+            params![ns, thread_seq(connection, ns, thread)?, id],
+        )?,
+        Collection::Runs { thread } => optional(
+            connection,
+            "SELECT version FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3",
+            params![ns, thread_seq(connection, ns, thread)?, id],
+        )?,
+        Collection::Steps { .. } => None,
+    };
+    if stored.ok_or_else(missing)? != expected {
+        return Err(StoreError::Stale.into());
+    }
+    match collection {
+        Collection::Assistants => execute(
+            connection,
+            "UPDATE assistants SET version = version + 1, hidden = ?3, json = ?4
+             WHERE ns = ?1 AND id = ?2",
+            params![ns, id, hidden, json],
+        )?,
+        Collection::Threads => execute(
+            connection,
+            "UPDATE threads SET version = version + 1, json = ?3 WHERE ns = ?1 AND id = ?2",
+            params![ns, id, json],
+        )?,
+        Collection::Messages { thread } => execute(
+            connection,
+            "UPDATE messages SET version = version + 1, json = ?4
+             WHERE ns = ?1 AND thread = ?2 AND id = ?3",
+            params![ns, thread_seq(connection, ns, thread)?, id, json],
+        )?,
+        Collection::Runs { thread } => execute(
+            connection,
+            "UPDATE runs SET version = version + 1, hidden = ?4, json = ?5
+             WHERE ns = ?1 AND thread = ?2 AND id = ?3",
+            params![ns, thread_seq(connection, ns, thread)?, id, hidden, json],
+        )?,
+        Collection::Steps { .. } => {}
+    }
+    Ok(version + 1)
+}
+
+fn replay(
+    connection: &Connection,
+    ns: i64,
+    request: &Idempotency,
+    now: i64,
+) -> Result<Option<axum::body::Bytes>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT fingerprint, response FROM requests WHERE ns = ?1 AND key = ?2 AND created_at > ?3",
+    )?;
+    let oldest = now.saturating_sub(IDEMPOTENCY_SECONDS);
+    let recorded = statement
+        .query_row(params![ns, request.key, oldest], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })
+        .optional()?;
+    match recorded {
+        Some((fingerprint, _)) if fingerprint != request.fingerprint => {
+            Err(StoreError::KeyReused.into())
+        }
+        Some((_, response)) => Ok(Some(response.into())),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn thread_seq(connection: &Connection, ns: i64, id: &str) -> Result<i64> {
+    let sql = "SELECT seq FROM threads WHERE ns = ?1 AND id = ?2";
+    let seq = optional(connection, sql, params![ns, id])?;
+    Ok(seq.ok_or_else(|| StoreError::missing(Kind::Thread, id))?)
+}
+
+/// Returns an error if a run of the thread is active.
+pub(super) fn check_idle(connection: &Connection, ns: i64, thread: i64) -> Result<()> {
+    match optional(connection, ACTIVE_RUN, [ns, thread])? {
+        Some(run_id) => Err(StoreError::ActiveRun { run_id }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Converts a number to a column. Versions and event numbers never exceed the range.
+pub(super) fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<()> {
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// Reads the first column of at most one row.
+pub(super) fn optional<T: FromSql>(
+    connection: &Connection,
+    sql: &str,
+    values: impl Params,
+) -> Result<Option<T>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row(values, |row| row.get(0)).optional()?)
+}

@@ -1,0 +1,175 @@
+//! Restarts with a data file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use runstep_server::model::{Scripted, Turn};
+use runstep_server::{DataFileError, Durability, ManualClock, Server, ServerBuilder, StartError};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::harness::{Fixture, TestClient, event_names, id, run_pending_tasks};
+
+/// A server with a data file, whose model plays these turns.
+fn builder(path: &Path, turns: impl IntoIterator<Item = Turn>) -> ServerBuilder {
+    let builder = Server::builder().model(Scripted::new(turns));
+    builder.data_file(path).durability(Durability::Normal)
+}
+
+/// Starts a server on a file that a server of this test used before, which ends asynchronously.
+async fn start(builder: impl Fn() -> ServerBuilder) -> TestClient {
+    for _ in 0..1000 {
+        match builder().app() {
+            Ok(app) => return TestClient::from_router(app),
+            Err(StartError::DataFile(DataFileError::InUse { process_id, .. })) => {
+                assert_eq!(process_id, Some(std::process::id()));
+            }
+            Err(error) => panic!("{error}"),
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the file is not released");
+}
+
+/// Ends the server of a fixture and starts another one on the same file.
+async fn restart(fixture: Fixture, builder: impl Fn() -> ServerBuilder) -> Fixture {
+    let Fixture { client, assistant, thread } = fixture;
+    drop(client);
+    Fixture { client: start(builder).await, assistant, thread }
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_and_events_survive_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let turns = || [Turn::text("Checking.").and_call("weather", json!({})), Turn::text("Sunny.")];
+    let fixture = start(|| builder(&path, turns())).await.create_fixture(&["weather"]).await;
+    let first = fixture.stream_run(json!({"metadata": {"a": "b"}})).await;
+    let run = first[first.len() - 2].data.clone();
+    fixture.submit_outputs(&run, &["sun"]).await;
+    assert_eq!(fixture.wait_for_run(&run).await["status"], "completed");
+    let paths = [
+        fixture.assistant_path(),
+        "/assistants".to_owned(),
+        fixture.thread_path(),
+        fixture.messages_path(),
+        fixture.runs_path(),
+        fixture.run_path(&run, ""),
+        fixture.run_path(&run, "/steps"),
+    ];
+    let read = async |client: &TestClient| {
+        let mut objects = Vec::new();
+        for path in &paths {
+            objects.push(client.get(path).await.ok());
+        }
+        objects
+    };
+    let run_path = fixture.run_path(&run, "");
+    let before = read(&fixture.client).await;
+    let second = fixture.client.resumed_events(&run_path, first.len() as u64).await;
+    let fixture = restart(fixture, || builder(&path, turns())).await;
+    assert_eq!(read(&fixture.client).await, before);
+    assert_eq!(fixture.client.resumed_events(&run_path, 0).await, first);
+    assert_eq!(fixture.client.resumed_events(&run_path, first.len() as u64).await, second);
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_run_executes_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let limited = || builder(&path, [Turn::stall(), Turn::text("Hi.")]).max_concurrent_runs(1);
+    let client = start(limited).await;
+    let stalled = client.create_fixture(&[]).await;
+    let stalled_run = stalled.create_run(json!({})).await;
+    run_pending_tasks().await;
+    let fixture = client.create_fixture(&[]).await;
+    let run = fixture.create_run(json!({})).await;
+    drop((client, stalled.client));
+    let fixture = restart(fixture, || builder(&path, vec![Turn::text("Hi."); 2])).await;
+    let client = fixture.client.clone();
+    let events = client.resumed_events(&fixture.run_path(&run, ""), 2).await;
+    assert_eq!(event_names(&events)[0], "run.in_progress");
+    assert_eq!(fixture.wait_for_run(&run).await["status"], "completed");
+    // The model had generated nothing for the other one.
+    let stalled = Fixture { client: fixture.client, ..stalled };
+    let run = stalled.wait_for_run(&stalled_run).await;
+    assert_eq!(run["status"], "completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_with_output_fails_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let turns = || [Turn::text("It is").and_stall(), Turn::text("More.")];
+    let fixture = start(|| builder(&path, turns())).await.create_fixture(&[]).await;
+    let mut stream = fixture.open_run_stream(json!({})).await;
+    let mut received = stream.read_until("thread.message.delta").await;
+    received.extend(stream.read_until("thread.message.delta").await);
+    let last = received.last().unwrap().id.unwrap();
+    let run = fixture.newest_run().await;
+    let message = fixture.newest_message().await;
+    drop(stream);
+
+    let fixture = restart(fixture, || builder(&path, turns())).await;
+    let run = fixture.wait_for_run(&run).await;
+    assert_eq!(run["status"], "failed");
+    let message_text = "The server stopped while the model was generating.";
+    assert_eq!(run["last_error"], json!({"code": "server_error", "message": message_text}));
+    let message = fixture.client.get(&fixture.message_path(&message)).await.ok();
+    assert_eq!(message["status"], "incomplete");
+    assert_eq!(message["incomplete_details"], json!({"reason": "run_failed"}));
+    // A client that resumes after the last event it received gets the rest, once.
+    let rest = fixture.client.resumed_events(&fixture.run_path(&run, ""), last).await;
+    assert_eq!(event_names(&rest), ["message.incomplete", "run.step.failed", "run.failed", "done"]);
+    assert!(rest[0].id.unwrap() > last);
+    assert_eq!(fixture.try_create_run(json!({})).await.status, 200, "the thread is locked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_that_requires_action_continues_or_expires_after_a_restart() {
+    for expire in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data.db");
+        let clock = ManualClock::new();
+        let turns = [Turn::call("weather", json!({}))];
+        let first = || builder(&path, turns.clone()).clock(clock.clone());
+        let fixture = start(first).await.create_fixture(&["weather"]).await;
+        let waiting = fixture.create_run_and_wait(json!({})).await;
+        let second = || builder(&path, [Turn::text("Sunny.")]).clock(clock.clone());
+        let fixture = restart(fixture, second).await;
+        assert_eq!(fixture.get_run(&waiting).await, waiting);
+        if expire {
+            clock.advance(Duration::from_secs(601));
+        } else {
+            fixture.submit_outputs(&waiting, &["sun"]).await;
+        }
+        let mut run = Value::Null;
+        for _ in 0..1000 {
+            run = fixture.wait_for_run(&waiting).await;
+            if run["status"] != "requires_action" {
+                break;
+            }
+            run_pending_tasks().await;
+        }
+        assert_eq!(run["status"], if expire { "expired" } else { "completed" });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_have_their_objects_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let with_keys = |keys: [&'static str; 2]| builder(&path, []).api_keys(keys);
+    let client = start(|| with_keys(["first", "second"])).await;
+    let first = client.with_header("authorization", "Bearer first");
+    let assistant = first.create_assistant(json!({})).await;
+    drop((client, first));
+    let client = start(|| with_keys(["second", "first"])).await;
+    let assistants = async |key: &str| {
+        let client = client.with_header("authorization", key);
+        let list = client.get("/assistants").await.ok();
+        list["data"].as_array().unwrap().iter().map(id).collect::<Vec<_>>()
+    };
+    let expected: [Vec<String>; 2] = [vec![assistant], Vec::new()];
+    assert_eq!([assistants("Bearer first").await, assistants("Bearer second").await], expected);
+}
