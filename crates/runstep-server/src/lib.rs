@@ -31,9 +31,16 @@
 //!
 //! # In operation
 //!
-//! - `GET /healthz` returns 200 while the process runs, `GET /readyz` while the server accepts
-//!   requests, and `GET /metrics` the metrics in the Prometheus text format. The first two need no
-//!   key. During a shutdown the server refuses connections.
+//! - `GET /healthz` returns 200 while the process runs, `GET /readyz` until the server shuts down,
+//!   and `GET /metrics` the metrics in the Prometheus text format. The first two need no key.
+//! - During a [shutdown](RunningServer::shutdown) the server handles requests until its runs have
+//!   ended, except for those that create runs. They get a 503 with `Retry-After`.
+//! - Request bodies can be compressed with gzip. Those above 64 KiB share the memory that
+//!   [`ServerBuilder::max_buffered_body_bytes`] sets, and are parsed outside of the async workers.
+//!   Bodies with so many values that these would need more memory than the longest text get a 400.
+//! - A request that is refused before its body was read is answered at once. The server then
+//!   discards up to 64 MiB of the body, for up to 10 s, so that clients that send the whole body
+//!   first receive the response.
 //! - Each response has an `x-request-id`: the client's if the request had one of at most 128
 //!   letters, digits and `-_.:/+=@`, else a generated one.
 //! - Logs use `tracing`: the target `runstep_server::http` has one event per request, in a span

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) struct Limits {
     /// The maximum length of a request body.
     pub(crate) max_body_bytes: usize,
+    /// The maximum length of all long request bodies that are being read or parsed.
+    pub(crate) max_buffered_body_bytes: usize,
     /// The maximum number of runs in progress.
     pub(crate) max_concurrent_runs: usize,
     /// The maximum number of runs that wait to be in progress.
@@ -28,6 +30,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_body_bytes: 8 * 1024 * 1024,
+            max_buffered_body_bytes: 64 * 1024 * 1024,
             max_concurrent_runs: 1024,
             max_queued_runs: 4096,
             max_open_streams: 4096,

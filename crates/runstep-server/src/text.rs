@@ -21,6 +21,25 @@ pub(crate) fn shorten(text: &str, max_characters: usize) -> Cow<'_, str> {
     }
 }
 
+/// Escapes the characters of a JSON text that are line separators in Unicode. Clients that split
+/// event streams with a general function for lines would divide the event there.
+pub(crate) fn escape_line_separators(json: String) -> String {
+    const SEPARATORS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+    if json.is_ascii() || !json.contains(SEPARATORS) {
+        return json;
+    }
+    // In JSON these characters occur only in strings.
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for character in json.chars() {
+        if SEPARATORS.contains(&character) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

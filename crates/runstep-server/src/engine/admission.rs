@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::error::{EngineError, Result};
 use crate::metrics::{GaugeGuard, Metrics};
@@ -14,6 +16,7 @@ pub(super) struct Admission {
     /// Permits for all admitted runs, queued or in progress.
     queue: Arc<Semaphore>,
     execution: Arc<Semaphore>,
+    active: TaskTracker,
     metrics: Arc<Metrics>,
 }
 
@@ -23,6 +26,7 @@ pub(super) struct QueuePermit {
     metrics: Arc<Metrics>,
     gauge: GaugeGuard,
     permit: Option<OwnedSemaphorePermit>,
+    active: TaskTrackerToken,
 }
 
 /// The permit of a run in progress.
@@ -33,11 +37,23 @@ pub(super) struct ExecutionPermit {
 }
 
 impl Admission {
-    pub(super) fn new(max_concurrent: usize, max_queued: usize, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        max_concurrent: usize,
+        max_queued: usize,
+        active: TaskTracker,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let semaphore = |size: usize| Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS)));
         let max_concurrent = max_concurrent.max(1);
         let queue = semaphore(max_concurrent.saturating_add(max_queued));
-        Self { max_concurrent, max_queued, queue, execution: semaphore(max_concurrent), metrics }
+        Self {
+            max_concurrent,
+            max_queued,
+            queue,
+            execution: semaphore(max_concurrent),
+            active,
+            metrics,
+        }
     }
 
     /// Admits a run, unless the queue is full.
@@ -61,11 +77,17 @@ impl Admission {
             metrics: Arc::clone(&self.metrics),
             gauge: GaugeGuard::new(&self.metrics.runs_queued),
             permit,
+            active: self.active.token(),
         }
     }
 }
 
 impl QueuePermit {
+    /// Returns a token that delays a shutdown, to hold until the execution has ended.
+    pub(super) fn active(&self) -> TaskTrackerToken {
+        self.active.clone()
+    }
+
     /// Waits until the run can execute.
     pub(super) async fn wait(self) -> ExecutionPermit {
         // The semaphore is never closed.

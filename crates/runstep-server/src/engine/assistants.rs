@@ -27,6 +27,7 @@ impl Engine {
         let tools = request.tools.unwrap_or_default();
         capabilities::check_tools(&tools)?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        capabilities::check_response_format(request.response_format.as_option())?;
         self.context.store.check_capacity()?;
         let mut assistant = Assistant::new(
             self.context.ids.next("asst"),
@@ -72,7 +73,8 @@ impl Engine {
         let tools = request.tools.as_deref().unwrap_or_default();
         let checked = capabilities::check_tools(tools).and_then(|()| {
             let resources = request.tool_resources.as_option();
-            capabilities::check_tool_resources("tool_resources", resources)
+            capabilities::check_tool_resources("tool_resources", resources)?;
+            capabilities::check_response_format(request.response_format.as_option())
         });
         if let Err(error) = checked {
             // A missing assistant takes precedence.

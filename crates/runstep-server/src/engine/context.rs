@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
 use super::expiry::Expiry;
@@ -33,6 +34,8 @@ pub(crate) struct EngineOptions {
     pub(crate) run_lifetime: Duration,
     /// Cancelled at the end of a shutdown, which stops all runs.
     pub(crate) stop_runs: CancellationToken,
+    /// Tracks queued runs and runs in progress.
+    pub(crate) active_runs: TaskTracker,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: SharedStore,
     /// Limits what is in memory.
@@ -66,12 +69,13 @@ pub(super) struct EngineContext {
 
 impl EngineFactory {
     pub(crate) fn new(options: EngineOptions) -> Self {
-        let EngineOptions { model, clock, limits, stop_runs, metrics, store, quota, .. } = options;
+        let EngineOptions { model, clock, limits, stop_runs, active_runs, metrics, .. } = options;
         let run_lifetime =
             i64::try_from(options.run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
         let admission = Admission::new(
             limits.max_concurrent_runs,
             limits.max_queued_runs,
+            active_runs,
             Arc::clone(&metrics),
         );
         let ids = Ids::default();
@@ -85,8 +89,8 @@ impl EngineFactory {
             stop_runs,
             admission,
             metrics,
-            quota,
-            store,
+            quota: options.quota,
+            store: options.store,
             node,
             live_runs: LiveRuns::default(),
             expiry: Expiry::default(),

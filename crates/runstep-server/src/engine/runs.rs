@@ -110,6 +110,7 @@ impl Engine {
         capabilities::check_tools(own_tools.map(Vec::as_slice).unwrap_or_default())?;
         let tools = own_tools.unwrap_or(&assistant.tools);
         capabilities::check_tool_choice(request.tool_choice.as_option(), tools)?;
+        capabilities::check_response_format(request.response_format.as_option())?;
         let messages = request.additional_messages.as_option().into_iter().flatten();
         for (index, message) in messages.enumerate() {
             let prefix = format!("additional_messages[{index}].");

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use axum::body::Bytes;
 use runstep_api::types::{ErrorResponse, StreamEvent};
 
+use crate::text::escape_line_separators;
+
 /// An estimate of the bytes of an event besides its name and its data.
 const OVERHEAD: usize = 48;
 
@@ -42,7 +44,7 @@ pub(crate) fn encode(number: Option<u64>, event: &StreamEvent) -> Bytes {
         event => event.data(),
     };
     // Serializing the server's own objects to one line of JSON cannot fail.
-    let data = data.unwrap_or_default();
+    let data = escape_line_separators(data.unwrap_or_default());
     let name = event.event();
     let mut bytes = Vec::with_capacity(OVERHEAD + name.len() + data.len());
     // Writing to memory cannot fail.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::engine::EngineError;
 use crate::schema::Violation;
@@ -14,6 +14,9 @@ use crate::text::shorten;
 
 /// The `Retry-After` if the time when capacity becomes free is unknown.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// The `Retry-After` of a server that shuts down, in which it can restart.
+const RESTART_DELAY: Duration = Duration::from_secs(5);
 
 /// How many characters of a host or an origin a message repeats.
 const MAX_QUOTED_CHARACTERS: usize = 200;
@@ -34,6 +37,30 @@ pub(crate) enum ApiError {
     TooLarge(usize),
     #[error("The request body could not be read to its end.")]
     IncompleteBody,
+    #[error(
+        "The request body has too many values: send shorter lists and fewer objects, or use \
+         several requests."
+    )]
+    TooManyValues,
+    /// The body has this content encoding.
+    #[error(
+        "The content encoding '{}' is not supported: send the body with gzip, or not compressed.",
+        shorten(.0, MAX_QUOTED_CHARACTERS)
+    )]
+    UnsupportedEncoding(String),
+    #[error("The request body is not valid gzip: {0}.")]
+    InvalidEncoding(String),
+    /// Other long bodies use all memory that is available for bodies.
+    #[error("The server is processing other long requests. Please try again in {} s.",
+        RETRY_DELAY.as_secs())]
+    TooManyBodies,
+    /// The server finishes the runs it has, and creates no others.
+    #[error("The server is shutting down and does not create runs. Please try again in {} s.",
+        RESTART_DELAY.as_secs())]
+    ShuttingDown,
+    /// The head of the request, for which the HTTP library has chosen this status.
+    #[error("{}", malformed_head(*.0))]
+    MalformedHead(StatusCode),
     /// The ids in this path are not UTF-8.
     #[error("Invalid URL: an id in {0} is not UTF-8.")]
     InvalidPath(String),
@@ -103,6 +130,14 @@ impl ApiError {
             Self::MissingBody => (StatusCode::BAD_REQUEST, Some("missing_body")),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Some("request_too_large")),
             Self::IncompleteBody => (StatusCode::BAD_REQUEST, None),
+            Self::TooManyValues => (StatusCode::BAD_REQUEST, Some("too_many_values")),
+            Self::UnsupportedEncoding(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, Some("unsupported_encoding"))
+            }
+            Self::InvalidEncoding(_) => (StatusCode::BAD_REQUEST, Some("invalid_encoding")),
+            Self::TooManyBodies => (StatusCode::SERVICE_UNAVAILABLE, Some("server_busy")),
+            Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, Some("shutting_down")),
+            Self::MalformedHead(status) => (*status, Some("invalid_request_head")),
             Self::InvalidPath(_) => (StatusCode::BAD_REQUEST, Some("invalid_url")),
             Self::UnknownPath(..) => (StatusCode::NOT_FOUND, Some("unknown_url")),
             Self::UnknownMethod(..) => (StatusCode::METHOD_NOT_ALLOWED, Some("method_not_allowed")),
@@ -120,12 +155,34 @@ impl ApiError {
         }
     }
 
+    /// Returns the body of the response.
+    pub(super) fn body(&self) -> Value {
+        let (status, code) = self.status_and_code();
+        let kind = match status {
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request_error",
+        };
+        let message = self.to_string();
+        let error = json!({"message": message, "type": kind, "param": self.param(), "code": code});
+        json!({ "error": error })
+    }
+
     fn param(&self) -> Option<&str> {
         match self {
             Self::Parameter(violation) => Some(&*violation.param).filter(|name| !name.is_empty()),
             Self::Engine(error) => error.param(),
             _ => None,
         }
+    }
+}
+
+fn malformed_head(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::REQUEST_TIMEOUT => "The head of the request was not received in time.",
+        StatusCode::URI_TOO_LONG => "The URL is too long.",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The headers of the request are too long.",
+        _ => "The head of the request is not valid HTTP/1.1.",
     }
 }
 
@@ -148,21 +205,23 @@ impl From<Violation> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code) = self.status_and_code();
-        let kind = match status {
-            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-            StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => "server_error",
-            _ => "invalid_request_error",
-        };
-        let message = self.to_string();
-        let error = json!({"message": message, "type": kind, "param": self.param(), "code": code});
-        let mut response = (status, Json(json!({ "error": error }))).into_response();
+        let (status, _) = self.status_and_code();
+        let mut response = (status, Json(self.body())).into_response();
         let headers = response.headers_mut();
-        if let Self::RateLimited { seconds, .. } = self {
+        let retry_after = match self {
+            Self::RateLimited { seconds, .. } => Some(seconds),
+            Self::TooManyBodies => Some(RETRY_DELAY.as_secs()),
+            Self::ShuttingDown => Some(RESTART_DELAY.as_secs()),
+            Self::Engine(EngineError::Unavailable(_) | EngineError::Stale) => {
+                Some(RETRY_DELAY.as_secs())
+            }
+            _ => None,
+        };
+        if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_DELAY.as_secs()));
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

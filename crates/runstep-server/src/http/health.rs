@@ -17,9 +17,13 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 pub(super) fn routes() -> Router<Arc<ServerState>> {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
-        // A draining server refuses connections, so this never has to return an error.
-        .route("/readyz", get(async || "ready\n"))
+        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+}
+
+/// Fails once the server creates no more runs.
+async fn ready(State(state): State<Arc<ServerState>>) -> Result<&'static str, ApiError> {
+    if state.is_draining() { Err(ApiError::ShuttingDown) } else { Ok("ready\n") }
 }
 
 /// Requires a key, because the metrics cover the requests of all keys.

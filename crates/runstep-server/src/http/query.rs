@@ -3,6 +3,10 @@
 use super::error::ApiError;
 use crate::operation::Operation;
 use crate::store::PageQuery;
+use crate::text::shorten;
+
+/// How many characters of a value a message repeats.
+const MAX_QUOTED_CHARACTERS: usize = 64;
 
 /// The query of a request.
 pub(super) struct Query {
@@ -73,24 +77,27 @@ impl Query {
 
 fn parse_limit(value: &str) -> Result<usize, ApiError> {
     let (min, max) = Operation::PAGE_LIMIT.into_inner();
-    match value.parse::<u64>() {
-        Ok(limit) if (min..=max).contains(&limit) => Ok(limit as usize),
-        Ok(limit) => {
-            let (code, bound) = if limit < min {
-                ("integer_below_min_value", format!("at least {min}"))
-            } else {
-                ("integer_above_max_value", format!("at most {max}"))
-            };
-            let message = format!(
-                "Invalid 'limit': expected an integer of {bound}, but got {limit} instead."
-            );
-            Err(ApiError::parameter("limit", code, message))
-        }
-        Err(_) => {
-            let message = "Invalid type for 'limit': expected an integer.".to_owned();
-            Err(ApiError::parameter("limit", "invalid_type", message))
-        }
+    if let Ok(limit) = value.parse::<u64>()
+        && (min..=max).contains(&limit)
+    {
+        return Ok(limit as usize);
     }
+    // Numbers can exceed all integer types.
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let message = "Invalid type for 'limit': expected an integer.".to_owned();
+        return Err(ApiError::parameter("limit", "invalid_type", message));
+    }
+    let is_zero = digits.bytes().all(|byte| byte == b'0');
+    let (code, bound) = if is_zero || value.starts_with('-') {
+        ("integer_below_min_value", format!("at least {min}"))
+    } else {
+        ("integer_above_max_value", format!("at most {max}"))
+    };
+    let value = shorten(value, MAX_QUOTED_CHARACTERS);
+    let message =
+        format!("Invalid 'limit': expected an integer of {bound}, but got {value} instead.");
+    Err(ApiError::parameter("limit", code, message))
 }
 
 /// Returns whether the order is newest first.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -11,6 +10,7 @@ use runstep_api::types::{
     SubmitToolOutputsRequest,
 };
 
+use super::body::RequestBody;
 use super::caller::Caller;
 use super::event_stream::last_event_id;
 use super::query::{Include, MessagePage, Page, StepPage};
@@ -52,7 +52,7 @@ pub(super) fn routes() -> Router<Arc<ServerState>> {
         .route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", get(retrieve_step))
 }
 
-async fn create_assistant(caller: Caller, body: Body) -> TextResult {
+async fn create_assistant(caller: Caller, body: RequestBody) -> TextResult {
     let request = caller.state.decode("CreateAssistantRequest", body).await?;
     Ok(JsonText(caller.engine.create_assistant(request).await?))
 }
@@ -65,7 +65,7 @@ async fn list_assistants(caller: Caller<(), Page>) -> TextResult {
     Ok(JsonText(caller.engine.assistants(&caller.query.page).await?))
 }
 
-async fn update_assistant(caller: Caller<String>, body: Body) -> TextResult {
+async fn update_assistant(caller: Caller<String>, body: RequestBody) -> TextResult {
     let request = caller.state.decode("UpdateAssistantRequest", body).await?;
     Ok(JsonText(caller.engine.update_assistant(&caller.ids, request).await?))
 }
@@ -75,7 +75,7 @@ async fn delete_assistant(caller: Caller<String>) -> JsonResult<DeletedAssistant
     Ok(Json(caller.engine.delete_assistant(&caller.ids).await?))
 }
 
-async fn create_thread(caller: Caller, body: Body) -> TextResult {
+async fn create_thread(caller: Caller, body: RequestBody) -> TextResult {
     let request = caller.state.decode_optional("CreateThreadRequest", body).await?;
     Ok(JsonText(caller.engine.create_thread(request).await?))
 }
@@ -92,7 +92,7 @@ async fn delete_thread_runs(caller: Caller) -> JsonResult<DeletedThread> {
     Ok(Json(caller.engine.delete_thread("runs").await?))
 }
 
-async fn update_thread(caller: Caller<String>, body: Body) -> TextResult {
+async fn update_thread(caller: Caller<String>, body: RequestBody) -> TextResult {
     let request = caller.state.decode("UpdateThreadRequest", body).await?;
     Ok(JsonText(caller.engine.update_thread(&caller.ids, request).await?))
 }
@@ -101,7 +101,7 @@ async fn delete_thread(caller: Caller<String>) -> JsonResult<DeletedThread> {
     Ok(Json(caller.engine.delete_thread(&caller.ids).await?))
 }
 
-async fn create_message(caller: Caller<String>, body: Body) -> TextResult {
+async fn create_message(caller: Caller<String>, body: RequestBody) -> TextResult {
     let request = caller.state.decode("CreateMessageRequest", body).await?;
     Ok(JsonText(caller.engine.create_message(&caller.ids, request).await?))
 }
@@ -116,7 +116,7 @@ async fn retrieve_message(caller: Caller<TwoIds>) -> TextResult {
     Ok(JsonText(caller.engine.message(thread_id, message_id).await?))
 }
 
-async fn update_message(caller: Caller<TwoIds>, body: Body) -> TextResult {
+async fn update_message(caller: Caller<TwoIds>, body: RequestBody) -> TextResult {
     let (thread_id, message_id) = &caller.ids;
     let request = caller.state.decode("UpdateMessageRequest", body).await?;
     Ok(JsonText(caller.engine.update_message(thread_id, message_id, request).await?))
@@ -127,17 +127,23 @@ async fn delete_message(caller: Caller<TwoIds>) -> JsonResult<DeletedMessage> {
     Ok(Json(caller.engine.delete_message(thread_id, message_id).await?))
 }
 
-async fn create_run(caller: Caller<String, Include>, prefix: Prefix, body: Body) -> RunResult {
+async fn create_run(
+    caller: Caller<String, Include>,
+    prefix: Prefix,
+    body: RequestBody,
+) -> RunResult {
     let request: CreateRunRequest = caller.state.decode("CreateRunRequest", body).await?;
     let permit = caller.state.stream_permit_if(&request.stream)?;
+    let _token = caller.state.begin_run()?;
     let (run, subscriber) = caller.engine.create_run(&caller.ids, request).await?;
     Ok(caller.state.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
-async fn create_thread_and_run(caller: Caller, prefix: Prefix, body: Body) -> RunResult {
+async fn create_thread_and_run(caller: Caller, prefix: Prefix, body: RequestBody) -> RunResult {
     let request: CreateThreadAndRunRequest =
         caller.state.decode("CreateThreadAndRunRequest", body).await?;
     let permit = caller.state.stream_permit_if(&request.stream)?;
+    let _token = caller.state.begin_run()?;
     let (run, subscriber) = caller.engine.create_thread_and_run(request).await?;
     Ok(caller.state.run_or_events(run, subscriber.zip(permit), &prefix))
 }
@@ -159,7 +165,7 @@ async fn retrieve_run(caller: Caller<TwoIds>, prefix: Prefix, headers: HeaderMap
     Ok(caller.state.run(caller.engine.run(thread_id, run_id).await?))
 }
 
-async fn update_run(caller: Caller<TwoIds>, body: Body) -> RunResult {
+async fn update_run(caller: Caller<TwoIds>, body: RequestBody) -> RunResult {
     let (thread_id, run_id) = &caller.ids;
     let request = caller.state.decode("UpdateRunRequest", body).await?;
     Ok(caller.state.run(caller.engine.update_run(thread_id, run_id, request).await?))
@@ -171,7 +177,11 @@ async fn cancel_run(caller: Caller<TwoIds>) -> RunResult {
     Ok(caller.state.run(caller.engine.cancel_run(thread_id, run_id).await?))
 }
 
-async fn submit_tool_outputs(caller: Caller<TwoIds>, prefix: Prefix, body: Body) -> RunResult {
+async fn submit_tool_outputs(
+    caller: Caller<TwoIds>,
+    prefix: Prefix,
+    body: RequestBody,
+) -> RunResult {
     let (thread_id, run_id) = &caller.ids;
     let request: SubmitToolOutputsRequest =
         caller.state.decode("SubmitToolOutputsRequest", body).await?;

@@ -6,8 +6,11 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::access::Access;
+use super::body::BodyBudget;
+use super::error::ApiError;
 use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -24,6 +27,7 @@ pub(crate) struct ServerState {
     pub(super) metrics: Arc<Metrics>,
     /// One permit for each event stream that can be open.
     pub(super) stream_permits: Arc<Semaphore>,
+    pub(super) body_budget: BodyBudget,
     ids: Ids,
     /// Stops all runs and background tasks when the last handler is gone.
     _stop_runs: DropGuard,
@@ -44,6 +48,7 @@ impl ServerState {
         Self {
             access,
             schemas,
+            body_budget: BodyBudget::new(&limits),
             limits,
             poll_after,
             shutdown,
@@ -52,6 +57,18 @@ impl ServerState {
             ids: Ids::default(),
             _stop_runs,
         }
+    }
+
+    /// Returns a token that delays a shutdown, to hold while a run is created.
+    pub(super) fn begin_run(&self) -> Result<TaskTrackerToken, ApiError> {
+        // The order matters: a shutdown drains first, and then waits for all tokens.
+        let token = self.shutdown.active_runs.token();
+        if self.is_draining() { Err(ApiError::ShuttingDown) } else { Ok(token) }
+    }
+
+    /// Returns whether the server is shutting down.
+    pub(super) fn is_draining(&self) -> bool {
+        self.shutdown.drain.is_cancelled()
     }
 
     pub(super) fn new_request_id(&self) -> Option<HeaderValue> {

@@ -48,11 +48,16 @@ impl Schemas {
 
     /// Returns false for a variant whose discriminator `type` is not that of the value.
     fn may_apply(&self, schema: &Value, value: &Value) -> bool {
-        let tag = |schema: &Map<String, Value>| {
+        self.may_have_tag(schema, value.get("type"))
+    }
+
+    /// Returns false for a variant whose discriminator `type` has another value.
+    pub(super) fn may_have_tag(&self, schema: &Value, tag: Option<&Value>) -> bool {
+        let expected = |schema: &Map<String, Value>| {
             let tag = schema.get("properties")?.get("type")?;
             resolve(&self.document, tag)?.get("const").cloned()
         };
-        match (resolve(&self.document, schema).and_then(tag), value.get("type")) {
+        match (resolve(&self.document, schema).and_then(expected), tag) {
             (Some(expected), Some(actual)) => expected == *actual,
             _ => true,
         }

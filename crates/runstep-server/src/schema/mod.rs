@@ -3,10 +3,11 @@
 //!
 //! The `jsonschema` crate validates. This module prepares the schemas ([`document`]), turns the
 //! validator's errors into the API's codes, parameters and messages ([`translate`], [`wording`]),
-//! and normalizes integers ([`integers`]).
+//! removes nulls ([`nulls`]) and normalizes integers ([`integers`]).
 
 mod document;
 mod integers;
+mod nulls;
 mod translate;
 mod wording;
 

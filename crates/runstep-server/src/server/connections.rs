@@ -6,24 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio_io_timeout::TimeoutWriter;
-use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
+use super::connection;
+use super::socket::Socket;
+use crate::http::HeadErrors;
 use crate::limits::Limits;
 use crate::shutdown::Shutdown;
 
 /// Delay after an error such as an exhausted table of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Time for runs to store their state after they were stopped.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for streams to send their final `error` event after their runs were stopped.
 const FINAL_EVENT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -31,21 +29,31 @@ const FINAL_EVENT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Connections {
     listener: TcpListener,
     app: Router,
+    head_errors: Arc<HeadErrors>,
     http: http1::Builder,
     permits: Arc<Semaphore>,
     write_timeout: Duration,
     shutdown: Shutdown,
-    shutdown_timeout: Duration,
+    settings: ShutdownSettings,
     tasks: JoinSet<()>,
+}
+
+/// How long a shutdown takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShutdownSettings {
+    /// The maximum duration until all runs, requests and streams are complete.
+    pub(super) timeout: Duration,
+    /// How long clients can fetch runs after the last one has ended.
+    pub(super) final_poll_time: Duration,
 }
 
 impl Connections {
     pub(super) fn new(
         listener: TcpListener,
-        app: Router,
+        (app, head_errors): (Router, HeadErrors),
         limits: &Limits,
         shutdown: Shutdown,
-        shutdown_timeout: Duration,
+        settings: ShutdownSettings,
     ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout);
@@ -53,30 +61,42 @@ impl Connections {
         Self {
             listener,
             app,
+            head_errors: Arc::new(head_errors),
             http,
             permits: Arc::new(Semaphore::new(permits)),
             write_timeout: limits.request_timeout,
             shutdown,
-            shutdown_timeout,
+            settings,
             tasks: JoinSet::new(),
         }
     }
 
-    /// Serves until the server drains, then waits until all connections have ended.
+    /// Serves until the server drains. Then continues until no run is active, and waits until all
+    /// connections have ended.
     pub(super) async fn serve(mut self) {
-        let stop_accepting = self.shutdown.stop_accepting.clone();
-        let _ = stop_accepting.run_until_cancelled(self.accept()).await;
-        drop(self.listener);
+        let shutdown = self.shutdown.clone();
+        let settings = self.settings;
+        let _ = shutdown.drain.run_until_cancelled(self.accept()).await;
 
-        let mut tasks = self.tasks;
-        let ended = async { while tasks.join_next().await.is_some() {} };
-        let mut ended = pin!(ended);
-        if tokio::time::timeout(self.shutdown_timeout, &mut ended).await.is_err() {
-            self.shutdown.stop_runs.cancel();
+        let graceful = async {
+            tokio::select! {
+                () = self.accept() => {}
+                () = runs_ended(&shutdown, settings.final_poll_time) => {}
+            }
+            shutdown.stop_accepting.cancel();
+            drop(self.listener);
+            while self.tasks.join_next().await.is_some() {}
+        };
+        let mut graceful = pin!(graceful);
+        if tokio::time::timeout(settings.timeout, &mut graceful).await.is_err() {
+            shutdown.stop_runs.cancel();
+            shutdown.stop_accepting.cancel();
             // The set aborts the connections that are still open when it is dropped.
-            let _ = tokio::time::timeout(FINAL_EVENT_TIMEOUT, ended).await;
+            let _ = tokio::time::timeout(FINAL_EVENT_TIMEOUT, graceful).await;
         }
-        self.shutdown.stop_runs.cancel();
+        shutdown.stop_runs.cancel();
+        // Runs that were stopped store what has to be known to continue them.
+        let _ = tokio::time::timeout(STOP_TIMEOUT, shutdown.active_runs.wait()).await;
     }
 
     async fn accept(&mut self) {
@@ -106,30 +126,24 @@ impl Connections {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let app = self.app.clone();
-        let app = app.map_request(|request: Request<Incoming>| request.map(Body::new));
-        let service = TowerToHyperService::new(app);
-        // While a client does not read, hyper does not poll the body, which so could not time out.
-        let mut socket = TimeoutWriter::new(socket);
-        socket.set_timeout(Some(self.write_timeout));
-        let socket = TokioIo::new(Box::pin(socket));
-        let connection = self.http.serve_connection(socket, service);
+        let socket = Socket::new(socket, self.write_timeout);
+        let (http, app) = (self.http.clone(), self.app.clone());
+        let head_errors = Arc::clone(&self.head_errors);
         // A child token per connection avoids contention on the parent's lock.
-        let stop_accepting: CancellationToken = self.shutdown.stop_accepting.child_token();
+        let close = self.shutdown.stop_accepting.child_token();
         self.tasks.spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stop_accepting.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "connection failed");
-            }
+            connection::serve(socket, http, app, head_errors, close).await;
             drop(permit);
         });
+    }
+}
+
+/// Waits until no run is active, and for clients to poll the last ones.
+async fn runs_ended(shutdown: &Shutdown, final_poll_time: Duration) {
+    shutdown.active_runs.close();
+    if !shutdown.active_runs.is_empty() {
+        shutdown.active_runs.wait().await;
+        let _ = shutdown.stop_runs.run_until_cancelled(tokio::time::sleep(final_poll_time)).await;
     }
 }
 

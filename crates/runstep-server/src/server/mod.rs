@@ -1,7 +1,10 @@
 //! The server and its builder.
 
+mod connection;
 mod connections;
 mod running;
+mod socket;
+mod unread_body;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,14 +18,14 @@ use tokio::net::TcpListener;
 use crate::clock::{Clock, ManualClock};
 use crate::engine::{EngineFactory, EngineOptions};
 use crate::error::StartError;
-use crate::http::{self, Access, AllowedOrigins, Faults, ServerState};
+use crate::http::{self, Access, AllowedOrigins, Faults, HeadErrors, ServerState};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::model::{Model, Offline};
 use crate::schema::Schemas;
 use crate::shutdown::Shutdown;
 use crate::store::{Durability, MemoryQuota, MemoryStore, Retention, SharedStore, SqliteStore};
-use connections::Connections;
+use connections::{Connections, ShutdownSettings};
 pub use running::RunningServer;
 
 /// As with the original API.
@@ -31,6 +34,9 @@ const POLL_AFTER: Duration = Duration::from_millis(100);
 /// How long the events of a run are retained after its end.
 const RETAIN_EVENTS: Duration = Duration::from_secs(24 * 60 * 60);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many polls of a client fit between the end of the last run and that of the server.
+const FINAL_POLLS: u32 = 5;
+const MAX_FINAL_POLL_TIME: Duration = Duration::from_secs(1);
 
 /// A server of the Run and Run Step API.
 ///
@@ -165,6 +171,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Limits the length in total of the request bodies above 64 KiB that are being read or parsed,
+    /// to at least the length of one body. Others wait up to 5 s, and then get a 503 with
+    /// `Retry-After`. Default: 64 MiB.
+    pub fn max_buffered_body_bytes(mut self, limit: usize) -> Self {
+        self.limits.max_buffered_body_bytes = limit;
+        self
+    }
+
     /// Limits the number of runs in progress, at least 1; others wait as `queued`. A run that waits
     /// for tool outputs is not in progress. Default: 1024.
     pub fn max_concurrent_runs(mut self, limit: usize) -> Self {
@@ -215,7 +229,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the shutdown timeout of a shutdown, in which requests and streams can complete. After it
+    /// Sets the timeout of a shutdown, in which runs, requests and streams can complete. After it
     /// the server stops their runs and closes their connections. Default: 10 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
@@ -243,10 +257,16 @@ impl ServerBuilder {
     /// [`StartError::DataFile`] if the data file cannot be used, and [`StartError::Specification`] if
     /// the built-in specification is not valid, which is a bug.
     pub fn app(self) -> Result<Router, StartError> {
-        self.router(Shutdown::default(), false)
+        let (app, _) = self.router(Shutdown::default(), false)?;
+        Ok(app)
     }
 
-    fn router(self, shutdown: Shutdown, is_local: bool) -> Result<Router, StartError> {
+    /// Returns the routes, and the responses to requests that cannot be routed.
+    fn router(
+        self,
+        shutdown: Shutdown,
+        is_local: bool,
+    ) -> Result<(Router, HeadErrors), StartError> {
         let schemas =
             Schemas::embedded().map_err(|error| StartError::Specification(error.to_string()))?;
         let metrics = Arc::new(Metrics::new());
@@ -261,6 +281,7 @@ impl ServerBuilder {
             limits: self.limits.clone(),
             run_lifetime: self.run_lifetime,
             stop_runs: shutdown.stop_runs.clone(),
+            active_runs: shutdown.active_runs.clone(),
             metrics: Arc::clone(&metrics),
             store,
             quota,
@@ -271,9 +292,10 @@ impl ServerBuilder {
         });
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;
+        let head_errors = HeadErrors::new(Arc::clone(&metrics));
         let app =
             ServerState::new(access, schemas, self.limits, self.poll_after, shutdown, metrics);
-        Ok(http::router(app, origins, is_local, self.faults))
+        Ok((http::router(app, origins, is_local, self.faults), head_errors))
     }
 
     /// Serves on a free port of the loopback address.
@@ -294,14 +316,17 @@ impl ServerBuilder {
     /// Returns [`StartError::Listen`] if the address cannot be bound, and the errors of
     /// [`app`](Self::app).
     pub async fn spawn_on(self, address: SocketAddr) -> Result<RunningServer, StartError> {
-        let (limits, shutdown_timeout) = (self.limits.clone(), self.shutdown_timeout);
+        let limits = self.limits.clone();
+        let settings = ShutdownSettings {
+            timeout: self.shutdown_timeout,
+            final_poll_time: (FINAL_POLLS * self.poll_after).min(MAX_FINAL_POLL_TIME),
+        };
         let shutdown = Shutdown::default();
         let app = self.router(shutdown.clone(), address.ip().is_loopback())?;
         let listen_error = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let connections =
-            Connections::new(listener, app, &limits, shutdown.clone(), shutdown_timeout);
+        let connections = Connections::new(listener, app, &limits, shutdown.clone(), settings);
         Ok(RunningServer::new(address, shutdown, tokio::spawn(connections.serve())))
     }
 }

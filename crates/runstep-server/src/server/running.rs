@@ -31,22 +31,28 @@ impl RunningServer {
         format!("http://{}/v1", self.address)
     }
 
-    /// Shuts the server down gracefully: it accepts no more connections, and waits until all
-    /// responses and streams are complete, at most for
-    /// [`shutdown_timeout`](crate::ServerBuilder::shutdown_timeout). Then it stops all runs and
-    /// ends the remaining streams with an `error` event.
+    /// Shuts the server down gracefully. Requests that create runs get a 503 with `Retry-After`. All
+    /// others are handled until no run is queued or in progress, and shortly after, so that clients
+    /// that poll can fetch the last run. Then the server accepts no more connections, and waits
+    /// until all responses and streams are complete. After
+    /// [`shutdown_timeout`](crate::ServerBuilder::shutdown_timeout) it stops all runs and ends the
+    /// remaining streams with an `error` event.
+    ///
+    /// Runs that require action do not delay the shutdown. Their outputs can be submitted while the
+    /// server waits for others.
     ///
     /// # Errors
     ///
     /// Returns an error if the server panicked.
     pub async fn shutdown(mut self) -> io::Result<()> {
-        self.shutdown.stop_accepting.cancel();
+        self.shutdown.drain.cancel();
         (&mut self.task).await.map_err(io::Error::other)
     }
 }
 
 impl Drop for RunningServer {
     fn drop(&mut self) {
+        self.shutdown.drain.cancel();
         self.shutdown.stop_accepting.cancel();
         self.shutdown.stop_runs.cancel();
         self.task.abort();

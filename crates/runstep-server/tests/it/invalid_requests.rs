@@ -7,7 +7,9 @@ use runstep_server::Server;
 use runstep_server::model::{Offline, Turn};
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Fixture, TestClient, function_tool, id, invalid_request_error, merged};
+use crate::harness::{
+    Fixture, TestClient, call_ids, function_tool, id, invalid_request_error, merged,
+};
 
 async fn fixture() -> Fixture {
     Fixture::with_model(Offline::new(), &["weather"]).await
@@ -77,7 +79,6 @@ async fn invalid_fields_are_named_in_the_error() {
         json!({"assistant_id": 1}),
         json!({"assistant_id": null}),
         json!({"parallel_tool_calls": "yes"}),
-        json!({"parallel_tool_calls": null}),
         json!({"stream": 1}),
         json!({"temperature": "1"}),
         json!({"max_prompt_tokens": 300.5}),
@@ -124,6 +125,67 @@ async fn invalid_fields_are_named_in_the_error() {
     }
     insta::assert_snapshot!(report);
     assert_eq!(fixture.message_texts().await, ["Hello there"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn null_leaves_an_optional_field_out() {
+    let fixture = fixture().await;
+    let client = &fixture.client;
+    let function = json!({"name": "f", "description": null, "parameters": null, "strict": null});
+    let assistant = json!({
+        "model": "m", "name": null, "tools": [{"type": "function", "function": function}],
+        "tool_resources": {"file_search": null, "code_interpreter": null},
+    });
+    let assistant = client.post("/assistants", assistant).await.ok();
+    assert_eq!(assistant["tools"][0]["function"]["name"], "f");
+    client.post("/assistants", json!({"model": "m", "tools": null})).await.ok();
+    client.post("/threads", json!({"messages": null, "tool_resources": null})).await.ok();
+    let message = json!({"role": "user", "content": "Hi", "attachments": null, "metadata": null});
+    client.post("/threads", json!({"messages": [message]})).await.ok();
+
+    let run = fixture.run_body(json!({
+        "thread": null, "parallel_tool_calls": null, "tools": null, "stream": null,
+        "response_format": {"type": "json_schema",
+            "json_schema": {"name": "n", "description": null, "schema": null, "strict": null}},
+    }));
+    let run = client.post("/threads/runs", run).await.ok();
+    assert_eq!(run["parallel_tool_calls"], true);
+    let strategy = json!({"type": "auto", "last_messages": null});
+    let fields = json!({"parallel_tool_calls": null, "truncation_strategy": strategy});
+    fixture.try_create_run(fields).await.ok();
+}
+
+#[tokio::test(start_paused = true)]
+async fn null_is_refused_where_a_value_is_required() {
+    let fixture = fixture().await;
+    let parts = json!([{"type": "text", "text": null}]);
+    let cases = [
+        (json!({"role": null, "content": "x"}), "role"),
+        (json!({"role": "user", "content": null}), "content"),
+        (json!({"role": "user", "content": parts}), "content[0].text"),
+        (json!({"role": "user", "content": [null]}), "content[0]"),
+        (json!({"role": "user", "content": "x", "metadata": {"k": null}}), "metadata.k"),
+    ];
+    for (message, param) in cases {
+        let response = fixture.client.post(&fixture.messages_path(), message).await;
+        response.expect_invalid(param, "invalid_type");
+    }
+    let unknown = json!({"role": "user", "content": "x", "unknown": null});
+    let response = fixture.client.post(&fixture.messages_path(), unknown).await;
+    response.expect_invalid("unknown", "unknown_parameter");
+    let tool = json!({"type": "function", "function": {"name": null}});
+    let response = fixture.try_create_run(json!({"tools": [tool]})).await;
+    response.expect_invalid("tools[0].function.name", "invalid_type");
+}
+
+#[tokio::test(start_paused = true)]
+async fn null_output_is_an_empty_output() {
+    let turns = [Turn::call("weather", json!({})), Turn::text("Fine.")];
+    let fixture = Fixture::with_turns(turns, &["weather"]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    let outputs = json!([{"tool_call_id": call_ids(&run)[0], "output": null}]);
+    fixture.try_submit_outputs(&run, json!({"tool_outputs": outputs, "stream": null})).await.ok();
+    assert_eq!(fixture.wait_for_run(&run).await["status"], "completed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,8 +295,11 @@ async fn query_parameters_are_validated() {
         ("limit=101", "limit", "integer_above_max_value"),
         ("limit=abc", "limit", "invalid_type"),
         ("limit=", "limit", "invalid_type"),
-        ("limit=-1", "limit", "invalid_type"),
-        ("limit=99999999999999999999999", "limit", "invalid_type"),
+        ("limit=-", "limit", "invalid_type"),
+        ("limit=1.0", "limit", "invalid_type"),
+        ("limit=-1", "limit", "integer_below_min_value"),
+        ("limit=-99999999999999999999999", "limit", "integer_below_min_value"),
+        ("limit=99999999999999999999999", "limit", "integer_above_max_value"),
         ("order=sideways", "order", "invalid_value"),
         ("order=DESC", "order", "invalid_value"),
         ("after=nothing_x", "after", "invalid_value"),

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod authentication;
+mod body_limits;
 mod browser_origins;
 mod chat_completions;
 mod deletion;
@@ -20,11 +21,13 @@ mod memory_quota;
 mod objects;
 mod observability;
 mod pagination;
-#[cfg(all(feature = "program", unix))]
 mod program;
+mod refused_requests;
+mod rejected_content;
 mod restarts;
 mod routing;
 mod runs;
+mod shutdown;
 mod spawned_server;
 mod specification;
 mod streaming;

@@ -23,26 +23,26 @@ use crate::model::{ModelError, ModelEvent, ModelRequest, prompt_tokens};
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How long to wait for usage, or the end of the stream, after the finish reason.
 const USAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many times the idle timeout a provider can send no part of its response, but comments or
+/// empty chunks.
+const STALL_FACTOR: u32 = 2;
 /// How long to read after the end was marked.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Sends the request until a response starts or the retries are used up.
-pub(super) async fn start(
-    upstream: Arc<Upstream>,
-    request: &ModelRequest,
-) -> Result<Response, ModelError> {
+pub(super) async fn start(upstream: Arc<Upstream>, request: &ModelRequest) -> Response {
     let body = Bytes::from(body(request, &upstream).to_string());
     let prompt_tokens = prompt_tokens(request);
     let mut failures = 0;
     loop {
         let decoder = Decoder::new(prompt_tokens);
         let error = match attempt(&upstream, body.clone(), decoder).await {
-            Ok(response) => return Ok(response),
+            Ok(response) => return response,
             Err(error) => error,
         };
         failures += 1;
         let Some(delay) = upstream.settings.backoff.delay(failures, error.advice) else {
-            return Err(error.model_error);
+            return Response::failed(upstream, error);
         };
         // Without the message, because providers repeat the content of messages in it.
         let status = error.status.map(|status| status.as_u16());
@@ -73,7 +73,7 @@ async fn attempt(
     }
     let mut response = Response::new(Arc::clone(upstream), response, decoder).await?;
     while !response.is_over && response.decoder.events().is_empty() {
-        response.read().await?;
+        response.read().await.map_err(|error| response.with_usage(error))?;
     }
     Ok(response)
 }
@@ -121,9 +121,32 @@ pub(super) struct Response {
     is_over: bool,
     /// When to stop waiting for usage, after the finish reason.
     usage_deadline: Option<Instant>,
+    /// How long the provider has sent no part of the response.
+    stalled: Duration,
+    /// The error that ends the response.
+    failure: Option<CallError>,
 }
 
 impl Response {
+    fn with_reader(upstream: Arc<Upstream>, decoder: Decoder, reader: Option<SseReader>) -> Self {
+        Self {
+            upstream,
+            decoder,
+            is_over: reader.is_none(),
+            reader,
+            usage_deadline: None,
+            stalled: Duration::ZERO,
+            failure: None,
+        }
+    }
+
+    /// Creates a response that only has the reported usage and an error.
+    fn failed(upstream: Arc<Upstream>, error: CallError) -> Self {
+        let mut response = Self::with_reader(upstream, Decoder::new(0), None);
+        response.fail(error);
+        response
+    }
+
     async fn new(
         upstream: Arc<Upstream>,
         response: reqwest::Response,
@@ -138,8 +161,8 @@ impl Response {
             ));
         }
         if !content_type.starts_with("application/json") {
-            let reader = Some(SseReader::new(response));
-            return Ok(Self { upstream, decoder, reader, is_over: false, usage_deadline: None });
+            let reader = SseReader::new(response);
+            return Ok(Self::with_reader(upstream, decoder, Some(reader)));
         }
         let (body, end) = read(response, MAX_EVENT_BYTES).await;
         end.map_err(|error| match error {
@@ -148,10 +171,9 @@ impl Response {
                 CallError::transport(&error, upstream.settings.idle_timeout)
             }
         })?;
-        let mut response =
-            Self { upstream, decoder, reader: None, is_over: true, usage_deadline: None };
-        response.decode(&body, false)?;
-        response.decoder.finish(true)?;
+        let mut response = Self::with_reader(upstream, decoder, None);
+        let decoded = response.decode(&body, false).and_then(|_| response.decoder.finish(true));
+        decoded.map_err(|error| response.with_usage(error))?;
         Ok(response)
     }
 
@@ -168,17 +190,35 @@ impl Response {
             if let Some(event) = self.decoder.events().pop_front() {
                 return Some(Ok(event));
             }
+            if let Some(error) = self.failure.take() {
+                return Some(Err(error.model_error));
+            }
             if self.is_over {
                 self.drain().await;
                 return None;
             }
             if let Err(error) = self.read().await {
-                // An error ends the stream, so no event may follow it.
-                self.decoder.events().clear();
-                (self.reader, self.is_over) = (None, true);
-                return Some(Err(error.model_error));
+                let error = self.with_usage(error);
+                self.fail(error);
             }
         }
+    }
+
+    fn with_usage(&self, error: CallError) -> CallError {
+        CallError { usage: self.decoder.reported_usage(), ..error }
+    }
+
+    /// Ends the response. Only the usage precedes the error, because the other events that were not
+    /// taken yet may be incomplete.
+    fn fail(&mut self, error: CallError) {
+        let events = self.decoder.events();
+        events.clear();
+        events.extend(error.usage.map(|(prompt_tokens, completion_tokens)| ModelEvent::Usage {
+            prompt_tokens,
+            completion_tokens,
+        }));
+        (self.reader, self.is_over) = (None, true);
+        self.failure = Some(error);
     }
 
     /// Reads one event of the response.
@@ -191,17 +231,28 @@ impl Response {
             let rest = tokio::time::timeout_at(deadline, reader.next()).await;
             let event = rest.ok().and_then(Result::ok).flatten().filter(|event| !event.is_end());
             return match event.map(|event| self.decode(event.data.as_bytes(), event.is_error)) {
-                Some(Ok(())) => Ok(()),
+                Some(Ok(_)) => Ok(()),
                 _ => self.finish(true),
             };
         }
-        let event = reader.next().await.map_err(|error| match error {
+        // Comments and empty chunks reset the idle timeout of the connection, but not this one.
+        let limit = self.upstream.settings.idle_timeout.saturating_mul(STALL_FACTOR);
+        let started = Instant::now();
+        let event = tokio::time::timeout(limit.saturating_sub(self.stalled), reader.next());
+        let event = event.await.map_err(|_| CallError::stalled(limit))?;
+        self.stalled += started.elapsed();
+        let event = event.map_err(|error| match error {
             SseError::TooLong => event_too_long(),
             SseError::Read(error) => self.read_error(&error),
         })?;
         match event {
             Some(event) if event.is_end() => self.finish(true),
-            Some(event) => self.decode(event.data.as_bytes(), event.is_error),
+            Some(event) => {
+                if self.decode(event.data.as_bytes(), event.is_error)? {
+                    self.stalled = Duration::ZERO;
+                }
+                Ok(())
+            }
             None => self.finish(false),
         }
     }
@@ -218,7 +269,7 @@ impl Response {
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
     }
 
-    fn decode(&mut self, data: &[u8], is_error: bool) -> Result<(), CallError> {
+    fn decode(&mut self, data: &[u8], is_error: bool) -> Result<bool, CallError> {
         let key = self.upstream.settings.api_key.as_ref();
         let mut chunk: Chunk = serde_json::from_slice(data).map_err(|error| {
             if error.is_eof() {

@@ -4,6 +4,7 @@
 //! decoded.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 #[derive(Debug, Deserialize)]
@@ -27,6 +28,31 @@ pub(super) struct Delta {
     pub(super) content: Option<Value>,
     pub(super) refusal: Option<String>,
     pub(super) tool_calls: Option<Vec<CallDelta>>,
+    /// A call in the form that precedes `tool_calls`.
+    function_call: Option<IgnoredAny>,
+    reasoning: Option<Value>,
+    reasoning_content: Option<Value>,
+}
+
+impl Delta {
+    /// Returns whether the delta has a part of a call in the form that precedes `tool_calls`.
+    pub(super) fn has_function_call(&self) -> bool {
+        self.function_call.is_some()
+    }
+
+    /// Returns whether the delta has a part of the model's reasoning, in one of the providers'
+    /// fields or as a part of the content.
+    pub(super) fn has_reasoning(&self) -> bool {
+        let is_filled = |value: &Value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            _ => true,
+        };
+        let parts = self.content.as_ref().and_then(Value::as_array).into_iter().flatten();
+        let is_thinking = |part: &Value| part.get("thinking").is_some_and(is_filled);
+        [&self.reasoning, &self.reasoning_content].into_iter().flatten().any(is_filled)
+            || parts.into_iter().any(is_thinking)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

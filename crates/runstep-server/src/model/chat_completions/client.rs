@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 
 use super::call;
 use super::upstream::Upstream;
@@ -32,6 +32,9 @@ use crate::model::{Model, ModelRequest, ModelStream};
 /// provider's `Retry-After`, but only before the first event of a response, so that a run never
 /// repeats itself. Dropping the stream closes the connection, which stops the provider.
 ///
+/// A response that is empty, has only reasoning, or ends within a call's arguments is an error, and
+/// so is a connection that is only kept alive for twice the idle timeout.
+///
 /// Errors become the run's `last_error`: `rate_limit_exceeded` for a 429, `invalid_prompt` for a
 /// conversation that the provider rejects, and `server_error` for everything else. No message
 /// contains the key.
@@ -51,8 +54,8 @@ impl ChatCompletions {
 impl Model for ChatCompletions {
     fn respond(&self, request: ModelRequest) -> ModelStream {
         let upstream = Arc::clone(&self.upstream);
-        let response = async move { call::start(upstream, &request).await };
-        Box::pin(stream::once(response).map_ok(call::Response::into_events).try_flatten().fuse())
+        let response = async move { call::start(upstream, &request).await.into_events() };
+        Box::pin(stream::once(response).flatten().fuse())
     }
 
     fn supports_images(&self) -> bool {

@@ -17,6 +17,8 @@ pub(super) struct Decoder {
     events: EventQueue,
     calls: ToolCalls,
     finish_reason: Option<FinishReason>,
+    has_reasoning: bool,
+    has_function_call: bool,
     usage: Option<(u64, u64)>,
     /// Used if the provider does not report usage.
     estimated_prompt_tokens: u64,
@@ -25,6 +27,7 @@ pub(super) struct Decoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FinishReason {
     Stop,
+    ToolCalls,
     Length,
     ContentFilter,
     Error,
@@ -36,6 +39,7 @@ impl FinishReason {
             "length" | "max_tokens" | "model_length" => Self::Length,
             "content_filter" => Self::ContentFilter,
             "error" => Self::Error,
+            "tool_calls" => Self::ToolCalls,
             _ => Self::Stop,
         }
     }
@@ -47,6 +51,8 @@ impl Decoder {
             events: EventQueue::default(),
             calls: ToolCalls::default(),
             finish_reason: None,
+            has_reasoning: false,
+            has_function_call: false,
             usage: None,
             estimated_prompt_tokens,
         }
@@ -62,11 +68,21 @@ impl Decoder {
         self.finish_reason.is_some()
     }
 
-    pub(super) fn decode(&mut self, chunk: Chunk) -> Result<(), CallError> {
+    /// Returns the usage that the provider has reported.
+    pub(super) fn reported_usage(&self) -> Option<(u64, u64)> {
+        self.usage
+    }
+
+    /// Decodes a chunk. Returns whether it has a part of the response.
+    pub(super) fn decode(&mut self, chunk: Chunk) -> Result<bool, CallError> {
         self.usage = chunk.usage.as_ref().and_then(chunk::usage).or(self.usage);
         // Requests are for one choice.
-        let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(()) };
+        let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(false) };
+        let bytes_before = self.events.bytes;
+        let mut has_reasoning = false;
         if let Some(delta) = choice.delta.or(choice.message) {
+            has_reasoning = delta.has_reasoning();
+            self.has_function_call |= delta.has_function_call();
             let text = delta.content.map(chunk::text).filter(|text| !text.is_empty());
             text.into_iter().for_each(|text| self.events.push(ModelEvent::Text(text)));
             let refusal = delta.refusal.filter(|text| !text.is_empty());
@@ -75,6 +91,7 @@ impl Decoder {
                 self.calls.apply(call, &mut self.events)?;
             }
         }
+        self.has_reasoning |= has_reasoning;
         if self.events.bytes > MAX_RESPONSE_BYTES {
             let limit = MAX_RESPONSE_BYTES / (1024 * 1024);
             let problem = format!("returned a response longer than {limit} MiB");
@@ -83,7 +100,7 @@ impl Decoder {
         if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
             self.finish_reason = Some(FinishReason::parse(&reason));
         }
-        Ok(())
+        Ok(has_reasoning || self.events.bytes > bytes_before)
     }
 
     /// Completes the response. `has_done_marker` means that the provider marked its end with `[DONE]`.
@@ -92,19 +109,36 @@ impl Decoder {
             Some(FinishReason::Error) => {
                 return Err(CallError::invalid_response("reported that its response failed"));
             }
-            None if self.events.bytes == 0 => {
-                return Err(CallError::incomplete_response("returned an empty response"));
-            }
-            None if !has_done_marker => {
+            None if !has_done_marker && self.events.bytes > 0 => {
                 return Err(CallError::incomplete_response("returned an incomplete response"));
             }
             Some(FinishReason::Length) => self.events.push(ModelEvent::TokenLimit),
             Some(FinishReason::ContentFilter) => self.events.push(ModelEvent::ContentFilter),
-            _ => self.calls.finish(&mut self.events)?,
+            _ if self.has_function_call => {
+                return Err(CallError::invalid_response(
+                    "called a function in the obsolete field 'function_call' instead of \
+                     'tool_calls'",
+                ));
+            }
+            _ if self.events.bytes == 0 && self.calls.is_empty() => {
+                return Err(self.empty_response());
+            }
+            reason => self.calls.finish(reason.is_some(), &mut self.events)?,
         }
         let estimate = (self.estimated_prompt_tokens, tokens_of_characters(self.events.characters));
         let (prompt_tokens, completion_tokens) = self.usage.unwrap_or(estimate);
         self.events.push(ModelEvent::Usage { prompt_tokens, completion_tokens });
         Ok(())
+    }
+
+    /// Creates the error for a response without text and calls.
+    fn empty_response(&self) -> CallError {
+        CallError::incomplete_response(if self.finish_reason == Some(FinishReason::ToolCalls) {
+            "announced function calls and returned none"
+        } else if self.has_reasoning {
+            "returned reasoning, but neither text nor function calls"
+        } else {
+            "returned an empty response"
+        })
     }
 }

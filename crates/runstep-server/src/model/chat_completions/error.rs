@@ -35,11 +35,14 @@ pub(super) struct CallError {
     pub(super) advice: RetryAdvice,
     /// The status of the response, if it is not a success.
     pub(super) status: Option<StatusCode>,
+    /// The usage that the provider has reported for a response that failed.
+    pub(super) usage: Option<(u64, u64)>,
 }
 
 impl CallError {
     fn new(kind: ModelErrorKind, message: String, advice: RetryAdvice) -> Self {
-        Self { model_error: ModelError::new(kind, message), advice, status: None }
+        let model_error = ModelError::new(kind, message);
+        Self { model_error, advice, status: None, usage: None }
     }
 
     /// Creates the error for an invalid response, which a retry would repeat. `problem` completes
@@ -52,6 +55,14 @@ impl CallError {
     /// Creates the error for a response that ended early.
     pub(super) fn incomplete_response(problem: &str) -> Self {
         Self { advice: RetryAdvice::Retry, ..Self::invalid_response(problem) }
+    }
+
+    /// Creates the error for a provider that keeps the connection open without a response.
+    pub(super) fn stalled(timeout: Duration) -> Self {
+        let seconds = timeout.as_secs_f64();
+        Self::invalid_response(&format!(
+            "sent no part of its response for {seconds} s, only signs of life"
+        ))
     }
 
     /// Creates the error for a connection that failed.

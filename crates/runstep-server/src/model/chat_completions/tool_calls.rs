@@ -4,15 +4,20 @@
 //! Some use the same index for all calls, or none; some send complete calls; some repeat the name
 //! in each fragment; some send no ids.
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::chunk::{CallDelta, arguments};
 use super::error::CallError;
 use super::event_queue::EventQueue;
 use crate::model::ModelEvent;
+use crate::text::shorten;
 
 /// The number of calls in one response.
 const MAX_CALLS: usize = 128;
+
+/// How many characters of a function's name a message repeats.
+const MAX_QUOTED_CHARACTERS: usize = 64;
 
 /// The calls of a response so far.
 #[derive(Debug, Default)]
@@ -38,6 +43,10 @@ struct StartedCall {
 }
 
 impl ToolCalls {
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
     /// Applies a fragment of a call.
     pub(super) fn apply(
         &mut self,
@@ -107,17 +116,35 @@ impl ToolCalls {
         (!other_id && !other_name && !is_complete).then_some(position)
     }
 
-    /// Completes the calls at the end of the response.
-    pub(super) fn finish(&self, events: &mut EventQueue) -> Result<(), CallError> {
+    /// Completes the calls at the end of the response. A response without a finish reason may have
+    /// been cut off anywhere.
+    pub(super) fn finish(
+        &self,
+        has_finish_reason: bool,
+        events: &mut EventQueue,
+    ) -> Result<(), CallError> {
         for call in &self.calls {
-            let index = call.started.as_ref().ok_or_else(missing_name)?.index;
+            let StartedCall { name, index } = call.started.as_ref().ok_or_else(missing_name)?;
+            let is_empty = call.arguments.trim().is_empty();
+            if is_cut_off(&call.arguments) && !(is_empty && has_finish_reason) {
+                return Err(CallError::incomplete_response(&format!(
+                    "ended its response within the arguments of the function '{}'",
+                    shorten(name, MAX_QUOTED_CHARACTERS)
+                )));
+            }
             // Arguments must be JSON even if the function has none.
-            if call.arguments.trim().is_empty() {
-                events.push(ModelEvent::Arguments { index, text: "{}".to_owned() });
+            if is_empty {
+                events.push(ModelEvent::Arguments { index: *index, text: "{}".to_owned() });
             }
         }
         Ok(())
     }
+}
+
+/// Returns whether a text is the beginning of JSON. Other mistakes are the model's, and the
+/// application can respond to them.
+fn is_cut_off(json: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(json).is_err_and(|error| error.is_eof())
 }
 
 fn missing_name() -> CallError {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::chat_completions::upstream::{
     MockResponse, Upstream, collect_response, delta_chunk, finish_chunk, model_events, text_delta,
-    text_event,
+    text_event, usage_chunk, usage_event,
 };
 
 /// The error that ends the model's stream.
@@ -163,6 +163,76 @@ async fn truncated_and_malformed_responses_are_errors() {
     }
     assert!(!report.contains("secret"), "{report}");
     insta::assert_snapshot!(report);
+}
+
+/// A provider's stream of these deltas, with this finish reason and usage.
+fn response_of(deltas: &[Value], finish_reason: Option<&str>) -> MockResponse {
+    let chunks = deltas.iter().cloned().map(delta_chunk).chain(finish_reason.map(finish_chunk));
+    MockResponse::chunks(chunks.chain([usage_chunk(9, 3)]))
+}
+
+#[tokio::test]
+async fn empty_and_cut_off_responses_are_errors_with_the_reported_usage() {
+    let reasoning = json!({"reasoning_content": "hm"});
+    let thinking = json!({"content": [{"type": "thinking", "thinking": "hm"}]});
+    let old_call = json!({"function_call": {"name": "f", "arguments": "{}"}});
+    let call = |arguments: &str| {
+        let function = json!({"name": "weather", "arguments": arguments});
+        json!({"tool_calls": [{"index": 0, "id": "a", "function": function}]})
+    };
+    let empty = [json!({"role": "assistant", "content": ""}), json!({"content": null})];
+    let cases = [
+        ("empty content", response_of(&empty, Some("stop"))),
+        ("no delta", response_of(&[], Some("stop"))),
+        ("empty list of calls", response_of(&[json!({"tool_calls": []})], Some("stop"))),
+        ("only reasoning", response_of(&[reasoning], Some("stop"))),
+        ("only thinking", response_of(&[thinking], None)),
+        ("announced calls", response_of(&[], Some("tool_calls"))),
+        ("obsolete call", response_of(std::slice::from_ref(&old_call), Some("function_call"))),
+        (
+            "obsolete call after text",
+            response_of(&[json!({"content": "Hi"}), old_call], Some("stop")),
+        ),
+        ("cut within a text", response_of(&[call("{\"ci")], None)),
+        ("cut after a value", response_of(&[call("{\"city\":\"Paris\"")], Some("tool_calls"))),
+        ("cut before the arguments", response_of(&[call("")], None)),
+    ];
+    let mut report = String::new();
+    for (name, response) in cases {
+        let mut events = model_events(response).await;
+        let error = events.pop().unwrap().unwrap_err();
+        assert_eq!(error.kind, ModelErrorKind::Server, "{name}");
+        assert_eq!(events.pop(), Some(Ok(usage_event(9, 3))), "{name}");
+        writeln!(report, "{name}: {}", error.message).unwrap();
+    }
+    insta::assert_snapshot!(report);
+}
+
+#[tokio::test]
+async fn invalid_arguments_that_are_complete_are_passed_on() {
+    for arguments in ["{city}", "[1,]", "Paris"] {
+        let function = json!({"name": "weather", "arguments": arguments});
+        let call = json!({"tool_calls": [{"index": 0, "function": function}]});
+        let events = model_events(response_of(&[call], Some("tool_calls"))).await;
+        assert!(events.iter().all(Result::is_ok), "{events:?}");
+    }
+}
+
+#[tokio::test]
+async fn provider_that_only_keeps_the_connection_alive_fails() {
+    for ping in [": ping\n\n", "data: {\"choices\":[]}\n\n"] {
+        let mut response = MockResponse::stream();
+        for _ in 0..200 {
+            response = response.wait(Duration::from_millis(20)).text(ping);
+        }
+        let upstream = Upstream::new([response.hang()]).await;
+        let builder = upstream.builder().idle_timeout(Duration::from_millis(500));
+        let error = collect_response(&builder.build().unwrap()).await.pop().unwrap().unwrap_err();
+        assert_eq!(
+            error.message,
+            "The model's provider sent no part of its response for 1 s, only signs of life."
+        );
+    }
 }
 
 #[tokio::test]

@@ -207,3 +207,34 @@ async fn run_settings_are_sent_to_the_provider() {
     fixture.create_run_and_wait(settings).await;
     insta::assert_json_snapshot!(upstream.requests().remove(0).body);
 }
+
+#[tokio::test]
+async fn run_with_a_cut_off_call_fails_with_the_known_usage() {
+    let cut = [call_chunk("weather", "{\"ci"), usage_chunk(20, 8)];
+    let upstream = Upstream::new([MockResponse::chunks(cut)]).await;
+    let fixture = fixture(&upstream, &["weather"]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    assert_eq!(run["status"], "failed");
+    assert_eq!(run["required_action"], Value::Null);
+    let message =
+        "The model's provider ended its response within the arguments of the function 'weather'.";
+    assert_eq!(run["last_error"], json!({"code": "server_error", "message": message}));
+    let expected = json!({"prompt_tokens": 20, "completion_tokens": 8, "total_tokens": 28});
+    assert_eq!(run["usage"], expected);
+    let steps = fixture.list_steps(&run).await;
+    assert_eq!(steps[0]["status"], "failed");
+    assert_eq!(steps[0]["usage"], expected);
+}
+
+#[tokio::test]
+async fn run_with_an_empty_response_fails() {
+    let upstream =
+        Upstream::new([MockResponse::chunks([finish_chunk("stop"), usage_chunk(9, 0)])]).await;
+    let fixture = fixture(&upstream, &[]).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    assert_eq!(run["status"], "failed");
+    assert_eq!(run["last_error"]["code"], "server_error");
+    assert_eq!(run["last_error"]["message"], "The model's provider returned an empty response.");
+    assert_eq!(run["usage"]["prompt_tokens"], 9);
+    assert_eq!(fixture.message_texts().await, ["Hello there"]);
+}

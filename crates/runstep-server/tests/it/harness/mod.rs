@@ -6,6 +6,7 @@ mod client;
 mod events;
 mod fixture;
 mod self_cancelling;
+pub(crate) mod socket;
 pub(crate) mod spec;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Events of streamed runs: their order and content.
 
+use axum::body::to_bytes;
+use axum::http::Method;
 use runstep_server::model::{ModelErrorKind, Turn};
 use serde_json::{Value, json};
 
@@ -39,6 +41,21 @@ async fn run_emits_events_from_creation_to_completion() {
     assert_eq!(run, fixture.get_run(&run).await);
     assert_eq!(delta_text(&events), "It is sunny.");
     assert_eq!(fixture.message_texts().await, ["Hello there", "It is sunny."]);
+}
+
+/// Some clients split streams at all line separators of Unicode.
+#[tokio::test(start_paused = true)]
+async fn line_separators_are_escaped() {
+    let text = "a\u{85}b\u{2028}c\u{2029}d ä€";
+    let fixture = Fixture::with_turns([Turn::text(text)], &[]).await;
+    let body = fixture.run_body(json!({"stream": true, "metadata": {"text": text}}));
+    let response =
+        fixture.client.send(Method::POST, &fixture.runs_path(), body.to_string().into()).await;
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let stream = std::str::from_utf8(&bytes).unwrap();
+    assert!(!stream.contains(['\u{85}', '\u{2028}', '\u{2029}']), "{stream}");
+    assert!(stream.contains(r"a\u0085b\u2028c\u2029d ä€"), "{stream}");
+    assert_eq!(message_text(&fixture.newest_message().await), text);
 }
 
 #[tokio::test(start_paused = true)]
