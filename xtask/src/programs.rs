@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::{fs, io, thread};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The binary under test.
 const SERVER: &str = "runstep-server";
@@ -175,22 +176,26 @@ pub struct RunningServer {
     child: Child,
     /// The base URL that the server printed.
     pub url: String,
+    /// The directory of the data file.
+    _data: TempDir,
 }
 
 impl RunningServer {
-    /// Starts a server, and waits until it prints a line with its address.
+    /// Starts a server with an empty data file, and waits until it prints a line with its address.
     ///
     /// # Errors
     ///
     /// Returns an error if the server cannot be started, or exits before it prints its address.
     pub fn start(command: &mut Command) -> Result<Self, Error> {
         let program = program(command);
+        let data = TempDir::new().map_err(file(Path::new("data")))?;
         let mut child = command
+            .env("RUNSTEP_DATA", data.path().join("runstep.db"))
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|source| Error::Start { program: program.clone(), source })?;
         let output = child.stdout.take().map(BufReader::new);
-        let mut running = Self { child, url: String::new() };
+        let mut running = Self { child, url: String::new(), _data: data };
         let Some(mut lines) = output.map(BufReader::lines) else {
             return Err(Error::NoServer(program));
         };

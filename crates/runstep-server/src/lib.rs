@@ -57,6 +57,12 @@
 //! comment every 15 s. A run continues without readers; while it executes it waits for slow
 //! readers, up to half a minute in total.
 
+/// Maintenance of data files: backup, check, export and import.
+pub mod data {
+    pub use crate::error::MaintenanceError;
+    pub use crate::store::{backup, check, export, import};
+}
+
 mod clock;
 mod engine;
 mod error;

@@ -122,9 +122,9 @@ impl ApiError {
             Self::Engine(EngineError::KeyReused) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, Some("idempotency_key_reused"))
             }
-            Self::Engine(EngineError::Unavailable(_) | EngineError::Stale) => {
-                (StatusCode::SERVICE_UNAVAILABLE, None)
-            }
+            Self::Engine(
+                EngineError::Unavailable(_) | EngineError::Stale | EngineError::Replayed,
+            ) => (StatusCode::SERVICE_UNAVAILABLE, None),
             Self::Engine(error) => (StatusCode::BAD_REQUEST, error.code()),
             Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, Some("invalid_json")),
             Self::MissingBody => (StatusCode::BAD_REQUEST, Some("missing_body")),
