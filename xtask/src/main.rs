@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, compat, contract, diff};
+use xtask::{codegen, compat, contract, crash, diff};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -25,6 +26,8 @@ enum Command {
     Compat,
     /// Test the server binary against openapi/runs.yaml with requests that schemathesis generates
     Contract(Contract),
+    /// Kill the server at random moments, and check that nothing it acknowledged is lost
+    Crash(Crash),
 }
 
 #[derive(clap::Args)]
@@ -66,6 +69,19 @@ struct Contract {
     examples: u32,
 }
 
+#[derive(clap::Args)]
+struct Crash {
+    /// How many rounds of use, kill and check
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    rounds: u32,
+    /// The seed of the random numbers [default: a random one, which is printed]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Stop after this time, also before all rounds
+    #[arg(long, value_name = "SECONDS", default_value_t = u64::MAX)]
+    seconds: u64,
+}
+
 /// Stack size. Documents may nest schemas thousands of levels deep, and stages recurse through
 /// them. Only the used part of the stack takes memory.
 const STACK_SIZE: usize = 256 << 20;
@@ -90,6 +106,12 @@ fn run() -> ExitCode {
         Command::Compat => compat::run(&root()).map_err(|error| error.to_string()),
         Command::Contract(Contract { examples }) => {
             contract::run(&root(), examples).map_err(|error| error.to_string())
+        }
+        Command::Crash(Crash { rounds, seed, seconds }) => {
+            let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+            let limit = Duration::from_secs(seconds);
+            let report = crash::run(&root(), rounds, seed, limit);
+            report.map(|report| report.to_string()).map_err(|error| error.to_string())
         }
     };
     match result {

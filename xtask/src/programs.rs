@@ -176,8 +176,8 @@ pub struct RunningServer {
     child: Child,
     /// The base URL that the server printed.
     pub url: String,
-    /// The directory of the data file.
-    _data: TempDir,
+    /// The directory of a temporary data file.
+    _data: Option<TempDir>,
 }
 
 impl RunningServer {
@@ -187,15 +187,26 @@ impl RunningServer {
     ///
     /// Returns an error if the server cannot be started, or exits before it prints its address.
     pub fn start(command: &mut Command) -> Result<Self, Error> {
-        let program = program(command);
         let data = TempDir::new().map_err(file(Path::new("data")))?;
+        let mut running = Self::start_with_data(command, &data.path().join("runstep.db"))?;
+        running._data = Some(data);
+        Ok(running)
+    }
+
+    /// Starts a server with a data file, and waits until it prints a line with its address.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the server cannot be started, or exits before it prints its address.
+    pub fn start_with_data(command: &mut Command, data: &Path) -> Result<Self, Error> {
+        let program = program(command);
         let mut child = command
-            .env("RUNSTEP_DATA", data.path().join("runstep.db"))
+            .env("RUNSTEP_DATA", data)
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|source| Error::Start { program: program.clone(), source })?;
         let output = child.stdout.take().map(BufReader::new);
-        let mut running = Self { child, url: String::new(), _data: data };
+        let mut running = Self { child, url: String::new(), _data: None };
         let Some(mut lines) = output.map(BufReader::lines) else {
             return Err(Error::NoServer(program));
         };
