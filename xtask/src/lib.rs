@@ -5,5 +5,7 @@ pub mod compat;
 pub mod contract;
 pub mod crash;
 pub mod diff;
+pub mod msrv;
 pub mod operations;
 pub mod programs;
+pub mod release;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, compat, contract, crash, diff};
+use xtask::{codegen, compat, contract, crash, diff, msrv, release};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -19,8 +19,8 @@ struct Arguments {
 enum Command {
     /// Generate crates/runstep-api from openapi/runs.yaml, or a crate from any vendor's document
     Codegen(Codegen),
-    /// Compare two documents; exit status: 0 for no changes, 1 for compatible changes, 2 for
-    /// breaking changes, 3 for an error
+    /// Compare two documents and the code generated from them; exit status: 0 for no changes, 1 for
+    /// compatible changes, 2 for breaking or unknown ones, 3 for an error
     Diff(Diff),
     /// Run the official Python and Node clients against the server binary
     Compat,
@@ -28,6 +28,10 @@ enum Command {
     Contract(Contract),
     /// Kill the server at random moments, and check that nothing it acknowledged is lost
     Crash(Crash),
+    /// Check that the dependencies of the published crates support the minimum Rust version
+    Msrv,
+    /// Check all gates, move the changelog, set the version, commit and tag; by default a dry run
+    Release(Release),
 }
 
 #[derive(clap::Args)]
@@ -46,6 +50,11 @@ struct Codegen {
     /// `*` is one segment, `**` any number [default: runs, steps, assistants, threads, messages]
     #[arg(long, value_name = "PATTERN")]
     select: Vec<String>,
+    /// Fail to decode a response that lacks a property which the document requires; by default,
+    /// only `id`, `status`, discriminators and what a schema lists as `x-always-present` must be
+    /// there
+    #[arg(long)]
+    strict_responses: bool,
 }
 
 #[derive(clap::Args)]
@@ -82,6 +91,18 @@ struct Crash {
     seconds: u64,
 }
 
+#[derive(clap::Args)]
+struct Release {
+    /// The new version, such as 0.2.0
+    version: String,
+    /// Change the files, commit and tag. Nothing is pushed or published
+    #[arg(long)]
+    execute: bool,
+    /// Show the changes without running the gates
+    #[arg(long, conflicts_with = "execute")]
+    skip_gates: bool,
+}
+
 /// Stack size. Documents may nest schemas thousands of levels deep, and stages recurse through
 /// them. Only the used part of the stack takes memory.
 const STACK_SIZE: usize = 256 << 20;
@@ -113,6 +134,10 @@ fn run() -> ExitCode {
             let report = crash::run(&root(), rounds, seed, limit);
             report.map(|report| report.to_string()).map_err(|error| error.to_string())
         }
+        Command::Msrv => msrv::run(&root()).map_err(|error| error.to_string()),
+        Command::Release(arguments) => {
+            release::run(&root(), &options(arguments)).map_err(|error| error.to_string())
+        }
     };
     match result {
         Ok(message) => {
@@ -127,7 +152,10 @@ fn run() -> ExitCode {
 }
 
 fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
-    let selection = codegen::Selection { patterns: arguments.select };
+    let selection = codegen::Selection {
+        patterns: arguments.select,
+        strict_responses: arguments.strict_responses,
+    };
     let (files, folder) = match (arguments.spec, arguments.out) {
         (None, None) => {
             let files = codegen::generate(&root().join("openapi/runs.yaml"), &selection)?;
@@ -149,10 +177,18 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
 }
 
 fn diff(arguments: Diff) -> ExitCode {
-    let selection = codegen::Selection { patterns: arguments.select };
+    let selection =
+        codegen::Selection { patterns: arguments.select, ..codegen::Selection::default() };
     let open = |source: &str| diff::open(&root(), source, &selection);
     match open(&arguments.old).and_then(|old| Ok((old, open(&arguments.new)?))) {
         Ok((old, new)) => {
+            for (source, version) in [(&arguments.old, &old), (&arguments.new, &new)] {
+                if let Some(error) = version.generation_error() {
+                    eprintln!(
+                        "note: the effects on callers are unknown: {source} does not generate: {error}"
+                    );
+                }
+            }
             let changes = diff::compare(&old, &new);
             let report = if arguments.markdown {
                 diff::report::markdown(&changes)
@@ -166,6 +202,17 @@ fn diff(arguments: Diff) -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::from(3)
         }
+    }
+}
+
+fn options(Release { version, execute, skip_gates }: Release) -> release::Options {
+    let date = time::OffsetDateTime::now_utc().date().to_string();
+    let gates = if skip_gates { &[][..] } else { &release::GATES };
+    release::Options {
+        version,
+        date,
+        execute,
+        gates: gates.iter().map(ToString::to_string).collect(),
     }
 }
 

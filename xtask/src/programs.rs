@@ -166,7 +166,12 @@ fn program(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }
 
-fn cargo(root: &Path, arguments: &[&str]) -> Result<String, Error> {
+/// Runs cargo, and returns its standard output.
+///
+/// # Errors
+///
+/// Returns an error if cargo fails.
+pub fn cargo(root: &Path, arguments: &[&str]) -> Result<String, Error> {
     let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     output(Command::new(program).current_dir(root).args(arguments))
 }

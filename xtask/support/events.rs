@@ -34,6 +34,17 @@ macro_rules! events {
 
         impl $crate::validate::Limited for $Name {}
 
+        impl $crate::wire::Wire for $Name {
+            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <Self as serde::Deserialize>::deserialize(deserializer)
+            }
+
+            fn from_json(json: &serde_json::Value) -> Result<Self, $crate::wire::Mismatch> {
+                <Self as serde::Deserialize>::deserialize(json)
+                    .map_err(|_| $crate::wire::Mismatch::kind(json, stringify!($Name)))
+            }
+        }
+
         impl $Name {
             /// Returns the name, which is the `event` field of a server-sent event.
             pub fn event(&self) -> &str {
@@ -125,7 +136,7 @@ pub(crate) use events;
 
 /// Decodes the data of an event. Some servers wrap the data of an error in an object with the name
 /// of the event.
-pub(crate) fn event_data<T: serde::de::DeserializeOwned>(
+pub(crate) fn event_data<T: crate::wire::Decode>(
     event: &str,
     data: &str,
 ) -> Result<T, serde_json::Error> {
@@ -135,7 +146,7 @@ pub(crate) fn event_data<T: serde::de::DeserializeOwned>(
             _ => return Err(error),
         };
         match whole.remove(event) {
-            Some(inner) if whole.is_empty() => crate::decode::decode(inner.to_string().as_bytes()),
+            Some(inner) if whole.is_empty() => crate::decode::decode_value(&inner),
             _ => Err(error),
         }
     })

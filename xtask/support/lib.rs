@@ -7,26 +7,32 @@
 //!
 //! - An enum value or a union variant that the document does not list becomes `Unknown`, and is
 //!   serialized unchanged.
-//! - A property that the document does not list is ignored.
-//! - A nullable property may also be absent. In runs and steps, `assistant_id`, `instructions`,
-//!   `metadata`, `model`, `parallel_tool_calls` and `tools` may be absent or null, since some
-//!   providers omit them. Properties that identify an object are required.
+//! - A property that the document does not list is kept, and serialized unchanged: see `other()` of
+//!   each object.
+//! - In responses, only the properties are required without which an object is useless, such as its
+//!   ID. Any other property may be absent or null, since many servers omit some: it is an `Option`, or
+//!   an empty list, map or text.
+//! - A value of the wrong kind loses nothing but itself: see [`decode`].
 //! - In requests, a [`Field`] distinguishes absent from null.
 //! - If a response does not decode, the error names the JSON path, the expected type and the actual
 //!   value.
 //! - Types have no limits, so any value decodes. [`Validate`] checks request bodies.
 
-mod call;
+{allow}mod call;
 #[rustfmt::skip]
 mod client;
 mod decode;
 #[rustfmt::skip]
+mod decoding;
+#[rustfmt::skip]
 mod enums;
 mod events;
 mod field;
+mod json_object;
 #[rustfmt::skip]
 mod limits;
-{methods}mod open_enum;
+{methods}mod object;
+mod open_enum;
 mod operation;
 #[rustfmt::skip]
 mod operations;
@@ -37,13 +43,16 @@ mod union;
 #[rustfmt::skip]
 mod unions;
 mod validate;
+mod wire;
 
 pub use call::{CallOptions, ReadError, ResponseHeaders};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
-pub use decode::decode;
+pub use decode::{decode, decode_any, decode_value};
 pub use field::Field;
+pub use json_object::JsonObject;
 {exports}pub use operations::Operation;
 pub use validate::{Validate, Violation, validate_range};
+pub use wire::Decode;
 
 /// The discriminators of unions.
 pub(crate) const DISCRIMINATORS: &[&str] = &[{discriminators}];

@@ -80,6 +80,18 @@ macro_rules! open_enum {
             }
         }
 
+        impl From<&str> for $crate::Field<$Name> {
+            fn from(value: &str) -> Self {
+                Self::Value(value.into())
+            }
+        }
+
+        impl From<String> for $crate::Field<$Name> {
+            fn from(value: String) -> Self {
+                Self::Value(value.into())
+            }
+        }
+
         impl serde::Serialize for $Name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
@@ -92,6 +104,17 @@ macro_rules! open_enum {
                     Self::known,
                     Self::Unknown,
                 ))
+            }
+        }
+
+        impl $crate::wire::Wire for $Name {
+            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                serde::Deserialize::deserialize(deserializer)
+            }
+
+            fn from_json(json: &serde_json::Value) -> Result<Self, $crate::wire::Mismatch> {
+                let text = json.as_str();
+                text.map(Self::from).ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))
             }
         }
     };

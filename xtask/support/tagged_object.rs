@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::de::value::{MapAccessDeserializer, StringDeserializer};
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::object::{Object, Stream};
 use crate::union::{object, sequence, visit_scalars};
 
 /// An object that was read up to its discriminator.
@@ -49,13 +49,9 @@ impl<'de, A: MapAccess<'de>> TaggedObject<A> {
         matches!(self.tag, Tag::Known(known) if known == value)
     }
 
-    /// Decodes the variant, without the discriminator.
-    pub(crate) fn variant<T: Deserialize<'de>>(self) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(Joined {
-            before: self.before.into_iter(),
-            value: None,
-            rest: self.rest,
-        }))
+    /// Reads the variant, without the discriminator.
+    pub(crate) fn variant<T: Object>(self) -> Result<T, A::Error> {
+        T::read_properties(Stream::new(self.before, self.rest))
     }
 
     /// Returns the whole object as JSON.
@@ -129,36 +125,5 @@ impl<'de> Visitor<'de> for TagSeed {
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Tag, A::Error> {
         object(entries).map(Tag::Other)
-    }
-}
-
-/// An object of the buffered entries and the unread ones.
-struct Joined<A> {
-    before: std::vec::IntoIter<(String, Value)>,
-    value: Option<Value>,
-    rest: A,
-}
-
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Joined<A> {
-    type Error = A::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, A::Error> {
-        match self.before.next() {
-            Some((key, value)) => {
-                self.value = Some(value);
-                seed.deserialize(StringDeserializer::new(key)).map(Some)
-            }
-            None => self.rest.next_key_seed(seed),
-        }
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        match self.value.take() {
-            Some(value) => seed.deserialize(value).map_err(A::Error::custom),
-            None => self.rest.next_value_seed(seed),
-        }
     }
 }

@@ -1,7 +1,9 @@
 //! Unions. A variant that the specification does not list is kept.
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, MapAccess, SeqAccess};
+use serde::de::{MapAccess, SeqAccess};
+
+use crate::wire::Wire;
 
 /// Defines a union, whose variant is selected by a discriminator or by the kind of JSON value.
 macro_rules! union {
@@ -46,22 +48,13 @@ macro_rules! union {
 
         impl serde::Serialize for $Name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $(
-                    #[derive(serde::Serialize)]
-                    struct Tagged<'a, T> {
-                        #[serde(rename = $tag)]
-                        tag: &'static str,
-                        #[serde(flatten)]
-                        body: &'a T,
-                    }
-                )?
                 match self {
                     $($(Self::$Constant => serializer.serialize_str($constant),)+)?
                     $(Self::$Text(text) => serializer.serialize_str(text),)?
                     $(Self::$Array(items) => serde::Serialize::serialize(items, serializer),)?
                     $($(
                         Self::$Variant(body) => {
-                            serde::Serialize::serialize(&Tagged { tag: $value, body }, serializer)
+                            $crate::object::write(body, Some(($tag, $value)), serializer)
                         }
                     )+)?
                     $(Self::$Object(object) => serde::Serialize::serialize(object, serializer),)?
@@ -72,6 +65,12 @@ macro_rules! union {
 
         impl<'de> serde::Deserialize<'de> for $Name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::decode::deserialize(deserializer)
+            }
+        }
+
+        impl $crate::wire::Wire for $Name {
+            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Union;
 
                 #[allow(unreachable_code, unused_variables)]
@@ -83,12 +82,7 @@ macro_rules! union {
                     }
 
                     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$Name, E> {
-                        $(match text {
-                            $($constant => return Ok($Name::$Constant),)+
-                            _ => {}
-                        })?
-                        $(return Ok($Name::$Text(text.to_owned()));)?
-                        Ok($Name::Unknown(text.into()))
+                        Ok($Name::from_text(text))
                     }
 
                     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, items: A) -> Result<$Name, A::Error> {
@@ -117,6 +111,36 @@ macro_rules! union {
 
                 deserializer.deserialize_any(Union)
             }
+
+            fn from_json(json: &serde_json::Value) -> Result<Self, $crate::wire::Mismatch> {
+                let known = match json {
+                    serde_json::Value::String(text) => Some(Self::from_text(text)),
+                    $(serde_json::Value::Array(_) => <Vec<$Item> as $crate::wire::Wire>::from_json(json).ok().map(Self::$Array),)?
+                    $(
+                        serde_json::Value::Object(object) => match object.get($tag).and_then(serde_json::Value::as_str) {
+                            $(Some($value) => {
+                                $crate::object::from_json(json, $tag).ok().map(Self::$Variant)
+                            })+
+                            _ => None,
+                        },
+                    )?
+                    $(serde_json::Value::Object(_) => <$ObjectType as $crate::wire::Wire>::from_json(json).ok().map(Self::$Object),)?
+                    _ => None,
+                };
+                Ok(known.unwrap_or_else(|| Self::Unknown(json.clone())))
+            }
+        }
+
+        impl $Name {
+            #[allow(unreachable_code)]
+            fn from_text(text: &str) -> Self {
+                $(match text {
+                    $($constant => return Self::$Constant,)+
+                    _ => {}
+                })?
+                $(return Self::$Text(text.to_owned());)?
+                Self::Unknown(text.into())
+            }
         }
 
         $($(
@@ -125,11 +149,23 @@ macro_rules! union {
                     Self::$Variant(body)
                 }
             }
+
+            impl From<$Type> for $crate::Field<$Name> {
+                fn from(body: $Type) -> Self {
+                    Self::Value(body.into())
+                }
+            }
         )+)?
         $(
             impl From<$ObjectType> for $Name {
                 fn from(object: $ObjectType) -> Self {
                     Self::$Object(object)
+                }
+            }
+
+            impl From<$ObjectType> for $crate::Field<$Name> {
+                fn from(object: $ObjectType) -> Self {
+                    Self::Value(object.into())
                 }
             }
         )?
@@ -145,11 +181,29 @@ macro_rules! union {
                     Self::$Text(text.to_owned())
                 }
             }
+
+            impl From<String> for $crate::Field<$Name> {
+                fn from(text: String) -> Self {
+                    Self::Value(text.into())
+                }
+            }
+
+            impl From<&str> for $crate::Field<$Name> {
+                fn from(text: &str) -> Self {
+                    Self::Value(text.into())
+                }
+            }
         )?
         $(
             impl From<Vec<$Item>> for $Name {
                 fn from(items: Vec<$Item>) -> Self {
                     Self::$Array(items)
+                }
+            }
+
+            impl From<Vec<$Item>> for $crate::Field<$Name> {
+                fn from(items: Vec<$Item>) -> Self {
+                    Self::Value(items.into())
                 }
             }
         )?
@@ -179,16 +233,16 @@ pub(crate) use {union, visit_scalars};
 
 pub(crate) fn sequence<'de, T, A>(items: A) -> Result<T, A::Error>
 where
-    T: Deserialize<'de>,
+    T: Wire,
     A: SeqAccess<'de>,
 {
-    T::deserialize(SeqAccessDeserializer::new(items))
+    T::read(SeqAccessDeserializer::new(items))
 }
 
 pub(crate) fn object<'de, T, A>(object: A) -> Result<T, A::Error>
 where
-    T: Deserialize<'de>,
+    T: Wire,
     A: MapAccess<'de>,
 {
-    T::deserialize(MapAccessDeserializer::new(object))
+    T::read(MapAccessDeserializer::new(object))
 }

@@ -33,7 +33,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    fn new(reason: String) -> Self {
+    pub(crate) fn new(reason: String) -> Self {
         Self { path: String::new(), reason }
     }
 

@@ -57,6 +57,8 @@
 //! comment every 15 s. A run continues without readers; while it executes it waits for slow
 //! readers, up to half a minute in total.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 /// Maintenance of data files: backup, check, export and import.
 pub mod data {
     pub use crate::error::MaintenanceError;

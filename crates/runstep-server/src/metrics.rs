@@ -138,8 +138,12 @@ impl Metrics {
     pub(crate) fn record_run_ended(&self, status: &RunStatus, seconds: i64, usage: &Usage) {
         self.runs_ended.get_or_create(&[("status", status.to_string())]).inc();
         self.run_duration.observe(seconds as f64);
-        self.tokens.get_or_create(&[("kind", "prompt")]).inc_by(usage.prompt_tokens);
-        self.tokens.get_or_create(&[("kind", "completion")]).inc_by(usage.completion_tokens);
+        self.tokens
+            .get_or_create(&[("kind", "prompt")])
+            .inc_by(usage.prompt_tokens.unwrap_or_default());
+        self.tokens
+            .get_or_create(&[("kind", "completion")])
+            .inc_by(usage.completion_tokens.unwrap_or_default());
     }
 }
 

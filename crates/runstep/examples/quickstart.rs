@@ -70,7 +70,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Prints each status change until the run is terminal or requires action.
 async fn print_updates(runs: &Runs, mut run: Run) -> runstep::Result<Run> {
     let poll = runs.poll(&run.id).interval(Duration::from_millis(20));
-    let mut updates = poll.deadline(Duration::from_secs(120)).into_stream();
+    let mut updates = poll.deadline(Duration::from_secs(120)).watch();
     while let Some(update) = updates.try_next().await? {
         if update.status != run.status {
             println!("{}", update.status);
@@ -96,10 +96,16 @@ fn print_table(steps: &[RunStep]) {
     for step in steps {
         let kind = match &step.step_details {
             StepDetails::ToolCalls(details) => format!("{} tool call(s)", details.tool_calls.len()),
-            _ => step.type_.to_string(),
+            StepDetails::MessageCreation(_) => "message".to_owned(),
+            _ => "other".to_owned(),
         };
-        let seconds = step.completed_at.map(|end| format!("{} s", end - step.created_at));
-        let tokens = step.usage.as_ref().map(|usage| usage.total_tokens.to_string());
+        let seconds =
+            step.completed_at.zip(step.created_at).map(|(end, start)| format!("{} s", end - start));
+        let tokens = step
+            .usage
+            .as_ref()
+            .and_then(|usage| usage.total_tokens)
+            .map(|tokens| tokens.to_string());
         println!(
             "{kind:<18}{:<12}{:>9}{:>8}",
             step.status,

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let request = client.threads().create_and_run(&assistant.id);
     let request = request.user_message("How is the weather?");
-    let mut events = request.stream().cancel_on_drop(true).await?;
+    let mut events = request.cancel_on_drop(true).stream().await?;
     print_events(&mut events).await?;
     while events.end() == Some(StreamEnd::RequiresAction) {
         let calls = events.run().map(|run| run.function_calls()).unwrap_or_default();
@@ -41,7 +41,7 @@ async fn print_events(events: &mut RunStream) -> Result<(), Box<dyn std::error::
                 print!("{}", delta.text());
                 std::io::stdout().flush()?;
             }
-            RunEvent::StepCreated(step) => println!("[{}]", step.type_),
+            RunEvent::StepCreated(step) => println!("[{}]", step.id),
             _ => {}
         }
     }

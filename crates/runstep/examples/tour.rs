@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     outputs = outputs.output(&call.id, "18 degrees and sunny");
                 }
                 run = outputs.await?;
-                let mut updates = runs.poll(&run.id).with_steps(true).into_stream();
+                let mut updates = runs.poll(&run.id).with_steps(true).watch();
                 while let Some(update) = updates.try_next().await? {
                     println!("  {} ({} new steps)", update.status, update.new_steps.len());
                     run = update.run;
@@ -63,13 +63,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut steps = runs.steps(&run.id).list().order(Order::Asc).items(); // fetches pages lazily
     while let Some(step) = steps.try_next().await? {
-        println!("step {} {}", step.type_, step.status);
+        println!("step {} {}", step.id, step.status);
     }
     let page = runs.list().limit(50).page().await?;
     println!("runs on the thread: {}", page.data.len());
     let messages = client.messages(&thread.id).list().order(Order::Asc).items();
     for message in messages.collect_all().await? {
-        println!("{}: {}", message.role, message.text());
+        let role = message.role.as_ref().map_or("-", |role| role.as_str());
+        println!("{role}: {}", message.text());
     }
 
     let run = client

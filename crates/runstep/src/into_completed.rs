@@ -36,8 +36,8 @@ impl IntoCompleted for Run {
             return Ok(self);
         }
         let mut error = Error::new(ErrorKind::NotCompleted, not_completed_message(&self));
-        if let Some(cause) = &self.last_error {
-            error = error.with_code(cause.code.as_str());
+        if let Some(code) = self.last_error.as_ref().and_then(|cause| cause.code.as_ref()) {
+            error = error.with_code(code.as_str());
         }
         Err(error.with_run(Some(self)))
     }

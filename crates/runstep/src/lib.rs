@@ -22,14 +22,21 @@
 //!
 //! | feature | default | what it does |
 //! | --- | --- | --- |
-//! | `rustls` | yes | TLS with rustls |
+//! | `rustls` | yes | TLS with rustls. Without any TLS only plain HTTP works, as to a server on the same machine |
 //! | `native-tls` | no | TLS with the library of the operating system |
-//! | `chrono` | no | chrono types in the arguments of [tools] and in structured answers |
+//! | `tools` | yes | Rust functions as [tools], and structured answers; builds schemars |
+//! | `http2` | no | HTTP/2, if the server offers it: concurrent requests share a connection |
+//! | `chrono` | no | chrono types in the arguments of tools and in structured answers |
 //! | `uuid` | no | uuid types in the same places |
+//! | `test-util` | no | errors and recorded streams for the tests of an application |
 //!
 //! # Guides
 
-#![allow(private_bounds, reason = "implemented by the requests and streams of this crate only")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "tools"),
+    allow(dead_code, unused_imports, reason = "only the tool loop calls some functions")
+)]
 
 mod client;
 pub mod docs;
@@ -40,11 +47,17 @@ mod pagination;
 mod polling;
 mod resources;
 mod run_ref;
+mod run_request;
+#[cfg(feature = "tools")]
 mod schema;
 mod step_calls;
 mod streaming;
+#[cfg(feature = "tools")]
 mod structured;
+#[cfg(feature = "tools")]
+mod suspended;
 mod time;
+#[cfg(feature = "tools")]
 pub mod tools;
 mod transport;
 
@@ -53,15 +66,19 @@ pub use bytes::Bytes;
 pub use client::{AccessToken, Client, ClientBuilder, DEFAULT_TIMEOUT};
 pub use error::{ActiveRun, Error, ErrorKind, Result};
 pub use into_completed::IntoCompleted;
-pub use pagination::{Items, Page, Pages};
+pub use pagination::{InvalidEntry, Items, Page, Pages};
 pub use polling::{
-    AndPoll, DEFAULT_DEADLINE, EnsureIdle, IfActive, Poll, PollAll, PollTarget, Pollable,
-    PolledRun, RunUpdate, RunUpdates,
+    EnsureIdle, EnsureIdleParams, IfActive, Poll, PollAll, PollParams, PollTarget, PolledRun,
+    RunUpdate, RunUpdates,
 };
 /// The HTTP client: `Method`, `Client` and `ClientBuilder` are part of the API of this crate.
 pub use reqwest;
 pub use resources::*;
 pub use run_ref::RunRef;
+pub use run_request::{
+    DEFAULT_DEADLINE, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, Plain, RunMode, RunRequest,
+    StartRun,
+};
 /// An event of a run; see [`RunStream`].
 pub use runstep_api::types::StreamEvent as RunEvent;
 /// A request field that distinguishes "left out" from null, the status of a run with its data, and
@@ -69,18 +86,21 @@ pub use runstep_api::types::StreamEvent as RunEvent;
 pub use runstep_api::{Field, Outcome, types};
 /// Derives the schemas of tools and structured answers. A crate that does not depend on schemars
 /// itself adds `#[schemars(crate = "runstep::schemars")]`.
+#[cfg(feature = "tools")]
 pub use schemars;
 /// The type of API keys and tokens, from the `secrecy` crate: `String` and `&str` convert to it. Its
 /// memory is wiped when it is dropped, and `Debug` does not show the secret.
 pub use secrecy::SecretString;
 pub use streaming::{
-    CollectedRun, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, FollowRun, RunStream, StreamEnd,
-    StreamRequest, TextDeltas,
+    CollectedRun, FollowRun, FollowRunParams, RunEventSource, RunStream, StreamEnd, TextDeltas,
 };
-pub use structured::{Answer, AnswerStream, ResponseAs};
+#[cfg(feature = "tools")]
+pub use structured::{AcceptsAnswer, Answer, AnswerStream, Typed};
 pub use transport::{Backoff, PollErrorPolicy, Response, ResponseFuture, RetryPolicy};
 
-/// Compiles the code examples of the README.
+/// Compiles the code examples of the README and of the documents for migrations.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/migrating-from-async-openai.md")]
+#[doc = include_str!("../../../docs/migrating-from-python.md")]
 pub struct Readme;

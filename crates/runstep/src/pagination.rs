@@ -1,10 +1,12 @@
 //! Pagination of list requests: one page, or a stream of all pages or items.
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use runstep_api::Decode;
+use serde_json::Value;
 use sync_wrapper::SyncWrapper;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{BoxStream, ResponseFuture, boxed_stream};
+use crate::transport::{BoxStream, Response, ResponseFuture, boxed_stream};
 
 /// The page that a list request asks for.
 #[derive(Clone, Debug, Default)]
@@ -15,15 +17,91 @@ pub(crate) struct PageQuery {
     pub(crate) before: Option<String>,
 }
 
-/// A page of a list; see [`Pages`].
+/// A page of a list.
+///
+/// An entry that does not decode is in [`invalid`](Self::invalid), with its JSON; the other entries
+/// are in [`data`](Self::data).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// The cursor of the next page, or `None` on the last page. The list request resumes there with
-    /// `after(cursor)`, also in another process.
-    pub next_cursor: Option<String>,
+    /// The entries that decode, in the order of the server.
+    pub data: Vec<T>,
+    /// The entries that do not decode, in the order of the server. Empty, unless the server sent an
+    /// object without what identifies it, such as its id.
+    pub invalid: Vec<InvalidEntry>,
+    /// The id of the first entry, if the server sent it.
+    pub first_id: Option<String>,
+    /// The id of the last entry, if the server sent it or the entry has one.
+    pub last_id: Option<String>,
+    /// Whether there are more entries after this page.
+    pub has_more: bool,
+}
+
+/// An entry of a list that does not decode; see [`Page::invalid`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct InvalidEntry {
+    /// The zero-based position in the page, counting valid and invalid entries.
+    pub index: usize,
+    /// The entry as the server sent it.
+    pub json: Value,
+    reason: String,
+}
+
+impl std::fmt::Display for InvalidEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "entry {} of the page cannot be decoded: {}", self.index, self.reason)
+    }
+}
+
+impl std::error::Error for InvalidEntry {}
+
+impl InvalidEntry {
+    fn into_error(self) -> Error {
+        let json = self.json.to_string();
+        Error::new(ErrorKind::Decode, self.to_string()).with_body(json.as_bytes())
+    }
+}
+
+impl<T> Page<T> {
+    /// Returns the cursor of the next page, or `None` on the last page. The list request resumes there
+    /// with `after(cursor)`, also in another process.
+    pub fn next_cursor(&self) -> Option<&str> {
+        let is_empty = self.data.is_empty() && self.invalid.is_empty();
+        self.last_id.as_deref().filter(|_| self.has_more && !is_empty)
+    }
+
+    /// Returns all entries, valid and invalid, in the order of the server.
+    fn into_entries(self) -> impl Iterator<Item = Result<T>> {
+        let mut invalid = self.invalid.into_iter().peekable();
+        let mut data = self.data.into_iter();
+        (0..).map_while(move |index| match invalid.next_if(|entry| entry.index == index) {
+            Some(entry) => Some(Err(entry.into_error())),
+            None => data.next().map(Ok),
+        })
+    }
+}
+
+/// Returns the entries of a list that do not decode, and the id of the last entry. `received` are the
+/// entries as the server sent them, which the list keeps if one of them does not decode.
+pub(crate) fn invalid_entries<L, T: Decode>(
+    response: &Response<L>,
+    received: Option<&Value>,
+) -> Result<(Vec<InvalidEntry>, Option<String>)> {
+    let Some(received) = received else { return Ok((Vec::new(), None)) };
+    let entries: Vec<Value> = runstep_api::decode_value(received).map_err(|error| {
+        Error::undecodable(error, response.body())
+            .with_status(response.status())
+            .with_headers(response.header_map())
+    })?;
+    let last_id = entries.last().and_then(|last| Some(last.get("id")?.as_str()?.to_owned()));
+    let mut invalid = Vec::new();
+    for (index, json) in entries.into_iter().enumerate() {
+        if let Err(error) = runstep_api::decode_value::<T>(&json) {
+            invalid.push(InvalidEntry { index, json, reason: error.to_string() });
+        }
+    }
+    Ok((invalid, last_id))
 }
 
 /// A list request, for any page.
@@ -38,79 +116,6 @@ pub(crate) trait PagedRequest: Clone + Send + 'static {
     fn set_cursor(&mut self, cursor: String);
 }
 
-/// Setters for the page, and methods that fetch one page or all items.
-macro_rules! list_request {
-    ($Request:ident -> $List:ty, $Item:ty) => {
-        impl $Request {
-            /// Sets the number of items per page, 1 to 100. Default: 20.
-            pub fn limit(mut self, limit: u64) -> Self {
-                self.page.limit = Some(limit);
-                self
-            }
-
-            /// Sets the order by creation time. Default: newest first.
-            pub fn order(mut self, order: runstep_api::types::Order) -> Self {
-                self.page.order = Some(order);
-                self
-            }
-
-            /// Starts after the item with this id, in the requested order.
-            pub fn after(mut self, id: impl Into<String>) -> Self {
-                self.page.after = Some(id.into());
-                self
-            }
-
-            /// Ends before the item with this id, in the requested order.
-            pub fn before(mut self, id: impl Into<String>) -> Self {
-                self.page.before = Some(id.into());
-                self
-            }
-
-            /// Fetches one page; the same as awaiting the request.
-            pub fn page(self) -> $crate::ResponseFuture<$List> {
-                std::future::IntoFuture::into_future(self)
-            }
-
-            /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
-            /// next one, which can be saved to resume there with [`after`](Self::after).
-            pub fn pages(self) -> $crate::Pages<$Item> {
-                $crate::pagination::pages(self)
-            }
-
-            /// Returns a stream of all items, which fetches pages as needed.
-            pub fn items(self) -> $crate::Items<$Item> {
-                $crate::pagination::items(self)
-            }
-
-            $crate::resources::macros::request_options!($List);
-        }
-
-        impl $crate::pagination::PagedRequest for $Request {
-            type Item = $Item;
-
-            fn fetch(self) -> $crate::ResponseFuture<$crate::Page<$Item>> {
-                Box::pin(async move {
-                    let list = self.execute().await?.into_inner();
-                    let last = list.last_id.or_else(|| list.data.last().map(|item| item.id.clone()));
-                    let next_cursor = last.filter(|_| list.has_more && !list.data.is_empty());
-                    Ok($crate::Page { items: list.data, next_cursor })
-                })
-            }
-
-            fn cursor(&self) -> Option<&str> {
-                self.page.after.as_deref()
-            }
-
-            fn set_cursor(&mut self, cursor: String) {
-                self.page.after = Some(cursor);
-            }
-        }
-
-        $crate::resources::macros::awaitable!($Request -> $List);
-    };
-}
-pub(crate) use list_request;
-
 /// A stream of the pages of a list; see [`ListRuns::pages`](crate::ListRuns::pages).
 ///
 /// An error while fetching a page ends the stream.
@@ -124,8 +129,8 @@ pub(crate) use list_request;
 /// }
 /// let mut pages = list.pages();
 /// while let Some(page) = pages.try_next().await? {
-///     println!("{} runs", page.items.len());
-///     save(page.next_cursor.as_deref());
+///     println!("{} runs", page.data.len());
+///     save(page.next_cursor());
 /// }
 /// # Ok(())
 /// # }
@@ -135,7 +140,9 @@ pub struct Pages<T>(BoxStream<Page<T>>);
 
 /// A stream of the items of a list, which fetches pages as needed.
 ///
-/// An error while fetching a page ends the stream.
+/// An error while fetching a page ends the stream. An item that does not decode is an error of kind
+/// [`Decode`](ErrorKind::Decode) in its place, with the item's JSON as [`body`](Error::body); the stream
+/// continues after it.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Items<T>(BoxStream<T>);
 
@@ -143,12 +150,12 @@ pub(crate) fn pages<R: PagedRequest>(request: R) -> Pages<R::Item> {
     let pages = futures_util::stream::try_unfold(Some(request), |request| async move {
         let Some(mut next) = request else { return Ok(None) };
         let page = next.clone().fetch().await?;
-        if page.next_cursor.is_some() && page.next_cursor.as_deref() == next.cursor() {
+        if page.next_cursor().is_some() && page.next_cursor() == next.cursor() {
             let message = "the server returned the same page again: it ignores `after`";
             return Err(Error::new(ErrorKind::Decode, message));
         }
-        let request = page.next_cursor.clone().map(|cursor| {
-            next.set_cursor(cursor);
+        let request = page.next_cursor().map(|cursor| {
+            next.set_cursor(cursor.to_owned());
             next
         });
         Ok(Some((page, request)))
@@ -157,7 +164,14 @@ pub(crate) fn pages<R: PagedRequest>(request: R) -> Pages<R::Item> {
 }
 
 pub(crate) fn items<R: PagedRequest>(request: R) -> Items<R::Item> {
-    let pages = pages(request).map_ok(|page| futures_util::stream::iter(page.items).map(Ok));
+    let pages = pages(request).map_ok(|page| futures_util::stream::iter(page.into_entries()));
+    Items(SyncWrapper::new(pages.try_flatten().boxed()))
+}
+
+/// Returns the items that decode. What needs a list for its own work does not fail because of one
+/// entry.
+pub(crate) fn readable_items<R: PagedRequest>(request: R) -> Items<R::Item> {
+    let pages = pages(request).map_ok(|page| futures_util::stream::iter(page.data).map(Ok));
     Items(SyncWrapper::new(pages.try_flatten().boxed()))
 }
 
@@ -177,7 +191,8 @@ impl<T> Items<T> {
     ///
     /// # Errors
     ///
-    /// Returns an error if a page cannot be fetched.
+    /// Returns an error if a page cannot be fetched, or if the item does not decode. In the second case,
+    /// the next call returns the item after it.
     pub async fn try_next(&mut self) -> Result<Option<T>> {
         self.next().await.transpose()
     }
@@ -186,7 +201,8 @@ impl<T> Items<T> {
     ///
     /// # Errors
     ///
-    /// Returns an error if a page cannot be fetched.
+    /// Returns an error if a page cannot be fetched, or if an item does not decode. To skip such items,
+    /// read the stream item by item.
     pub async fn collect_all(mut self) -> Result<Vec<T>> {
         let mut all = Vec::new();
         while let Some(item) = self.try_next().await? {

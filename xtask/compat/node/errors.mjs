@@ -33,7 +33,7 @@ check("invalid parameters are a bad request", async () => {
   const assistant_id = (await assistant()).id;
   const runWith = (parameters) => () => runs.create(id, { assistant_id, ...parameters });
   assert.equal((await badRequest("Invalid 'temperature'", runWith({ temperature: 3 }))).param, "temperature");
-  let error = await badRequest("parallel_tool_calls", runWith({ parallel_tool_calls: null }));
+  let error = await badRequest("parallel_tool_calls", runWith({ parallel_tool_calls: "yes" }));
   assert.deepEqual([error.code, error.param], ["invalid_type", "parallel_tool_calls"]);
   error = await badRequest("code_interpreter", () => assistant([{ type: "code_interpreter" }]));
   assert.equal(error.param, "tools[0].type");

@@ -46,7 +46,7 @@ def invalid_parameters_are_a_bad_request():
         return lambda: runs.create(thread_id=thread_id, assistant_id=assistant_id, **parameters)
 
     assert bad_request("Invalid 'temperature'", run_with(temperature=3)).param == "temperature"
-    error = bad_request("parallel_tool_calls", run_with(extra_body={"parallel_tool_calls": None}))
+    error = bad_request("parallel_tool_calls", run_with(extra_body={"parallel_tool_calls": "yes"}))
     assert (error.code, error.param) == ("invalid_type", "parallel_tool_calls"), error.body
     error = bad_request("code_interpreter", lambda: assistant({"type": "code_interpreter"}))
     assert error.param == "tools[0].type", error.body

@@ -22,6 +22,9 @@ pub enum Error {
         /// The parser's message, with line and column.
         reason: String,
     },
+    /// The document has no content.
+    #[error("{}: the document is empty\n  help: use an OpenAPI 3.0.x or 3.1.x document", .0.display())]
+    Empty(PathBuf),
     /// The source is neither a file nor a git revision.
     #[error("`{0}` is neither a file nor a git revision that has openapi/runs.yaml")]
     UnknownSource(String),

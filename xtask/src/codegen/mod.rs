@@ -34,7 +34,7 @@ pub mod rewrite;
 pub mod render;
 pub mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
@@ -93,16 +93,19 @@ pub const STAGES: [Stage; 10] = [
                   replaced and shared",
         run: |generated, _| {
             generated.document = names::name_inline_types(generated.document.take())?;
+            generated.origins = names::origins(&generated.document);
             Ok(())
         },
     },
     Stage {
         name: "optional_fields",
-        purpose: "makes required properties nullable that providers are known to omit",
-        run: |generated, _| {
+        purpose: "decides which properties of responses must be present: many servers omit some \
+                  that the document requires",
+        run: |generated, selection| {
             generated.response_only = optional_fields::response_only_schemas(&generated.document);
-            let document = generated.document.take();
-            generated.document = optional_fields::make_optional(document, &generated.response_only);
+            if !selection.strict_responses {
+                generated.document = optional_fields::make_optional(generated.document.take())?;
+            }
             Ok(())
         },
     },
@@ -186,6 +189,7 @@ pub struct Generated {
     pub enums: Vec<OpenEnum>,
     // What stages find out for later stages.
     response_only: BTreeSet<String>,
+    origins: BTreeMap<String, String>,
     tokens: TokenStream,
     boxed: BTreeSet<(String, String)>,
     event_streams: BTreeSet<String>,
@@ -248,9 +252,34 @@ pub fn build(specification: &Path, selection: &Selection) -> Result<Generated, E
 pub fn build_document(document: Document, selection: &Selection) -> Result<Generated, Error> {
     let mut generated = Generated { document, ..Generated::default() };
     for stage in STAGES {
-        (stage.run)(&mut generated, selection)?;
+        (stage.run)(&mut generated, selection)
+            .map_err(|error| as_written(error, &generated.origins, &generated.original))?;
     }
     Ok(generated)
+}
+
+/// Returns an error whose pointer is to the document as it was written, before stages moved inline
+/// schemas and rewrote others.
+fn as_written(error: Error, origins: &BTreeMap<String, String>, original: &Document) -> Error {
+    let Error::Document { mut pointer, reason, help } = error else { return error };
+    // An inline schema may have been inside another one.
+    for _ in 0..=origins.len() {
+        let rest = pointer.strip_prefix("/components/schemas/");
+        let (name, rest) =
+            rest.map_or(("", ""), |rest| rest.split_at(rest.find('/').unwrap_or(rest.len())));
+        let Some(origin) = origins.get(name) else { break };
+        pointer = format!("{origin}{rest}");
+    }
+    if original.0.is_object() && pointer.starts_with('/') {
+        while original.0.pointer(&pointer).is_none() {
+            let Some(parent) = pointer.rfind('/') else { break };
+            pointer.truncate(parent);
+        }
+    }
+    if pointer.is_empty() {
+        return Error::at("", reason, help);
+    }
+    Error::Document { pointer, reason, help }
 }
 
 /// Generates the files of `runstep-api`, and the request builders of the SDK.

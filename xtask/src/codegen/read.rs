@@ -29,12 +29,39 @@ pub fn read_text(path: &Path, text: &str) -> Result<Document, Error> {
 
 fn parse(path: &Path, text: &str) -> Result<Value, Error> {
     let syntax = |reason: String| Error::Syntax { path: path.to_owned(), reason };
+    // Some editors write a byte order mark, which is not part of the document.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| syntax(error.to_string()))
-    } else {
-        serde_yaml_ng::from_str(text)
-            .map(|Yaml(value)| value)
-            .map_err(|error| syntax(error.to_string()))
+        return serde_json::from_str(text).map_err(|error| syntax(error.to_string()));
+    }
+    let has_content = |line: &str| {
+        !matches!(line.trim(), "" | "---" | "...") && !line.trim_start().starts_with('#')
+    };
+    if !text.lines().any(has_content) {
+        return Err(Error::Empty(path.to_owned()));
+    }
+    serde_yaml_ng::from_str(text)
+        .map(|Yaml(value)| value)
+        .map_err(|error| syntax(error.to_string()))
+}
+
+/// The key whose value is merged into a map: `<<: *defaults`.
+const MERGE: &str = "<<";
+
+/// Adds the entries of merged maps, unless the map has the key. Of several maps, earlier ones take
+/// precedence.
+fn merge(map: &mut Map<String, Value>, merged: Value) -> Result<(), String> {
+    match merged {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                map.entry(key).or_insert(value);
+            }
+            Ok(())
+        }
+        Value::Array(maps) => maps.into_iter().try_for_each(|inner| merge(map, inner)),
+        other => Err(format!(
+            "the value of a merge key `<<` must be a map or a list of maps, not {other}"
+        )),
     }
 }
 
@@ -159,15 +186,23 @@ impl<'de> Visitor<'de> for YamlVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
+        let mut merged = None;
         while let Some((Yaml(key), Yaml(value))) = entries.next_entry()? {
             let key = match key {
                 Value::String(text) => text,
                 other => other.to_string(),
             };
-            if map.contains_key(&key) {
+            if key == MERGE && merged.is_none() {
+                merged = Some(value);
+                continue;
+            }
+            if key == MERGE || map.contains_key(&key) {
                 return Err(A::Error::custom(format!("duplicate key `{key}`")));
             }
             map.insert(key, value);
+        }
+        if let Some(merged) = merged {
+            merge(&mut map, merged).map_err(A::Error::custom)?;
         }
         Ok(Value::Object(map))
     }

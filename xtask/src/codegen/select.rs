@@ -24,16 +24,27 @@ const REQUIRED: [(&str, &str); 9] = [
     ("get", "/threads/{}/runs/{}/steps/{}"),
 ];
 
-/// Selects operations by path.
+/// Selects operations by path, and what their responses must have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
     /// Patterns of paths; if empty, [`DEFAULT`]. `*` matches one segment and `**` any number. A
     /// pattern that starts with `!` excludes what earlier patterns included. `GET /path` matches
     /// one method.
     pub patterns: Vec<String>,
+    /// Whether responses must have every property that the document requires.
+    pub strict_responses: bool,
 }
 
 impl Selection {
+    /// Returns a selection of the same operations, none of which must be present.
+    #[must_use]
+    pub fn may_be_incomplete(&self) -> Self {
+        let default = || DEFAULT.map(str::to_owned).to_vec();
+        let patterns = self.patterns.clone();
+        let patterns = if patterns.is_empty() { default() } else { patterns };
+        Self { patterns, ..self.clone() }
+    }
+
     fn includes(&self, method: &str, path: &str) -> bool {
         let default = DEFAULT.map(str::to_owned);
         let patterns = if self.patterns.is_empty() { &default[..] } else { &self.patterns };

@@ -3,15 +3,15 @@
 use std::fmt;
 
 /// The direction in which a value is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Direction {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Direction {
     /// From a client to a server.
     Request,
     /// From a server to a client.
     Response,
 }
 
-/// The direction in which values must be sent for a change of them to break something.
+/// The direction in which values must be sent for a change of them to break released programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Breaks {
     Never,
@@ -23,29 +23,25 @@ pub(super) enum Breaks {
 /// A change, wherever it is.
 #[derive(Clone, Debug)]
 pub(super) struct ChangeKind {
-    /// What it breaks in code that uses the generated crate. A new parameter is a new argument;
-    /// changes of types and of optional fields are visible, too.
-    pub(super) callers: Breaks,
     /// What it breaks in released programs that call a server of the new document. They decode the
     /// types that they were generated with, keep unknown values and variants, and ignore unknown
     /// properties.
     pub(super) wire: Breaks,
+    /// Whether the generated code can depend on it. Limits, defaults and security are not part of
+    /// the code.
+    pub(super) in_code: bool,
     pub(super) text: String,
 }
 
 impl ChangeKind {
-    pub(super) fn new(callers: Breaks, wire: Breaks, text: impl Into<String>) -> Self {
-        Self { callers, wire, text: text.into() }
+    /// Creates a change that the generated code can depend on.
+    pub(super) fn of_type(wire: Breaks, text: impl Into<String>) -> Self {
+        Self { wire, in_code: true, text: text.into() }
     }
 
-    /// Creates a change that nothing depends on.
-    pub(super) fn compatible(text: impl Into<String>) -> Self {
-        Self::new(Breaks::Never, Breaks::Never, text)
-    }
-
-    /// Creates a change that breaks callers and released programs.
-    pub(super) fn breaking(text: impl Into<String>) -> Self {
-        Self::new(Breaks::Always, Breaks::Always, text)
+    /// Creates a change of what is valid, which the generated code does not depend on.
+    pub(super) fn of_values(wire: Breaks, text: impl Into<String>) -> Self {
+        Self { wire, in_code: false, text: text.into() }
     }
 }
 
@@ -54,6 +50,8 @@ impl ChangeKind {
 pub enum Effect {
     /// Nothing breaks.
     Compatible,
+    /// The effect is not known, because no code can be generated from one of the documents.
+    Unknown,
     /// Something may break.
     Breaking,
 }
@@ -73,6 +71,7 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Compatible => "compatible",
+            Self::Unknown => "unknown",
             Self::Breaking => "breaking",
         })
     }
@@ -87,7 +86,8 @@ pub struct Change {
     pub location: String,
     /// The description.
     pub text: String,
-    /// The effect on code that uses the generated crate.
+    /// The effect on code that uses the generated crate. It is breaking if and only if the crate of
+    /// the new document lacks a public item, or has it with another type.
     pub callers: Effect,
     /// The effect on released programs that call a server of the new document.
     pub wire: Effect,

@@ -1,26 +1,69 @@
 //! `cargo xtask diff`: compares two documents, and reports what each change breaks.
+//!
+//! What breaks released programs follows from the documents. What breaks callers follows from the
+//! generated code: its public surface must contain that of the code before.
 
 mod alternatives;
+mod callers;
 pub mod change;
 mod compare;
-mod limits;
+mod keywords;
 pub mod report;
+mod security;
+mod surface;
 
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
-
 use crate::codegen::document::Document;
-use crate::codegen::{Error, Selection, lower, read, select, unions};
+use crate::codegen::{self, Error, Selection, lower, names, read, select, unions};
 use change::{Change, Effect};
 use compare::Comparison;
+use surface::Surface;
 
-/// Returns the exit status: 0 for no changes, 1 for compatible changes, 2 for breaking changes.
+const SECURITY_SCHEMES: &str = "/components/securitySchemes";
+
+/// A document that can be compared.
+pub struct Version {
+    /// The document: selected, lowered, and with names for inline types.
+    pub document: Document,
+    /// The public surface of the crate that is generated from it.
+    surface: Result<Surface, Error>,
+}
+
+impl Version {
+    /// Prepares a document, and generates its code.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a stage that both commands need does not support the document. If only
+    /// code generation does not, the comparison is without the effects on callers.
+    pub fn new(document: Document, selection: &Selection) -> Result<Self, Error> {
+        let selection = selection.may_be_incomplete();
+        let generated = codegen::build_document(document.clone(), &selection);
+        let schemes = document.0.pointer(SECURITY_SCHEMES).cloned();
+        let selected = select::select_operations(document, &selection)?;
+        let mut document = names::name_inline_types(lower::lower_for_diff(selected)?)?;
+        // Requirements name the schemes, but do not refer to them, so they are not selected.
+        let selected = document.0.pointer_mut(SECURITY_SCHEMES);
+        if let (Some(selected), Some(schemes)) = (selected, schemes) {
+            *selected = schemes;
+        }
+        Ok(Self { document, surface: generated.and_then(|code| Surface::of(&code)) })
+    }
+
+    /// Returns why the effects on callers are not known, if so.
+    pub fn generation_error(&self) -> Option<&Error> {
+        self.surface.as_ref().err()
+    }
+}
+
+/// Returns the exit status: 0 for no changes, 1 for compatible changes, 2 for changes
+/// that break something, or whose effect is unknown.
 pub fn exit_status(changes: &[Change]) -> u8 {
     changes
         .iter()
-        .map(|change| if change.effect() == Effect::Breaking { 2 } else { 1 })
+        .map(|change| if change.effect() == Effect::Compatible { 1 } else { 2 })
         .max()
         .unwrap_or(0)
 }
@@ -30,7 +73,7 @@ pub fn exit_status(changes: &[Change]) -> u8 {
 /// # Errors
 ///
 /// Returns an error if the source does not exist or is not supported.
-pub fn open(root: &Path, source: &str, selection: &Selection) -> Result<Document, Error> {
+pub fn open(root: &Path, source: &str, selection: &Selection) -> Result<Version, Error> {
     let path = Path::new(source);
     let document = if path.exists() {
         read::read(path)?
@@ -47,30 +90,35 @@ pub fn open(root: &Path, source: &str, selection: &Selection) -> Result<Document
             _ => return Err(Error::UnknownSource(source.to_owned())),
         }
     };
-    comparable(document, selection)
+    Version::new(document, selection)
 }
 
-/// Selects and lowers a document, so that it can be compared.
-///
-/// # Errors
-///
-/// Returns an error if a stage does not support the document.
-pub fn comparable(document: Document, selection: &Selection) -> Result<Document, Error> {
-    lower::lower_for_diff(select::select_operations(document, selection)?)
-}
-
-/// Returns all changes from one document to another, in the order of the paths.
-pub fn compare(old: &Document, new: &Document) -> Vec<Change> {
-    let mut comparison = Comparison::new(old, new);
+/// Returns all changes from one document to another, in the order of the paths. Changes of
+/// generated names follow.
+pub fn compare(old: &Version, new: &Version) -> Vec<Change> {
+    let mut comparison = Comparison::new(&old.document, &new.document);
     comparison.operations();
-    comparison.events(events(old), events(new));
-    comparison.changes()
+    comparison.events(events(&old.document), events(&new.document));
+    let differences = comparison.finish();
+    let mut changes = match (&old.surface, &new.surface) {
+        (Ok(before), Ok(after)) => callers::attribute(&old.document, differences, before, after),
+        (Err(error), _) | (_, Err(error)) => callers::unknown(differences, error),
+    };
+    // A change is listed where it breaks something, which may be a later operation.
+    let mut order: Vec<String> = Vec::new();
+    for change in &changes {
+        if !order.contains(&change.operation) {
+            order.push(change.operation.clone());
+        }
+    }
+    changes.sort_by_key(|change| order.iter().position(|name| *name == change.operation));
+    changes
 }
 
-/// Returns the largest union of events of a document.
-fn events(document: &Document) -> Option<&Value> {
+/// Returns the name of the largest union of events of a document.
+fn events(document: &Document) -> Option<String> {
     let unions = unions::event_unions(document);
     // The first of several equal ones: `max_by_key` returns the last.
-    let (_, largest) = unions.iter().rev().max_by_key(|(count, _)| *count)?;
-    document.schema(largest)
+    let (_, largest) = unions.into_iter().rev().max_by_key(|(count, _)| *count)?;
+    Some(largest)
 }

@@ -22,15 +22,35 @@ pub fn text(changes: &[Change]) -> String {
         let also = change.also_in();
         text.push_str(&if also.is_empty() { "\n".to_owned() } else { format!(" ({also})\n") });
     }
-    let breaking = changes.iter().filter(|change| change.effect() == Effect::Breaking).count();
-    let _ = write!(text, "{breaking} breaking, {} compatible", changes.len() - breaking);
+    text.push_str(&summary(changes));
+    text
+}
+
+/// Counts the changes: `2 breaking (1 for callers, 2 on the wire), 3 compatible`.
+fn summary(changes: &[Change]) -> String {
+    let count = |is: &dyn Fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
+    let breaking = count(&|change| change.effect() == Effect::Breaking);
+    let callers = count(&|change| change.callers == Effect::Breaking);
+    let wire = count(&|change| change.wire == Effect::Breaking);
+    let unknown = count(&|change| change.effect() == Effect::Unknown);
+    let compatible = changes.len() - breaking - unknown;
+    let mut text = format!("{breaking} breaking ({callers} for callers, {wire} on the wire), ");
+    if unknown > 0 {
+        let _ = write!(text, "{unknown} unknown, ");
+    }
+    let _ = write!(text, "{compatible} compatible");
     text
 }
 
 /// Formats changes as Markdown for a changelog, breaking changes first.
 pub fn markdown(changes: &[Change]) -> String {
     let mut text = String::new();
-    for (title, effect) in [("Breaking", Effect::Breaking), ("Compatible", Effect::Compatible)] {
+    let sections = [
+        ("Breaking", Effect::Breaking),
+        ("Unknown", Effect::Unknown),
+        ("Compatible", Effect::Compatible),
+    ];
+    for (title, effect) in sections {
         let mut of_kind = changes.iter().filter(|change| change.effect() == effect).peekable();
         if of_kind.peek().is_none() {
             continue;
@@ -43,9 +63,11 @@ pub fn markdown(changes: &[Change]) -> String {
             };
             let broken = match (change.callers, change.wire) {
                 (Effect::Breaking, Effect::Breaking) => " (callers and wire)",
-                (Effect::Breaking, Effect::Compatible) => " (callers)",
+                (Effect::Breaking, _) => " (callers)",
+                (Effect::Unknown, Effect::Breaking) => " (wire; callers unknown)",
+                (Effect::Unknown, _) => " (callers unknown)",
                 (Effect::Compatible, Effect::Breaking) => " (wire)",
-                (Effect::Compatible, Effect::Compatible) => "",
+                (Effect::Compatible, _) => "",
             };
             let also = match change.also_in() {
                 also if also.is_empty() => also,

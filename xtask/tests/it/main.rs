@@ -11,7 +11,9 @@
 mod checks;
 mod compat;
 mod diff;
+mod diff_oracle;
 mod pipeline;
+mod release;
 mod render;
 mod rewrite;
 mod robustness;
@@ -31,7 +33,8 @@ fn all_operations() -> Selection {
 }
 
 fn selection(patterns: &[&str]) -> Selection {
-    Selection { patterns: patterns.iter().map(|pattern| (*pattern).to_owned()).collect() }
+    let patterns = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+    Selection { patterns, ..Selection::default() }
 }
 
 fn build(document: Value) -> Result<Generated, Error> {

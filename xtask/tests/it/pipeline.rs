@@ -31,7 +31,9 @@ fn public_api(files: &[File]) -> String {
             false => line.starts_with("pub ") || line.starts_with("impl "),
         };
         let mut item = String::new();
-        for line in file.text.lines().map(str::trim) {
+        // Every struct has the same methods for unknown properties.
+        let lines = file.text.lines().map(str::trim);
+        for line in lines.filter(|line| !line.starts_with("pub fn other")) {
             if !item.is_empty() || is_public(line) {
                 item.push_str(line);
                 let is_field = line.ends_with(',') && !item.contains('(');

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Map, Value, json};
 use xtask::codegen::document::Document;
-use xtask::codegen::{self, read};
-use xtask::diff;
+use xtask::codegen::read;
+use xtask::diff::{self, Version};
 
 use crate::{all_operations, json_content, reference, vendor, xtask};
 
@@ -18,7 +18,7 @@ fn vendor_document() -> Value {
 }
 
 /// Collects the JSON pointers of all values inside a value.
-fn collect_pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
+pub(crate) fn collect_pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
     found.push(pointer.to_owned());
     match value {
         Value::Object(map) => {
@@ -60,16 +60,19 @@ fn mutated(document: &Value, pointer: &str, replacement: Option<&Value>) -> Valu
 }
 
 /// Generates code from a document, and compares it with another. Returns the error, if any.
-fn run(document: &Value, other: &Document) -> Option<String> {
+fn run(document: &Value, other: &Version) -> Option<String> {
     let all = all_operations();
     let read = match read::read_text(Path::new("mutated.json"), &document.to_string()) {
         Ok(document) => document,
         Err(error) => return Some(error.to_string()),
     };
-    if let Ok(comparable) = diff::comparable(read.clone(), &all) {
-        diff::compare(other, &comparable);
+    match Version::new(read, &all) {
+        Ok(version) => {
+            diff::compare(other, &version);
+            version.generation_error().map(ToString::to_string)
+        }
+        Err(error) => Some(error.to_string()),
     }
-    codegen::build_document(read, &all).err().map(|error| error.to_string())
 }
 
 /// The mutations of each value.
@@ -90,7 +93,7 @@ fn replacements() -> [Option<Value>; 9] {
 /// Tries every `step`th mutation of the document.
 fn try_mutations(step: usize) {
     let document = vendor_document();
-    let other = diff::comparable(Document(document.clone()), &all_operations()).unwrap();
+    let other = Version::new(Document(document.clone()), &all_operations()).unwrap();
     let (mut pointers, replacements) = (Vec::new(), replacements());
     collect_pointers(&document, "", &mut pointers);
     let cases: Vec<(&String, &Option<Value>)> = pointers
@@ -181,6 +184,7 @@ fn recursive_schemas_terminate() {
         });
         let other =
             Document(json!({ "paths": document["paths"], "components": document["components"] }));
+        let other = Version::new(other, &all_operations()).unwrap();
         match (run(&document, &other), error) {
             (Some(actual), Some(error)) => {
                 assert!(actual.contains(error.as_str().unwrap()), "{name}: {actual}");

@@ -149,21 +149,70 @@ fn enums_used_only_by_unions_are_dropped_and_variant_names_are_distinct() {
     assert_eq!(names, ["AB", "AB2", "UnknownValue", "Value3d", "Empty"]);
 }
 
+/// A document with a schema of a request, one of a response, and one of both.
+fn with_directions() -> Document {
+    let object = |extensions: Value| {
+        let text = json!({ "type": "string" });
+        let mut schema = json!({
+            "type": "object",
+            "required": ["id", "status", "model", "text", "tools", "usage", "limit"],
+            "properties": {
+                "id": text, "status": text, "model": text, "text": text,
+                "tools": { "type": "array", "items": text },
+                "usage": reference("Usage"),
+                "limit": { "type": "string", "nullable": true },
+            },
+        });
+        schema.as_object_mut().unwrap().extend(extensions.as_object().unwrap().clone());
+        schema
+    };
+    let listed = json!({ "x-always-present": ["model"], "x-empty-if-absent": ["text", "usage"] });
+    let mut document = document(json!({
+        "Request": object(json!({})), "Response": object(json!({})), "Both": object(listed),
+        "Usage": { "type": "object", "properties": {} },
+    }));
+    document.0["paths"] = json!({ "/runs": { "post": {
+        "requestBody": { "content": json_content(json!({ "oneOf": [reference("Request"), reference("Both")] })) },
+        "responses": { "200": { "content": json_content(json!({ "oneOf": [reference("Response"), reference("Both")] })) } },
+    } } });
+    document
+}
+
 #[test]
-fn only_known_properties_of_runs_become_optional() {
-    let object = |kind: &str| {
-        json!({ "type": "object", "required": ["id", "model"], "properties": {
-        "object": { "type": "string", "enum": [kind] }, "id": { "type": "string" }, "model": { "type": "string" },
-        "tools": { "type": "array", "items": { "type": "string" } } } })
+fn responses_need_only_what_identifies_an_object() {
+    let after = optional_fields::make_optional(with_directions()).unwrap();
+    let absent = |name: &str| {
+        let schema = after.schema(name).unwrap();
+        let properties = schema["properties"].as_object().unwrap().iter();
+        let properties = properties.filter_map(|(name, property)| {
+            let absent = property.get("x-absent")?.as_str()?;
+            let is_nullable = property.get("nullable").is_some();
+            assert_eq!(is_nullable, absent == "none", "{name}");
+            Some(format!("{name}: {absent}"))
+        });
+        properties.collect::<Vec<_>>()
     };
-    let before = document(json!({ "Run": object("thread.run"), "Assistant": object("assistant") }));
-    let response_only = optional_fields::response_only_schemas(&before);
-    let after = optional_fields::make_optional(before, &response_only);
-    let nullable = |name: &str, property: &str| {
-        after.schema(name).unwrap()["properties"][property].get("nullable").is_some()
-    };
-    assert!(nullable("Run", "model") && !nullable("Run", "id") && !nullable("Run", "tools"));
-    assert!(!nullable("Assistant", "model"));
+    assert_eq!(absent("Request"), [""; 0]);
+    assert_eq!(absent("Response"), ["model: none", "text: none", "tools: empty", "usage: none"]);
+    assert_eq!(
+        absent("Both"),
+        ["id: none", "status: none", "text: empty", "tools: empty", "usage: empty"]
+    );
+}
+
+#[test]
+fn extensions_with_unknown_properties_are_rejected() {
+    for (extension, value, expected) in [
+        ("x-always-present", json!(["id", "name"]), "the schema has no property `name`"),
+        ("x-empty-if-absent", json!("id"), "not a list of names"),
+    ] {
+        let mut before = with_directions();
+        before.0["components"]["schemas"]["Response"][extension] = value;
+        let error = optional_fields::make_optional(before).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        let place = format!("/components/schemas/Response/{extension}");
+        assert!(error.contains(&place), "{error}");
+    }
 }
 
 #[test]

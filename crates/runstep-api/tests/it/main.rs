@@ -2,6 +2,9 @@
 
 mod decoding;
 mod examples;
+mod fields;
 mod limits;
 mod methods;
+mod objects;
 mod operations;
+mod tolerance;

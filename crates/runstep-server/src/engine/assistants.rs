@@ -2,7 +2,8 @@
 
 use axum::body::Bytes;
 use runstep_api::types::{
-    Assistant, CreateAssistantRequest, DeletedAssistant, ReasoningEffort, UpdateAssistantRequest,
+    Assistant, CreateAssistantRequest, DeletedAssistant, ReasoningEffort, ResponseFormat,
+    ToolResources, UpdateAssistantRequest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,10 @@ impl Engine {
         assistant.metadata = Some(request.metadata.into_option().unwrap_or_default());
         assistant.temperature = Some(request.temperature.into_option().unwrap_or(DEFAULT_SAMPLING));
         assistant.top_p = Some(request.top_p.into_option().unwrap_or(DEFAULT_SAMPLING));
-        assistant.response_format = request.response_format.into_option();
+        assistant.response_format =
+            Some(request.response_format.into_option().unwrap_or(ResponseFormat::Auto));
+        // Clients read these as objects.
+        assistant.tool_resources = Some(ToolResources::default());
         let hidden = HiddenSettings { reasoning_effort: request.reasoning_effort.into_option() };
         let object =
             NewObject { hidden: objects::json(&hidden), ..new_object(&assistant.id, &assistant) };
@@ -116,7 +120,7 @@ impl Engine {
 
 fn update(assistant: &mut Assistant, hidden: &mut HiddenSettings, request: UpdateAssistantRequest) {
     if let Some(model) = request.model {
-        assistant.model = model;
+        assistant.model = Some(model);
     }
     if let Some(tools) = request.tools {
         assistant.tools = tools;
@@ -125,6 +129,7 @@ fn update(assistant: &mut Assistant, hidden: &mut HiddenSettings, request: Updat
     objects::update(&mut assistant.description, request.description);
     objects::update(&mut assistant.instructions, request.instructions);
     objects::update(&mut assistant.response_format, request.response_format);
+    assistant.response_format.get_or_insert(ResponseFormat::Auto);
     objects::update(&mut hidden.reasoning_effort, request.reasoning_effort);
     objects::update_metadata(&mut assistant.metadata, request.metadata);
     let parameters =

@@ -214,10 +214,13 @@ impl RunExecution {
     /// Adds the usage of the model's response to the run's. Returns the open step's share.
     fn record_usage(&mut self) -> Usage {
         let (usage, total) = (self.output.usage(), self.writer.state.hidden.usage());
+        let sum = |known: Option<u64>, more: Option<u64>| {
+            known.unwrap_or_default() + more.unwrap_or_default()
+        };
         self.writer.state.hidden.usage = Some(Usage::new(
-            total.completion_tokens + usage.completion_tokens,
-            total.prompt_tokens + usage.prompt_tokens,
-            total.total_tokens + usage.total_tokens,
+            sum(total.completion_tokens, usage.completion_tokens),
+            sum(total.prompt_tokens, usage.prompt_tokens),
+            sum(total.total_tokens, usage.total_tokens),
         ));
         self.output.open_step_usage()
     }
@@ -246,7 +249,7 @@ impl RunExecution {
         }
         let RunWriter { context, key, state, .. } = &self.writer;
         let (run, usage) = (&state.run, state.hidden.usage());
-        let seconds = now - run.created_at;
+        let seconds = now - run.created_at.unwrap_or(now);
         context.metrics.record_run_ended(&run.status, seconds, &usage);
         tracing::info!(
             target: "runstep_server::run",

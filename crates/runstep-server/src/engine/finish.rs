@@ -108,7 +108,7 @@ pub(super) fn close_steps(
 fn finish_message(message: &mut Message, outcome: &Outcome, now: i64) {
     let reason = match outcome {
         Outcome::Completed => {
-            message.status = MessageStatus::Completed;
+            message.status = Some(MessageStatus::Completed);
             message.completed_at = Some(now);
             return;
         }
@@ -118,7 +118,7 @@ fn finish_message(message: &mut Message, outcome: &Outcome, now: i64) {
         Outcome::Cancelled => MessageIncompleteReason::RunCancelled,
         Outcome::Expired => MessageIncompleteReason::RunExpired,
     };
-    message.status = MessageStatus::Incomplete;
+    message.status = Some(MessageStatus::Incomplete);
     message.incomplete_at = Some(now);
     message.incomplete_details = Some(MessageIncompleteDetails::new(reason));
 }

@@ -84,11 +84,15 @@ mod tests {
         [0, 0, 0, 0, 0, 0, 0, 0, 0], // expired
     ];
 
+    fn run(status: RunStatus) -> Run {
+        Run::new("run_1", 0, "thread_1", "asst_1", status, "model", "", Vec::new(), true)
+    }
+
     #[test]
     fn only_transitions_of_the_matrix_change_a_run() {
         for (from, row) in ALL.iter().zip(MATRIX) {
             for (to, allowed) in ALL.iter().zip(row) {
-                let mut run = Run::new("run_1", 0, "thread_1", from.clone());
+                let mut run = run(from.clone());
                 run.expires_at = Some(600);
                 let before = run.clone();
                 let changed = transition(&mut run, to.clone(), 7);
@@ -112,7 +116,7 @@ mod tests {
 
     #[test]
     fn timestamps_are_set_on_the_first_transition_only() {
-        let mut run = Run::new("run_1", 0, "thread_1", RunStatus::Queued);
+        let mut run = run(RunStatus::Queued);
         transition(&mut run, RunStatus::InProgress, 1).unwrap();
         transition(&mut run, RunStatus::RequiresAction, 2).unwrap();
         transition(&mut run, RunStatus::Queued, 3).unwrap();

@@ -70,12 +70,21 @@ pub(super) fn run(
     assistant: &Assistant,
     request: CreateRunRequest,
 ) -> Run {
-    let mut run = Run::new(ids.next("run"), now, thread_id, RunStatus::Queued);
-    run.assistant_id = Some(assistant.id.clone());
+    let instructions = instructions(assistant, &request);
+    let model = request.model.into_option().or_else(|| assistant.model.clone());
+    let tools = request.tools.into_option().unwrap_or_else(|| assistant.tools.clone());
+    let mut run = Run::new(
+        ids.next("run"),
+        now,
+        thread_id,
+        assistant.id.clone(),
+        RunStatus::Queued,
+        model.unwrap_or_default(),
+        instructions,
+        tools,
+        request.parallel_tool_calls.unwrap_or(true),
+    );
     run.expires_at = Some(now.saturating_add(lifetime));
-    run.instructions = Some(instructions(assistant, &request));
-    run.model = Some(request.model.into_option().unwrap_or_else(|| assistant.model.clone()));
-    run.tools = request.tools.into_option().unwrap_or_else(|| assistant.tools.clone());
     run.metadata = Some(request.metadata.into_option().unwrap_or_default());
     run.temperature = request.temperature.into_option().or(assistant.temperature).or(Some(1.0));
     run.top_p = request.top_p.into_option().or(assistant.top_p).or(Some(1.0));
@@ -84,7 +93,6 @@ pub(super) fn run(
     let auto = || TruncationStrategy::new(TruncationStrategyType::Auto);
     run.truncation_strategy = Some(request.truncation_strategy.into_option().unwrap_or_else(auto));
     run.tool_choice = Some(request.tool_choice.into_option().unwrap_or(ToolChoice::Auto));
-    run.parallel_tool_calls = Some(request.parallel_tool_calls.unwrap_or(true));
     let format = request.response_format.into_option().or(assistant.response_format.clone());
     run.response_format = Some(format.unwrap_or(ResponseFormat::Auto));
     run

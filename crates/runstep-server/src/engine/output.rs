@@ -156,7 +156,7 @@ impl ModelOutput {
             return;
         }
         if let Some(message) = writer.state.message_mut(&open.message_id) {
-            message.status = MessageStatus::Completed;
+            message.status = Some(MessageStatus::Completed);
             message.completed_at = Some(now);
             let event = StreamEvent::MessageCompleted(Box::new(message.clone()));
             writer.emit(event);
@@ -260,7 +260,7 @@ fn create_message(writer: &mut RunWriter) -> Option<OpenMessage> {
     let run = &writer.state.run;
     let role = MessageRole::Assistant;
     let mut message = objects::message(&writer.context.ids, now, &run.thread_id, role, Vec::new());
-    message.status = MessageStatus::InProgress;
+    message.status = Some(MessageStatus::InProgress);
     message.assistant_id.clone_from(&run.assistant_id);
     message.run_id = Some(run.id.clone());
     let message_id = message.id.clone();
@@ -278,9 +278,10 @@ fn create_step(writer: &mut RunWriter, kind: RunStepType, details: StepDetails) 
     let (id, now) = (writer.context.ids.next("step"), writer.context.clock.now());
     let run = &writer.state.run;
     let status = RunStepStatus::InProgress;
+    let assistant_id = run.assistant_id.clone().unwrap_or_default();
+    let (thread_id, run_id) = (run.thread_id.clone(), run.id.clone());
     let mut step =
-        RunStep::new(id.clone(), now, run.thread_id.clone(), run.id.clone(), kind, status, details);
-    step.assistant_id.clone_from(&run.assistant_id);
+        RunStep::new(id.clone(), now, assistant_id, thread_id, run_id, kind, status, details);
     step.metadata = Some(std::collections::BTreeMap::new());
     writer.charge.add(json_length(&step));
     writer.emit(StreamEvent::StepCreated(Box::new(step.clone())));

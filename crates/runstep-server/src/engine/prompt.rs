@@ -5,7 +5,6 @@ use runstep_api::types::{
     RunIncompleteReason, RunStep, RunStepStatus, StepDetails, Tool, ToolCall as Call,
     ToolChoice as Choice, TruncationStrategyType,
 };
-use serde_json::Value;
 
 use super::context::EngineContext;
 use super::error::Result;
@@ -58,14 +57,17 @@ async fn build(
     request.temperature = run.temperature;
     request.top_p = run.top_p;
     request.reasoning_effort = state.hidden.reasoning_effort.as_ref().map(ToString::to_string);
-    request.max_completion_tokens =
-        run.max_completion_tokens.map(|limit| limit.saturating_sub(used.completion_tokens));
+    request.max_completion_tokens = run
+        .max_completion_tokens
+        .map(|limit| limit.saturating_sub(used.completion_tokens.unwrap_or_default()));
 
     let mut own_items = Vec::new();
     for step in state.steps.iter().map(|state| &state.step) {
         own_items.extend(step_items(context, key, step).await?);
     }
-    let token_limit = run.max_prompt_tokens.map(|limit| limit.saturating_sub(used.prompt_tokens));
+    let token_limit = run
+        .max_prompt_tokens
+        .map(|limit| limit.saturating_sub(used.prompt_tokens.unwrap_or_default()));
     let (max_messages, max_tokens) = match last_messages(run) {
         Some(count) => (count, token_limit.unwrap_or(u64::MAX)),
         None => (usize::MAX, token_limit.unwrap_or(u64::MAX).min(context.context_tokens)),
@@ -135,7 +137,7 @@ fn message_item(message: &Message) -> ConversationItem {
         text.push_str(more);
     }
     match message.role {
-        MessageRole::Assistant => ConversationItem::Assistant(text),
+        Some(MessageRole::Assistant) => ConversationItem::Assistant(text),
         _ => ConversationItem::User(text),
     }
 }
@@ -165,7 +167,7 @@ async fn step_items(
             object => object?,
         };
         let message: Message = objects::parse_stored(&object.json)?;
-        let is_complete = message.status == MessageStatus::Completed;
+        let is_complete = message.status == Some(MessageStatus::Completed);
         return Ok(is_complete.then(|| message_item(&message)).into_iter().collect());
     }
     Ok(match &step.step_details {
@@ -199,7 +201,12 @@ fn function(tool: &Tool) -> Option<Function> {
     Some(Function {
         name: tool.function.name.clone(),
         description: tool.function.description.clone(),
-        parameters: tool.function.parameters.clone(),
+        parameters: tool
+            .function
+            .parameters
+            .as_ref()
+            .and_then(runstep_api::JsonObject::as_map)
+            .cloned(),
         strict: tool.function.strict.into_option().unwrap_or(false),
     })
 }
@@ -224,7 +231,7 @@ fn response_format(format: Option<&Format>) -> ResponseFormat {
             ResponseFormat::JsonSchema(NamedSchema {
                 name: definition.name.clone(),
                 description: definition.description.clone(),
-                schema: Value::Object(definition.schema.clone().unwrap_or_default()),
+                schema: definition.schema.clone().unwrap_or_default().into_value(),
                 strict: definition.strict.into_option().unwrap_or(false),
             })
         }

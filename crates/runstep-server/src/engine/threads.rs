@@ -1,7 +1,9 @@
 //! Operations on threads.
 
 use axum::body::Bytes;
-use runstep_api::types::{CreateThreadRequest, DeletedThread, Thread, UpdateThreadRequest};
+use runstep_api::types::{
+    CreateThreadRequest, DeletedThread, Thread, ToolResources, UpdateThreadRequest,
+};
 
 use super::context::Engine;
 use super::error::Result;
@@ -44,6 +46,7 @@ impl Engine {
         self.context.store.check_capacity()?;
         let (ids, now) = (&self.context.ids, self.context.clock.now());
         let mut thread = Thread::new(ids.next("thread"), now);
+        thread.tool_resources = Some(ToolResources::default());
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = messages.into_iter().map(|message| {
             let message = objects::request_message(ids, now, &thread.id, message);

@@ -10,4 +10,6 @@ pub(crate) use log::{EventLog, SLOW_SUBSCRIBER_BUDGET};
 pub(crate) use subscriber::{EventSource, Received, Subscriber};
 
 #[cfg(test)]
+mod stress_tests;
+#[cfg(test)]
 mod tests;

@@ -16,14 +16,16 @@ use crate::store::{
 };
 
 /// A run with an event log, and a store for its events.
-struct Harness {
-    log: Arc<EventLog>,
+pub(super) struct Harness {
+    pub(super) log: Arc<EventLog>,
     store: Arc<MemoryStore>,
     version: u64,
 }
 
 fn event() -> StreamEvent {
-    StreamEvent::RunQueued(Box::new(Run::new("run_1", 0, "thread_1", RunStatus::Queued)))
+    let status = RunStatus::Queued;
+    let run = Run::new("run_1", 0, "thread_1", "asst_1", status, "model", "", Vec::new(), true);
+    StreamEvent::RunQueued(Box::new(run))
 }
 
 fn key() -> RunKey {
@@ -33,7 +35,7 @@ fn key() -> RunKey {
 
 impl Harness {
     /// A run whose first event is stored.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let quota = MemoryQuota::new(usize::MAX, Gauge::default());
         let store = Arc::new(MemoryStore::new(quota));
         let log = Arc::new(EventLog::new(Counter::default(), 1));
@@ -62,7 +64,7 @@ impl Harness {
     }
 
     /// Stores and logs an event.
-    fn push(&mut self, event: &StreamEvent) {
+    pub(super) fn push(&mut self, event: &StreamEvent) {
         let number = self.log.next();
         self.store_events(chunk(number, event), Phase::InProgress);
         self.log.push([Frame::new(number, event)], number + 1);
@@ -92,7 +94,7 @@ impl Harness {
         Subscriber::new(self.source(), Some(&self.log), next)
     }
 
-    fn source(&self) -> EventSource {
+    pub(super) fn source(&self) -> EventSource {
         EventSource { store: self.store.clone(), key: key() }
     }
 }
@@ -103,7 +105,7 @@ fn chunk(number: u64, event: &StreamEvent) -> EventChunk {
 }
 
 /// The numbers of events.
-fn numbers(received: &Received) -> Vec<u64> {
+pub(super) fn numbers(received: &Received) -> Vec<u64> {
     let (Received::Events(bytes) | Received::End(bytes)) = received else { panic!("{received:?}") };
     let text = std::str::from_utf8(bytes).unwrap();
     text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect()

@@ -43,8 +43,7 @@ async fn run_expires_exactly_when_the_clock_reaches_its_expiry() {
         run_pending_tasks().await;
         assert_ne!(fixture.get_run(&run).await["status"], "expired");
         clock.advance(Duration::from_secs(1));
-        run_pending_tasks().await;
-        let run = fixture.get_run(&run).await;
+        let run = fixture.wait_for_status(&run, "expired").await;
         assert_eq!((&run["status"], &run["expires_at"]), (&"expired".into(), &Value::Null));
     }
 }

@@ -54,6 +54,20 @@ async fn created_objects_are_retrieved_unchanged() {
     assert_eq!(&client.get(&path).await.ok(), step);
 }
 
+/// Some clients fail if these are null or absent.
+#[tokio::test(start_paused = true)]
+async fn objects_have_the_defaults_of_the_original_api() {
+    let client = TestClient::with_model(Offline::new());
+    let assistant = client.post("/assistants", json!({"model": "m"})).await.ok();
+    assert_eq!(assistant["response_format"], "auto");
+    assert_eq!(assistant["tool_resources"], json!({}));
+    let path = format!("/assistants/{}", id(&assistant));
+    let updated = update_and_check(&client, &path, json!({"response_format": null})).await;
+    assert_eq!(updated, assistant);
+    let thread = client.post("/threads", json!({})).await.ok();
+    assert_eq!(thread["tool_resources"], json!({}));
+}
+
 #[tokio::test(start_paused = true)]
 async fn assistant_update_changes_only_given_fields() {
     let client = TestClient::with_model(Offline::new());

@@ -40,6 +40,8 @@ fn id(response: &RawResponse) -> String {
 impl Draining {
     async fn new(turn: Turn, timeout: Duration) -> Self {
         let builder = Server::builder().model(Scripted::new([turn])).shutdown_timeout(timeout);
+        // The server lets clients poll the last run for a second.
+        let builder = builder.poll_after(Duration::from_millis(200));
         let server: RunningServer = builder.spawn().await.unwrap();
         let base = server.address();
         let assistant = id(&call(base, "POST", "/assistants", &json!({"model": "m"})).await);
@@ -74,7 +76,7 @@ impl Draining {
 
 #[tokio::test]
 async fn runs_in_progress_can_be_polled_to_their_end() {
-    let turn = Turn::text("Done.").initial_delay(Duration::from_millis(600));
+    let turn = Turn::text("Done.").initial_delay(Duration::from_secs(2));
     let draining = Draining::new(turn, DEADLINE).await;
     let mut statuses = vec![draining.status().await];
     while *statuses.last().unwrap() != "completed" {
@@ -89,8 +91,7 @@ async fn runs_in_progress_can_be_polled_to_their_end() {
 
 #[tokio::test]
 async fn new_runs_are_refused_and_other_requests_are_not() {
-    let turn = Turn::text("Done.").initial_delay(Duration::from_millis(600));
-    let draining = Draining::new(turn, DEADLINE).await;
+    let draining = Draining::new(Turn::stall(), DEADLINE).await;
     let thread = id(&call(draining.base, "POST", "/threads", &json!({})).await);
     let body = json!({"assistant_id": draining.assistant});
     let streamed = json!({"assistant_id": draining.assistant, "stream": true});
@@ -104,6 +105,8 @@ async fn new_runs_are_refused_and_other_requests_are_not() {
     let ready = draining.get("/readyz").await;
     assert_eq!((ready.status, &ready.error()["code"]), (503, &"shutting_down".into()));
     assert_eq!(draining.get("/healthz").await.status, 200);
+    let cancel = format!("{}/cancel", draining.run_path);
+    assert_eq!(call(draining.base, "POST", &cancel, &json!({})).await.status, 200);
     draining.wait_until_stopped().await;
 }
 

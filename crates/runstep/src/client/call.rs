@@ -7,7 +7,6 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use runstep_api::types::{Assistant, Message, Run, Thread};
 use runstep_api::{ByteStream, Operation, ResponseHeaders, ResponseValue, Validate};
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -91,7 +90,7 @@ impl Client {
         call: F,
     ) -> impl Future<Output = Result<Response<T>>>
     where
-        T: DeserializeOwned + Send + 'static,
+        T: runstep_api::Decode + Send + 'static,
         F: Fn(runstep_api::Client) -> Fut,
         Fut: Future<Output = ApiResult<T>>,
     {

@@ -1,13 +1,10 @@
 //! Idempotency keys.
 
-use std::hash::{BuildHasher as _, RandomState};
-
 use reqwest::header::HeaderValue;
 
-/// Creates a random idempotency key. It is reused for all attempts of one request.
+/// Creates a random idempotency key of 128 bits. It is reused for all attempts of one request. `None` if the
+/// operating system has no random numbers: a key that is not unique is worse than none.
 pub(super) fn new_idempotency_key() -> Option<HeaderValue> {
-    let (first, second) = (RandomState::new(), RandomState::new());
-    // `RandomState` keys are random per thread and incremented for each instance, so keys differ.
-    let key = format!("runstep-{:016x}{:016x}", first.hash_one("first"), second.hash_one("second"));
-    HeaderValue::try_from(key).ok()
+    let (high, low) = (getrandom::u64().ok()?, getrandom::u64().ok()?);
+    HeaderValue::try_from(format!("runstep-{high:016x}{low:016x}")).ok()
 }

@@ -56,11 +56,6 @@ struct Inner {
     invalid: Option<String>,
 }
 
-/// A request that has a client.
-pub(crate) trait HasClient {
-    fn client(&self) -> &Client;
-}
-
 /// Defaults for all requests of a client. Requests can override them.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

@@ -1,6 +1,7 @@
-//! Guides: polling, streaming, tools and structured answers, a human in the loop, errors and retries,
-//! providers, the HTTP client, files.
+//! Guides: the life of a run, polling, streaming, tools and structured answers, a human in the loop, errors and retries,
+//! providers, the HTTP client, files, testing.
 
+#[cfg(feature = "tools")]
 #[doc = include_str!("approvals.md")]
 pub mod approvals {}
 #[doc = include_str!("errors.md")]
@@ -13,7 +14,13 @@ pub mod http {}
 pub mod polling {}
 #[doc = include_str!("providers.md")]
 pub mod providers {}
+#[doc = include_str!("runs.md")]
+pub mod runs {}
 #[doc = include_str!("streaming.md")]
 pub mod streaming {}
+#[cfg(feature = "test-util")]
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+#[cfg(feature = "tools")]
 #[doc = include_str!("tools.md")]
 pub mod tools {}

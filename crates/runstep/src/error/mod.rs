@@ -2,6 +2,8 @@
 
 mod body;
 mod display;
+#[cfg(feature = "test-util")]
+mod test_util;
 
 use std::borrow::Cow;
 use std::fmt;

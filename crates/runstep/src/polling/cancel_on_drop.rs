@@ -1,15 +1,19 @@
 //! What happens when a wait is dropped.
 
 use std::future::{IntoFuture, pending};
+use std::pin::Pin;
+use std::time::Duration;
 
 use runstep_api::types::Run;
 use sync_wrapper::SyncWrapper;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{RequestOptions, Response, ResponseFuture, TakesOptions as _};
+use crate::transport::ResponseFuture;
+
+/// Timeout of the cancel request at the deadline.
+pub(crate) const FINAL_CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Cancels a run when it is dropped, unless it was disarmed because the run settled.
 pub(crate) struct CancelOnDrop(Option<SyncWrapper<ResponseFuture<Run>>>);
@@ -40,46 +44,46 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// A request in flight that creates a run. If it is dropped before the response arrives, it can
-/// continue in the background so that the run is cancelled once its id is known.
-pub(super) struct CreateInFlight {
-    pub(super) client: Client,
-    pub(super) request: ResponseFuture<Response<Run>>,
-    /// The options of the cancel request, if the run is to be cancelled.
-    pub(super) cancel: Option<RequestOptions>,
+/// Cancels the run of a request whose result arrives too late.
+pub(crate) type CancelLate<T> =
+    Box<dyn FnOnce(T) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// A request in flight that starts a run. If it is dropped or reaches its deadline before the response
+/// arrives, it can continue in the background so that the run is cancelled once its id is known.
+pub(crate) struct InFlight<T: Send + 'static> {
+    pub(crate) request: ResponseFuture<T>,
+    /// `None` once there is nothing to cancel.
+    pub(crate) cancel: Option<CancelLate<T>>,
+    /// Whether to cancel the run if this is dropped.
+    pub(crate) on_drop: bool,
+    /// Whether to cancel the run after the deadline.
+    pub(crate) on_deadline: bool,
 }
 
-impl CreateInFlight {
-    /// Waits for the response until `deadline`. After that, cancels the run if `cancel_late` is set.
-    pub(super) async fn response(
-        mut self,
-        deadline: Instant,
-        cancel_late: Option<RequestOptions>,
-    ) -> Result<Response<Run>> {
-        if let Ok(response) = timeout_at(deadline, &mut self.request).await {
+impl<T: Send + 'static> InFlight<T> {
+    /// Waits for the result until `deadline`.
+    pub(crate) async fn result(mut self, deadline: Instant) -> Result<T> {
+        if let Ok(result) = timeout_at(deadline, &mut self.request).await {
             self.cancel = None;
-            return response;
+            return result;
         }
-        self.cancel = self.cancel.take().or(cancel_late);
-        let message = match self.cancel {
-            Some(_) => "no response arrived before the deadline; a created run is cancelled",
-            None => "no response arrived before the deadline; a run may have been created",
+        self.on_drop |= self.on_deadline;
+        let message = match self.on_drop {
+            true => "no response arrived before the deadline; a created run is cancelled",
+            false => "no response arrived before the deadline; a run may have been created",
         };
         Err(Error::new(ErrorKind::Deadline, message))
     }
 }
 
-impl Drop for CreateInFlight {
+impl<T: Send + 'static> Drop for InFlight<T> {
     fn drop(&mut self) {
-        let Some(options) = self.cancel.take() else { return };
+        let Some(cancel) = self.cancel.take().filter(|_| self.on_drop) else { return };
         let Ok(runtime) = Handle::try_current() else { return };
         let request = std::mem::replace(&mut self.request, Box::pin(pending()));
-        let client = self.client.clone();
         runtime.spawn(async move {
-            if let Ok(response) = request.await {
-                let run = response.into_inner();
-                let cancel = client.runs(&run.thread_id).cancel(&run.id);
-                let _ = cancel.with_options(options).await;
+            if let Ok(result) = request.await {
+                cancel(result).await;
             }
         });
     }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::headers;
+use crate::run_request::RunOptions;
 use crate::transport::Backoff;
 
 /// Tolerated errors that have not been reported yet.
@@ -48,6 +50,10 @@ impl PollDelays {
         let default = Backoff::new(Duration::from_millis(250), Duration::from_secs(2));
         let backoff = backoff.unwrap_or(default.multiplier(1.5));
         Self { interval, backoff, polls: 0 }
+    }
+
+    pub(crate) fn of(options: &RunOptions, client: &Client) -> Self {
+        Self::new(options.interval, options.backoff(client))
     }
 
     /// Returns the delay after a poll: the caller's interval, or the delay that the server requested,

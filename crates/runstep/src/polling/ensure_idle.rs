@@ -1,18 +1,16 @@
 //! Frees a thread: a thread with an active run accepts neither messages nor another run.
 
 use std::future::IntoFuture;
-use std::time::Duration;
 
 use runstep_api::types::{Order, Run};
 use tokio::time::{Instant, timeout_at};
 
 use super::poll_loop::PollLoop;
-use super::settings::{PollSettings, poll_request_setters};
 use crate::error::{ActiveRun, Error, ErrorKind, Result};
 use crate::resources::Runs;
-use crate::resources::macros::example;
+use crate::run_request::RunRequest;
 use crate::time::deadline_after;
-use crate::transport::{ResponseFuture, TakesOptions as _};
+use crate::transport::ResponseFuture;
 
 /// What to do about an active run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,33 +28,23 @@ pub enum IfActive {
 /// A request that ensures that a thread has no active run; see [`Runs::ensure_idle`].
 ///
 /// Returns the run that was active, as it ended, or `None` if there was none.
+pub type EnsureIdle = RunRequest<EnsureIdleParams>;
+
+/// The parameters of [`EnsureIdle`].
 #[derive(Clone, Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct EnsureIdle {
+pub struct EnsureIdleParams {
     runs: Runs,
     if_active: IfActive,
-    settings: PollSettings,
 }
 
 impl EnsureIdle {
-    /// Sets the total time. Default: [`DEFAULT_DEADLINE`](crate::DEFAULT_DEADLINE).
-    ///
-    /// The deadline error carries the last known state of the run. A final poll can delay it by up to
-    /// one second.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.settings.deadline = deadline;
-        self
-    }
-
-    poll_request_setters!();
-
     async fn ensure(self) -> Result<Option<Run>> {
-        let deadline = deadline_after(self.settings.deadline);
+        let deadline = deadline_after(self.options.deadline);
         let active = before(deadline, self.active_run()).await;
         let Some(run) = active.ok_or_else(|| deadline_exceeded(None))?? else {
             return Ok(None);
         };
-        let run = match self.if_active {
+        let run = match self.params.if_active {
             IfActive::Fail => return Err(self.active_run_error(run)),
             IfActive::Wait => run,
             IfActive::Cancel => match before(deadline, self.cancel(&run)).await {
@@ -70,23 +58,23 @@ impl EnsureIdle {
         if run.is_terminal() {
             return Ok(Some(run));
         }
-        let poll_loop = PollLoop::new(self.runs, run.id.clone(), &self.settings, deadline);
+        let poll_loop = PollLoop::new(self.params.runs, run.id.clone(), &self.options, deadline);
         Box::new(poll_loop.until_terminal(run)).settled_run().await.map(Some)
     }
 
     async fn active_run(&self) -> Result<Option<Run>> {
         // Only the newest run of a thread can be active.
-        let newest = self.runs.list().with_options(self.settings.options.clone());
+        let newest = self.params.runs.list().with_options(self.options.related());
         let newest = newest.order(Order::Desc).limit(1).await?.data.into_iter().next();
         Ok(newest.filter(|run| !run.is_terminal()))
     }
 
     async fn cancel(&self, run: &Run) -> Result<Run> {
-        self.runs.cancel(&run.id).with_options(self.settings.options.clone()).await
+        self.params.runs.cancel(&run.id).with_options(self.options.related()).await
     }
 
     fn active_run_error(&self, run: Run) -> Error {
-        let thread_id = self.runs.thread_id().to_owned();
+        let thread_id = self.params.runs.thread_id().to_owned();
         Error::active_run_on(ActiveRun { thread_id, run_id: run.id.clone() }).with_run(Some(run))
     }
 }
@@ -113,13 +101,19 @@ impl IntoFuture for EnsureIdle {
 impl Runs {
     /// Ensures that the thread has no active run, so that it accepts messages and another run.
     ///
-    #[doc = example!("use runstep::IfActive;
-
-runs.create(&assistant.id).and_poll().await?; // requires action, so the thread is busy
-let ended = runs.ensure_idle(IfActive::Cancel).await?;
-assert_eq!(ended.unwrap().status, \"cancelled\");
-client.messages(&thread.id).create(\"Never mind.\").await?;")]
+    /// ```
+    #[doc = include_str!("../docs/setup.txt")]
+    /// use runstep::IfActive;
+    ///
+    /// runs.create(&assistant.id).and_poll().await?; // requires action, so the thread is busy
+    /// let ended = runs.ensure_idle(IfActive::Cancel).await?;
+    /// assert_eq!(ended.unwrap().status, "cancelled");
+    /// client.messages(&thread.id).create("Never mind.").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ensure_idle(&self, if_active: IfActive) -> EnsureIdle {
-        EnsureIdle { runs: self.clone(), if_active, settings: PollSettings::default() }
+        let params = EnsureIdleParams { runs: self.clone(), if_active };
+        RunRequest::from_params(self.client(), params)
     }
 }

@@ -17,12 +17,12 @@ use tokio::time::Instant;
 
 use super::delays::PollDelays;
 use super::poll_loop::{DEADLINE_MESSAGE, FINAL_POLL_TIMEOUT, has_settled};
-use super::settings::{PollSettings, poll_request_setters};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run_ref::RunRef;
+use crate::run_request::RunOptions;
 use crate::time::deadline_after;
-use crate::transport::{PollErrorPolicy, RequestOptions, Response, TakesOptions as _};
+use crate::transport::{Backoff, PollErrorPolicy, RequestOptions, Response};
 
 /// Default request rate.
 const REQUESTS_PER_SECOND: f64 = 10.0;
@@ -93,7 +93,7 @@ impl<T: Into<String>, R: Into<String>> From<(T, R)> for PollTarget {
 #[must_use = "a stream does nothing until it is polled"]
 pub struct PollAll {
     client: Client,
-    settings: PollSettings,
+    options: RunOptions,
     spacing: Duration,
     runs: Vec<PollTarget>,
     stream: Option<SyncWrapper<PolledRunStream>>,
@@ -104,7 +104,7 @@ type PolledRunStream = Pin<Box<dyn Stream<Item = PolledRun> + Send>>;
 impl PollAll {
     pub(crate) fn new(client: Client, runs: Vec<PollTarget>) -> Self {
         Self {
-            settings: PollSettings::default(),
+            options: RunOptions::default(),
             spacing: Duration::from_secs_f64(1.0 / REQUESTS_PER_SECOND),
             client,
             runs,
@@ -129,11 +129,46 @@ impl PollAll {
     /// Each run that has not settled yields an error with its last known state, which is the run as it
     /// was passed if it was not polled yet, and, as its source, the last polling error.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.settings.deadline = deadline;
+        self.options.deadline = deadline;
         self
     }
 
-    poll_request_setters!();
+    /// Sets a fixed delay between polls of a run, overriding the server's. At least 1 ms.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.options.interval = Some(interval);
+        self
+    }
+
+    /// Sets the delays between polls of a run if the server does not specify one by
+    /// `openai-poll-after-ms` or `Retry-After`. Default: the client's.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.options.backoff = Some(backoff);
+        self
+    }
+
+    /// Sets which polling errors of a run are tolerated. Default: the client's policy.
+    pub fn error_policy(mut self, policy: PollErrorPolicy) -> Self {
+        self.options.error_policy = Some(policy);
+        self
+    }
+
+    /// Sets the timeout of one poll request. Default: the client's timeout, at most 30 s.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.options.request.timeout = Some(timeout);
+        self
+    }
+
+    /// Adds a header to each poll request. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.request.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a query parameter to each poll request.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.request.query.push((name.into(), value.into()));
+        self
+    }
 
     /// Returns the next run that settled, or `None` after the last.
     pub async fn next_run(&mut self) -> Option<PolledRun> {
@@ -141,7 +176,7 @@ impl PollAll {
     }
 
     fn start(&mut self) -> PolledRunStream {
-        let delays = self.settings.delays(&self.client);
+        let delays = PollDelays::of(&self.options, &self.client);
         let now = Instant::now();
         // A terminal run no longer changes.
         let (ended, runs): (Vec<PollTarget>, Vec<PollTarget>) = std::mem::take(&mut self.runs)
@@ -162,11 +197,11 @@ impl PollAll {
             })
             .collect();
         let scheduler = PollScheduler {
-            deadline: deadline_after(self.settings.deadline),
+            deadline: deadline_after(self.options.deadline),
             is_final: false,
             spacing: self.spacing,
-            error_policy: self.settings.error_policy(&self.client),
-            options: self.settings.poll_request_options(&self.client),
+            error_policy: self.options.error_policy(&self.client),
+            options: self.options.poll_request_options(&self.client),
             client: self.client.clone(),
             next_slot: now,
             due: (0..targets.len()).map(|index| Reverse((now, index))).collect(),
@@ -216,7 +251,7 @@ impl Stream for PollAll {
 impl fmt::Debug for PollAll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PollAll")
-            .field("settings", &self.settings)
+            .field("options", &self.options)
             .field("spacing", &self.spacing)
             .finish_non_exhaustive()
     }

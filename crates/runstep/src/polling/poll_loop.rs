@@ -5,19 +5,17 @@ use std::time::Duration;
 use runstep_api::types::{Order, Run, RunStatus, RunStep};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::cancel_on_drop::CancelOnDrop;
+use super::cancel_on_drop::{CancelOnDrop, FINAL_CANCEL_TIMEOUT};
 use super::delays::{PollDelays, ToleratedErrors};
-use super::settings::PollSettings;
 use super::update::RunUpdate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resources::Runs;
+use crate::run_request::RunOptions;
 use crate::time::deadline_after;
-use crate::transport::{PollErrorPolicy, RequestOptions, Response, TakesOptions as _};
+use crate::transport::{PollErrorPolicy, RequestOptions, Response};
 
 /// Timeout of the final poll at the deadline.
 pub(super) const FINAL_POLL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Timeout of the cancel request at the deadline.
-const FINAL_CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Message of deadline errors.
 pub(super) const DEADLINE_MESSAGE: &str =
@@ -56,27 +54,20 @@ pub(super) struct PollLoop {
 }
 
 impl PollLoop {
-    pub(super) fn new(
-        runs: Runs,
-        run_id: String,
-        settings: &PollSettings,
-        deadline: Instant,
-    ) -> Self {
+    pub(super) fn new(runs: Runs, run_id: String, options: &RunOptions, deadline: Instant) -> Self {
         let client = runs.client();
-        let guard = match settings.cancel_on_drop {
-            true => {
-                CancelOnDrop::armed(runs.cancel(&run_id).with_options(settings.options.clone()))
-            }
+        let guard = match options.cancel_on_drop {
+            true => CancelOnDrop::armed(runs.cancel(&run_id).with_options(options.related())),
             false => CancelOnDrop::disarmed(),
         };
         Self {
             deadline,
-            delays: settings.delays(client),
-            error_policy: settings.error_policy(client),
-            with_steps: settings.with_steps,
-            cancel_on_deadline: settings.cancel_on_deadline,
+            delays: PollDelays::of(options, client),
+            error_policy: options.error_policy(client),
+            with_steps: options.with_steps,
+            cancel_on_deadline: options.cancel_on_deadline,
             until_terminal: false,
-            options: settings.poll_request_options(client),
+            options: options.poll_request_options(client),
             initial_run: None,
             next_poll_at: None,
             last_run: None,
@@ -184,7 +175,7 @@ impl PollLoop {
             if let Some(last) = &self.last_step_id {
                 steps = steps.after(last);
             }
-            new_steps = steps.items().collect_all().await?;
+            new_steps = steps.readable_items().collect_all().await?;
             if let Some(last) = new_steps.last() {
                 self.last_step_id = Some(last.id.clone());
             }

@@ -8,7 +8,7 @@ use super::update::RunUpdate;
 use crate::error::Result;
 use crate::transport::{BoxStream, boxed_stream};
 
-/// A stream of changes of a run; see [`Poll::into_stream`](crate::Poll::into_stream).
+/// A stream of changes of a run; see [`Poll::watch`](crate::Poll::watch).
 #[must_use = "a stream does nothing until it is polled"]
 pub struct RunUpdates(BoxStream<RunUpdate>);
 

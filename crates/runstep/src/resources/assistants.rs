@@ -22,26 +22,51 @@ impl Client {
 
 impl Assistants {
     /// Creates an assistant: `POST /assistants`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request; see
+    /// [`docs::errors`](crate::docs::errors).
     pub fn create(&self, model: impl Into<String>) -> CreateAssistant {
         CreateAssistant::new(&self.client, CreateAssistantRequest::new(model))
     }
 
     /// Retrieves an assistant: `GET /assistants/{assistant_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn retrieve(&self, assistant_id: impl Into<String>) -> RetrieveAssistant {
         RetrieveAssistant::new(&self.client, assistant_id)
     }
 
     /// Lists assistants: `GET /assistants`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request; see
+    /// [`docs::errors`](crate::docs::errors).
     pub fn list(&self) -> ListAssistants {
         ListAssistants::new(&self.client)
     }
 
     /// Updates an assistant: `POST /assistants/{assistant_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn update(&self, assistant_id: impl Into<String>) -> UpdateAssistant {
         UpdateAssistant::new(&self.client, assistant_id, UpdateAssistantRequest::default())
     }
 
     /// Deletes an assistant: `DELETE /assistants/{assistant_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn delete(&self, assistant_id: impl Into<String>) -> DeleteAssistant {
         DeleteAssistant::new(&self.client, assistant_id)
     }

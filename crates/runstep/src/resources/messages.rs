@@ -37,16 +37,31 @@ impl Messages {
     }
 
     /// Lists messages: `GET /threads/{thread_id}/messages`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request; see
+    /// [`docs::errors`](crate::docs::errors).
     pub fn list(&self) -> ListMessages {
         ListMessages::new(&self.client, &self.thread_id)
     }
 
     /// Retrieves a message: `GET /threads/{thread_id}/messages/{message_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn retrieve(&self, message_id: impl Into<String>) -> RetrieveMessage {
         RetrieveMessage::new(&self.client, &self.thread_id, message_id)
     }
 
     /// Updates the metadata of a message: `POST /threads/{thread_id}/messages/{message_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn update(&self, message_id: impl Into<String>) -> UpdateMessage {
         UpdateMessage::new(
             &self.client,
@@ -57,6 +72,11 @@ impl Messages {
     }
 
     /// Deletes a message: `DELETE /threads/{thread_id}/messages/{message_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn delete(&self, message_id: impl Into<String>) -> DeleteMessage {
         DeleteMessage::new(&self.client, &self.thread_id, message_id)
     }

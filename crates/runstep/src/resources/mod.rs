@@ -4,9 +4,9 @@
 //! the methods that create them, and setters that are more convenient than those of single
 //! properties.
 
+mod actions;
 mod assistants;
 mod custom;
-pub(crate) mod macros;
 mod messages;
 #[rustfmt::skip]
 mod requests;
@@ -14,6 +14,7 @@ mod runs;
 mod steps;
 mod threads;
 
+pub(crate) use actions::ExistingRun;
 pub use assistants::Assistants;
 pub use custom::{BodyStream, Form, Request};
 pub use messages::Messages;

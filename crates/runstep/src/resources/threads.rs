@@ -5,7 +5,6 @@ use runstep_api::types::{
     MessageRole, Tool, UpdateThreadRequest,
 };
 
-use super::macros::example;
 use super::requests::{
     CreateThread, CreateThreadAndRun, DeleteThread, RetrieveThread, UpdateThread,
 };
@@ -26,34 +25,64 @@ impl Client {
 
 impl Threads {
     /// Creates a thread: `POST /threads`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request; see
+    /// [`docs::errors`](crate::docs::errors).
     pub fn create(&self) -> CreateThread {
         CreateThread::new(&self.client, CreateThreadRequest::default())
     }
 
     /// Retrieves a thread: `GET /threads/{thread_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn retrieve(&self, thread_id: impl Into<String>) -> RetrieveThread {
         RetrieveThread::new(&self.client, thread_id)
     }
 
     /// Updates a thread: `POST /threads/{thread_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn update(&self, thread_id: impl Into<String>) -> UpdateThread {
         UpdateThread::new(&self.client, thread_id, UpdateThreadRequest::default())
     }
 
     /// Deletes a thread: `DELETE /threads/{thread_id}`.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
+    /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
     pub fn delete(&self, thread_id: impl Into<String>) -> DeleteThread {
         DeleteThread::new(&self.client, thread_id)
     }
 
     /// Creates a thread and a run on it in one request: `POST /threads/runs`.
     ///
-    #[doc = example!("let run = client
-    .threads()
-    .create_and_run(&assistant.id)
-    .user_message(\"Explain deep learning to a 5 year old.\")
-    .and_poll()
-    .await?;
-println!(\"{} on {}\", run.status, run.thread_id);")]
+    /// ```
+    #[doc = include_str!("../docs/setup.txt")]
+    /// let run = client
+    ///     .threads()
+    ///     .create_and_run(&assistant.id)
+    ///     .user_message("Explain deep learning to a 5 year old.")
+    ///     .and_poll()
+    ///     .await?;
+    /// println!("{} on {}", run.status, run.thread_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request; see
+    /// [`docs::errors`](crate::docs::errors).
     pub fn create_and_run(&self, assistant_id: impl Into<String>) -> CreateThreadAndRun {
         CreateThreadAndRun::new(&self.client, CreateThreadAndRunRequest::new(assistant_id))
     }
@@ -72,16 +101,16 @@ impl CreateThread {
     }
 }
 
-impl CreateThreadAndRun {
+impl<M> CreateThreadAndRun<M> {
     /// Adds a tool to [`tools`](Self::tools).
     pub fn tool(mut self, tool: impl Into<Tool>) -> Self {
-        self.body.tools.get_or_insert_default().push(tool.into());
+        self.params.body.tools.get_or_insert_default().push(tool.into());
         self
     }
 
     /// Adds a message to the new thread.
     pub fn message(mut self, message: CreateMessageRequest) -> Self {
-        let thread = self.body.thread.get_or_insert_default();
+        let thread = self.params.body.thread.get_or_insert_default();
         thread.messages.get_or_insert_default().push(message);
         self
     }

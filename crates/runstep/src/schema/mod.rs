@@ -83,10 +83,10 @@ pub(crate) fn decode<T: DeserializeOwned>(
     schema: &Map<String, Value>,
     text: &str,
 ) -> Result<T, serde_json::Error> {
-    runstep_api::decode(text.as_bytes()).or_else(|error| {
+    runstep_api::decode_any(text.as_bytes()).or_else(|error| {
         let Ok(value) = serde_json::from_str(text) else { return Err(error) };
         let Some(value) = nulls::remove_optional_nulls(schema, value) else { return Err(error) };
-        runstep_api::decode(value.to_string().as_bytes())
+        runstep_api::decode_any(value.to_string().as_bytes())
     })
 }
 

@@ -11,8 +11,10 @@
 
 mod connection;
 mod follow;
+mod open;
+#[cfg(feature = "test-util")]
+mod recorded;
 mod recovery;
-mod request;
 mod run_api;
 mod run_state;
 mod run_stream;
@@ -24,11 +26,7 @@ mod tests;
 mod text_delta_decoder;
 mod text_deltas;
 
-pub use follow::FollowRun;
-pub use request::StreamRequest;
-pub(crate) use request::{StartStream, StreamTarget};
+pub use follow::{FollowRun, FollowRunParams};
+pub(crate) use open::{open, waiting_for_outputs};
 pub use run_stream::{CollectedRun, RunStream, StreamEnd};
-pub use settings::DEFAULT_IDLE_TIMEOUT;
-pub use sse::DEFAULT_MAX_EVENT_BYTES;
-pub(crate) use text_deltas::RunEventSource;
-pub use text_deltas::TextDeltas;
+pub use text_deltas::{RunEventSource, TextDeltas};

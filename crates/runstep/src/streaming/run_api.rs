@@ -15,8 +15,9 @@ use super::snapshots::{MAX_SNAPSHOT_BYTES, json_size, snapshots_too_large};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::headers;
+use crate::resources::SubmitToolOutputs;
 use crate::run_ref::RunRef;
-use crate::transport::{RequestOptions, Response, RetryPolicy, TakesOptions};
+use crate::transport::{RequestOptions, Response, RetryPolicy};
 
 /// Maximum length of a JSON response to a streaming request, as with every other request.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
@@ -87,16 +88,13 @@ pub(super) struct ClientRunApi {
 }
 
 impl ClientRunApi {
-    /// Uses the options of the request that opened the stream, except for those that belong to that
-    /// request alone.
-    pub(super) fn new(client: Client, opening_options: &RequestOptions) -> Self {
-        Self { client, options: opening_options.for_related_requests() }
+    pub(super) fn new(client: Client, options: RequestOptions) -> Self {
+        Self { client, options }
     }
 
-    /// Adds the options of a fetch. Without retries: the recovery has its own policy.
-    fn fetch_options<R: TakesOptions>(&self, request: R) -> R {
-        let retry = Some(RetryPolicy::none());
-        request.with_options(RequestOptions { retry, ..self.options.clone() })
+    /// Returns the options of a fetch. Without retries: the recovery has its own policy.
+    fn fetch_options(&self) -> RequestOptions {
+        RequestOptions { retry: Some(RetryPolicy::none()), ..self.options.clone() }
     }
 }
 
@@ -106,19 +104,22 @@ impl RunApi for ClientRunApi {
         run: &'a RunRef,
         last_event_id: &'a str,
     ) -> ApiFuture<'a, StreamResponse> {
-        let retrieve = self.fetch_options(self.client.runs(&run.thread_id).retrieve(&run.run_id));
+        let retrieve = self.client.runs(&run.thread_id).retrieve(&run.run_id);
+        let retrieve = retrieve.with_options(self.fetch_options());
         let retrieve = retrieve.header("last-event-id", last_event_id);
         Box::pin(async move { read_response(retrieve.open_stream().await?).await })
     }
 
     fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamResponse> {
         let submit = self.client.runs(run.thread_id).submit_tool_outputs(run.run_id);
-        let submit = submit.with_options(self.options.clone()).outputs(outputs);
-        Box::pin(async move { read_response(submit.open_stream().await?).await })
+        let SubmitToolOutputs { client, params, .. } = submit.outputs(outputs);
+        let options = self.options.clone();
+        Box::pin(async move { read_response(params.open_stream(client, options).await?).await })
     }
 
     fn run<'a>(&'a self, run: &'a RunRef) -> ApiFuture<'a, FetchedRun> {
-        let retrieve = self.fetch_options(self.client.runs(&run.thread_id).retrieve(&run.run_id));
+        let retrieve = self.client.runs(&run.thread_id).retrieve(&run.run_id);
+        let retrieve = retrieve.with_options(self.fetch_options());
         Box::pin(async move {
             let response = retrieve.send().await?;
             let poll_after = headers::poll_after(response.header_map());
@@ -131,11 +132,12 @@ impl RunApi for ClientRunApi {
         run: &'a RunRef,
         include: &'a [RunInclude],
     ) -> ApiFuture<'a, Vec<RunStep>> {
-        let steps = self.fetch_options(self.client.runs(&run.thread_id).steps(&run.run_id).list());
+        let steps = self.client.runs(&run.thread_id).steps(&run.run_id).list();
+        let steps = steps.with_options(self.fetch_options());
         let steps = include.iter().cloned().fold(steps, |steps, field| steps.include(field));
         let steps = steps.order(Order::Asc).limit(100);
         Box::pin(async move {
-            let (mut items, mut all, mut size) = (steps.items(), Vec::new(), 0_usize);
+            let (mut items, mut all, mut size) = (steps.readable_items(), Vec::new(), 0_usize);
             while let Some(step) = items.try_next().await? {
                 size += json_size(&step);
                 if size > MAX_SNAPSHOT_BYTES {
@@ -148,7 +150,8 @@ impl RunApi for ClientRunApi {
     }
 
     fn message<'a>(&'a self, thread_id: &'a str, id: &'a str) -> ApiFuture<'a, Option<Message>> {
-        let message = self.fetch_options(self.client.messages(thread_id).retrieve(id));
+        let message = self.client.messages(thread_id).retrieve(id);
+        let message = message.with_options(self.fetch_options());
         Box::pin(async move {
             match message.await {
                 Ok(message) => Ok(Some(message)),
@@ -159,11 +162,11 @@ impl RunApi for ClientRunApi {
     }
 
     fn thread<'a>(&'a self, thread_id: &'a str) -> ApiFuture<'a, Thread> {
-        self.fetch_options(self.client.threads().retrieve(thread_id)).into_future()
+        self.client.threads().retrieve(thread_id).with_options(self.fetch_options()).into_future()
     }
 
     fn newest_runs<'a>(&'a self, thread_id: &'a str) -> ApiFuture<'a, Vec<Run>> {
-        let runs = self.fetch_options(self.client.runs(thread_id).list());
+        let runs = self.client.runs(thread_id).list().with_options(self.fetch_options());
         Box::pin(async move { Ok(runs.order(Order::Desc).limit(NEWEST_RUNS).await?.data) })
     }
 

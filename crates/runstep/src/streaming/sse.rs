@@ -8,8 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use memchr::memchr2;
 
-/// Default maximum length of an event: 16 MiB.
-pub const DEFAULT_MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
+use crate::run_request::DEFAULT_MAX_EVENT_BYTES;
 
 /// Maximum capacity, in bytes, of the buffer that is reused for the next event.
 const MAX_REUSED_CAPACITY: usize = 4 * 1024;

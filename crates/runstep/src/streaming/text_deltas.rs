@@ -11,7 +11,7 @@ use runstep_api::types::{
 
 use super::run_stream::RunStream;
 use crate::error::Result;
-use crate::resources::macros::example;
+use crate::run_request::sealed::Sealed;
 
 /// A stream of text deltas; see [`RunStream::text_deltas`] and
 /// [`ToolStream::text_deltas`](crate::tools::ToolStream::text_deltas).
@@ -21,22 +21,30 @@ use crate::resources::macros::example;
 #[must_use = "a stream does nothing until it is polled"]
 pub struct TextDeltas<S = RunStream>(S);
 
-/// A stream that yields the events of a run, possibly among others.
-pub(crate) trait RunEventSource: Stream<Item = Result<Self::Event>> + Send + Unpin {
+/// A stream that yields the events of a run, possibly among others: [`RunStream`] and
+/// [`ToolStream`](crate::tools::ToolStream).
+///
+/// The trait is sealed.
+pub trait RunEventSource: Sealed + Stream<Item = Result<Self::Event>> + Send + Unpin {
+    /// The type of the events.
     type Event;
 
-    /// Returns the run event within an item, if it is one.
+    /// Returns the run event within an event, if it is one.
     fn run_event(event: Self::Event) -> Option<RunEvent>;
 
-    /// Reads to the end and returns the run.
+    #[doc(hidden)]
     fn read_to_end(&mut self) -> impl Future<Output = Result<Run>> + Send;
 
-    /// Returns the snapshots of the messages and steps.
+    #[doc(hidden)]
     fn snapshots(&self) -> (&[Message], &[RunStep]);
 
-    /// Returns whether an event could not be decoded and its content has not been fetched since.
+    #[doc(hidden)]
     fn has_snapshot_gap(&self) -> bool;
 }
+
+impl Sealed for RunStream {}
+
+impl<S: Sealed> Sealed for &mut S {}
 
 impl RunEventSource for RunStream {
     type Event = RunEvent;
@@ -68,16 +76,21 @@ impl RunStream {
     /// Returns a stream of the text deltas of messages that owns this stream, for example to return it
     /// from a function. [`TextDeltas::into_events`] returns this stream again.
     ///
-    #[doc = example!("use futures_util::{Stream, TryStreamExt as _};
-
-async fn answer(run: runstep::CreateRun) -> runstep::Result<impl Stream<Item = runstep::Result<String>>> {
-    Ok(run.stream().await?.into_text_deltas())
-}
-
-let mut text = std::pin::pin!(answer(runs.create(&assistant.id)).await?);
-while let Some(piece) = text.try_next().await? {
-    print!(\"{piece}\");
-}")]
+    /// ```
+    #[doc = include_str!("../docs/setup.txt")]
+    /// use futures_util::{Stream, TryStreamExt as _};
+    ///
+    /// async fn answer(run: runstep::CreateRun) -> runstep::Result<impl Stream<Item = runstep::Result<String>>> {
+    ///     Ok(run.stream().await?.into_text_deltas())
+    /// }
+    ///
+    /// let mut text = std::pin::pin!(answer(runs.create(&assistant.id)).await?);
+    /// while let Some(piece) = text.try_next().await? {
+    ///     print!("{piece}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_text_deltas(self) -> TextDeltas<Self> {
         TextDeltas::new(self)
     }

@@ -15,82 +15,98 @@ use serde::de::DeserializeOwned;
 
 pub use stream::AnswerStream;
 
-use crate::client::{Client, HasClient};
+use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::polling::{AndPoll, PollSettings, Pollable, Wait};
-use crate::resources::macros::example;
-use crate::resources::{CreateRun, CreateThreadAndRun};
+use crate::run_request::sealed::Sealed;
+use crate::run_request::{ErasedRequest, Plain, RunMode, RunRequest};
 use crate::schema::{
     TypeSchema, check_object, decode, join_violations, to_strict, to_valid_name, type_schema,
 };
-use crate::tools::{SuspendedRun, ToolRun, WithToolbox};
-use crate::transport::{RequestOptions, ResponseFuture, TakesOptions as _};
+use crate::streaming::RunEventSource;
+use crate::suspended::SuspendedRun;
+use crate::tools::{AcceptsToolbox, HasToolbox, ToolRun, WithToolbox};
+use crate::transport::{RequestOptions, ResponseFuture};
 
-/// A request whose run answers with JSON that decodes to a `T`; see [`CreateRun::response_as`].
-///
-/// Set the options of the request itself before calling `response_as`.
-#[must_use = "a request is sent when it is awaited"]
-pub struct ResponseAs<R, T> {
-    request: R,
+/// The mode of a request whose run answers with JSON that decodes to a `T`; see
+/// [`RunRequest::response_as`]. `M` is [`Plain`] or, with a toolbox,
+/// [`WithToolbox`](crate::tools::WithToolbox).
+pub struct Typed<T, M = Plain> {
+    base: M,
     strict: bool,
     answer: PhantomData<fn() -> T>,
 }
 
-impl<R, T> ResponseAs<R, T> {
-    fn new(request: R) -> Self {
-        Self { request, strict: true, answer: PhantomData }
-    }
+/// A mode that an answer type can be added to: with or without a toolbox.
+///
+/// The trait is sealed.
+pub trait AcceptsAnswer: RunMode<Polled: Into<ToolRun>, Streamed: RunEventSource> {}
 
-    /// Sets whether the provider enforces the schema exactly. Default: true.
+impl AcceptsAnswer for Plain {}
+
+impl AcceptsAnswer for WithToolbox {}
+
+impl<R, M: AcceptsAnswer> RunRequest<R, M> {
+    /// Requests an answer in JSON that decodes to a `T`. The model receives the schema of the type. The
+    /// answer is complete when the run has ended: with a toolbox, after all rounds of calls.
+    ///
+    /// A run that exists already keeps the response format with which it was created.
+    ///
+    /// ```
+    #[doc = include_str!("../docs/recipe_setup.txt")]
+    /// let recipe = runs.create(&assistant.id).response_as::<Recipe>().and_poll().await?.parse()?;
+    /// assert_eq!((recipe.title.as_str(), recipe.minutes), ("Soup", 20));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// As a stream, which has the answer at its end:
+    ///
+    /// ```
+    #[doc = include_str!("../docs/recipe_setup.txt")]
+    /// let mut events = runs.create(&assistant.id).response_as::<Recipe>().stream().await?;
+    /// let mut text = events.text_deltas();
+    /// while let Some(piece) = text.try_next().await? {
+    ///     print!("{piece}"); // JSON, as the model generates it
+    /// }
+    /// let recipe = events.answer().await?.parse()?;
+    /// assert_eq!((recipe.title.as_str(), recipe.minutes), ("Soup", 20));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn response_as<T>(self) -> RunRequest<R, Typed<T, M>>
+    where
+        T: DeserializeOwned + JsonSchema + 'static,
+    {
+        self.map_mode(|base| Typed { base, strict: true, answer: PhantomData })
+    }
+}
+
+impl<R, T, M> RunRequest<R, Typed<T, M>> {
+    /// Sets whether the provider enforces the schema of the answer exactly. Default: true.
     ///
     /// Set it to `false` for types that the strict subset cannot express, such as maps; see
     /// [`ToolOptions::strict`](crate::tools::ToolOptions::strict).
     pub fn strict(mut self, strict: bool) -> Self {
-        self.strict = strict;
+        self.mode.strict = strict;
         self
     }
 }
 
-/// A request that accepts a response format.
-pub(crate) trait AcceptsFormat: HasClient {
-    fn with_format(self, format: ResponseFormat) -> Self;
+impl<T, M> Sealed for Typed<T, M> {}
 
-    /// Returns the options for other requests about the run.
-    fn related_options(&mut self) -> RequestOptions;
-}
-
-impl<R, T> ResponseAs<R, T>
+impl<T, M> RunMode for Typed<T, M>
 where
-    R: AcceptsFormat + Wait<Output: Into<ToolRun>>,
     T: DeserializeOwned + JsonSchema + 'static,
+    M: AcceptsAnswer,
 {
-    /// Creates the run, waits until it has ended, and fetches its answer.
-    ///
-    /// # Errors
-    ///
-    /// In addition to the errors of the requests and of waiting, awaiting it returns
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the type's schema is not valid, before
-    /// anything is sent. A missing answer is an error of [`Answer::parse`].
-    pub fn and_poll(self) -> AndPoll<Self> {
-        AndPoll::new(self)
-    }
-}
+    type Polled = Answer<T>;
+    type Streamed = AnswerStream<T, M::Streamed>;
 
-impl<R: AcceptsFormat + Wait<Output: Into<ToolRun>>, T> Pollable for ResponseAs<R, T> {
-    type Output = Answer<T>;
-}
-
-impl<R, T> Wait for ResponseAs<R, T>
-where
-    R: AcceptsFormat + Wait<Output: Into<ToolRun>>,
-    T: DeserializeOwned + JsonSchema + 'static,
-{
-    fn wait(mut self, settings: PollSettings) -> ResponseFuture<Answer<T>> {
+    fn poll(self, mut request: ErasedRequest) -> ResponseFuture<Answer<T>> {
         Box::pin(async move {
-            let format = response_format::<T>(self.strict)?;
-            let client = self.request.client().clone();
-            let options = self.request.related_options().extended(settings.options.clone());
-            let answered = self.request.with_format(format).wait(settings).await?;
+            request.action.set_response_format(response_format::<T>(self.strict)?);
+            let (client, options) = (request.client.clone(), request.options.related());
+            let answered = self.base.poll(request).await?;
             let ToolRun { run, suspended } = answered.into();
             let mut message = None;
             if run.status == RunStatus::Completed {
@@ -98,6 +114,35 @@ where
             }
             Ok(Answer { run, suspended, message, answer: PhantomData })
         })
+    }
+
+    fn stream(self, mut request: ErasedRequest) -> ResponseFuture<Self::Streamed> {
+        Box::pin(async move {
+            request.action.set_response_format(response_format::<T>(self.strict)?);
+            let (client, options) = (request.client.clone(), request.options.related());
+            let events = self.base.stream(request).await?;
+            Ok(AnswerStream { client, options, events, answer: PhantomData })
+        })
+    }
+}
+
+impl<T> AcceptsToolbox for Typed<T>
+where
+    T: DeserializeOwned + JsonSchema + 'static,
+{
+    type WithToolbox = Typed<T, WithToolbox>;
+
+    fn with_toolbox(self, toolbox: WithToolbox) -> Self::WithToolbox {
+        Typed { base: toolbox, strict: self.strict, answer: PhantomData }
+    }
+}
+
+impl<T> HasToolbox for Typed<T, WithToolbox>
+where
+    T: DeserializeOwned + JsonSchema + 'static,
+{
+    fn toolbox(&mut self) -> &mut WithToolbox {
+        &mut self.base
     }
 }
 
@@ -113,7 +158,7 @@ async fn last_message(
     Ok(page.data.into_iter().next())
 }
 
-/// The answer of a run; see [`CreateRun::response_as`]. Dereferences to the run.
+/// The answer of a run; see [`RunRequest::response_as`]. Dereferences to the run.
 #[must_use = "the answer is checked when it is parsed"]
 pub struct Answer<T> {
     run: Run,
@@ -210,82 +255,16 @@ fn response_format<T: JsonSchema>(is_strict: bool) -> Result<ResponseFormat> {
     Ok(JsonSchemaResponseFormat::new(definition).into())
 }
 
-/// Implements `response_as` for the requests that accept a response format.
-macro_rules! accepts_format {
-    ($($Request:ident: $example:expr;)+) => {
-        $(
-            impl AcceptsFormat for $Request {
-                fn with_format(self, format: ResponseFormat) -> Self {
-                    self.response_format(format)
-                }
-
-                fn related_options(&mut self) -> RequestOptions {
-                    self.options().for_related_requests()
-                }
-            }
-
-            impl $Request {
-                /// Requests an answer in JSON that decodes to a `T`. The model receives the schema of the type.
-                ///
-                #[doc = $example]
-                pub fn response_as<T: DeserializeOwned + JsonSchema>(self) -> ResponseAs<Self, T> {
-                    ResponseAs::new(self)
-                }
-            }
-        )+
-    };
-}
-
-accepts_format! {
-    CreateRun: example!("# use runstep::schemars::JsonSchema;
-#[derive(serde::Deserialize, JsonSchema)]
-# #[schemars(crate = \"runstep::schemars\")]
-struct Recipe {
-    /// Title of the recipe
-    title: String,
-    minutes: u32,
-}
-
-# let answer = Turn::text(\"{\\\"title\\\": \\\"Soup\\\", \\\"minutes\\\": 20}\");
-# let server = runstep_server::Server::builder().model(Scripted::new([answer])).spawn().await?;
-# let client = runstep::Client::builder(server.base_url()).build()?;
-# let assistant = client.assistants().create(\"scripted\").await?;
-# let thread = client.threads().create().user_message(\"How do I cook soup?\").await?;
-# let runs = client.runs(&thread.id);
-let recipe = runs.create(&assistant.id).response_as::<Recipe>().and_poll().await?.parse()?;
-assert_eq!((recipe.title.as_str(), recipe.minutes), (\"Soup\", 20));");
-    CreateThreadAndRun: "See [`CreateRun::response_as`].";
-}
-
-impl<R: AcceptsFormat> AcceptsFormat for WithToolbox<R> {
-    fn with_format(mut self, format: ResponseFormat) -> Self {
-        self.request = self.request.with_format(format);
-        self
-    }
-
-    fn related_options(&mut self) -> RequestOptions {
-        self.request.related_options()
-    }
-}
-
-impl<R: AcceptsFormat> WithToolbox<R> {
-    /// Requests an answer in JSON that decodes to a `T`, after the outputs of all calls are submitted; see
-    /// [`CreateRun::response_as`].
-    pub fn response_as<T: DeserializeOwned + JsonSchema>(self) -> ResponseAs<Self, T> {
-        ResponseAs::new(self)
-    }
-}
-
-impl<R: Clone, T> Clone for ResponseAs<R, T> {
+impl<T, M: Clone> Clone for Typed<T, M> {
     fn clone(&self) -> Self {
-        Self { request: self.request.clone(), strict: self.strict, answer: PhantomData }
+        Self { base: self.base.clone(), strict: self.strict, answer: PhantomData }
     }
 }
 
-impl<R: fmt::Debug, T> fmt::Debug for ResponseAs<R, T> {
+impl<T, M: fmt::Debug> fmt::Debug for Typed<T, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseAs")
-            .field("request", &self.request)
+        f.debug_struct("Typed")
+            .field("base", &self.base)
             .field("strict", &self.strict)
             .finish_non_exhaustive()
     }

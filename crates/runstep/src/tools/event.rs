@@ -1,44 +1,9 @@
-//! Tool calls and their events.
+//! Events of tool calls.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 use super::error::ToolError;
-
-/// A function call that a run requires.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct PendingCall {
-    /// The id of the thread.
-    pub thread_id: String,
-    /// The id of the run.
-    pub run_id: String,
-    /// The id of the call.
-    pub id: String,
-    /// The name of the function.
-    pub name: String,
-    /// The arguments as JSON text, as the model generated it; it may be invalid.
-    pub arguments: String,
-}
-
-/// The decision about a call before it runs; see
-/// [`WithToolbox::approve`](crate::tools::WithToolbox::approve).
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Approval {
-    /// Run the call.
-    Allow,
-    /// Do not run the call; the model receives the reason.
-    Deny(String),
-    /// Run the call with these arguments instead.
-    Edit(Value),
-    /// Neither run nor answer the call now. The loop stops once the other calls of the round are
-    /// executed, and returns a [`SuspendedRun`](super::SuspendedRun) with which
-    /// [`Runs::resume`](crate::Runs::resume) continues later.
-    Defer,
-}
+use crate::suspended::PendingCall;
 
 /// An event of a tool call.
 #[derive(Clone, Debug)]

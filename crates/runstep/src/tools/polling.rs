@@ -4,26 +4,35 @@ use futures_util::StreamExt as _;
 use runstep_api::types::Run;
 use tokio::time::{Instant, sleep_until};
 
-use super::resumed_round::ResumedRound;
 use super::round::RoundEnd;
 use super::rounds::{Rounds, cancel_run};
 use super::settings::ToolLoopSettings;
 use super::submission::{Submission, stale_run_deadline_exceeded, submission_deadline_exceeded};
-use super::suspend::{SuspendedRun, ToolRun};
+use super::tool_run::ToolRun;
 use crate::error::{Error, Result};
-use crate::polling::{CancelOnDrop, Poll, PollSettings, has_settled};
+use crate::polling::{CancelOnDrop, PollDelays, has_settled, poll_until};
 use crate::resources::Runs;
-use crate::time::deadline_after;
-use crate::transport::{RetryPolicy, TakesOptions as _};
+use crate::run_request::RunOptions;
+use crate::suspended::{ResumedRound, SuspendedRun};
+use crate::transport::RetryPolicy;
 
 /// A run whose calls are executed until it ends or requires another action.
 pub(super) struct ToolLoop {
     runs: Runs,
     run: Run,
-    settings: PollSettings,
+    options: RunOptions,
     rounds: Box<Rounds>,
-    /// The suspended round to continue with, if any.
-    resumed: Option<ResumedRound>,
+    start: Start,
+}
+
+/// Where a loop starts.
+enum Start {
+    /// With the run as it is.
+    Run,
+    /// With a suspended round, which the run still requires.
+    Resumed(ResumedRound),
+    /// After outputs were submitted, so that the run may be stale.
+    Submitted,
 }
 
 /// What happened to a round.
@@ -40,60 +49,77 @@ impl ToolLoop {
         runs: Runs,
         run: Run,
         created: Option<Instant>,
-        settings: PollSettings,
-        tool_settings: ToolLoopSettings,
+        options: RunOptions,
+        deadline: Instant,
+        settings: ToolLoopSettings,
     ) -> Self {
-        let rounds = Rounds::new(tool_settings, &run, created, deadline_after(settings.deadline));
-        Self { runs, run, settings, rounds: Box::new(rounds), resumed: None }
+        let rounds = Box::new(Rounds::new(settings, &run, created, deadline));
+        Self { runs, run, options, rounds, start: Start::Run }
+    }
+
+    /// Continues after outputs of the calls that `required` requires were submitted.
+    pub(super) fn submitted(mut self, required: &Run) -> Self {
+        self.rounds.set_last_calls(required);
+        self.start = Start::Submitted;
+        self
     }
 
     /// Continues with a suspended round, which the run still requires.
     pub(super) fn resumed(mut self, round: ResumedRound) -> Self {
-        self.resumed = Some(round);
+        self.start = Start::Resumed(round);
         self
     }
 
     /// Executes all rounds and returns the run at the end, or when calls were deferred.
     pub(super) async fn run_to_end(mut self) -> Result<ToolRun> {
-        let cancel = self.runs.cancel(&self.run.id).with_options(self.settings.options.clone());
-        let mut guard = match self.settings.cancel_on_drop {
+        let cancel = self.runs.cancel(&self.run.id).with_options(self.options.related());
+        // The guard covers the polls and the time between them.
+        let mut guard = match std::mem::take(&mut self.options.cancel_on_drop) {
             true => CancelOnDrop::armed(cancel),
             false => CancelOnDrop::disarmed(),
         };
-        let result = self.execute_rounds().await;
+        let result = Box::pin(self.execute_rounds()).await;
         guard.disarm();
         result.map(|suspended| ToolRun { run: self.run, suspended })
     }
 
     async fn execute_rounds(&mut self) -> Result<Option<SuspendedRun>> {
-        if !has_settled(&self.run) {
-            self.run = self.poll().await?;
+        let mut resumed = None;
+        match std::mem::replace(&mut self.start, Start::Run) {
+            Start::Resumed(round) => resumed = Some(round),
+            Start::Submitted => self.poll_after_submission().await?,
+            Start::Run if has_settled(&self.run) => {}
+            Start::Run => self.run = self.poll().await?,
         }
         loop {
-            match self.execute_round().await? {
+            match self.execute_round(resumed.take()).await? {
                 RoundResult::NoCalls => return Ok(None),
                 RoundResult::Suspended(suspended) => return Ok(Some(suspended)),
-                RoundResult::Submitted => {}
+                RoundResult::Submitted => self.poll_after_submission().await?,
             }
-            // Poll even if the response to the outputs says requires_action: it may be stale.
-            let mut delays = self.settings.delays(self.runs.client());
-            loop {
-                self.run = self.poll().await?;
-                if !self.rounds.is_stale(&self.run) || self.is_repeated().await {
-                    break;
-                }
-                let next = Instant::now() + delays.next(None);
-                sleep_until(next.min(self.rounds.deadline())).await;
-                if Instant::now() >= self.rounds.deadline() {
-                    return Err(self.on_deadline(stale_run_deadline_exceeded()).await);
-                }
+        }
+    }
+
+    /// Polls until the run has continued with the submitted outputs and settled again. Polls even if the
+    /// response to the outputs says requires_action, because it may be stale.
+    async fn poll_after_submission(&mut self) -> Result<()> {
+        let mut delays = PollDelays::of(&self.options, self.runs.client());
+        loop {
+            self.run = self.poll().await?;
+            if !self.rounds.is_stale(&self.run) || self.is_repeated().await {
+                return Ok(());
+            }
+            let next = Instant::now() + delays.next(None);
+            sleep_until(next.min(self.rounds.deadline())).await;
+            if Instant::now() >= self.rounds.deadline() {
+                return Err(self.on_deadline(stale_run_deadline_exceeded()).await);
             }
         }
     }
 
     /// Executes the pending calls and submits their outputs, unless calls were deferred.
-    async fn execute_round(&mut self) -> Result<RoundResult> {
-        let round = match self.resumed.take() {
+    async fn execute_round(&mut self, resumed: Option<ResumedRound>) -> Result<RoundResult> {
+        let round = match resumed {
             Some(resumed) => self.rounds.resume(&self.run, resumed),
             None => self.rounds.start(&self.run),
         };
@@ -116,8 +142,8 @@ impl ToolLoop {
             Ok(RoundEnd::Suspended(suspended)) => return Ok(RoundResult::Suspended(suspended)),
             Err(error) => return Err(self.cancel_run(error).await),
         };
-        let (runs, run_id, options) = (&self.runs, &self.run.id, &self.settings.options);
-        let submission = Submission { runs, run_id, outputs, options };
+        let (runs, run_id, options) = (&self.runs, &self.run.id, self.options.related());
+        let submission = Submission { runs, run_id, outputs, options: &options };
         let result = tokio::time::timeout_at(self.rounds.deadline(), submission.send()).await;
         match result {
             Ok(run) => self.run = run.map_err(|error| error.or_run(&self.run))?,
@@ -132,26 +158,25 @@ impl ToolLoop {
         if !self.rounds.can_detect_repetition() {
             return false;
         }
-        let steps =
-            self.runs.steps(&self.run.id).list().with_options(self.settings.options.clone());
-        let steps = steps.limit(100).retry_policy(RetryPolicy::none()).items().collect_all();
+        let steps = self.runs.steps(&self.run.id).list().with_options(self.options.related());
+        let steps = steps.limit(100).retry_policy(RetryPolicy::none());
+        let steps = steps.readable_items().collect_all();
         let listed = tokio::time::timeout_at(self.rounds.deadline(), steps).await;
         matches!(listed, Ok(Ok(steps)) if self.rounds.is_repeated(&steps))
     }
 
     async fn poll(&self) -> Result<Run> {
-        let left = self.rounds.deadline().saturating_duration_since(Instant::now());
         let (runs, run_id) = (self.runs.clone(), self.run.id.clone());
-        Poll { runs, run_id, settings: self.settings.for_part(left) }.await
+        poll_until(runs, run_id, &self.options, self.rounds.deadline()).await
     }
 
     async fn cancel_run(&self, error: Error) -> Error {
-        cancel_run(&self.runs, self.run.clone(), error, &self.settings.options).await
+        cancel_run(&self.runs, self.run.clone(), error, &self.options.related()).await
     }
 
     /// Handles the deadline: cancels the run if the caller asked for that.
     async fn on_deadline(&self, error: Error) -> Error {
-        if self.settings.cancel_on_deadline {
+        if self.options.cancel_on_deadline {
             return self.cancel_run(error).await;
         }
         error.with_run(Some(self.run.clone()))

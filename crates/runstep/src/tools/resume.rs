@@ -3,37 +3,26 @@
 use std::collections::HashMap;
 
 use runstep_api::ByteStream;
-use runstep_api::types::{Run, ToolOutput};
-use tokio::time::Instant;
+use runstep_api::types::{Run, SubmitToolOutputsRequest, ToolOutput};
 
-use super::event::Approval;
 use super::output::denied_output;
-use super::polling::ToolLoop;
-use super::request::WithToolbox;
-use super::resumed_round::ResumedRound;
-use super::rounds::requires_functions_only;
-use super::settings::ToolLoopSettings;
-use super::stream::ToolStream;
-use super::suspend::{SuspendedRun, ToolRun};
-use super::toolbox::Toolbox;
-use crate::client::{Client, HasClient};
+use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::polling::{AndPoll, PollSettings, Pollable, StartRun, Wait};
-use crate::resources::macros::{example, request_options};
-use crate::resources::{Runs, SubmitToolOutputs};
-use crate::run_ref::RunRef;
-use crate::streaming::{StartStream, StreamRequest, StreamTarget};
-use crate::time::deadline_after;
-use crate::transport::{RequestOptions, Response, ResponseFuture, TakesOptions};
+use crate::resources::{Runs, SubmitToolOutputsParams};
+use crate::run_request::sealed::Sealed;
+use crate::run_request::{Action, Plain, RunAction, RunRequest, RunTarget, StartRun};
+use crate::suspended::{Approval, ResumedRound, SuspendedRun};
+use crate::transport::{RequestOptions, Response, ResponseFuture};
 
 /// A request that continues a suspended tool loop; see [`Runs::resume`].
 ///
 /// Without a toolbox, awaiting it submits the outputs and returns the run.
+pub type ResumeRun<M = Plain> = RunRequest<ResumeRunParams, M>;
+
+/// The parameters of [`ResumeRun`].
 #[derive(Clone, Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct ResumeRun {
-    runs: Runs,
-    options: RequestOptions,
+pub struct ResumeRunParams {
+    thread_id: String,
     suspended: SuspendedRun,
     decisions: HashMap<String, Decision>,
 }
@@ -54,77 +43,65 @@ impl Runs {
     /// sent if the run no longer requires exactly the calls of the suspended round, for example because
     /// another process has resumed it.
     ///
-    #[doc = example!("use runstep::tools::{Approval, PendingCall, SuspendedRun, Toolbox};
-
-let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
-let run = runs
-    .create(&assistant.id)
-    .toolbox(&tools)
-    .approve(|_: PendingCall| async { Approval::Defer })
-    .and_poll()
-    .await?;
-let saved = serde_json::to_string(run.suspended().unwrap())?;
-
-// Later, in another process:
-let suspended: SuspendedRun = serde_json::from_str(&saved)?;
-let call_id = suspended.calls[0].id.clone();
-let resume = runs.resume(suspended).decide(call_id, Approval::Allow).toolbox(&tools);
-let run = resume.and_poll().await?;
-assert_eq!(run.status, \"completed\");")]
+    /// ```
+    #[doc = include_str!("../docs/setup.txt")]
+    /// use runstep::tools::{Approval, PendingCall, SuspendedRun, Toolbox};
+    ///
+    /// let tools = Toolbox::new().function("get_weather", || async { "18 degrees" });
+    /// let run = runs
+    ///     .create(&assistant.id)
+    ///     .toolbox(&tools)
+    ///     .approve(|_: PendingCall| async { Approval::Defer })
+    ///     .and_poll()
+    ///     .await?;
+    /// let saved = serde_json::to_string(run.suspended().unwrap())?;
+    ///
+    /// // Later, in another process:
+    /// let suspended: SuspendedRun = serde_json::from_str(&saved)?;
+    /// let call_id = suspended.calls[0].id.clone();
+    /// let resume = runs.resume(suspended).decide(call_id, Approval::Allow).toolbox(&tools);
+    /// let run = resume.and_poll().await?;
+    /// assert_eq!(run.status, "completed");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// With a [`toolbox`](RunRequest::toolbox), approved calls and those of later rounds are executed. The
+    /// run keeps its own tool definitions. Set [`approve`](RunRequest::approve) again for later rounds: the
+    /// hook is not part of the suspended state.
+    ///
+    /// # Errors
+    ///
+    /// Every verb returns [`InvalidRequest`](ErrorKind::InvalidRequest) if a deferred call has no answer,
+    /// if an approved call has no toolbox, or if the run no longer requires the calls of the suspended
+    /// round. Nothing is executed or submitted in these cases.
     pub fn resume(&self, suspended: SuspendedRun) -> ResumeRun {
-        ResumeRun {
-            runs: self.clone(),
-            options: RequestOptions::default(),
-            suspended,
-            decisions: HashMap::new(),
-        }
+        let thread_id = self.thread_id().to_owned();
+        let params = ResumeRunParams { thread_id, suspended, decisions: HashMap::new() };
+        RunRequest::from_params(self.client(), params)
     }
 }
 
-impl ResumeRun {
+impl<M> ResumeRun<M> {
     /// Sets the output of a deferred call, which is not executed.
     pub fn answer(mut self, call_id: impl Into<String>, output: impl Into<String>) -> Self {
-        self.decisions.insert(call_id.into(), Decision::Output(output.into()));
+        self.params.decisions.insert(call_id.into(), Decision::Output(output.into()));
         self
     }
 
     /// Sets the decision about a deferred call: to execute it with the
     /// [`toolbox`](Self::toolbox), to deny it, or to defer it again.
     pub fn decide(mut self, call_id: impl Into<String>, approval: Approval) -> Self {
-        self.decisions.insert(call_id.into(), Decision::Approval(approval));
+        self.params.decisions.insert(call_id.into(), Decision::Approval(approval));
         self
     }
+}
 
-    request_options!(Run);
-
-    /// Submits the outputs and waits until the run has settled again.
-    pub fn and_poll(self) -> AndPoll<Self> {
-        AndPoll::new(self)
-    }
-
-    /// Submits the outputs and streams the events that follow.
-    pub fn stream(self) -> StreamRequest<Self> {
-        StreamRequest::new(self)
-    }
-
-    /// Executes approved calls and those of later rounds with these tools. The run keeps its own tool
-    /// definitions.
-    ///
-    /// Set [`approve`](WithToolbox::approve) again for later rounds: the hook is not part of the
-    /// suspended state.
-    pub fn toolbox<S: Send + Sync + 'static>(self, tools: &Toolbox<S>) -> WithToolbox<Self> {
-        WithToolbox::new(self, tools)
-    }
-
-    async fn execute(&self) -> Result<Response<Run>> {
-        self.clone().submission()?.send().await
-    }
-
+impl ResumeRunParams {
     /// Returns the request that submits all outputs.
-    fn submission(self) -> Result<SubmitToolOutputs> {
-        let (runs, run_ref) = (self.runs.clone(), self.suspended.run_ref.clone());
-        let options = self.options.clone();
-        let ResumedRound { calls, outputs, .. } = self.resumed_round()?;
+    fn submission(self) -> Result<SubmitToolOutputsParams> {
+        let run_ref = self.suspended.run_ref.clone();
+        let ResumedRound { calls, outputs, .. } = self.combined()?;
         if let Some((call, _)) = calls.first() {
             let message = format!(
                 "the call {} cannot be executed without a toolbox; nothing was sent",
@@ -132,16 +109,17 @@ impl ResumeRun {
             );
             return Err(invalid(message));
         }
-        Ok(runs.submit_tool_outputs(run_ref.run_id).outputs(outputs).with_options(options))
+        let body = SubmitToolOutputsRequest::new(outputs);
+        Ok(SubmitToolOutputsParams { thread_id: run_ref.thread_id, run_id: run_ref.run_id, body })
     }
 
     /// Combines the suspended state with the decisions.
-    fn resumed_round(mut self) -> Result<ResumedRound> {
+    fn combined(mut self) -> Result<ResumedRound> {
         let SuspendedRun { run_ref, calls, mut outputs, rounds } = self.suspended;
-        if run_ref.thread_id != self.runs.thread_id() {
+        if run_ref.thread_id != self.thread_id {
             let message = format!(
                 "the suspended run {run_ref} is not a run of the thread {}; nothing was sent",
-                self.runs.thread_id()
+                self.thread_id
             );
             return Err(invalid(message));
         }
@@ -176,144 +154,44 @@ impl ResumeRun {
     }
 }
 
-/// Fetches the run and checks that it still requires the calls of the suspended round.
-async fn fetch_suspended(
-    runs: &Runs,
-    run_id: &str,
-    options: &RequestOptions,
-    round: &ResumedRound,
-) -> Result<Run> {
-    let run = runs.retrieve(run_id).with_options(options.clone()).await?;
-    if requires_functions_only(&run) && round.is_required_by(&run) {
-        return Ok(run);
-    }
-    let message =
-        "the run no longer requires the calls of the suspended round; nothing was executed";
-    Err(invalid(message).with_run(Some(run)))
-}
-
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidRequest, message)
 }
 
-crate::resources::macros::awaitable!(ResumeRun -> Run);
+impl Sealed for ResumeRunParams {}
 
-impl HasClient for ResumeRun {
-    fn client(&self) -> &Client {
-        self.runs.client()
+impl StartRun for ResumeRunParams {
+    fn into_action(self) -> Action {
+        Action::new(self)
     }
 }
 
-impl StartRun for ResumeRun {
-    fn start(self) -> ResponseFuture<Response<Run>> {
-        self.send()
-    }
-}
-
-impl StartStream for ResumeRun {
-    fn target(&self) -> StreamTarget {
+impl RunAction for ResumeRunParams {
+    fn target(&self) -> RunTarget {
         let SuspendedRun { run_ref, calls, outputs, .. } = &self.suspended;
         let submitted = outputs.iter().filter_map(|output| output.tool_call_id.clone());
         let waiting = calls.iter().map(|call| call.id.clone());
         let submitted_call_ids = submitted.chain(waiting).collect();
-        StreamTarget::ExistingRun { run: run_ref.clone(), submitted_call_ids }
+        RunTarget::Continued { run: run_ref.clone(), submitted_call_ids }
     }
 
-    fn open(self) -> ResponseFuture<Response<ByteStream>> {
-        Box::pin(async move { self.submission()?.open_stream().await })
-    }
-}
-
-impl StreamRequest<ResumeRun> {
-    /// Executes approved calls and those of later rounds with these tools; see
-    /// [`ResumeRun::toolbox`].
-    pub fn toolbox<S: Send + Sync + 'static>(self, tools: &Toolbox<S>) -> WithToolbox<Self> {
-        WithToolbox::new(self, tools)
-    }
-}
-
-impl WithToolbox<ResumeRun> {
-    /// Executes the approved calls, submits all outputs, executes the calls of every further round, and
-    /// waits until the run has ended.
-    ///
-    /// # Errors
-    ///
-    /// In addition to the errors of a tool loop, awaiting it returns
-    /// [`InvalidRequest`](ErrorKind::InvalidRequest) if a deferred call has no answer, or if the run no
-    /// longer requires the calls of the suspended round. Nothing is executed or submitted in these cases.
-    pub fn and_poll(self) -> AndPoll<Self> {
-        AndPoll::new(self)
+    fn send(
+        self: Box<Self>,
+        client: Client,
+        options: RequestOptions,
+    ) -> ResponseFuture<Response<Run>> {
+        Box::pin(async move { self.submission()?.execute(&client, &options).await })
     }
 
-    /// Does the same as [`and_poll`](Self::and_poll) and streams the events of the run and of its calls.
-    ///
-    #[doc = example!("use runstep::tools::{Approval, PendingCall, ToolStreamEvent, Toolbox};
-
-let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
-let run = runs
-    .create(&assistant.id)
-    .toolbox(&tools)
-    .approve(|_: PendingCall| async { Approval::Defer })
-    .and_poll()
-    .await?;
-let suspended = run.into_suspended().unwrap();
-
-let call_id = suspended.calls[0].id.clone();
-let resume = runs.resume(suspended).answer(call_id, \"20 degrees\").toolbox(&tools);
-let mut events = resume.stream().await?;
-while let Some(event) = events.try_next().await? {
-    if let ToolStreamEvent::Run(event) = event {
-        println!(\"{}\", event.event());
+    fn open(
+        self: Box<Self>,
+        client: Client,
+        options: RequestOptions,
+    ) -> ResponseFuture<Response<ByteStream>> {
+        Box::pin(async move { self.submission()?.open_stream(client, options).await })
     }
-}
-assert_eq!(events.run().unwrap().status, \"completed\");")]
-    pub fn stream(self) -> WithToolbox<StreamRequest<ResumeRun>> {
-        self.map_request(StreamRequest::new)
-    }
-}
 
-impl Pollable for WithToolbox<ResumeRun> {
-    type Output = ToolRun;
-}
-
-impl Wait for WithToolbox<ResumeRun> {
-    fn wait(self, mut settings: PollSettings) -> ResponseFuture<ToolRun> {
-        let (mut request, tool_settings) = self.into_parts();
-        let options = request.options().for_related_requests();
-        settings.options = options.extended(std::mem::take(&mut settings.options));
-        Box::pin(async move {
-            let (runs, run_id) = (request.runs.clone(), request.suspended.run_ref.run_id.clone());
-            tool_settings.tools.check()?;
-            let round = request.resumed_round()?;
-            let deadline = deadline_after(settings.deadline);
-            let run = fetch_suspended(&runs, &run_id, &settings.options, &round).await?;
-            settings.deadline = deadline.saturating_duration_since(Instant::now());
-            let tool_loop = ToolLoop::new(runs, run, None, settings, tool_settings);
-            tool_loop.resumed(round).run_to_end().await
-        })
-    }
-}
-
-impl IntoFuture for WithToolbox<StreamRequest<ResumeRun>> {
-    type Output = Result<ToolStream>;
-    type IntoFuture = ResponseFuture<ToolStream>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        let (mut request, tool_settings): (_, ToolLoopSettings) = self.into_parts();
-        Box::pin(async move {
-            tool_settings.tools.check()?;
-            let client = request.client().clone();
-            let options = request.request.options().for_related_requests();
-            let resume = request.request.clone();
-            let (runs, RunRef { run_id, .. }) =
-                (resume.runs.clone(), resume.suspended.run_ref.clone());
-            let round = resume.resumed_round()?;
-            let run = fetch_suspended(&runs, &run_id, &options, &round).await?;
-            let cancels_on_drop = request.cancel_on_drop;
-            let events = request.waiting_for_outputs(run);
-            let stream =
-                ToolStream::new(client, options, tool_settings, events, None, cancels_on_drop);
-            Ok(stream.resumed(round))
-        })
+    fn resumed_round(&self) -> Result<Option<ResumedRound>> {
+        self.clone().combined().map(Some)
     }
 }

@@ -16,14 +16,13 @@ use tokio::time::Instant;
 
 use super::context::ToolContext;
 use super::error::ToolError;
-use super::event::{Approval, PendingCall, ToolEvent};
+use super::event::ToolEvent;
 use super::function::Function;
 use super::output::denied_output;
-use super::resumed_round::ResumedRound;
 use super::settings::{ApprovalHook, ToolLoopSettings};
-use super::suspend::SuspendedRun;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run_ref::RunRef;
+use crate::suspended::{Approval, PendingCall, ResumedRound, SuspendedRun};
 
 /// Executes the calls concurrently, and collects an output for each.
 ///

@@ -9,14 +9,14 @@ use runstep_api::types::{
 use tokio::time::Instant;
 
 use super::event::ToolEvent;
-use super::resumed_round::ResumedRound;
 use super::round::Round;
 use super::settings::ToolLoopSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resources::Runs;
 use crate::step_calls::{function_calls, is_same_call};
+use crate::suspended::ResumedRound;
 use crate::time::deadline_after;
-use crate::transport::{RequestOptions, RetryPolicy, TakesOptions as _};
+use crate::transport::{RequestOptions, RetryPolicy};
 
 /// Timeout of the cancel request.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,6 +61,11 @@ impl Rounds {
     /// Returns the number of rounds so far.
     pub(super) fn count(&self) -> u32 {
         self.count
+    }
+
+    /// Sets the calls whose outputs were submitted before the first round.
+    pub(super) fn set_last_calls(&mut self, required: &Run) {
+        self.last_calls = required.function_calls().into_iter().cloned().collect();
     }
 
     /// Starts the round that was suspended.
@@ -181,7 +186,7 @@ fn expiry(run: &Run, created: Option<Instant>) -> Option<Instant> {
     let seconds = |seconds: i64| u64::try_from(seconds).ok().map(Duration::from_secs);
     if let Some(created) = created {
         // The server's clock may differ, so only the distance of its two timestamps is used.
-        let lifetime = seconds(expires_at.saturating_sub(run.created_at))?;
+        let lifetime = seconds(expires_at.saturating_sub(run.created_at?))?;
         return created.checked_add(lifetime);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;

@@ -2,12 +2,11 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::event::{Approval, PendingCall, ToolEvent};
+use super::event::ToolEvent;
 use super::policy::FailurePolicy;
 use super::toolbox::{ToolSet, Toolbox};
-use crate::polling::DEFAULT_DEADLINE;
+use crate::suspended::{Approval, PendingCall};
 
 /// Default maximum number of rounds of a run.
 pub const DEFAULT_MAX_ROUNDS: u32 = 32;
@@ -25,8 +24,6 @@ pub(super) type ProgressCallback = dyn Fn(&ToolEvent) + Send + Sync;
 pub(super) struct ToolLoopSettings {
     pub(super) tools: Arc<ToolSet>,
     pub(super) attach: bool,
-    /// The total time of a stream; polling has its own deadline.
-    pub(super) deadline: Duration,
     pub(super) max_rounds: u32,
     pub(super) concurrency: usize,
     pub(super) failure_policy: FailurePolicy,
@@ -39,7 +36,6 @@ impl ToolLoopSettings {
         Self {
             tools: tools.tools(),
             attach: true,
-            deadline: DEFAULT_DEADLINE,
             max_rounds: DEFAULT_MAX_ROUNDS,
             concurrency: DEFAULT_CONCURRENCY,
             failure_policy: FailurePolicy::default(),

@@ -7,7 +7,7 @@ use runstep_api::types::{Run, ToolOutput};
 use super::rounds::requires_functions_only;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resources::Runs;
-use crate::transport::{RequestOptions, RetryPolicy, TakesOptions as _, is_transient};
+use crate::transport::{RequestOptions, RetryPolicy, is_transient};
 
 /// Outputs for a run.
 pub(super) struct Submission<'a> {

@@ -17,7 +17,7 @@ use sync_wrapper::SyncWrapper;
 use crate::error::Result;
 
 pub use backoff::Backoff;
-pub(crate) use options::{RequestOptions, TakesOptions, names, sensitive_header_value};
+pub(crate) use options::{RequestOptions, names, sensitive_header_value};
 pub(crate) use path_id::checked_id;
 pub use poll_error_policy::PollErrorPolicy;
 pub use response::Response;

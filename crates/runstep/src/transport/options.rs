@@ -35,13 +35,6 @@ impl RequestOptions {
         }
     }
 
-    /// Adds other options, which override these.
-    pub(crate) fn extended(mut self, others: Self) -> Self {
-        self.headers.extend(others.headers);
-        self.query.extend(others.query);
-        Self { timeout: others.timeout.or(self.timeout), ..self }
-    }
-
     /// Inserts the headers into those of the client.
     pub(crate) fn add_headers(&self, headers: &mut HeaderMap) -> Result<()> {
         for (name, value) in &self.headers {
@@ -80,16 +73,6 @@ impl fmt::Debug for RequestOptions {
             .field("retry", &self.retry)
             .field("streams", &self.streams)
             .finish()
-    }
-}
-
-/// A request that has options.
-pub(crate) trait TakesOptions: Sized {
-    fn options(&mut self) -> &mut RequestOptions;
-
-    fn with_options(mut self, options: RequestOptions) -> Self {
-        *self.options() = options;
-        self
     }
 }
 

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::pin::Pin;
 
 use runstep_api::{ByteStream, ReadError, ResponseHeaders, ResponseValue};
-use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use super::response::Response;
@@ -62,7 +61,7 @@ pub(crate) async fn after_error<T>(
 }
 
 /// Reads and decodes the whole response.
-pub(crate) fn json<T: DeserializeOwned + Send + 'static>(
+pub(crate) fn json<T: runstep_api::Decode + Send + 'static>(
     response: reqwest::Response,
     response_headers: ResponseHeaders,
 ) -> ReadFuture<T> {

@@ -58,7 +58,7 @@ async fn run_is_queued_and_then_completed() {
     let run = poll(&server, &run).await.unwrap();
     assert_eq!(run.status, RunStatus::Completed);
     assert!(run.is_terminal() && run.completed_at.is_some() && run.expires_at.is_none());
-    assert_eq!(run.usage.map(|usage| usage.total_tokens), Some(17));
+    assert_eq!(run.usage.unwrap().total_tokens, Some(17));
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn generated_message_is_added_to_thread() {
     assert_eq!(page.data.len(), 1);
     assert_eq!(page.data[0].text(), "It is sunny.");
     let all = messages.list().order(Order::Asc).await.unwrap();
-    let roles: Vec<_> = all.data.iter().map(|message| message.role.clone()).collect();
+    let roles: Vec<_> = all.data.iter().map(|message| message.role.clone().unwrap()).collect();
     assert_eq!(roles, [MessageRole::User, MessageRole::Assistant]);
     let message = messages.retrieve(&page.data[0].id).await.unwrap();
     assert_eq!(message, page.data[0]);
@@ -155,7 +155,7 @@ async fn failed_run_has_last_error() {
     let run = run_to_end(&start_with_turns([turn]).await).await;
     assert_eq!(run.status, RunStatus::Failed);
     let error = run.last_error.unwrap();
-    assert_eq!(error.code, RunErrorCode::RateLimitExceeded);
+    assert_eq!(error.code, Some(RunErrorCode::RateLimitExceeded));
     assert_eq!(error.message, "The model is busy.");
     assert!(run.failed_at.is_some());
 }
@@ -210,11 +210,11 @@ async fn assistants_threads_and_messages_are_updated_and_deleted() {
     assert_eq!(changed.metadata.as_ref().unwrap()["reviewed"], "yes");
     assert_eq!(messages.retrieve(&message.id).await.unwrap(), changed);
     let deleted = messages.delete(&message.id).await.unwrap();
-    assert!(deleted.deleted && deleted.id == message.id);
+    assert_eq!((deleted.deleted, &deleted.id), (Some(true), &message.id));
     assert!(messages.retrieve(&message.id).await.unwrap_err().is_not_found());
-    assert!(assistants.delete(assistant).await.unwrap().deleted);
+    assert_eq!(assistants.delete(assistant).await.unwrap().deleted, Some(true));
     assert!(assistants.retrieve(assistant).await.unwrap_err().is_not_found());
-    assert!(threads.delete(thread).await.unwrap().deleted);
+    assert_eq!(threads.delete(thread).await.unwrap().deleted, Some(true));
     assert!(threads.retrieve(thread).await.unwrap_err().is_not_found());
     assert!(threads.delete(thread).await.unwrap_err().is_not_found());
 }
@@ -228,7 +228,7 @@ async fn steps_list_tool_calls_and_message() {
     poll(&server, &run).await.unwrap();
     let steps = server.runs.steps(&run.id);
     let page = steps.list().order(Order::Asc).await.unwrap();
-    let kinds: Vec<_> = page.data.iter().map(|step| step.type_.clone()).collect();
+    let kinds: Vec<_> = page.data.iter().map(|step| step.type_.clone().unwrap()).collect();
     assert_eq!(kinds, [RunStepType::ToolCalls, RunStepType::MessageCreation]);
     let StepDetails::ToolCalls(details) = &page.data[0].step_details else { panic!("{page:?}") };
     let ToolCall::Function(call) = &details.tool_calls[0] else { panic!("{details:?}") };
@@ -244,7 +244,7 @@ async fn poll_stream_ends_with_terminal_status() {
         start_with_turns([Turn::text("a b").initial_delay(Duration::from_millis(30))]).await;
     let run = server.create_run().await.unwrap();
     let poll = poll(&server, &run).interval(Duration::from_millis(1));
-    let mut updates = poll.into_stream();
+    let mut updates = poll.watch();
     let mut statuses = Vec::new();
     while let Some(run) = updates.try_next().await.unwrap() {
         statuses.push(run.run.status);

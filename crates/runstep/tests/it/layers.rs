@@ -4,15 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "time",
     "run_ref",
     "headers",
     "error",
     "into_completed",
+    "suspended",
     "transport",
     "client",
-    "resources::macros",
+    "run_request",
     "pagination",
     "resources",
     "polling",

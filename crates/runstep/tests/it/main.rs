@@ -5,8 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod application;
 mod client;
+mod compile_errors;
+mod deadlines;
 mod end_to_end;
+mod examples;
 mod harness;
 mod layers;
 mod polling;
@@ -15,4 +19,5 @@ mod retries;
 mod run_outcome;
 mod streaming;
 mod structured;
+mod test_util;
 mod tools;

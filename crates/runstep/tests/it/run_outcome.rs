@@ -50,8 +50,8 @@ fn failed_contains_error_if_known() {
     let failed = run("failed", &details);
     let Outcome::Failed(Some(error)) = failed.outcome() else { panic!("{:?}", failed.outcome()) };
     assert_eq!(
-        (&error.code, error.message.as_str()),
-        (&RunErrorCode::RateLimitExceeded, "Too many.")
+        (error.code.as_ref(), error.message.as_str()),
+        (Some(&RunErrorCode::RateLimitExceeded), "Too many.")
     );
     let failed = run("failed", &json!({"last_error": null}));
     assert_eq!(failed.outcome(), Outcome::Failed(None));

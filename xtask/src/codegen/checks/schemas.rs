@@ -6,8 +6,15 @@ use crate::codegen::document::{Document, below, schema_name};
 use crate::codegen::error::Error;
 
 /// Unsupported keywords, and what to do about each.
-const UNSUPPORTED: [(&str, &str); 4] = [
+const UNSUPPORTED: [(&str, &str); 11] = [
     ("not", "describe in words what the value is not"),
+    ("if", "describe in words when a property is required"),
+    ("then", "describe in words when a property is required"),
+    ("else", "describe in words when a property is required"),
+    ("dependentSchemas", "describe in words how the properties depend on each other"),
+    ("dependentRequired", "describe in words how the properties depend on each other"),
+    ("patternProperties", "use `additionalProperties` with one schema for all values"),
+    ("contains", "use `items` with one schema for all items"),
     ("prefixItems", "use `items` with one schema for all items, or an object"),
     ("$dynamicRef", "use `$ref` to a component"),
     ("$recursiveRef", "use `$ref` to a component"),

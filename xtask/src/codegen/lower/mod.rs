@@ -57,7 +57,7 @@ pub const STEPS: [Step; 13] = [
     Step::always("null moves to references", dialect::null_moves_to_references),
     Step::for_codegen("limits move to an extension", limits::limits_move_to_an_extension),
     Step::for_codegen("integers get their width", limits::integers_get_their_width),
-    Step::always("plain components are inlined", inlining::plain_components_are_inlined),
+    Step::for_codegen("plain components are inlined", inlining::plain_components_are_inlined),
     Step::for_codegen(
         "optional lists and maps may be null",
         shapes::optional_lists_and_maps_may_be_null,

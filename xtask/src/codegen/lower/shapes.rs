@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{EMPTY_IS_NOT_ABSENT, each_object, each_schema};
 use crate::codegen::document::{Document, is_required, list, target};
 use crate::codegen::error::Error;
+use crate::codegen::optional_fields::{ALWAYS_PRESENT, EMPTY_IF_ABSENT};
 
 /// Replaces a union with one alternative by the alternative. A reference becomes an `allOf`, which
 /// is how 3.0 adds `nullable` or a description; any other schema is merged into its parent. A
@@ -98,7 +99,11 @@ fn merge(
                     present.entry(name.clone()).or_insert_with(|| property.clone());
                 }
             }
-            ("required", Some(Value::Array(present)), Value::Array(more)) => {
+            (
+                "required" | ALWAYS_PRESENT | EMPTY_IF_ABSENT,
+                Some(Value::Array(present)),
+                Value::Array(more),
+            ) => {
                 present.extend(
                     more.iter().filter(|name| !present.contains(name)).cloned().collect::<Vec<_>>(),
                 );

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::codegen::document::{Document, rust_name};
 use crate::codegen::error::Error;
+use crate::codegen::rewrite::{Form, Wire};
 use crate::codegen::{File, Generated};
 
 /// Removes the examples from the document. They are in the test.
@@ -53,6 +54,24 @@ pub fn round_trips(header: &str, package: &str, path: &Path, generated: &Generat
     ]
 }
 
+/// Renders a list of all objects with the properties that must be present, for tests of decoding.
+pub(super) fn objects(header: &str, package: &str, generated: &Generated) -> File {
+    let mut text =
+        OBJECTS.replace("{header}", header).replace("{crate}", &package.replace('-', "_"));
+    for (name, item) in generated.structs() {
+        let properties = item.fields.iter().filter_map(Wire::of);
+        let required = properties.filter(|property| property.form == Form::Required);
+        let required: Vec<String> =
+            required.map(|property| format!("{:?}", property.name)).collect();
+        text.push_str(&format!(
+            "    ({name:?}, &[{}], rewritten::<types::{name}>),\n",
+            required.join(", ")
+        ));
+    }
+    text.push_str("];\n");
+    File { path: "tests/it/objects.rs".into(), text }
+}
+
 /// Maps schemas to the types that decode them. An object of a union is decoded by the union, which
 /// has its discriminator.
 fn types(generated: &Generated) -> BTreeMap<String, String> {
@@ -75,6 +94,41 @@ fn test_name(name: &str) -> String {
     let test = name.to_snake_case();
     if syn::parse_str::<syn::Ident>(&test).is_ok() { test } else { format!("{test}_") }
 }
+
+const OBJECTS: &str = r#"{header}
+//! All objects, with the properties that must be present.
+
+use {crate}::types;
+use serde_json::Value;
+
+/// A component, its properties that must be present, and a function that decodes and encodes it.
+pub type Object = (&'static str, &'static [&'static str], fn(&str) -> Result<Value, String>);
+
+/// Decodes JSON, and returns what it encodes to.
+fn rewritten<T>(json: &str) -> Result<Value, String>
+where
+    T: {crate}::Decode
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+        + PartialEq
+        + std::fmt::Debug,
+{
+    let decoded = {crate}::decode::<T>(json.as_bytes());
+    // There is only one result, however the JSON is decoded.
+    let deserialized = serde_json::from_str::<T>(json);
+    assert_eq!(decoded.as_ref().ok(), deserialized.as_ref().ok(), "{json}");
+    let decoded = decoded.map_err(|error| error.to_string())?;
+    let written = serde_json::to_value(&decoded).unwrap();
+    assert_eq!({crate}::decode_value::<T>(&written).unwrap(), decoded, "{json}");
+    // No property is written twice.
+    let text = serde_json::to_string(&decoded).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap().to_string(), text);
+    Ok(written)
+}
+
+#[rustfmt::skip]
+pub const OBJECTS: &[Object] = &[
+"#;
 
 const HARNESS: &str = r#"//! Every example in the specification is decoded, and encodes to the same JSON.
 

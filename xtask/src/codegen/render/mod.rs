@@ -1,8 +1,10 @@
 //! Renders the result of the stages as files.
 
+mod decoding;
 mod examples;
 pub mod limits;
 pub mod operations;
+mod request_template;
 mod requests;
 mod types;
 
@@ -22,20 +24,27 @@ const MANIFEST: &str = include_str!("../../../support/Cargo.toml.template");
 const METHODS: &str = include_str!("../../../support/methods.rs");
 
 /// The modules that every crate has.
-const SUPPORT: [(&str, &str); 9] = [
+const SUPPORT: [(&str, &str); 12] = [
     ("call.rs", include_str!("../../../support/call.rs")),
     ("decode.rs", include_str!("../../../support/decode.rs")),
     ("events.rs", include_str!("../../../support/events.rs")),
     ("field.rs", include_str!("../../../support/field.rs")),
+    ("json_object.rs", include_str!("../../../support/json_object.rs")),
+    ("object.rs", include_str!("../../../support/object.rs")),
     ("open_enum.rs", include_str!("../../../support/open_enum.rs")),
     ("operation.rs", include_str!("../../../support/operation.rs")),
     ("tagged_object.rs", include_str!("../../../support/tagged_object.rs")),
     ("union.rs", include_str!("../../../support/union.rs")),
     ("validate.rs", include_str!("../../../support/validate.rs")),
+    ("wire.rs", include_str!("../../../support/wire.rs")),
 ];
 
 const CLIENT_HEAD: &str = "//! The client.\n\n#![allow(clippy::all)]\n\nuse crate::types;\n#[allow(unused_imports)]\nuse crate::types::*;\n\n";
-const STRUCTS_HEAD: &str = "//! Objects.\n\n#![allow(unused_imports)]\n\nuse crate::Field;\nuse crate::enums::*;\nuse crate::unions::*;\n\n";
+const STRUCTS_HEAD: &str = "//! Objects.\n\n#![allow(unused_imports)]\n\nuse crate::{Field, JsonObject};\nuse crate::enums::*;\nuse crate::unions::*;\n\n";
+
+/// The lints that a crate violates if its document has, for example, no events and no enums.
+const UNUSED: &str = "#![allow(\n    dead_code,\n    unused_imports,\n    unused_macros,\n    \
+    reason = \"a document need not use all that generated code supports\"\n)]\n\n";
 
 /// The crate that the SDK uses.
 const API: &str = "runstep-api";
@@ -45,6 +54,7 @@ pub fn render_workspace(specification: &Path, generated: &Generated) -> Result<V
     let header = header(specification)?;
     let mut files = render(specification, API, generated)?;
     files.push(File { path: "src/methods.rs".into(), text: format!("{header}\n{METHODS}") });
+    files.push(examples::objects(&header, API, generated));
     files.push(requests::render(&header, generated)?);
     Ok(files)
 }
@@ -61,17 +71,27 @@ pub fn render(
         path: Path::new("src").join(name),
         text: format!("{header}\n{text}"),
     };
+    // Our own document uses everything.
+    let allow = if package == API { "" } else { UNUSED };
     // Only the types of our own document have methods.
     let (methods, exports) =
         if package == API { ("mod methods;\n", "pub use methods::Outcome;\n") } else { ("", "") };
     let library = LIBRARY
         .replace("{discriminators}", &discriminators(unions))
+        .replace("{allow}", allow)
         .replace("{methods}", methods)
         .replace("{exports}", exports);
     let mut files = vec![
         source("lib.rs", &library),
         source("client.rs", &format!("{CLIENT_HEAD}{}", prettyplease::unparse(&code.client))),
-        source("structs.rs", &format!("{STRUCTS_HEAD}{}", prettyplease::unparse(&code.structs))),
+        source(
+            "structs.rs",
+            &format!(
+                "{STRUCTS_HEAD}{}",
+                prettyplease::unparse(&decoding::without_wire(code.structs.clone()))
+            ),
+        ),
+        source("decoding.rs", &decoding::render(generated)?),
         source("enums.rs", &types::render_enums(enums)),
         source("unions.rs", &types::render_unions(unions)),
         source("limits.rs", &limits::render(generated)?),

@@ -8,23 +8,16 @@ use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::{Field, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type};
 
+use super::request_template::{
+    AWAITABLE, CONTEXT, EXTRA, HEAD, OPTIONS, PAGED, RUN_CONTEXT, SEND, SEND_LIST,
+};
 use crate::codegen::document::{Document, list, method_name, rust_name};
 use crate::codegen::error::Error;
-use crate::codegen::rewrite::{argument, type_named, wire_name};
+use crate::codegen::rewrite::{type_named, wire_name};
 use crate::codegen::{File, Generated};
 
 /// The file, relative to the generated crate.
 const PATH: &str = "../runstep/src/resources/requests.rs";
-
-const HEAD: &str = "//! Request builders: a struct for each operation, with setters for its optional parameters and\n\
-    //! properties.\n\n\
-    use runstep_api::types::*;\n\
-    use runstep_api::{ByteStream, Operation};\n\n\
-    use super::macros::{awaitable, extra_fields, request_options};\n\
-    use crate::client::{Client, SpanIds};\n\
-    use crate::error::Result;\n\
-    use crate::pagination::{PageQuery, list_request};\n\
-    use crate::transport::{RequestOptions, Response, checked_id};\n\n";
 
 /// A property without a setter: the builder has the method `stream`.
 const STREAM: &str = "stream";
@@ -125,71 +118,92 @@ impl Request {
         if has_page {
             fields.push_str("pub(crate) page: PageQuery,");
             values.push_str("page: PageQuery::default(),");
-            prepare
-                .push_str("let page = &self.page; self.client.validate_page_limit(page.limit)?;");
+            prepare.push_str("let page = &self.page; CLIENT.validate_page_limit(page.limit)?;");
         }
         prepare.push_str(&self.span_ids(body));
         let passed: Vec<&str> = parameters.iter().map(|parameter| &*parameter.passed).collect();
         let passed = passed.join(", ");
         let body_setters: String =
             body.map(optional_fields).into_iter().flatten().map(setter).collect();
-        let extra = if body.is_some() { "extra_fields! {}" } else { "" };
+        let extra = if body.is_some() { EXTRA } else { "" };
+        let setters = format!("{body_setters} {setters} {extra}");
         let item = structs.get(output).filter(|_| has_page && body.is_none());
-        let (options, awaited) = match item.and_then(|list| item_type(list)) {
-            Some(item) => {
-                (String::new(), format!("list_request! {{ {name} -> {output}, {item} }}"))
-            }
-            None => (
-                format!("request_options! {{ {output} }}"),
-                format!("awaitable! {{ {name} -> {output} }}"),
-            ),
+        let item = item.and_then(|list| item_type(list));
+        let (send, paged, awaited) = match &item {
+            Some(item) => (SEND_LIST, PAGED, format!("Page<{item}>")),
+            None => (SEND, "", output.clone()),
+        };
+        // The type with the methods that send the request, their context, and where its fields are.
+        let is_run_request = self.streams && body.is_some_and(has_stream_flag);
+        let (sender, context, root) = match is_run_request {
+            true => (format!("{name}Params"), RUN_CONTEXT, "self.params"),
+            false => (name.clone(), CONTEXT, "self"),
         };
         let open_stream = if self.streams {
-            let flag = if body.is_some_and(has_stream_flag) {
-                "self.body.stream = true.into();"
-            } else {
-                ""
-            };
+            let flag = if is_run_request { "self.body.stream = true.into();" } else { "" };
             format!(
                 "/// Sends the request and returns its response as a stream of events.
-                pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {{
+                pub(crate) async fn open_stream(mut self OPEN_ARGUMENTS) -> Result<Response<ByteStream>> {{
                     {flag}
-                    self.options.streams = true;
+                    SET_STREAM
                     {prepare}
                     let call = move |api: runstep_api::Client| async move {{
                         api.{function}_stream({passed}).await
                     }};
-                    self.client.open(Operation::{name}, ids, &self.options, call).await
+                    CLIENT.open(Operation::{name}, ids, REQUEST_OPTIONS, call).await
                 }}"
             )
         } else {
             String::new()
         };
-        format!(
-            r#"#[derive(Clone, Debug)]
-            #[must_use = "a request is sent when it is awaited"]
-            pub struct {name} {{
-                pub(crate) client: Client,
-                pub(crate) options: RequestOptions,
-                {fields}
+        let execute = format!(
+            "pub(crate) async fn execute(&self ARGUMENTS) -> Result<Response<{output}>> {{
+                {prepare}
+                let call = move |api: runstep_api::Client| async move {{
+                    api.{function}({passed}).await
+                }};
+                CLIENT.call(Operation::{name}, ids, REQUEST_OPTIONS, call).await
             }}
-            impl {name} {{
-                pub(crate) fn new(client: &Client, {arguments}) -> Self {{
-                    Self {{ client: client.clone(), options: RequestOptions::default(), {values} }}
+            {open_stream}"
+        );
+        let template = match is_run_request {
+            true => format!(
+                r#"pub type {name}<M = Plain> = RunRequest<{sender}, M>;
+                /// The parameters of [`{name}`].
+                #[derive(Clone, Debug)]
+                pub struct {sender} {{ {fields} }}
+                impl {name} {{
+                    pub(crate) fn new(client: &Client, {arguments}) -> Self {{
+                        RunRequest::from_params(client, {sender} {{ {values} }})
+                    }}
                 }}
-                {body_setters} {setters} {extra} {options}
-                pub(crate) async fn execute(&self) -> Result<Response<{output}>> {{
-                    {prepare}
-                    let call = move |api: runstep_api::Client| async move {{
-                        api.{function}({passed}).await
-                    }};
-                    self.client.call(Operation::{name}, ids, &self.options, call).await
+                impl<M> {name}<M> {{ {setters} }}
+                impl {sender} {{ {execute} }}
+                "#
+            ),
+            false => format!(
+                r#"#[derive(Clone, Debug)]
+                #[must_use = "a request is sent when it is awaited"]
+                pub struct {name} {{
+                    pub(crate) client: Client,
+                    pub(crate) options: RequestOptions,
+                    {fields}
                 }}
-                {open_stream}
-            }}
-            {awaited}
-            "#
-        )
+                impl {name} {{
+                    pub(crate) fn new(client: &Client, {arguments}) -> Self {{
+                        Self {{ client: client.clone(), options: RequestOptions::default(), {values} }}
+                    }}
+                    {setters} {OPTIONS} {send} {execute}
+                }}
+                {AWAITABLE}
+                {paged}
+                "#
+            ),
+        };
+        let item = item.as_deref().unwrap_or_default();
+        let names = [("OUTPUT", &*awaited), ("ITEM", item), ("NAME", name), ("ROOT", root)];
+        let placeholders = context.iter().copied().chain(names);
+        placeholders.fold(template, |code, (placeholder, text)| code.replace(placeholder, text))
     }
 
     /// Collects the IDs for the span.
@@ -253,7 +267,7 @@ fn parameters(
                 field: format!("pub(crate) {name}: {},", unqualified(kind)),
                 argument: format!("{name}: {},", unqualified(kind)),
                 value: format!("{name},"),
-                prepare: format!("let {name} = &self.{name}; self.client.validate({name})?;"),
+                prepare: format!("let {name} = &self.{name}; CLIENT.validate({name})?;"),
                 passed: name,
                 kind: Kind::Body(unqualified(kind)),
                 ..Parameter::default()
@@ -264,7 +278,7 @@ fn parameters(
                 setter: format!(
                     "/// Sets the query parameter `{name}`, which filters the list.
                     pub fn {name}(mut self, {name}: impl Into<String>) -> Self {{
-                        self.{name} = Some({name}.into());
+                        ROOT.{name} = Some({name}.into());
                         self
                     }}"
                 ),
@@ -278,7 +292,7 @@ fn parameters(
                 setter: format!(
                     "#[doc = {:?}]
                     pub fn {name}(mut self, {name}: impl Into<{}>) -> Self {{
-                        self.{name}.push({name}.into());
+                        ROOT.{name}.push({name}.into());
                         self
                     }}",
                     format!(" {}", description(&name)),
@@ -363,10 +377,10 @@ fn setter(field: &Field) -> String {
     let docs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
     let docs = quote!(#(#docs)*);
     let (name, kind) = (text(&field.ident), wrapped(field).unwrap_or(&field.ty));
-    let (argument, _) = argument(&field.ident, kind);
+    let inner = text(type_named(kind, "Box").unwrap_or(kind));
     let mut setter = format!(
-        "{docs} pub fn {name}(mut self, {name}: {argument}) -> Self {{
-            self.body = self.body.{name}({name});
+        "{docs} pub fn {name}(mut self, {name}: impl Into<Field<{inner}>>) -> Self {{
+            ROOT.body = ROOT.body.{name}({name});
             self
         }}"
     );
@@ -374,7 +388,7 @@ fn setter(field: &Field) -> String {
         setter.push_str(&format!(
             "/// Adds an entry to [`{name}`](Self::{name}). An entry with the same key is replaced.
             pub fn {name}_entry(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {{
-                self.body.{name}.get_or_insert_default().insert(key.into(), value.into());
+                ROOT.body.{name}.get_or_insert_default().insert(key.into(), value.into());
                 self
             }}"
         ));

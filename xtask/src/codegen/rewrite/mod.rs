@@ -4,13 +4,12 @@ mod client;
 mod constructors;
 mod fields;
 
-pub use constructors::argument;
-pub use fields::{type_named, wire_name};
+pub use fields::{Form, WIRE, Wire, other_field, type_named, wire_name};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 use serde_json::Value;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Fields, File, Ident, Item, parse_quote};
@@ -19,7 +18,6 @@ use super::doc_comments;
 use super::document::{Document, rust_name};
 use super::enums::OpenEnum;
 use super::error::Error;
-use super::optional_fields;
 
 /// The generated code, as two files.
 pub struct Code {
@@ -110,26 +108,36 @@ fn rewrite_structs(
         let shape = fields::Shape {
             schema: found.map(|(_, (_, schema))| schema),
             constants: &constants,
-            may_be_incomplete: found.is_some_and(|(_, (_, schema))| {
-                optional_fields::may_be_incomplete(document, schema)
-            }),
             in_requests: found.is_none_or(|(_, (name, _))| !response_only.contains(name)),
         };
-        if matches!(item.fields, Fields::Unnamed(_)) {
-            // A recursive list or map is a tuple struct, which needs no rewriting.
+        let is_list_or_map = matches!(item.fields, Fields::Unnamed(_));
+        let mut derives: Vec<Ident> = ["Clone", "Debug"].map(|name| format_ident!("{name}")).into();
+        if let Fields::Named(named) = &mut item.fields {
+            let name = item.ident.to_string();
+            let boxed = |property: &str| boxed.contains(&(name.clone(), property.to_owned()));
+            fields::rewrite(named, &shape, &boxed)?;
+            let mut properties = named.named.iter().filter_map(fields::Wire::of);
+            // The default value is what an empty object decodes to. In a request it is not valid if
+            // a property is required.
+            if properties.all(|property| match shape.in_requests {
+                true => !property.in_constructor,
+                false => property.form != Form::Required,
+            }) {
+                derives.push(format_ident!("Default"));
+            }
+        }
+        derives.push(format_ident!("PartialEq"));
+        item.attrs.retain(|attribute| !attribute.path().is_ident("derive"));
+        item.attrs.push(parse_quote!(#[derive(#(#derives),*)]));
+        if is_list_or_map {
+            // A recursive list or map is a tuple struct, which needs no more rewriting.
+            item.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
             rewritten.push((position, vec![Item::Struct(item)]));
             continue;
         }
         item.attrs.push(parse_quote!(#[non_exhaustive]));
-        let mut items = Vec::new();
-        if let Fields::Named(named) = &mut item.fields {
-            let name = item.ident.to_string();
-            let boxed = |property: &str| boxed.contains(&(name.clone(), property.to_owned()));
-            fields::rewrite(named, &shape, &boxed);
-        }
-        let implementation = constructors::implementation(&item, &constants, shape.in_requests)?;
-        items.push(Item::Struct(item));
-        items.extend(implementation.map(Item::Impl));
+        let implementation = constructors::implementation(&item, shape.in_requests)?;
+        let items = vec![Item::Struct(item), Item::Impl(implementation)];
         rewritten.push((position, items));
     }
     rewritten.sort_by_key(|(position, _)| position.unwrap_or(usize::MAX));

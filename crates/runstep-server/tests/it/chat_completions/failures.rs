@@ -222,15 +222,15 @@ async fn invalid_arguments_that_are_complete_are_passed_on() {
 async fn provider_that_only_keeps_the_connection_alive_fails() {
     for ping in [": ping\n\n", "data: {\"choices\":[]}\n\n"] {
         let mut response = MockResponse::stream();
-        for _ in 0..200 {
+        for _ in 0..400 {
             response = response.wait(Duration::from_millis(20)).text(ping);
         }
         let upstream = Upstream::new([response.hang()]).await;
-        let builder = upstream.builder().idle_timeout(Duration::from_millis(500));
+        let builder = upstream.builder().idle_timeout(Duration::from_secs(1));
         let error = collect_response(&builder.build().unwrap()).await.pop().unwrap().unwrap_err();
         assert_eq!(
             error.message,
-            "The model's provider sent no part of its response for 1 s, only signs of life."
+            "The model's provider sent no part of its response for 2 s, only signs of life."
         );
     }
 }

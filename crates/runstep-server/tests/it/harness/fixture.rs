@@ -101,6 +101,19 @@ impl Fixture {
         panic!("the run does not stop: {run}");
     }
 
+    /// Polls a run until it has a status. A store in a file works in threads of its own, so
+    /// that running the pending tasks is not enough.
+    pub(crate) async fn wait_for_status(&self, run: &Value, status: &str) -> Value {
+        for _ in 0..2000 {
+            let run = self.get_run(run).await;
+            if run["status"] == status {
+                return run;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the run does not become {status}: {run}");
+    }
+
     /// Submits one output for each call of a run that requires action.
     pub(crate) async fn submit_outputs(&self, run: &Value, outputs: &[&str]) -> Value {
         self.try_submit_outputs(run, tool_outputs_body(run, outputs)).await.ok()

@@ -68,6 +68,13 @@ pub(crate) fn merged(base: Value, overrides: Value) -> Value {
 /// Lets the server's tasks run until they wait for time or input.
 pub(crate) async fn run_pending_tasks() {
     tokio::time::sleep(Duration::from_millis(1)).await;
+    if crate::HAS_DATA_FILE {
+        // The store works in threads of its own, and paused time does not wait for them.
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(4));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 /// Fetches the Prometheus metrics.

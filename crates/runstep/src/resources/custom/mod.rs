@@ -5,6 +5,7 @@ mod path;
 mod response;
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -19,9 +20,8 @@ use tracing::field::Empty;
 
 use crate::client::{ApiResult, Client, Repeatability};
 use crate::error::{Error, ErrorKind, Result, Source};
-use crate::resources::macros::request_setters;
 use crate::transport::response_body::{ReadFuture, ResponseReader, bytes};
-use crate::transport::{RequestOptions, Response, ResponseFuture};
+use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy};
 
 pub use form::Form;
 pub use response::BodyStream;
@@ -109,7 +109,30 @@ impl Request {
         self
     }
 
-    request_setters!();
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
 
     /// Sends the request and returns the body of the response with its status and headers.
     ///

@@ -60,7 +60,7 @@ pub(super) fn decode<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<
         b"" => b"null",
         body => body,
     };
-    runstep_api::decode(body).map_err(|error| {
+    runstep_api::decode_any(body).map_err(|error| {
         Error::undecodable(error, response.value())
             .with_status(response.status())
             .with_headers(response.header_map())

@@ -105,7 +105,8 @@ impl Recovery {
     }
 }
 
-async fn fetch(
+/// Resumes the events, or fetches the run with its contents.
+pub(super) async fn fetch(
     api: &dyn RunApi,
     target: FetchTarget,
     include: &[RunInclude],

@@ -122,7 +122,7 @@ impl RunOrigin {
             let had_ended =
                 ended_at(run).is_some_and(|time| time <= sent_at.saturating_add(TIME_PRECISION));
             let tolerance = TIME_PRECISION + if had_ended { 0 } else { MAX_CLOCK_SKEW };
-            run.created_at >= sent_at.saturating_sub(tolerance)
+            run.created_at.is_some_and(|time| time >= sent_at.saturating_sub(tolerance))
         };
         self.has_assistant(run) && self.sent_at.is_none_or(was_created)
     }
@@ -140,7 +140,7 @@ fn ended_at(run: &Run) -> Option<i64> {
     }
     let expired_at = run.expires_at.filter(|_| run.status == RunStatus::Expired);
     let times = [run.completed_at, run.failed_at, run.cancelled_at, expired_at];
-    times.into_iter().flatten().chain([run.created_at]).max()
+    times.into_iter().chain([run.created_at]).flatten().max()
 }
 
 fn ambiguous<'a>(thread_id: &str, candidates: impl Iterator<Item = &'a Run>) -> Error {

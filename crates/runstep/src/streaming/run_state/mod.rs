@@ -16,7 +16,7 @@ use runstep_api::types::{
 
 use super::snapshots::Snapshots;
 use submitted_calls::SubmittedCalls;
-use synthesize::{Synthesizer, message_has_ended, message_of};
+use synthesize::{Synthesizer, message_has_ended, message_is_incomplete, message_of};
 
 pub(super) use reconcile::Reconciled;
 pub(super) use synthesize::message_id;
@@ -44,6 +44,15 @@ pub enum StreamEnd {
     /// The connection was lost and could not be recovered, or a limit of the stream was exceeded. The
     /// run may still be active.
     ConnectionLost,
+    /// The deadline of the stream passed. The run may still be active.
+    DeadlineExceeded,
+}
+
+impl StreamEnd {
+    /// Returns whether an error ended the stream before the run settled.
+    pub fn is_error(self) -> bool {
+        matches!(self, Self::ConnectionLost | Self::DeadlineExceeded)
+    }
 }
 
 /// Objects whose final state is known, so that they need not be fetched.
@@ -132,6 +141,10 @@ impl RunState {
         self.end = Some(StreamEnd::ConnectionLost);
     }
 
+    pub(super) fn set_deadline_exceeded(&mut self) {
+        self.end = Some(StreamEnd::DeadlineExceeded);
+    }
+
     pub(super) fn complete_objects(&self) -> CompleteObjects {
         let ended = self.snapshots.messages().iter().filter(|message| message_has_ended(message));
         CompleteObjects {
@@ -195,10 +208,14 @@ impl RunState {
                 }
                 self.apply_step(step, false);
             }
-            RunEvent::MessageCreated(message) => self.apply_message(message, true),
-            RunEvent::MessageInProgress(message)
-            | RunEvent::MessageCompleted(message)
-            | RunEvent::MessageIncomplete(message) => self.apply_message(message, false),
+            RunEvent::MessageCreated(message) => self.apply_message(message, true, None),
+            RunEvent::MessageInProgress(message) => self.apply_message(message, false, None),
+            RunEvent::MessageCompleted(message) => {
+                self.apply_message(message, false, Some(MessageStatus::Completed));
+            }
+            RunEvent::MessageIncomplete(message) => {
+                self.apply_message(message, false, Some(MessageStatus::Incomplete));
+            }
             RunEvent::Error(error) => self.error = Some(error.clone()),
             _ => {}
         }
@@ -215,8 +232,16 @@ impl RunState {
         self.mark(&step.id, created);
     }
 
-    fn apply_message(&mut self, message: &Message, created: bool) {
-        self.snapshots.put_message(message);
+    /// Applies a message. One without a status has that of the event.
+    fn apply_message(&mut self, message: &Message, created: bool, end: Option<MessageStatus>) {
+        match end.filter(|_| message.status.is_none()) {
+            Some(status) => {
+                let mut message = message.clone();
+                message.status = Some(status);
+                self.snapshots.put_message(&message);
+            }
+            None => self.snapshots.put_message(message),
+        }
         self.mark(&message.id, created);
     }
 
@@ -251,7 +276,7 @@ impl RunState {
             let message = message_of(step, &messages);
             synthesizer.emit_step_progress(step, message);
             if step.status == RunStepStatus::Completed
-                && message.is_none_or(|message| message.status != MessageStatus::Incomplete)
+                && message.is_none_or(|message| !message_is_incomplete(message))
             {
                 synthesizer.emit_step_end(step, message);
             }

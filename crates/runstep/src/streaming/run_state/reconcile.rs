@@ -72,7 +72,7 @@ impl RunState {
 }
 
 fn is_message_active(message: &Message) -> bool {
-    message.status == MessageStatus::InProgress
+    message.status == Some(MessageStatus::InProgress)
 }
 
 /// Returns whether the fetched state of a message is more advanced than the known one.

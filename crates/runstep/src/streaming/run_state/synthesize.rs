@@ -86,14 +86,17 @@ impl Synthesizer<'_> {
         let is_emitted = |message: &&Message| {
             self.state.snapshots.message(&message.id).is_some_and(message_has_ended)
         };
-        match message.filter(|message| !is_emitted(message)) {
-            Some(message) if message.status == MessageStatus::Completed => {
+        if let Some(message) = message.filter(|message| !is_emitted(message)) {
+            // Some servers list messages without a status. Their step has one.
+            let is_completed = match &message.status {
+                Some(status) => *status == MessageStatus::Completed,
+                None => step.status == RunStepStatus::Completed,
+            };
+            if message_is_incomplete(message) {
+                self.emit(RunEvent::MessageIncomplete(Box::new(message.clone())));
+            } else if is_completed {
                 self.emit(RunEvent::MessageCompleted(Box::new(message.clone())));
             }
-            Some(message) if message.status == MessageStatus::Incomplete => {
-                self.emit(RunEvent::MessageIncomplete(Box::new(message.clone())));
-            }
-            _ => {}
         }
         if self.state.snapshots.step(&step.id).is_some_and(step_has_ended) {
             return;
@@ -141,7 +144,14 @@ pub(super) fn message_of<'a>(step: &RunStep, messages: &'a [Message]) -> Option<
 }
 
 pub(super) fn message_has_ended(message: &Message) -> bool {
-    matches!(message.status, MessageStatus::Completed | MessageStatus::Incomplete)
+    matches!(message.status, Some(MessageStatus::Completed | MessageStatus::Incomplete))
+}
+
+pub(super) fn message_is_incomplete(message: &Message) -> bool {
+    match &message.status {
+        Some(status) => *status == MessageStatus::Incomplete,
+        None => message.incomplete_details.is_some(),
+    }
 }
 
 pub(super) fn step_has_ended(step: &RunStep) -> bool {
@@ -187,7 +197,7 @@ fn new_step(step: &RunStep) -> Box<RunStep> {
 /// Returns a message as it was when it was created.
 fn new_message(message: &Message) -> Box<Message> {
     let mut new = Box::new(message.clone());
-    new.status = MessageStatus::InProgress;
+    new.status = Some(MessageStatus::InProgress);
     new.content = Vec::new();
     new.incomplete_details = None;
     new.completed_at = None;

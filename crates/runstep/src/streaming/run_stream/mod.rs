@@ -13,10 +13,13 @@
 //! | | the server cannot resume | `Recovering`, without `Last-Event-ID` |
 //! | | run is active | `Recovering`, after a delay |
 //! | | run has settled | `Idle`, after the synthesized events |
-//! | | deadline, or an error that is not tolerated | `Idle` with an error |
+//! | | recovery deadline, or an error that is not tolerated | `Idle` with an error |
+//! | `Reading`, `Recovering` | deadline | `Cancelling` with `cancel_on_deadline` and a known run, otherwise `Idle` with an error |
+//! | `Cancelling` | the run had ended already | `Idle`, after the synthesized events |
+//! | | cancelled, failed or timed out | `Idle` with an error |
 //! | `Idle` | snapshots lack the content of a malformed event | `Reconciling` |
 //! | | `submit_tool_outputs` | `Reading`, or `Recovering` if the server does not stream |
-//! | `Reconciling` | fetched, failed or timed out | `Idle` |
+//! | `Reconciling` | fetched, failed, timed out or deadline | `Idle` |
 //!
 //! ```text
 //!  ┌──────────────────── submit_tool_outputs ─────────────────────┐
@@ -29,8 +32,9 @@
 //!
 //! A segment is the events of one response: from the request, or from submitted outputs, to the next
 //! terminal event. `Idle` is the end of the stream, unless the run requires action. Each state has a file: `reading`
-//! (with draining), `recovering` and `reconciling`; `submit` leads from `Idle` to the next segment.
+//! (with draining), `recovering`, `reconciling` and `deadline` (with cancelling); `submit` leads from `Idle` to the next segment.
 
+mod deadline;
 mod reading;
 mod reconciling;
 mod recovering;
@@ -46,7 +50,7 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent};
 use sync_wrapper::SyncWrapper;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::connection::EventConnection;
 use super::recovery::{FetchOutcome, Recovery, RunLocation, RunOrigin};
@@ -57,6 +61,8 @@ use crate::error::{Error, Result};
 use crate::into_completed::IntoCompleted;
 use crate::polling::CancelOnDrop;
 use crate::run_ref::RunRef;
+use crate::time::deadline_after;
+use deadline::{CancelFuture, Cancelled};
 use reconciling::{ReconcileFuture, SnapshotGap};
 
 pub use super::run_state::StreamEnd;
@@ -70,11 +76,11 @@ pub use super::run_state::StreamEnd;
 ///
 /// After a lost connection the stream resumes the events, or fetches the run and synthesizes the
 /// events that were missed, until the
-/// [`recovery_deadline`](crate::StreamRequest::recovery_deadline). The request is never sent again,
+/// [`recovery_deadline`](crate::RunRequest::recovery_deadline). The request is never sent again,
 /// so a run is never created twice.
 ///
 /// Dropping the stream closes the connection. The run remains active, unless
-/// [`cancel_on_drop`](crate::StreamRequest::cancel_on_drop) is set.
+/// [`cancel_on_drop`](crate::RunRequest::cancel_on_drop) is set.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct RunStream {
     api: Arc<dyn RunApi>,
@@ -93,6 +99,12 @@ pub struct RunStream {
     is_resumed: bool,
     gap: SnapshotGap,
     guard: CancelOnDrop,
+    /// When the stream ends with an error unless the run has settled.
+    deadline: Instant,
+    /// Created when the stream first waits, because only then a runtime is certain.
+    deadline_timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the deadline applies to all segments, not only to the current one.
+    is_deadline_total: bool,
 }
 
 /// The states of a stream; see the module documentation.
@@ -105,6 +117,8 @@ enum State {
     Recovering(SyncWrapper<ApiFuture<'static, FetchOutcome>>),
     /// Fetches the content of malformed events after the terminal event.
     Reconciling(SyncWrapper<ReconcileFuture>),
+    /// Cancels the run at the deadline.
+    Cancelling(SyncWrapper<CancelFuture>),
     /// Has ended, or waits for tool outputs.
     Idle,
 }
@@ -213,6 +227,9 @@ impl RunStream {
         location: RunLocation,
     ) -> Self {
         Self {
+            deadline: deadline_after(settings.deadline),
+            deadline_timer: None,
+            is_deadline_total: false,
             api,
             settings,
             state: State::Idle,
@@ -234,6 +251,8 @@ impl RunStream {
     /// # Errors
     ///
     /// - A malformed or too long event. The stream continues after it.
+    /// - The [`deadline`](crate::RunRequest::deadline). This is the last item, and
+    ///   [`end`](Self::end) returns [`StreamEnd::DeadlineExceeded`].
     /// - A lost connection that could not be recovered, or messages and steps of more than 64 MiB.
     ///   This is the last item, and [`end`](Self::end) returns [`StreamEnd::ConnectionLost`]. The
     ///   error carries the last known state of the run.
@@ -256,12 +275,12 @@ impl RunStream {
     }
 
     /// Returns snapshots of the messages of the run, oldest first. Once the stream has ended with
-    /// any reason but [`StreamEnd::ConnectionLost`], they equal what
+    /// any reason but an error, they equal what
     /// [`Messages::retrieve`](crate::Messages::retrieve) returns.
     ///
     /// The content of malformed events is fetched once the run has ended or requires action. If that
     /// fails or takes longer than 30 s or the recovery deadline, or with
-    /// [`reconnect(false)`](crate::StreamRequest::reconnect), the snapshots lack it.
+    /// [`reconnect(false)`](crate::RunRequest::reconnect), the snapshots lack it.
     pub fn messages(&self) -> &[Message] {
         self.run_state.snapshots().messages()
     }
@@ -297,21 +316,20 @@ impl RunStream {
     ///
     /// # Errors
     ///
-    /// Returns an error if the connection was lost and could not be recovered.
+    /// Returns an error if the deadline passed, or if the connection was lost and could not be
+    /// recovered.
     pub async fn final_run(&mut self) -> Result<Run> {
         loop {
             match self.try_next().await {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
-                Err(error) if self.end() == Some(StreamEnd::ConnectionLost) => return Err(error),
+                Err(error) if self.end().is_some_and(StreamEnd::is_error) => return Err(error),
                 Err(_) => {}
             }
         }
         match (self.end(), self.run()) {
-            (Some(StreamEnd::ConnectionLost) | None, _) | (_, None) => {
-                Err(self.connection_error(None))
-            }
-            (_, Some(run)) => Ok(run.clone()),
+            (Some(end), Some(run)) if !end.is_error() => Ok(run.clone()),
+            _ => Err(self.connection_error(None)),
         }
     }
 
@@ -370,40 +388,65 @@ impl Stream for RunStream {
                 stream.is_synthesized = true;
                 return Poll::Ready(Some(Ok(event)));
             }
-            let item = match &mut stream.state {
-                State::Reading(connection) => {
-                    let item = ready!(connection.poll_item(context));
-                    stream.on_connection_item(item)
+            let polled = stream.poll_state(context);
+            if polled.is_pending() {
+                ready!(stream.poll_deadline(context));
+                if let Some(error) = stream.on_deadline() {
+                    return Poll::Ready(Some(Err(error)));
                 }
-                State::Draining(connection, timeout) => {
-                    // Checked first, so that a server that never ends its response is not read forever.
-                    if timeout.as_mut().poll(context).is_ready() {
-                        stream.state = State::Idle;
-                        continue;
-                    }
-                    let item = ready!(connection.poll_item(context));
-                    stream.on_connection_item(item)
-                }
-                State::Recovering(fetch) => {
-                    let outcome = ready!(fetch.get_mut().as_mut().poll(context));
-                    stream.on_fetched(outcome).map(Err)
-                }
-                State::Reconciling(fetch) => {
-                    let fetched = ready!(fetch.get_mut().as_mut().poll(context));
-                    stream.on_reconciled(fetched);
-                    None
-                }
-                State::Idle => {
-                    if !stream.start_reconciling() {
-                        return Poll::Ready(None);
-                    }
-                    None
-                }
-            };
-            if let Some(item) = item {
-                return Poll::Ready(Some(item));
+                continue;
+            }
+            match ready!(polled) {
+                Step::Item(item) => return Poll::Ready(Some(item)),
+                Step::Continue => {}
+                Step::End => return Poll::Ready(None),
             }
         }
+    }
+}
+
+/// The result of polling the current state.
+enum Step {
+    Item(Result<RunEvent>),
+    Continue,
+    End,
+}
+
+impl RunStream {
+    fn poll_state(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        let item = match &mut self.state {
+            State::Reading(connection) => {
+                let item = ready!(connection.poll_item(context));
+                self.on_connection_item(item)
+            }
+            State::Draining(connection, timeout) => {
+                // Checked first, so that a server that never ends its response is not read forever.
+                if timeout.as_mut().poll(context).is_ready() {
+                    self.state = State::Idle;
+                    return Poll::Ready(Step::Continue);
+                }
+                let item = ready!(connection.poll_item(context));
+                self.on_connection_item(item)
+            }
+            State::Recovering(fetch) => {
+                let outcome = ready!(fetch.get_mut().as_mut().poll(context));
+                self.on_fetched(outcome).map(Err)
+            }
+            State::Reconciling(fetch) => {
+                let fetched = ready!(fetch.get_mut().as_mut().poll(context));
+                self.on_reconciled(fetched);
+                None
+            }
+            State::Cancelling(cancel) => {
+                let cancelled = ready!(cancel.get_mut().as_mut().poll(context));
+                self.on_cancelled(cancelled.unwrap_or(Cancelled::Run(None))).map(Err)
+            }
+            State::Idle => match self.start_reconciling() {
+                true => None,
+                false => return Poll::Ready(Step::End),
+            },
+        };
+        Poll::Ready(item.map_or(Step::Continue, Step::Item))
     }
 }
 

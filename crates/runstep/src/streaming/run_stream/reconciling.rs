@@ -6,7 +6,7 @@ use std::time::Duration;
 use sync_wrapper::SyncWrapper;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{RunStream, State, StreamEnd};
+use super::{RunStream, State};
 use crate::error::Result;
 use crate::polling::PollDelays;
 use crate::streaming::recovery::fetch_settled;
@@ -41,7 +41,7 @@ impl RunStream {
     /// Starts a reconciliation if the snapshots have a gap. Returns whether it was started.
     pub(super) fn start_reconciling(&mut self) -> bool {
         let end = self.run_state.end();
-        let has_settled = end.is_some_and(|end| end != StreamEnd::ConnectionLost);
+        let has_settled = end.is_some_and(|end| !end.is_error());
         if !has_settled || self.gap != SnapshotGap::Open || !self.settings.reconnect {
             return false;
         }
@@ -54,17 +54,6 @@ impl RunStream {
     /// Returns whether the snapshots lack the content of a malformed event.
     pub(crate) fn has_gap(&self) -> bool {
         self.gap != SnapshotGap::None
-    }
-
-    pub(crate) fn is_reconciling(&self) -> bool {
-        matches!(self.state, State::Reconciling(_))
-    }
-
-    /// Ends the stream without the missing content.
-    pub(crate) fn stop_reconciling(&mut self) {
-        if self.is_reconciling() {
-            self.state = State::Idle;
-        }
     }
 
     fn reconcile_after(&mut self, delay: Duration, retry: ReconcileRetry) {

@@ -33,6 +33,7 @@ impl RunStream {
         while self.next().await.is_some() {}
         let Some(run) = self.run().cloned() else { return Err(self.no_action_required()) };
         let run_ref = RunRef::from(&run);
+        self.restart_deadline();
         let outputs: Vec<ToolOutput> = outputs.into_iter().collect();
         let submitted = outputs.iter().filter_map(|output| output.tool_call_id.clone()).collect();
         let response = match self.api.submit(run_ref.clone(), outputs).await {

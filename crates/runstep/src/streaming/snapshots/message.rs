@@ -19,8 +19,8 @@ pub(super) fn index_map(message: &Message) -> IndexMap {
 }
 
 pub(super) fn extend(message: &mut Message, indexes: &mut IndexMap, body: &MessageDeltaBody) {
-    set(&mut message.role, body.role.as_ref());
-    for delta in body.content.iter().flatten() {
+    set_option(&mut message.role, body.role.as_ref());
+    for (place, delta) in (0..).zip(body.content.iter().flatten()) {
         let index = match delta {
             MessageContentDelta::Text(delta) => delta.index,
             MessageContentDelta::Refusal(delta) => delta.index,
@@ -29,6 +29,7 @@ pub(super) fn extend(message: &mut Message, indexes: &mut IndexMap, body: &Messa
             MessageContentDelta::Unknown(delta) => unknown::index(delta),
             _ => continue,
         };
+        let index = index.unwrap_or(place);
         let item = indexes.item(&mut message.content, index, || empty(delta));
         if let Some((part, annotations)) = item {
             extend_part(part, annotations, delta);
@@ -55,8 +56,8 @@ fn extend_part(part: &mut MessageContent, indexes: &mut Vec<u64>, delta: &Messag
         (MessageContent::Text(part), MessageContentDelta::Text(delta)) => {
             let Some(text) = &delta.text else { return };
             append(&mut part.text.value, text.value.as_ref());
-            for delta in text.annotations.iter().flatten() {
-                extend_annotations(&mut part.text.annotations, indexes, delta);
+            for (place, delta) in (0..).zip(text.annotations.iter().flatten()) {
+                extend_annotations(&mut part.text.annotations, indexes, place, delta);
             }
         }
         (MessageContent::Refusal(part), MessageContentDelta::Refusal(delta)) => {
@@ -84,37 +85,46 @@ fn extend_part(part: &mut MessageContent, indexes: &mut Vec<u64>, delta: &Messag
 fn extend_annotations(
     annotations: &mut Vec<Annotation>,
     indexes: &mut Vec<u64>,
+    place: u64,
     delta: &AnnotationDelta,
 ) {
     match delta {
         AnnotationDelta::FileCitation(delta) => {
-            let new = || {
-                let file = FileCitation::new("");
-                Some(FileCitationAnnotation::new("", file, 0_u64, 0_u64).into())
-            };
-            let item = item_within(indexes, annotations, delta.index, new);
+            let new = || Some(FileCitationAnnotation::default().into());
+            let index = delta.index.unwrap_or(place);
+            let item = item_within(indexes, annotations, index, new);
             if let Some(Annotation::FileCitation(known)) = item {
                 set(&mut known.text, delta.text.as_ref());
-                let file = delta.file_citation.as_ref();
-                set(&mut known.file_citation.file_id, file.and_then(|file| file.file_id.as_ref()));
-                set(&mut known.start_index, delta.start_index.as_ref());
-                set(&mut known.end_index, delta.end_index.as_ref());
+                if let Some(id) =
+                    delta.file_citation.as_ref().and_then(|file| file.file_id.as_ref())
+                {
+                    known
+                        .file_citation
+                        .get_or_insert_with(|| FileCitation::new(""))
+                        .file_id
+                        .clone_from(id);
+                }
+                set_option(&mut known.start_index, delta.start_index.as_ref());
+                set_option(&mut known.end_index, delta.end_index.as_ref());
             }
         }
         AnnotationDelta::FilePath(delta) => {
-            let new = || Some(FilePathAnnotation::new("", FilePath::new(""), 0_u64, 0_u64).into());
-            let item = item_within(indexes, annotations, delta.index, new);
+            let new = || Some(FilePathAnnotation::default().into());
+            let index = delta.index.unwrap_or(place);
+            let item = item_within(indexes, annotations, index, new);
             if let Some(Annotation::FilePath(known)) = item {
                 set(&mut known.text, delta.text.as_ref());
-                let file = delta.file_path.as_ref();
-                set(&mut known.file_path.file_id, file.and_then(|file| file.file_id.as_ref()));
-                set(&mut known.start_index, delta.start_index.as_ref());
-                set(&mut known.end_index, delta.end_index.as_ref());
+                if let Some(id) = delta.file_path.as_ref().and_then(|file| file.file_id.as_ref()) {
+                    known.file_path.get_or_insert_with(|| FilePath::new("")).file_id.clone_from(id);
+                }
+                set_option(&mut known.start_index, delta.start_index.as_ref());
+                set_option(&mut known.end_index, delta.end_index.as_ref());
             }
         }
         AnnotationDelta::Unknown(delta) => {
             let new = || Some(Annotation::Unknown(unknown::empty()));
-            let item = item_within(indexes, annotations, unknown::index(delta), new);
+            let index = unknown::index(delta).unwrap_or(place);
+            let item = item_within(indexes, annotations, index, new);
             if let Some(Annotation::Unknown(known)) = item {
                 unknown::extend(known, delta);
             }
@@ -137,7 +147,7 @@ pub(in crate::streaming) fn next_message_delta(
         return None;
     }
     let mut body = MessageDeltaBody::default();
-    body.role = known.content.is_empty().then(|| now.role.clone());
+    body.role = now.role.clone().filter(|_| known.content.is_empty());
     body.content = Some(deltas);
     Some(MessageDelta::new(now.id.clone(), body))
 }
@@ -218,23 +228,29 @@ fn delta_of_text(known: &MessageText, text: &MessageText, index: u64) -> Option<
 fn annotation_delta(annotation: &Annotation, index: u64) -> Option<AnnotationDelta> {
     Some(match annotation {
         Annotation::FileCitation(whole) => {
-            let mut file = FileCitationDelta::default();
-            file.file_id = Some(whole.file_citation.file_id.clone());
+            let file = whole.file_citation.as_ref().map(|citation| {
+                let mut file = FileCitationDelta::default();
+                file.file_id = Some(citation.file_id.clone());
+                file
+            });
             let mut delta = FileCitationAnnotationDelta::new(index);
             delta.text = Some(whole.text.clone());
-            delta.file_citation = Some(file);
-            delta.start_index = Some(whole.start_index);
-            delta.end_index = Some(whole.end_index);
+            delta.file_citation = file;
+            delta.start_index = whole.start_index;
+            delta.end_index = whole.end_index;
             delta.into()
         }
         Annotation::FilePath(whole) => {
-            let mut file = FilePathDelta::default();
-            file.file_id = Some(whole.file_path.file_id.clone());
+            let file = whole.file_path.as_ref().map(|path| {
+                let mut file = FilePathDelta::default();
+                file.file_id = Some(path.file_id.clone());
+                file
+            });
             let mut delta = FilePathAnnotationDelta::new(index);
             delta.text = Some(whole.text.clone());
-            delta.file_path = Some(file);
-            delta.start_index = Some(whole.start_index);
-            delta.end_index = Some(whole.end_index);
+            delta.file_path = file;
+            delta.start_index = whole.start_index;
+            delta.end_index = whole.end_index;
             delta.into()
         }
         Annotation::Unknown(whole) => AnnotationDelta::Unknown(unknown::with_index(whole, index)),

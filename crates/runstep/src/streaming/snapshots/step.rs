@@ -31,7 +31,7 @@ pub(super) fn extend(details: &mut StepDetails, indexes: &mut IndexMap, delta: &
             set(&mut details.message_creation.message_id, id);
         }
         (StepDetails::ToolCalls(details), StepDetailsDelta::ToolCalls(calls)) => {
-            for delta in calls.tool_calls.iter().flatten() {
+            for (place, delta) in (0..).zip(calls.tool_calls.iter().flatten()) {
                 let index = match delta {
                     ToolCallDelta::Function(delta) => delta.index,
                     ToolCallDelta::CodeInterpreter(delta) => delta.index,
@@ -39,6 +39,7 @@ pub(super) fn extend(details: &mut StepDetails, indexes: &mut IndexMap, delta: &
                     ToolCallDelta::Unknown(delta) => unknown::index(delta),
                     _ => continue,
                 };
+                let index = index.unwrap_or(place);
                 let item = indexes.item(&mut details.tool_calls, index, || empty(delta));
                 if let Some((call, outputs)) = item {
                     extend_call(call, outputs, delta);
@@ -81,14 +82,13 @@ fn extend_call(call: &mut ToolCall, indexes: &mut Vec<u64>, delta: &ToolCallDelt
             set(&mut call.id, delta.id.as_ref());
             let Some(code) = &delta.code_interpreter else { return };
             append(&mut call.code_interpreter.input, code.input.as_ref());
-            for delta in code.outputs.iter().flatten() {
-                extend_outputs(&mut call.code_interpreter.outputs, indexes, delta);
+            for (place, delta) in (0..).zip(code.outputs.iter().flatten()) {
+                extend_outputs(&mut call.code_interpreter.outputs, indexes, place, delta);
             }
         }
         (ToolCall::FileSearch(call), ToolCallDelta::FileSearch(delta)) => {
             set(&mut call.id, delta.id.as_ref());
-            // Results that do not decode are ignored: the complete step follows.
-            let search = serde_json::from_value(Value::Object(delta.file_search.clone()));
+            let search = runstep_api::decode_value(&Value::Object(delta.file_search.clone()));
             let search: FileSearchCall = search.unwrap_or_default();
             set_option(&mut call.file_search.ranking_options, search.ranking_options.as_ref());
             set_option(&mut call.file_search.results, search.results.as_ref());
@@ -101,12 +101,13 @@ fn extend_call(call: &mut ToolCall, indexes: &mut Vec<u64>, delta: &ToolCallDelt
 fn extend_outputs(
     outputs: &mut Vec<CodeInterpreterOutput>,
     indexes: &mut Vec<u64>,
+    place: u64,
     delta: &CodeInterpreterOutputDelta,
 ) {
     match delta {
         CodeInterpreterOutputDelta::Logs(delta) => {
             let new = || Some(CodeInterpreterLogsOutput::new("").into());
-            let item = item_within(indexes, outputs, delta.index, new);
+            let item = item_within(indexes, outputs, delta.index.unwrap_or(place), new);
             if let Some(CodeInterpreterOutput::Logs(known)) = item {
                 append(&mut known.logs, delta.logs.as_ref());
             }
@@ -114,7 +115,7 @@ fn extend_outputs(
         CodeInterpreterOutputDelta::Image(delta) => {
             let new =
                 || Some(CodeInterpreterImageOutput::new(CodeInterpreterImage::new("")).into());
-            let item = item_within(indexes, outputs, delta.index, new);
+            let item = item_within(indexes, outputs, delta.index.unwrap_or(place), new);
             if let Some(CodeInterpreterOutput::Image(known)) = item {
                 let id = delta.image.as_ref().and_then(|image| image.file_id.as_ref());
                 set(&mut known.image.file_id, id);
@@ -122,7 +123,8 @@ fn extend_outputs(
         }
         CodeInterpreterOutputDelta::Unknown(delta) => {
             let new = || Some(CodeInterpreterOutput::Unknown(unknown::empty()));
-            let item = item_within(indexes, outputs, unknown::index(delta), new);
+            let index = unknown::index(delta).unwrap_or(place);
+            let item = item_within(indexes, outputs, index, new);
             if let Some(CodeInterpreterOutput::Unknown(known)) = item {
                 unknown::extend(known, delta);
             }

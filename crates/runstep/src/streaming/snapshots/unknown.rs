@@ -6,9 +6,9 @@ pub(super) fn empty() -> Value {
     Value::Object(Map::new())
 }
 
-/// Returns the index of the item that a delta belongs to.
-pub(super) fn index(delta: &Value) -> u64 {
-    delta.get("index").and_then(Value::as_u64).unwrap_or_default()
+/// Returns the index of the item that a delta belongs to, if it has one.
+pub(super) fn index(delta: &Value) -> Option<u64> {
+    delta.get("index").and_then(Value::as_u64)
 }
 
 /// Converts a complete item to a delta.

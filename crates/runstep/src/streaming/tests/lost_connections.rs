@@ -51,7 +51,7 @@ fn changes_of(event: &RunEvent) -> Vec<Change> {
             let deltas = delta.delta.content.iter().flatten().map(|part| match part {
                 MessageContentDelta::Text(part) => {
                     let text = part.text.clone().unwrap().value.unwrap();
-                    Change::Delta(format!("{} {}", delta.id, part.index), text)
+                    Change::Delta(format!("{} {}", delta.id, part.index.unwrap()), text)
                 }
                 other => panic!("{other:?}"),
             });
@@ -67,7 +67,7 @@ fn changes_of(event: &RunEvent) -> Vec<Change> {
                     let start = [call.id.clone(), function.name].into_iter().flatten();
                     let start: String = start.map(|text| text + " ").collect();
                     let text = start + &function.arguments.unwrap_or_default();
-                    Change::Delta(format!("{} {}", delta.id, call.index), text)
+                    Change::Delta(format!("{} {}", delta.id, call.index.unwrap()), text)
                 }
                 other => panic!("{other:?}"),
             });

@@ -133,7 +133,7 @@ async fn without_reconnect_nothing_is_fetched() {
     let mut stream = player.stream_with(segments[0].bytes.len(), settings);
     read_to_end(&mut stream).await;
     assert_eq!(stream.end(), Some(StreamEnd::RequiresAction));
-    assert_eq!(stream.messages()[0].status, "in_progress");
+    assert_eq!(stream.messages()[0].status.as_ref().unwrap(), &"in_progress");
     assert_eq!(requests(&player), Vec::<String>::new());
 }
 
@@ -146,7 +146,7 @@ async fn failed_reconciliation_is_repeated_after_the_next_segment() {
     let mut stream = player.stream(segments[0].bytes.len());
     let (_, errors) = read_to_end(&mut stream).await;
     assert_eq!((errors, stream.end()), (1, Some(StreamEnd::RequiresAction)));
-    assert_eq!(stream.messages()[0].status, "in_progress");
+    assert_eq!(stream.messages()[0].status.as_ref().unwrap(), &"in_progress");
     assert_eq!(requests(&player), ["steps"]);
     assert!(stream.try_next().await.unwrap().is_none());
     assert_eq!(requests(&player), ["steps"]);
@@ -168,7 +168,7 @@ async fn snapshots_are_unchanged_if_the_run_has_continued() {
     read_to_end(&mut stream).await;
     assert_eq!(stream.end(), Some(StreamEnd::RequiresAction));
     assert_eq!((stream.messages().len(), stream.steps().len()), (1, 2));
-    assert_eq!(stream.messages()[0].status, "in_progress");
+    assert_eq!(stream.messages()[0].status.as_ref().unwrap(), &"in_progress");
     assert_eq!(stream.steps()[1].status, "in_progress");
 }
 

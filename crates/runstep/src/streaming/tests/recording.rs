@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LOCATION, DATE, HeaderMap};
+use runstep_api::ByteStream;
 use runstep_api::types::{
     FunctionDefinition, FunctionTool, Message, Order, Run, RunInclude, RunStep,
     StreamEvent as RunEvent, Thread, ToolOutput,
@@ -16,14 +17,14 @@ use runstep_server::model::{Scripted, Turn};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::run_ref::RunRef;
+use crate::run_request::{ErasedRequest, RunRequest, StartRun};
 use crate::streaming::RunStream;
 use crate::streaming::connection::Body;
 use crate::streaming::recovery::RunOrigin;
-use crate::streaming::request::StartStream;
 use crate::streaming::run_api::{ApiFuture, FetchedRun, RunApi, StreamResponse, read_response};
 use crate::streaming::run_state::RunState;
 use crate::streaming::settings::StreamSettings;
-use crate::transport::PollErrorPolicy;
+use crate::transport::{PollErrorPolicy, Response};
 use crate::{Client, CreateRun};
 
 /// The state of the server at some moment.
@@ -73,14 +74,19 @@ pub(super) async fn record_with_thread(turns: Vec<Turn>) -> Vec<RecordedSegment>
     record_segments(&client, request, async |_, _| {}).await
 }
 
+async fn open<R: StartRun>(request: RunRequest<R>) -> Response<ByteStream> {
+    let (_, ErasedRequest { client, action, options }) = request.erase(R::into_action);
+    action.open(client, options.request).await.unwrap()
+}
+
 async fn record_segments(
     client: &Client,
-    request: impl StartStream,
+    request: RunRequest<impl StartRun>,
     during: impl AsyncFn(&Client, &Run),
 ) -> Vec<RecordedSegment> {
     let mut segments: Vec<RecordedSegment> = Vec::new();
     let mut known = RunState::default();
-    let mut response = read_response(request.open().await.unwrap()).await.unwrap();
+    let mut response = read_response(open(request).await).await.unwrap();
     loop {
         let StreamResponse::Events(mut body) = response else {
             panic!("the server does not stream")
@@ -129,7 +135,7 @@ async fn record_segments(
         }
         known.start_segment(Vec::new());
         let submit = runs.submit_tool_outputs(&end.run.id).outputs(outputs);
-        response = read_response(StartStream::open(submit).await.unwrap()).await.unwrap();
+        response = read_response(open(submit).await).await.unwrap();
     }
 }
 
@@ -209,13 +215,13 @@ impl PlaybackState {
     /// thread, after a run of the same assistant that was created and ended two minutes earlier.
     pub(super) fn set_date_and_list(&mut self) {
         let run = &self.segment.states[0].run;
-        let created = u64::try_from(run.created_at).unwrap();
+        let created = u64::try_from(run.created_at.unwrap()).unwrap();
         let date = UNIX_EPOCH + Duration::from_secs(created + 1);
         self.headers.insert(DATE, httpdate::fmt_http_date(date).parse().unwrap());
         let mut other = self.states[0].run.clone();
         other.id = "run_other".to_owned();
-        other.created_at -= 120;
-        other.completed_at = Some(other.created_at);
+        other.created_at = other.created_at.map(|time| time - 120);
+        other.completed_at = other.created_at;
         self.newest_runs = vec![self.states[0].run.clone(), other];
     }
 
@@ -311,6 +317,8 @@ pub(super) fn settings() -> StreamSettings {
         idle_timeout: Some(Duration::from_secs(60)),
         max_event_bytes: 1024 * 1024,
         recovery_deadline: Duration::from_secs(600),
+        deadline: Duration::from_secs(24 * 60 * 60),
+        cancel_on_deadline: false,
         cancel_on_drop: false,
         backoff: None,
         error_policy: PollErrorPolicy::default(),

@@ -164,8 +164,8 @@ async fn run_is_identified_by_assistant_and_time() {
         {
             let mut server = player.server();
             let newest = &mut server.newest_runs[0];
-            newest.created_at += created;
-            newest.completed_at = completed.map(|after| run.created_at + after);
+            newest.created_at = run.created_at.map(|time| time + created);
+            newest.completed_at = completed.map(|after| run.created_at.unwrap() + after);
             if completed.is_none() {
                 newest.status = RunStatus::InProgress;
             }
@@ -191,10 +191,10 @@ async fn run_that_ended_before_the_request_is_not_identified() {
     ] {
         let player = Player::new(&segments);
         player.server().set_date_and_list();
-        let ended_at = (ended >= 0).then_some(run.created_at - ended);
+        let ended_at = (ended >= 0).then_some(run.created_at.unwrap() - ended);
         let older = {
             let older = &mut player.server().newest_runs[1];
-            older.created_at = run.created_at - created;
+            older.created_at = run.created_at.map(|time| time - created);
             let at = |is: RunStatus| ended_at.filter(|_| status == is);
             older.completed_at = at(RunStatus::Completed);
             older.failed_at = at(RunStatus::Failed);
@@ -225,12 +225,13 @@ async fn time_until_the_response_is_subtracted_from_its_date() {
     let run = segments[0].states[0].run.clone();
     let player = Player::new(&segments);
     player.server().set_date_and_list();
-    let date = UNIX_EPOCH + Duration::from_secs(u64::try_from(run.created_at).unwrap() + 75);
+    let date =
+        UNIX_EPOCH + Duration::from_secs(u64::try_from(run.created_at.unwrap()).unwrap() + 75);
     let date = httpdate::fmt_http_date(date).parse().unwrap();
     player.server().headers.insert(DATE, date);
     player.server().elapsed = Duration::from_millis(75_300);
-    player.server().newest_runs[1].created_at = run.created_at - 40;
-    player.server().newest_runs[1].completed_at = Some(run.created_at - 10);
+    player.server().newest_runs[1].created_at = run.created_at.map(|time| time - 40);
+    player.server().newest_runs[1].completed_at = run.created_at.map(|time| time - 10);
     assert_eq!(identify(&player).await.unwrap(), run.id);
 
     // With a fast response the run is too old.
@@ -251,7 +252,7 @@ async fn without_a_date_only_an_active_run_is_identified() {
     ] {
         let player = Player::new(&segments);
         let mut listed = segments[0].states.last().unwrap().run.clone();
-        listed.created_at -= age;
+        listed.created_at = listed.created_at.map(|time| time - age);
         listed.completed_at = listed.completed_at.map(|time| time - age);
         listed.status = status.clone();
         player.server().newest_runs = vec![listed];
@@ -308,7 +309,7 @@ async fn ambiguous_run_is_an_error_that_lists_the_candidates() {
     let player = Player::new(&segments);
     player.server().set_date_and_list();
     player.server().newest_runs[1].created_at = run.created_at;
-    player.server().newest_runs[1].completed_at = Some(run.created_at);
+    player.server().newest_runs[1].completed_at = run.created_at;
     insta::assert_snapshot!(
         ambiguous(player).await,
         @"the connection was lost before the first run event; the run was created on THREAD, but cannot be identified with certainty; candidates: RUN, run_other; retrieve them before you create another run"

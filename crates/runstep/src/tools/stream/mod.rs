@@ -10,21 +10,20 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent, ToolOutput};
 use sync_wrapper::SyncWrapper;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::event::ToolEvent;
-use super::resumed_round::ResumedRound;
 use super::round::{Round, RoundEnd};
 use super::rounds::{Rounds, cancel_run};
 use super::settings::ToolLoopSettings;
 use super::submission::submission_deadline_exceeded;
-use super::suspend::SuspendedRun;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::polling::CancelOnDrop;
+use crate::run_request::RunOptions;
 use crate::streaming::{RunStream, StreamEnd};
-use crate::time::deadline_after;
-use crate::transport::{RequestOptions, RetryPolicy, TakesOptions as _};
+use crate::suspended::{ResumedRound, SuspendedRun};
+use crate::transport::RetryPolicy;
 
 /// An event of a [`ToolStream`].
 #[derive(Debug)]
@@ -37,26 +36,24 @@ pub enum ToolStreamEvent {
 }
 
 /// A stream of the events of a run and of its tool calls, over all rounds; see
-/// [`WithToolbox::stream`](crate::tools::WithToolbox::stream).
+/// [`RunRequest::toolbox`](crate::RunRequest::toolbox).
 ///
 /// It ends when the run has ended or requires another action than outputs of functions. Calls run
 /// concurrently while the stream is polled.
 ///
 /// Dropping it cancels the running calls and closes the connection. The run remains active, unless
-/// [`cancel_on_drop`](crate::StreamRequest::cancel_on_drop) is set.
+/// [`cancel_on_drop`](crate::RunRequest::cancel_on_drop) is set.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct ToolStream {
     client: Client,
-    /// The options of the cancel request.
-    options: RequestOptions,
+    options: RunOptions,
     settings: ToolLoopSettings,
     /// When the run was created, if this client created it.
     created: Option<Instant>,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Instant,
     /// `None` before the first round.
     rounds: Option<Rounds>,
     state: State,
-    cancels_on_drop: bool,
     /// The suspended round to continue with, if any.
     resumed: Option<ResumedRound>,
     suspended: Option<SuspendedRun>,
@@ -93,31 +90,29 @@ struct Snapshot {
 impl ToolStream {
     pub(super) fn new(
         client: Client,
-        options: RequestOptions,
+        options: RunOptions,
         settings: ToolLoopSettings,
         events: RunStream,
         created: Option<Instant>,
-        cancels_on_drop: bool,
+        deadline: Instant,
     ) -> Self {
         Self {
             client,
             options,
-            deadline: Box::pin(sleep_until(deadline_after(settings.deadline))),
+            deadline,
             settings,
             created,
             rounds: None,
             state: State::Events(Box::new(events)),
-            cancels_on_drop,
             resumed: None,
             suspended: None,
             guard: CancelOnDrop::disarmed(),
         }
     }
 
-    /// Continues with a suspended round, which the run still requires.
-    pub(super) fn resumed(mut self, round: ResumedRound) -> Self {
-        self.resumed = Some(round);
-        self
+    /// Continues with a suspended round, if there is one, which the run still requires.
+    pub(super) fn resumed(self, resumed: Option<ResumedRound>) -> Self {
+        Self { resumed, ..self }
     }
 
     /// Returns the state of the tool loop if the stream ended because calls were deferred; see
@@ -193,8 +188,7 @@ impl ToolStream {
             return State::Ended(events);
         };
         let rounds = self.rounds.get_or_insert_with(|| {
-            let deadline = self.deadline.deadline();
-            Rounds::new(self.settings.clone(), run, self.created, deadline)
+            Rounds::new(self.settings.clone(), run, self.created, self.deadline)
         });
         let round = match self.resumed.take() {
             Some(resumed) => rounds.resume(run, resumed),
@@ -202,9 +196,9 @@ impl ToolStream {
         };
         match round {
             Ok(Some(round)) => {
-                if self.cancels_on_drop {
+                if self.options.cancel_on_drop {
                     let cancel = self.client.runs(&run.thread_id).cancel(&run.id);
-                    self.guard = CancelOnDrop::armed(cancel.with_options(self.options.clone()));
+                    self.guard = CancelOnDrop::armed(cancel.with_options(self.options.related()));
                 }
                 State::Calling(events, Box::new(round))
             }
@@ -214,7 +208,11 @@ impl ToolStream {
     }
 
     /// Submits the outputs after all calls are done, unless calls were deferred.
-    fn submit(&mut self, events: Box<RunStream>, round: Round) -> Result<State> {
+    fn submit(
+        &mut self,
+        events: Box<RunStream>,
+        round: Round,
+    ) -> std::result::Result<State, (Box<RunStream>, Error)> {
         let in_time = self.rounds.as_ref().map_or(Ok(()), Rounds::check_deadline);
         let rounds = self.rounds.as_ref().map_or(0, Rounds::count);
         let run = events.run().ok_or_else(|| Error::new(ErrorKind::Tool, "the run is unknown"));
@@ -228,8 +226,7 @@ impl ToolStream {
             }
             Err(error) => {
                 let error = error.with_run(events.run().cloned());
-                self.fail(events);
-                return Err(error);
+                return Err((events, error));
             }
         };
         let snapshot = Box::new(Snapshot {
@@ -237,14 +234,14 @@ impl ToolStream {
             messages: events.messages().to_vec(),
             steps: events.steps().to_vec(),
         });
-        let (policy, deadline) = (self.client.settings().retry_policy, self.deadline.deadline());
+        let (policy, deadline) = (self.client.settings().retry_policy, self.deadline);
         let submission = submit_with_retries(events, outputs, policy, deadline);
         Ok(State::Submitting(snapshot, SyncWrapper::new(Box::pin(submission))))
     }
 
     fn cancel(&mut self, events: Box<RunStream>, error: Error) -> State {
         let Some(run) = events.run().cloned() else { return State::Ended(events) };
-        let (runs, options) = (self.client.runs(&run.thread_id), self.options.clone());
+        let (runs, options) = (self.client.runs(&run.thread_id), self.options.related());
         let cancelled = async move { cancel_run(&runs, run, error, &options).await };
         State::Cancelling(events, SyncWrapper::new(Box::pin(cancelled)))
     }
@@ -253,19 +250,12 @@ impl ToolStream {
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<Option<Option<Item>>> {
         match &mut self.state {
             State::Events(events) => {
-                if events.end().is_none() && self.deadline.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(Some(Some(Err(self.deadline_exceeded()))));
-                }
-                let mut item = events.poll_next_unpin(context);
-                // Reconciliation must not extend the deadline.
-                if item.is_pending()
-                    && events.is_reconciling()
-                    && self.deadline.as_mut().poll(context).is_ready()
-                {
-                    events.stop_reconciling();
-                    item = events.poll_next_unpin(context);
-                }
-                if let Some(item) = ready!(item) {
+                if let Some(item) = ready!(events.poll_next_unpin(context)) {
+                    if events.end() == Some(StreamEnd::DeadlineExceeded)
+                        && let State::Events(events) = self.take_state()
+                    {
+                        self.fail(events);
+                    }
                     return Poll::Ready(Some(Some(item.map(ToolStreamEvent::Run))));
                 }
             }
@@ -277,8 +267,7 @@ impl ToolStream {
             State::Submitting(_, submission) => {
                 let (events, result) = ready!(submission.get_mut().as_mut().poll(context));
                 if let Err(error) = result {
-                    self.fail(events);
-                    return Poll::Ready(Some(Some(Err(error))));
+                    return self.end_with(events, error);
                 }
                 self.guard.disarm();
                 self.state = State::Events(events);
@@ -300,7 +289,7 @@ impl ToolStream {
             State::Events(events) => self.on_events_end(events),
             State::Calling(events, round) => match self.submit(events, *round) {
                 Ok(state) => state,
-                Err(error) => return Poll::Ready(Some(Some(Err(error)))),
+                Err((events, error)) => return self.end_with(events, error),
             },
             other => other,
         };
@@ -318,13 +307,14 @@ impl ToolStream {
         ToolStreamEvent::Tool(event)
     }
 
-    fn deadline_exceeded(&mut self) -> Error {
-        let error = Error::new(ErrorKind::Deadline, "the run did not end before the deadline");
-        let error = error.with_run(self.run().cloned());
-        if let State::Events(events) = self.take_state() {
-            self.fail(events);
+    /// Ends the stream with an error, after the run is cancelled if the deadline requires that.
+    fn end_with(&mut self, events: Box<RunStream>, error: Error) -> Poll<Option<Option<Item>>> {
+        if error.is_deadline() && self.options.cancel_on_deadline {
+            self.state = self.cancel(events, error);
+            return Poll::Ready(None);
         }
-        error
+        self.fail(events);
+        Poll::Ready(Some(Some(Err(error))))
     }
 
     /// Ends the stream with an error. The run is left to the caller.

@@ -5,8 +5,8 @@ use runstep_api::types::{Message, Run, RunStep, StreamEvent as RunEvent};
 
 use super::{State, ToolStream, ToolStreamEvent};
 use crate::error::{Error, ErrorKind, Result};
-use crate::resources::macros::example;
-use crate::streaming::{CollectedRun, RunEventSource, RunStream, StreamEnd, TextDeltas};
+use crate::run_request::sealed::Sealed;
+use crate::streaming::{CollectedRun, RunEventSource, RunStream, TextDeltas};
 
 impl ToolStream {
     /// Returns the next event, or `None` once the run has ended or requires another action than
@@ -24,18 +24,23 @@ impl ToolStream {
     }
 
     /// Returns a stream of the text deltas of messages, over all rounds. Calls run while it is polled;
-    /// [`on_progress`](crate::tools::WithToolbox::on_progress) reports them. The errors are those of
+    /// [`on_progress`](crate::RunRequest::on_progress) reports them. The errors are those of
     /// [`try_next`](Self::try_next).
     ///
-    #[doc = example!("use runstep::tools::Toolbox;
-
-let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
-let mut events = runs.create(&assistant.id).toolbox(&tools).stream().await?;
-let mut text = events.text_deltas();
-while let Some(piece) = text.try_next().await? {
-    print!(\"{piece}\");
-}
-assert_eq!(events.run().unwrap().status, \"completed\");")]
+    /// ```
+    #[doc = include_str!("../../docs/setup.txt")]
+    /// use runstep::tools::Toolbox;
+    ///
+    /// let tools = Toolbox::new().function("get_weather", || async { "18 degrees" });
+    /// let mut events = runs.create(&assistant.id).toolbox(&tools).stream().await?;
+    /// let mut text = events.text_deltas();
+    /// while let Some(piece) = text.try_next().await? {
+    ///     print!("{piece}");
+    /// }
+    /// assert_eq!(events.run().unwrap().status, "completed");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn text_deltas(&mut self) -> TextDeltas<&mut Self> {
         TextDeltas::new(self)
     }
@@ -61,7 +66,7 @@ assert_eq!(events.run().unwrap().status, \"completed\");")]
             }
         }
         match (self.end(), self.run(), last_error) {
-            (Some(end), Some(run), _) if end != StreamEnd::ConnectionLost => Ok(run.clone()),
+            (Some(end), Some(run), _) if !end.is_error() => Ok(run.clone()),
             (.., Some(error)) => Err(error),
             (_, run, None) => Err(ended_before(run.cloned())),
         }
@@ -69,13 +74,18 @@ assert_eq!(events.run().unwrap().status, \"completed\");")]
 
     /// Reads to the end and returns the run with all messages and steps of every round.
     ///
-    #[doc = example!("use runstep::tools::Toolbox;
-
-let tools = Toolbox::new().function(\"get_weather\", || async { \"18 degrees\" });
-let collected = runs.create(&assistant.id).toolbox(&tools).stream().await?.collect().await?;
-assert_eq!(collected.run.status, \"completed\");
-assert_eq!(collected.messages[0].text(), \"Sunny.\");
-assert_eq!(collected.steps.len(), 2); // the call, and the message")]
+    /// ```
+    #[doc = include_str!("../../docs/setup.txt")]
+    /// use runstep::tools::Toolbox;
+    ///
+    /// let tools = Toolbox::new().function("get_weather", || async { "18 degrees" });
+    /// let collected = runs.create(&assistant.id).toolbox(&tools).stream().await?.collect().await?;
+    /// assert_eq!(collected.run.status, "completed");
+    /// assert_eq!(collected.messages[0].text(), "Sunny.");
+    /// assert_eq!(collected.steps.len(), 2); // the call, and the message
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -94,6 +104,8 @@ fn ended_before(run: Option<Run>) -> Error {
     let message = "an earlier error has ended the stream";
     Error::new(ErrorKind::Connection, message).with_run(run)
 }
+
+impl Sealed for ToolStream {}
 
 impl RunEventSource for ToolStream {
     type Event = ToolStreamEvent;

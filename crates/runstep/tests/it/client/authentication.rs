@@ -231,7 +231,7 @@ async fn debug_output_and_errors_contain_no_secret() {
         let runs = client.runs("thread_1");
         let create = runs.create("asst_1").header("x-key", API_KEY).query("key", API_KEY);
         shown += &format!("{client:?} {client:#?} {runs:?} {create:?} {create:#?}");
-        shown += &format!("{:?} {:?}", client.threads(), create.clone().and_poll());
+        shown += &format!("{:?} {:?}", client.threads(), create.clone());
         shown += &format!("{:?} {:?}", runs.poll("run_1"), client.poll_all([("t", "r")]));
         shown += &format!("{:?}", runs.ensure_idle(runstep::IfActive::Wait));
         let error = create.await.unwrap_err();

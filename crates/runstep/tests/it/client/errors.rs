@@ -192,32 +192,25 @@ async fn empty_body_is_a_decode_error() {
 }
 
 #[tokio::test]
-async fn decode_error_names_path_of_nested_field() {
-    let mut list = example("RunList");
-    list["data"][0]["usage"] = serde_json::json!({
-        "prompt_tokens": 1, "completion_tokens": "many", "total_tokens": 1,
-    });
-    let error = error_of_list(list).await;
-    assert!(error.message().contains("`data[0].usage.completion_tokens`"), "{error}");
+async fn decode_error_names_path_of_a_property() {
+    let mut run = example("Run");
+    run["thread_id"] = serde_json::Value::Null;
+    let error = decode_error(&run).await;
+    assert!(error.message().contains("`thread_id`"), "{error}");
     insta::assert_snapshot!(error.to_string());
 }
 
 #[tokio::test]
-async fn decode_error_names_path_within_union() {
-    let mut list = example("RunList");
-    list["data"][0]["required_action"] = serde_json::json!({
-        "type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": [{
-            "type": "function", "id": 7, "function": {"name": "f", "arguments": ""},
-        }]},
-    });
-    let error = error_of_list(list).await;
-    let path = "`data[0].required_action.submit_tool_outputs.tool_calls[0].id`";
-    assert!(error.message().contains(path), "{error}");
+async fn decode_error_names_missing_property() {
+    let mut run = example("Run");
+    run.as_object_mut().unwrap().shift_remove("status");
+    let error = decode_error(&run).await;
+    assert!(error.message().contains("at the top level: missing field `status`"), "{error}");
 }
 
-async fn error_of_list(list: serde_json::Value) -> Error {
-    let server = RecordingServer::with_response(200, JSON, list.to_string()).await;
-    let error = server.client().runs("thread_abc123").list().await.unwrap_err();
+async fn decode_error(run: &serde_json::Value) -> Error {
+    let server = RecordingServer::with_response(200, JSON, run.to_string()).await;
+    let error = server.client().runs("thread_abc123").retrieve("run_abc123").await.unwrap_err();
     assert!(error.is_decode());
     assert!(error.message().contains("; found: "), "{error}");
     error

@@ -49,7 +49,7 @@ macro_rules! starts_run {
     ($name:literal, $request:expr) => {{
         request!($name, $request);
         assert_future(concat!($name, " and poll"), $request.and_poll());
-        assert_send($request.and_poll().into_stream());
+        assert_send($request.watch());
     }};
 }
 
@@ -86,7 +86,7 @@ async fn request_futures_are_send_and_small() {
     request!("retrieve step", steps.retrieve("step_1"));
     assert_future("poll", runs.poll("run_1"));
     assert_future("ensure idle", runs.ensure_idle(runstep::IfActive::Wait));
-    let updates: RunUpdates = runs.poll("run_1").into_stream();
+    let updates: RunUpdates = runs.poll("run_1").watch();
     assert_small("run updates", size_of_val(&updates));
     assert_send(updates);
     request!("request", client.request(runstep::reqwest::Method::GET, "/files"));

@@ -137,9 +137,7 @@ fn deeply_nested(levels: usize) -> Vec<Vec<u8>> {
     ]
 }
 
-fn decode<T: serde::de::DeserializeOwned + serde::Serialize + std::fmt::Debug>(
-    body: &[u8],
-) -> bool {
+fn decode<T: runstep_api::Decode + serde::Serialize + std::fmt::Debug>(body: &[u8]) -> bool {
     match runstep_api::decode::<T>(body) {
         Ok(value) => {
             // Decoded values can be formatted and serialized.

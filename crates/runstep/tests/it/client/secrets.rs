@@ -16,15 +16,15 @@ async fn debug_output(server: &RecordingServer, client: &Client, name: &str) -> 
     let create = || client.runs("thread_1").create("asst_1").header(name, API_KEY);
     let tools = || Toolbox::new().function("now", || async { "12:00" });
     let timeout = Duration::from_millis(1);
-    let mut shown = format!("{:?} {:#?}", create().stream(), create().request_timeout(timeout));
+    let mut shown = format!("{:?} {:#?}", create(), create().request_timeout(timeout));
     shown += &format!("{:?} {:?}", create().toolbox(&tools()), create().response_as::<u8>());
-    shown += &format!("{:?}", create().toolbox(&tools()).stream());
-    shown += &format!("{:?}", create().toolbox(&tools()).response_as::<u8>().stream());
+    shown += &format!("{:?}", create().toolbox(&tools()));
+    shown += &format!("{:?}", create().toolbox(&tools()).response_as::<u8>());
     let threads = client.threads();
-    shown += &format!("{:?}", threads.create_and_run("asst_1").header(name, API_KEY).and_poll());
+    shown += &format!("{:?}", threads.create_and_run("asst_1").header(name, API_KEY));
     shown += &format!("{:?}", client.assistants().list().header(name, API_KEY));
     let runs = client.runs("thread_1");
-    shown += &format!("{:?}", runs.submit_tool_outputs("run_1").header(name, API_KEY).stream());
+    shown += &format!("{:?}", runs.submit_tool_outputs("run_1").header(name, API_KEY));
     shown += &format!("{:?}", runs.poll("run_1").header(name, API_KEY).toolbox(&tools()));
     // Responses and their errors.
     match create().send().await {

@@ -218,7 +218,7 @@ async fn span_has_error_type() {
     for (behavior, status, kind) in [
         (error(400), Some("400"), "400"),
         (error(401), Some("401"), "401"),
-        (Behavior::ok(format!(r#"{{"id": "{RESPONSE_TEXT}"}}"#)), Some("200"), "decode"),
+        (Behavior::ok(format!(r#"{{"name": "{RESPONSE_TEXT}"}}"#)), Some("200"), "decode"),
         (Behavior::Reset, None, "connection"),
     ] {
         let server = ScriptedServer::start([behavior.clone()]).await;

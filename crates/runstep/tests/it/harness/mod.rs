@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use runstep::types::Run;
-use runstep::{AndPoll, Client, Error, Result};
+use runstep::{Client, Error, Result, RunRequest};
 use serde_json::Value;
 
 pub(crate) use cutting_proxy::CuttingProxy;
@@ -94,8 +94,8 @@ pub(crate) async fn retrieve_error(server: &RecordingServer) -> Error {
 }
 
 /// Polls every millisecond, with a deadline that is shorter than a test runner's timeout.
-pub(crate) fn poll_fast<R>(poll: AndPoll<R>) -> AndPoll<R> {
-    poll.interval(Duration::from_millis(1)).deadline(Duration::from_secs(20))
+pub(crate) fn poll_fast<R, M>(request: RunRequest<R, M>) -> RunRequest<R, M> {
+    request.interval(Duration::from_millis(1)).deadline(Duration::from_secs(20))
 }
 
 /// Advances tokio's clock without running timers in between.

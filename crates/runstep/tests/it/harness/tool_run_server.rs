@@ -134,7 +134,7 @@ pub(crate) fn error_response(status: u16, message: &str) -> Response {
 }
 
 impl ToolRunServer {
-    pub(crate) fn create_run(&self, tools: &Toolbox) -> WithToolbox<CreateRun> {
+    pub(crate) fn create_run(&self, tools: &Toolbox) -> CreateRun<WithToolbox> {
         self.runs.create("asst_abc123").toolbox(tools)
     }
 

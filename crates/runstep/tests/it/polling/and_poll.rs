@@ -23,7 +23,7 @@ macro_rules! and_poll {
             async fn $test() {
                 let server = server_that_completes_run().await;
                 let $client = server.client();
-                let run = $request.and_poll().interval(MILLISECOND).await.unwrap();
+                let run = $request.interval(MILLISECOND).and_poll().await.unwrap();
                 assert_eq!(run.status, "completed");
                 let requests = server.requests();
                 let targets: Vec<_> =
@@ -32,7 +32,7 @@ macro_rules! and_poll {
                 assert_eq!(targets, [$target, poll, poll, poll]);
                 let server = server_that_completes_run().await;
                 let $client = server.client();
-                let mut updates = $request.and_poll().interval(MILLISECOND).into_stream();
+                let mut updates = $request.interval(MILLISECOND).watch();
                 assert_eq!(server.count(), 0, "a request was sent before the stream was read");
                 let mut statuses = Vec::new();
                 while let Some(update) = updates.try_next().await.unwrap() {
@@ -58,9 +58,9 @@ and_poll! {
 #[tokio::test]
 async fn failed_creation_is_not_polled() {
     let server = RecordingServer::with_response(400, &[], r#"{"error": {"message": "No."}}"#).await;
-    let create = server.client().runs("t").create("asst_1").and_poll();
-    assert_eq!(create.clone().await.unwrap_err().message(), "No.");
-    let mut updates = create.into_stream();
+    let create = server.client().runs("t").create("asst_1");
+    assert_eq!(create.clone().and_poll().await.unwrap_err().message(), "No.");
+    let mut updates = create.watch();
     assert_eq!(updates.try_next().await.unwrap_err().message(), "No.");
     assert!(updates.try_next().await.unwrap().is_none());
     assert_eq!(server.count(), 2);
@@ -69,17 +69,16 @@ async fn failed_creation_is_not_polled() {
 #[tokio::test]
 async fn poll_settings_apply_to_and_poll() {
     let server = server_with_polls(&[Status("in_progress")]).await;
-    let create = || server.client().runs("thread_abc123").create("asst_1").and_poll();
+    let create = || server.client().runs("thread_abc123").create("asst_1");
     let result = create().interval(MILLISECOND).deadline(SHORT_DEADLINE).cancel_on_deadline(true);
-    assert!(result.await.unwrap_err().is_deadline());
+    assert!(result.and_poll().await.unwrap_err().is_deadline());
     assert_cancels(&server, 1).await;
-    let dropped = create().interval(MILLISECOND).cancel_on_drop(true).into_future();
+    let dropped = create().interval(MILLISECOND).cancel_on_drop(true).and_poll();
     assert!(tokio::time::timeout(SHORT_DEADLINE, dropped).await.is_err());
     assert_cancels(&server, 2).await;
     let server = server_with_polls(&[HttpError(500)]).await;
-    let create = server.client().runs("thread_abc123").create("asst_1").and_poll();
-    let error =
-        create.interval(MILLISECOND).error_policy(PollErrorPolicy::none()).await.unwrap_err();
+    let create = server.client().runs("thread_abc123").create("asst_1").interval(MILLISECOND);
+    let error = create.error_policy(PollErrorPolicy::none()).and_poll().await.unwrap_err();
     assert_eq!((error.status(), server.count()), (Some(500), 2));
 }
 
@@ -91,7 +90,7 @@ async fn polling_error_contains_created_run() {
         _ => http_response(404, &[], r#"{"error": {"message": "No run found."}}"#),
     })
     .await;
-    let create = || server.client().runs("t").create("asst_1").and_poll().interval(MILLISECOND);
+    let create = || server.client().runs("t").create("asst_1").interval(MILLISECOND).and_poll();
     let error = create().await.unwrap_err();
     assert!(error.is_not_found());
     assert_eq!(error.run().map(|run| run.status.as_str()), Some("queued"));
@@ -114,7 +113,7 @@ async fn requires_action_in_submit_response_is_polled_again() {
     })
     .await;
     let submit = server.client().runs("t").submit_tool_outputs("r").output("call_1", "18");
-    let (mut updates, mut statuses) = (submit.and_poll().into_stream(), Vec::new());
+    let (mut updates, mut statuses) = (submit.watch(), Vec::new());
     while let Some(update) = updates.try_next().await.unwrap() {
         statuses.push(update.status.to_string());
     }
@@ -127,8 +126,7 @@ async fn create_response_sets_delay_of_first_poll() {
         response.headers_mut().insert("openai-poll-after-ms", "3600000".parse().unwrap());
     })
     .await;
-    let mut updates =
-        server.client().runs("t").create("asst_1").and_poll().deadline(2 * HOUR).into_stream();
+    let mut updates = server.client().runs("t").create("asst_1").deadline(2 * HOUR).watch();
     assert_eq!(updates.try_next().await.unwrap().unwrap().status, "queued");
     assert!(tokio::time::timeout(SHORT_DEADLINE, updates.try_next()).await.is_err());
     assert_eq!(server.count(), 1);
@@ -157,15 +155,15 @@ async fn assert_created_run_is_cancelled(server: &ScriptedServer) {
     panic!("the run was not cancelled: {:?}", server.requests());
 }
 
-fn create(server: &ScriptedServer) -> runstep::AndPoll<runstep::CreateRun> {
+fn create(server: &ScriptedServer) -> runstep::CreateRun {
     let create = server.client().runs("t").create("asst_1");
-    create.header("x-tenant", "7").query("region", "eu").and_poll()
+    create.header("x-tenant", "7").query("region", "eu")
 }
 
 #[tokio::test]
 async fn deadline_includes_create_request() {
     let server = ScriptedServer::start([Behavior::Hang]).await;
-    let error = create(&server).deadline(SHORT_DEADLINE).await.unwrap_err();
+    let error = create(&server).deadline(SHORT_DEADLINE).and_poll().await.unwrap_err();
     assert!(error.is_deadline() && error.run().is_none(), "{error:?}");
     assert_eq!(
         error.to_string(),
@@ -176,7 +174,7 @@ async fn deadline_includes_create_request() {
 #[tokio::test]
 async fn run_created_after_deadline_is_cancelled_if_configured() {
     let server = ScriptedServer::start(delayed_creation(400)).await;
-    let result = create(&server).deadline(SHORT_DEADLINE).cancel_on_deadline(true).await;
+    let result = create(&server).deadline(SHORT_DEADLINE).cancel_on_deadline(true).and_poll().await;
     let error = result.unwrap_err();
     assert!(error.is_deadline(), "{error:?}");
     assert_eq!(
@@ -192,10 +190,8 @@ async fn run_created_after_drop_is_cancelled_if_configured() {
         let server = ScriptedServer::start(delayed_creation(400)).await;
         let create = create(&server).cancel_on_drop(true);
         let is_dropped = match stream {
-            true => {
-                tokio::time::timeout(SHORT_DEADLINE, create.into_stream().try_next()).await.is_err()
-            }
-            false => tokio::time::timeout(SHORT_DEADLINE, create.into_future()).await.is_err(),
+            true => tokio::time::timeout(SHORT_DEADLINE, create.watch().try_next()).await.is_err(),
+            false => tokio::time::timeout(SHORT_DEADLINE, create.and_poll()).await.is_err(),
         };
         assert!(is_dropped && server.count() == 1);
         assert_created_run_is_cancelled(&server).await;
@@ -208,9 +204,8 @@ async fn request_options_apply_to_poll_requests() {
     let create = server.client().runs("thread_abc123").create("asst_1");
     let create = create.header("x-tenant", "7").query("region", "eu");
     let create = create.header("Idempotency-Key", "create-key");
-    let poll =
-        create.and_poll().interval(MILLISECOND).deadline(SHORT_DEADLINE).cancel_on_deadline(true);
-    poll.header("x-poll", "yes").await.unwrap_err();
+    let create = create.interval(MILLISECOND).deadline(SHORT_DEADLINE).cancel_on_deadline(true);
+    create.header("x-late", "yes").and_poll().await.unwrap_err();
     let requests = server.requests();
     assert!(requests.len() > 2);
     for (number, request) in requests.iter().enumerate() {
@@ -220,19 +215,14 @@ async fn request_options_apply_to_poll_requests() {
         let key = request.header("idempotency-key");
         assert!(key == first || (key.is_some() && number > 1), "{request:?}");
         assert_ne!(key.filter(|_| number > 0), Some("create-key"));
-        assert_eq!(request.header("x-poll").is_some(), number > 0, "{request:?}");
+        assert_eq!(request.header("x-late"), Some("yes"), "{request:?}");
     }
     let hanging_server = RecordingServer::start(|number| match number {
         0 => json_response(&run_with_status("queued")),
         _ => hanging_response(),
     })
     .await;
-    let create = hanging_server
-        .client()
-        .runs("t")
-        .create("asst_1")
-        .request_timeout(SHORT_DEADLINE)
-        .and_poll();
+    let create = hanging_server.client().runs("t").create("asst_1").request_timeout(SHORT_DEADLINE);
     let create = create.interval(MILLISECOND).error_policy(PollErrorPolicy::none());
-    assert!(create.await.unwrap_err().is_timeout());
+    assert!(create.and_poll().await.unwrap_err().is_timeout());
 }

@@ -63,11 +63,11 @@ async fn run_that_stopped_is_not_cancelled() {
             poll.cancel_on_deadline(true).cancel_on_drop(true)
         };
         poll().await.unwrap();
-        let mut stream = poll().into_stream();
+        let mut stream = poll().watch();
         while stream.try_next().await.unwrap().is_some() {}
         drop(stream);
         // Dropped after the last update, before the stream has returned `None`.
-        let mut stream = poll().into_stream();
+        let mut stream = poll().watch();
         stream.try_next().await.unwrap();
         drop(stream);
         assert_cancels(&server, 0).await;
@@ -104,7 +104,7 @@ async fn dropping_future_cancels_run_if_configured() {
 #[tokio::test]
 async fn dropping_stream_cancels_run_if_configured() {
     let server = server_with_polls(&[Status("in_progress")]).await;
-    let mut stream = poll(&server).interval(MILLISECOND).cancel_on_drop(true).into_stream();
+    let mut stream = poll(&server).interval(MILLISECOND).cancel_on_drop(true).watch();
     stream.try_next().await.unwrap().unwrap();
     assert_eq!(cancels(&server), 0);
     drop(stream);
@@ -118,7 +118,7 @@ async fn dropping_unstarted_poll_cancels_nothing() {
     let poll = poll(&server).cancel_on_drop(true);
     drop(poll.clone());
     drop(poll.clone().into_future());
-    drop(poll.into_stream());
+    drop(poll.watch());
     assert_cancels(&server, 0).await;
     assert_eq!(server.count(), 0);
 }
@@ -126,7 +126,7 @@ async fn dropping_unstarted_poll_cancels_nothing() {
 #[tokio::test]
 async fn no_request_is_sent_after_drop() {
     let server = server_with_statuses(&["in_progress"]).await;
-    let mut stream = poll(&server).interval(MILLISECOND).deadline(HOUR).into_stream();
+    let mut stream = poll(&server).interval(MILLISECOND).deadline(HOUR).watch();
     stream.try_next().await.unwrap().unwrap();
     let pending = tokio::time::timeout(Duration::from_millis(20), stream.try_next()).await;
     assert!(pending.is_err());

@@ -77,7 +77,7 @@ async fn zero_deadline_polls_once() {
 #[tokio::test]
 async fn slow_reader_gets_final_poll() {
     let server = server_with_statuses(&["in_progress", "completed"]).await;
-    let mut updates = poll(&server).interval(MILLISECOND).deadline(HOUR).into_stream();
+    let mut updates = poll(&server).interval(MILLISECOND).deadline(HOUR).watch();
     assert_eq!(updates.try_next().await.unwrap().unwrap().status, "in_progress");
     advance_time(2 * HOUR).await;
     assert_eq!(updates.try_next().await.unwrap().unwrap().status, "completed");
@@ -88,7 +88,7 @@ async fn slow_reader_gets_final_poll() {
 #[tokio::test]
 async fn deadline_starts_at_first_read_of_stream() {
     let server = server_with_statuses(&["queued", "completed"]).await;
-    let mut updates = poll(&server).interval(MILLISECOND).deadline(HOUR).into_stream();
+    let mut updates = poll(&server).interval(MILLISECOND).deadline(HOUR).watch();
     advance_time(2 * HOUR).await;
     assert_eq!(updates.try_next().await.unwrap().unwrap().status, "queued");
     assert_eq!(updates.try_next().await.unwrap().unwrap().status, "completed");

@@ -13,7 +13,7 @@ async fn transient_failures_are_reported_and_polling_continues() {
             _ => json_response(&run_with_status("completed")),
         })
         .await;
-        let mut updates = poll(&server).interval(MILLISECOND).into_stream();
+        let mut updates = poll(&server).interval(MILLISECOND).watch();
         let mut reported = Vec::new();
         while let Some(update) = updates.try_next().await.unwrap() {
             let failures: Vec<_> = update.tolerated_errors.iter().map(Error::status).collect();
@@ -40,7 +40,7 @@ async fn reported_failures_are_bounded() {
     let policy = PollErrorPolicy::default().max_consecutive_errors(u32::MAX);
     // 20 MiB of error bodies take longer than the usual deadline on a busy machine.
     let poll = poll(&server).deadline(HOUR / 60).interval(MILLISECOND);
-    let mut updates = poll.error_policy(policy).into_stream();
+    let mut updates = poll.error_policy(policy).watch();
     let update = updates.try_next().await.unwrap().unwrap();
     let bodies: Vec<&str> =
         update.tolerated_errors.iter().map(|error| error.body().unwrap()).collect();
@@ -53,7 +53,7 @@ async fn reported_failures_are_bounded() {
 #[tokio::test]
 async fn failures_before_first_state_are_reported_with_it() {
     let server = server_with_polls(&[HttpError(500), HttpError(502), Status("completed")]).await;
-    let mut updates = poll(&server).interval(MILLISECOND).into_stream();
+    let mut updates = poll(&server).interval(MILLISECOND).watch();
     let update = updates.try_next().await.unwrap().unwrap();
     let failures: Vec<_> = update.tolerated_errors.iter().map(Error::status).collect();
     assert_eq!((update.status.as_str(), failures), ("completed", vec![Some(500), Some(502)]));
@@ -79,7 +79,7 @@ async fn request_timeout_is_transient() {
     })
     .await;
     let client = server.builder().timeout(SHORT_DEADLINE).build().unwrap();
-    let mut updates = client.runs("t").poll("r").interval(MILLISECOND).into_stream();
+    let mut updates = client.runs("t").poll("r").interval(MILLISECOND).watch();
     let update = updates.try_next().await.unwrap().unwrap();
     assert!(update.tolerated_errors[0].is_timeout());
 }

@@ -54,7 +54,7 @@ fn poll(server: &RecordingServer) -> Poll {
 
 /// Returns all statuses of the stream, and the error that ended it, if any.
 async fn updates(poll: Poll) -> (Vec<String>, Option<Error>) {
-    let mut updates = poll.into_stream();
+    let mut updates = poll.watch();
     let mut statuses = Vec::new();
     loop {
         match updates.try_next().await {

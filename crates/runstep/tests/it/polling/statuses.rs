@@ -78,7 +78,7 @@ async fn first_request_is_sent_without_delay() {
 #[tokio::test]
 async fn no_request_is_sent_before_poll_is_awaited() {
     let server = server_with_statuses(&["completed"]).await;
-    let stream = poll(&server).into_stream();
+    let stream = poll(&server).watch();
     tokio::time::sleep(MILLISECOND).await;
     assert_eq!(server.requests().len(), 0);
     drop(stream);
@@ -108,7 +108,7 @@ async fn permanent_error_ends_stream_with_last_run() {
 #[tokio::test]
 async fn dropping_try_next_loses_no_update() {
     let server = server_with_statuses(&["queued", "in_progress", "completed"]).await;
-    let mut stream = poll(&server).interval(Duration::from_millis(3)).into_stream();
+    let mut stream = poll(&server).interval(Duration::from_millis(3)).watch();
     let mut statuses = Vec::new();
     for _ in 0..5000 {
         match tokio::time::timeout(Duration::from_micros(200), stream.try_next()).await {

@@ -48,7 +48,7 @@ async fn server_with_steps(
 
 /// Polls with steps, and returns the status and the step ids of each update.
 async fn reported_steps(server: &RecordingServer) -> Vec<(String, Vec<String>)> {
-    let mut updates = poll(server).interval(MILLISECOND).with_steps(true).into_stream();
+    let mut updates = poll(server).interval(MILLISECOND).with_steps(true).watch();
     let mut reported = Vec::new();
     while let Some(update) = updates.try_next().await.unwrap() {
         let ids = update.new_steps.iter().map(|step| step.id.clone()).collect();
@@ -83,7 +83,7 @@ async fn steps_are_reported_after_failed_list() {
 #[tokio::test]
 async fn steps_are_not_listed_by_default() {
     let server = server_with_steps(&[1, 2], None).await;
-    let mut updates = poll(&server).interval(MILLISECOND).into_stream();
+    let mut updates = poll(&server).interval(MILLISECOND).watch();
     while let Some(update) = updates.try_next().await.unwrap() {
         assert!(update.new_steps.is_empty());
     }

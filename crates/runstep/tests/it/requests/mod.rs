@@ -6,4 +6,5 @@ mod options;
 mod pagination;
 mod path_ids;
 mod responses;
+mod tolerant_responses;
 mod wire_format;

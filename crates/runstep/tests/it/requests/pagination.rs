@@ -60,7 +60,7 @@ async fn pages_are_fetched_one_by_one_and_have_cursors() {
     assert_eq!(server.count(), 0);
     for (count, cursor) in [(2, Some("run_4")), (2, Some("run_2")), (1, None)] {
         let page = pages.try_next().await.unwrap().unwrap();
-        assert_eq!((page.items.len(), page.next_cursor.as_deref()), (count, cursor));
+        assert_eq!((page.data.len(), page.next_cursor()), (count, cursor));
     }
     assert!(pages.try_next().await.unwrap().is_none());
     assert!(pages.try_next().await.unwrap().is_none());
@@ -72,10 +72,10 @@ async fn saved_cursor_resumes_a_list() {
     let server = three_pages().await;
     let runs = server.client().runs("t");
     let first = runs.list().pages().try_next().await.unwrap().unwrap();
-    let saved = first.next_cursor.unwrap();
+    let saved = first.next_cursor().unwrap();
     let rest: Vec<_> = runs.list().after(saved).pages().try_collect().await.unwrap();
     let ids: Vec<&str> =
-        rest.iter().flat_map(|page| &page.items).map(|run| run.id.as_str()).collect();
+        rest.iter().flat_map(|page| &page.data).map(|run| run.id.as_str()).collect();
     assert_eq!(ids, ["run_3", "run_2", "run_1"]);
     assert_eq!(queries(&server.requests()), ["", "after=run_4", "after=run_2"]);
 }

@@ -1,13 +1,15 @@
 //! The wire format of each request, with only required fields and with all fields.
 
+use runstep::Page;
 use runstep::types::{
-    Attachment, AttachmentTool, CodeInterpreterResources, CodeInterpreterTool,
+    Assistant, Attachment, AttachmentTool, CodeInterpreterResources, CodeInterpreterTool,
     CreateFileSearchResources, CreateMessageRequest, CreateThreadRequest, CreateToolResources,
     FileSearchOnlyTool, FileSearchResources, FileSearchTool, FunctionDefinition, FunctionTool,
     ImageUrl, ImageUrlContent, JsonObjectResponseFormat, JsonSchemaDefinition,
-    JsonSchemaResponseFormat, MessageContentPart, MessageRole, NamedFunction, NamedToolChoice,
-    NamedToolChoiceType, Order, ReasoningEffort, ResponseFormat, RunInclude, TextContentPart, Tool,
-    ToolChoice, ToolOutput, ToolResources, TruncationStrategy, TruncationStrategyType,
+    JsonSchemaResponseFormat, Message, MessageContentPart, MessageRole, NamedFunction,
+    NamedToolChoice, NamedToolChoiceType, Order, ReasoningEffort, ResponseFormat, Run, RunInclude,
+    RunStep, TextContentPart, Tool, ToolChoice, ToolOutput, ToolResources, TruncationStrategy,
+    TruncationStrategyType,
 };
 use serde_json::json;
 
@@ -15,11 +17,14 @@ use crate::harness::{API_KEY, RecordedRequest, RecordingServer, example};
 
 macro_rules! wire_format {
     ($test:ident, $Response:ident, |$client:ident| $request:expr) => {
+        wire_format!($test, $Response as runstep::types::$Response, |$client| $request);
+    };
+    ($test:ident, $Response:ident as $Output:ty, |$client:ident| $request:expr) => {
         #[tokio::test]
         async fn $test() {
             let server = RecordingServer::with_json(example(stringify!($Response))).await;
             let $client = server.client();
-            let _: runstep::types::$Response = $request.await.unwrap();
+            let _: $Output = $request.await.unwrap();
             let request = server.only_request();
             assert_eq!(request.header("authorization"), Some(format!("Bearer {API_KEY}").as_str()));
             assert_idempotency_key(&request);
@@ -98,9 +103,9 @@ wire_format!(create_thread_and_run_full, Run, |client| client
     .response_format(JsonObjectResponseFormat::default())
     .metadata_entry("ticket", "T-42"));
 
-wire_format!(list_runs_minimal, RunList, |client| client.runs("thread_abc123").list());
+wire_format!(list_runs_minimal, RunList as Page<Run>, |client| client.runs("thread_abc123").list());
 
-wire_format!(list_runs_full, RunList, |client| client
+wire_format!(list_runs_full, RunList as Page<Run>, |client| client
     .runs("thread_abc123")
     .list()
     .limit(100)
@@ -130,12 +135,12 @@ wire_format!(submit_tool_outputs_full, Run, |client| client
 
 wire_format!(cancel_run, Run, |client| client.runs("thread_abc123").cancel("run_abc123"));
 
-wire_format!(list_steps_minimal, RunStepList, |client| client
+wire_format!(list_steps_minimal, RunStepList as Page<RunStep>, |client| client
     .runs("thread_abc123")
     .steps("run_abc123")
     .list());
 
-wire_format!(list_steps_full, RunStepList, |client| client
+wire_format!(list_steps_full, RunStepList as Page<RunStep>, |client| client
     .runs("thread_abc123")
     .steps("run_abc123")
     .list()
@@ -198,9 +203,11 @@ wire_format!(create_message_full, Message, |client| client
     .attachments([recipes()])
     .metadata_entry("shelf", "bread"));
 
-wire_format!(list_messages_minimal, MessageList, |client| client.messages("thread_abc123").list());
+wire_format!(list_messages_minimal, MessageList as Page<Message>, |client| client
+    .messages("thread_abc123")
+    .list());
 
-wire_format!(list_messages_full, MessageList, |client| client
+wire_format!(list_messages_full, MessageList as Page<Message>, |client| client
     .messages("thread_abc123")
     .list()
     .limit(5)
@@ -213,9 +220,11 @@ wire_format!(retrieve_message, Message, |client| client
     .messages("thread_abc123")
     .retrieve("msg_abc123"));
 
-wire_format!(list_assistants_minimal, AssistantList, |client| client.assistants().list());
+wire_format!(list_assistants_minimal, AssistantList as Page<Assistant>, |client| client
+    .assistants()
+    .list());
 
-wire_format!(list_assistants_full, AssistantList, |client| client
+wire_format!(list_assistants_full, AssistantList as Page<Assistant>, |client| client
     .assistants()
     .list()
     .limit(3)
@@ -290,7 +299,7 @@ wire_format!(options_of_request_with_body, Run, |client| client
     .query("trace", "a b&c=d")
     .query("trace", "again"));
 
-wire_format!(options_of_request_without_body, RunList, |client| client
+wire_format!(options_of_request_without_body, RunList as Page<Run>, |client| client
     .runs("thread_abc123")
     .list()
     .limit(2)

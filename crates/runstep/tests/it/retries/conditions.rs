@@ -26,7 +26,7 @@ async fn delete_is_retried_after_transient_failure() {
         let server = ScriptedServer::start([behavior, deleted.clone()]).await;
         let deleted_thread: DeletedThread =
             server.client().threads().delete("thread_abc123").await.unwrap();
-        assert!(deleted_thread.deleted);
+        assert_eq!(deleted_thread.deleted, Some(true));
         assert_eq!(server.count(), 2);
     }
 }

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 use runstep::types::{Message, Run, RunStep};
-use runstep::{ErrorKind, RunEvent, StreamEnd, StreamRequest};
+use runstep::{ErrorKind, RunEvent, StreamEnd};
 use serde_json::{Value, json};
 
 use super::fixtures::{
@@ -18,13 +18,13 @@ use crate::harness::{
     sse_event,
 };
 
-fn request(server: &RecordingServer) -> StreamRequest<runstep::CreateRun> {
-    server.client().runs("thread_1").create("asst_1").stream()
+fn request(server: &RecordingServer) -> runstep::CreateRun {
+    server.client().runs("thread_1").create("asst_1")
 }
 
 /// Returns the names of all events, and the number of the first synthesized one.
-async fn event_names(request: StreamRequest<runstep::CreateRun>) -> (Vec<String>, Option<usize>) {
-    let mut events = request.await.unwrap();
+async fn event_names(request: runstep::CreateRun) -> (Vec<String>, Option<usize>) {
+    let mut events = request.stream().await.unwrap();
     let (mut names, mut first_synthesized) = (Vec::new(), None);
     while let Some(event) = events.try_next().await.unwrap() {
         if events.is_synthesized() {
@@ -173,7 +173,8 @@ async fn run_is_fetched_after_unusable_resume_response() {
             _ => respond_with_completed_run(request),
         })
         .await;
-        let mut events = request(&server).recovery_deadline(Duration::from_secs(20)).await.unwrap();
+        let mut events =
+            request(&server).recovery_deadline(Duration::from_secs(20)).stream().await.unwrap();
         let run = events.final_run().await.unwrap_or_else(|error| panic!("{case}: {error}"));
         assert_eq!(run.status, "completed", "{case}");
         let requests = server.requests();
@@ -241,7 +242,7 @@ async fn comments_reset_idle_timeout_and_request_timeout_does_not_apply() {
     .await;
     // The stream takes two seconds in all.
     let client = server.builder().timeout(Duration::from_millis(1500)).build().unwrap();
-    let stream = client.runs("thread_1").create("asst_1").stream();
+    let stream = client.runs("thread_1").create("asst_1");
     let names = event_names(stream.idle_timeout(Duration::from_millis(1500))).await;
     assert_eq!(names, (ALL_EVENTS.map(str::to_owned).to_vec(), None));
 }
@@ -249,7 +250,7 @@ async fn comments_reset_idle_timeout_and_request_timeout_does_not_apply() {
 #[tokio::test]
 async fn undecodable_event_is_an_error_and_stream_continues() {
     let server = RecordingServer::start(|_| {
-        let wrong = json!({"id": "msg_1", "delta": {"content": [{"index": "x", "type": "text"}]}});
+        let wrong = json!({"id": null, "delta": {"content": [{"index": "x", "type": "text"}]}});
         let wrong = sse_event("thread.message.delta", &wrong);
         let unknown = sse_event("thread.message.chunk", &json!({"a": 1}));
         let long = sse_event("thread.message.chunk", &"x".repeat(100_000).into());
@@ -260,7 +261,7 @@ async fn undecodable_event_is_an_error_and_stream_continues() {
         )
     })
     .await;
-    let mut events = request(&server).max_event_bytes(50_000).await.unwrap();
+    let mut events = request(&server).max_event_bytes(50_000).stream().await.unwrap();
     let (mut errors, mut unknown) = (Vec::new(), Vec::new());
     loop {
         match events.try_next().await {
@@ -273,7 +274,7 @@ async fn undecodable_event_is_an_error_and_stream_continues() {
     let [wrong, long] = errors.as_slice() else { panic!("{errors:?}") };
     insta::assert_snapshot!(
         wrong.message(),
-        @r#"the event `thread.message.delta` cannot be decoded: at `delta.content[0].index`: invalid type: string "x", expected u64; found: "x""#
+        @r#"the event `thread.message.delta` cannot be decoded: at `id`: invalid type: null, expected a string; found: null"#
     );
     assert_eq!((wrong.kind(), long.kind()), (ErrorKind::Decode, ErrorKind::Decode));
     assert!(wrong.body().unwrap().contains("\"x\""));
@@ -293,7 +294,7 @@ async fn error_event_is_yielded_and_returned_as_error() {
     let server =
         RecordingServer::start(move |_| http_response(200, EVENT_STREAM, format!("{error}{done}")))
             .await;
-    let mut events = request(&server).reconnect(false).await.unwrap();
+    let mut events = request(&server).reconnect(false).stream().await.unwrap();
     assert!(matches!(events.try_next().await.unwrap(), Some(RunEvent::Error(_))));
     let error = events.try_next().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Api, Some("closing")));

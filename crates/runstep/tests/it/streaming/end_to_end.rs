@@ -1,7 +1,7 @@
 //! Streams against the real server: the events of a run, its snapshots, and the stream's end.
 
 use runstep::types::{Order, RequiredFunctionToolCall, StreamEvent, ToolOutput};
-use runstep::{Client, CreateRun, ErrorKind, RunEvent, RunStream, StreamEnd, StreamRequest};
+use runstep::{Client, CreateRun, ErrorKind, RunEvent, RunStream, StreamEnd};
 use runstep_server::model::{ModelErrorKind, Scripted, Turn};
 use runstep_server::{Fault, Faults, Operation, Server};
 use serde_json::json;
@@ -11,12 +11,12 @@ use super::event_lines::{EventLines, event_lines};
 
 use crate::harness::{CuttingProxy, TestServer};
 
-fn request(server: &TestServer) -> StreamRequest<CreateRun> {
-    server.create_run().stream()
+fn request(server: &TestServer) -> CreateRun {
+    server.create_run()
 }
 
 async fn open(server: &TestServer) -> RunStream {
-    request(server).await.unwrap()
+    request(server).stream().await.unwrap()
 }
 
 /// Checks that the stream's snapshots equal the objects on the server.
@@ -222,7 +222,7 @@ async fn message_snapshot_grows_with_deltas() {
 async fn rejected_request_returns_error_instead_of_stream() {
     let server = TestServer::with_turns([Turn::stall(), Turn::stall()]).await;
     let _first = open(&server).await;
-    let error = request(&server).await.unwrap_err();
+    let error = request(&server).stream().await.unwrap_err();
     assert!(error.is_active_run(), "{error}");
     let submit = server.runs.submit_tool_outputs("run_1").outputs([ToolOutput::default()]);
     assert_eq!(submit.stream().await.unwrap_err().kind(), ErrorKind::Api);
@@ -235,7 +235,7 @@ async fn dropping_stream_cancels_run_if_configured() {
         let slow =
             Turn::chunks(["It ", "is ", "sunny."]).chunk_interval(Duration::from_millis(100));
         let server = TestServer::with_turns([slow]).await;
-        let mut events = request(&server).cancel_on_drop(cancel).await.unwrap();
+        let mut events = request(&server).cancel_on_drop(cancel).stream().await.unwrap();
         while events.messages().is_empty() {
             events.try_next().await.unwrap().unwrap();
         }

@@ -55,7 +55,7 @@ fn line(event: &RunEvent) -> String {
             let parts = delta.delta.content.iter().flatten().map(|part| match part {
                 MessageContentDelta::Text(part) => format!(
                     "[{}] {:?}",
-                    part.index,
+                    part.index.unwrap(),
                     part.text.as_ref().and_then(|text| text.value.as_deref()).unwrap_or_default()
                 ),
                 other => format!("{other:?}"),
@@ -73,7 +73,8 @@ fn line(event: &RunEvent) -> String {
         | RunEvent::MessageInProgress(message)
         | RunEvent::MessageCompleted(message)
         | RunEvent::MessageIncomplete(message) => {
-            format!("{name} {} {}: {:?}", message.id, message.status, message.text())
+            let status = message.status.as_ref().unwrap();
+            format!("{name} {} {status}: {:?}", message.id, message.text())
         }
         RunEvent::RunCreated(run)
         | RunEvent::RunQueued(run)
@@ -99,7 +100,7 @@ fn tool_call_parts(delta: &RunStepDelta) -> String {
             let function = part.function.clone().unwrap_or_default();
             format!(
                 "[{}] {} {} {:?}",
-                part.index,
+                part.index.unwrap(),
                 part.id.as_deref().unwrap_or("-"),
                 function.name.as_deref().unwrap_or("-"),
                 function.arguments.unwrap_or_default(),

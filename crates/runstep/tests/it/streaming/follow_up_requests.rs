@@ -102,7 +102,7 @@ async fn request_options_apply_to_cancel_request() {
     .await;
     let create = server.client().runs("thread_1").create("asst_1");
     let create = create.header("X-Tenant", "harbour").query("shard", "7");
-    let mut events = create.stream().cancel_on_drop(true).await.unwrap();
+    let mut events = create.cancel_on_drop(true).stream().await.unwrap();
     events.try_next().await.unwrap();
     drop(events);
     let cancelled = async {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use runstep::tools::Toolbox;
-use runstep::{RunEvent, RunStream, StreamEnd, StreamRequest};
+use runstep::{RunEvent, RunStream, StreamEnd};
 use runstep_server::model::Turn;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::harness::{
     json_response,
 };
 
-fn follow(server: &RecordingServer) -> StreamRequest<runstep::FollowRun> {
+fn follow(server: &RecordingServer) -> runstep::FollowRun {
     server.client().runs("thread_1").stream("run_1")
 }
 
@@ -169,7 +169,7 @@ async fn missing_run_is_an_error_of_the_request() {
 #[tokio::test]
 async fn last_event_id_follows_the_events() {
     let server = RecordingServer::start(|_| broken_stream(first_half(true))).await;
-    let request = server.client().runs("thread_1").create("asst_1").stream().reconnect(false);
+    let request = server.client().runs("thread_1").create("asst_1").reconnect(false).stream();
     let mut events = request.await.unwrap();
     assert_eq!(events.last_event_id(), None);
     for id in ["0", "1", "2"] {

@@ -47,7 +47,7 @@ async fn response_is_parsed_into_the_type() {
     let model = Scripted::new([Turn::text(soup_json())]);
     let server = TestServer::with_model(model.clone()).await;
     let request = server.create_run();
-    let answer = poll_fast(request.response_as::<Recipe>().and_poll()).await.unwrap();
+    let answer = poll_fast(request.response_as::<Recipe>()).and_poll().await.unwrap();
     assert_eq!(answer.parse().unwrap(), soup());
     assert_eq!(answer.status, "completed");
     assert_eq!(answer.text(), soup_json());
@@ -65,7 +65,7 @@ async fn tool_calls_are_executed_before_the_response() {
     let tools = Toolbox::new().function("minutes", || async { "20" });
     let request = server.client.threads().create_and_run(&server.assistant_id);
     let request = request.user_message("Soup?").toolbox(&tools).response_as::<Recipe>();
-    let answer = poll_fast(request.and_poll()).await.unwrap();
+    let answer = poll_fast(request).and_poll().await.unwrap();
     assert_eq!(answer.parse().unwrap(), soup());
     assert_eq!(model.remaining(), 0);
 }
@@ -73,9 +73,9 @@ async fn tool_calls_are_executed_before_the_response() {
 #[tokio::test]
 async fn message_of_earlier_run_is_not_used() {
     let server = TestServer::with_turns([Turn::text(soup_json()), Turn::text("")]).await;
-    poll_fast(server.create_run().and_poll()).await.unwrap();
+    poll_fast(server.create_run()).and_poll().await.unwrap();
     let request = server.create_run().response_as::<Recipe>();
-    let answer = poll_fast(request.and_poll()).await.unwrap();
+    let answer = poll_fast(request).and_poll().await.unwrap();
     let error = answer.parse().unwrap_err();
     assert!([ErrorKind::NoAnswer, ErrorKind::Decode].contains(&error.kind()), "{error:?}");
 }
@@ -84,12 +84,12 @@ async fn message_of_earlier_run_is_not_used() {
 async fn create_request_contains_strict_schema() {
     let server = RecordingServer::with_json(completed()).await;
     let request = server.client().runs("thread_abc123").create("asst_abc123");
-    let _ = poll_fast(request.response_as::<Recipe>().and_poll()).await;
+    let _ = poll_fast(request.response_as::<Recipe>()).and_poll().await;
     insta::assert_snapshot!(server.requests()[0].text());
     let server = RecordingServer::with_json(completed()).await;
     let request = server.client().runs("thread_abc123").create("asst_abc123");
     let request = request.response_as::<Generic<Maps>>().strict(false);
-    let _ = poll_fast(request.and_poll()).await;
+    let _ = poll_fast(request).and_poll().await;
     insta::assert_snapshot!("create_request_contains_loose_schema", server.requests()[0].text());
 }
 
@@ -99,9 +99,10 @@ async fn unsupported_type_is_rejected_before_sending() {
     let runs = server.client().runs("thread_abc123");
     let create = || runs.create("asst_abc123");
     let errors = [
-        poll_fast(create().response_as::<Maps>().and_poll()).await.map(drop).unwrap_err(),
-        poll_fast(create().response_as::<Internal>().and_poll()).await.map(drop).unwrap_err(),
-        poll_fast(create().response_as::<Vec<u8>>().strict(false).and_poll())
+        poll_fast(create().response_as::<Maps>()).and_poll().await.map(drop).unwrap_err(),
+        poll_fast(create().response_as::<Internal>()).and_poll().await.map(drop).unwrap_err(),
+        poll_fast(create().response_as::<Vec<u8>>().strict(false))
+            .and_poll()
             .await
             .map(drop)
             .unwrap_err(),
@@ -139,7 +140,7 @@ async fn poll_structured(run: Value, contents: &[Value]) -> Result<Answer<Recipe
     })
     .await;
     let request = server.client().runs("thread_abc123").create("asst_abc123");
-    poll_fast(request.response_as::<Recipe>().and_poll()).await
+    poll_fast(request.response_as::<Recipe>()).and_poll().await
 }
 
 fn text(text: &str) -> Value {

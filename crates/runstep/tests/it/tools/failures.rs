@@ -57,7 +57,7 @@ async fn error_text_is_submitted_as_output() {
     calls.push(("call_6", "add", "{\"left\": 1"));
     calls.push(("call_7", "add", ONE_AND_TWO));
     let server = tool_run([calls]).await;
-    let run = poll_fast(server.create_run(&tools()).and_poll()).await.unwrap();
+    let run = poll_fast(server.create_run(&tools())).and_poll().await.unwrap();
     assert_eq!(run.status, "completed");
     insta::assert_snapshot!(server.submitted_bodies());
 }
@@ -66,7 +66,7 @@ async fn error_text_is_submitted_as_output() {
 async fn too_many_failed_rounds_cancel_the_run() {
     for (expected_kind, (_, name, arguments)) in FAILURES {
         let server = tool_run(["a", "b", "c", "d"].map(|id| vec![(id, name, arguments)])).await;
-        let error = poll_fast(server.create_run(&tools()).and_poll()).await.unwrap_err();
+        let error = poll_fast(server.create_run(&tools())).and_poll().await.unwrap_err();
         assert_eq!(tool_error_kind(&error), expected_kind);
         assert_eq!(error.tool_error().unwrap().call_id(), "d");
         assert_eq!(error.run().unwrap().status, "cancelling");
@@ -87,7 +87,7 @@ async fn successful_round_resets_failure_count() {
     .await;
     let policy = FailurePolicy::default().max_consecutive_failures(2);
     let run =
-        poll_fast(server.create_run(&tools()).failure_policy(policy).and_poll()).await.unwrap();
+        poll_fast(server.create_run(&tools()).failure_policy(policy)).and_poll().await.unwrap();
     assert_eq!(run.status, "completed");
     assert_eq!((server.submissions(), server.cancels()), (5, 0));
 }
@@ -98,7 +98,7 @@ async fn parallel_failures_count_as_one() {
     let server = tool_run([four]).await;
     let policy = FailurePolicy::default().max_consecutive_failures(1);
     let run =
-        poll_fast(server.create_run(&tools()).failure_policy(policy).and_poll()).await.unwrap();
+        poll_fast(server.create_run(&tools()).failure_policy(policy)).and_poll().await.unwrap();
     assert_eq!(run.status, "completed");
 }
 
@@ -107,7 +107,7 @@ async fn first_failure_cancels_run_without_tolerance() {
     for (expected_kind, call) in FAILURES {
         let server = tool_run([vec![call]]).await;
         let request = server.create_run(&tools()).failure_policy(FailurePolicy::none());
-        let error = poll_fast(request.and_poll()).await.unwrap_err();
+        let error = poll_fast(request).and_poll().await.unwrap_err();
         assert_eq!(tool_error_kind(&error), expected_kind);
         assert_eq!((server.submissions(), server.cancels()), (0, 1));
     }
@@ -124,7 +124,7 @@ async fn fatal_failure_cancels_parallel_calls() {
     let server =
         tool_run([vec![("call_1", "wait", ONE_AND_TWO), ("call_2", "refuse", "{}")]]).await;
     let request = server.create_run(&tools).failure_policy(FailurePolicy::none());
-    let error = poll_fast(request.and_poll()).await.unwrap_err();
+    let error = poll_fast(request).and_poll().await.unwrap_err();
     assert_eq!(tool_error_kind(&error), ToolErrorKind::Handler);
     assert!(is_cancelled(&token));
 }
@@ -135,7 +135,7 @@ async fn fatal_failure_kind_cancels_run_immediately() {
     for (expected_kind, call) in FAILURES {
         let server = tool_run([vec![call]]).await;
         let request = server.create_run(&tools()).failure_policy(policy.clone());
-        let result = poll_fast(request.and_poll()).await;
+        let result = poll_fast(request).and_poll().await;
         match expected_kind {
             ToolErrorKind::Panic => {
                 assert_eq!(tool_error_kind(&result.unwrap_err()), expected_kind)
@@ -153,7 +153,7 @@ async fn failed_cancel_does_not_replace_tool_error() {
     })
     .await;
     let request = server.create_run(&tools()).failure_policy(FailurePolicy::none());
-    let error = poll_fast(request.and_poll()).await.unwrap_err();
+    let error = poll_fast(request).and_poll().await.unwrap_err();
     assert_eq!(tool_error_kind(&error), ToolErrorKind::Handler);
     assert_eq!(error.run().unwrap().status, "requires_action");
     insta::assert_snapshot!(error);
@@ -182,7 +182,7 @@ async fn calls_can_be_approved_denied_or_edited() {
             }
         })
         .on_progress(append);
-    poll_fast(request.and_poll()).await.unwrap();
+    poll_fast(request).and_poll().await.unwrap();
     log.lock().unwrap().sort();
     insta::assert_snapshot!("approval_events", log.lock().unwrap().join("\n"));
     insta::assert_snapshot!(server.submitted_bodies());
@@ -210,7 +210,7 @@ async fn approvals_are_requested_sequentially_in_call_order() {
             Approval::Allow
         }
     });
-    poll_fast(request.and_poll()).await.unwrap();
+    poll_fast(request).and_poll().await.unwrap();
     assert_eq!(*approved.lock().unwrap(), ["a", "b", "c"]);
     assert!(!server.submitted_bodies().contains("Error"), "{}", server.submitted_bodies());
 }
@@ -223,7 +223,7 @@ async fn panicking_approval_prevents_the_call() {
         Approval::Allow
     });
     let error =
-        poll_fast(request.failure_policy(FailurePolicy::none()).and_poll()).await.unwrap_err();
+        poll_fast(request.failure_policy(FailurePolicy::none())).and_poll().await.unwrap_err();
     assert_eq!(tool_error_kind(&error), ToolErrorKind::Panic);
     assert_eq!((server.submissions(), server.cancels()), (0, 1));
 }
@@ -235,6 +235,6 @@ async fn unknown_function_needs_no_approval() {
         .create_run(&tools())
         .approve(|call| async move { panic!("approval requested for {call:?}") });
     let request = request.failure_policy(FailurePolicy::none());
-    let error = poll_fast(request.and_poll()).await.unwrap_err();
+    let error = poll_fast(request).and_poll().await.unwrap_err();
     assert_eq!(tool_error_kind(&error), ToolErrorKind::UnknownTool);
 }

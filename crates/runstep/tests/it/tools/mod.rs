@@ -1,5 +1,6 @@
 //! Rust functions that a run calls.
 
+mod answered_calls;
 mod direct_calls;
 mod failures;
 mod rounds;

@@ -26,7 +26,7 @@ fn call(id: &'static str, arguments: &'static str) -> ToolCall {
 #[tokio::test]
 async fn outputs_are_submitted_and_run_completes() {
     let server = tool_run([vec![call("call_1", PARIS)]]).await;
-    let run = poll_fast(server.create_run(&weather_tools()).and_poll()).await.unwrap();
+    let run = poll_fast(server.create_run(&weather_tools())).and_poll().await.unwrap();
     assert_eq!(run.status, "completed");
     insta::assert_snapshot!(server.submitted_bodies());
 }
@@ -36,14 +36,14 @@ async fn create_request_contains_tools() {
     let server = tool_run([]).await;
     let tools = weather_tools().tool(runstep::types::CodeInterpreterTool::default());
     let request = server.runs.create("asst_abc123").tool(runstep::types::FileSearchTool::default());
-    poll_fast(request.toolbox(&tools).and_poll()).await.unwrap();
+    poll_fast(request.toolbox(&tools)).and_poll().await.unwrap();
     insta::assert_snapshot!(server.http.requests()[0].text());
 }
 
 #[tokio::test]
 async fn tools_are_not_attached_if_disabled() {
     let server = tool_run([vec![call("call_1", PARIS)]]).await;
-    poll_fast(server.create_run(&weather_tools()).attach(false).and_poll()).await.unwrap();
+    poll_fast(server.create_run(&weather_tools()).attach(false)).and_poll().await.unwrap();
     let body: Value = serde_json::from_slice(&server.http.requests()[0].body).unwrap();
     assert_eq!(body, serde_json::json!({"assistant_id": "asst_abc123"}));
     assert_eq!(server.submissions(), 1);
@@ -53,11 +53,11 @@ async fn tools_are_not_attached_if_disabled() {
 async fn invalid_toolbox_is_rejected_before_sending() {
     let server = tool_run([]).await;
     let tools = weather_tools().function("bad name", || async { "" });
-    let error = poll_fast(server.create_run(&tools).and_poll()).await.unwrap_err();
+    let error = poll_fast(server.create_run(&tools)).and_poll().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     let error = server.runs.poll("run_abc123").toolbox(&tools).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
-    let error = poll_fast(server.create_run(&tools).attach(false).and_poll()).await.unwrap_err();
+    let error = poll_fast(server.create_run(&tools).attach(false)).and_poll().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert_eq!(server.http.count(), 0);
 }
@@ -76,7 +76,7 @@ async fn parallel_calls_run_concurrently_and_are_submitted_once() {
         },
     );
     let request = server.runs.create("asst_abc123").toolbox(&tools);
-    poll_fast(request.and_poll()).await.unwrap();
+    poll_fast(request).and_poll().await.unwrap();
     insta::assert_snapshot!(server.submitted_bodies());
 }
 
@@ -96,7 +96,7 @@ async fn concurrency_is_limited() {
             running.fetch_sub(1, Ordering::SeqCst);
         }
     });
-    poll_fast(server.create_run(&tools).concurrency(2).and_poll()).await.unwrap();
+    poll_fast(server.create_run(&tools).concurrency(2)).and_poll().await.unwrap();
     assert_eq!(max.load(Ordering::SeqCst), 2);
     assert_eq!(server.submissions(), 1);
 }
@@ -105,7 +105,7 @@ async fn concurrency_is_limited() {
 async fn ten_rounds_are_submitted_in_order() {
     const IDS: [&str; 10] = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"];
     let server = tool_run(IDS.map(|id| vec![call(id, PARIS)])).await;
-    let run = poll_fast(server.create_run(&weather_tools()).and_poll()).await.unwrap();
+    let run = poll_fast(server.create_run(&weather_tools())).and_poll().await.unwrap();
     assert_eq!(run.status, "completed");
     insta::assert_snapshot!(server.submitted_bodies());
 }
@@ -114,14 +114,14 @@ async fn ten_rounds_are_submitted_in_order() {
 async fn too_many_rounds_cancel_the_run() {
     let server = tool_run(["a", "b", "c"].map(|id| vec![call(id, PARIS)])).await;
     let error =
-        poll_fast(server.create_run(&weather_tools()).max_rounds(2).and_poll()).await.unwrap_err();
+        poll_fast(server.create_run(&weather_tools()).max_rounds(2)).and_poll().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tool);
     assert!(error.tool_error().is_none());
     assert_eq!(error.run().unwrap().status, "cancelling");
     assert_eq!((server.submissions(), server.cancels()), (2, 1));
     insta::assert_snapshot!(error);
     let server = tool_run(["a", "b"].map(|id| vec![call(id, PARIS)])).await;
-    poll_fast(server.create_run(&weather_tools()).max_rounds(2).and_poll()).await.unwrap();
+    poll_fast(server.create_run(&weather_tools()).max_rounds(2)).and_poll().await.unwrap();
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn duplicate_call_is_executed_once() {
         counter.fetch_add(1, Ordering::SeqCst);
         async move { args.city }
     });
-    poll_fast(server.create_run(&tools).and_poll()).await.unwrap();
+    poll_fast(server.create_run(&tools)).and_poll().await.unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 2);
     insta::assert_snapshot!(server.submitted_bodies());
 }
@@ -150,7 +150,7 @@ async fn run_that_expires_during_call_is_returned_expired() {
     .await;
     server.state.lock().unwrap().lifetime = 1;
     let (tools, token) = never_finishing_weather_tools();
-    let run = poll_fast(server.create_run(&tools).and_poll()).await.unwrap();
+    let run = poll_fast(server.create_run(&tools)).and_poll().await.unwrap();
     assert_eq!(run.status, "expired");
     assert!(is_cancelled(&token));
     assert_eq!(server.cancels(), 0);
@@ -168,7 +168,7 @@ async fn expiry_is_counted_from_creation_not_first_attempt() {
     .await;
     let client = server.http.builder().retry_policy(fast_retries()).build().unwrap();
     let request = client.runs("thread_abc123").create("asst_abc123").toolbox(&weather_tools());
-    poll_fast(request.and_poll()).await.unwrap();
+    poll_fast(request).and_poll().await.unwrap();
     assert_eq!(CREATE_ATTEMPTS.load(Ordering::SeqCst), 2);
     assert!(
         server.submitted_bodies().contains("18 degrees in Paris"),
@@ -182,9 +182,8 @@ async fn deadline_during_call_returns_error_with_run() {
     for cancel in [false, true] {
         let server = tool_run([vec![call("call_1", PARIS)]]).await;
         let (tools, token) = never_finishing_weather_tools();
-        let poll =
-            poll_fast(server.create_run(&tools).and_poll()).deadline(Duration::from_millis(300));
-        let error = poll.cancel_on_deadline(cancel).await.unwrap_err();
+        let request = poll_fast(server.create_run(&tools)).deadline(Duration::from_millis(300));
+        let error = request.cancel_on_deadline(cancel).and_poll().await.unwrap_err();
         assert!(error.is_deadline(), "{error}");
         assert_eq!(error.run().unwrap().id, "run_abc123");
         assert!(is_cancelled(&token));
@@ -201,7 +200,7 @@ async fn dropping_the_future_cancels_calls_and_optionally_the_run() {
         let notify = Arc::clone(&started);
         let request = server.create_run(&tools).on_progress(move |_| notify.notify_one());
         let waiting =
-            tokio::spawn(poll_fast(request.and_poll()).cancel_on_drop(cancel).into_future());
+            tokio::spawn(poll_fast(request).cancel_on_drop(cancel).and_poll().into_future());
         started.notified().await;
         // The function starts right after the event.
         while token.lock().unwrap().is_none() {
@@ -217,7 +216,7 @@ async fn dropping_the_future_cancels_calls_and_optionally_the_run() {
 #[tokio::test]
 async fn completed_run_is_not_cancelled_on_drop() {
     let server = tool_run([vec![call("call_1", PARIS)]]).await;
-    poll_fast(server.create_run(&weather_tools()).and_poll()).cancel_on_drop(true).await.unwrap();
+    poll_fast(server.create_run(&weather_tools())).cancel_on_drop(true).and_poll().await.unwrap();
     // A cancel request would be sent by a spawned task.
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(server.cancels(), 0);
@@ -238,7 +237,7 @@ async fn unknown_required_action_is_returned_unchanged() {
         waiting["required_action"] = action.clone();
         let server = RecordingServer::with_json(waiting).await;
         let request = server.client().runs("thread_abc123").create("asst_abc123");
-        let run = poll_fast(request.toolbox(&weather_tools()).and_poll()).await.unwrap();
+        let run = poll_fast(request.toolbox(&weather_tools())).and_poll().await.unwrap();
         assert_eq!(run.status, "requires_action");
         assert_eq!(serde_json::to_value(&run.required_action).unwrap(), action);
         assert_eq!(server.count_of("POST", "/submit_tool_outputs"), 0);
@@ -260,7 +259,7 @@ async fn progress_events_report_each_call() {
     let server = tool_run([calls]).await;
     let (log, append) = progress_log();
     let request = server.create_run(&weather_tools()).concurrency(1).on_progress(append);
-    poll_fast(request.and_poll()).await.unwrap();
+    poll_fast(request).and_poll().await.unwrap();
     insta::assert_snapshot!(log.lock().unwrap().join("\n"));
 }
 
@@ -268,7 +267,7 @@ async fn progress_events_report_each_call() {
 async fn run_of_new_thread_executes_tool_calls() {
     let server: ToolRunServer = tool_run([vec![call("call_1", PARIS)]]).await;
     let request = server.http.client().threads().create_and_run("asst_abc123");
-    let run = poll_fast(request.toolbox(&weather_tools()).and_poll()).await.unwrap();
+    let run = poll_fast(request.toolbox(&weather_tools())).and_poll().await.unwrap();
     assert_eq!(run.status, "completed");
     assert_eq!(server.submissions(), 1);
 }

@@ -117,7 +117,7 @@ async fn deadline_ends_fetch_of_missing_snapshots() {
         Some(http_response(200, &[("content-type", "text/event-stream")], events))
     })
     .await;
-    let request = server.create_run(&weather()).stream().deadline(Duration::from_millis(300));
+    let request = server.create_run(&weather()).deadline(Duration::from_millis(300)).stream();
     let mut events = request.await.unwrap();
     let start = tokio::time::Instant::now();
     assert_eq!(events.final_run().await.unwrap().status, "completed");

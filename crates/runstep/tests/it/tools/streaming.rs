@@ -227,8 +227,8 @@ async fn dropping_the_stream_cancels_calls_and_optionally_the_run() {
     for cancel in [false, true] {
         let server = tool_run([vec![call("a")]]).await;
         let (tools, token) = never_finishing_weather_tools();
-        let request = server.runs.create("asst_abc123").stream().cancel_on_drop(cancel);
-        let mut events = request.toolbox(&tools).await.unwrap();
+        let request = server.runs.create("asst_abc123").cancel_on_drop(cancel);
+        let mut events = request.toolbox(&tools).stream().await.unwrap();
         read_until_call_runs(&mut events, &token).await;
         assert_eq!(events.run().unwrap().status, "requires_action");
         drop(events);
@@ -241,8 +241,8 @@ async fn dropping_the_stream_cancels_calls_and_optionally_the_run() {
 #[tokio::test]
 async fn completed_run_is_not_cancelled_on_drop() {
     let server = tool_run([vec![call("a")]]).await;
-    let request = server.runs.create("asst_abc123").stream().cancel_on_drop(true);
-    let mut events = request.toolbox(&weather_tools()).await.unwrap();
+    let request = server.runs.create("asst_abc123").cancel_on_drop(true);
+    let mut events = request.toolbox(&weather_tools()).stream().await.unwrap();
     assert_eq!(events.final_run().await.unwrap().status, "completed");
     drop(events);
     // A cancel request would be sent by a spawned task.
@@ -271,7 +271,7 @@ async fn run_that_expires_during_call_ends_the_stream_expired() {
 async fn deadline_applies_during_calls_and_between_events() {
     let server = tool_run([vec![call("a")]]).await;
     let (tools, token) = never_finishing_weather_tools();
-    let request = server.create_run(&tools).stream().deadline(Duration::from_millis(300));
+    let request = server.create_run(&tools).deadline(Duration::from_millis(300)).stream();
     let mut events = request.await.unwrap();
     let error = events.final_run().await.unwrap_err();
     assert!(error.is_deadline(), "{error}");
@@ -281,7 +281,7 @@ async fn deadline_applies_during_calls_and_between_events() {
 
     let silent = TestServer::with_turns([Turn::stall()]).await;
     let request = silent.create_run();
-    let request = request.toolbox(&tools).stream().deadline(Duration::from_millis(300));
+    let request = request.toolbox(&tools).deadline(Duration::from_millis(300)).stream();
     let error = request.await.unwrap().final_run().await.unwrap_err();
     assert!(error.is_deadline(), "{error}");
 }
@@ -289,7 +289,7 @@ async fn deadline_applies_during_calls_and_between_events() {
 #[tokio::test]
 async fn deadline_does_not_affect_completed_run() {
     let server = tool_run([]).await;
-    let request = server.create_run(&weather_tools()).stream().deadline(Duration::from_millis(300));
+    let request = server.create_run(&weather_tools()).deadline(Duration::from_millis(300)).stream();
     let mut events = request.await.unwrap();
     while events.run().is_none_or(|run| run.status != "completed") {
         events.try_next().await.unwrap().unwrap();
@@ -302,9 +302,9 @@ async fn deadline_does_not_affect_completed_run() {
 #[tokio::test]
 async fn run_is_not_cancelled_after_an_error() {
     let server = TestServer::with_turns([Turn::stall()]).await;
-    let request = server.create_run().stream().cancel_on_drop(true);
+    let request = server.create_run().cancel_on_drop(true);
     let request = request.toolbox(&weather_tools()).deadline(Duration::from_millis(300));
-    let mut events = request.await.unwrap();
+    let mut events = request.stream().await.unwrap();
     let error = events.final_run().await.unwrap_err();
     assert!(error.is_deadline(), "{error}");
     drop(events);

@@ -24,7 +24,7 @@ async fn execute(request_override: RequestOverride) -> (ToolRunServer, Result<To
     let client = server.http.builder().retry_policy(fast_retries()).build().unwrap();
     let tools = Toolbox::new().function("now", || async { "12:00" });
     let request = client.runs("thread_abc123").create("asst_abc123").toolbox(&tools);
-    let result = poll_fast(request.and_poll()).await;
+    let result = poll_fast(request).and_poll().await;
     (server, result)
 }
 
@@ -108,7 +108,7 @@ async fn execute_repeated_call(
         async { "12:00" }
     });
     let result =
-        poll_fast(server.create_run(&tools).and_poll()).deadline(Duration::from_secs(1)).await;
+        poll_fast(server.create_run(&tools)).deadline(Duration::from_secs(1)).and_poll().await;
     (server, count.load(Ordering::SeqCst), result)
 }
 
@@ -286,7 +286,7 @@ async fn deadline_ends_hanging_submission() {
 
     let server = ScriptedServer::start([Behavior::ok(&waiting), Behavior::Hang]).await;
     let request = server.client().runs("thread_abc123").create("asst_abc123").toolbox(&tools);
-    let error = request.and_poll().deadline(short_deadline).await.unwrap_err();
+    let error = request.deadline(short_deadline).and_poll().await.unwrap_err();
     assert!(error.is_deadline(), "{error}");
     assert_eq!(error.run().unwrap().status, "requires_action");
 
@@ -295,7 +295,7 @@ async fn deadline_ends_hanging_submission() {
     let events = events.with_header("content-type", "text/event-stream");
     let server = ScriptedServer::start([events, Behavior::Hang]).await;
     let request = server.client().runs("thread_abc123").create("asst_abc123").toolbox(&tools);
-    let mut events = request.stream().deadline(short_deadline).await.unwrap();
+    let mut events = request.deadline(short_deadline).stream().await.unwrap();
     let error = events.final_run().await.unwrap_err();
     assert!(error.is_deadline(), "{error}");
     assert_eq!(error.run().unwrap().status, "requires_action");
@@ -334,7 +334,7 @@ async fn request_options_apply_to_submissions_and_cancel() {
         if streams {
             request.stream().await.unwrap().final_run().await.unwrap_err();
         } else {
-            poll_fast(request.and_poll()).await.unwrap_err();
+            poll_fast(request).and_poll().await.unwrap_err();
         }
         assert_eq!((server.submissions(), server.cancels()), (2, 1));
         for request in server.http.requests() {

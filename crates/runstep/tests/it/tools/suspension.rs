@@ -53,15 +53,15 @@ async fn suspended_run(rounds: Vec<Vec<ToolCall>>) -> (ToolRunServer, Toolbox, L
     let server = tool_run(rounds).await;
     let (tools, log) = tools();
     let request = server.create_run(&tools).approve(defer_refunds);
-    let run = poll_fast(request.and_poll()).await.unwrap();
+    let run = poll_fast(request).and_poll().await.unwrap();
     assert_eq!(run.status, "requires_action");
     // As if it were saved for another process.
     let saved = serde_json::to_string(&run.into_suspended().unwrap()).unwrap();
     (server, tools, log, serde_json::from_str(&saved).unwrap())
 }
 
-async fn finish(request: WithToolbox<ResumeRun>) -> runstep::Result<ToolRun> {
-    poll_fast(request.and_poll()).await
+async fn finish(request: ResumeRun<WithToolbox>) -> runstep::Result<ToolRun> {
+    poll_fast(request).and_poll().await
 }
 
 fn entries(log: &Log) -> Vec<String> {
@@ -145,7 +145,7 @@ async fn function_without_handler_is_deferred() {
     let tools = Toolbox::new()
         .function("get_weather", |_: GetWeather| async { "18 degrees" })
         .tool(function_tool("refund"));
-    let run = poll_fast(server.create_run(&tools).and_poll()).await.unwrap();
+    let run = poll_fast(server.create_run(&tools)).and_poll().await.unwrap();
     let suspended = run.into_suspended().unwrap();
     assert_eq!(suspended.calls[0].name, "refund");
     let resume = server.runs.resume(suspended).answer("call_2", "refunded");
@@ -157,7 +157,7 @@ async fn function_without_handler_is_deferred() {
 async fn unknown_function_still_fails() {
     let server = tool_run([vec![("call_1", "unknown", "{}")]]).await;
     let tools = Toolbox::new().tool(function_tool("refund"));
-    let run = poll_fast(server.create_run(&tools).and_poll()).await.unwrap();
+    let run = poll_fast(server.create_run(&tools)).and_poll().await.unwrap();
     assert!(run.suspended().is_none());
     assert!(server.submitted_bodies().contains("unknown function"));
 }
@@ -169,7 +169,7 @@ async fn outputs_can_be_submitted_without_a_toolbox() {
         let resume = server.runs.resume(suspended).answer("call_2", "refunded");
         let status = match verb {
             "await" => resume.await.unwrap().status,
-            "poll" => poll_fast(resume.and_poll()).await.unwrap().status,
+            "poll" => poll_fast(resume).and_poll().await.unwrap().status,
             _ => resume.stream().await.unwrap().final_run().await.unwrap().status,
         };
         assert_eq!(status, if verb == "await" { "queued" } else { "completed" });
@@ -256,7 +256,7 @@ async fn suspended_run_is_not_cancelled_on_drop() {
     let server = tool_run([vec![REFUND]]).await;
     let (tools, _) = tools();
     let request = server.create_run(&tools).approve(defer_refunds);
-    let run = poll_fast(request.and_poll()).cancel_on_drop(true).await.unwrap();
+    let run = poll_fast(request).cancel_on_drop(true).and_poll().await.unwrap();
     drop(run);
     let request = server.create_run(&tools).approve(defer_refunds).stream();
     let mut events = request.await.unwrap();
@@ -304,7 +304,7 @@ async fn resumed_stream_has_the_events_of_calls_and_run() {
 
     let call_id = suspended.calls[0].id.clone();
     let resume = server.runs.resume(suspended).decide(call_id, Approval::Allow);
-    let mut events = resume.stream().idle_timeout(None).toolbox(&tools).await.unwrap();
+    let mut events = resume.idle_timeout(None).toolbox(&tools).stream().await.unwrap();
     assert_eq!(events.run().unwrap().status, "requires_action");
     let mut names = Vec::new();
     while let Some(event) = events.try_next().await.unwrap() {
@@ -341,7 +341,7 @@ async fn structured_answer_has_the_suspended_state() {
     let server = tool_run([vec![REFUND]]).await;
     let (tools, _) = tools();
     let request = server.create_run(&tools).approve(defer_refunds).response_as::<Summary>();
-    let answer = poll_fast(request.and_poll()).await.unwrap();
+    let answer = poll_fast(request).and_poll().await.unwrap();
     assert_eq!(answer.suspended().unwrap().calls.len(), 1);
     assert_eq!(answer.parse().unwrap_err().kind(), ErrorKind::NoAnswer);
 }

@@ -12,32 +12,11 @@
 
 use std::ops::Deref;
 
-use runstep_api::types::{Run, ToolOutput};
-use serde::{Deserialize, Serialize};
+use runstep_api::types::Run;
 
-use super::event::PendingCall;
 use crate::error::Result;
 use crate::into_completed::{IntoCompleted, sealed::Sealed};
-use crate::run_ref::RunRef;
-
-/// The state of a tool loop that waits for the outputs of deferred calls; see
-/// [`Approval::Defer`](super::Approval::Defer).
-///
-/// It can be serialized and saved. [`Runs::resume`](crate::Runs::resume) continues the loop, also in
-/// another process. The run itself expires at its [`expires_at`](Run::expires_at), usually ten minutes
-/// after it was created.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct SuspendedRun {
-    /// The run.
-    pub run_ref: RunRef,
-    /// The calls that wait for an answer.
-    pub calls: Vec<PendingCall>,
-    /// The outputs of the other calls of this round, which have been executed but not submitted.
-    pub outputs: Vec<ToolOutput>,
-    /// How many rounds the loop has started.
-    pub rounds: u32,
-}
+use crate::suspended::SuspendedRun;
 
 /// A run whose calls were executed by a toolbox. Dereferences to the run.
 ///

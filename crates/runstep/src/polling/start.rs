@@ -1,0 +1,81 @@
+//! Starts a run and waits for it.
+
+use runstep_api::types::Run;
+use tokio::time::Instant;
+
+use super::cancel_on_drop::InFlight;
+use super::poll_loop::PollLoop;
+use super::updates::RunUpdates;
+use crate::client::Client;
+use crate::error::Result;
+use crate::resources::Runs;
+use crate::run_request::{ErasedRequest, RunOptions, RunRequest, RunTarget, StartRun};
+use crate::time::deadline_after;
+use crate::transport::{RequestOptions, Response, ResponseFuture};
+
+/// Waits until the run of a request settles.
+pub(crate) fn poll(request: ErasedRequest) -> ResponseFuture<Run> {
+    Box::pin(async move { start(request).await?.settled_run().await })
+}
+
+/// Waits until a run settles, at most until `deadline`.
+pub(crate) async fn poll_until(
+    runs: Runs,
+    run_id: String,
+    options: &RunOptions,
+    deadline: Instant,
+) -> Result<Run> {
+    Box::new(PollLoop::new(runs, run_id, options, deadline)).settled_run().await
+}
+
+/// Starts the deadline, sends the request, and creates the poll loop.
+async fn start(request: ErasedRequest) -> Result<Box<PollLoop>> {
+    let deadline = deadline_after(request.options.deadline);
+    if let RunTarget::Existing { run, .. } = request.action.target() {
+        let runs = request.client.runs(run.thread_id);
+        return Ok(Box::new(PollLoop::new(runs, run.run_id, &request.options, deadline)));
+    }
+    let options = request.options.clone();
+    let (runs, response) = start_run(request, deadline).await?;
+    let poll_loop = PollLoop::new(runs, response.value().id.clone(), &options, deadline);
+    Ok(Box::new(poll_loop.starting_with(response)))
+}
+
+/// Sends the request, at most until `deadline`.
+pub(crate) async fn start_run(
+    request: ErasedRequest,
+    deadline: Instant,
+) -> Result<(Runs, Response<Run>)> {
+    let ErasedRequest { client, action, options } = request;
+    let related = options.related();
+    let in_flight = InFlight {
+        request: action.send(client.clone(), options.request),
+        cancel: {
+            let client = client.clone();
+            Some(Box::new(move |response| Box::pin(cancel(client, response, related))))
+        },
+        on_drop: options.cancel_on_drop,
+        on_deadline: options.cancel_on_deadline,
+    };
+    let response = in_flight.result(deadline).await?;
+    Ok((client.runs(&response.value().thread_id), response))
+}
+
+async fn cancel(client: Client, response: Response<Run>, options: RequestOptions) {
+    let run = response.into_inner();
+    let _ = client.runs(&run.thread_id).cancel(&run.id).with_options(options).await;
+}
+
+impl<R: StartRun> RunRequest<R> {
+    /// Sends the request when the stream is first read, and returns a stream of the changes of the run,
+    /// by polling: the run as it was created first; see [`Poll::watch`](crate::Poll::watch).
+    pub fn watch(self) -> RunUpdates {
+        let (_, request) = self.erase(R::into_action);
+        RunUpdates::new(start(request))
+    }
+}
+
+/// Returns the stream of the changes of an existing run.
+pub(super) fn watch(request: ErasedRequest) -> RunUpdates {
+    RunUpdates::new(start(request))
+}

@@ -1,0 +1,144 @@
+//! The deadline of a stream, and `Cancelling`.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::StreamExt as _;
+use runstep_api::types::Run;
+use sync_wrapper::SyncWrapper;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{RunStream, State};
+use crate::error::{Error, ErrorKind};
+use crate::polling::{FINAL_CANCEL_TIMEOUT, has_settled};
+use crate::run_ref::RunRef;
+use crate::streaming::recovery::{FetchOutcome, FetchTarget, fetch};
+use crate::streaming::run_api::ApiFuture;
+use crate::streaming::run_state::FetchedState;
+use crate::time::deadline_after;
+
+/// What the server returned when the run was cancelled at the deadline.
+pub(super) enum Cancelled {
+    /// The run as the cancel request returned it, if it succeeded.
+    Run(Option<Box<Run>>),
+    /// The state of a run that could not be cancelled.
+    State(Box<FetchedState>),
+}
+
+/// Cancels the run, with a timeout.
+pub(super) type CancelFuture = ApiFuture<'static, Cancelled>;
+
+impl RunStream {
+    /// Sets the deadline of the current segment.
+    pub(crate) fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.set_deadline(deadline);
+        self
+    }
+
+    /// Sets a deadline that also applies to later segments.
+    pub(crate) fn with_total_deadline(self, deadline: Instant) -> Self {
+        Self { is_deadline_total: true, ..self.with_deadline(deadline) }
+    }
+
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        self.deadline_timer = None;
+    }
+
+    /// Starts the time of a new segment.
+    pub(super) fn restart_deadline(&mut self) {
+        if !self.is_deadline_total {
+            self.set_deadline(deadline_after(self.settings.deadline));
+        }
+    }
+
+    /// Returns `Ready` once the deadline has passed, if it applies to the current state.
+    pub(super) fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !matches!(self.state, State::Reading(_) | State::Recovering(_) | State::Reconciling(_)) {
+            return Poll::Pending;
+        }
+        // A task whose budget is used up would not see the timer.
+        if Instant::now() >= self.deadline {
+            return Poll::Ready(());
+        }
+        let deadline = self.deadline;
+        let timer = self.deadline_timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        timer.as_mut().poll(context)
+    }
+
+    /// Handles the deadline. Returns an error, unless the run is cancelled first.
+    pub(super) fn on_deadline(&mut self) -> Option<Error> {
+        if let State::Reconciling(_) = self.state {
+            // The run has settled. The stream ends without the missing content.
+            self.state = State::Idle;
+            return None;
+        }
+        let Some(run) = self.location.run().filter(|_| self.settings.cancel_on_deadline) else {
+            return Some(self.deadline_exceeded(None));
+        };
+        self.state = State::Cancelling(SyncWrapper::new(self.cancel(run.clone())));
+        None
+    }
+
+    /// Cancels the run. Fetches its state if it has ended already.
+    fn cancel(&self, run: RunRef) -> CancelFuture {
+        let (api, include) = (Arc::clone(&self.api), self.settings.include.clone());
+        let complete = self.run_state.complete_objects();
+        Box::pin(async move {
+            let cancelled = async {
+                match api.cancel(run.clone()).await {
+                    Ok(run) => Cancelled::Run(Some(Box::new(run))),
+                    Err(error) if error.status() == Some(400) => {
+                        let last_event_id = String::new();
+                        let target = FetchTarget::Run { run, last_event_id, is_confirmed: true };
+                        match fetch(&*api, target, &include, &complete).await {
+                            Ok(FetchOutcome::State(state, _)) => Cancelled::State(state),
+                            _ => Cancelled::Run(None),
+                        }
+                    }
+                    // A failed cancel is less informative than the deadline.
+                    Err(_) => Cancelled::Run(None),
+                }
+            };
+            Ok(timeout(FINAL_CANCEL_TIMEOUT, cancelled).await.unwrap_or(Cancelled::Run(None)))
+        })
+    }
+
+    /// Handles the result of cancelling. Returns an error, unless the run had ended already.
+    pub(super) fn on_cancelled(&mut self, cancelled: Cancelled) -> Option<Error> {
+        match cancelled {
+            Cancelled::State(state) if has_settled(&state.run) => {
+                self.state = State::Idle;
+                self.guard.disarm();
+                self.synthesized = self.run_state.synthesize_events(*state);
+                None
+            }
+            Cancelled::State(state) => Some(self.deadline_exceeded(Some(state.run))),
+            Cancelled::Run(run) => Some(self.deadline_exceeded(run.map(|run| *run))),
+        }
+    }
+
+    /// Ends the stream at its deadline. `run` is the state of the run, if it was fetched.
+    fn deadline_exceeded(&mut self, run: Option<Run>) -> Error {
+        let advice = match (self.settings.cancel_on_deadline, self.location.run()) {
+            (true, Some(_)) => "",
+            _ => "; poll it, or set a later deadline",
+        };
+        let message =
+            format!("the run neither ended nor required action before the deadline{advice}");
+        let run = run.or_else(|| self.run().cloned());
+        self.stop();
+        self.run_state.set_deadline_exceeded();
+        Error::new(ErrorKind::Deadline, message).with_run(run)
+    }
+
+    /// Cancels the run of a stream that was opened too late, as soon as the run is known.
+    pub(in crate::streaming) async fn cancel_late(mut self) {
+        self.settings.cancel_on_drop = true;
+        self.restart_deadline();
+        if self.end().is_none() {
+            self.arm_guard();
+        }
+        while self.location.run().is_none() && self.next().await.is_some() {}
+    }
+}

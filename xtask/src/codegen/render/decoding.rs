@@ -1,0 +1,160 @@
+//! How objects are read and written: an implementation of `Object` for each struct.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::visit_mut::VisitMut;
+use syn::{Attribute, Field, Fields, File, ItemStruct};
+
+use crate::codegen::Generated;
+use crate::codegen::error::Error;
+use crate::codegen::rewrite::{Form, WIRE, Wire, other_field};
+
+const HEAD: &str = "//! How objects are read and written.\n\n#![allow(unused_imports, unused_variables)]\n#![allow(clippy::all)]\n\n\
+    use serde::ser::SerializeMap;\n\n\
+    use crate::object::{Object, Other, Source, Writer, newtypes, objects};\nuse crate::structs::*;\n\n";
+
+/// Renders the implementations.
+pub(super) fn render(generated: &Generated) -> Result<String, Error> {
+    let mut text = HEAD.to_owned();
+    let structs = generated.structs().map(|(_, item)| item);
+    let (objects, newtypes): (Vec<&ItemStruct>, Vec<&ItemStruct>) =
+        structs.partition(|item| matches!(item.fields, Fields::Named(_)));
+    for (name, items) in [("objects", &objects), ("newtypes", &newtypes)] {
+        if !items.is_empty() {
+            let names = items.iter().map(|item| format!("    {},\n", item.ident));
+            let _ = writeln!(text, "{name}! {{\n{}}}\n", names.collect::<String>());
+        }
+    }
+    let defaults = default_unions(generated, &objects);
+    let implementations = objects.into_iter().map(implementation);
+    let code: File = syn::parse2(quote!(#(#defaults)* #(#implementations)*))?;
+    text.push_str(&prettyplease::unparse(&code));
+    Ok(text)
+}
+
+/// Removes what only stages need from the structs.
+pub(super) fn without_wire(mut structs: File) -> File {
+    struct Remove;
+    impl VisitMut for Remove {
+        fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+            attributes.retain(|attribute| !attribute.path().is_ident(WIRE));
+        }
+    }
+    Remove.visit_file_mut(&mut structs);
+    structs
+}
+
+/// Implements `Default` for the unions that are the type of a property which may be absent.
+fn default_unions(generated: &Generated, objects: &[&ItemStruct]) -> Vec<TokenStream> {
+    let fields = objects.iter().flat_map(|item| &item.fields);
+    let fields = fields
+        .filter(|field| Wire::of(field).is_some_and(|property| property.form == Form::OrDefault));
+    let types: BTreeSet<String> = fields
+        .map(|field| {
+            let kind = &field.ty;
+            quote!(#kind).to_string()
+        })
+        .collect();
+    let unions = generated.unions.unions.iter().filter(|union| types.contains(&union.name));
+    unions
+        .map(|union| {
+            let name = format_ident!("{}", union.name);
+            quote! {
+                /// The default value is that of an absent property.
+                impl Default for crate::unions::#name {
+                    fn default() -> Self {
+                        Self::Unknown(serde_json::Value::Null)
+                    }
+                }
+            }
+        })
+        .collect()
+}
+
+fn implementation(item: &ItemStruct) -> TokenStream {
+    let (name, other) = (&item.ident, other_field(&item.fields));
+    let properties: Vec<(&Field, Wire)> =
+        item.fields.iter().filter_map(|field| Some((field, Wire::of(field)?))).collect();
+    let listed: Vec<&(&Field, Wire)> =
+        properties.iter().filter(|(_, property)| property.form != Form::Rest).collect();
+    let names = listed.iter().map(|(_, property)| &property.name);
+    let declarations = properties.iter().map(|(field, property)| {
+        let ident = &field.ident;
+        match property.form {
+            Form::Required => quote!(let mut #ident = None;),
+            _ => quote!(let mut #ident = Default::default();),
+        }
+    });
+    let arms = listed.iter().enumerate().map(|(position, (field, property))| {
+        let ident = &field.ident;
+        let position = proc_macro2::Literal::usize_unsuffixed(position);
+        let read = match property.form {
+            Form::Nullable => "optional",
+            Form::UnlessDefault => "or_default",
+            form => form.name(),
+        };
+        let read = format_ident!("{read}");
+        quote!(#position => #ident = source.#read()?,)
+    });
+    let values = properties.iter().map(|(field, property)| {
+        let (ident, name) = (&field.ident, &property.name);
+        match property.form {
+            Form::Required => quote!(#ident: source.present(#name, #ident)?),
+            _ => quote!(#ident),
+        }
+    });
+    let writes = listed.iter().map(|(field, property)| {
+        let (ident, name) = (&field.ident, &property.name);
+        let write = match property.form {
+            Form::Required => "property",
+            form => form.name(),
+        };
+        let write = format_ident!("{write}");
+        quote!(writer.#write(#name, &self.#ident)?;)
+    });
+    let rest = properties.iter().find(|(_, property)| property.form == Form::Rest);
+    let unknown = match rest {
+        Some((field, _)) => {
+            let ident = &field.ident;
+            quote!(source.rest(&mut #ident)?)
+        }
+        None => quote!(source.unknown()?),
+    };
+    let write_rest = rest.map(|(field, _)| {
+        let ident = &field.ident;
+        quote!(writer.rest(&self.#ident)?;)
+    });
+    let text = name.to_string();
+    quote! {
+        impl Object for #name {
+            const NAME: &'static str = #text;
+
+            fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+                #(#declarations)*
+                while let Some(property) = source.next(&[#(#names),*])? {
+                    match property {
+                        #(#arms)*
+                        _ => #unknown,
+                    }
+                }
+                Ok(Self { #(#values,)* #other: source.finish() })
+            }
+
+            fn write_properties<M: SerializeMap>(
+                &self,
+                writer: &mut Writer<'_, M>,
+            ) -> Result<(), M::Error> {
+                #(#writes)*
+                #write_rest
+                Ok(())
+            }
+
+            fn other_properties(&self) -> &Other {
+                &self.#other
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The parts of request builders that are the same for every operation, with placeholders.
+
+pub(super) const HEAD: &str = "//! Request builders: a struct for each operation, with setters for its optional parameters and\n\
+    //! properties.\n\n\
+    use std::future::IntoFuture;\n\n\
+    use runstep_api::types::*;\n\
+    use runstep_api::{ByteStream, Field, Operation};\n\n\
+    use crate::client::{Client, SpanIds};\n\
+    use crate::error::Result;\n\
+    use crate::pagination::{self, Items, Page, PageQuery, PagedRequest, Pages, invalid_entries};\n\
+    use crate::run_request::{Plain, RunRequest};\n\
+    use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};\n\n";
+
+/// Setters of every request builder.
+pub(super) const OPTIONS: &str = r#"
+    /// Adds a header. Overrides a header of the client.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((name.into(), value.into()));
+        self
+    }
+    /// Adds a query parameter.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+    /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
+    /// client's.
+    pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+    /// Sets when the request is retried. Default: the client's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+    #[allow(dead_code, reason = "the SDK itself does not send every request with other options")]
+    pub(crate) fn with_options(mut self, options: RequestOptions) -> Self {
+        self.options = options;
+        self
+    }
+"#;
+
+/// How a request is sent whose response is one object.
+pub(super) const SEND: &str = r#"
+    /// Sends the request and returns the value with the status, headers and body of the response.
+    /// Awaiting the request returns the value alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<OUTPUT>> {
+        Box::pin(async move { self.execute().await })
+    }
+"#;
+
+/// How a request for a list is sent, page by page or item by item.
+pub(super) const SEND_LIST: &str = r#"
+    /// Sets the number of items per page, 1 to 100. Default: 20.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.page.limit = Some(limit);
+        self
+    }
+    /// Sets the order by creation time. Default: newest first.
+    pub fn order(mut self, order: Order) -> Self {
+        self.page.order = Some(order);
+        self
+    }
+    /// Starts after the item with this id, in the requested order.
+    pub fn after(mut self, id: impl Into<String>) -> Self {
+        self.page.after = Some(id.into());
+        self
+    }
+    /// Ends before the item with this id, in the requested order.
+    pub fn before(mut self, id: impl Into<String>) -> Self {
+        self.page.before = Some(id.into());
+        self
+    }
+    /// Fetches one page; the same as awaiting the request.
+    pub fn page(self) -> ResponseFuture<OUTPUT> {
+        self.into_future()
+    }
+    /// Sends the request and returns the page with the status, headers and body of the response.
+    /// Awaiting the request returns the page alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    pub fn send(self) -> ResponseFuture<Response<OUTPUT>> {
+        Box::pin(async move {
+            let response = self.execute().await?;
+            let received = response.value().other().get("data");
+            let (invalid, last_id) = invalid_entries::<_, ITEM>(&response, received)?;
+            Ok(response.map(|list| {
+                let last = list.data.last().map(|item| item.id.clone());
+                Page {
+                    last_id: list.last_id.or(last_id).or(last),
+                    data: list.data,
+                    invalid,
+                    first_id: list.first_id,
+                    has_more: list.has_more,
+                }
+            }))
+        })
+    }
+    /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
+    /// next one, which can be saved to resume there with [`after`](Self::after).
+    pub fn pages(self) -> Pages<ITEM> {
+        pagination::pages(self)
+    }
+    /// Returns a stream of all items, which fetches pages as needed.
+    pub fn items(self) -> Items<ITEM> {
+        pagination::items(self)
+    }
+    /// Returns a stream of the items that decode.
+    #[allow(dead_code, reason = "not all lists are read by other requests")]
+    pub(crate) fn readable_items(self) -> Items<ITEM> {
+        pagination::readable_items(self)
+    }
+"#;
+
+/// The trait of requests for lists.
+pub(super) const PAGED: &str = r#"
+    impl PagedRequest for NAME {
+        type Item = ITEM;
+        fn fetch(self) -> ResponseFuture<OUTPUT> {
+            self.into_future()
+        }
+        fn cursor(&self) -> Option<&str> {
+            self.page.after.as_deref()
+        }
+        fn set_cursor(&mut self, cursor: String) {
+            self.page.after = Some(cursor);
+        }
+    }
+"#;
+
+/// Makes a request awaitable.
+pub(super) const AWAITABLE: &str = r#"
+    impl IntoFuture for NAME {
+        type Output = Result<OUTPUT>;
+        type IntoFuture = ResponseFuture<OUTPUT>;
+        fn into_future(self) -> Self::IntoFuture {
+            Box::pin(async move { self.send().await.map(Response::into_inner) })
+        }
+    }
+"#;
+
+/// The setter for body fields that this version does not model.
+pub(super) const EXTRA: &str = r#"
+    /// Sets a body field that this version does not model, or overrides one that it does.
+    pub fn extra(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+        self.EXTRA_OPTIONS.body.insert(name.into(), value.into());
+        self
+    }
+"#;
+
+/// What stands for the placeholders in the code of a request that contains its client and options.
+pub(super) const CONTEXT: [(&str, &str); 6] = [
+    ("OPEN_ARGUMENTS", ""),
+    ("ARGUMENTS", ""),
+    ("SET_STREAM", "self.options.streams = true;"),
+    ("CLIENT", "self.client"),
+    ("REQUEST_OPTIONS", "&self.options"),
+    ("EXTRA_OPTIONS", "options"),
+];
+
+/// The same for a request about a run, whose client and options are in a `RunRequest`.
+pub(super) const RUN_CONTEXT: [(&str, &str); 6] = [
+    ("OPEN_ARGUMENTS", ", client: Client, options: RequestOptions"),
+    ("ARGUMENTS", ", client: &Client, options: &RequestOptions"),
+    ("SET_STREAM", "let options = &RequestOptions { streams: true, ..options };"),
+    ("CLIENT", "client"),
+    ("REQUEST_OPTIONS", "options"),
+    ("EXTRA_OPTIONS", "options.request"),
+];
