@@ -157,3 +157,65 @@ async fn full_data_file_rejects_creation_until_objects_are_deleted() {
     assert!((200_000..limit).contains(&bytes), "{bytes}");
     assert!(metrics.contains("\nrunstep_commit_transactions_count "), "{metrics}");
 }
+
+#[tokio::test]
+async fn torn_log_loses_only_the_last_transactions() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let client = TestClient::from_router(builder(&path).app().unwrap());
+    let mut threads = Vec::new();
+    for _ in 0..10 {
+        threads.push(client.create_thread("Hello").await);
+    }
+    let full = fs::read(path.with_extension("db-wal")).unwrap();
+    let mut counts = Vec::new();
+    // The first lengths are in the middle of the migration.
+    for step in 0..=24 {
+        let copy = directory.path().join(format!("{step}.db"));
+        fs::copy(&path, &copy).unwrap();
+        fs::write(copy.with_extension("db-wal"), &full[..full.len() * step / 24]).unwrap();
+        let client = TestClient::from_router(builder(&copy).app().unwrap());
+        let mut found = Vec::new();
+        for thread in &threads {
+            found.push(client.get(&format!("/threads/{thread}")).await.status == 200);
+        }
+        let count = found.iter().filter(|found| **found).count();
+        assert!(found[..count].iter().all(|found| *found), "not a prefix: {found:?}");
+        assert_eq!(data::check(&copy).unwrap(), [] as [&str; 0]);
+        client.create_thread("Hello").await;
+        counts.push(count);
+    }
+    assert!(counts.is_sorted(), "{counts:?}");
+    assert_eq!((counts[0], counts[24]), (0, 10));
+}
+
+#[tokio::test]
+async fn corrupted_pages_are_reported_and_never_panic() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let (fixture, run) = completed_run(&path).await;
+    for _ in 0..100 {
+        fixture.client.create_thread(&"x".repeat(2000)).await;
+    }
+    let copy = directory.path().join("copy.db");
+    data::backup(&path, &copy).unwrap();
+    let intact = fs::read(&copy).unwrap();
+    let pages = intact.len() / 4096;
+    let mut reported = 0;
+    for page in 1..pages.min(60) {
+        let mut damaged = intact.clone();
+        damaged[page * 4096..(page + 1) * 4096].fill(0xa5);
+        let copy = directory.path().join(format!("{page}.db"));
+        fs::write(&copy, damaged).unwrap();
+        let problems = data::check(&copy);
+        assert!(!matches!(&problems, Ok(problems) if problems.is_empty()), "page {page}");
+        reported += 1;
+        let Ok(app) = builder(&copy).app() else { continue };
+        // A read returns the object, that it is missing, or that the data is not available.
+        let request = axum::http::Request::get(fixture.run_path(&run, ""));
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        let response = tower::ServiceExt::oneshot(app, request).await.unwrap();
+        assert!([200, 404, 503].contains(&response.status().as_u16()), "{response:?}");
+    }
+    assert!(reported > 20, "{reported}");
+}

@@ -185,6 +185,25 @@ async fn run_that_requires_action_continues_or_expires_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn clock_that_jumps_back_changes_neither_order_nor_recovery() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let clock = ManualClock::new();
+    let first = || builder(&path, [Turn::text("Hi.")]).clock(clock.clone());
+    let fixture = start(first).await.create_fixture(&[]).await;
+    fixture.create_run_and_wait(json!({})).await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let earlier = ManualClock::starting_at(clock.now() - day);
+    let second = || builder(&path, [Turn::text("Again.")]).clock(earlier.clone());
+    let fixture = restart(fixture, second).await;
+    fixture.add_message("Later").await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    assert_eq!(run["status"], "completed");
+    assert_eq!(fixture.message_texts().await, ["Hello there", "Hi.", "Later", "Again."]);
+    assert_eq!(id(&fixture.newest_run().await), id(&run));
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_have_their_objects_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.db");

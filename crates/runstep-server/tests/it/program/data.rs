@@ -84,3 +84,48 @@ async fn data_can_be_copied_and_moved() {
     let exited = program(Path::new(":memory:"), &["check"]).run_to_exit();
     assert_eq!(exited.code, Some(2));
 }
+
+/// A program whose files cannot exceed this many blocks of 512 bytes, as on a disk that is full.
+fn limited_program(path: &Path, blocks: u32) -> ProgramBuilder {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    ProgramBuilder::with_shell(&script, &ANY_PORT).env("RUNSTEP_DATA", path.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn full_disk_refuses_changes_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let mut limited = limited_program(&path, 4000).serve();
+    let client = Client::builder().no_proxy().build().unwrap();
+    let mut threads = Vec::new();
+    let refused = loop {
+        let body = json!({"messages": [{"role": "user", "content": "x".repeat(50_000)}]});
+        let request = client.post(limited.url("/v1/threads"));
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let response = request.send().await.unwrap();
+        if response.status() != 200 {
+            break response;
+        }
+        let thread: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        threads.push(thread);
+        assert!(threads.len() < 1000, "the disk is never full");
+    };
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    let error: Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+    assert_eq!(error["error"]["type"], "server_error");
+    let ready = client.get(limited.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 503);
+    let path_of = |thread: &Value| format!("/v1/threads/{}", thread["id"].as_str().unwrap());
+    for thread in &threads {
+        assert_eq!(get(&limited, &path_of(thread)).await, *thread, "reads go on");
+    }
+    limited.signal("KILL");
+    limited.exit_status();
+    let restarted = program(&path, &ANY_PORT).serve();
+    for thread in &threads {
+        assert_eq!(get(&restarted, &path_of(thread)).await, *thread);
+    }
+    post(&restarted, "/v1/threads", json!({})).await;
+    assert!(threads.len() > 10, "{}", threads.len());
+}

@@ -34,6 +34,18 @@ impl ProgramBuilder {
         Self { directory, command }
     }
 
+    /// A program that a shell script executes, as `"$0" "$@"`.
+    pub(crate) fn with_shell(script: &str, arguments: &[&str]) -> Self {
+        let mut builder = Self::new(&[]);
+        let program = env!("CARGO_BIN_EXE_runstep-server");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, program]).args(arguments).env_clear();
+        command.current_dir(builder.directory.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        builder.command = command;
+        builder
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
