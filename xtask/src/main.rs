@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, compat, contract, diff, msrv, release};
+use xtask::{codegen, compat, contract, crash, diff, msrv, release};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -25,6 +26,8 @@ enum Command {
     Compat,
     /// Test the server binary against openapi/runs.yaml with requests that schemathesis generates
     Contract(Contract),
+    /// Kill the server at random moments, and check that nothing it acknowledged is lost
+    Crash(Crash),
     /// Check that the dependencies of the published crates support the minimum Rust version
     Msrv,
     /// Check all gates, move the changelog, set the version, commit and tag; by default a dry run
@@ -52,6 +55,18 @@ struct Codegen {
     /// there
     #[arg(long)]
     strict_responses: bool,
+    /// An operation that may respond with a stream of events, although the document lists only
+    /// JSON, and the union of its events: `create_run=RunStreamEvent`
+    #[arg(long, value_name = "OPERATION=EVENT", value_parser = stream)]
+    stream: Vec<(String, String)>,
+}
+
+/// Parses an operation and its events.
+fn stream(argument: &str) -> Result<(String, String), String> {
+    let (operation, events) = argument.split_once('=').ok_or(
+        "expected the name of an operation and that of a union of events, with `=` between",
+    )?;
+    Ok((operation.to_owned(), events.to_owned()))
 }
 
 #[derive(clap::Args)]
@@ -73,6 +88,19 @@ struct Contract {
     /// Number of generated requests for each operation, in addition to the examples of its schema
     #[arg(long, value_name = "N", default_value_t = 20)]
     examples: u32,
+}
+
+#[derive(clap::Args)]
+struct Crash {
+    /// How many rounds of use, kill and check
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    rounds: u32,
+    /// The seed of the random numbers [default: a random one, which is printed]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Stop after this time, also before all rounds
+    #[arg(long, value_name = "SECONDS", default_value_t = u64::MAX)]
+    seconds: u64,
 }
 
 #[derive(clap::Args)]
@@ -112,6 +140,12 @@ fn run() -> ExitCode {
         Command::Contract(Contract { examples }) => {
             contract::run(&root(), examples).map_err(|error| error.to_string())
         }
+        Command::Crash(Crash { rounds, seed, seconds }) => {
+            let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+            let limit = Duration::from_secs(seconds);
+            let report = crash::run(&root(), rounds, seed, limit);
+            report.map(|report| report.to_string()).map_err(|error| error.to_string())
+        }
         Command::Msrv => msrv::run(&root()).map_err(|error| error.to_string()),
         Command::Release(arguments) => {
             release::run(&root(), &options(arguments)).map_err(|error| error.to_string())
@@ -133,6 +167,7 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
     let selection = codegen::Selection {
         patterns: arguments.select,
         strict_responses: arguments.strict_responses,
+        streams: arguments.stream.into_iter().collect(),
     };
     let (files, folder) = match (arguments.spec, arguments.out) {
         (None, None) => {
@@ -143,7 +178,11 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
             let specification = specification.unwrap_or_else(|| root().join("openapi/runs.yaml"));
             let name = crate_name(out.as_deref().unwrap_or(&specification));
             let folder = out.unwrap_or_else(|| root().join("target/codegen").join(&name));
-            (codegen::generate_crate(&specification, &selection, &name)?, folder)
+            let generated = codegen::build(&specification, &selection)?;
+            for note in generated.notes() {
+                eprintln!("note: {note}");
+            }
+            (codegen::render_crate(&specification, &generated, &name)?, folder)
         }
     };
     if arguments.check {
