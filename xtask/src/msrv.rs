@@ -25,13 +25,13 @@ pub enum Error {
     /// A package to check is not a member of the workspace, or has no minimum version.
     #[error("{0} is not a member of the workspace, or has no rust-version")]
     Missing(String),
-    /// Dependencies need a newer Rust.
+    /// Dependencies need a newer Rust than the crate that is published with them.
     #[error(
         "these dependencies need a newer Rust than {minimum}: {packages}\n  help: require an older \
          version of them, or raise rust-version in Cargo.toml"
     )]
     TooNew {
-        /// The minimum version of the workspace.
+        /// The minimum version of the crate that needs them.
         minimum: Version,
         /// The dependencies, with their minimum versions.
         packages: String,
@@ -102,13 +102,38 @@ pub fn check(metadata: &str) -> Result<String, Error> {
         package.source.is_none() && package.publish.as_ref().is_none_or(|to| !to.is_empty())
     };
     let roots: Vec<&Package> = metadata.packages.iter().filter(is_published).collect();
-    let minimum = roots.iter().filter_map(|package| rust_version(package)).min();
-    let Some(minimum) = minimum else {
+    if roots.is_empty() {
         return Err(Error::Missing("a package that is published".to_owned()));
-    };
+    }
     let edges: BTreeMap<&str, &Node> =
         metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
-    let mut open: Vec<&str> = roots.iter().map(|package| package.id.as_str()).collect();
+    let mut all = BTreeSet::new();
+    let mut minimums = BTreeSet::new();
+    for root in &roots {
+        let minimum = rust_version(root).ok_or_else(|| Error::Missing(root.name.clone()))?;
+        let reached = dependencies(&root.id, &edges);
+        let too_new: Vec<String> = reached
+            .iter()
+            .filter_map(|id| packages.get(id))
+            .filter_map(|package| Some((package, rust_version(package)?)))
+            .filter(|(_, needed)| *needed > minimum)
+            .map(|(Package { name, version, .. }, needed)| format!("{name} {version} ({needed})"))
+            .collect();
+        if !too_new.is_empty() {
+            return Err(Error::TooNew { minimum, packages: too_new.join(", ") });
+        }
+        all.extend(reached);
+        minimums.insert(minimum);
+    }
+    let count = all.iter().filter(|id| !roots.iter().any(|root| root.id == **id)).count();
+    let minimums: Vec<String> = minimums.iter().map(Version::to_string).collect();
+    let minimums = minimums.join(" and ");
+    Ok(format!("{count} dependencies of {} crates support Rust {minimums}", roots.len()))
+}
+
+/// Returns a package with everything that is built for its users.
+fn dependencies<'a>(root: &'a str, edges: &BTreeMap<&str, &'a Node>) -> BTreeSet<&'a str> {
+    let mut open = vec![root];
     let mut reached = BTreeSet::new();
     while let Some(id) = open.pop() {
         if !reached.insert(id) {
@@ -121,18 +146,7 @@ pub fn check(metadata: &str) -> Result<String, Error> {
         let dependencies = edges.get(id).map_or(&[][..], |node| &node.deps);
         open.extend(dependencies.iter().filter(is_built).map(|it| it.pkg.as_str()));
     }
-    let too_new: Vec<String> = reached
-        .iter()
-        .filter_map(|id| packages.get(id))
-        .filter_map(|package| Some((package, rust_version(package)?)))
-        .filter(|(_, needed)| *needed > minimum)
-        .map(|(Package { name, version, .. }, needed)| format!("{name} {version} ({needed})"))
-        .collect();
-    if !too_new.is_empty() {
-        return Err(Error::TooNew { minimum, packages: too_new.join(", ") });
-    }
-    let count = reached.len() - roots.len();
-    Ok(format!("{count} dependencies of {} crates support Rust {minimum}", roots.len()))
+    reached
 }
 
 /// Returns the minimum version of a package. It may lack the patch number.
