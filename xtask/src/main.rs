@@ -55,6 +55,18 @@ struct Codegen {
     /// there
     #[arg(long)]
     strict_responses: bool,
+    /// An operation that may respond with a stream of events, although the document lists only
+    /// JSON, and the union of its events: `create_run=RunStreamEvent`
+    #[arg(long, value_name = "OPERATION=EVENT", value_parser = stream)]
+    stream: Vec<(String, String)>,
+}
+
+/// Parses an operation and its events.
+fn stream(argument: &str) -> Result<(String, String), String> {
+    let (operation, events) = argument.split_once('=').ok_or(
+        "expected the name of an operation and that of a union of events, with `=` between",
+    )?;
+    Ok((operation.to_owned(), events.to_owned()))
 }
 
 #[derive(clap::Args)]
@@ -155,6 +167,7 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
     let selection = codegen::Selection {
         patterns: arguments.select,
         strict_responses: arguments.strict_responses,
+        streams: arguments.stream.into_iter().collect(),
     };
     let (files, folder) = match (arguments.spec, arguments.out) {
         (None, None) => {
@@ -165,7 +178,11 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
             let specification = specification.unwrap_or_else(|| root().join("openapi/runs.yaml"));
             let name = crate_name(out.as_deref().unwrap_or(&specification));
             let folder = out.unwrap_or_else(|| root().join("target/codegen").join(&name));
-            (codegen::generate_crate(&specification, &selection, &name)?, folder)
+            let generated = codegen::build(&specification, &selection)?;
+            for note in generated.notes() {
+                eprintln!("note: {note}");
+            }
+            (codegen::render_crate(&specification, &generated, &name)?, folder)
         }
     };
     if arguments.check {

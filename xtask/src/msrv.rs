@@ -25,13 +25,15 @@ pub enum Error {
     /// A package to check is not a member of the workspace, or has no minimum version.
     #[error("{0} is not a member of the workspace, or has no rust-version")]
     Missing(String),
-    /// Dependencies need a newer Rust than the crate that is published with them.
+    /// Dependencies need a newer Rust.
     #[error(
-        "these dependencies need a newer Rust than {minimum}: {packages}\n  help: require an older \
-         version of them, or raise rust-version in Cargo.toml"
+        "these dependencies of {name} need a newer Rust than {minimum}: {packages}\n  help: require \
+         an older version of them, or raise rust-version in its Cargo.toml"
     )]
     TooNew {
-        /// The minimum version of the crate that needs them.
+        /// The published crate.
+        name: String,
+        /// The minimum version of the crate.
         minimum: Version,
         /// The dependencies, with their minimum versions.
         packages: String,
@@ -102,15 +104,13 @@ pub fn check(metadata: &str) -> Result<String, Error> {
         package.source.is_none() && package.publish.as_ref().is_none_or(|to| !to.is_empty())
     };
     let roots: Vec<&Package> = metadata.packages.iter().filter(is_published).collect();
-    if roots.is_empty() {
-        return Err(Error::Missing("a package that is published".to_owned()));
-    }
     let edges: BTreeMap<&str, &Node> =
         metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
-    let mut all = BTreeSet::new();
-    let mut minimums = BTreeSet::new();
-    for root in &roots {
-        let minimum = rust_version(root).ok_or_else(|| Error::Missing(root.name.clone()))?;
+    let mut lines = Vec::new();
+    for root in roots {
+        let Some(minimum) = rust_version(root) else {
+            return Err(Error::Missing(root.name.clone()));
+        };
         let reached = dependencies(&root.id, &edges);
         let too_new: Vec<String> = reached
             .iter()
@@ -120,19 +120,19 @@ pub fn check(metadata: &str) -> Result<String, Error> {
             .map(|(Package { name, version, .. }, needed)| format!("{name} {version} ({needed})"))
             .collect();
         if !too_new.is_empty() {
-            return Err(Error::TooNew { minimum, packages: too_new.join(", ") });
+            let (name, packages) = (root.name.clone(), too_new.join(", "));
+            return Err(Error::TooNew { name, minimum, packages });
         }
-        all.extend(reached);
-        minimums.insert(minimum);
+        lines.push(format!("{}: {} packages support Rust {minimum}", root.name, reached.len()));
     }
-    let count = all.iter().filter(|id| !roots.iter().any(|root| root.id == **id)).count();
-    let minimums: Vec<String> = minimums.iter().map(Version::to_string).collect();
-    let minimums = minimums.join(" and ");
-    Ok(format!("{count} dependencies of {} crates support Rust {minimums}", roots.len()))
+    if lines.is_empty() {
+        return Err(Error::Missing("a package that is published".to_owned()));
+    }
+    Ok(lines.join("\n"))
 }
 
-/// Returns a package with everything that is built for its users.
-fn dependencies<'a>(root: &'a str, edges: &BTreeMap<&str, &'a Node>) -> BTreeSet<&'a str> {
+/// Returns a package and its dependencies, direct and indirect.
+fn dependencies<'a>(root: &'a str, edges: &BTreeMap<&'a str, &'a Node>) -> BTreeSet<&'a str> {
     let mut open = vec![root];
     let mut reached = BTreeSet::new();
     while let Some(id) = open.pop() {

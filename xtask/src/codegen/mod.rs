@@ -141,9 +141,11 @@ pub const STAGES: [Stage; 10] = [
         name: "boxing",
         purpose: "finds recursion through unions, which typify cannot see, and operations that \
                   may respond with events",
-        run: |generated, _| {
+        run: |generated, selection| {
             generated.boxed = boxing::boxed_properties(&generated.document, &generated.unions);
             generated.event_streams = event_streams::streaming_operations(&generated.original);
+            let selected = event_streams::selected(generated, &selection.streams)?;
+            generated.event_streams.extend(selected);
             Ok(())
         },
     },
@@ -206,6 +208,12 @@ pub struct RequestBody<'a> {
 }
 
 impl Generated {
+    /// Returns what the user of the generator should know: operations that may stream, although the
+    /// document does not say so.
+    pub fn notes(&self) -> Vec<String> {
+        event_streams::notes(self)
+    }
+
     /// Returns the structs by name, in the order of the code.
     pub fn structs(&self) -> impl Iterator<Item = (String, &ItemStruct)> + Clone {
         self.code.structs.items.iter().filter_map(|item| match item {
@@ -301,7 +309,20 @@ pub fn generate_crate(
     selection: &Selection,
     name: &str,
 ) -> Result<Vec<File>, Error> {
-    let mut files = render::render(specification, name, &build(specification, selection)?)?;
+    render_crate(specification, &build(specification, selection)?, name)
+}
+
+/// Renders the files of a standalone crate.
+///
+/// # Errors
+///
+/// Returns an error if the generated code is not valid.
+pub fn render_crate(
+    specification: &Path,
+    generated: &Generated,
+    name: &str,
+) -> Result<Vec<File>, Error> {
+    let mut files = render::render(specification, name, generated)?;
     files.push(render::manifest(name, specification));
     Ok(files)
 }

@@ -1,11 +1,13 @@
 //! Stage `select`: keeps the operations of runs, and of what runs need, and the components that
 //! these operations refer to. The rest of a vendor's document is dropped before it is checked.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
-use super::document::{Document, METHODS, below, is_method, reference_to};
+use super::document::{Document, METHODS, below, is_method, reference_to, schema_name};
 use super::error::Error;
-use super::unions;
+use super::{lower, unions};
 
 /// The default patterns: runs and steps, assistants, threads and messages. A document may have
 /// these paths below a version, such as `/v1`.
@@ -33,6 +35,9 @@ pub struct Selection {
     pub patterns: Vec<String>,
     /// Whether responses must have every property that the document requires.
     pub strict_responses: bool,
+    /// Operations that may respond with events, although the document lists only JSON, with the union
+    /// of their events.
+    pub streams: BTreeMap<String, String>,
 }
 
 impl Selection {
@@ -201,11 +206,26 @@ fn name_operations(document: &mut Document) {
     }
 }
 
+/// Adds the variants of bases with a discriminator, which nothing else may refer to.
+fn keep_variants(document: &Document, kept: &mut BTreeSet<String>) {
+    let mut open: Vec<String> = kept.iter().cloned().collect();
+    while let Some(component) = open.pop() {
+        let Some(name) = schema_name(&component) else { continue };
+        for variant in lower::variants_of(document, name) {
+            let reference = reference_to(&variant);
+            let reached = document.reachable(&reference);
+            open.extend(reached.iter().filter(|name| !kept.contains(*name)).cloned());
+            kept.extend(reached);
+        }
+    }
+}
+
 /// Drops components that no selected operation refers to. Event unions stay if their events contain
 /// a component that stays: documents often describe events without a reference from an operation.
 fn keep_reachable(document: &mut Document) {
     let paths = document.0.get("paths").cloned().unwrap_or_default();
     let mut kept = document.reachable(&paths);
+    keep_variants(document, &mut kept);
     for (_, name) in unions::event_unions(document) {
         let events = reference_to(&name);
         let reached = document.reachable(&events);
@@ -216,6 +236,7 @@ fn keep_reachable(document: &mut Document) {
             kept.extend(reached);
         }
     }
+    keep_variants(document, &mut kept);
     let components = document.0.get_mut("components").and_then(Value::as_object_mut);
     for (kind, entries) in components.into_iter().flatten() {
         let Some(entries) = entries.as_object_mut() else { continue };

@@ -17,6 +17,7 @@ mod release;
 mod render;
 mod rewrite;
 mod robustness;
+mod small_documents;
 mod stages;
 mod vendor_crate;
 mod write;

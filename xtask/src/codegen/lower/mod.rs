@@ -5,11 +5,13 @@
 
 mod bodies;
 mod dialect;
+mod inheritance;
 mod inlining;
 mod limits;
 mod shapes;
 
 pub(in crate::codegen) use bodies::JSON;
+pub(in crate::codegen) use inheritance::variants_of;
 pub use limits::is_unsigned;
 pub use shapes::OPEN;
 
@@ -47,7 +49,8 @@ impl Step {
 }
 
 /// The steps, in order.
-pub const STEPS: [Step; 13] = [
+pub const STEPS: [Step; 14] = [
+    Step::always("bases become unions", inheritance::bases_become_unions),
     Step::always("constants become enums", dialect::constants_become_enums),
     Step::always("null becomes nullable", dialect::null_becomes_nullable),
     Step::always("single alternatives fold", shapes::single_alternatives_fold),

@@ -23,7 +23,7 @@ assert_send_and_sync! {
     CreateRun<Typed<NotSend>>, CreateRun<Typed<NotSend, WithToolbox>>, CreateRunParams,
     CreateThread, CreateThreadAndRun, CreateThreadAndRunParams, DeleteAssistant, DeleteMessage,
     DeleteThread, EnsureIdle, EnsureIdleParams, Error, ErrorKind, Field<String>, FollowRun,
-    FollowRun<WithToolbox>, FollowRunParams, Form, IfActive, Items<Run>, ListAssistants,
+    FollowRun<WithToolbox>, FollowRunParams, Form, IfActive, InvalidEntry, Items<Run>, ListAssistants,
     ListMessages, ListRuns, ListRunSteps, Messages, Outcome<'static>, Page<Run>, Pages<Run>, Plain,
     Poll, Poll<WithToolbox>, PollAll, PollErrorPolicy, PollParams, PollTarget, PolledRun, Request,
     Response<Run>, RetrieveAssistant, RetrieveMessage, RetrieveRun, RetrieveRunStep,
