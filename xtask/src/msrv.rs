@@ -27,11 +27,13 @@ pub enum Error {
     Missing(String),
     /// Dependencies need a newer Rust.
     #[error(
-        "these dependencies need a newer Rust than {minimum}: {packages}\n  help: require an older \
-         version of them, or raise rust-version in Cargo.toml"
+        "these dependencies of {name} need a newer Rust than {minimum}: {packages}\n  help: require \
+         an older version of them, or raise rust-version in its Cargo.toml"
     )]
     TooNew {
-        /// The minimum version of the workspace.
+        /// The published crate.
+        name: String,
+        /// The minimum version of the crate.
         minimum: Version,
         /// The dependencies, with their minimum versions.
         packages: String,
@@ -102,13 +104,36 @@ pub fn check(metadata: &str) -> Result<String, Error> {
         package.source.is_none() && package.publish.as_ref().is_none_or(|to| !to.is_empty())
     };
     let roots: Vec<&Package> = metadata.packages.iter().filter(is_published).collect();
-    let minimum = roots.iter().filter_map(|package| rust_version(package)).min();
-    let Some(minimum) = minimum else {
-        return Err(Error::Missing("a package that is published".to_owned()));
-    };
     let edges: BTreeMap<&str, &Node> =
         metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
-    let mut open: Vec<&str> = roots.iter().map(|package| package.id.as_str()).collect();
+    let mut lines = Vec::new();
+    for root in roots {
+        let Some(minimum) = rust_version(root) else {
+            return Err(Error::Missing(root.name.clone()));
+        };
+        let reached = dependencies(&root.id, &edges);
+        let too_new: Vec<String> = reached
+            .iter()
+            .filter_map(|id| packages.get(id))
+            .filter_map(|package| Some((package, rust_version(package)?)))
+            .filter(|(_, needed)| *needed > minimum)
+            .map(|(Package { name, version, .. }, needed)| format!("{name} {version} ({needed})"))
+            .collect();
+        if !too_new.is_empty() {
+            let (name, packages) = (root.name.clone(), too_new.join(", "));
+            return Err(Error::TooNew { name, minimum, packages });
+        }
+        lines.push(format!("{}: {} packages support Rust {minimum}", root.name, reached.len()));
+    }
+    if lines.is_empty() {
+        return Err(Error::Missing("a package that is published".to_owned()));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// Returns a package and its dependencies, direct and indirect.
+fn dependencies<'a>(root: &'a str, edges: &BTreeMap<&'a str, &'a Node>) -> BTreeSet<&'a str> {
+    let mut open = vec![root];
     let mut reached = BTreeSet::new();
     while let Some(id) = open.pop() {
         if !reached.insert(id) {
@@ -121,18 +146,7 @@ pub fn check(metadata: &str) -> Result<String, Error> {
         let dependencies = edges.get(id).map_or(&[][..], |node| &node.deps);
         open.extend(dependencies.iter().filter(is_built).map(|it| it.pkg.as_str()));
     }
-    let too_new: Vec<String> = reached
-        .iter()
-        .filter_map(|id| packages.get(id))
-        .filter_map(|package| Some((package, rust_version(package)?)))
-        .filter(|(_, needed)| *needed > minimum)
-        .map(|(Package { name, version, .. }, needed)| format!("{name} {version} ({needed})"))
-        .collect();
-    if !too_new.is_empty() {
-        return Err(Error::TooNew { minimum, packages: too_new.join(", ") });
-    }
-    let count = reached.len() - roots.len();
-    Ok(format!("{count} dependencies of {} crates support Rust {minimum}", roots.len()))
+    reached
 }
 
 /// Returns the minimum version of a package. It may lack the patch number.

@@ -74,6 +74,15 @@ macro_rules! open_enum {
             }
         }
 
+        /// Never fails: other values are `Unknown`.
+        impl std::str::FromStr for $Name {
+            type Err = std::convert::Infallible;
+
+            fn from_str(value: &str) -> Result<Self, Self::Err> {
+                Ok(value.into())
+            }
+        }
+
         impl From<String> for $Name {
             fn from(value: String) -> Self {
                 Self::known(&value).unwrap_or(Self::Unknown(value))

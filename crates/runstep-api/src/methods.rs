@@ -4,10 +4,14 @@
 //! Methods of runs and messages.
 
 use std::borrow::Cow;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+use std::time::Duration;
 
 use crate::types::{
     Message, MessageContent, MessageContentDelta, MessageDelta, RequiredAction,
     RequiredFunctionToolCall, RequiredToolCall, Run, RunError, RunIncompleteReason, RunStatus,
+    RunStep, Usage,
 };
 
 /// The status of a run with the data that belongs to it; see [`Run::outcome`].
@@ -84,6 +88,12 @@ impl Run {
         }
     }
 
+    /// Returns how long the run has worked, from its start to its end, to the second. `None` if it has not
+    /// ended, or if the server does not send these times. Waiting for tool outputs is included.
+    pub fn duration(&self) -> Option<Duration> {
+        between(self.started_at, [self.completed_at, self.failed_at, self.cancelled_at])
+    }
+
     /// Returns the function calls that the run waits for.
     ///
     /// The list is empty unless the status is `requires_action`.
@@ -101,6 +111,62 @@ impl Run {
                 _ => None,
             })
             .collect()
+    }
+}
+
+impl RunStep {
+    /// Returns how long the step took, to the second. `None` if it has not ended, or if the server does not
+    /// send these times.
+    pub fn duration(&self) -> Option<Duration> {
+        let ends = [self.completed_at, self.failed_at, self.cancelled_at, self.expired_at];
+        between(self.created_at, ends)
+    }
+}
+
+/// Returns the time to the first known end. Clocks of servers can go back.
+fn between(start: Option<i64>, ends: impl IntoIterator<Item = Option<i64>>) -> Option<Duration> {
+    let end = ends.into_iter().flatten().next()?;
+    Some(Duration::from_secs(u64::try_from(end.saturating_sub(start?)).unwrap_or_default()))
+}
+
+/// Adds the counts. A count that one side does not know is that of the other; properties that are not
+/// listed are those of the left side.
+impl Add for Usage {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        let counts = [
+            (&mut self.completion_tokens, other.completion_tokens),
+            (&mut self.prompt_tokens, other.prompt_tokens),
+            (&mut self.total_tokens, other.total_tokens),
+        ];
+        for (sum, count) in counts {
+            *sum = match (*sum, count) {
+                (Some(sum), Some(count)) => Some(sum.saturating_add(count)),
+                (sum, count) => sum.or(count),
+            };
+        }
+    }
+}
+
+/// The usage of several runs or steps:
+/// `runs.iter().filter_map(|run| run.usage.clone()).sum::<Usage>()`.
+impl Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(usages: I) -> Self {
+        usages.fold(Self::new(0, 0, 0), Add::add)
+    }
+}
+
+impl<'a> Sum<&'a Usage> for Usage {
+    fn sum<I: Iterator<Item = &'a Usage>>(usages: I) -> Self {
+        usages.cloned().sum()
     }
 }
 

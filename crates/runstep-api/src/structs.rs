@@ -61,6 +61,27 @@ impl ErrorObject {
             other: Default::default(),
         }
     }
+    /// Sets `code`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn code(mut self, code: impl Into<Field<String>>) -> Self {
+        self.code = code.into().into_option();
+        self
+    }
+    /// Sets `param`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn param(mut self, param: impl Into<Field<String>>) -> Self {
+        self.param = param.into().into_option();
+        self
+    }
+    /// Sets `type`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn type_(mut self, type_: impl Into<Field<String>>) -> Self {
+        self.type_ = type_.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -699,6 +720,16 @@ impl VectorStoreInput {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -838,6 +869,89 @@ impl Assistant {
             other: Default::default(),
         }
     }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<AssistantObject>) -> Self {
+        self.object = object.into();
+        self
+    }
+    /// Sets `name`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Field<String>>) -> Self {
+        self.name = name.into().into_option();
+        self
+    }
+    /// Sets `description`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn description(mut self, description: impl Into<Field<String>>) -> Self {
+        self.description = description.into().into_option();
+        self
+    }
+    /// Sets `instructions`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
+        self.instructions = instructions.into().into_option();
+        self
+    }
+    /// Sets `tool_resources`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn tool_resources(
+        mut self,
+        tool_resources: impl Into<Field<ToolResources>>,
+    ) -> Self {
+        self.tool_resources = tool_resources.into().into_option();
+        self
+    }
+    /// Sets `metadata`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+    ) -> Self {
+        self.metadata = metadata.into().into_option();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
+    /// Sets `temperature`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+        self.temperature = temperature.into().into_option();
+        self
+    }
+    /// Sets `top_p`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+        self.top_p = top_p.into().into_option();
+        self
+    }
+    /// Sets `response_format`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn response_format(
+        mut self,
+        response_format: impl Into<Field<ResponseFormat>>,
+    ) -> Self {
+        self.response_format = response_format.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -943,6 +1057,16 @@ impl CreateAssistantRequest {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Sets `temperature`.
@@ -1062,6 +1186,16 @@ impl UpdateAssistantRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Sets `temperature`.
     #[must_use]
     pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
@@ -1121,6 +1255,27 @@ impl AssistantList {
             other: Default::default(),
         }
     }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ListObject>) -> Self {
+        self.object = object.into();
+        self
+    }
+    /// Sets `first_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn first_id(mut self, first_id: impl Into<Field<String>>) -> Self {
+        self.first_id = first_id.into().into_option();
+        self
+    }
+    /// Sets `last_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn last_id(mut self, last_id: impl Into<Field<String>>) -> Self {
+        self.last_id = last_id.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -1152,6 +1307,13 @@ impl DeletedAssistant {
             deleted: Some(deleted),
             other: Default::default(),
         }
+    }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<AssistantDeletedObject>) -> Self {
+        self.object = object.into();
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -1190,6 +1352,44 @@ impl Thread {
             metadata: Default::default(),
             other: Default::default(),
         }
+    }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ThreadObject>) -> Self {
+        self.object = object.into();
+        self
+    }
+    /// Sets `tool_resources`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn tool_resources(
+        mut self,
+        tool_resources: impl Into<Field<ToolResources>>,
+    ) -> Self {
+        self.tool_resources = tool_resources.into().into_option();
+        self
+    }
+    /// Sets `metadata`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+    ) -> Self {
+        self.metadata = metadata.into().into_option();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -1241,6 +1441,16 @@ impl CreateThreadRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -1280,6 +1490,16 @@ impl UpdateThreadRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -1311,6 +1531,13 @@ impl DeletedThread {
             deleted: Some(deleted),
             other: Default::default(),
         }
+    }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ThreadDeletedObject>) -> Self {
+        self.object = object.into();
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -1383,6 +1610,82 @@ impl Message {
             metadata: Default::default(),
             other: Default::default(),
         }
+    }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ThreadMessageObject>) -> Self {
+        self.object = object.into();
+        self
+    }
+    /// Sets `incomplete_details`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn incomplete_details(
+        mut self,
+        incomplete_details: impl Into<Field<MessageIncompleteDetails>>,
+    ) -> Self {
+        self.incomplete_details = incomplete_details.into().into_option();
+        self
+    }
+    /// Sets `completed_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn completed_at(mut self, completed_at: impl Into<Field<i64>>) -> Self {
+        self.completed_at = completed_at.into().into_option();
+        self
+    }
+    /// Sets `incomplete_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn incomplete_at(mut self, incomplete_at: impl Into<Field<i64>>) -> Self {
+        self.incomplete_at = incomplete_at.into().into_option();
+        self
+    }
+    /// Sets `assistant_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn assistant_id(mut self, assistant_id: impl Into<Field<String>>) -> Self {
+        self.assistant_id = assistant_id.into().into_option();
+        self
+    }
+    /// Sets `run_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn run_id(mut self, run_id: impl Into<Field<String>>) -> Self {
+        self.run_id = run_id.into().into_option();
+        self
+    }
+    /// Sets `attachments`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn attachments(
+        mut self,
+        attachments: impl Into<Field<Vec<Attachment>>>,
+    ) -> Self {
+        self.attachments = attachments.into().into_option();
+        self
+    }
+    /// Sets `metadata`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+    ) -> Self {
+        self.metadata = metadata.into().into_option();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -1837,6 +2140,16 @@ impl CreateMessageRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -1863,6 +2176,16 @@ impl UpdateMessageRequest {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
@@ -1929,6 +2252,27 @@ impl MessageList {
             other: Default::default(),
         }
     }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ListObject>) -> Self {
+        self.object = object.into();
+        self
+    }
+    /// Sets `first_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn first_id(mut self, first_id: impl Into<Field<String>>) -> Self {
+        self.first_id = first_id.into().into_option();
+        self
+    }
+    /// Sets `last_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn last_id(mut self, last_id: impl Into<Field<String>>) -> Self {
+        self.last_id = last_id.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -1960,6 +2304,13 @@ impl DeletedMessage {
             deleted: Some(deleted),
             other: Default::default(),
         }
+    }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ThreadMessageDeletedObject>) -> Self {
+        self.object = object.into();
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -2074,6 +2425,164 @@ impl Run {
             response_format: Default::default(),
             other: Default::default(),
         }
+    }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ThreadRunObject>) -> Self {
+        self.object = object.into();
+        self
+    }
+    /// Sets `required_action`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn required_action(
+        mut self,
+        required_action: impl Into<Field<RequiredAction>>,
+    ) -> Self {
+        self.required_action = required_action.into().into_option();
+        self
+    }
+    /// Sets `last_error`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn last_error(mut self, last_error: impl Into<Field<RunError>>) -> Self {
+        self.last_error = last_error.into().into_option();
+        self
+    }
+    /// Sets `expires_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn expires_at(mut self, expires_at: impl Into<Field<i64>>) -> Self {
+        self.expires_at = expires_at.into().into_option();
+        self
+    }
+    /// Sets `started_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn started_at(mut self, started_at: impl Into<Field<i64>>) -> Self {
+        self.started_at = started_at.into().into_option();
+        self
+    }
+    /// Sets `cancelled_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn cancelled_at(mut self, cancelled_at: impl Into<Field<i64>>) -> Self {
+        self.cancelled_at = cancelled_at.into().into_option();
+        self
+    }
+    /// Sets `failed_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn failed_at(mut self, failed_at: impl Into<Field<i64>>) -> Self {
+        self.failed_at = failed_at.into().into_option();
+        self
+    }
+    /// Sets `completed_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn completed_at(mut self, completed_at: impl Into<Field<i64>>) -> Self {
+        self.completed_at = completed_at.into().into_option();
+        self
+    }
+    /// Sets `incomplete_details`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn incomplete_details(
+        mut self,
+        incomplete_details: impl Into<Field<RunIncompleteDetails>>,
+    ) -> Self {
+        self.incomplete_details = incomplete_details.into().into_option();
+        self
+    }
+    /// Sets `metadata`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+    ) -> Self {
+        self.metadata = metadata.into().into_option();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
+    /// Sets `usage`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn usage(mut self, usage: impl Into<Field<Usage>>) -> Self {
+        self.usage = usage.into().into_option();
+        self
+    }
+    /// Sets `temperature`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+        self.temperature = temperature.into().into_option();
+        self
+    }
+    /// Sets `top_p`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+        self.top_p = top_p.into().into_option();
+        self
+    }
+    /// Sets `max_prompt_tokens`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn max_prompt_tokens(
+        mut self,
+        max_prompt_tokens: impl Into<Field<u64>>,
+    ) -> Self {
+        self.max_prompt_tokens = max_prompt_tokens.into().into_option();
+        self
+    }
+    /// Sets `max_completion_tokens`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn max_completion_tokens(
+        mut self,
+        max_completion_tokens: impl Into<Field<u64>>,
+    ) -> Self {
+        self.max_completion_tokens = max_completion_tokens.into().into_option();
+        self
+    }
+    /// Sets `truncation_strategy`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn truncation_strategy(
+        mut self,
+        truncation_strategy: impl Into<Field<TruncationStrategy>>,
+    ) -> Self {
+        self.truncation_strategy = truncation_strategy.into().into_option();
+        self
+    }
+    /// Sets `tool_choice`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn tool_choice(mut self, tool_choice: impl Into<Field<ToolChoice>>) -> Self {
+        self.tool_choice = tool_choice.into().into_option();
+        self
+    }
+    /// Sets `response_format`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn response_format(
+        mut self,
+        response_format: impl Into<Field<ResponseFormat>>,
+    ) -> Self {
+        self.response_format = response_format.into().into_option();
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -2233,6 +2742,13 @@ pub struct RunIncompleteDetails {
 }
 #[allow(clippy::too_many_arguments)]
 impl RunIncompleteDetails {
+    /// Sets `reason`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<Field<RunIncompleteReason>>) -> Self {
+        self.reason = reason.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -2302,6 +2818,27 @@ impl RunList {
             has_more,
             other: Default::default(),
         }
+    }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ListObject>) -> Self {
+        self.object = object.into();
+        self
+    }
+    /// Sets `first_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn first_id(mut self, first_id: impl Into<Field<String>>) -> Self {
+        self.first_id = first_id.into().into_option();
+        self
+    }
+    /// Sets `last_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn last_id(mut self, last_id: impl Into<Field<String>>) -> Self {
+        self.last_id = last_id.into().into_option();
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -2429,6 +2966,16 @@ impl CreateRunRequest {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Sets `temperature`.
@@ -2613,6 +3160,16 @@ impl CreateThreadAndRunRequest {
         self.metadata = metadata.into();
         self
     }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
     /// Sets `temperature`.
     #[must_use]
     pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
@@ -2708,6 +3265,16 @@ impl UpdateRunRequest {
         metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
     ) -> Self {
         self.metadata = metadata.into();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
         self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
@@ -2857,6 +3424,76 @@ impl RunStep {
             usage: Default::default(),
             other: Default::default(),
         }
+    }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ThreadRunStepObject>) -> Self {
+        self.object = object.into();
+        self
+    }
+    /// Sets `last_error`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn last_error(mut self, last_error: impl Into<Field<RunStepError>>) -> Self {
+        self.last_error = last_error.into().into_option();
+        self
+    }
+    /// Sets `expired_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn expired_at(mut self, expired_at: impl Into<Field<i64>>) -> Self {
+        self.expired_at = expired_at.into().into_option();
+        self
+    }
+    /// Sets `cancelled_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn cancelled_at(mut self, cancelled_at: impl Into<Field<i64>>) -> Self {
+        self.cancelled_at = cancelled_at.into().into_option();
+        self
+    }
+    /// Sets `failed_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn failed_at(mut self, failed_at: impl Into<Field<i64>>) -> Self {
+        self.failed_at = failed_at.into().into_option();
+        self
+    }
+    /// Sets `completed_at`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn completed_at(mut self, completed_at: impl Into<Field<i64>>) -> Self {
+        self.completed_at = completed_at.into().into_option();
+        self
+    }
+    /// Sets `metadata`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata(
+        mut self,
+        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+    ) -> Self {
+        self.metadata = metadata.into().into_option();
+        self
+    }
+    /// Adds an entry to `metadata`. An entry with the same key is replaced.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn metadata_entry(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.metadata.get_or_insert_default().insert(key.into(), value.into());
+        self
+    }
+    /// Sets `usage`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn usage(mut self, usage: impl Into<Field<Usage>>) -> Self {
+        self.usage = usage.into().into_option();
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -3157,6 +3794,23 @@ pub struct FileSearchCall {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchCall {
+    /// Sets `ranking_options`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn ranking_options(
+        mut self,
+        ranking_options: impl Into<Field<FileSearchCallRankingOptions>>,
+    ) -> Self {
+        self.ranking_options = ranking_options.into().into_option();
+        self
+    }
+    /// Sets `results`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn results(mut self, results: impl Into<Field<Vec<FileSearchResult>>>) -> Self {
+        self.results = results.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3228,6 +3882,16 @@ impl FileSearchResult {
             other: Default::default(),
         }
     }
+    /// Sets `content`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn content(
+        mut self,
+        content: impl Into<Field<Vec<FileSearchResultContent>>>,
+    ) -> Self {
+        self.content = content.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3249,6 +3913,20 @@ pub struct FileSearchResultContent {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchResultContent {
+    /// Sets `type`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn type_(mut self, type_: impl Into<Field<TextType>>) -> Self {
+        self.type_ = type_.into().into_option();
+        self
+    }
+    /// Sets `text`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn text(mut self, text: impl Into<Field<String>>) -> Self {
+        self.text = text.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3310,6 +3988,13 @@ impl FunctionCall {
             other: Default::default(),
         }
     }
+    /// Sets `output`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn output(mut self, output: impl Into<Field<String>>) -> Self {
+        self.output = output.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3348,6 +4033,27 @@ impl RunStepList {
             other: Default::default(),
         }
     }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ListObject>) -> Self {
+        self.object = object.into();
+        self
+    }
+    /// Sets `first_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn first_id(mut self, first_id: impl Into<Field<String>>) -> Self {
+        self.first_id = first_id.into().into_option();
+        self
+    }
+    /// Sets `last_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn last_id(mut self, last_id: impl Into<Field<String>>) -> Self {
+        self.last_id = last_id.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3380,6 +4086,13 @@ impl RunStepDelta {
             other: Default::default(),
         }
     }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ThreadRunStepDeltaObject>) -> Self {
+        self.object = object.into();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3399,6 +4112,16 @@ pub struct RunStepDeltaBody {
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStepDeltaBody {
+    /// Sets `step_details`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn step_details(
+        mut self,
+        step_details: impl Into<Field<StepDetailsDelta>>,
+    ) -> Self {
+        self.step_details = step_details.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3418,6 +4141,16 @@ pub struct MessageCreationStepDetailsDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageCreationStepDetailsDelta {
+    /// Sets `message_creation`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn message_creation(
+        mut self,
+        message_creation: impl Into<Field<MessageCreationDelta>>,
+    ) -> Self {
+        self.message_creation = message_creation.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3437,6 +4170,13 @@ pub struct MessageCreationDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageCreationDelta {
+    /// Sets `message_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn message_id(mut self, message_id: impl Into<Field<String>>) -> Self {
+        self.message_id = message_id.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3456,6 +4196,16 @@ pub struct ToolCallsStepDetailsDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl ToolCallsStepDetailsDelta {
+    /// Sets `tool_calls`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn tool_calls(
+        mut self,
+        tool_calls: impl Into<Field<Vec<ToolCallDelta>>>,
+    ) -> Self {
+        self.tool_calls = tool_calls.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3488,6 +4238,23 @@ impl CodeInterpreterToolCallDelta {
             other: Default::default(),
         }
     }
+    /// Sets `id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn id(mut self, id: impl Into<Field<String>>) -> Self {
+        self.id = id.into().into_option();
+        self
+    }
+    /// Sets `code_interpreter`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn code_interpreter(
+        mut self,
+        code_interpreter: impl Into<Field<CodeInterpreterCallDelta>>,
+    ) -> Self {
+        self.code_interpreter = code_interpreter.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3509,6 +4276,23 @@ pub struct CodeInterpreterCallDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterCallDelta {
+    /// Sets `input`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn input(mut self, input: impl Into<Field<String>>) -> Self {
+        self.input = input.into().into_option();
+        self
+    }
+    /// Sets `outputs`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn outputs(
+        mut self,
+        outputs: impl Into<Field<Vec<CodeInterpreterOutputDelta>>>,
+    ) -> Self {
+        self.outputs = outputs.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3537,6 +4321,13 @@ impl CodeInterpreterLogsOutputDelta {
             logs: Default::default(),
             other: Default::default(),
         }
+    }
+    /// Sets `logs`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn logs(mut self, logs: impl Into<Field<String>>) -> Self {
+        self.logs = logs.into().into_option();
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -3567,6 +4358,13 @@ impl CodeInterpreterImageOutputDelta {
             other: Default::default(),
         }
     }
+    /// Sets `image`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn image(mut self, image: impl Into<Field<CodeInterpreterImageDelta>>) -> Self {
+        self.image = image.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3586,6 +4384,13 @@ pub struct CodeInterpreterImageDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterImageDelta {
+    /// Sets `file_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn file_id(mut self, file_id: impl Into<Field<String>>) -> Self {
+        self.file_id = file_id.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3621,6 +4426,13 @@ impl FileSearchToolCallDelta {
             other: Default::default(),
         }
     }
+    /// Sets `id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn id(mut self, id: impl Into<Field<String>>) -> Self {
+        self.id = id.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3653,6 +4465,20 @@ impl FunctionToolCallDelta {
             other: Default::default(),
         }
     }
+    /// Sets `id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn id(mut self, id: impl Into<Field<String>>) -> Self {
+        self.id = id.into().into_option();
+        self
+    }
+    /// Sets `function`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn function(mut self, function: impl Into<Field<FunctionCallDelta>>) -> Self {
+        self.function = function.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3676,6 +4502,27 @@ pub struct FunctionCallDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionCallDelta {
+    /// Sets `name`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Field<String>>) -> Self {
+        self.name = name.into().into_option();
+        self
+    }
+    /// Sets `arguments`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn arguments(mut self, arguments: impl Into<Field<String>>) -> Self {
+        self.arguments = arguments.into().into_option();
+        self
+    }
+    /// Sets `output`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn output(mut self, output: impl Into<Field<String>>) -> Self {
+        self.output = output.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3708,6 +4555,13 @@ impl MessageDelta {
             other: Default::default(),
         }
     }
+    /// Sets `object`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn object(mut self, object: impl Into<ThreadMessageDeltaObject>) -> Self {
+        self.object = object.into();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3729,6 +4583,23 @@ pub struct MessageDeltaBody {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageDeltaBody {
+    /// Sets `role`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn role(mut self, role: impl Into<Field<MessageRole>>) -> Self {
+        self.role = role.into().into_option();
+        self
+    }
+    /// Sets `content`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn content(
+        mut self,
+        content: impl Into<Field<Vec<MessageContentDelta>>>,
+    ) -> Self {
+        self.content = content.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3758,6 +4629,13 @@ impl ImageFileContentDelta {
             other: Default::default(),
         }
     }
+    /// Sets `image_file`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn image_file(mut self, image_file: impl Into<Field<ImageFileDelta>>) -> Self {
+        self.image_file = image_file.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3779,6 +4657,20 @@ pub struct ImageFileDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageFileDelta {
+    /// Sets `file_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn file_id(mut self, file_id: impl Into<Field<String>>) -> Self {
+        self.file_id = file_id.into().into_option();
+        self
+    }
+    /// Sets `detail`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<Field<ImageDetail>>) -> Self {
+        self.detail = detail.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3808,6 +4700,13 @@ impl ImageUrlContentDelta {
             other: Default::default(),
         }
     }
+    /// Sets `image_url`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn image_url(mut self, image_url: impl Into<Field<ImageUrlDelta>>) -> Self {
+        self.image_url = image_url.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3829,6 +4728,20 @@ pub struct ImageUrlDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageUrlDelta {
+    /// Sets `url`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn url(mut self, url: impl Into<Field<String>>) -> Self {
+        self.url = url.into().into_option();
+        self
+    }
+    /// Sets `detail`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<Field<ImageDetail>>) -> Self {
+        self.detail = detail.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3858,6 +4771,13 @@ impl TextContentDelta {
             other: Default::default(),
         }
     }
+    /// Sets `text`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn text(mut self, text: impl Into<Field<MessageTextDelta>>) -> Self {
+        self.text = text.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3879,6 +4799,23 @@ pub struct MessageTextDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageTextDelta {
+    /// Sets `value`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn value(mut self, value: impl Into<Field<String>>) -> Self {
+        self.value = value.into().into_option();
+        self
+    }
+    /// Sets `annotations`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn annotations(
+        mut self,
+        annotations: impl Into<Field<Vec<AnnotationDelta>>>,
+    ) -> Self {
+        self.annotations = annotations.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3907,6 +4844,13 @@ impl RefusalContentDelta {
             refusal: Default::default(),
             other: Default::default(),
         }
+    }
+    /// Sets `refusal`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn refusal(mut self, refusal: impl Into<Field<String>>) -> Self {
+        self.refusal = refusal.into().into_option();
+        self
     }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -3946,6 +4890,37 @@ impl FileCitationAnnotationDelta {
             other: Default::default(),
         }
     }
+    /// Sets `text`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn text(mut self, text: impl Into<Field<String>>) -> Self {
+        self.text = text.into().into_option();
+        self
+    }
+    /// Sets `file_citation`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn file_citation(
+        mut self,
+        file_citation: impl Into<Field<FileCitationDelta>>,
+    ) -> Self {
+        self.file_citation = file_citation.into().into_option();
+        self
+    }
+    /// Sets `start_index`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn start_index(mut self, start_index: impl Into<Field<u64>>) -> Self {
+        self.start_index = start_index.into().into_option();
+        self
+    }
+    /// Sets `end_index`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn end_index(mut self, end_index: impl Into<Field<u64>>) -> Self {
+        self.end_index = end_index.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -3967,6 +4942,20 @@ pub struct FileCitationDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl FileCitationDelta {
+    /// Sets `file_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn file_id(mut self, file_id: impl Into<Field<String>>) -> Self {
+        self.file_id = file_id.into().into_option();
+        self
+    }
+    /// Sets `quote`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn quote(mut self, quote: impl Into<Field<String>>) -> Self {
+        self.quote = quote.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -4005,6 +4994,34 @@ impl FilePathAnnotationDelta {
             other: Default::default(),
         }
     }
+    /// Sets `text`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn text(mut self, text: impl Into<Field<String>>) -> Self {
+        self.text = text.into().into_option();
+        self
+    }
+    /// Sets `file_path`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn file_path(mut self, file_path: impl Into<Field<FilePathDelta>>) -> Self {
+        self.file_path = file_path.into().into_option();
+        self
+    }
+    /// Sets `start_index`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn start_index(mut self, start_index: impl Into<Field<u64>>) -> Self {
+        self.start_index = start_index.into().into_option();
+        self
+    }
+    /// Sets `end_index`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn end_index(mut self, end_index: impl Into<Field<u64>>) -> Self {
+        self.end_index = end_index.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()
@@ -4024,6 +5041,13 @@ pub struct FilePathDelta {
 }
 #[allow(clippy::too_many_arguments)]
 impl FilePathDelta {
+    /// Sets `file_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn file_id(mut self, file_id: impl Into<Field<String>>) -> Self {
+        self.file_id = file_id.into().into_option();
+        self
+    }
     /// Returns the properties that the specification does not list, or of the wrong kind.
     pub fn other(&self) -> &serde_json::Map<String, serde_json::Value> {
         self.other.as_map()

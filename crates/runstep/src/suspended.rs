@@ -73,6 +73,8 @@ pub struct SuspendedRun {
 
 /// What is known about the calls of a suspended round when it continues.
 pub(crate) struct ResumedRound {
+    /// All calls that waited, by which the round is recognized.
+    pub(crate) deferred: Vec<PendingCall>,
     /// The calls that still wait, with the decision about each.
     pub(crate) calls: Vec<(PendingCall, Approval)>,
     /// The outputs of the other calls.
@@ -82,16 +84,27 @@ pub(crate) struct ResumedRound {
 
 impl ResumedRound {
     /// Returns whether the run requires exactly the function calls of this round.
+    ///
+    /// Ids are not sufficient, because some servers reuse them in each round: what was decided about a
+    /// call must not apply to another one. Only the ids of calls with outputs are known.
     pub(crate) fn is_required_by(&self, run: &Run) -> bool {
+        let required_calls = run.function_calls();
+        let is_required = |call: &PendingCall| {
+            required_calls.iter().any(|required| {
+                let function = &required.function;
+                required.id == call.id
+                    && function.name == call.name
+                    && function.arguments == call.arguments
+            })
+        };
         let submitted = self.outputs.iter().filter_map(|output| output.tool_call_id.as_deref());
         let waiting = self.calls.iter().map(|(call, _)| call.id.as_str());
         let mut known: Vec<&str> = submitted.chain(waiting).collect();
-        let mut required: Vec<&str> =
-            run.function_calls().iter().map(|call| call.id.as_str()).collect();
+        let mut required: Vec<&str> = required_calls.iter().map(|call| call.id.as_str()).collect();
         for ids in [&mut known, &mut required] {
             ids.sort_unstable();
             ids.dedup();
         }
-        known == required
+        known == required && self.deferred.iter().all(is_required)
     }
 }

@@ -317,15 +317,25 @@ fn names_that_change_without_the_wire_break_callers() {
 }
 
 #[test]
-fn null_that_the_code_accepts_already_breaks_nothing_for_callers() {
-    insta::assert_snapshot!(mutated(|document| {
-        let model = &mut document["components"]["schemas"]["Run"]["properties"]["model"];
-        assert_eq!(model["type"], "string");
-        model["type"] = json!(["string", "null"]);
-    }), @"
+fn null_breaks_callers_only_if_the_code_differs() {
+    let with_null = |schema: &str, property: &str| {
+        mutated(|document| {
+            let property = &mut document["components"]["schemas"][schema]["properties"][property];
+            let kind = property["type"].as_str().unwrap().to_owned();
+            property["type"] = json!([kind, "null"]);
+        })
+    };
+    // An optional property of a response has the same type.
+    insta::assert_snapshot!(with_null("FileCitationDelta", "quote"), @"
     POST /threads/runs
-      response 200 .model: may be null now  [callers: compatible, wire: breaking] (also in GET /threads/{thread_id}/runs, POST /threads/{thread_id}/runs and 5 more)
-    1 breaking (0 for callers, 1 on the wire), 0 compatible
+      response 200<thread.message.delta> .data .delta .content[]<text> .text .annotations[]<file_citation> .file_citation .quote: may be null now  [callers: compatible, wire: compatible] (also in POST /threads/{thread_id}/runs, GET /threads/{thread_id}/runs/{run_id} and 2 more)
+    0 breaking (0 for callers, 0 on the wire), 1 compatible
+    ");
+    // A required one is an argument of the constructor.
+    insta::assert_snapshot!(with_null("Run", "model"), @"
+    POST /threads/runs
+      response 200 .model: may be null now  [callers: breaking, wire: breaking] (also in GET /threads/{thread_id}/runs, POST /threads/{thread_id}/runs and 5 more)
+    1 breaking (1 for callers, 1 on the wire), 0 compatible
     ");
 }
 

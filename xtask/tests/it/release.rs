@@ -203,13 +203,13 @@ fn metadata(dependency: &str, development: &str) -> String {
 
 #[test]
 fn dependencies_must_support_the_minimum_rust_version() {
-    let passed = "1 dependencies of 1 crates support Rust 1.88.0";
+    let passed = "ours: 2 packages support Rust 1.88.0";
     assert_eq!(msrv::check(&metadata("1.88.0", "1.95")).unwrap(), passed);
     assert_eq!(msrv::check(&metadata("1.9", "1.95")).unwrap(), passed);
     let error = msrv::check(&metadata("1.89", "1.60")).unwrap_err().to_string();
     assert!(
         error.starts_with(
-            "these dependencies need a newer Rust than 1.88.0: dependency 1.0.0 (1.89.0)"
+            "these dependencies of ours need a newer Rust than 1.88.0: dependency 1.0.0 (1.89.0)"
         ),
         "{error}"
     );

@@ -65,3 +65,15 @@ fn null_is_absent_if_the_property_cannot_be_null() {
     let function = FunctionDefinition::new("f").description(Field::Null).strict(Field::Null);
     assert_eq!(serde_json::to_value(function).unwrap(), json!({ "name": "f", "strict": null }));
 }
+
+#[test]
+fn entries_of_metadata_are_added_one_by_one() {
+    use runstep_api::types::CreateThreadRequest;
+
+    let request = CreateThreadRequest::default().metadata([("a".to_owned(), "1".to_owned())]);
+    let request = request.metadata_entry("b", "2").metadata_entry("a", "3");
+    assert_eq!(
+        serde_json::to_value(&request).unwrap(),
+        serde_json::json!({"metadata": {"a": "3", "b": "2"}})
+    );
+}

@@ -76,3 +76,55 @@ fn text_concatenates_the_text_parts() {
     assert_eq!(delta(json!([part("a"), { "index": 1, "type": "future" }, part("b")])).text(), "ab");
     assert_eq!(delta(json!([])).text(), "");
 }
+
+/// A run with these times, in seconds: started, completed, failed, cancelled.
+fn run_with_times(times: [Option<i64>; 4]) -> runstep_api::types::Run {
+    let [started_at, completed_at, failed_at, cancelled_at] = times;
+    let json = serde_json::json!({
+        "id": "run_1", "object": "thread.run", "thread_id": "thread_1", "status": "completed",
+        "started_at": started_at, "completed_at": completed_at, "failed_at": failed_at,
+        "cancelled_at": cancelled_at,
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+#[test]
+fn durations_are_from_the_start_to_the_end() {
+    let seconds = |times| run_with_times(times).duration().map(|duration| duration.as_secs());
+    assert_eq!(seconds([Some(100), Some(107), None, None]), Some(7));
+    assert_eq!(seconds([Some(100), None, Some(101), None]), Some(1));
+    assert_eq!(seconds([Some(100), None, None, Some(100)]), Some(0));
+    assert_eq!(seconds([Some(100), None, None, None]), None);
+    assert_eq!(seconds([None, Some(107), None, None]), None);
+    assert_eq!(seconds([Some(107), Some(100), None, None]), Some(0));
+    assert_eq!(seconds([Some(i64::MIN), Some(i64::MAX), None, None]), Some(i64::MAX as u64));
+    let json = serde_json::json!({
+        "id": "step_1", "object": "thread.run.step", "thread_id": "thread_1", "run_id": "run_1",
+        "type": "message_creation", "status": "expired", "created_at": 100, "expired_at": 160,
+        "step_details": {"type": "message_creation", "message_creation": {"message_id": "msg_1"}},
+    });
+    let step: runstep_api::types::RunStep = serde_json::from_value(json).unwrap();
+    assert_eq!(step.duration().map(|duration| duration.as_secs()), Some(60));
+}
+
+#[test]
+fn usages_are_added() {
+    use runstep_api::types::Usage;
+
+    let usage = |json: &str| serde_json::from_str::<Usage>(json).unwrap();
+    let partial = usage(r#"{"total_tokens": 5}"#);
+    assert_eq!(Usage::new(1, 2, 3) + Usage::new(10, 20, 30), Usage::new(11, 22, 33));
+    assert_eq!(partial.clone() + partial.clone(), usage(r#"{"total_tokens": 10}"#));
+    assert_eq!(partial.clone() + Usage::new(1, 2, 3), Usage::new(1, 2, 8));
+    assert_eq!(Usage::new(1, 2, u64::MAX) + partial.clone(), Usage::new(1, 2, u64::MAX));
+    assert_eq!([Usage::new(1, 2, 3), partial].iter().sum::<Usage>(), Usage::new(1, 2, 8));
+    assert_eq!(std::iter::empty::<Usage>().sum::<Usage>(), Usage::new(0, 0, 0));
+}
+
+#[test]
+fn statuses_are_parsed() {
+    use runstep_api::types::RunStatus;
+
+    assert_eq!("in_progress".parse::<RunStatus>().unwrap(), RunStatus::InProgress);
+    assert_eq!("new".parse::<RunStatus>().unwrap(), RunStatus::Unknown("new".to_owned()));
+}

@@ -9,20 +9,19 @@ use tokio::time::{Instant, timeout_at};
 use super::event::ToolEvent;
 use super::policy::FailurePolicy;
 use super::polling::ToolLoop;
-use super::rounds::requires_functions_only;
+use super::resume::fetch_suspended;
 use super::settings::ToolLoopSettings;
 use super::stream::ToolStream;
 use super::tool_run::ToolRun;
 use super::toolbox::Toolbox;
 use crate::error::{Error, ErrorKind, Result};
 use crate::polling::{poll_until, start_run};
-use crate::resources::Runs;
 use crate::run_request::sealed::Sealed;
 use crate::run_request::{ErasedRequest, Plain, RunAction, RunMode, RunRequest, RunTarget};
 use crate::streaming::{open, waiting_for_outputs};
-use crate::suspended::{Approval, PendingCall, ResumedRound};
+use crate::suspended::{Approval, PendingCall};
 use crate::time::deadline_after;
-use crate::transport::{RequestOptions, ResponseFuture};
+use crate::transport::ResponseFuture;
 
 /// The mode of a request whose function calls are executed by a toolbox; see
 /// [`RunRequest::toolbox`] and [`docs::tools`](crate::docs::tools).
@@ -308,22 +307,6 @@ impl WithToolbox {
         let stream = ToolStream::new(client, options, self.settings, events, created, deadline);
         Ok(stream.resumed(resumed))
     }
-}
-
-/// Fetches the run and checks that it still requires the calls of the suspended round.
-async fn fetch_suspended(
-    runs: &Runs,
-    run_id: &str,
-    options: RequestOptions,
-    round: &ResumedRound,
-) -> Result<Run> {
-    let run = runs.retrieve(run_id).with_options(options).await?;
-    if requires_functions_only(&run) && round.is_required_by(&run) {
-        return Ok(run);
-    }
-    let message =
-        "the run no longer requires the calls of the suspended round; nothing was executed";
-    Err(Error::new(ErrorKind::InvalidRequest, message).with_run(Some(run)))
 }
 
 /// Fetches the run before it continues, until `deadline`.

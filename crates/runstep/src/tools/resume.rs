@@ -6,9 +6,11 @@ use runstep_api::ByteStream;
 use runstep_api::types::{Run, SubmitToolOutputsRequest, ToolOutput};
 
 use super::output::denied_output;
+use super::rounds::requires_functions_only;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resources::{Runs, SubmitToolOutputsParams};
+use crate::run_ref::RunRef;
 use crate::run_request::sealed::Sealed;
 use crate::run_request::{Action, Plain, RunAction, RunRequest, RunTarget, StartRun};
 use crate::suspended::{Approval, ResumedRound, SuspendedRun};
@@ -98,19 +100,25 @@ impl<M> ResumeRun<M> {
 }
 
 impl ResumeRunParams {
-    /// Returns the request that submits all outputs.
-    fn submission(self) -> Result<SubmitToolOutputsParams> {
-        let run_ref = self.suspended.run_ref.clone();
-        let ResumedRound { calls, outputs, .. } = self.combined()?;
-        if let Some((call, _)) = calls.first() {
+    /// Returns the request that submits all outputs, unless the run no longer requires the round.
+    async fn submission(
+        self,
+        client: &Client,
+        options: &RequestOptions,
+    ) -> Result<SubmitToolOutputsParams> {
+        let RunRef { thread_id, run_id } = self.suspended.run_ref.clone();
+        let round = self.combined()?;
+        if let Some((call, _)) = round.calls.first() {
             let message = format!(
                 "the call {} cannot be executed without a toolbox; nothing was sent",
                 call.id
             );
             return Err(invalid(message));
         }
-        let body = SubmitToolOutputsRequest::new(outputs);
-        Ok(SubmitToolOutputsParams { thread_id: run_ref.thread_id, run_id: run_ref.run_id, body })
+        let runs = client.runs(&thread_id);
+        fetch_suspended(&runs, &run_id, options.for_related_requests(), &round).await?;
+        let body = SubmitToolOutputsRequest::new(round.outputs);
+        Ok(SubmitToolOutputsParams { thread_id, run_id, body })
     }
 
     /// Combines the suspended state with the decisions.
@@ -123,6 +131,7 @@ impl ResumeRunParams {
             );
             return Err(invalid(message));
         }
+        let deferred = calls.clone();
         let (mut waiting, mut missing) = (Vec::new(), Vec::new());
         for call in calls {
             let output = match self.decisions.remove(&call.id) {
@@ -150,8 +159,24 @@ impl ResumeRunParams {
             );
             return Err(invalid(message));
         }
-        Ok(ResumedRound { calls: waiting, outputs, rounds })
+        Ok(ResumedRound { deferred, calls: waiting, outputs, rounds })
     }
+}
+
+/// Fetches the run and checks that it still requires the calls of the suspended round.
+pub(super) async fn fetch_suspended(
+    runs: &Runs,
+    run_id: &str,
+    options: RequestOptions,
+    round: &ResumedRound,
+) -> Result<Run> {
+    let run = runs.retrieve(run_id).with_options(options).await?;
+    if requires_functions_only(&run) && round.is_required_by(&run) {
+        return Ok(run);
+    }
+    let message = "the run no longer requires the calls of the suspended round; \
+        nothing was executed or submitted";
+    Err(invalid(message).with_run(Some(run)))
 }
 
 fn invalid(message: impl Into<String>) -> Error {
@@ -180,7 +205,9 @@ impl RunAction for ResumeRunParams {
         client: Client,
         options: RequestOptions,
     ) -> ResponseFuture<Response<Run>> {
-        Box::pin(async move { self.submission()?.execute(&client, &options).await })
+        Box::pin(async move {
+            self.submission(&client, &options).await?.execute(&client, &options).await
+        })
     }
 
     fn open(
@@ -188,7 +215,9 @@ impl RunAction for ResumeRunParams {
         client: Client,
         options: RequestOptions,
     ) -> ResponseFuture<Response<ByteStream>> {
-        Box::pin(async move { self.submission()?.open_stream(client, options).await })
+        Box::pin(async move {
+            self.submission(&client, &options).await?.open_stream(client, options).await
+        })
     }
 
     fn resumed_round(&self) -> Result<Option<ResumedRound>> {

@@ -83,6 +83,21 @@ async fn errors_of_responses_are_those_of_requests() {
     assert!(error.is_deadline() && error.run().is_some());
 }
 
+/// Every property of a response can be set, as a value, an option or null.
+#[test]
+fn responses_are_constructed_with_all_properties() {
+    use runstep::types::{Message, Run, RunStatus, Usage};
+
+    let run = Run::new("run_1", 1, "thread_1", "asst_1", RunStatus::Failed, "m", "", [], true);
+    let run = run.started_at(2).failed_at(Some(9)).usage(Usage::new(1, 2, 3)).metadata(None);
+    let sent = serde_json::to_value(&run).unwrap();
+    assert_eq!((&sent["failed_at"], &sent["usage"]["total_tokens"]), (&json!(9), &json!(3)));
+    assert_eq!(serde_json::from_value::<Run>(sent).unwrap(), run);
+    assert_eq!(run.duration(), Some(std::time::Duration::from_secs(7)));
+    let message: Message = serde_json::from_value(example("Message")).unwrap();
+    assert_eq!(message.run_id("run_7".to_owned()).run_id.as_deref(), Some("run_7"));
+}
+
 #[test]
 fn changes_of_runs_are_constructed() {
     let run: runstep::types::Run = serde_json::from_value(example("Run")).unwrap();

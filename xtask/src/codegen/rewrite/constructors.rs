@@ -6,8 +6,8 @@ use syn::{Field, Ident, ItemStruct, Type};
 
 use super::fields::{Wire, other_field, type_named};
 
-/// Returns `new`, with the properties that the document requires as arguments, and for types in requests a setter for
-/// each other field. The structs are non-exhaustive, so struct literals do not work outside of the
+/// Returns `new`, with the properties that the document requires as arguments, and a setter for
+/// each other field. Types that only responses contain have setters with the feature `test-util`. The structs are non-exhaustive, so struct literals do not work outside of the
 /// crate.
 pub(super) fn implementation(
     item: &ItemStruct,
@@ -40,7 +40,9 @@ pub(super) fn implementation(
             }
         });
     }
-    for field in fields.iter().filter(|field| in_requests && !is_argument(field)) {
+    // Programs create responses in their tests only.
+    let condition = (!in_requests).then(|| quote!(#[cfg(feature = "test-util")]));
+    for field in fields.iter().filter(|field| !is_argument(field)) {
         let Some(Wire { name: wire_name, .. }) = Wire::of(field) else { continue };
         let (ident, kind) = (&field.ident, &field.ty);
         let (argument, value) = match ["Option", "Field"].map(|name| type_named(kind, name)) {
@@ -57,12 +59,27 @@ pub(super) fn implementation(
         let text = format!(" Sets `{wire_name}`.");
         functions.push(quote! {
             #[doc = #text]
+            #condition
             #[must_use]
             pub fn #setter(mut self, #ident: #argument) -> Self {
                 self.#ident = #value;
                 self
             }
         });
+        if is_text_map(kind) && ident.is_some() {
+            let entry = format_ident!("{}_entry", quote!(#ident).to_string());
+            let text =
+                format!(" Adds an entry to `{wire_name}`. An entry with the same key is replaced.");
+            functions.push(quote! {
+                #[doc = #text]
+                #condition
+                #[must_use]
+                pub fn #entry(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+                    self.#ident.get_or_insert_default().insert(key.into(), value.into());
+                    self
+                }
+            });
+        }
     }
     let other = other_field(&item.fields);
     let (other, other_mut) = (&other, format_ident!("{other}_mut"));
@@ -84,6 +101,15 @@ pub(super) fn implementation(
         }
     };
     syn::parse2(implementation)
+}
+
+/// Returns whether a field is an optional map of strings, such as metadata.
+fn is_text_map(kind: &Type) -> bool {
+    let inner = ["Option", "Field"].into_iter().find_map(|name| type_named(kind, name));
+    inner.is_some_and(|inner| {
+        let text = quote!(#inner).to_string().replace(' ', "").replace("::std::string::", "");
+        text.contains("Map<String,String")
+    })
 }
 
 /// Returns the type of the argument of a setter, and the expression that converts it to the type of the

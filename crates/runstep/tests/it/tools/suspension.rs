@@ -226,6 +226,47 @@ async fn expired_run_executes_nothing() {
     assert!(entries(&log).is_empty());
 }
 
+/// A server that reuses the ids of calls, and a round that another process has resumed.
+#[tokio::test]
+async fn decision_does_not_apply_to_another_call_with_the_same_id() {
+    let expensive = ("call_2", "refund", r#"{"amount": 5000}"#);
+    let other_function = ("call_2", "get_weather", WEATHER.2);
+    for next in [expensive, other_function] {
+        let (server, tools, log, suspended) =
+            suspended_run(vec![vec![WEATHER, REFUND], vec![WEATHER, next]]).await;
+        server.state.lock().unwrap().submitted_rounds = 1;
+        let resume = || server.runs.resume(suspended.clone());
+        let allowed = || resume().decide("call_2", Approval::Allow).toolbox(&tools);
+        let answered = || resume().answer("call_2", "refunded by hand");
+        for error in [
+            finish(allowed()).await.unwrap_err(),
+            allowed().stream().await.unwrap_err(),
+            finish(answered().toolbox(&tools)).await.unwrap_err(),
+            answered().await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+            assert_eq!(error.run().unwrap().status, "requires_action");
+        }
+        assert_eq!((server.submissions(), entries(&log).len()), (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_submitted_to_a_run_that_does_not_require_it() {
+    let (server, _, _, suspended) = suspended_run(vec![vec![WEATHER, REFUND]]).await;
+    server.state.lock().unwrap().status = Some("expired");
+    let resume = || server.runs.resume(suspended.clone()).answer("call_2", "refunded");
+    for error in [
+        resume().await.unwrap_err(),
+        poll_fast(resume()).and_poll().await.unwrap_err(),
+        resume().stream().await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+        assert_eq!(error.run().unwrap().status, "expired");
+    }
+    assert_eq!(server.submissions(), 0);
+}
+
 #[tokio::test]
 async fn rounds_are_counted_across_the_suspension() {
     let rounds = vec![vec![WEATHER], vec![REFUND], vec![WEATHER]];
