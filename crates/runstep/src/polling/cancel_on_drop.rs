@@ -47,10 +47,12 @@ impl Drop for CancelOnDrop {
     }
 }
 
+type CancelCreated<T> = Box<dyn FnOnce(T) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
 /// How the run of a request in flight is cancelled.
 pub(crate) enum CancelLate<T> {
     /// The request creates the run: its id is known when the result arrives.
-    Created(Box<dyn FnOnce(T) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>),
+    Created(CancelCreated<T>),
     /// The run exists already.
     Existing(RunRef, ResponseFuture<Run>),
 }
