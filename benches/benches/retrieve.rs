@@ -111,7 +111,7 @@ async fn retrieve_with_reqwest(
         .send()
         .await?
         .error_for_status()?;
-    Ok(serde_json::from_slice(&response.bytes().await?)?)
+    Ok(runstep_api::decode(&response.bytes().await?)?)
 }
 
 /// Creates the generated client with the headers that runstep sends.

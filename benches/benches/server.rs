@@ -2,13 +2,15 @@
 //! latency of events on many streams, and idle memory.
 //!
 //! Run it with `cargo bench --bench server` in the folder of this package. An argument selects one
-//! part: `-- memory`, `throughput`, `streams` or `sizes`. The benchmark fails on errors, never on
+//! part: `-- memory`, `throughput`, `streams`, `store`, `pages`, `sizes` or `soak`. The benchmark fails on errors, never on
 //! slowness. Server and clients share one process and its tokio threads, one per core.
 
 #[path = "server/connection.rs"]
 mod connection;
 #[path = "server/model.rs"]
 mod model;
+#[path = "server/store.rs"]
+mod store;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use tokio::time::Instant;
 
 /// Duration of each measurement, after the warm-up.
 const MEASUREMENT: Duration = Duration::from_secs(5);
+/// The number of runs for the measurement of memory.
+const SOAK_RUNS: usize = 200_000;
 const WARM_UP: Duration = Duration::from_secs(1);
 
 #[tokio::main]
@@ -37,7 +41,18 @@ async fn main() -> Result<()> {
         measure_throughput().await?;
     }
     if is_selected("streams") {
-        measure_streams().await?;
+        measure_streams(false).await?;
+        measure_streams(true).await?;
+    }
+    if is_selected("store") {
+        store::measure().await?;
+    }
+    if is_selected("pages") {
+        store::measure_pages().await?;
+    }
+    // These take minutes.
+    if selected.as_deref() == Some("soak") {
+        store::measure_soak(SOAK_RUNS).await?;
     }
     if is_selected("sizes") {
         measure_sizes().await?;
@@ -240,13 +255,18 @@ async fn thread_with_messages(address: SocketAddr, messages: usize) -> Result<St
 }
 
 /// Measures the latency of events on 1,000 streams with 20 events per second each.
-async fn measure_streams() -> Result<()> {
+async fn measure_streams(with_data_file: bool) -> Result<()> {
     const STREAMS: u32 = 1000;
     const SECONDS: u32 = 10;
     let interval = Duration::from_millis(50);
     let epoch = Instant::now();
     let model = TimestampModel { epoch, interval, count: SECONDS * 20 };
-    let server = Server::builder().model(model).spawn().await?;
+    let directory = store::Directory::new()?;
+    let builder = Server::builder().model(model);
+    let server = match with_data_file {
+        true => builder.data_file(directory.path().join("streams.db")).spawn().await?,
+        false => builder.spawn().await?,
+    };
     let assistant = Arc::new(create_assistant(server.address()).await?);
     let mut tasks = JoinSet::new();
     for number in 0..STREAMS {
@@ -281,7 +301,10 @@ async fn measure_streams() -> Result<()> {
         return Err(format!("{received} of {emitted} events were received").into());
     }
     let [p50, p99, max] = quantiles(&mut latencies);
-    println!("\n{STREAMS} concurrent streams, 20 events per second each, for {SECONDS} s\n");
+    let store = if with_data_file { "a data file" } else { "memory" };
+    println!(
+        "\n{STREAMS} concurrent streams with {store}, 20 events per second each, for {SECONDS} s\n"
+    );
     println!("{received} events; latency p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.1} ms");
     server.shutdown().await?;
     Ok(())

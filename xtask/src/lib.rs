@@ -3,6 +3,7 @@
 pub mod codegen;
 pub mod compat;
 pub mod contract;
+pub mod crash;
 pub mod diff;
 pub mod msrv;
 pub mod operations;

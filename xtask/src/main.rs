@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, compat, contract, diff, msrv, release};
+use xtask::{codegen, compat, contract, crash, diff, msrv, release};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -25,6 +26,8 @@ enum Command {
     Compat,
     /// Test the server binary against openapi/runs.yaml with requests that schemathesis generates
     Contract(Contract),
+    /// Kill the server at random moments, and check that nothing it acknowledged is lost
+    Crash(Crash),
     /// Check that the dependencies of the published crates support the minimum Rust version
     Msrv,
     /// Check all gates, move the changelog, set the version, commit and tag; by default a dry run
@@ -88,6 +91,19 @@ struct Contract {
 }
 
 #[derive(clap::Args)]
+struct Crash {
+    /// How many rounds of use, kill and check
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    rounds: u32,
+    /// The seed of the random numbers [default: a random one, which is printed]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Stop after this time, also before all rounds
+    #[arg(long, value_name = "SECONDS", default_value_t = u64::MAX)]
+    seconds: u64,
+}
+
+#[derive(clap::Args)]
 struct Release {
     /// The new version, such as 0.2.0
     version: String,
@@ -123,6 +139,12 @@ fn run() -> ExitCode {
         Command::Compat => compat::run(&root()).map_err(|error| error.to_string()),
         Command::Contract(Contract { examples }) => {
             contract::run(&root(), examples).map_err(|error| error.to_string())
+        }
+        Command::Crash(Crash { rounds, seed, seconds }) => {
+            let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+            let limit = Duration::from_secs(seconds);
+            let report = crash::run(&root(), rounds, seed, limit);
+            report.map(|report| report.to_string()).map_err(|error| error.to_string())
         }
         Command::Msrv => msrv::run(&root()).map_err(|error| error.to_string()),
         Command::Release(arguments) => {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::{fs, io, thread};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The binary under test.
 const SERVER: &str = "runstep-server";
@@ -180,22 +181,37 @@ pub struct RunningServer {
     child: Child,
     /// The base URL that the server printed.
     pub url: String,
+    /// The directory of a temporary data file.
+    _data: Option<TempDir>,
 }
 
 impl RunningServer {
-    /// Starts a server, and waits until it prints a line with its address.
+    /// Starts a server with an empty data file, and waits until it prints a line with its address.
     ///
     /// # Errors
     ///
     /// Returns an error if the server cannot be started, or exits before it prints its address.
     pub fn start(command: &mut Command) -> Result<Self, Error> {
+        let data = TempDir::new().map_err(file(Path::new("data")))?;
+        let mut running = Self::start_with_data(command, &data.path().join("runstep.db"))?;
+        running._data = Some(data);
+        Ok(running)
+    }
+
+    /// Starts a server with a data file, and waits until it prints a line with its address.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the server cannot be started, or exits before it prints its address.
+    pub fn start_with_data(command: &mut Command, data: &Path) -> Result<Self, Error> {
         let program = program(command);
         let mut child = command
+            .env("RUNSTEP_DATA", data)
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|source| Error::Start { program: program.clone(), source })?;
         let output = child.stdout.take().map(BufReader::new);
-        let mut running = Self { child, url: String::new() };
+        let mut running = Self { child, url: String::new(), _data: None };
         let Some(mut lines) = output.map(BufReader::lines) else {
             return Err(Error::NoServer(program));
         };

@@ -115,45 +115,60 @@ pub(crate) trait Source {
 /// Returns the position of a name, or the number of names. The search starts where the next name is
 /// if the names are in the order of the specification.
 #[inline]
-fn position(names: &[&str], start: usize, name: &str) -> usize {
-    if names.get(start).is_some_and(|expected| *expected == name) {
+fn position(names: &[&str], start: usize, name: &[u8]) -> usize {
+    if names.get(start).is_some_and(|expected| expected.as_bytes() == name) {
         return start;
     }
     search(names, start, name)
 }
 
-fn search(names: &[&str], start: usize, name: &str) -> usize {
+fn search(names: &[&str], start: usize, name: &[u8]) -> usize {
     let (before, after) = names.split_at_checked(start).unwrap_or((names, &[]));
-    if let Some(position) = after.iter().position(|known| *known == name) {
+    if let Some(position) = after.iter().position(|known| known.as_bytes() == name) {
         return start + position;
     }
-    before.iter().position(|known| *known == name).unwrap_or(names.len())
+    before.iter().position(|known| known.as_bytes() == name).unwrap_or(names.len())
 }
 
 /// Properties from a text that is being read, some of which may have been parsed before.
 pub(crate) struct Stream<'de, A> {
     input: PhantomData<&'de ()>,
     rest: A,
+    /// The properties that were parsed before, and the current one of them.
     parsed: std::vec::IntoIter<(String, Value)>,
     value: Option<Value>,
+    /// Whether not all properties that were parsed before have been returned.
+    has_parsed: bool,
     name: String,
     expected: usize,
     other: Other,
 }
 
 impl<A> Stream<'_, A> {
+    #[inline]
     pub(crate) fn new(parsed: Vec<(String, Value)>, rest: A) -> Self {
-        let other = Other::default();
-        let parsed = parsed.into_iter();
         Self {
             input: PhantomData,
             rest,
-            parsed,
+            has_parsed: !parsed.is_empty(),
+            parsed: parsed.into_iter(),
             value: None,
             name: String::new(),
             expected: 0,
-            other,
+            other: Other::default(),
         }
+    }
+
+    /// Returns the position of the next property that was parsed before.
+    fn next_parsed(&mut self, properties: &[&str]) -> Option<usize> {
+        let Some((name, value)) = self.parsed.next() else {
+            self.has_parsed = false;
+            return None;
+        };
+        self.value = Some(value);
+        let position = position(properties, self.expected, name.as_bytes());
+        self.name = name;
+        Some(position)
     }
 }
 
@@ -161,9 +176,11 @@ impl<'de, A: MapAccess<'de>> Stream<'de, A> {
     #[inline]
     fn value<T: Wire>(&mut self) -> Result<T, A::Error> {
         match &self.value {
-            None => self.rest.next_value_seed(Seed::new()),
             // The error is replaced when the text is parsed as a whole.
-            Some(value) => T::from_json(value).map_err(|_| A::Error::custom("invalid property")),
+            Some(value) if self.has_parsed => {
+                T::from_json(value).map_err(|_| A::Error::custom("invalid property"))
+            }
+            _ => self.rest.next_value_seed(Seed::new()),
         }
     }
 }
@@ -173,20 +190,18 @@ impl<'de, A: MapAccess<'de>> Source for Stream<'de, A> {
 
     #[inline]
     fn next(&mut self, properties: &[&str]) -> Result<Option<usize>, A::Error> {
-        let position = match self.parsed.next() {
-            Some((name, value)) => {
-                self.value = Some(value);
-                let position = position(properties, self.expected, &name);
-                self.name = name;
-                Some(position)
-            }
-            None => {
-                self.value = None;
-                let Self { rest, name, expected, .. } = self;
-                rest.next_key_seed(NameSeed { properties, expected: *expected, name })?
-            }
-        };
-        self.expected = position.map_or(0, |position| position + 1);
+        if self.has_parsed
+            && let Some(position) = self.next_parsed(properties)
+        {
+            self.expected = position + 1;
+            return Ok(Some(position));
+        }
+        let Self { rest, name, expected, .. } = self;
+        let seed = NameSeed { properties, expected: *expected, name };
+        let position = rest.next_key_seed(seed)?;
+        if let Some(position) = position {
+            self.expected = position + 1;
+        }
         Ok(position)
     }
 
@@ -236,7 +251,8 @@ impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
     type Value = usize;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
-        deserializer.deserialize_str(self)
+        // Most names are listed, and need no validation as UTF-8.
+        deserializer.deserialize_bytes(self)
     }
 }
 
@@ -247,12 +263,17 @@ impl Visitor<'_> for NameSeed<'_> {
         f.write_str("a name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<usize, E> {
+    #[inline]
+    fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<usize, E> {
         let position = position(self.properties, self.expected, name);
         if position == self.properties.len() {
-            name.clone_into(self.name);
+            str::from_utf8(name).map_err(E::custom)?.clone_into(self.name);
         }
         Ok(position)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<usize, E> {
+        self.visit_bytes(name.as_bytes())
     }
 }
 
@@ -279,7 +300,8 @@ impl Source for Tree<'_> {
     fn next(&mut self, properties: &[&str]) -> Result<Option<usize>, Mismatch> {
         let discriminator = self.discriminator;
         self.current = self.entries.find(|(name, _)| *name != discriminator);
-        let position = self.current.map(|(name, _)| position(properties, self.expected, name));
+        let position =
+            self.current.map(|(name, _)| position(properties, self.expected, name.as_bytes()));
         self.expected = position.map_or(0, |position| position + 1);
         Ok(position)
     }

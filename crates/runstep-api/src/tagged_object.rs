@@ -79,7 +79,7 @@ impl<'de> DeserializeSeed<'de> for KeySeed {
     type Value = Option<String>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+        deserializer.deserialize_bytes(self)
     }
 }
 
@@ -90,8 +90,15 @@ impl Visitor<'_> for KeySeed {
         f.write_str("a key")
     }
 
+    fn visit_bytes<E: Error>(self, key: &[u8]) -> Result<Self::Value, E> {
+        if key == self.0.as_bytes() {
+            return Ok(None);
+        }
+        Ok(Some(str::from_utf8(key).map_err(E::custom)?.to_owned()))
+    }
+
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok((key != self.0).then(|| key.to_owned()))
+        self.visit_bytes(key.as_bytes())
     }
 }
 

@@ -103,3 +103,52 @@ pub enum DataFileError {
 fn process(id: Option<&u32>) -> String {
     id.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"))
 }
+
+/// The reason why a data file cannot be copied, checked, exported or imported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaintenanceError {
+    /// The data file cannot be used.
+    #[error(transparent)]
+    DataFile(#[from] DataFileError),
+    /// A file cannot be accessed.
+    #[error("cannot access {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The path is not valid Unicode, which the database requires.
+    #[error("{} is not valid Unicode; use another name", .0.display())]
+    Path(PathBuf),
+    /// The export cannot be read or written.
+    #[error("cannot read or write the export: {0}")]
+    Stream(#[source] io::Error),
+    /// The file for the import has data.
+    #[error("{} has data already; import into a file that does not exist", .0.display())]
+    NotEmpty(PathBuf),
+    /// The export is not valid.
+    #[error("line {line} of the export is not valid: {message}")]
+    InvalidLine {
+        /// The number of the line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(String),
+}
+
+impl From<rusqlite::Error> for MaintenanceError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for MaintenanceError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Database(format!("a stored object is not valid JSON: {error}"))
+    }
+}

@@ -59,6 +59,12 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+/// Maintenance of data files: backup, check, export and import.
+pub mod data {
+    pub use crate::error::MaintenanceError;
+    pub use crate::store::{backup, check, export, import};
+}
+
 mod clock;
 mod engine;
 mod error;

@@ -17,6 +17,11 @@ const REQUEST_BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0,
 /// Histogram buckets in seconds. A run takes up to its lifetime.
 const RUN_BUCKETS: [f64; 8] = [1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 300.0, 600.0];
 
+/// Histogram buckets in seconds. A commit waits for the disk.
+const COMMIT_BUCKETS: [f64; 9] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
+/// Histogram buckets of transactions in a commit.
+const GROUP_BUCKETS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 128.0, 512.0];
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     operation: &'static str,
@@ -40,6 +45,40 @@ pub(crate) struct Metrics {
     pub(crate) runs_requiring_action: Gauge,
     pub(crate) open_streams: Gauge,
     pub(crate) stored_bytes: Gauge,
+    pub(crate) store: StoreMetrics,
+}
+
+/// The metrics of a data file.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreMetrics {
+    pub(crate) data_bytes: Gauge,
+    pub(crate) wal_bytes: Gauge,
+    pub(crate) commit_duration: Histogram,
+    pub(crate) commit_transactions: Histogram,
+}
+
+impl Default for StoreMetrics {
+    fn default() -> Self {
+        Self {
+            data_bytes: Gauge::default(),
+            wal_bytes: Gauge::default(),
+            commit_duration: Histogram::new(COMMIT_BUCKETS),
+            commit_transactions: Histogram::new(GROUP_BUCKETS),
+        }
+    }
+}
+
+impl StoreMetrics {
+    fn register(all: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let Self { data_bytes, wal_bytes, commit_duration, commit_transactions } = metrics.clone();
+        register(all, "data_bytes", "Size of the data in the data file", data_bytes);
+        register(all, "wal_bytes", "Size of the write-ahead log of the data file", wal_bytes);
+        let help = "Seconds until a group of transactions is committed";
+        register(all, "commit_duration_seconds", help, commit_duration);
+        register(all, "commit_transactions", "Transactions of a commit", commit_transactions);
+        metrics
+    }
 }
 
 impl Metrics {
@@ -72,7 +111,8 @@ impl Metrics {
                 "Runs that wait for tool outputs",
             ),
             open_streams: add(all, "open_streams", "Open event streams"),
-            stored_bytes: add(all, "stored_bytes", "Estimated size of all objects in bytes"),
+            stored_bytes: add(all, "stored_bytes", "Estimated size of what is in memory in bytes"),
+            store: StoreMetrics::register(all),
             registry,
         }
     }

@@ -158,7 +158,9 @@ impl Extraction {
         let property = |name: &str| alternative.pointer(&format!("/properties/{name}"));
         let event = property("event").is_some() && property("data").is_some();
         let constant = |name: &str| property(name)?.pointer("/enum/0")?.as_str();
-        let tag = ["type", "object", "event"].into_iter().find_map(constant);
+        let all = alternative.get("properties").and_then(Value::as_object);
+        let any = || all.into_iter().flatten().find_map(|(_, property)| only_value(property));
+        let tag = ["type", "object", "event"].into_iter().find_map(constant).or_else(any);
         let title = alternative.get("title").and_then(Value::as_str);
         let own = match title.or(tag) {
             Some(own) => rust_name(own),
@@ -280,6 +282,14 @@ fn item_name(list: &str) -> String {
         }
     }
     format!("{list}Item")
+}
+
+/// Returns the only value that a string may have.
+fn only_value(schema: &Value) -> Option<&str> {
+    match list(schema, "enum") {
+        [Value::String(value)] => Some(value),
+        _ => None,
+    }
 }
 
 /// Returns a name for an object without a title and without a constant: its first required property.

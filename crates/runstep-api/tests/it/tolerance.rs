@@ -164,7 +164,9 @@ fn is_equivalent(written: &Value, property: &str, value: &Value) -> bool {
                 // A constant, such as `object`, is always written, and an object has its own.
                 || written.is_string() || written.is_object()
         }
-        (Some(Value::String(text)), value) => *text == value.to_string(),
+        (Some(Value::String(text)), value) => {
+            serde_json::from_str::<Value>(text).ok().as_ref() == Some(value)
+        }
         (Some(Value::Number(number)), value) => {
             let read = value.as_f64().or_else(|| value.as_str()?.parse().ok());
             read.is_some() && read == number.as_f64()

@@ -19,6 +19,12 @@ use crate::store::{Change, Phase, RunRecord, RunUpdate, RunWrite, StepWrite, Sto
 impl Engine {
     /// Begins to cancel a run. Its execution stops asynchronously.
     pub(crate) async fn cancel_run(&self, thread_id: &str, run_id: &str) -> Result<RunView> {
+        let engine = self.identify("cancelRun", &[thread_id, run_id], &());
+        let replay = |recorded| Ok(engine.replay_run(recorded, false)?.0);
+        engine.once(engine.try_cancel_run(thread_id, run_id), replay).await
+    }
+
+    async fn try_cancel_run(&self, thread_id: &str, run_id: &str) -> Result<RunView> {
         loop {
             let record = self.run_record(thread_id, run_id).await?;
             let mut run: Run = objects::parse(&record.object.json)?;
@@ -46,7 +52,7 @@ impl Engine {
                 messages: Vec::new(),
                 events: None,
             };
-            match self.commit(Change::WriteRun(Box::new(write))).await {
+            match self.commit(Change::WriteRun(Box::new(write)), &json, 0).await {
                 Ok(_) => {}
                 Err(StoreError::Stale) => continue,
                 Err(error) => return Err(error.into()),
@@ -89,6 +95,18 @@ impl Engine {
 
     /// Accepts the outputs of all calls that a run waits for, and starts its next execution.
     pub(crate) async fn submit_tool_outputs(
+        &self,
+        thread_id: &str,
+        run_id: &str,
+        request: &SubmitToolOutputsRequest,
+    ) -> Result<(RunView, Option<Subscriber>)> {
+        let stream = is_streamed(&request.stream);
+        let engine = self.identify("submitToolOutputsToRun", &[thread_id, run_id], request);
+        let replay = |recorded| engine.replay_run(recorded, stream);
+        engine.once(engine.submit_until_current(thread_id, run_id, request), replay).await
+    }
+
+    async fn submit_until_current(
         &self,
         thread_id: &str,
         run_id: &str,
@@ -146,8 +164,8 @@ impl Engine {
             messages: Vec::new(),
             events: Some(events),
         };
-        let committed = self.commit(Change::WriteRun(Box::new(write))).await;
-        state.version = committed?.version;
+        let change = Change::WriteRun(Box::new(write));
+        state.version = self.commit(change, &json, next_event).await?.version;
         state.steps.iter_mut().for_each(|step| step.is_dirty = false);
         let stream = is_streamed(&request.stream);
         let subscriber = self.execute(thread_id, state, next_event, frames, stream, permit);

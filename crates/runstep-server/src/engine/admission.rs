@@ -34,7 +34,6 @@ pub(super) struct ExecutionPermit {
     _execution: Option<OwnedSemaphorePermit>,
     _gauge: GaugeGuard,
     _queue: Option<OwnedSemaphorePermit>,
-    _active: TaskTrackerToken,
 }
 
 impl Admission {
@@ -84,17 +83,17 @@ impl Admission {
 }
 
 impl QueuePermit {
+    /// Returns a token that delays a shutdown, to hold until the execution has ended.
+    pub(super) fn active(&self) -> TaskTrackerToken {
+        self.active.clone()
+    }
+
     /// Waits until the run can execute.
     pub(super) async fn wait(self) -> ExecutionPermit {
         // The semaphore is never closed.
         let execution = self.execution.acquire_owned().await.ok();
         drop(self.gauge);
         let gauge = GaugeGuard::new(&self.metrics.runs_in_progress);
-        ExecutionPermit {
-            _execution: execution,
-            _gauge: gauge,
-            _queue: self.permit,
-            _active: self.active,
-        }
+        ExecutionPermit { _execution: execution, _gauge: gauge, _queue: self.permit }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Engine;
 use super::error::Result;
+use super::idempotency::Recorded;
 use super::transactions::new_object;
 use super::{capabilities, objects};
 use crate::store::{Change, Collection, NewObject, PageQuery};
@@ -25,6 +26,11 @@ pub(super) struct HiddenSettings {
 
 impl Engine {
     pub(crate) async fn create_assistant(&self, request: CreateAssistantRequest) -> Result<Bytes> {
+        let engine = self.identify("createAssistant", &[], &request);
+        engine.once(engine.try_create_assistant(request), Recorded::into_json).await
+    }
+
+    async fn try_create_assistant(&self, request: CreateAssistantRequest) -> Result<Bytes> {
         let tools = request.tools.unwrap_or_default();
         capabilities::check_tools(&tools)?;
         capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
@@ -50,7 +56,7 @@ impl Engine {
         let object =
             NewObject { hidden: objects::json(&hidden), ..new_object(&assistant.id, &assistant) };
         let json = object.json.clone();
-        self.commit(Change::CreateAssistant(object)).await?;
+        self.commit(Change::CreateAssistant(object), &json, 0).await?;
         Ok(json)
     }
 
@@ -70,6 +76,15 @@ impl Engine {
 
     /// Updates the fields that the request has. Existing runs keep their settings.
     pub(crate) async fn update_assistant(
+        &self,
+        id: &str,
+        request: UpdateAssistantRequest,
+    ) -> Result<Bytes> {
+        let engine = self.identify("modifyAssistant", &[id], &request);
+        engine.once(engine.try_update_assistant(id, request), Recorded::into_json).await
+    }
+
+    async fn try_update_assistant(
         &self,
         id: &str,
         request: UpdateAssistantRequest,
@@ -98,7 +113,7 @@ impl Engine {
     /// Deletes an assistant. Its runs continue with the settings they have.
     pub(crate) async fn delete_assistant(&self, id: &str) -> Result<DeletedAssistant> {
         let (collection, object_id) = (Collection::Assistants, id.to_owned());
-        self.commit(Change::Delete { collection, id: object_id }).await?;
+        self.transact(Change::Delete { collection, id: object_id }, None).await?;
         Ok(DeletedAssistant::new(id, true))
     }
 }

@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
+use super::error::Result;
 use super::expiry::Expiry;
+use super::idempotency::RequestId;
 use super::live_runs::{LiveRun, LiveRuns};
 use crate::clock::Clock;
 use crate::events::{EventLog, EventSource};
@@ -21,9 +23,14 @@ use crate::store::{MemoryQuota, Namespace, Retention, RunKey, SharedStore};
 const MAX_RUN_LIFETIME: i64 = 100 * 365 * 24 * 60 * 60;
 
 /// The API for the objects of one key.
+#[derive(Clone)]
 pub(crate) struct Engine {
     pub(super) context: Arc<EngineContext>,
     pub(super) namespace: Namespace,
+    /// The key of the request that this is for, if it has one,
+    pub(super) idempotency_key: Option<String>,
+    /// which identifies the request once it is known.
+    pub(super) request: Option<RequestId>,
 }
 
 /// The options of an [`EngineFactory`].
@@ -69,17 +76,7 @@ pub(super) struct EngineContext {
 
 impl EngineFactory {
     pub(crate) fn new(options: EngineOptions) -> Self {
-        let EngineOptions {
-            model,
-            clock,
-            limits,
-            stop_runs,
-            active_runs,
-            metrics,
-            store,
-            quota,
-            ..
-        } = options;
+        let EngineOptions { model, clock, limits, stop_runs, active_runs, metrics, .. } = options;
         let run_lifetime =
             i64::try_from(options.run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
         let admission = Admission::new(
@@ -99,8 +96,8 @@ impl EngineFactory {
             stop_runs,
             admission,
             metrics,
-            quota,
-            store,
+            quota: options.quota,
+            store: options.store,
             node,
             live_runs: LiveRuns::default(),
             expiry: Expiry::default(),
@@ -110,7 +107,8 @@ impl EngineFactory {
 
     /// Creates an engine for the objects of a namespace.
     pub(crate) fn engine(&self, namespace: Namespace) -> Arc<Engine> {
-        Arc::new(Engine { context: Arc::clone(&self.0), namespace })
+        let context = Arc::clone(&self.0);
+        Arc::new(Engine { context, namespace, idempotency_key: None, request: None })
     }
 }
 
@@ -126,10 +124,16 @@ impl Engine {
 
     /// Updates the metrics that are read from the store.
     pub(crate) async fn refresh_metrics(&self) {
+        self.context.store.refresh_metrics();
         if let Ok(waiting) = self.context.store.waiting_runs().await {
             let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
             self.context.metrics.runs_requiring_action.set(waiting);
         }
+    }
+
+    /// Returns an error if the store does not accept changes.
+    pub(crate) fn check_health(&self) -> Result<()> {
+        Ok(self.context.store.check_health()?)
     }
 
     /// Starts background tasks, if they are not running yet: recovery and expiry of runs.
@@ -139,6 +143,11 @@ impl Engine {
 }
 
 impl EngineContext {
+    /// Returns whether the output of models cannot be kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.quota.is_exceeded() || self.store.check_capacity().is_err()
+    }
+
     /// Creates an execution whose first event has this number.
     pub(super) fn live_run(&self, first_event: u64) -> Arc<LiveRun> {
         LiveRun::new(EventLog::new(self.metrics.events.clone(), first_event))

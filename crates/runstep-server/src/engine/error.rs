@@ -42,6 +42,9 @@ pub(crate) enum EngineError {
          for. Try a key other than the one of the earlier request if you meant to send another one."
     )]
     KeyReused,
+    /// An equal request was executed at the same time, and has the response.
+    #[error("The request was executed already.")]
+    Replayed,
     /// Another request has changed the object. Operations try again.
     #[error("The object is being changed by other requests.")]
     Stale,
@@ -58,6 +61,7 @@ impl From<StoreError> for EngineError {
             StoreError::Missing { kind, id } => Self::NotFound { kind: kind.name(), id },
             StoreError::QuotaExceeded(error) => Self::QuotaExceeded(error),
             StoreError::KeyReused => Self::KeyReused,
+            StoreError::Replayed => Self::Replayed,
             // Callers that can get the others handle them.
             StoreError::ActiveRun { .. } | StoreError::Stale | StoreError::UnknownCursor(_) => {
                 Self::Stale

@@ -10,7 +10,7 @@ use runstep_api::types::{RunIncompleteReason, RunStatus, StreamEvent, Usage};
 use super::admission::QueuePermit;
 use super::context::EngineContext;
 use super::finish::{self, Outcome};
-use super::lifecycle::transition;
+use super::lifecycle::{is_terminal, transition};
 use super::live_runs::LiveRun;
 use super::output::ModelOutput;
 use super::run_state::RunState;
@@ -52,7 +52,9 @@ impl RunExecution {
 
     /// Starts the execution as a task.
     pub(super) fn spawn(mut self, permit: QueuePermit) {
+        let active = permit.active();
         tokio::spawn(async move {
+            let _active = active;
             // If the model panics, the run must not stay in progress.
             let end = match AssertUnwindSafe(self.execute(permit)).catch_unwind().await {
                 Ok(end) => end,
@@ -190,7 +192,7 @@ impl RunExecution {
     async fn end(mut self, end: ExecutionEnd) {
         let usage = self.record_usage();
         match end {
-            ExecutionEnd::Stopped => {}
+            ExecutionEnd::Stopped => self.pause(&usage).await,
             ExecutionEnd::RequiresAction => self.require_action(&usage).await,
             ExecutionEnd::Finished(outcome) => {
                 if matches!(outcome, Outcome::Cancelled) {
@@ -258,6 +260,23 @@ impl RunExecution {
             completion_tokens = usage.completion_tokens,
             "run ended"
         );
+    }
+
+    /// Leaves the run for the time after the shutdown. What the model has generated is closed, so
+    /// that the request to it can be repeated.
+    async fn pause(&mut self, usage: &Usage) {
+        let now = self.writer.context.clock.now();
+        let outcome = Outcome::Failed(server_error("The server was shut down."));
+        self.writer
+            .settle(|state| {
+                let mut usage = usage.clone();
+                let events = finish::close_steps(state, &outcome, now, || {
+                    std::mem::replace(&mut usage, Usage::new(0, 0, 0))
+                });
+                state.hidden.steps_before_request = state.steps.len();
+                (!is_terminal(&state.run.status)).then_some(events)
+            })
+            .await;
     }
 
     /// Requires tool outputs. The execution ends then: the next one starts when they are submitted.

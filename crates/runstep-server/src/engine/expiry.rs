@@ -14,7 +14,7 @@ use super::execution::RunExecution;
 use super::finish::Outcome;
 use super::recovery;
 use super::run_state::RunState;
-use crate::store::{Phase, Result, RunKey};
+use crate::store::{Phase, Result, RunKey, StoreError};
 
 /// How many runs are read at a time,
 const BATCH: usize = 100;
@@ -90,16 +90,19 @@ impl Expiry {
     }
 }
 
-/// Expires the runs whose time has come.
+/// Expires the runs whose time has come. Fails if one of them cannot expire.
 async fn expire(context: &Arc<EngineContext>) -> Result<()> {
+    let failed = AtomicBool::new(false);
     let runs = context.store.expired_runs(context.clock.now(), BATCH).await?;
+    let is_failed = &failed;
     let expire = |key| async move {
         if let Err(error) = expire_run(context, key).await {
             tracing::warn!(target: "runstep_server::run", %error, "a run could not expire");
+            is_failed.store(true, Ordering::Relaxed);
         }
     };
     stream::iter(runs).for_each_concurrent(CONCURRENCY, expire).await;
-    Ok(())
+    if failed.into_inner() { Err(StoreError::Stale) } else { Ok(()) }
 }
 
 async fn expire_run(context: &Arc<EngineContext>, key: RunKey) -> super::error::Result<()> {

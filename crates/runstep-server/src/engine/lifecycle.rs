@@ -18,7 +18,7 @@ fn next(status: &RunStatus) -> &'static [RunStatus] {
 }
 
 /// Returns whether a run with this status has ended.
-pub(crate) fn is_terminal(status: &RunStatus) -> bool {
+pub(super) fn is_terminal(status: &RunStatus) -> bool {
     next(status).is_empty()
 }
 

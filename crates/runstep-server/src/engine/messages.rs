@@ -5,12 +5,22 @@ use runstep_api::types::{CreateMessageRequest, DeletedMessage, Message, UpdateMe
 
 use super::context::Engine;
 use super::error::{EngineError, Result};
+use super::idempotency::Recorded;
 use super::transactions::new_object;
 use super::{capabilities, objects};
 use crate::store::{Change, Collection, PageQuery, StoreError};
 
 impl Engine {
     pub(crate) async fn create_message(
+        &self,
+        thread_id: &str,
+        request: CreateMessageRequest,
+    ) -> Result<Bytes> {
+        let engine = self.identify("createMessage", &[thread_id], &request);
+        engine.once(engine.try_create_message(thread_id, request), Recorded::into_json).await
+    }
+
+    async fn try_create_message(
         &self,
         thread_id: &str,
         request: CreateMessageRequest,
@@ -26,7 +36,7 @@ impl Engine {
         let message = new_object(&message.id, &message);
         let json = message.json.clone();
         let thread = thread_id.to_owned();
-        match self.commit(Change::CreateMessage { thread, message }).await {
+        match self.commit(Change::CreateMessage { thread, message }, &json, 0).await {
             Ok(_) => Ok(json),
             Err(StoreError::ActiveRun { run_id }) => {
                 Err(EngineError::MessagesWhileActive { thread_id: thread_id.to_owned(), run_id })
@@ -59,14 +69,15 @@ impl Engine {
         message_id: &str,
         request: UpdateMessageRequest,
     ) -> Result<Bytes> {
-        self.change(
+        let engine = self.identify("modifyMessage", &[thread_id, message_id], &request);
+        let update = engine.change(
             Collection::messages(thread_id),
             message_id,
             |message: &mut Message, (): &mut ()| {
                 objects::update_metadata(&mut message.metadata, request.metadata.clone());
             },
-        )
-        .await
+        );
+        engine.once(update, Recorded::into_json).await
     }
 
     /// Deletes a message, unless a run is active, which may have read the message or be writing it.
@@ -76,7 +87,7 @@ impl Engine {
         message_id: &str,
     ) -> Result<DeletedMessage> {
         let (collection, id) = (Collection::messages(thread_id), message_id.to_owned());
-        match self.commit(Change::Delete { collection, id }).await {
+        match self.transact(Change::Delete { collection, id }, None).await {
             Ok(_) => Ok(DeletedMessage::new(message_id, true)),
             Err(StoreError::ActiveRun { run_id }) => {
                 Err(EngineError::DeletionWhileActive { thread_id: thread_id.to_owned(), run_id })

@@ -10,6 +10,7 @@ mod error;
 mod execution;
 mod expiry;
 mod finish;
+mod idempotency;
 mod journal;
 mod lifecycle;
 mod lists;

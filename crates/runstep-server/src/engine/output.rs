@@ -80,8 +80,11 @@ impl ModelOutput {
         functions: &[String],
         event: ModelEvent,
     ) -> Result<(), ModelError> {
-        if writer.context.quota.is_exceeded() {
-            let message = "The server's memory quota is used up.";
+        if writer.context.is_full() {
+            let message = match writer.context.quota.is_exceeded() {
+                true => "The server's memory quota is used up.",
+                false => "The server's data file is full.",
+            };
             return Err(ModelError::new(ModelErrorKind::Server, message));
         }
         match event {

@@ -2,8 +2,8 @@
 
 use runstep_api::types::{
     Message, MessageContent, MessageRole, MessageStatus, ResponseFormat as Format, Run,
-    RunIncompleteReason, RunStep, StepDetails, Tool, ToolCall as Call, ToolChoice as Choice,
-    TruncationStrategyType,
+    RunIncompleteReason, RunStep, RunStepStatus, StepDetails, Tool, ToolCall as Call,
+    ToolChoice as Choice, TruncationStrategyType,
 };
 
 use super::context::EngineContext;
@@ -153,8 +153,8 @@ fn user_part(part: &MessageContent) -> Option<UserPart> {
     }
 }
 
-/// Returns the conversation items of a step of this run. Messages that are not complete are the
-/// output of a request that is repeated.
+/// Returns the conversation items of a step of this run. Messages and calls that are not complete
+/// are the output of a request that is repeated.
 async fn step_items(
     context: &EngineContext,
     key: &RunKey,
@@ -171,7 +171,7 @@ async fn step_items(
         return Ok(is_complete.then(|| message_item(&message)).into_iter().collect());
     }
     Ok(match &step.step_details {
-        StepDetails::ToolCalls(details) => {
+        StepDetails::ToolCalls(details) if step.status == RunStepStatus::Completed => {
             let calls: Vec<_> = details
                 .tool_calls
                 .iter()

@@ -15,6 +15,7 @@ use super::assistants::HiddenSettings;
 use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::execution::RunExecution;
+use super::idempotency::Recorded;
 use super::journal::RESERVED_EVENTS;
 use super::run_state::{HiddenState, RunState};
 use super::transactions::new_object;
@@ -63,6 +64,17 @@ impl Engine {
         thread_id: &str,
         request: CreateRunRequest,
     ) -> Result<(RunView, Option<Subscriber>)> {
+        let stream = is_streamed(&request.stream);
+        let engine = self.identify("createRun", &[thread_id], &request);
+        let replay = |recorded| engine.replay_run(recorded, stream);
+        engine.once(engine.try_create_run(thread_id, request), replay).await
+    }
+
+    async fn try_create_run(
+        &self,
+        thread_id: &str,
+        request: CreateRunRequest,
+    ) -> Result<(RunView, Option<Subscriber>)> {
         let valid = match self.validate_run(&request).await {
             Ok(valid) => valid,
             Err(error) => {
@@ -76,6 +88,16 @@ impl Engine {
 
     /// Creates a thread and a run on it, or neither.
     pub(crate) async fn create_thread_and_run(
+        &self,
+        request: CreateThreadAndRunRequest,
+    ) -> Result<(RunView, Option<Subscriber>)> {
+        let stream = is_streamed(&request.stream);
+        let engine = self.identify("createThreadAndRun", &[], &request);
+        let replay = |recorded| engine.replay_run(recorded, stream);
+        engine.once(engine.try_create_thread_and_run(request), replay).await
+    }
+
+    async fn try_create_thread_and_run(
         &self,
         request: CreateThreadAndRunRequest,
     ) -> Result<(RunView, Option<Subscriber>)> {
@@ -158,19 +180,19 @@ impl Engine {
         let next = events.last + 1;
         let object = NewObject { hidden: objects::json(&hidden), ..new_object(&run.id, &run) };
         let view = RunView::new(thread_id, &run.id, object.json.clone(), Phase::Queued);
-        let committed = self
-            .commit(Change::CreateRun(Box::new(NewRun {
-                thread: thread_id.to_owned(),
-                new_thread,
-                messages,
-                run: object,
-                phase: Phase::Queued,
-                expires_at: run.expires_at.unwrap_or_default(),
-                owner: Some(Arc::clone(&context.node)),
-                next_event: next + RESERVED_EVENTS,
-                events,
-            })))
-            .await;
+        let json = object.json.clone();
+        let change = Change::CreateRun(Box::new(NewRun {
+            thread: thread_id.to_owned(),
+            new_thread,
+            messages,
+            run: object,
+            phase: Phase::Queued,
+            expires_at: run.expires_at.unwrap_or_default(),
+            owner: Some(Arc::clone(&context.node)),
+            next_event: next + RESERVED_EVENTS,
+            events,
+        }));
+        let committed = self.commit(change, &json, FIRST_EVENT).await;
         match committed {
             Ok(_) => {}
             Err(StoreError::ActiveRun { run_id }) => {
@@ -254,10 +276,12 @@ impl Engine {
         run_id: &str,
         request: UpdateRunRequest,
     ) -> Result<RunView> {
+        let engine = self.identify("modifyRun", &[thread_id, run_id], &request);
         let update = |run: &mut Run, (): &mut ()| {
             objects::update_metadata(&mut run.metadata, request.metadata.clone());
         };
-        let json = self.change(Collection::runs(thread_id), run_id, update).await?;
+        let update = engine.change(Collection::runs(thread_id), run_id, update);
+        let json = engine.once(update, Recorded::into_json).await?;
         let status: RunStatusOnly = objects::parse(&json)?;
         Ok(RunView::new(thread_id, run_id, json, objects::phase(&status.status)))
     }

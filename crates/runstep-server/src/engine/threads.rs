@@ -7,15 +7,21 @@ use runstep_api::types::{
 
 use super::context::Engine;
 use super::error::Result;
+use super::idempotency::Recorded;
 use super::transactions::new_object;
 use super::{capabilities, objects};
 use crate::store::{Change, Collection, NewThread};
 
 impl Engine {
     pub(crate) async fn create_thread(&self, request: CreateThreadRequest) -> Result<Bytes> {
+        let engine = self.identify("createThread", &[], &request);
+        engine.once(engine.try_create_thread(request), Recorded::into_json).await
+    }
+
+    async fn try_create_thread(&self, request: CreateThreadRequest) -> Result<Bytes> {
         let (_, new) = self.new_thread("", request)?;
         let json = new.thread.json.clone();
-        self.commit(Change::CreateThread(new)).await?;
+        self.commit(Change::CreateThread(new), &json, 0).await?;
         Ok(json)
     }
 
@@ -60,6 +66,11 @@ impl Engine {
         id: &str,
         request: UpdateThreadRequest,
     ) -> Result<Bytes> {
+        let engine = self.identify("modifyThread", &[id], &request);
+        engine.once(engine.try_update_thread(id, request), Recorded::into_json).await
+    }
+
+    async fn try_update_thread(&self, id: &str, request: UpdateThreadRequest) -> Result<Bytes> {
         let resources = request.tool_resources.as_option();
         if let Err(error) = capabilities::check_tool_resources("tool_resources", resources) {
             // A missing thread takes precedence.
@@ -76,7 +87,7 @@ impl Engine {
     /// the model and emits the last events to those who receive them.
     pub(crate) async fn delete_thread(&self, id: &str) -> Result<DeletedThread> {
         let (collection, thread_id) = (Collection::Threads, id.to_owned());
-        let committed = self.commit(Change::Delete { collection, id: thread_id }).await?;
+        let committed = self.transact(Change::Delete { collection, id: thread_id }, None).await?;
         // A run that does not execute waited for tool outputs, or it is about to start and then
         // finds that the thread is gone.
         if let Some(run_id) = committed.active_run

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::context::Engine;
 use super::error::Result;
 use super::objects;
-use crate::store::{Change, Collection, Committed, NewObject, Object, StoreError, Transaction};
+use crate::store::{Change, Collection, NewObject, Object, StoreError};
 
 impl Engine {
     /// Reads an object.
@@ -18,16 +18,6 @@ impl Engine {
     /// Reads an object as JSON.
     pub(super) async fn read(&self, collection: Collection, id: &str) -> Result<Bytes> {
         Ok(self.object(collection, id).await?.json)
-    }
-
-    pub(super) async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
-        let transaction = Transaction {
-            namespace: self.namespace.clone(),
-            now: self.context.clock.now(),
-            idempotency: None,
-            change,
-        };
-        self.context.store.commit(transaction).await
     }
 
     /// Changes an object and the state `H` that it does not have, or `()` to keep that. `change` is called again if another
@@ -53,7 +43,7 @@ impl Engine {
             let hidden = if has_hidden { objects::json(&hidden) } else { stored.hidden };
             let object = NewObject { id: id.to_owned(), json: json.clone(), hidden };
             let (collection, version) = (collection.clone(), stored.version);
-            match self.commit(Change::Replace { collection, object, version }).await {
+            match self.commit(Change::Replace { collection, object, version }, &json, 0).await {
                 Ok(_) => return Ok(json),
                 Err(StoreError::Stale) => {}
                 Err(error) => return Err(error.into()),

@@ -17,7 +17,8 @@ use crate::store::Namespace;
 pub(crate) enum Access {
     /// No key is required, and all clients share one engine.
     Open(Arc<Engine>),
-    Keys(Vec<(Fingerprint, Arc<Engine>)>),
+    /// An engine that no key has, and those of all keys.
+    Keys(Arc<Engine>, Vec<(Fingerprint, Arc<Engine>)>),
 }
 
 /// The hash of a key. All are equally long, so comparing them takes constant time.
@@ -39,7 +40,14 @@ impl Access {
                 accepted.push((fingerprint, engines.engine(namespace(&fingerprint))));
             }
         }
-        Ok(Self::Keys(accepted))
+        let none = engines.engine(Namespace::new(""));
+        Ok(Self::Keys(none, accepted))
+    }
+
+    /// Returns the engine of any key, for what concerns all of them.
+    pub(super) fn any_engine(&self) -> &Arc<Engine> {
+        let (Self::Open(engine) | Self::Keys(engine, _)) = self;
+        engine
     }
 
     /// Returns whether no key is required.
@@ -51,7 +59,7 @@ impl Access {
     pub(super) fn engine(&self, headers: &HeaderMap) -> Result<&Arc<Engine>, ApiError> {
         let engine = match self {
             Self::Open(engine) => engine,
-            Self::Keys(accepted) => {
+            Self::Keys(_, accepted) => {
                 let key = request_key(headers).ok_or(ApiError::MissingKey)?;
                 find(accepted, &fingerprint(key)).ok_or(ApiError::WrongKey)?
             }

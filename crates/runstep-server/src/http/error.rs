@@ -122,9 +122,9 @@ impl ApiError {
             Self::Engine(EngineError::KeyReused) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, Some("idempotency_key_reused"))
             }
-            Self::Engine(EngineError::Unavailable(_) | EngineError::Stale) => {
-                (StatusCode::SERVICE_UNAVAILABLE, None)
-            }
+            Self::Engine(
+                EngineError::Unavailable(_) | EngineError::Stale | EngineError::Replayed,
+            ) => (StatusCode::SERVICE_UNAVAILABLE, None),
             Self::Engine(error) => (StatusCode::BAD_REQUEST, error.code()),
             Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, Some("invalid_json")),
             Self::MissingBody => (StatusCode::BAD_REQUEST, Some("missing_body")),
@@ -212,6 +212,9 @@ impl IntoResponse for ApiError {
             Self::RateLimited { seconds, .. } => Some(seconds),
             Self::TooManyBodies => Some(RETRY_DELAY.as_secs()),
             Self::ShuttingDown => Some(RESTART_DELAY.as_secs()),
+            Self::Engine(EngineError::Unavailable(_) | EngineError::Stale) => {
+                Some(RETRY_DELAY.as_secs())
+            }
             _ => None,
         };
         if let Some(seconds) = retry_after {
@@ -219,9 +222,6 @@ impl IntoResponse for ApiError {
         }
         if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(RETRY_AFTER) {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_DELAY.as_secs()));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -21,9 +21,13 @@ pub(super) fn routes() -> Router<Arc<ServerState>> {
         .route("/metrics", get(metrics))
 }
 
-/// Fails once the server creates no more runs.
+/// Fails once the server creates no more runs, and while its data cannot be written.
 async fn ready(State(state): State<Arc<ServerState>>) -> Result<&'static str, ApiError> {
-    if state.is_draining() { Err(ApiError::ShuttingDown) } else { Ok("ready\n") }
+    if state.is_draining() {
+        return Err(ApiError::ShuttingDown);
+    }
+    state.access.any_engine().check_health()?;
+    Ok("ready\n")
 }
 
 /// Requires a key, because the metrics cover the requests of all keys.

@@ -6,11 +6,11 @@ use serde::Deserialize as _;
 use toml::{Table, Value};
 
 use super::error::ProgramError;
-use super::files;
 use super::keys::Keys;
 use super::options::{DEFAULTS, Options};
 use super::settings::Settings;
 use super::upstream::Upstream;
+use super::{data, files};
 
 /// The merged options.
 #[derive(Debug)]
@@ -51,7 +51,8 @@ impl Configuration {
 fn read(path: &Path) -> Result<Options, ProgramError> {
     let mut options: Options = files::toml(path, "configuration")?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    for path in [&mut options.api_key_file, &mut options.model_map].into_iter().flatten() {
+    let paths = [&mut options.api_key_file, &mut options.model_map, &mut options.data];
+    for path in paths.into_iter().flatten().filter(|path| **path != Path::new(data::MEMORY)) {
         *path = directory.join(&*path);
     }
     Ok(options)

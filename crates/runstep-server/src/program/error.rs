@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use runstep_server::StartError;
+use runstep_server::data::MaintenanceError;
 use runstep_server::model::ChatCompletionsError;
 
 /// The exit code for invalid options, as clap's.
@@ -52,6 +53,23 @@ pub(crate) enum ProgramError {
     NoUpstreamKey { name: String },
     #[error("{0}")]
     Upstream(#[from] ChatCompletionsError),
+    #[error(
+        "the user has no home directory, so there is no default data directory\n  \
+         help: specify a file with --data, or --data :memory: to keep nothing"
+    )]
+    NoDataDirectory,
+    #[error(
+        "cannot create the data directory {}: {source}\n  \
+         help: specify another file with --data",
+        path.display()
+    )]
+    DataDirectory { path: PathBuf, source: io::Error },
+    #[error("there is no data file\n  help: specify it with --data")]
+    NoDataFile,
+    #[error("{} is damaged:\n  {problems}\n  help: restore a backup", path.display())]
+    DamagedFile { path: PathBuf, problems: String },
+    #[error("{0}")]
+    Maintenance(#[from] MaintenanceError),
     #[error("{0}")]
     Start(#[from] StartError),
     #[error("serving failed: {0}")]
@@ -61,7 +79,11 @@ pub(crate) enum ProgramError {
 impl ProgramError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Serve(_) | Self::Start(StartError::Listen { .. }) => ExitCode::FAILURE,
+            Self::Serve(_)
+            | Self::DataDirectory { .. }
+            | Self::DamagedFile { .. }
+            | Self::Maintenance(_)
+            | Self::Start(StartError::Listen { .. } | StartError::DataFile(_)) => ExitCode::FAILURE,
             _ => ExitCode::from(USAGE),
         }
     }

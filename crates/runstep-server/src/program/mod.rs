@@ -1,6 +1,8 @@
 //! The program: reads the options, then runs a server until a signal stops it.
 
+mod commands;
 mod configuration;
+mod data;
 mod error;
 mod files;
 mod keys;
@@ -13,7 +15,7 @@ mod upstream;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use runstep_server::Server;
+use runstep_server::{Durability, Server};
 
 use self::configuration::Configuration;
 use self::error::ProgramError;
@@ -40,6 +42,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
         print(&configuration.report(keys.as_ref(), upstream.as_ref()));
         return Ok(());
     }
+    if let Some(command) = &arguments.command {
+        let path = data::file(settings.data.as_deref())?.ok_or(ProgramError::NoDataFile)?;
+        return command.execute(&path);
+    }
     logs::start(settings.log_level, settings.log_format);
     if let Some(keys) = &keys {
         keys.warn_if_world_readable();
@@ -52,7 +58,13 @@ async fn serve(
     keys: Option<Keys>,
     upstream: Option<Upstream>,
 ) -> Result<(), ProgramError> {
+    let data_file = data::file(settings.data.as_deref())?;
     let mut server = Server::builder()
+        .durability(match settings.durability {
+            options::Durability::Full => Durability::Full,
+            options::Durability::Normal => Durability::Normal,
+        })
+        .retain_events(settings.retain_events.duration)
         .api_keys(keys.iter().flat_map(Keys::secrets))
         .allowed_origins(&settings.allowed_origins)
         .run_lifetime(Duration::from_secs(settings.run_lifetime_seconds))
@@ -66,12 +78,28 @@ async fn serve(
         .max_connections(settings.max_connections)
         .request_timeout(Duration::from_secs(settings.request_timeout_seconds))
         .shutdown_timeout(Duration::from_secs(settings.shutdown_timeout_seconds));
+    if let Some(path) = &data_file {
+        server = server.data_file(path);
+    }
+    if let Some(retention) = &settings.retain_runs {
+        server = server.retain_runs(retention.duration);
+    }
+    if let Some(limit) = settings.max_data_bytes {
+        server = server.max_data_bytes(limit);
+    }
     if let Some(upstream) = upstream {
         server = server.model(upstream.model);
     }
     let mut signals = Signals::new().map_err(ProgramError::Serve)?;
     let server = server.spawn_on(settings.listen).await?;
-    print(&format!("runstep-server listens on {}\n", server.base_url()));
+    let data = match &data_file {
+        Some(path) => path.display().to_string(),
+        None => "memory".to_owned(),
+    };
+    print(&format!(
+        "runstep-server listens on {}\nrunstep-server keeps its data in {data}\n",
+        server.base_url()
+    ));
     signals.next().await.map_err(ProgramError::Serve)?;
     tokio::select! {
         result = server.shutdown() => result.map_err(ProgramError::Serve),

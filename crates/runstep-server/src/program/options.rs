@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::commands::Command;
+use super::data::OptionDuration;
+
 /// The defaults, as a configuration file.
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 
@@ -20,13 +23,15 @@ pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 #[command(version, next_line_help = true)]
 pub(crate) struct Arguments {
     /// A TOML file of options; paths in it are relative to its directory
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(super) config: Option<PathBuf>,
     /// Print the resulting options, without secrets, and exit
     #[arg(long)]
     pub(super) check_config: bool,
     #[command(flatten)]
     pub(super) options: Options,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
 }
 
 impl Arguments {
@@ -74,6 +79,25 @@ pub(super) struct Options {
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origins: Option<Vec<String>>,
 
+    /// The file that keeps all objects, or :memory: to lose them at the end. Without it runstep.db in
+    /// the data directory of the platform, which is printed at the start
+    #[arg(long, value_name = "FILE", help_heading = "Data", global = true)]
+    pub(super) data: Option<PathBuf>,
+    /// When a change is on the disk: before the response, or soon after it, which is faster but can
+    /// lose the last changes in a power failure
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    durability: Option<Durability>,
+    /// How long the events of a run can be read again after its end, such as 24h
+    #[arg(long, value_name = "DURATION", help_heading = "Data")]
+    retain_events: Option<OptionDuration>,
+    /// How long runs and their steps are kept after their end, such as 90days. Without it for ever
+    #[arg(long, value_name = "DURATION", help_heading = "Data")]
+    retain_runs: Option<OptionDuration>,
+    /// Limit of the size of the data file; beyond it requests that create objects get status 429.
+    /// Without it there is none
+    #[arg(long, value_name = "BYTES", help_heading = "Data")]
+    max_data_bytes: Option<u64>,
+
     /// The base URL of an OpenAI-compatible provider. Without it the offline model responds
     #[arg(long, value_name = "URL", help_heading = "Model")]
     upstream: Option<String>,
@@ -118,7 +142,8 @@ pub(super) struct Options {
     /// Limit of open connections; others wait
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_connections: Option<usize>,
-    /// Limit of the estimated size of all objects; more get status 429
+    /// Limit of what is in memory: the output of active runs, and with --data :memory: all objects;
+    /// beyond it requests that create objects get status 429
     #[arg(long, value_name = "BYTES", help_heading = "Limits")]
     max_stored_bytes: Option<usize>,
     /// Limit of the length of a request body; a longer one gets status 413
@@ -137,6 +162,14 @@ pub(super) struct Options {
     /// The format of the logs
     #[arg(long, value_name = "FORMAT", help_heading = "Logs")]
     log_format: Option<LogFormat>,
+}
+
+/// When a change is on the disk.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Durability {
+    Full,
+    Normal,
 }
 
 /// The fields that limit the tokens of a response.

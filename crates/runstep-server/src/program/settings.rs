@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::options::{LogFormat, LogLevel, TokenLimit};
+use super::data::OptionDuration;
+use super::options::{Durability, LogFormat, LogLevel, TokenLimit};
 
 /// The options with their defaults. See [`Options`](super::options::Options).
 #[derive(Debug, Deserialize)]
@@ -14,6 +15,11 @@ pub(super) struct Settings {
     pub(super) listen: SocketAddr,
     pub(super) api_key_file: Option<PathBuf>,
     pub(super) allowed_origins: Vec<String>,
+    pub(super) data: Option<PathBuf>,
+    pub(super) durability: Durability,
+    pub(super) retain_events: OptionDuration,
+    pub(super) retain_runs: Option<OptionDuration>,
+    pub(super) max_data_bytes: Option<u64>,
     pub(super) upstream: Option<String>,
     pub(super) upstream_key_env: Option<String>,
     pub(super) model_map: Option<PathBuf>,

@@ -20,6 +20,8 @@ use crate::shutdown::Shutdown;
 
 /// Delay after an error such as an exhausted table of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Time for runs to store their state after they were stopped.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for streams to send their final `error` event after their runs were stopped.
 const FINAL_EVENT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -93,6 +95,8 @@ impl Connections {
             let _ = tokio::time::timeout(FINAL_EVENT_TIMEOUT, graceful).await;
         }
         shutdown.stop_runs.cancel();
+        // Runs that were stopped store what has to be known to continue them.
+        let _ = tokio::time::timeout(STOP_TIMEOUT, shutdown.active_runs.wait()).await;
     }
 
     async fn accept(&mut self) {

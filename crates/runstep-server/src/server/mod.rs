@@ -24,7 +24,9 @@ use crate::metrics::Metrics;
 use crate::model::{Model, Offline};
 use crate::schema::Schemas;
 use crate::shutdown::Shutdown;
-use crate::store::{Durability, MemoryQuota, MemoryStore, Retention, SharedStore, SqliteStore};
+use crate::store::{
+    Durability, MemoryQuota, MemoryStore, Retention, SharedStore, SqliteOptions, SqliteStore,
+};
 use connections::{Connections, ShutdownSettings};
 pub use running::RunningServer;
 
@@ -68,6 +70,7 @@ impl Server {
             durability: Durability::Full,
             retain_events: RETAIN_EVENTS,
             retain_runs: None,
+            max_data_bytes: u64::MAX,
         }
     }
 }
@@ -88,6 +91,7 @@ pub struct ServerBuilder {
     durability: Durability,
     retain_events: Duration,
     retain_runs: Option<Duration>,
+    max_data_bytes: u64,
 }
 
 impl ServerBuilder {
@@ -111,6 +115,14 @@ impl ServerBuilder {
     /// Default: [`Durability::Full`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Limits the size of the [`data_file`](Self::data_file). Beyond it, requests that create or
+    /// extend objects get a 429 until some objects are deleted, and the output of models fails
+    /// their runs; reads and deletions go on. Default: unlimited.
+    pub fn max_data_bytes(mut self, limit: u64) -> Self {
+        self.max_data_bytes = limit;
         self
     }
 
@@ -207,7 +219,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Limits the estimated size of all objects, about their length as JSON. Beyond it, requests
+    /// Limits what is in memory: the output of active runs, and all objects if there is no
+    /// [`data_file`](Self::data_file). Objects are in memory as JSON text. Beyond the limit, requests
     /// that create objects get a 429 until some objects are deleted. Default: 1 GiB.
     pub fn max_stored_bytes(mut self, limit: usize) -> Self {
         self.limits.max_stored_bytes = limit;
@@ -272,7 +285,14 @@ impl ServerBuilder {
         let metrics = Arc::new(Metrics::new());
         let quota = MemoryQuota::new(self.limits.max_stored_bytes, metrics.stored_bytes.clone());
         let store: SharedStore = match &self.data_file {
-            Some(path) => Arc::new(SqliteStore::open(path, self.durability)?),
+            Some(path) => Arc::new(SqliteStore::open(
+                path,
+                SqliteOptions {
+                    durability: self.durability,
+                    max_bytes: self.max_data_bytes,
+                    metrics: metrics.store.clone(),
+                },
+            )?),
             None => Arc::new(MemoryStore::new(Arc::clone(&quota))),
         };
         let engines = EngineFactory::new(EngineOptions {

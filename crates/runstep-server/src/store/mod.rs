@@ -18,6 +18,7 @@ mod transaction;
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 
 pub(crate) use memory::MemoryStore;
@@ -26,11 +27,11 @@ pub(crate) use object::{
 };
 pub(crate) use page::{ObjectPage, PageQuery, UnknownCursor};
 pub(crate) use quota::{MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
-pub use sqlite::Durability;
-pub(crate) use sqlite::SqliteStore;
+pub use sqlite::{Durability, backup, check, export, import};
+pub(crate) use sqlite::{SqliteOptions, SqliteStore};
 pub(crate) use transaction::{
-    Change, Claimant, Committed, MessageWrite, NewMessage, NewObject, NewRun, NewThread, RunUpdate,
-    RunWrite, StepWrite, Transaction,
+    Change, Claimant, Committed, Idempotency, MessageWrite, NewMessage, NewObject, NewRun,
+    NewThread, RunUpdate, RunWrite, StepWrite, Transaction,
 };
 
 /// How long a request with an idempotency key can be repeated, in seconds.
@@ -87,6 +88,15 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Commits a transaction.
     fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>>;
 
+    /// Returns the response of an executed request with this idempotency key.
+    fn recorded(
+        &self,
+        namespace: &Namespace,
+        key: String,
+        fingerprint: [u8; 32],
+        now: i64,
+    ) -> BoxFuture<'static, Result<Option<Bytes>>>;
+
     /// Claims executable runs (queued, in progress or cancelling) that neither this node nor another
     /// one with a valid lease has claimed, at most `limit` of them, the oldest first. A claim
     /// changes the version of the run, so the previous owner can no longer write.
@@ -120,6 +130,12 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Returns an error if the store accepts no more objects.
     fn check_capacity(&self) -> Result<()>;
+
+    /// Returns an error if the last transaction failed because of the database.
+    fn check_health(&self) -> Result<()>;
+
+    /// Updates the metrics of the store.
+    fn refresh_metrics(&self) {}
 }
 
 /// The reason why a store does not return or change something.
@@ -136,6 +152,9 @@ pub(crate) enum StoreError {
     Stale,
     #[error("the cursor is not in the list")]
     UnknownCursor(UnknownCursor),
+    /// An equal request with the same idempotency key was executed at the same time.
+    #[error("the request was executed already")]
+    Replayed,
     /// Another request had the same idempotency key.
     #[error("the idempotency key was used for another request")]
     KeyReused,

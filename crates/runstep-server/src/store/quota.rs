@@ -8,6 +8,8 @@ use serde::Serialize;
 /// An estimate of the memory of an object besides its content.
 const OVERHEAD: usize = 512;
 
+const MEMORY_QUOTA: &str = "memory quota";
+
 /// The memory quota for objects, which all keys share.
 #[derive(Debug)]
 pub(crate) struct MemoryQuota {
@@ -17,9 +19,11 @@ pub(crate) struct MemoryQuota {
 
 /// The error that the quota is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the objects use all {limit} bytes of their memory quota; delete some")]
+#[error("the objects use all {limit} bytes of their {resource}; delete some")]
 pub(crate) struct QuotaExceeded {
     pub(crate) limit: usize,
+    /// What is limited.
+    pub(crate) resource: &'static str,
 }
 
 impl MemoryQuota {
@@ -34,7 +38,11 @@ impl MemoryQuota {
 
     /// Returns an error if the quota does not allow any more objects.
     pub(crate) fn check(&self) -> Result<(), QuotaExceeded> {
-        if self.is_exceeded() { Err(QuotaExceeded { limit: self.limit }) } else { Ok(()) }
+        if self.is_exceeded() {
+            Err(QuotaExceeded { limit: self.limit, resource: MEMORY_QUOTA })
+        } else {
+            Ok(())
+        }
     }
 
     fn used(&self) -> usize {
@@ -143,7 +151,10 @@ mod tests {
         let mut charge = quota.charge();
         charge.add(90);
         assert_eq!(charge.resize(40, 60), Ok(()));
-        assert_eq!(charge.resize(60, 61), Err(QuotaExceeded { limit: 100 }));
+        assert_eq!(
+            charge.resize(60, 61),
+            Err(QuotaExceeded { limit: 100, resource: MEMORY_QUOTA })
+        );
         assert_eq!(charge.resize(60, 60), Ok(()));
         assert_eq!(quota.used(), 110);
         assert_eq!(charge.resize(60, 20), Ok(()));

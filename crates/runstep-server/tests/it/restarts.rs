@@ -8,7 +8,7 @@ use runstep_server::{DataFileError, Durability, ManualClock, Server, ServerBuild
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::harness::{Fixture, TestClient, event_names, id, run_pending_tasks};
+use crate::harness::{Event, Fixture, TestClient, event_names, id, run_pending_tasks};
 
 /// A server with a data file, whose model plays these turns.
 fn builder(path: &Path, turns: impl IntoIterator<Item = Turn>) -> ServerBuilder {
@@ -96,21 +96,31 @@ async fn queued_run_executes_after_a_restart() {
     assert_eq!(run["status"], "completed");
 }
 
-#[tokio::test(start_paused = true)]
-async fn run_with_output_fails_after_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("data.db");
-    let turns = || [Turn::text("It is").and_stall(), Turn::text("More.")];
-    let fixture = start(|| builder(&path, turns())).await.create_fixture(&[]).await;
+/// A run that has generated a part of its message. Returns the events so far.
+async fn interrupted_run(path: &Path) -> (Fixture, Vec<Event>) {
+    let turns = || [Turn::text("It is").and_stall()];
+    let fixture = start(|| builder(path, turns())).await.create_fixture(&[]).await;
     let mut stream = fixture.open_run_stream(json!({})).await;
     let mut received = stream.read_until("thread.message.delta").await;
     received.extend(stream.read_until("thread.message.delta").await);
-    let last = received.last().unwrap().id.unwrap();
-    let run = fixture.newest_run().await;
-    let message = fixture.newest_message().await;
-    drop(stream);
+    (fixture, received)
+}
 
-    let fixture = restart(fixture, || builder(&path, turns())).await;
+#[tokio::test(start_paused = true)]
+async fn run_with_output_fails_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let (fixture, received) = interrupted_run(&path).await;
+    let last = received.last().unwrap().id.unwrap();
+    let (run, message) = (fixture.newest_run().await, fixture.newest_message().await);
+    // What a crash leaves behind.
+    let copy = directory.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    std::fs::copy(directory.path().join("data.db-wal"), directory.path().join("copy.db-wal"))
+        .unwrap();
+
+    let client = start(|| builder(&copy, [Turn::text("More.")])).await;
+    let fixture = Fixture { client, ..fixture };
     let run = fixture.wait_for_run(&run).await;
     assert_eq!(run["status"], "failed");
     let message_text = "The server stopped while the model was generating.";
@@ -123,6 +133,25 @@ async fn run_with_output_fails_after_a_restart() {
     assert_eq!(event_names(&rest), ["message.incomplete", "run.step.failed", "run.failed", "done"]);
     assert!(rest[0].id.unwrap() > last);
     assert_eq!(fixture.try_create_run(json!({})).await.status, 200, "the thread is locked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_that_a_shutdown_stopped_repeats_its_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let (fixture, received) = interrupted_run(&path).await;
+    let run = fixture.newest_run().await;
+    let fixture = restart(fixture, || builder(&path, [Turn::text("Sunny.")])).await;
+    assert_eq!(fixture.wait_for_run(&run).await["status"], "completed");
+    assert_eq!(fixture.message_texts().await, ["Hello there", "It is", "Sunny."]);
+    let steps = fixture.list_steps(&run).await;
+    let statuses: Vec<_> = steps.iter().map(|step| step["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["failed", "completed"]);
+    let last = received.last().unwrap().id.unwrap();
+    let rest = fixture.client.resumed_events(&fixture.run_path(&run, ""), last).await;
+    let names = event_names(&rest);
+    assert_eq!(names[..3], ["message.incomplete", "run.step.failed", "run.step.created"]);
+    assert_eq!(names[names.len() - 2..], ["run.completed", "done"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,6 +182,25 @@ async fn run_that_requires_action_continues_or_expires_after_a_restart() {
         }
         assert_eq!(run["status"], if expire { "expired" } else { "completed" });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clock_that_jumps_back_changes_neither_order_nor_recovery() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let clock = ManualClock::new();
+    let first = || builder(&path, [Turn::text("Hi.")]).clock(clock.clone());
+    let fixture = start(first).await.create_fixture(&[]).await;
+    fixture.create_run_and_wait(json!({})).await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let earlier = ManualClock::starting_at(clock.now() - day);
+    let second = || builder(&path, [Turn::text("Again.")]).clock(earlier.clone());
+    let fixture = restart(fixture, second).await;
+    fixture.add_message("Later").await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    assert_eq!(run["status"], "completed");
+    assert_eq!(fixture.message_texts().await, ["Hello there", "Hi.", "Later", "Again."]);
+    assert_eq!(id(&fixture.newest_run().await), id(&run));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,8 @@ mod deletion;
 #[allow(dead_code, unused_imports, reason = "other tests of `it` use the rest of the harness")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
+#[path = "../it/idempotency.rs"]
+mod idempotency;
 #[path = "../it/limits.rs"]
 mod limits;
 #[path = "../it/manual_clock.rs"]

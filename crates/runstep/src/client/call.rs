@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::pin::Pin;
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -30,6 +31,9 @@ pub(crate) struct SpanIds<'a> {
 
 /// The result of a method of the generated client.
 pub(crate) type ApiResult<T> = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>;
+
+/// One attempt of a request.
+pub(crate) type AttemptFuture<'a, T> = Pin<Box<dyn Future<Output = ApiResult<T>> + Send + 'a>>;
 
 /// Whether a request may be sent more than once.
 #[derive(Clone, Copy, Debug)]
@@ -82,51 +86,62 @@ impl Client {
     // store another copy of the future that it forwards.
 
     /// Calls an operation of the generated client, with retries.
-    pub(crate) fn call<T, F, Fut>(
-        &self,
+    pub(crate) fn call<'a, T, F, Fut>(
+        &'a self,
         operation: Operation,
         ids: SpanIds<'_>,
-        options: &RequestOptions,
+        options: &'a RequestOptions,
         call: F,
     ) -> impl Future<Output = Result<Response<T>>>
     where
         T: runstep_api::Decode + Send + 'static,
-        F: Fn(runstep_api::Client) -> Fut,
-        Fut: Future<Output = ApiResult<T>>,
+        F: Fn(runstep_api::Client) -> Fut + Sync,
+        Fut: Future<Output = ApiResult<T>> + Send + 'a,
     {
         self.call_traced(operation, ids, options, call, response_body::json)
     }
 
     /// Calls an operation whose response is read as a stream. Returns when the response starts.
-    pub(crate) fn open<F, Fut>(
-        &self,
+    pub(crate) fn open<'a, F, Fut>(
+        &'a self,
         operation: Operation,
         ids: SpanIds<'_>,
-        options: &RequestOptions,
+        options: &'a RequestOptions,
         call: F,
     ) -> impl Future<Output = Result<Response<ByteStream>>>
     where
-        F: Fn(runstep_api::Client) -> Fut,
-        Fut: Future<Output = ApiResult<ByteStream>>,
+        F: Fn(runstep_api::Client) -> Fut + Sync,
+        Fut: Future<Output = ApiResult<ByteStream>> + Send + 'a,
     {
         self.call_traced(operation, ids, options, call, response_body::bytes)
     }
 
-    fn call_traced<T, F, Fut>(
-        &self,
+    fn call_traced<'a, T, F, Fut>(
+        &'a self,
         operation: Operation,
         ids: SpanIds<'_>,
-        options: &RequestOptions,
+        options: &'a RequestOptions,
         call: F,
         read: ResponseReader<T>,
     ) -> impl Future<Output = Result<Response<T>>>
     where
         T: 'static,
-        F: Fn(runstep_api::Client) -> Fut,
-        Fut: Future<Output = ApiResult<T>>,
+        F: Fn(runstep_api::Client) -> Fut + Sync,
+        Fut: Future<Output = ApiResult<T>> + Send + 'a,
     {
+        let span = self.request_span(operation, ids);
+        let record = span.clone();
+        let repeatability = Repeatability::of(&operation.method());
+        let called = async move {
+            let attempt = |api| -> AttemptFuture<'a, T> { Box::pin(call(api)) };
+            self.call_with_retries(repeatability, options, &attempt, read, record).await
+        };
+        called.instrument(span)
+    }
+
+    fn request_span(&self, operation: Operation, ids: SpanIds<'_>) -> tracing::Span {
         let (address, port) = self.server();
-        let span = tracing::info_span!(
+        tracing::info_span!(
             "runstep.request",
             otel.name = operation.sdk_name(),
             otel.kind = "client",
@@ -143,25 +158,22 @@ impl Client {
             http.response.status_code = Empty,
             error.type = Empty,
             otel.status_code = Empty,
-        );
-        let record = span.clone();
-        let repeatability = Repeatability::of(&operation.method());
-        self.call_with_retries(repeatability, options, call, read, record).instrument(span)
+        )
     }
 
     /// Sends a request until it succeeds or is not retried. `span` records the result.
-    pub(crate) async fn call_with_retries<T, F, Fut>(
+    ///
+    /// Attempts are boxed, so that this is compiled once per type of response and not per operation.
+    pub(crate) async fn call_with_retries<'a, T>(
         &self,
         repeatability: Repeatability,
         options: &RequestOptions,
-        call: F,
+        call: &(dyn Fn(runstep_api::Client) -> AttemptFuture<'a, T> + Sync),
         read: ResponseReader<T>,
         span: tracing::Span,
     ) -> Result<Response<T>>
     where
         T: 'static,
-        F: Fn(runstep_api::Client) -> Fut,
-        Fut: Future<Output = ApiResult<T>>,
     {
         let idempotency_key = match repeatability.is_idempotent {
             true => None,

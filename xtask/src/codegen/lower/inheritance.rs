@@ -43,7 +43,7 @@ pub(super) fn bases_become_unions(mut document: Document) -> Result<Document, Er
                 (*variant).to_owned()
             };
             let reference = reference_to(&component);
-            mapping.insert(value.clone(), reference["$ref"].clone());
+            mapping.insert(value.clone(), format!("#/components/schemas/{component}").into());
             if !alternatives.contains(&reference) {
                 alternatives.push(reference);
             }

@@ -9,12 +9,11 @@ mod runs;
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use prometheus_client::metrics::gauge::Gauge;
 use tempfile::TempDir;
 
-use super::transaction::Idempotency;
 use super::*;
+use crate::metrics::StoreMetrics;
 
 /// A store under test.
 pub(super) struct Harness {
@@ -31,7 +30,12 @@ impl Harness {
     fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("data.db");
-        let store = SqliteStore::open(&path, Durability::Normal).unwrap();
+        let options = SqliteOptions {
+            durability: Durability::Normal,
+            max_bytes: u64::MAX,
+            metrics: StoreMetrics::default(),
+        };
+        let store = SqliteStore::open(&path, options).unwrap();
         Self { store: Arc::new(store), _directory: Some(directory) }
     }
 

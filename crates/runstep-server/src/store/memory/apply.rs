@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
+
 use super::State;
 use super::rows::{
     MessageRow, RequestRow, RunRow, TOMBSTONE_BYTES, Tenant, ThreadRow, chunk_size, size,
@@ -30,8 +32,8 @@ impl State {
         if !self.tenants.contains_key(&namespace) {
             self.tenants.insert(namespace.clone(), Tenant::new(quota));
         }
-        if let Some(idempotency) = &idempotency
-            && let Some(replayed) = self.tenant(&namespace)?.replay(idempotency, now)?
+        if let Some(Idempotency { key, fingerprint, .. }) = &idempotency
+            && let Some(replayed) = self.tenant(&namespace)?.replay(key, fingerprint, now)?
         {
             return Ok(Committed { replayed: Some(replayed), ..Committed::default() });
         }
@@ -317,12 +319,17 @@ impl Tenant {
         Ok(version + 1)
     }
 
-    fn replay(&mut self, request: &Idempotency, now: i64) -> Result<Option<axum::body::Bytes>> {
-        let Some(recorded) = self.requests.get(&request.key) else { return Ok(None) };
+    pub(super) fn replay(
+        &self,
+        key: &str,
+        fingerprint: &[u8; 32],
+        now: i64,
+    ) -> Result<Option<Bytes>> {
+        let Some(recorded) = self.requests.get(key) else { return Ok(None) };
         if recorded.created_at.saturating_add(IDEMPOTENCY_SECONDS) <= now {
             return Ok(None);
         }
-        if recorded.fingerprint != request.fingerprint {
+        if recorded.fingerprint != *fingerprint {
             return Err(StoreError::KeyReused);
         }
         Ok(Some(recorded.response.clone()))

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::ready;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 
@@ -196,6 +197,21 @@ impl Store for MemoryStore {
         done(self.state.lock().commit(&self.quota, transaction))
     }
 
+    fn recorded(
+        &self,
+        namespace: &Namespace,
+        key: String,
+        fingerprint: [u8; 32],
+        now: i64,
+    ) -> BoxFuture<'static, Result<Option<Bytes>>> {
+        let state = self.state.lock();
+        let recorded = match state.tenants.get(namespace) {
+            Some(tenant) => tenant.replay(&key, &fingerprint, now),
+            None => Ok(None),
+        };
+        done(recorded)
+    }
+
     fn claim_runs(
         &self,
         claimant: Claimant,
@@ -235,5 +251,9 @@ impl Store for MemoryStore {
 
     fn check_capacity(&self) -> Result<()> {
         Ok(self.quota.check()?)
+    }
+
+    fn check_health(&self) -> Result<()> {
+        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Grouped commits: all transactions that wait are committed together, with one fsync.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
@@ -10,6 +12,8 @@ use tokio::sync::oneshot;
 use super::open::FileLock;
 use super::tables::{Failure, Tables};
 use super::unavailable;
+use crate::metrics::StoreMetrics;
+use crate::store::quota::QuotaExceeded;
 use crate::store::{Result, StoreError};
 
 /// The most transactions in a group. Bounds the time until the first of them is committed.
@@ -20,8 +24,20 @@ pub(super) struct Writer {
     queue: Mutex<Queue>,
     /// Only locked by the task that writes.
     database: Mutex<Database>,
+    status: WriterStatus,
+    max_bytes: u64,
+    metrics: StoreMetrics,
     // Released when the last transaction has ended.
     _lock: FileLock,
+}
+
+/// What is known of the file without reading it.
+#[derive(Default)]
+struct WriterStatus {
+    /// The size of the data, without free pages.
+    bytes: AtomicU64,
+    /// Why the last commit failed.
+    failure: Mutex<Option<Arc<str>>>,
 }
 
 #[derive(Default)]
@@ -75,10 +91,19 @@ where
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, lock: FileLock) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        lock: FileLock,
+        max_bytes: u64,
+        metrics: StoreMetrics,
+    ) -> rusqlite::Result<Self> {
+        let status = WriterStatus::default();
+        let bytes = data_bytes(&connection)?;
+        status.bytes.store(bytes, Ordering::Relaxed);
+        metrics.data_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         let tables = Tables::new(&connection)?;
         let database = Mutex::new(Database { connection, tables });
-        Ok(Self { queue: Mutex::default(), database, _lock: lock })
+        Ok(Self { queue: Mutex::default(), database, status, max_bytes, metrics, _lock: lock })
     }
 
     /// Executes an operation in a transaction. An operation that is refused must not have written.
@@ -97,6 +122,37 @@ impl Writer {
             receiver.await.unwrap_or_else(stopped)
         }
         .boxed()
+    }
+
+    /// Returns an error if the data exceeds its limit.
+    pub(super) fn check_capacity(&self) -> Result<(), QuotaExceeded> {
+        if self.status.bytes.load(Ordering::Relaxed) <= self.max_bytes {
+            return Ok(());
+        }
+        let limit = usize::try_from(self.max_bytes).unwrap_or(usize::MAX);
+        Err(QuotaExceeded { limit, resource: "data file" })
+    }
+
+    /// Returns why the last commit failed.
+    pub(super) fn failure(&self) -> Option<Arc<str>> {
+        self.status.failure.lock().clone()
+    }
+
+    /// Records the result of a commit and how long it took.
+    fn record(
+        &self,
+        started: Instant,
+        group: usize,
+        database: &Database,
+        result: Result<&(), &rusqlite::Error>,
+    ) {
+        self.metrics.commit_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.commit_transactions.observe(group as f64);
+        *self.status.failure.lock() = result.err().map(|error| error.to_string().into());
+        if let Ok(bytes) = data_bytes(&database.connection) {
+            self.status.bytes.store(bytes, Ordering::Relaxed);
+            self.metrics.data_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
     }
 
     /// Adds a transaction. Returns whether a task has to be started that writes.
@@ -119,7 +175,9 @@ impl Writer {
                 }
                 queue.jobs.drain(..size).collect::<Vec<_>>()
             };
+            let started = Instant::now();
             let mut committed = database.commit(&mut group);
+            self.record(started, group.len(), &database, committed.as_ref());
             if committed.is_err() && group.len() > 1 {
                 // One transaction must not make the others fail.
                 for mut job in group.drain(..) {
@@ -151,4 +209,14 @@ impl Database {
         }
         result
     }
+}
+
+/// Returns the size of the data in bytes, without free pages.
+fn data_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let read = |sql| {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row([], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+    };
+    let pages = read("PRAGMA page_count")?.saturating_sub(read("PRAGMA freelist_count")?);
+    Ok(pages.saturating_mul(read("PRAGMA page_size")?))
 }

@@ -1,5 +1,6 @@
 //! A store in one SQLite file.
 
+mod admin;
 mod group;
 mod open;
 mod read;
@@ -11,6 +12,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 use rusqlite::{Connection, params};
@@ -21,6 +23,8 @@ use super::page::{ObjectPage, PageQuery};
 use super::transaction::{Claimant, Committed, Transaction};
 use super::{Result, Retention, Store, StoreError};
 use crate::error::DataFileError;
+use crate::metrics::StoreMetrics;
+pub use admin::{backup, check, export, import};
 use group::Writer;
 pub use open::Durability;
 use open::{FileLock, open_reader, open_writer};
@@ -33,6 +37,17 @@ const READERS: usize = 4;
 pub(crate) struct SqliteStore {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
+    path: PathBuf,
+    metrics: StoreMetrics,
+}
+
+/// The options of a [`SqliteStore`].
+#[derive(Clone, Debug)]
+pub(crate) struct SqliteOptions {
+    pub(crate) durability: Durability,
+    /// The size of the data at which the store accepts no more objects.
+    pub(crate) max_bytes: u64,
+    pub(crate) metrics: StoreMetrics,
 }
 
 /// The connections that read. They are opened when they are needed.
@@ -44,7 +59,8 @@ struct Readers {
 
 impl SqliteStore {
     /// Opens or creates a file. Blocks the thread.
-    pub(crate) fn open(path: &Path, durability: Durability) -> Result<Self, DataFileError> {
+    pub(crate) fn open(path: &Path, options: SqliteOptions) -> Result<Self, DataFileError> {
+        let SqliteOptions { durability, max_bytes, metrics } = options;
         let lock = FileLock::acquire(path)?;
         let connection = open_writer(path, durability)?;
         let database = |error: rusqlite::Error| DataFileError::Database {
@@ -53,8 +69,9 @@ impl SqliteStore {
         };
         // No other process executes runs of this file, so no lease is valid.
         connection.execute("DELETE FROM nodes", []).map_err(database)?;
-        let writer = Arc::new(Writer::new(connection, lock).map_err(database)?);
-        Ok(Self { writer, readers: Arc::new(Readers::new(path)) })
+        let writer = Writer::new(connection, lock, max_bytes, metrics.clone()).map_err(database)?;
+        let (writer, readers) = (Arc::new(writer), Arc::new(Readers::new(path)));
+        Ok(Self { writer, readers, path: path.to_owned(), metrics })
     }
 }
 
@@ -141,7 +158,22 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>> {
-        self.writer.write(move |connection, tables| tables.commit(connection, &transaction))
+        let writer = Arc::clone(&self.writer);
+        self.writer.write(move |connection, tables| {
+            tables.commit(connection, &transaction, || Ok(writer.check_capacity()?))
+        })
+    }
+
+    fn recorded(
+        &self,
+        namespace: &Namespace,
+        key: String,
+        fingerprint: [u8; 32],
+        now: i64,
+    ) -> BoxFuture<'static, Result<Option<Bytes>>> {
+        let namespace = namespace.clone();
+        self.readers
+            .read(move |connection| read::recorded(connection, &namespace, &key, &fingerprint, now))
     }
 
     fn claim_runs(
@@ -214,7 +246,21 @@ impl Store for SqliteStore {
     }
 
     fn check_capacity(&self) -> Result<()> {
-        Ok(())
+        Ok(self.writer.check_capacity()?)
+    }
+
+    fn check_health(&self) -> Result<()> {
+        match self.writer.failure() {
+            Some(message) => Err(StoreError::Unavailable(message)),
+            None => Ok(()),
+        }
+    }
+
+    fn refresh_metrics(&self) {
+        let mut wal = self.path.as_os_str().to_owned();
+        wal.push("-wal");
+        let length = std::fs::metadata(wal).map_or(0, |metadata| metadata.len());
+        self.metrics.wal_bytes.set(i64::try_from(length).unwrap_or(i64::MAX));
     }
 }
 

@@ -84,6 +84,7 @@ pub(super) fn open_writer(
         path: path.to_owned(),
         message: error.to_string(),
     };
+    create_private(path);
     let mut connection = Connection::open(path).map_err(database)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(database)?;
     let version = check_format(&connection, path)?;
@@ -108,6 +109,15 @@ pub(super) fn open_writer(
     };
     configure(&mut connection).map_err(database)?;
     Ok(connection)
+}
+
+/// Creates a file that only its owner can read, if it does not exist. Opening it reports errors.
+fn create_private(path: &Path) {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 /// Opens a connection that reads.

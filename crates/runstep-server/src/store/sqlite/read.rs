@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::tables::{ASSISTANTS_LIST, Failure, number, optional};
+use super::tables::{ASSISTANTS_LIST, Failure, number, optional, replay};
 use crate::store::StoreError;
 use crate::store::object::{
     Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord,
@@ -118,6 +118,16 @@ pub(super) fn events_after(
         })
     })?;
     Ok(chunks.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn recorded(
+    connection: &Connection,
+    namespace: &Namespace,
+    key: &str,
+    fingerprint: &[u8; 32],
+    now: i64,
+) -> Result<Option<Bytes>> {
+    replay(connection, namespace_key(connection, namespace)?, key, fingerprint, now)
 }
 
 pub(super) fn expired_runs(connection: &Connection, now: i64, limit: usize) -> Result<Vec<RunKey>> {

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
+use axum::body::Bytes;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Params, ToSql, params};
 
 use crate::store::memory::MAX_TOMBSTONES;
 use crate::store::object::{Collection, Kind, Namespace};
-use crate::store::transaction::{
-    Change, Committed, Idempotency, NewObject, NewThread, Transaction,
-};
+use crate::store::transaction::{Change, Committed, NewObject, NewThread, Transaction};
 use crate::store::{IDEMPOTENCY_SECONDS, StoreError};
 
 /// The list of the tombstones of assistants. Those of messages have the `seq` of their thread.
@@ -74,12 +73,17 @@ impl Tables {
         &mut self,
         connection: &Connection,
         transaction: &Transaction,
+        check_capacity: impl Fn() -> Result<(), StoreError>,
     ) -> Result<Committed> {
         let ns = self.namespace(connection, &transaction.namespace)?;
         if let Some(request) = &transaction.idempotency
-            && let Some(replayed) = replay(connection, ns, request, transaction.now)?
+            && let Some(replayed) =
+                replay(connection, ns, &request.key, &request.fingerprint, transaction.now)?
         {
             return Ok(Committed { replayed: Some(replayed), ..Committed::default() });
+        }
+        if transaction.change.is_creation() || grows(connection, ns, &transaction.change)? {
+            check_capacity()?;
         }
         let committed = self.apply(connection, ns, transaction)?;
         if let Some(request) = &transaction.idempotency {
@@ -276,6 +280,35 @@ const DELETE_THREAD: [&str; 6] = [
     "DELETE FROM threads WHERE ns = ?1 AND seq = ?2",
 ];
 
+/// Returns whether a change replaces an object by a longer one.
+fn grows(connection: &Connection, ns: i64, change: &Change) -> Result<bool> {
+    let Change::Replace { collection, object, .. } = change else { return Ok(false) };
+    let length = match collection {
+        Collection::Assistants => optional(
+            connection,
+            "SELECT octet_length(json) FROM assistants WHERE ns = ?1 AND id = ?2",
+            params![ns, object.id],
+        )?,
+        Collection::Threads => optional(
+            connection,
+            "SELECT octet_length(json) FROM threads WHERE ns = ?1 AND id = ?2",
+            params![ns, object.id],
+        )?,
+        Collection::Messages { thread } => optional(
+            connection,
+            "SELECT octet_length(json) FROM messages WHERE ns = ?1 AND thread = ?2 AND id = ?3",
+            params![ns, thread_seq(connection, ns, thread)?, object.id],
+        )?,
+        Collection::Runs { thread } => optional(
+            connection,
+            "SELECT octet_length(json) FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3",
+            params![ns, thread_seq(connection, ns, thread)?, object.id],
+        )?,
+        Collection::Steps { .. } => None,
+    };
+    Ok(length.is_some_and(|length: i64| object.json.len() as u64 > length.unsigned_abs()))
+}
+
 fn replace(
     connection: &Connection,
     ns: i64,
@@ -342,25 +375,24 @@ fn replace(
     Ok(version + 1)
 }
 
-fn replay(
+pub(super) fn replay(
     connection: &Connection,
     ns: i64,
-    request: &Idempotency,
+    key: &str,
+    fingerprint: &[u8; 32],
     now: i64,
-) -> Result<Option<axum::body::Bytes>> {
+) -> Result<Option<Bytes>> {
     let mut statement = connection.prepare_cached(
         "SELECT fingerprint, response FROM requests WHERE ns = ?1 AND key = ?2 AND created_at > ?3",
     )?;
     let oldest = now.saturating_sub(IDEMPOTENCY_SECONDS);
     let recorded = statement
-        .query_row(params![ns, request.key, oldest], |row| {
+        .query_row(params![ns, key, oldest], |row| {
             Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
         })
         .optional()?;
     match recorded {
-        Some((fingerprint, _)) if fingerprint != request.fingerprint => {
-            Err(StoreError::KeyReused.into())
-        }
+        Some((recorded, _)) if recorded != fingerprint => Err(StoreError::KeyReused.into()),
         Some((_, response)) => Ok(Some(response.into())),
         None => Ok(None),
     }

@@ -4,7 +4,9 @@ use super::open::open_writer;
 use super::*;
 
 fn open(path: &Path) -> Result<SqliteStore, DataFileError> {
-    SqliteStore::open(path, Durability::Full)
+    let durability = Durability::Full;
+    let metrics = StoreMetrics::default();
+    SqliteStore::open(path, SqliteOptions { durability, max_bytes: u64::MAX, metrics })
 }
 
 fn error(path: &Path) -> DataFileError {

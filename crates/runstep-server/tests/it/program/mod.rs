@@ -1,6 +1,7 @@
 //! The `runstep-server` program, run as a child process.
 
 mod configuration;
+mod data;
 mod process;
 mod serving;
 mod signals;

@@ -28,8 +28,22 @@ impl ProgramBuilder {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_runstep-server"));
         command.args(arguments).env_clear().current_dir(directory.path());
+        // The default data file is in the temporary directory.
+        command.env("HOME", directory.path()).env("XDG_DATA_HOME", directory.path().join("share"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { directory, command }
+    }
+
+    /// A program that a shell script executes, as `"$0" "$@"`.
+    pub(crate) fn with_shell(script: &str, arguments: &[&str]) -> Self {
+        let mut builder = Self::new(&[]);
+        let program = env!("CARGO_BIN_EXE_runstep-server");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, program]).args(arguments).env_clear();
+        command.current_dir(builder.directory.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        builder.command = command;
+        builder
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -52,7 +66,8 @@ impl ProgramBuilder {
     /// Runs the program until it exits.
     pub(crate) fn run_to_exit(mut self) -> Exited {
         let child = self.command.spawn().unwrap();
-        let mut program = Program { child, address: None, _directory: self.directory };
+        let mut program =
+            Program { child, address: None, data: String::new(), _directory: self.directory };
         let status = program.exit_status();
         let (mut output, mut errors) = (String::new(), String::new());
         program.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
@@ -63,9 +78,13 @@ impl ProgramBuilder {
     /// Starts the program and waits until it accepts connections.
     pub(crate) fn serve(mut self) -> Program {
         let child = self.command.spawn().unwrap();
-        let mut program = Program { child, address: None, _directory: self.directory };
-        let mut line = String::new();
-        BufReader::new(program.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut program =
+            Program { child, address: None, data: String::new(), _directory: self.directory };
+        let mut output = BufReader::new(program.child.stdout.take().unwrap());
+        let (mut line, mut data) = (String::new(), String::new());
+        output.read_line(&mut line).and_then(|_| output.read_line(&mut data)).unwrap();
+        let data = data.trim().strip_prefix("runstep-server keeps its data in ");
+        program.data = data.unwrap_or_default().to_owned();
         let start = "runstep-server listens on http://";
         let address = line.trim().strip_prefix(start).and_then(|url| url.strip_suffix("/v1"));
         program.address = address.and_then(|address| address.parse().ok());
@@ -78,12 +97,22 @@ impl ProgramBuilder {
 pub(crate) struct Program {
     child: Child,
     address: Option<SocketAddr>,
+    data: String,
     _directory: TempDir,
 }
 
 impl Program {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address.unwrap()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where the program keeps its data.
+    pub(crate) fn data(&self) -> &str {
+        &self.data
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -18,7 +18,7 @@ use sync_wrapper::SyncWrapper;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use crate::client::{ApiResult, Client, Repeatability};
+use crate::client::{ApiResult, AttemptFuture, Client, Repeatability};
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::transport::response_body::{ReadFuture, ResponseReader, bytes};
 use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy};
@@ -218,7 +218,7 @@ impl Request {
             otel.status_code = Empty,
         );
         let stream = std::sync::Mutex::new(stream);
-        let attempt = |api: runstep_api::Client| {
+        let attempt = |api: runstep_api::Client| -> AttemptFuture<'static, T> {
             let mut request = reqwest::Request::new(method.clone(), url.clone());
             let headers = request.headers_mut();
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -228,11 +228,11 @@ impl Request {
             let single = stream.lock().ok().and_then(|mut stream| stream.take());
             let body = single.or_else(|| to_body(&chunks, &method, headers));
             *request.body_mut() = body;
-            send(api, request, read)
+            Box::pin(send(api, request, read))
         };
         let record = span.clone();
         client
-            .call_with_retries(repeatability, &options, attempt, read, record)
+            .call_with_retries(repeatability, &options, &attempt, read, record)
             .instrument(span)
             .await
     }

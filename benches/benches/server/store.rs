@@ -1,0 +1,163 @@
+//! The durable store: throughput and latency of runs, commits, and pages of long lists.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use runstep_benches::Result;
+use runstep_server::{RunningServer, Server};
+
+use crate::connection::{Connection, get, string_property};
+use crate::model::InstantModel;
+use crate::{
+    MEASUREMENT, Mode, Target, create_assistant, fill_with_runs, measure_runs, quantiles, resident,
+};
+
+/// A directory that is removed on drop.
+pub(crate) struct Directory(std::path::PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("runstep-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // The directory may contain files of a server that still ends.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Compares the stores, and the durable one with the bound that the disk sets.
+pub(crate) async fn measure() -> Result<()> {
+    let directory = Directory::new()?;
+    let syncs = syncs_per_second(directory.path())?;
+    println!("\nstreamed runs from creation to completion, each on a new thread; the bare disk");
+    println!("syncs {syncs:.0} times a second\n");
+    println!(
+        "{:<8} {:>7} {:>8} {:>9} {:>9} {:>10} {:>10} {:>12}",
+        "store", "clients", "runs/s", "p50", "p99", "commits/s", "tx/commit", "commits/run"
+    );
+    for clients in [1, 8, 256] {
+        for store in ["memory", "sqlite"] {
+            let file = directory.path().join(format!("{store}-{clients}.db"));
+            let builder = Server::builder().model(InstantModel).max_stored_bytes(usize::MAX);
+            let server = match store {
+                "memory" => builder.spawn().await?,
+                _ => builder.data_file(file).spawn().await?,
+            };
+            let assistant = create_assistant(server.address()).await?;
+            let before = Commits::read(&server).await?;
+            let started = Instant::now();
+            let mut durations =
+                measure_runs(&server, clients, Mode::Streamed, &assistant, &Target::NewThread)
+                    .await?;
+            let elapsed = started.elapsed().as_secs_f64();
+            let commits = Commits::read(&server).await?.since(&before);
+            let [p50, p99, _] = quantiles(&mut durations);
+            let rate = durations.len() as f64 / MEASUREMENT.as_secs_f64();
+            println!(
+                "{store:<8} {clients:>7} {rate:>8.0} {p50:>6.2} ms {p99:>6.2} ms {:>10.0} {:>10.1} \
+                 {:>12.2}",
+                commits.commits / elapsed,
+                commits.transactions / commits.commits.max(1.0),
+                commits.transactions / (rate * elapsed)
+            );
+            server.shutdown().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Measures memory over many runs, and pages of a list of many.
+pub(crate) async fn measure_soak(runs: usize) -> Result<()> {
+    let directory = Directory::new()?;
+    let builder = Server::builder().model(InstantModel);
+    let server = builder.data_file(directory.path().join("soak.db")).spawn().await?;
+    let assistant = create_assistant(server.address()).await?;
+    println!("\nresident memory of server and clients over {runs} runs with a data file\n");
+    for step in 1..=10 {
+        fill_with_runs(&server, &assistant, runs / 10).await?;
+        println!("{:>8} runs {:>8} KiB", step * runs / 10, resident("self")?);
+    }
+    server.shutdown().await?;
+    Ok(())
+}
+
+/// Counts of the server's metrics.
+struct Commits {
+    commits: f64,
+    transactions: f64,
+}
+
+impl Commits {
+    async fn read(server: &RunningServer) -> Result<Self> {
+        let mut connection = Connection::open(server.address()).await?;
+        let text = connection.call(&get("/metrics")).await?;
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
+        };
+        Ok(Self {
+            commits: value("runstep_commit_transactions_count "),
+            transactions: value("runstep_commit_transactions_sum "),
+        })
+    }
+
+    fn since(self, before: &Self) -> Self {
+        Self {
+            commits: self.commits - before.commits,
+            transactions: self.transactions - before.transactions,
+        }
+    }
+}
+
+/// Measures how often a second the disk can be told to keep a page.
+fn syncs_per_second(directory: &Path) -> Result<f64> {
+    let mut file = File::create(directory.join("syncs"))?;
+    let (started, mut count) = (Instant::now(), 0_u32);
+    while started.elapsed() < Duration::from_secs(2) {
+        file.write_all(&[1; 4096])?;
+        file.sync_data()?;
+        count += 1;
+    }
+    Ok(f64::from(count) / started.elapsed().as_secs_f64())
+}
+
+/// Measures a page of the runs of a thread, by their number.
+pub(crate) async fn measure_pages() -> Result<()> {
+    let directory = Directory::new()?;
+    println!("\na page of 20 runs, by the number of runs on the thread\n");
+    for count in [100, 10_000] {
+        let file = directory.path().join(format!("pages-{count}.db"));
+        let builder = Server::builder().model(InstantModel).durability(Default::default());
+        let server = builder.data_file(file).spawn().await?;
+        let assistant = create_assistant(server.address()).await?;
+        let mut connection = Connection::open(server.address()).await?;
+        let thread = connection.call(&crate::connection::post("/v1/threads", "{}")).await?;
+        let id = string_property(thread, "id")?.to_owned();
+        let target = Target::Thread { id: id.clone(), truncation: "last_messages" };
+        for _ in 0..count {
+            crate::run(&mut connection, Mode::Streamed, &assistant, &target).await?;
+        }
+        let page = get(&format!("/v1/threads/{id}/runs"));
+        let mut durations = Vec::new();
+        for _ in 0..2000 {
+            let started = Instant::now();
+            connection.call(&page).await?;
+            durations.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        let [p50, p99, _] = quantiles(&mut durations);
+        println!("{count:>8} runs: p50 {p50:.3} ms, p99 {p99:.3} ms");
+        server.shutdown().await?;
+    }
+    Ok(())
+}
