@@ -7,10 +7,13 @@ use std::time::Duration;
 use runstep_api::types::Run;
 use sync_wrapper::SyncWrapper;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::ResponseFuture;
+use crate::run_ref::RunRef;
+use crate::run_request::RunTarget;
+use crate::transport::{RequestOptions, ResponseFuture};
 
 /// Timeout of the cancel request at the deadline.
 pub(crate) const FINAL_CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,12 +47,19 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Cancels the run of a request whose result arrives too late.
-pub(crate) type CancelLate<T> =
-    Box<dyn FnOnce(T) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+type CancelCreated<T> = Box<dyn FnOnce(T) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-/// A request in flight that starts a run. If it is dropped or reaches its deadline before the response
-/// arrives, it can continue in the background so that the run is cancelled once its id is known.
+/// How the run of a request in flight is cancelled.
+pub(crate) enum CancelLate<T> {
+    /// The request creates the run: its id is known when the result arrives.
+    Created(CancelCreated<T>),
+    /// The run exists already.
+    Existing(RunRef, ResponseFuture<Run>),
+}
+
+/// A request in flight that starts a run or is about one. If it is dropped or reaches its deadline before
+/// the response arrives, the run can be cancelled. To cancel a run that it creates, the request continues
+/// in the background until the id of the run is known.
 pub(crate) struct InFlight<T: Send + 'static> {
     pub(crate) request: ResponseFuture<T>,
     /// `None` once there is nothing to cancel.
@@ -60,12 +70,45 @@ pub(crate) struct InFlight<T: Send + 'static> {
     pub(crate) on_deadline: bool,
 }
 
+impl<T> CancelLate<T> {
+    /// Returns how the run of `target` is cancelled. `created` cancels a run that the request creates.
+    pub(crate) fn new<F>(
+        target: &RunTarget,
+        client: &Client,
+        options: RequestOptions,
+        created: impl FnOnce(T) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match target {
+            RunTarget::New { .. } => Self::Created(Box::new(|result| Box::pin(created(result)))),
+            RunTarget::Continued { run, .. } | RunTarget::Existing { run, .. } => {
+                let cancel = client.runs(&run.thread_id).cancel(&run.run_id);
+                Self::Existing(run.clone(), cancel.with_options(options).into_future())
+            }
+        }
+    }
+}
+
 impl<T: Send + 'static> InFlight<T> {
     /// Waits for the result until `deadline`.
     pub(crate) async fn result(mut self, deadline: Instant) -> Result<T> {
         if let Ok(result) = timeout_at(deadline, &mut self.request).await {
             self.cancel = None;
             return result;
+        }
+        if let Some(CancelLate::Existing(run_ref, cancel)) =
+            self.cancel.take_if(|cancel| matches!(cancel, CancelLate::Existing(..)))
+        {
+            let message =
+                format!("no response about the run {run_ref} arrived before the deadline");
+            let error = Error::new(ErrorKind::Deadline, message);
+            if !self.on_deadline {
+                return Err(error);
+            }
+            let cancelled = timeout(FINAL_CANCEL_TIMEOUT, cancel).await;
+            return Err(error.with_run(cancelled.ok().and_then(Result::ok)));
         }
         self.on_drop |= self.on_deadline;
         let message = match self.on_drop {
@@ -80,11 +123,16 @@ impl<T: Send + 'static> Drop for InFlight<T> {
     fn drop(&mut self) {
         let Some(cancel) = self.cancel.take().filter(|_| self.on_drop) else { return };
         let Ok(runtime) = Handle::try_current() else { return };
-        let request = std::mem::replace(&mut self.request, Box::pin(pending()));
-        runtime.spawn(async move {
-            if let Ok(result) = request.await {
-                cancel(result).await;
+        match cancel {
+            CancelLate::Created(cancel) => {
+                let request = std::mem::replace(&mut self.request, Box::pin(pending()));
+                runtime.spawn(async move {
+                    if let Ok(result) = request.await {
+                        cancel(result).await;
+                    }
+                });
             }
-        });
+            CancelLate::Existing(_, cancel) => drop(runtime.spawn(cancel)),
+        }
     }
 }

@@ -65,7 +65,8 @@ impl EnsureIdle {
     async fn active_run(&self) -> Result<Option<Run>> {
         // Only the newest run of a thread can be active.
         let newest = self.params.runs.list().with_options(self.options.related());
-        let newest = newest.order(Order::Desc).limit(1).await?.data.into_iter().next();
+        // An entry that does not decode may be an active run, so it is an error.
+        let newest = newest.order(Order::Desc).limit(1).items().try_next().await?;
         Ok(newest.filter(|run| !run.is_terminal()))
     }
 
@@ -112,6 +113,13 @@ impl Runs {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting the request returns the errors of every request ([`docs::errors`](crate::docs::errors)),
+    /// [`Deadline`](ErrorKind::Deadline) if the run has not ended before the deadline, an error with an
+    /// [`active_run`](Error::active_run) for [`IfActive::Fail`], and [`Decode`](ErrorKind::Decode) if the
+    /// newest run does not decode.
     pub fn ensure_idle(&self, if_active: IfActive) -> EnsureIdle {
         let params = EnsureIdleParams { runs: self.clone(), if_active };
         RunRequest::from_params(self.client(), params)

@@ -15,7 +15,7 @@ mod start;
 mod update;
 mod updates;
 
-pub(crate) use cancel_on_drop::{CancelOnDrop, FINAL_CANCEL_TIMEOUT, InFlight};
+pub(crate) use cancel_on_drop::{CancelLate, CancelOnDrop, FINAL_CANCEL_TIMEOUT, InFlight};
 pub(crate) use delays::PollDelays;
 pub use ensure_idle::{EnsureIdle, EnsureIdleParams, IfActive};
 pub use poll::{Poll, PollParams};

@@ -3,7 +3,7 @@
 use runstep_api::types::Run;
 use tokio::time::Instant;
 
-use super::cancel_on_drop::InFlight;
+use super::cancel_on_drop::{CancelLate, InFlight};
 use super::poll_loop::PollLoop;
 use super::updates::RunUpdates;
 use crate::client::Client;
@@ -47,13 +47,14 @@ pub(crate) async fn start_run(
     deadline: Instant,
 ) -> Result<(Runs, Response<Run>)> {
     let ErasedRequest { client, action, options } = request;
-    let related = options.related();
+    let (late_client, late_options) = (client.clone(), options.related());
+    let cancel_late =
+        CancelLate::new(&action.target(), &client, options.related(), move |response| {
+            cancel(late_client, response, late_options)
+        });
     let in_flight = InFlight {
         request: action.send(client.clone(), options.request),
-        cancel: {
-            let client = client.clone();
-            Some(Box::new(move |response| Box::pin(cancel(client, response, related))))
-        },
+        cancel: Some(cancel_late),
         on_drop: options.cancel_on_drop,
         on_deadline: options.cancel_on_deadline,
     };

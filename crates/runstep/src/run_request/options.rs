@@ -129,7 +129,8 @@ impl<R, M> RunRequest<R, M> {
     ///
     /// The error carries the run as the server returned it. If the run had ended already, it is
     /// returned instead of an error, and a stream yields the events up to its end. If the response that
-    /// creates the run is still awaited, the run is cancelled when it arrives.
+    /// creates the run is still awaited, the run is cancelled when it arrives. A run that exists, such as
+    /// one to which outputs are submitted, is cancelled at once.
     pub fn cancel_on_deadline(mut self, cancel: bool) -> Self {
         self.options.cancel_on_deadline = cancel;
         self
@@ -138,7 +139,8 @@ impl<R, M> RunRequest<R, M> {
     /// Sets whether the run is cancelled if the wait or the stream is dropped before the run settles.
     /// Default: false. Requires a tokio runtime at that moment.
     ///
-    /// If the response that creates the run is still awaited, the run is cancelled when it arrives.
+    /// If the response that creates the run is still awaited, the run is cancelled when it arrives. A run
+    /// that exists is cancelled at once.
     /// Nothing is cancelled before the request is sent or after an error was returned.
     pub fn cancel_on_drop(mut self, cancel: bool) -> Self {
         self.options.cancel_on_drop = cancel;

@@ -11,7 +11,7 @@ use super::run_stream::RunStream;
 use super::settings::StreamSettings;
 use crate::client::Client;
 use crate::error::Result;
-use crate::polling::{self, InFlight};
+use crate::polling::{self, CancelLate, InFlight};
 use crate::run_request::{ErasedRequest, Plain, RunMode, RunOptions, RunTarget};
 use crate::time::deadline_after;
 use crate::transport::ResponseFuture;
@@ -35,6 +35,8 @@ pub(crate) async fn open(request: ErasedRequest) -> Result<RunStream> {
     let deadline = deadline_after(options.deadline);
     let settings = StreamSettings::new(&client, &options, action.include());
     let api = Arc::new(ClientRunApi::new(client.clone(), options.related()));
+    let related = options.related();
+    let cancel_late = CancelLate::new(&action.target(), &client, related, RunStream::cancel_late);
     let opened = async move {
         let (target, sent) = (action.target(), Instant::now());
         let response = action.open(client, options.request).await?;
@@ -57,7 +59,7 @@ pub(crate) async fn open(request: ErasedRequest) -> Result<RunStream> {
     };
     let in_flight = InFlight {
         request: Box::pin(opened),
-        cancel: Some(Box::new(|stream: RunStream| Box::pin(stream.cancel_late()))),
+        cancel: Some(cancel_late),
         on_drop: options.cancel_on_drop,
         on_deadline: options.cancel_on_deadline,
     };

@@ -11,7 +11,7 @@ use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 use runstep::tools::Toolbox;
 use runstep::types::Run;
-use runstep::{CreateRun, Error, Result, StreamEnd};
+use runstep::{CreateRun, Error, Result, RunRequest, StartRun, StreamEnd};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -34,7 +34,10 @@ enum Wait {
 const WAITS: [Wait; 4] = [Wait::Poll, Wait::Stream, Wait::ToolPoll, Wait::ToolStream];
 
 impl Wait {
-    fn wait(self, request: CreateRun) -> Pin<Box<dyn Future<Output = Result<Run>> + Send>> {
+    fn wait<R: StartRun>(
+        self,
+        request: RunRequest<R>,
+    ) -> Pin<Box<dyn Future<Output = Result<Run>> + Send>> {
         let (request, tools) = (request.interval(MILLISECOND), Toolbox::new());
         match self {
             Self::Poll => request.and_poll(),
@@ -187,6 +190,32 @@ async fn every_wait_cancels_a_run_that_is_created_too_late() {
                 assert!(error.is_deadline() && error.run().is_none(), "{wait:?}: {error:?}");
                 let message = "no response arrived before the deadline; a created run is cancelled";
                 assert_eq!(error.to_string(), message, "{wait:?}");
+            } else {
+                let waiting = wait.wait(request.cancel_on_drop(true));
+                assert!(tokio::time::timeout(SHORT_DEADLINE, waiting).await.is_err(), "{wait:?}");
+            }
+            let is_cancel = |request: &&RecordedRequest| request.target.ends_with("/cancel");
+            assert_cancels(|| server.requests().iter().filter(is_cancel).count(), 1, wait).await;
+        }
+    }
+}
+
+/// The response to the outputs never arrives, but the run is known.
+#[tokio::test]
+async fn every_wait_cancels_a_run_that_does_not_respond_to_outputs() {
+    for wait in [Wait::Poll, Wait::Stream, Wait::ToolStream] {
+        for at_deadline in [true, false] {
+            let cancelled = Behavior::ok(run_with_status("cancelling"));
+            let server = ScriptedServer::start([Behavior::Hang, cancelled]).await;
+            let runs = server.client().runs("thread_abc123");
+            let request = runs.submit_tool_outputs("run_abc123").output("call_1", "18 degrees");
+            if at_deadline {
+                let request = request.deadline(SHORT_DEADLINE).cancel_on_deadline(true);
+                let error = wait.wait(request).await.unwrap_err();
+                assert!(error.is_deadline(), "{wait:?}: {error:?}");
+                assert_eq!(error.run().unwrap().status, "cancelling", "{wait:?}");
+                let message = "no response about the run thread_abc123/run_abc123 arrived";
+                assert!(error.message().contains(message), "{wait:?}: {error}");
             } else {
                 let waiting = wait.wait(request.cancel_on_drop(true));
                 assert!(tokio::time::timeout(SHORT_DEADLINE, waiting).await.is_err(), "{wait:?}");

@@ -62,6 +62,17 @@ async fn idle_thread_is_left_unchanged() {
     }
 }
 
+/// The entry may be an active run.
+#[tokio::test]
+async fn newest_run_that_does_not_decode_is_an_error() {
+    let page = json!({"data": [{"id": "run_1", "status": "in_progress"}], "has_more": false});
+    for if_active in [IfActive::Wait, IfActive::Cancel, IfActive::Fail] {
+        let server = RecordingServer::with_response(200, &[], page.to_string()).await;
+        let error = server.client().runs("thread_1").ensure_idle(if_active).await.unwrap_err();
+        assert!(error.is_decode() && error.to_string().contains("thread_id"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn fail_returns_error_with_active_run() {
     let server = TestServer::with_turns(stalled_and_completed_turns()).await;
