@@ -154,10 +154,13 @@ fn changed_arguments(entry: &Entry, new: &Surface) -> BTreeSet<String> {
     changed.filter_map(|argument| Some(argument.split_once(':')?.0.to_owned())).collect()
 }
 
-/// Returns whether an identifier is the Rust name of a property.
+/// Returns whether an identifier is the Rust name of a property, or the setter for its entries.
 fn is_same_name(identifier: &str, property: &str) -> bool {
-    let identifier = identifier.strip_prefix("r#").unwrap_or(identifier).trim_end_matches('_');
-    identifier == method_name(property).trim_end_matches('_') || identifier == property
+    let is_name = |identifier: &str| {
+        let identifier = identifier.strip_prefix("r#").unwrap_or(identifier).trim_end_matches('_');
+        identifier == method_name(property).trim_end_matches('_') || identifier == property
+    };
+    is_name(identifier) || identifier.strip_suffix("_entry").is_some_and(is_name)
 }
 
 /// Names that differ although they name the same thing on the wire.

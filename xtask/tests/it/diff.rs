@@ -379,7 +379,7 @@ fn effects_on_callers_are_unknown_without_code() {
       request .x: became a union  [callers: unknown, wire: compatible]
       request .x: alternative added: `integer`  [callers: compatible, wire: compatible]
     generated code
-      not compared, since a document does not generate: at /components/schemas/PostRunsBodyX/oneOf/1: an alternative must be a string, a list or an object  [callers: unknown, wire: compatible]
+      not compared, since a document does not generate: at /paths/~1runs/post/requestBody/content/application~1json/schema/properties/x/oneOf/1: an alternative must be a string, a list or an object  [callers: unknown, wire: compatible]
     0 breaking (0 for callers, 0 on the wire), 2 unknown, 1 compatible
     ");
 }
