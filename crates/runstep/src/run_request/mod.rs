@@ -173,7 +173,7 @@ impl<R: StartRun, M: RunMode> RunRequest<R, M> {
     /// while let Some(event) = events.try_next().await? {
     ///     match event {
     ///         RunEvent::MessageDelta(delta) => print!("{}", delta.text()),
-    ///         RunEvent::StepCreated(step) => println!("{}", step.type_),
+    ///         RunEvent::StepCreated(step) => println!("{}", step.id),
     ///         _ => {}
     ///     }
     /// }
