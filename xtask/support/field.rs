@@ -1,7 +1,7 @@
 //! Fields that may be absent or null: different values in a request, the same in a response.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -117,6 +117,18 @@ impl<T: Clone> From<&[T]> for Field<Vec<T>> {
 impl<K: Ord, V, const N: usize> From<[(K, V); N]> for Field<BTreeMap<K, V>> {
     fn from(entries: [(K, V); N]) -> Self {
         Self::Value(entries.into())
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Field<BTreeMap<String, String>> {
+    fn from(entries: [(&str, &str); N]) -> Self {
+        Self::Value(entries.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
+    }
+}
+
+impl<K: Ord, V, S> From<HashMap<K, V, S>> for Field<BTreeMap<K, V>> {
+    fn from(entries: HashMap<K, V, S>) -> Self {
+        Self::Value(entries.into_iter().collect())
     }
 }
 

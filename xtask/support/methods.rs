@@ -5,6 +5,8 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::types::{
     Message, MessageContent, MessageContentDelta, MessageDelta, RequiredAction,
     RequiredFunctionToolCall, RequiredToolCall, Run, RunError, RunIncompleteReason, RunStatus,
@@ -169,22 +171,40 @@ impl<'a> Sum<&'a Usage> for Usage {
 
 impl Message {
     /// Returns the text of the message: its text parts, concatenated.
+    ///
+    /// Content that is a string, and parts whose `text` is one, are text, too: some servers send them.
     pub fn text(&self) -> String {
         let parts = self.content.iter().filter_map(|part| match part {
             MessageContent::Text(content) => Some(content.text.value.as_str()),
+            MessageContent::Unknown(part) => plain_text(part),
             _ => None,
         });
-        parts.collect()
+        let plain = self.other().get("content").and_then(Value::as_str);
+        parts.chain(plain).collect()
     }
 }
 
+/// Returns the text of a part that is a string, or whose text is one.
+fn plain_text(part: &Value) -> Option<&str> {
+    part.as_str().or_else(|| {
+        let is_text = part.get("type")? == "text";
+        part.get("text").filter(|_| is_text)?.as_str()
+    })
+}
+
 impl MessageDelta {
-    /// Returns the text that the delta adds: its text parts, concatenated.
+    /// Returns the text that the delta adds: its text parts, concatenated. As in
+    /// [`Message::text`], strings are text.
     pub fn text(&self) -> Cow<'_, str> {
         let parts = self.delta.content.iter().flatten().filter_map(|part| match part {
-            MessageContentDelta::Text(part) => part.text.as_ref()?.value.as_deref(),
+            MessageContentDelta::Text(part) => match &part.text {
+                Some(text) => text.value.as_deref(),
+                None => part.other().get("text").and_then(Value::as_str),
+            },
+            MessageContentDelta::Unknown(part) => plain_text(part),
             _ => None,
         });
+        let parts = parts.chain(self.delta.other().get("content").and_then(Value::as_str));
         // A delta usually has one part, which needs no copy.
         parts.map(Cow::Borrowed).reduce(|text, more| text + more).unwrap_or_default()
     }

@@ -19,10 +19,10 @@ pub trait Wire: Sized {
 
     /// Decodes a value that differs from the specification:
     ///
-    /// - A string that is another kind of value is its JSON text.
+    /// - A string that is another kind of value, other than an enum, is its JSON text.
     /// - A number may be a numeric string, and an integer may be written with a decimal point.
-    /// - An optional property of the wrong kind is absent, and its value is kept. A list has the items
-    ///   that decode, and the whole list is kept.
+    /// - An optional property of the wrong kind is absent, and its value is kept. A list or map has
+    ///   the items that decode, and the whole list or map is kept.
     /// - A variant of a union that does not decode is unknown.
     fn from_json(json: &Value) -> Result<Self, Mismatch>;
 
@@ -221,6 +221,13 @@ impl<T: Wire> Wire for BTreeMap<String, T> {
             Ok((key.clone(), value))
         });
         entries.collect()
+    }
+
+    fn readable_parts(json: &Value) -> Option<Self> {
+        let entries = json.as_object()?.iter();
+        let readable =
+            entries.filter_map(|(key, value)| Some((key.clone(), T::from_json(value).ok()?)));
+        Some(readable.collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Setters take a value, an option, or an explicit null.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use runstep_api::Field;
 use runstep_api::types::{
@@ -57,7 +57,9 @@ fn setters_take_collections() {
     let metadata = [("a".to_owned(), "b".to_owned())];
     let expected = json!({ "metadata": { "a": "b" } });
     assert_eq!(body(|body| body.metadata(metadata.clone())), expected);
-    assert_eq!(body(|body| body.metadata(BTreeMap::from(metadata))), expected);
+    assert_eq!(body(|body| body.metadata(BTreeMap::from(metadata.clone()))), expected);
+    assert_eq!(body(|body| body.metadata(HashMap::from(metadata))), expected);
+    assert_eq!(body(|body| body.metadata([("a", "b")])), expected);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Methods of runs and messages.
 
-use runstep_api::Outcome;
-use runstep_api::types::{Message, MessageDelta, Run, RunStatus};
+use runstep_api::types::{Message, MessageDelta, Run, RunList, RunStatus, Thread};
+use runstep_api::{Outcome, decode};
 use serde_json::{Value, json};
 
 fn run(status: &str) -> Run {
@@ -75,6 +75,38 @@ fn text_concatenates_the_text_parts() {
     };
     assert_eq!(delta(json!([part("a"), { "index": 1, "type": "future" }, part("b")])).text(), "ab");
     assert_eq!(delta(json!([])).text(), "");
+}
+
+#[test]
+fn strings_in_the_place_of_content_are_text() {
+    let message = |content: Value| {
+        let json = json!({"id": "msg_1", "role": "assistant", "content": content}).to_string();
+        decode::<Message>(json.as_bytes()).unwrap().text()
+    };
+    assert_eq!(message(json!("hello")), "hello");
+    assert_eq!(message(json!(["he", {"type": "text", "text": "llo"}])), "hello");
+    assert_eq!(message(json!([{"type": "image", "text": "no"}, 7])), "");
+    let delta = |content: Value| {
+        let json = json!({"id": "msg_1", "delta": {"content": content}}).to_string();
+        decode::<MessageDelta>(json.as_bytes()).unwrap().text().into_owned()
+    };
+    assert_eq!(delta(json!("hello")), "hello");
+    assert_eq!(delta(json!([{"index": 0, "type": "text", "text": "hello"}])), "hello");
+}
+
+#[test]
+fn maps_have_the_entries_that_decode() {
+    let json = json!({"id": "thread_1", "metadata": {"user": "u1", "ref": null}});
+    let thread = decode::<Thread>(json.to_string().as_bytes()).unwrap();
+    assert_eq!(thread.metadata.as_ref().unwrap()["user"], "u1");
+    let written = serde_json::to_value(&thread).unwrap();
+    assert_eq!(written["metadata"], json["metadata"]);
+}
+
+#[test]
+fn object_without_data_is_not_a_list() {
+    let error = decode::<RunList>(br#"{"detail": "Not Found"}"#).unwrap_err();
+    assert!(error.to_string().contains("data"), "{error}");
 }
 
 /// A run with these times, in seconds: started, completed, failed, cancelled.

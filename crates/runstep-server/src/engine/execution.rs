@@ -214,14 +214,7 @@ impl RunExecution {
     /// Adds the usage of the model's response to the run's. Returns the open step's share.
     fn record_usage(&mut self) -> Usage {
         let (usage, total) = (self.output.usage(), self.writer.state.hidden.usage());
-        let sum = |known: Option<u64>, more: Option<u64>| {
-            known.unwrap_or_default() + more.unwrap_or_default()
-        };
-        self.writer.state.hidden.usage = Some(Usage::new(
-            sum(total.completion_tokens, usage.completion_tokens),
-            sum(total.prompt_tokens, usage.prompt_tokens),
-            sum(total.total_tokens, usage.total_tokens),
-        ));
+        self.writer.state.hidden.usage = Some(total + usage);
         self.output.open_step_usage()
     }
 

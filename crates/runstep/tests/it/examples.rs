@@ -50,7 +50,7 @@ fn quickstart_prints_the_statuses_the_call_and_the_steps() {
         assert_eq!(columns[1], "s", "{line}");
     }
     let steps: Vec<String> = table.map(|line| line[..30].trim_end().to_owned()).collect();
-    assert_eq!(steps, ["1 tool call(s)    completed", "message           completed"]);
+    assert_eq!(steps, ["1 tool call(s)    completed", "message_creation  completed"]);
     let (before, after) = printed.split_once("\nstep ").unwrap();
     insta::assert_snapshot!(before, @r#"
     queued
@@ -81,8 +81,8 @@ fn approval_executes_the_deferred_call_after_the_decision() {
 #[test]
 fn streaming_prints_the_steps_and_the_text() {
     insta::assert_snapshot!(masked(&run("streaming")), @"
-    step_ID
-    step_ID
+    [tool_calls]
+    [message_creation]
     It is N degrees, and sunny.
     Some(Completed), after N steps
     ");
@@ -128,8 +128,8 @@ fn tour_prints_runs_steps_and_messages() {
     insta::assert_snapshot!(lines.join("\n"), @r#"
     the run calls get_weather({"city":"Paris"})
     the run completed
-    step step_ID completed
-    step step_ID completed
+    step tool_calls completed
+    step message_creation completed
     runs on the thread: N
     user: How is the weather in Paris?
     assistant: Dix-huit degrés, et du soleil.
