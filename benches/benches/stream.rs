@@ -181,7 +181,7 @@ fn measure_decoders(text: &str) -> Result<()> {
         let mut times = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
             let start = Instant::now();
-            let mut decoder = EventDecoder::new();
+            let mut decoder = EventDecoder::new(runstep::DEFAULT_MAX_EVENT_BYTES);
             let mut count = 0;
             for chunk in &chunks {
                 decoder.push(chunk.clone());
@@ -219,7 +219,7 @@ fn measure_decoders(text: &str) -> Result<()> {
             times[2].push(start.elapsed());
 
             let start = Instant::now();
-            let mut decoder = EventDecoder::new();
+            let mut decoder = EventDecoder::new(runstep::DEFAULT_MAX_EVENT_BYTES);
             for chunk in &chunks {
                 decoder.push(chunk.clone());
                 while let Some(event) = decoder.next_event() {

@@ -40,7 +40,7 @@ impl EventConnection {
     pub(super) fn new(body: Body, max_event_bytes: usize, idle_timeout: Option<Duration>) -> Self {
         Self {
             body: SyncWrapper::new(body),
-            decoder: EventDecoder::new().max_event_bytes(max_event_bytes),
+            decoder: EventDecoder::new(max_event_bytes),
             text_deltas: TextDeltaDecoder::default(),
             idle_timer: idle_timeout.map(IdleTimer::new),
         }

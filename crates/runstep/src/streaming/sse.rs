@@ -8,8 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use memchr::memchr2;
 
-use crate::run_request::DEFAULT_MAX_EVENT_BYTES;
-
 /// Maximum capacity, in bytes, of the buffer that is reused for the next event.
 const MAX_REUSED_CAPACITY: usize = 4 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -99,10 +97,11 @@ impl Fields {
 }
 
 impl EventDecoder {
-    /// Creates a decoder at the beginning of a stream.
-    pub(crate) fn new() -> Self {
+    /// Creates a decoder at the beginning of a stream. The limit is the maximum length of an event,
+    /// including field names, in bytes.
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
-            limit: DEFAULT_MAX_EVENT_BYTES,
+            limit,
             chunk: Bytes::new(),
             joined: Vec::new(),
             start: 0,
@@ -114,14 +113,6 @@ impl EventDecoder {
             position: Position::Start,
             after_return: false,
         }
-    }
-
-    /// Sets the maximum length of an event, including field names. Default:
-    /// [`DEFAULT_MAX_EVENT_BYTES`].
-    #[must_use]
-    pub(crate) fn max_event_bytes(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
     }
 
     /// Appends a chunk of the stream. Bytes that have not been read are copied, so call this when

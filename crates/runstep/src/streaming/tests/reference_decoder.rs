@@ -71,7 +71,7 @@ pub(crate) fn reference(bytes: &[u8], limit: usize) -> Vec<Decoded> {
 
 /// Decodes these chunks with the crate's decoder.
 pub(crate) fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec<Decoded> {
-    let mut decoder = EventDecoder::new().max_event_bytes(limit);
+    let mut decoder = EventDecoder::new(limit);
     let mut decoded = Vec::new();
     for chunk in chunks {
         decoder.push(bytes::Bytes::copy_from_slice(chunk));

@@ -100,7 +100,7 @@ fn too_long_event_is_skipped_and_decoding_continues() {
 
 #[test]
 fn last_valid_retry_field_is_kept() {
-    let mut decoder = EventDecoder::new();
+    let mut decoder = EventDecoder::new(1024);
     decoder.push(&b"retry: 1500\nretry: soon\nretry:\nretry: +7\n\n"[..]);
     assert!(decoder.next_event().is_none());
     assert_eq!(decoder.retry(), Some(Duration::from_millis(1500)));
