@@ -120,7 +120,7 @@ impl Commits {
     }
 }
 
-/// Measures how often a second the disk can be told to keep a page.
+/// Measures how many pages a second can be written and synced to the disk, one at a time.
 fn syncs_per_second(directory: &Path) -> Result<f64> {
     let mut file = File::create(directory.join("syncs"))?;
     let (started, mut count) = (Instant::now(), 0_u32);

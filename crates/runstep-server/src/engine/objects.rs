@@ -159,7 +159,7 @@ pub(super) fn json<T: Serialize>(object: &T) -> Bytes {
     serde_json::to_vec(object).unwrap_or_default().into_boxed_slice().into()
 }
 
-/// Parses a stored object, or state that is not stored if there is none.
+/// Parses stored JSON. No bytes stand for an empty object.
 pub(super) fn parse_stored<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
     let json = if json.is_empty() { b"{}" } else { json };
     serde_json::from_slice(json).map_err(|error| {

@@ -102,7 +102,7 @@ impl ServerBuilder {
     }
 
     /// Keeps all objects in a file, which is created if it does not exist, so that they survive a
-    /// restart or a crash: what a client was told is in the file before the response is sent.
+    /// restart or a crash: changes are in the file before their response is sent.
     /// Runs that were active continue. Only one server at a time can use a file.
     ///
     /// Default: none. Objects are then in memory, and end with the server.
