@@ -18,7 +18,10 @@ impl Engine {
         let run = run.map(str::to_owned);
         let page = self.context.store.page(&self.namespace, collection, run, query.clone()).await;
         match page {
-            Ok(page) => Ok(list(&page.objects, page.has_more)),
+            Ok(page) => {
+                let list = list(&page.objects, page.has_more);
+                Ok(self.quota().hold(list)?)
+            }
             Err(StoreError::UnknownCursor(cursor)) => Err(unknown_cursor(kind, query, cursor)),
             Err(error) => Err(error.into()),
         }
@@ -26,7 +29,7 @@ impl Engine {
 }
 
 /// Composes a list object from stored objects.
-fn list(objects: &[Object], has_more: bool) -> Bytes {
+fn list(objects: &[Object], has_more: bool) -> Vec<u8> {
     const START: &[u8] = br#"{"object":"list","data":["#;
     let length: usize = objects.iter().map(|object| object.json.len() + 1).sum();
     let mut list = Vec::with_capacity(length + 160);
@@ -44,7 +47,7 @@ fn list(objects: &[Object], has_more: bool) -> Bytes {
     let (first, last) = (id(objects.first()), id(objects.last()));
     let end = format!("],\"first_id\":{first},\"last_id\":{last},\"has_more\":{has_more}}}");
     list.extend_from_slice(end.as_bytes());
-    list.into()
+    list
 }
 
 fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> EngineError {

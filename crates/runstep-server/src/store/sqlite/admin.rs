@@ -20,10 +20,11 @@ const VERSION: u32 = 1;
 const IMPORT_BATCH: u64 = 10_000;
 
 /// The tables in the order of the export: rows follow those they refer to.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "namespaces",
     "assistants",
     "threads",
+    "deleted_threads",
     "messages",
     "runs",
     "steps",
@@ -39,8 +40,16 @@ const PROBLEMS: [(&str, &str); 9] = [
     ("messages WHERE NOT json_valid(json)", "messages are not valid JSON"),
     ("runs WHERE NOT json_valid(json)", "runs are not valid JSON"),
     ("steps WHERE NOT json_valid(json)", "run steps are not valid JSON"),
-    ("messages WHERE thread NOT IN (SELECT seq FROM threads)", "messages have no thread"),
-    ("runs WHERE thread NOT IN (SELECT seq FROM threads)", "runs have no thread"),
+    (
+        "messages WHERE thread NOT IN (
+             SELECT seq FROM threads UNION ALL SELECT seq FROM deleted_threads)",
+        "messages have no thread",
+    ),
+    (
+        "runs WHERE thread NOT IN (
+             SELECT seq FROM threads UNION ALL SELECT seq FROM deleted_threads)",
+        "runs have no thread",
+    ),
     ("steps WHERE run NOT IN (SELECT seq FROM runs)", "run steps have no run"),
     ("events WHERE run NOT IN (SELECT seq FROM runs)", "events have no run"),
 ];
