@@ -51,6 +51,8 @@ pub(crate) struct EngineOptions {
     /// Limits what is in memory.
     pub(crate) quota: Arc<MemoryQuota>,
     pub(crate) retention: Retention,
+    /// How long the claims of this process are valid without renewal, in seconds.
+    pub(crate) lease: i64,
 }
 
 /// Creates engines with separate objects and a shared context.
@@ -82,6 +84,8 @@ pub(super) struct EngineContext {
     pub(super) deletions: Notify,
     pub(super) expiry: Expiry,
     pub(super) retention: Retention,
+    /// In seconds.
+    pub(super) lease: i64,
 }
 
 impl EngineFactory {
@@ -117,6 +121,7 @@ impl EngineFactory {
             deletions: Notify::new(),
             expiry: Expiry::default(),
             retention: options.retention,
+            lease: options.lease,
         }))
     }
 

@@ -245,6 +245,7 @@ fn node(
         store: Arc::clone(store) as SharedStore,
         quota,
         retention: Retention { events: i64::MAX, runs: None },
+        lease: 30,
     });
     let engine = factory.engine(Namespace::new("a"));
     engine.start_background_tasks();

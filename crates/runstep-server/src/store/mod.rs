@@ -9,6 +9,7 @@
 //! | `notification.rs` | news between the nodes that share a store |
 //! | `memory/` | [`MemoryStore`], which keeps everything in the process |
 //! | `sqlite/` | [`SqliteStore`], which keeps everything in one file |
+//! | `postgres/` | [`PostgresStore`], which several processes can share |
 //! | `quota.rs` | the memory quota |
 
 mod context;
@@ -16,6 +17,8 @@ mod memory;
 mod notification;
 mod object;
 mod page;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod quota;
 mod sqlite;
 mod transaction;
@@ -34,6 +37,10 @@ pub(crate) use object::{
 };
 pub(crate) use page::{ObjectPage, PageQuery, UnknownCursor};
 pub(crate) use quota::{KeyQuota, MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresAddress, PostgresAddressError};
+#[cfg(feature = "postgres")]
+pub(crate) use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::{Durability, backup, check, export, import};
 pub(crate) use sqlite::{SqliteOptions, SqliteStore};
 pub(crate) use transaction::{
@@ -217,7 +224,6 @@ pub(crate) enum StoreError {
     #[error("{0}")]
     Unavailable(Arc<str>),
     /// The transaction may or may not have been committed. See [`Store`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "a file and memory have no connections"))]
     #[error("it is not known whether the change was saved: {0}")]
     UnknownOutcome(Arc<str>),
 }
