@@ -124,9 +124,7 @@ pub enum DatabaseError {
         message: String,
     },
     /// The schema belongs to another program.
-    #[error(
-        "the schema runstep of the database belongs to another program; use another database"
-    )]
+    #[error("the schema runstep of the database belongs to another program; use another database")]
     OtherProgram,
     /// A newer version of the server has upgraded the database.
     #[error(

@@ -32,10 +32,7 @@ pub fn run(root: &Path) -> Result<String, Error> {
     let balancer = Balancer::start(&urls).map_err(file(Path::new("proxy")))?;
     let clients = compat::run_on(root, &balancer.url)?;
     let times = latency::measure(&binary, &database.url())?;
-    Ok(format!(
-        "{clients}, over {NODES} nodes in turn ({} requests)\n{times}",
-        balancer.requests()
-    ))
+    Ok(format!("{clients}, over {NODES} nodes in turn ({} requests)\n{times}", balancer.requests()))
 }
 
 /// Starts a private database, nodes and a proxy, prints their addresses, and waits until it is

@@ -62,7 +62,9 @@ fn respond(client: TcpStream) -> io::Result<()> {
     }
     io::copy(&mut reader.take(length), &mut io::sink())?;
     let mut client = client;
-    client.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")?;
+    client.write_all(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n",
+    )?;
     for index in 0..=CHUNKS {
         thread::sleep(INTERVAL);
         let sent = start_time().elapsed().as_micros();

@@ -44,7 +44,8 @@ pub(super) fn run(root: &Path, rounds: u32, seed: u64, limit: Duration) -> Resul
     let binary = server_binary(root)?;
     let mut database = Postgres::start(root, &target_directory(root)?.join("cluster"))?;
     let url = database.url();
-    let mut nodes = (0..NODES).map(|_| start_node(&binary, &url, &[])).collect::<Result<Vec<_>, _>>()?;
+    let mut nodes =
+        (0..NODES).map(|_| start_node(&binary, &url, &[])).collect::<Result<Vec<_>, _>>()?;
     let mut rng = Rng::with_seed(seed);
     let mut workers = workers(&mut rng);
     let mut report = Report::default();

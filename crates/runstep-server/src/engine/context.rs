@@ -93,12 +93,7 @@ impl EngineFactory {
         let EngineOptions { model, clock, limits, stop_runs, active_runs, metrics, .. } = options;
         let run_lifetime =
             i64::try_from(options.run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
-        let admission = Admission::new(
-            limits.max_concurrent_runs,
-            limits.max_queued_runs,
-            active_runs,
-            Arc::clone(&metrics),
-        );
+        let admission = Admission::new(&limits, active_runs, Arc::clone(&metrics));
         let ids = Ids::default();
         let node = ids.next("node").into();
         Self(Arc::new(EngineContext {

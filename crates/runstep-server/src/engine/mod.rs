@@ -31,6 +31,7 @@ mod steps;
 mod threads;
 mod tool_outputs;
 mod transactions;
+mod turns;
 
 pub(crate) use context::{Engine, EngineFactory, EngineOptions};
 pub(crate) use error::EngineError;

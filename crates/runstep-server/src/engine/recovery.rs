@@ -55,7 +55,9 @@ pub(super) async fn remove_old(context: &EngineContext) {
 async fn claim(context: &Arc<EngineContext>) -> Result<bool> {
     let claimant = || Claimant(Arc::clone(&context.node));
     let lease_end = context.clock.now().saturating_add(context.lease);
-    context.store.renew_lease(claimant(), lease_end).await?;
+    let now = context.clock.now();
+    let nodes = context.store.renew_lease(claimant(), now, lease_end).await?;
+    context.admission.set_nodes(nodes);
     loop {
         let limit = context.admission.available().min(BATCH);
         if limit == 0 {
@@ -82,7 +84,7 @@ async fn remove_expired(context: &EngineContext) -> Result<()> {
 }
 
 async fn recover(context: &Arc<EngineContext>, key: RunKey) {
-    let permit = context.admission.admit_recovered();
+    let permit = context.admission.admit_recovered(&key.namespace);
     let started = async {
         let record = context.store.run(&key).await?;
         let live = context.live_run(record.next_event);

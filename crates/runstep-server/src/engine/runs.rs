@@ -159,7 +159,7 @@ impl Engine {
             capabilities::check_message(&prefix, message, supports_images)?;
         }
         self.context.store.check_capacity()?;
-        let permit = self.context.admission.admit()?;
+        let permit = self.context.admission.admit(&self.namespace)?;
         let quota = self.quota();
         let texts = self.context.run_texts.get(&quota, members);
         let reserved = quota.reserve(texts.execution_bytes())?;

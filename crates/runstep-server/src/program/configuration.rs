@@ -5,13 +5,13 @@ use std::path::Path;
 use serde::Deserialize as _;
 use toml::{Table, Value};
 
+use super::data::DataLocation;
 use super::error::ProgramError;
+use super::files;
 use super::keys::Keys;
 use super::options::{DEFAULTS, Options};
 use super::settings::Settings;
 use super::upstream::Upstream;
-use super::data::DataLocation;
-use super::files;
 
 /// The merged options.
 #[derive(Debug)]

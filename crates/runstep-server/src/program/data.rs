@@ -1,9 +1,9 @@
 //! Where the program keeps its data.
 
-use std::{fmt, fs};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use runstep_server::{PostgresAddress, PostgresAddressError};
 use serde::{Deserialize, Serialize};

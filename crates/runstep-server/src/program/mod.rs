@@ -96,6 +96,9 @@ async fn serve(
     if let Some(limit) = settings.max_data_bytes {
         server = server.max_data_bytes(limit);
     }
+    if let Some(limit) = settings.max_concurrent_runs_of_all_nodes {
+        server = server.max_concurrent_runs_of_all_nodes(limit);
+    }
     if let Some(upstream) = upstream {
         server = server.model(upstream.model);
     }

@@ -140,6 +140,10 @@ pub(super) struct Options {
     /// Limit of runs in progress; others are queued
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_concurrent_runs: Option<usize>,
+    /// The same for all servers on the database together; each takes an equal share. Without it there
+    /// is no such limit
+    #[arg(long, value_name = "COUNT", help_heading = "Limits")]
+    max_concurrent_runs_of_all_nodes: Option<usize>,
     /// Limit of queued runs; more get status 429
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_queued_runs: Option<usize>,

@@ -33,6 +33,7 @@ pub(super) struct Settings {
     pub(super) poll_after_milliseconds: u64,
     pub(super) max_context_tokens: u64,
     pub(super) max_concurrent_runs: usize,
+    pub(super) max_concurrent_runs_of_all_nodes: Option<usize>,
     pub(super) max_queued_runs: usize,
     pub(super) max_open_streams: usize,
     pub(super) max_connections: usize,

@@ -237,10 +237,21 @@ impl ServerBuilder {
         self
     }
 
-    /// Limits the number of runs in progress, at least 1; others wait as `queued`. A run that waits
+    /// Limits the number of runs in progress, at least 1; others wait as `queued`, and the keys take
+    /// turns. A run that waits
     /// for tool outputs is not in progress. Default: 1024.
     pub fn max_concurrent_runs(mut self, limit: usize) -> Self {
         self.limits.max_concurrent_runs = limit;
+        self
+    }
+
+    /// Limits the number of runs in progress on all nodes of a [`database`](Self::database) together:
+    /// each node takes an equal share, at least 1, and not more than
+    /// [`max_concurrent_runs`](Self::max_concurrent_runs). Default: unlimited.
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn max_concurrent_runs_of_all_nodes(mut self, limit: usize) -> Self {
+        self.limits.max_concurrent_runs_of_all_nodes = limit;
         self
     }
 
@@ -354,6 +365,7 @@ impl ServerBuilder {
                 max_connections: self.max_database_connections,
                 max_bytes: self.max_data_bytes,
                 metrics: metrics.store.clone(),
+                quota: Arc::clone(&quota),
             })?),
             Data::File(path) => Arc::new(SqliteStore::open(
                 &path,

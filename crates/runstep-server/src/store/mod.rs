@@ -36,11 +36,11 @@ pub(crate) use object::{
     Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord,
 };
 pub(crate) use page::{ObjectPage, PageQuery, UnknownCursor};
-pub(crate) use quota::{KeyQuota, MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresAddress, PostgresAddressError};
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::{PostgresOptions, PostgresStore};
+pub(crate) use quota::{KeyQuota, MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
 pub use sqlite::{Durability, backup, check, export, import};
 pub(crate) use sqlite::{SqliteOptions, SqliteStore};
 pub(crate) use transaction::{
@@ -148,8 +148,14 @@ pub(crate) trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<RunKey>>>;
 
-    /// Renews the lease of a node up to a time. All of its claims are valid until then.
-    fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>>;
+    /// Renews the lease of a node up to a time. All of its claims are valid until then. Returns how
+    /// many nodes have a valid lease, with this one.
+    fn renew_lease(
+        &self,
+        claimant: Claimant,
+        now: i64,
+        until: i64,
+    ) -> BoxFuture<'static, Result<usize>>;
 
     /// Returns runs that wait for tool outputs and have expired, at most `limit` of them.
     fn expired_runs(&self, now: i64, limit: usize) -> BoxFuture<'static, Result<Vec<RunKey>>>;

@@ -53,6 +53,7 @@ impl Harness {
             max_connections: 4,
             max_bytes: u64::MAX,
             metrics: StoreMetrics::default(),
+            quota: MemoryQuota::new(usize::MAX, usize::MAX, Gauge::default()),
         };
         let store = PostgresStore::new(options).unwrap();
         Self { store: Arc::new(store), _directory: None }

@@ -291,7 +291,8 @@ impl Comparison {
             };
             assert_eq!(comparable(&read), comparable(&expected), "{key:?} {:?}", query(number));
         }
-        self.marks[usize::from(thread)] = (new_marks.len() == self.stores.len() + 1).then_some(new_marks);
+        self.marks[usize::from(thread)] =
+            (new_marks.len() == self.stores.len() + 1).then_some(new_marks);
     }
 
     fn compare_page(&mut self, list: u8, shape: &PageShape) {

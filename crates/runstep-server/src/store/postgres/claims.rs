@@ -14,7 +14,8 @@ type Result<T> = std::result::Result<T, Failure>;
 pub(super) struct Status {
     /// The size of the tables and indexes.
     pub(super) bytes: u64,
-    pub(super) has_other_nodes: bool,
+    /// The nodes with a valid lease, with this one.
+    pub(super) nodes: usize,
 }
 
 pub(super) async fn claim_runs(
@@ -28,23 +29,29 @@ pub(super) async fn claim_runs(
     rows.iter().map(read_key).collect()
 }
 
-pub(super) async fn renew_lease(client: &Client, claimant: &Claimant, until: i64) -> Result<Status> {
-    // Nodes whose lease has ended long ago do not come back.
+pub(super) async fn renew_lease(
+    client: &Client,
+    claimant: &Claimant,
+    now: i64,
+    until: i64,
+) -> Result<Status> {
+    // Nodes whose lease ended a day ago do not come back.
     let sql = "
         WITH renewed AS (
             INSERT INTO nodes (id, lease_until) VALUES ($1, $2)
             ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
         ), removed AS (
-            DELETE FROM nodes WHERE id <> $1 AND lease_until < $2 - 86400
+            DELETE FROM nodes WHERE id <> $1 AND lease_until < $3::bigint - 86400
         )
         SELECT
             (SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
              WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'),
-            EXISTS (SELECT FROM nodes WHERE id <> $1 AND lease_until >= $2 - 60)";
+            1 + (SELECT count(*) FROM nodes WHERE id <> $1 AND lease_until > $3)";
     let statement = client.prepare_cached(sql).await?;
-    let row = client.query_one(&statement, &[&&*claimant.0, &until]).await?;
+    let row = client.query_one(&statement, &[&&*claimant.0, &until, &now]).await?;
     let bytes = row.try_get::<_, i64>(0)?.unsigned_abs();
-    Ok(Status { bytes, has_other_nodes: row.try_get(1)? })
+    let nodes = usize::try_from(row.try_get::<_, i64>(1)?).unwrap_or(usize::MAX);
+    Ok(Status { bytes, nodes })
 }
 
 pub(super) async fn expired_runs(client: &Client, now: i64, limit: usize) -> Result<Vec<RunKey>> {

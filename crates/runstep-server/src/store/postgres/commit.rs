@@ -1,5 +1,7 @@
 //! Transactions. Each is a call of one function of the schema.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use bytes::BytesMut;
 use deadpool_postgres::Object as Client;
@@ -9,6 +11,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use super::{Failure, number, read};
 use crate::store::memory::MAX_TOMBSTONES;
 use crate::store::object::{Collection, Kind, Namespace, RunKey};
+use crate::store::quota::KeyQuota;
 use crate::store::transaction::{
     Change, Committed, MessageWrite, NewMessage, NewObject, NewRun, RunWrite, Transaction,
 };
@@ -304,6 +307,7 @@ fn target(change: &Change) -> (Kind, &str) {
 pub(super) async fn find_committed(
     client: &Client,
     transaction: &Transaction,
+    quota: &Arc<KeyQuota>,
 ) -> Result<Option<Committed>> {
     let Transaction { namespace, change, .. } = transaction;
     let collection = match change {
@@ -314,10 +318,10 @@ pub(super) async fn find_committed(
         Change::Replace { collection, .. } | Change::Delete { collection, .. } => {
             collection.clone()
         }
-        Change::WriteRun(write) => return find_written(client, namespace, write).await,
+        Change::WriteRun(write) => return find_written(client, namespace, quota, write).await,
     };
     let id = target(change).1;
-    let found = match read::object(client, namespace, &collection, id).await {
+    let found = match read::object(client, namespace, quota, &collection, id).await {
         Ok(object) => Some(object),
         Err(Failure::Refused(StoreError::Missing { .. })) => None,
         Err(failure) => return Err(failure),
@@ -338,6 +342,7 @@ pub(super) async fn find_committed(
 async fn find_written(
     client: &Client,
     namespace: &Namespace,
+    quota: &Arc<KeyQuota>,
     write: &RunWrite,
 ) -> Result<Option<Committed>> {
     let (thread, run) = (write.thread.clone(), write.run.clone());
@@ -345,9 +350,11 @@ async fn find_written(
     let is_written = match (&write.events, &write.update) {
         (Some(events), _) => {
             let before = events.first.saturating_sub(1);
-            read::events_after(client, &key, before).await.map(|stored| stored.first() == Some(events))
+            read::events_after(client, &key, quota, before)
+                .await
+                .map(|stored| stored.first() == Some(events))
         }
-        (None, Some(update)) => read::run(client, &key).await.map(|stored| {
+        (None, Some(update)) => read::run(client, &key, quota).await.map(|stored| {
             stored.object.version == write.version + 1 && stored.object.json == update.json
         }),
         (None, None) => Ok(false),

@@ -7,7 +7,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime,
+};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -189,9 +191,9 @@ impl Pool {
         let set_path = format!("SET search_path TO \"{}\"", address.schema);
         let set_path = Hook::async_fn(move |client, _| {
             let set_path = set_path.clone();
-            Box::pin(async move {
-                client.batch_execute(&set_path).await.map_err(HookError::Backend)
-            })
+            Box::pin(
+                async move { client.batch_execute(&set_path).await.map_err(HookError::Backend) },
+            )
         });
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(max_connections.max(1))

@@ -83,7 +83,8 @@ pub(super) fn split(deltas: &EventChunk) -> Vec<EventChunk> {
     let mut first = deltas.first;
     while !rest.is_empty() {
         let (mut length, mut count) = (0, 0);
-        while let Some(event) = rest.get(length..).and_then(|rest| memchr::memmem::find(rest, b"\n\n"))
+        while let Some(event) =
+            rest.get(length..).and_then(|rest| memchr::memmem::find(rest, b"\n\n"))
             && length + event + 2 <= MAX_EVENTS
         {
             length += event + 2;
@@ -129,7 +130,9 @@ mod tests {
             assert_eq!(Message::decode(&text, "a"), None);
             assert_eq!(Message::decode(&text, "b"), Some(message));
         }
-        for text in ["", "a", "a\u{1f}newer\u{1f}n\u{1f}t\u{1f}r", "a\u{1f}deltas\u{1f}n\u{1f}t\u{1f}r"] {
+        for text in
+            ["", "a", "a\u{1f}newer\u{1f}n\u{1f}t\u{1f}r", "a\u{1f}deltas\u{1f}n\u{1f}t\u{1f}r"]
+        {
             assert_eq!(Message::decode(text, "b"), None, "{text}");
         }
     }

@@ -34,7 +34,7 @@ use super::notification::Notification;
 use super::object::{Collection, EventChunk, Namespace, Object, RunKey, RunRecord};
 use super::page::{ObjectPage, PageQuery};
 use super::transaction::{Claimant, Committed, Transaction};
-use super::{QuotaExceeded, Result, Retention, Store, StoreError};
+use super::{MemoryQuota, QuotaExceeded, Result, Retention, Store, StoreError};
 use crate::error::DatabaseError;
 use crate::metrics::StoreMetrics;
 use connect::Pool;
@@ -59,6 +59,7 @@ struct Shared {
     /// Why the last operation failed.
     failure: Mutex<Option<Arc<str>>>,
     metrics: StoreMetrics,
+    quota: Arc<MemoryQuota>,
 }
 
 /// The options of a [`PostgresStore`].
@@ -68,6 +69,8 @@ pub(crate) struct PostgresOptions {
     /// The size of the data at which the store accepts no more objects.
     pub(crate) max_bytes: u64,
     pub(crate) metrics: StoreMetrics,
+    /// Counts what was read while it is in use.
+    pub(crate) quota: Arc<MemoryQuota>,
 }
 
 /// Why an operation on the database fails.
@@ -103,9 +106,7 @@ impl Failure {
             Self::Timeout => true,
             // An error that the database reports means that it did not commit, unless it is
             // stopping.
-            Self::Database(error) => {
-                error.code().is_none_or(|code| code.code().starts_with("57P"))
-            }
+            Self::Database(error) => error.code().is_none_or(|code| code.code().starts_with("57P")),
         }
     }
 
@@ -135,11 +136,11 @@ impl Failure {
 impl PostgresStore {
     /// Creates a store. It connects when it is first used, and again after it has lost a connection.
     pub(crate) fn new(options: PostgresOptions) -> Result<Self, DatabaseError> {
-        let PostgresOptions { address, max_connections, max_bytes, metrics } = options;
+        let PostgresOptions { address, max_connections, max_bytes, metrics, quota } = options;
         let notifier = Notifier::new(address.clone())?;
         let pool = Pool::new(address, max_connections)?;
         let (bytes, failure) = (AtomicU64::new(0), Mutex::default());
-        Ok(Self(Arc::new(Shared { pool, notifier, max_bytes, bytes, failure, metrics })))
+        Ok(Self(Arc::new(Shared { pool, notifier, max_bytes, bytes, failure, metrics, quota })))
     }
 
     /// Connects to a database, and creates or upgrades its tables.
@@ -192,12 +193,14 @@ impl Shared {
         }
         let started = Instant::now();
         let transaction = Arc::new(transaction);
+        let quota = self.quota.key(&transaction.namespace);
         let mut is_repeated = false;
         loop {
-            let current = Arc::clone(&transaction);
+            let (current, quota) = (Arc::clone(&transaction), &quota);
             let attempt = |client| async move {
                 if is_repeated
-                    && let Some(committed) = commit::find_committed(&client, &current).await?
+                    && let Some(committed) =
+                        commit::find_committed(&client, &current, quota).await?
                 {
                     return Ok(committed);
                 }
@@ -258,7 +261,10 @@ impl Store for PostgresStore {
         id: &str,
     ) -> BoxFuture<'static, Result<Object>> {
         let (namespace, id) = (namespace.clone(), id.to_owned());
-        self.0.read(|client| async move { read::object(&client, &namespace, &collection, &id).await })
+        let quota = self.0.quota.key(&namespace);
+        self.0.read(|client| async move {
+            read::object(&client, &namespace, &quota, &collection, &id).await
+        })
     }
 
     fn page(
@@ -269,19 +275,20 @@ impl Store for PostgresStore {
         query: PageQuery,
     ) -> BoxFuture<'static, Result<ObjectPage>> {
         let namespace = namespace.clone();
+        let quota = self.0.quota.key(&namespace);
         self.0.read(|client| async move {
-            read::page(&client, &namespace, &collection, run.as_deref(), &query).await
+            read::page(&client, &namespace, &quota, &collection, run.as_deref(), &query).await
         })
     }
 
     fn context(&self, key: &RunKey, query: ContextQuery) -> BoxFuture<'static, Result<Context>> {
-        let key = key.clone();
-        self.0.read(move |client| async move { read::context(&client, &key, query).await })
+        let (key, quota) = (key.clone(), self.0.quota.key(&key.namespace));
+        self.0.read(move |client| async move { read::context(&client, &key, &quota, query).await })
     }
 
     fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>> {
-        let key = key.clone();
-        self.0.read(|client| async move { read::run(&client, &key).await })
+        let (key, quota) = (key.clone(), self.0.quota.key(&key.namespace));
+        self.0.read(|client| async move { read::run(&client, &key, &quota).await })
     }
 
     fn events_after(
@@ -289,8 +296,10 @@ impl Store for PostgresStore {
         key: &RunKey,
         number: u64,
     ) -> BoxFuture<'static, Result<Vec<EventChunk>>> {
-        let key = key.clone();
-        self.0.read(move |client| async move { read::events_after(&client, &key, number).await })
+        let (key, quota) = (key.clone(), self.0.quota.key(&key.namespace));
+        self.0.read(
+            move |client| async move { read::events_after(&client, &key, &quota, number).await },
+        )
     }
 
     fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>> {
@@ -328,14 +337,19 @@ impl Store for PostgresStore {
         })
     }
 
-    fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>> {
+    fn renew_lease(
+        &self,
+        claimant: Claimant,
+        now: i64,
+        until: i64,
+    ) -> BoxFuture<'static, Result<usize>> {
         let shared = Arc::clone(&self.0);
         self.0.read(move |client| async move {
-            let status = claims::renew_lease(&client, &claimant, until).await?;
+            let status = claims::renew_lease(&client, &claimant, now, until).await?;
             shared.bytes.store(status.bytes, Ordering::Relaxed);
             shared.metrics.data_bytes.set(i64::try_from(status.bytes).unwrap_or(i64::MAX));
-            shared.notifier.set_other_nodes(status.has_other_nodes);
-            Ok(())
+            shared.notifier.set_other_nodes(status.nodes > 1);
+            Ok(status.nodes)
         })
     }
 
@@ -385,3 +399,6 @@ impl Store for PostgresStore {
         self.0.notifier.publish_deltas(key, &deltas);
     }
 }
+
+#[cfg(test)]
+mod tests;

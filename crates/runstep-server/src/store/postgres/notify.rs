@@ -175,11 +175,7 @@ async fn send_all(client: &Client, channel: &str, queue: &mut mpsc::Receiver<Str
     }
 }
 
-async fn receive(
-    connector: &Connector,
-    sender: &str,
-    incoming: &broadcast::Sender<Notification>,
-) {
+async fn receive(connector: &Connector, sender: &str, incoming: &broadcast::Sender<Notification>) {
     loop {
         if let Ok(connection) = connector.connect().await {
             listen(connection, &connector.schema, sender, incoming).await;
@@ -230,8 +226,10 @@ impl Dedicated {
     /// Returns the client, and the messages of its connection, which has to be polled.
     fn messages(
         self,
-    ) -> (Client, Pin<Box<dyn stream::Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>)
-    {
+    ) -> (
+        Client,
+        Pin<Box<dyn stream::Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>,
+    ) {
         match self {
             Self::Plain(client, mut connection) => {
                 (client, stream::poll_fn(move |cx| connection.poll_message(cx)).boxed())

@@ -1,5 +1,7 @@
 //! Reads.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use deadpool_postgres::Object as Client;
 use tokio_postgres::Row;
@@ -10,6 +12,7 @@ use crate::store::object::{
     Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord,
 };
 use crate::store::page::{ObjectPage, PageQuery, PageRange, UnknownCursor};
+use crate::store::quota::KeyQuota;
 use crate::store::{IDEMPOTENCY_SECONDS, StoreError};
 
 type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -59,9 +62,12 @@ impl<'a> Scope<'a> {
         };
         match collection {
             Collection::Assistants => all,
-            Collection::Threads => {
-                Self { table: "threads", columns: "id, json, '', version", tombstones: "NULL", ..all }
-            }
+            Collection::Threads => Self {
+                table: "threads",
+                columns: "id, json, '', version",
+                tombstones: "NULL",
+                ..all
+            },
             Collection::Messages { thread } => Self {
                 table: "messages",
                 columns: "id, json, '', version",
@@ -123,6 +129,7 @@ impl<'a> Scope<'a> {
 pub(super) async fn object(
     client: &Client,
     namespace: &Namespace,
+    quota: &Arc<KeyQuota>,
     collection: &Collection,
     id: &str,
 ) -> Result<Object> {
@@ -138,7 +145,7 @@ pub(super) async fn object(
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
         [&namespace.as_str(), &scope.thread, &scope.run, &id];
     match client.query_opt(&statement, &values).await? {
-        Some(row) if row.try_get::<_, Option<&str>>(0)?.is_some() => Ok(read_object(&row)?),
+        Some(row) if row.try_get::<_, Option<&str>>(0)?.is_some() => read_object(&row, quota),
         None if scope.missing.is_some() => Err(scope.missing_parent(client, namespace).await),
         _ => Err(StoreError::missing(collection.kind(), id).into()),
     }
@@ -147,6 +154,7 @@ pub(super) async fn object(
 pub(super) async fn page(
     client: &Client,
     namespace: &Namespace,
+    quota: &Arc<KeyQuota>,
     collection: &Collection,
     run: Option<&str>,
     query: &PageQuery,
@@ -206,13 +214,14 @@ pub(super) async fn page(
     let (low, high) = (range.low.unwrap_or(0), range.high.unwrap_or(i64::MAX));
     let limit = number(query.limit as u64).saturating_add(1);
     let rows = client.query(&statement, &[&ns, &parent, &low, &high, &limit, &run]).await?;
-    let objects = rows.iter().map(read_object).collect::<Result<Vec<_>, _>>()?;
+    let objects = rows.iter().map(|row| read_object(row, quota)).collect::<Result<Vec<_>>>()?;
     Ok(range.page(objects, query.limit))
 }
 
 pub(super) async fn context(
     client: &Client,
     key: &RunKey,
+    quota: &Arc<KeyQuota>,
     query: ContextQuery,
 ) -> Result<Context> {
     let sql = "SELECT * FROM thread_context($1, $2, $3, $4, $5, $6, $7)";
@@ -222,7 +231,15 @@ pub(super) async fn context(
     let rows = client
         .query(
             &statement,
-            &[&key.namespace.as_str(), &key.thread, &key.run, &mark.0, &mark.1, &limits.0, &limits.1],
+            &[
+                &key.namespace.as_str(),
+                &key.thread,
+                &key.run,
+                &mark.0,
+                &mark.1,
+                &limits.0,
+                &limits.1,
+            ],
         )
         .await?;
     // The first row has the revision of the thread.
@@ -233,14 +250,14 @@ pub(super) async fn context(
     let after = query.valid_mark(revision);
     let mut reader = ContextReader::new(query);
     for row in rows {
-        if !reader.take(unsigned(row, 0)?, unsigned(row, 1)?, || text(row, 2))? {
+        if !reader.take(unsigned(row, 0)?, unsigned(row, 1)?, || text(row, 2, quota))? {
             break;
         }
     }
     Ok(reader.finish(after, revision))
 }
 
-pub(super) async fn run(client: &Client, key: &RunKey) -> Result<RunRecord> {
+pub(super) async fn run(client: &Client, key: &RunKey, quota: &Arc<KeyQuota>) -> Result<RunRecord> {
     let sql = "
         SELECT runs.id, runs.json, runs.hidden, runs.version, runs.phase, runs.owner,
             runs.next_event
@@ -248,15 +265,14 @@ pub(super) async fn run(client: &Client, key: &RunKey) -> Result<RunRecord> {
         LEFT JOIN runs ON runs.ns = threads.ns AND runs.thread = threads.seq AND runs.id = $3
         WHERE namespaces.name = $1 AND threads.id = $2";
     let statement = client.prepare_cached(sql).await?;
-    let row = client
-        .query_opt(&statement, &[&key.namespace.as_str(), &key.thread, &key.run])
-        .await?;
+    let row =
+        client.query_opt(&statement, &[&key.namespace.as_str(), &key.thread, &key.run]).await?;
     let row = row.ok_or_else(|| StoreError::missing(Kind::Thread, &key.thread))?;
     if row.try_get::<_, Option<&str>>(0)?.is_none() {
         return Err(StoreError::missing(Kind::Run, &key.run).into());
     }
     Ok(RunRecord {
-        object: read_object(&row)?,
+        object: read_object(&row, quota)?,
         phase: Phase::from_number(row.try_get::<_, i16>(4)?.into()),
         owner: row.try_get::<_, Option<&str>>(5)?.map(Into::into),
         next_event: unsigned(&row, 6)?,
@@ -266,6 +282,7 @@ pub(super) async fn run(client: &Client, key: &RunKey) -> Result<RunRecord> {
 pub(super) async fn events_after(
     client: &Client,
     key: &RunKey,
+    quota: &Arc<KeyQuota>,
     after: u64,
 ) -> Result<Vec<EventChunk>> {
     let sql = format!(
@@ -284,11 +301,13 @@ pub(super) async fn events_after(
     if row.try_get::<_, Option<i64>>(0)?.is_none() {
         return Ok(Vec::new());
     }
+    let bytes: Vec<u8> = row.try_get(3)?;
+    let charge = quota.reserve(bytes.len()).map_err(StoreError::from)?;
     Ok(vec![EventChunk {
         first: unsigned(&row, 0)?,
         last: unsigned(&row, 1)?,
         is_done: row.try_get(2)?,
-        bytes: row.try_get::<_, Vec<u8>>(3)?.into(),
+        bytes: charge.hold(bytes),
     }])
 }
 
@@ -315,17 +334,20 @@ pub(super) async fn recorded(
 }
 
 /// Reads the columns `id, json, hidden, version`.
-fn read_object(row: &Row) -> Result<Object, tokio_postgres::Error> {
+fn read_object(row: &Row, quota: &Arc<KeyQuota>) -> Result<Object> {
     Ok(Object {
         id: row.try_get(0)?,
-        json: text(row, 1)?,
-        hidden: text(row, 2)?,
+        json: text(row, 1, quota)?,
+        hidden: text(row, 2, quota)?,
         version: unsigned(row, 3)?,
     })
 }
 
-fn text(row: &Row, column: usize) -> Result<Bytes, tokio_postgres::Error> {
-    Ok(row.try_get::<_, String>(column)?.into())
+/// Reads a text, which is counted while it is in use.
+fn text(row: &Row, column: usize, quota: &Arc<KeyQuota>) -> Result<Bytes> {
+    let text: String = row.try_get(column)?;
+    let charge = quota.reserve(text.len()).map_err(StoreError::from)?;
+    Ok(charge.hold(text.into_bytes()))
 }
 
 fn unsigned(row: &Row, column: usize) -> Result<u64, tokio_postgres::Error> {
