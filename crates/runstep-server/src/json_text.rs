@@ -54,7 +54,7 @@ impl LongMembers {
     /// Returns the JSON of an object with these members, which it may have short values for.
     pub(crate) fn join(&self, rest: &Bytes) -> Bytes {
         let mut json = Vec::new();
-        self.join_into(rest, &mut json, |text| Cow::Borrowed(text));
+        self.join_into(rest, &mut json, Cow::Borrowed);
         json.into()
     }
 

@@ -151,7 +151,7 @@ fn update(
         (&mut assistant.top_p, &request.top_p),
     ];
     for (current, field) in parameters {
-        objects::update(current, field.clone());
+        objects::update(current, *field);
         current.get_or_insert(DEFAULT_SAMPLING);
     }
 }

@@ -82,7 +82,7 @@ impl Engine {
         let stream = is_streamed(&request.stream);
         let engine = self.identify("createRun", &[thread_id], &request);
         let replay = |recorded| engine.replay_run(recorded, stream);
-        engine.once(engine.try_create_run(thread_id, request), replay).await
+        engine.once(Box::pin(engine.try_create_run(thread_id, request)), replay).await
     }
 
     async fn try_create_run(
@@ -109,7 +109,7 @@ impl Engine {
         let stream = is_streamed(&request.stream);
         let engine = self.identify("createThreadAndRun", &[], &request);
         let replay = |recorded| engine.replay_run(recorded, stream);
-        engine.once(engine.try_create_thread_and_run(request), replay).await
+        engine.once(Box::pin(engine.try_create_thread_and_run(request)), replay).await
     }
 
     async fn try_create_thread_and_run(

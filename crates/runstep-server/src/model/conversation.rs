@@ -91,7 +91,7 @@ impl Conversation {
 
     /// Iterates over the items, oldest first.
     pub fn iter(&self) -> Iter<'_> {
-        Iter(self.segments.iter().flat_map(|segment| segment.iter()))
+        Iter(self.segments.iter().flatten())
     }
 
     /// Estimates the tokens of all items.
@@ -155,13 +155,16 @@ fn item_bytes(item: &ConversationItem) -> usize {
 
 /// An iterator over the items of a conversation.
 #[derive(Clone)]
-pub struct Iter<'a>(
-    std::iter::FlatMap<
-        std::slice::Iter<'a, Segment>,
-        std::slice::Iter<'a, ConversationItem>,
-        fn(&'a Segment) -> std::slice::Iter<'a, ConversationItem>,
-    >,
-);
+pub struct Iter<'a>(std::iter::Flatten<std::slice::Iter<'a, Segment>>);
+
+impl<'a> IntoIterator for &'a Segment {
+    type Item = &'a ConversationItem;
+    type IntoIter = std::slice::Iter<'a, ConversationItem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
 
 impl fmt::Debug for Iter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -144,12 +144,6 @@ impl KeyQuota {
         }
         Ok(charge)
     }
-
-    /// Counts a long text until its last reference is dropped.
-    pub(crate) fn hold(self: &Arc<Self>, text: Vec<u8>) -> Result<Bytes, QuotaExceeded> {
-        let charge = self.reserve(text.len())?;
-        Ok(charge.hold(text))
-    }
 }
 
 /// Bytes charged to the quota until this is dropped.
@@ -305,7 +299,8 @@ mod tests {
     fn long_texts_are_counted_until_their_last_reference_is_dropped() {
         let all = quota(5 * LONG_TEXT_BYTES, 3 * LONG_TEXT_BYTES);
         let quota = key(&all, "a");
-        let text = quota.hold(vec![b'x'; 2 * LONG_TEXT_BYTES]).unwrap();
+        let reserved = quota.reserve(2 * LONG_TEXT_BYTES).unwrap();
+        let text = reserved.hold(vec![b'x'; 2 * LONG_TEXT_BYTES]);
         let part = text.slice(..1);
         drop(text);
         assert_eq!(all.total.used(), 2 * LONG_TEXT_BYTES);
@@ -313,7 +308,8 @@ mod tests {
         assert_eq!((refused.resource, refused.needed), (KEY_QUOTA, Some(2 * LONG_TEXT_BYTES)));
         let refused = key(&all, "b").reserve(4 * LONG_TEXT_BYTES).unwrap_err();
         assert_eq!(refused.resource, MEMORY_QUOTA);
-        quota.hold(vec![b'x'; LONG_TEXT_BYTES - 1]).unwrap();
+        // A short text is not counted.
+        let _short = quota.reserve(LONG_TEXT_BYTES - 1).unwrap();
         drop(part);
         assert_eq!(all.total.used(), 0);
     }

@@ -11,11 +11,12 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::open::{Durability, FileLock, check_format, open_reader, open_writer};
+use super::schema::COMPLETE_V1;
 use crate::error::{DataFileError, MaintenanceError};
 
 /// The format of exports.
 const FORMAT: &str = "runstep-export";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How many rows are imported in a transaction.
 const IMPORT_BATCH: u64 = 10_000;
 
@@ -213,6 +214,7 @@ pub fn import(
         let message = format!("the export ends after {count} of {} rows", header.rows);
         return Err(invalid(count + 1, message));
     }
+    connection.execute_batch(COMPLETE_V1)?;
     connection.execute_batch("COMMIT")?;
     Ok(())
 }

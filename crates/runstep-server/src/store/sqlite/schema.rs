@@ -75,20 +75,31 @@ CREATE TABLE requests (
 CREATE INDEX requests_age ON requests (created_at);
 ";
 
-/// Tokens of messages, which are estimated here as the server does it for texts; the revision of
-/// threads; threads that were deleted but still have rows.
-const V2: &str = "
-ALTER TABLE messages ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+/// Estimates the tokens of messages as the server does it for texts.
+macro_rules! complete_v1 {
+    () => {
+        "
 UPDATE messages SET tokens = (
     SELECT coalesce(sum(coalesce((length(value ->> '$.text.value') + 3) / 4, 85)), 0)
     FROM json_each(messages.json, '$.content')
+) WHERE tokens = 0;
+UPDATE threads SET revision = seq WHERE revision = 0;
+"
+    };
+}
+
+/// Tokens of messages; the revision of threads; threads that were deleted but still have rows.
+const V2: &str = concat!(
+    "
+ALTER TABLE messages ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE threads ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE deleted_threads (seq INTEGER PRIMARY KEY, ns INTEGER NOT NULL);
+",
+    complete_v1!()
 );
 
-ALTER TABLE threads ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
-UPDATE threads SET revision = seq;
-
-CREATE TABLE deleted_threads (seq INTEGER PRIMARY KEY, ns INTEGER NOT NULL);
-";
+/// Sets what rows of the first version lack, also those of an export.
+pub(super) const COMPLETE_V1: &str = complete_v1!();
 
 /// Applies the migrations that a file lacks, each in a transaction.
 pub(super) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
