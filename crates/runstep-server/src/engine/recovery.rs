@@ -124,10 +124,18 @@ async fn start(context: &Arc<EngineContext>, key: &RunKey) -> Result<()> {
     }
     let live = context.live_run(record.next_event);
     let state = RunState::load(context, key, record).await?;
+    let (quota, bytes) = (context.quota(&key.namespace), state.texts.execution_bytes());
+    let reserved = match quota.reserve(bytes) {
+        Ok(reserved) => reserved,
+        // Nothing else will free memory. The run was admitted before, so it is not refused.
+        Err(_) if context.live_runs.is_empty() => {
+            let mut reserved = quota.charge();
+            reserved.add(bytes);
+            reserved
+        }
+        Err(error) => return Err(error.into()),
+    };
     let permit = context.admission.admit_recovered(&key.namespace);
-    // It was admitted before, so it is not refused.
-    let mut reserved = context.quota(&key.namespace).charge();
-    reserved.add(state.texts.execution_bytes());
     let state = state.with_reserved(reserved);
     context.live_runs.insert(key.clone(), Arc::clone(&live));
     RunExecution::new(context, key.clone(), live, state).spawn_recovered(permit);

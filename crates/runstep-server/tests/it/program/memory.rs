@@ -118,7 +118,22 @@ fn check(data: &str) {
     let peak = peak(&program);
     println!("{data}: {accepted} of {} requests accepted, peak {peak} KiB", statuses.len());
     assert!(peak < MAX_RESIDENT, "{data}: the peak is {peak} KiB of {MAX_RESIDENT}");
-    assert!(accepted > 10, "{statuses:?}");
+    if data == ":memory:" {
+        assert!(accepted > 10, "{statuses:?}");
+        return;
+    }
+    // Nothing is counted any more, so requests one after the other are accepted.
+    for assistant in &assistants {
+        let path = format!("/v1/assistants/{assistant}");
+        assert_eq!(send(address, "GET", &path, "").0, 200);
+        assert_eq!(send(address, "POST", &path, r#"{"name":"n"}"#).0, 200);
+        let messages = json!([{"role": "user", "content": "Hi"}]);
+        let body =
+            json!({"assistant_id": assistant, "thread": {"messages": messages}, "stream": true});
+        assert_eq!(send(address, "POST", "/v1/threads/runs", &body.to_string()).0, 200);
+    }
+    let last = self::peak(&program);
+    assert!(last < MAX_RESIDENT, "{data}: the peak is {last} KiB of {MAX_RESIDENT}");
 }
 
 #[test]
