@@ -43,7 +43,9 @@ async fn measure_program(child: &mut std::process::Child) -> Result<()> {
     for kind in ["a wrong type after a long text", "many values"] {
         // A valid start, and an error at the end.
         let body = match kind {
-            "many values" => format!(r#"{{"model":"m","metadata":[{}1]}}"#, "1,".repeat(BODY_BYTES / 2)),
+            "many values" => {
+                format!(r#"{{"model":"m","metadata":[{}1]}}"#, "1,".repeat(BODY_BYTES / 2))
+            }
             _ => format!(r#"{{"model":"m","instructions":"{}","name":1}}"#, "x".repeat(BODY_BYTES)),
         };
         let head = format!(

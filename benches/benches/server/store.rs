@@ -88,7 +88,8 @@ fn cpu_seconds() -> Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(')').ok_or("the process has no name")?;
     let times = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-    Ok(times.sum::<Result<f64, _>>()? / 100.0)
+    let seconds = times.sum::<std::result::Result<f64, _>>()? / 100.0;
+    Ok(seconds)
 }
 
 /// Compares a result with its aim.
@@ -124,7 +125,10 @@ pub(crate) async fn measure_soak(runs: usize) -> Result<()> {
     }
     if let [first, .., last] = steps[..] {
         let growth = (last / first - 1.0) * 100.0;
-        println!("growth {growth:.1} %; aim: at most 10 %, below 150 MB ({:.0} KiB)", 150e6 / 1024.0);
+        println!(
+            "growth {growth:.1} %; aim: at most 10 %, below 150 MB ({:.0} KiB)",
+            150e6 / 1024.0
+        );
     }
     server.shutdown().await?;
     Ok(())
@@ -227,10 +231,8 @@ pub(crate) async fn measure_thread_growth() -> Result<()> {
         let assistant = create_assistant(server.address()).await?;
         let mut connection = Connection::open(server.address()).await?;
         let thread = connection.call(&crate::connection::post("/v1/threads", "{}")).await?;
-        let target = Target::Thread {
-            id: string_property(thread, "id")?.to_owned(),
-            truncation: "auto",
-        };
+        let target =
+            Target::Thread { id: string_property(thread, "id")?.to_owned(), truncation: "auto" };
         let mut durations = Vec::with_capacity(THREAD_RUNS);
         for _ in 0..THREAD_RUNS {
             let started = Instant::now();

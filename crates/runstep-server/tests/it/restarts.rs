@@ -257,32 +257,21 @@ async fn runs_for_which_the_memory_is_in_use_are_recovered_later() {
     let tools = json!([{"type": "function", "function": function}]);
     let mut runs = Vec::new();
     for _ in 0..3 {
-        let fixture = client.create_fixture(&[]).await;
+        let Fixture { client: _, assistant, thread } = client.create_fixture(&[]).await;
+        let fixture = Fixture { client: client.clone(), assistant, thread };
         let run = fixture.create_run(json!({"tools": tools})).await;
-        runs.push((fixture, run));
+        runs.push((fixture.assistant, fixture.thread, run));
     }
     run_pending_tasks().await;
-    let (assistants, first) = (runs.len(), runs.remove(0));
-    assert_eq!(assistants, 3);
     drop(client);
-    let mut others: Vec<_> = Vec::new();
-    for (Fixture { assistant, thread, client }, run) in runs {
-        drop(client);
-        others.push((assistant, thread, run));
-    }
-    let (fixture, run) = first;
     // While a run executes, six copies of its tools are reserved: those of one run fit.
     let small = || {
         let turn = || Turn::text("Hi.").initial_delay(Duration::from_secs(5));
-        builder(&path, [turn(), turn(), turn()]).max_stored_bytes(2_500_000)
+        builder(&path, [turn(), turn(), turn()]).max_stored_bytes(3_300_000)
     };
-    let fixture = restart(fixture, small).await;
-    let mut fixtures = vec![(fixture.clone(), run)];
-    for (assistant, thread, run) in others {
-        let client = fixture.client.clone();
-        fixtures.push((Fixture { client, assistant, thread }, run));
-    }
-    for (fixture, run) in fixtures {
+    let client = start(small).await;
+    for (assistant, thread, run) in runs {
+        let fixture = Fixture { client: client.clone(), assistant, thread };
         let mut messages = Vec::new();
         for _ in 0..100 {
             sleep(Duration::from_secs(1)).await;
