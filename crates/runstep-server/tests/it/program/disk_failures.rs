@@ -137,7 +137,7 @@ async fn full_disk_refuses_changes_until_there_is_space() {
     // The server continues without a restart.
     let thread = parse(send(&server, "/v1/threads", &json!({})).await).await;
     assert_eq!(get(&server, "/readyz").await.status(), 200);
-    check_present(&server, &[thread.clone()]).await;
+    check_present(&server, std::slice::from_ref(&thread)).await;
     let threads: Vec<Value> = threads.into_iter().chain([thread]).collect();
     check_restart(server, &path, &threads).await;
 }
