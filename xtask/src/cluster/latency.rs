@@ -11,6 +11,7 @@ use ureq::Agent;
 
 use super::provider::Provider;
 use super::{LEASE_SECONDS, start_node};
+use crate::crash::client::field;
 use crate::programs::Error;
 
 const ROUNDS: usize = 10;
@@ -63,13 +64,13 @@ pub(super) fn measure(binary: &Path, database: &str) -> Result<Times, Error> {
     let client = Client::new();
     let mut times = Times { deltas: Vec::new(), cancellations: Vec::new(), takeovers: Vec::new() };
     let assistant = client.post(&first.url, "/assistants", &json!({"model": "mock"}))?;
-    let body = json!({"assistant_id": assistant["id"], "additional_messages": [
+    let body = json!({"assistant_id": field(&assistant, "id"), "additional_messages": [
         {"role": "user", "content": "a"}]});
     let create = |url: &str| -> Result<String, Error> {
         let thread = client.post(url, "/threads", &json!({}))?;
-        let runs = format!("/threads/{}/runs", thread["id"].as_str().unwrap_or_default());
+        let runs = format!("/threads/{}/runs", field(&thread, "id").as_str().unwrap_or_default());
         let run = client.post(url, &runs, &body)?;
-        Ok(format!("{runs}/{}", run["id"].as_str().unwrap_or_default()))
+        Ok(format!("{runs}/{}", field(&run, "id").as_str().unwrap_or_default()))
     };
     for _ in 0..ROUNDS {
         let run = create(&first.url)?;
@@ -117,7 +118,7 @@ impl Client {
         let started = Instant::now();
         loop {
             let run = parse(path, self.0.get(format!("{url}{path}")).call())?;
-            if run["status"] == status {
+            if *field(&run, "status") == status {
                 return Ok(());
             }
             if started.elapsed() > TIMEOUT {

@@ -27,7 +27,7 @@ pub fn run(root: &Path) -> Result<String, Error> {
     let database = Postgres::start(root, &target_directory(root)?.join("cluster"))?;
     test(root, &database.url())?;
     let binary = server_binary(root)?;
-    let nodes = start_nodes(&binary, &database.url(), NODES)?;
+    let nodes = start_nodes(&binary, &database.tls_url(), NODES)?;
     let urls: Vec<String> = nodes.iter().map(|node| node.url.clone()).collect();
     let balancer = Balancer::start(&urls).map_err(file(Path::new("proxy")))?;
     let clients = compat::run_on(root, &balancer.url)?;
