@@ -21,9 +21,10 @@ const OUTPUT_TIME: Duration = Duration::from_millis(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The measured times.
+#[derive(Default)]
 pub(super) struct Times {
     /// From the provider's chunk to a reader on another node.
-    deltas: Vec<Duration>,
+    pub(super) deltas: Vec<Duration>,
     /// From the request on another node to the status `cancelled` on a third one.
     cancellations: Vec<Duration>,
     /// From the end of a node to that of its run.
@@ -32,7 +33,10 @@ pub(super) struct Times {
 
 impl fmt::Display for Times {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let write = |formatter: &mut fmt::Formatter<'_>, name, times: &[Duration]| {
+        let write = |formatter: &mut fmt::Formatter<'_>, name: &str, times: &[Duration]| {
+            if times.is_empty() {
+                return Ok(());
+            }
             let mut sorted = times.to_vec();
             sorted.sort();
             let milliseconds = |index: usize| {
@@ -50,8 +54,8 @@ impl fmt::Display for Times {
         };
         write(formatter, "deltas on another node", &self.deltas)?;
         write(formatter, "cancellations on another node", &self.cancellations)?;
-        write(formatter, "take-overs", &self.takeovers)?;
-        write!(formatter, "(the lease is {LEASE_SECONDS} s)")
+        let takeovers = format!("take-overs with a lease of {LEASE_SECONDS} s");
+        write(formatter, &takeovers, &self.takeovers)
     }
 }
 
@@ -62,7 +66,7 @@ pub(super) fn measure(binary: &Path, database: &str) -> Result<Times, Error> {
     let mut first = start()?;
     let (second, third) = (start()?, start()?);
     let client = Client::new();
-    let mut times = Times { deltas: Vec::new(), cancellations: Vec::new(), takeovers: Vec::new() };
+    let mut times = Times::default();
     let assistant = client.post(&first.url, "/assistants", &json!({"model": "mock"}))?;
     let body = json!({"assistant_id": field(&assistant, "id"), "additional_messages": [
         {"role": "user", "content": "a"}]});
@@ -99,15 +103,19 @@ pub(super) fn measure(binary: &Path, database: &str) -> Result<Times, Error> {
 }
 
 /// A client that fails the measurement if a request fails.
-struct Client(Agent);
+pub(super) struct Client(Agent);
 
 impl Client {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let config = Agent::config_builder().timeout_global(Some(TIMEOUT)).build();
         Self(config.into())
     }
 
-    fn post(&self, url: &str, path: &str, body: &Value) -> Result<Value, Error> {
+    pub(super) fn agent(&self) -> &Agent {
+        &self.0
+    }
+
+    pub(super) fn post(&self, url: &str, path: &str, body: &Value) -> Result<Value, Error> {
         let request = self.0.post(format!("{url}{path}"));
         let request = request.header("content-type", "application/json");
         parse(path, request.send(body.to_string()))
@@ -129,7 +137,7 @@ impl Client {
     }
 
     /// Reads the events of a run. Returns how old its deltas were.
-    fn read_deltas(&self, url: &str, path: &str) -> Result<Vec<Duration>, Error> {
+    pub(super) fn read_deltas(&self, url: &str, path: &str) -> Result<Vec<Duration>, Error> {
         let failed = |message: String| Error::Measured(format!("GET {path}: {message}"));
         let request = self.0.get(format!("{url}{path}"));
         let request = request.header("accept", "text/event-stream").header("last-event-id", "0");

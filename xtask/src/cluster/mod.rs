@@ -4,6 +4,7 @@ mod balancer;
 mod latency;
 pub(crate) mod postgres;
 mod provider;
+mod speed;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -33,6 +34,15 @@ pub fn run(root: &Path) -> Result<String, Error> {
     let clients = compat::run_on(root, &balancer.url)?;
     let times = latency::measure(&binary, &database.url())?;
     Ok(format!("{clients}, over {NODES} nodes in turn ({} requests)\n{times}", balancer.requests()))
+}
+
+/// Measures the speed of one, two and three nodes, with release builds.
+///
+/// # Errors
+///
+/// Returns an error if a program or a request fails.
+pub fn speed(root: &Path) -> Result<String, Error> {
+    speed::measure(root)
 }
 
 /// Starts a private database, nodes and a proxy, prints their addresses, and waits until it is
