@@ -54,7 +54,7 @@ macro_rules! union {
                     $(Self::$Array(items) => serde::Serialize::serialize(items, serializer),)?
                     $($(
                         Self::$Variant(body) => {
-                            $crate::object::write(body, Some(($tag, $value)), serializer)
+                            $crate::property_writer::write(body, Some(($tag, $value)), serializer)
                         }
                     )+)?
                     $(Self::$Object(object) => serde::Serialize::serialize(object, serializer),)?
@@ -92,13 +92,11 @@ macro_rules! union {
 
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, object: A) -> Result<$Name, A::Error> {
                         $(
-                            const KNOWN: &[&str] = &[$($value),+];
-                            let tagged = $crate::tagged_object::TaggedObject::read(object, $tag, KNOWN)?;
-                            $(
-                                if tagged.is($value) {
-                                    return tagged.variant().map($Name::$Variant);
-                                }
-                            )+
+                            let tagged = $crate::tagged_object::TaggedObject::read(object, $tag, $Name::VARIANTS)?;
+                            match tagged.tag() {
+                                $(Some($value) => return tagged.variant().map($Name::$Variant),)+
+                                _ => {}
+                            }
                             return tagged.unknown().map($Name::Unknown);
                         )?
                         $(return $crate::union::object::<$ObjectType, A>(object).map($Name::$Object);)?
@@ -112,24 +110,33 @@ macro_rules! union {
                 deserializer.deserialize_any(Union)
             }
 
-            fn from_json(json: &serde_json::Value) -> Result<Self, $crate::wire::Mismatch> {
-                let known = match json {
-                    serde_json::Value::String(text) => Some(Self::from_text(text)),
-                    $(serde_json::Value::Array(_) => <Vec<$Item> as $crate::wire::Wire>::from_json(json).ok().map(Self::$Array),)?
+            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
+                use $crate::json::Kind;
+
+                let known = match json.kind() {
+                    Kind::String => json.string().map(|text| Self::from_text(&text)),
+                    $(Kind::List => <Vec<$Item> as $crate::wire::Wire>::from_json(json).ok().map(Self::$Array),)?
                     $(
-                        serde_json::Value::Object(object) => match object.get($tag).and_then(serde_json::Value::as_str) {
+                        Kind::Object => match $crate::tagged_object::tag_of(json, $tag, Self::VARIANTS) {
                             $(Some($value) => {
-                                $crate::object::from_json(json, $tag).ok().map(Self::$Variant)
+                                $crate::property_reader::from_json(json, Some($tag)).ok().map(Self::$Variant)
                             })+
                             _ => None,
                         },
                     )?
-                    $(serde_json::Value::Object(_) => <$ObjectType as $crate::wire::Wire>::from_json(json).ok().map(Self::$Object),)?
+                    $(Kind::Object => <$ObjectType as $crate::wire::Wire>::from_json(json).ok().map(Self::$Object),)?
                     _ => None,
                 };
-                Ok(known.unwrap_or_else(|| Self::Unknown(json.clone())))
+                Ok(known.unwrap_or_else(|| Self::Unknown(json.value())))
             }
         }
+
+        $(
+            impl $Name {
+                const VARIANTS: $crate::tagged_object::Variants =
+                    &[$(($value, <$Type as $crate::object::Object>::NAMES)),+];
+            }
+        )?
 
         impl $Name {
             #[allow(unreachable_code)]
@@ -224,7 +231,7 @@ macro_rules! visit_scalars {
     };
     (@ $Value:ty, $kept:expr, $visit:ident($Scalar:ty)) => {
         fn $visit<E: serde::de::Error>(self, value: $Scalar) -> Result<$Value, E> {
-            Ok($kept(value.into()))
+            Ok($kept(serde_json::Value::from(value)))
         }
     };
 }

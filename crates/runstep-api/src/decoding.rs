@@ -6,9 +6,13 @@
 #![allow(unused_imports, unused_variables)]
 #![allow(clippy::all)]
 
+use serde::de::MapAccess;
 use serde::ser::SerializeMap;
 
-use crate::object::{Object, Other, Source, Writer, newtypes, objects};
+use crate::object::{Object, newtypes, objects};
+use crate::other::Other;
+use crate::property_reader::PropertyReader;
+use crate::property_writer::PropertyWriter;
 use crate::structs::*;
 
 objects! {
@@ -133,24 +137,27 @@ impl Default for crate::unions::StepDetails {
 }
 impl Object for ErrorResponse {
     const NAME: &'static str = "ErrorResponse";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["error"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut error = None;
-        while let Some(property) = source.next(&["error"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => error = source.required()?,
-                _ => source.unknown()?,
+                0 => error = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            error: source.present("error", error)?,
-            other: source.finish(),
+            error: reader.present("error", error)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("error", &self.error)?;
+        writer.required("error", &self.error)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -159,18 +166,21 @@ impl Object for ErrorResponse {
 }
 impl Object for ErrorObject {
     const NAME: &'static str = "ErrorObject";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["code", "message", "param", "type"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut code = Default::default();
         let mut message = Default::default();
         let mut param = Default::default();
         let mut type_ = Default::default();
-        while let Some(property) = source.next(&["code", "message", "param", "type"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => code = source.optional()?,
-                1 => message = source.or_default()?,
-                2 => param = source.optional()?,
-                3 => type_ = source.optional()?,
-                _ => source.unknown()?,
+                0 => code = reader.optional()?,
+                1 => message = reader.or_default()?,
+                2 => param = reader.optional()?,
+                3 => type_ = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -178,12 +188,12 @@ impl Object for ErrorObject {
             message,
             param,
             type_,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.nullable("code", &self.code)?;
         writer.or_default("message", &self.message)?;
@@ -197,17 +207,20 @@ impl Object for ErrorObject {
 }
 impl Object for CodeInterpreterTool {
     const NAME: &'static str = "CodeInterpreterTool";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
-        while let Some(property) = source.next(&[])? {
+    const NAMES: &'static [&'static str] = &[];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
+        while let Some(property) = reader.next()? {
             match property {
-                _ => source.unknown()?,
+                _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: source.finish() })
+        Ok(Self { other: reader.finish() })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         Ok(())
     }
@@ -217,22 +230,25 @@ impl Object for CodeInterpreterTool {
 }
 impl Object for FileSearchTool {
     const NAME: &'static str = "FileSearchTool";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_search"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_search = Default::default();
-        while let Some(property) = source.next(&["file_search"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_search = source.optional()?,
-                _ => source.unknown()?,
+                0 => file_search = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             file_search,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("file_search", &self.file_search)?;
         Ok(())
@@ -243,17 +259,20 @@ impl Object for FileSearchTool {
 }
 impl Object for FileSearchOnlyTool {
     const NAME: &'static str = "FileSearchOnlyTool";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
-        while let Some(property) = source.next(&[])? {
+    const NAMES: &'static [&'static str] = &[];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
+        while let Some(property) = reader.next()? {
             match property {
-                _ => source.unknown()?,
+                _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: source.finish() })
+        Ok(Self { other: reader.finish() })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         Ok(())
     }
@@ -263,26 +282,28 @@ impl Object for FileSearchOnlyTool {
 }
 impl Object for FileSearchOptions {
     const NAME: &'static str = "FileSearchOptions";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["max_num_results", "ranking_options"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut max_num_results = Default::default();
         let mut ranking_options = Default::default();
-        while let Some(property) = source.next(&["max_num_results", "ranking_options"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => max_num_results = source.optional()?,
-                1 => ranking_options = source.optional()?,
-                _ => source.unknown()?,
+                0 => max_num_results = reader.optional()?,
+                1 => ranking_options = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             max_num_results,
             ranking_options,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("max_num_results", &self.max_num_results)?;
         writer.optional("ranking_options", &self.ranking_options)?;
@@ -294,25 +315,28 @@ impl Object for FileSearchOptions {
 }
 impl Object for FileSearchRankingOptions {
     const NAME: &'static str = "FileSearchRankingOptions";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["ranker", "score_threshold"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut ranker = Default::default();
         let mut score_threshold = Default::default();
-        while let Some(property) = source.next(&["ranker", "score_threshold"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => ranker = source.optional()?,
-                1 => score_threshold = source.optional()?,
-                _ => source.unknown()?,
+                0 => ranker = reader.optional()?,
+                1 => score_threshold = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             ranker,
             score_threshold,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("ranker", &self.ranker)?;
         writer.optional("score_threshold", &self.score_threshold)?;
@@ -324,24 +348,27 @@ impl Object for FileSearchRankingOptions {
 }
 impl Object for FunctionTool {
     const NAME: &'static str = "FunctionTool";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["function"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut function = None;
-        while let Some(property) = source.next(&["function"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => function = source.required()?,
-                _ => source.unknown()?,
+                0 => function = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            function: source.present("function", function)?,
-            other: source.finish(),
+            function: reader.present("function", function)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("function", &self.function)?;
+        writer.required("function", &self.function)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -350,36 +377,42 @@ impl Object for FunctionTool {
 }
 impl Object for FunctionDefinition {
     const NAME: &'static str = "FunctionDefinition";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "description",
+        "name",
+        "parameters",
+        "strict",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut description = Default::default();
         let mut name = None;
         let mut parameters = Default::default();
         let mut strict = Default::default();
-        while let Some(property) = source
-            .next(&["description", "name", "parameters", "strict"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => description = source.optional()?,
-                1 => name = source.required()?,
-                2 => parameters = source.optional()?,
-                3 => strict = source.field()?,
-                _ => source.unknown()?,
+                0 => description = reader.optional()?,
+                1 => name = reader.required()?,
+                2 => parameters = reader.optional()?,
+                3 => strict = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             description,
-            name: source.present("name", name)?,
+            name: reader.present("name", name)?,
             parameters,
             strict,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("description", &self.description)?;
-        writer.property("name", &self.name)?;
+        writer.required("name", &self.name)?;
         writer.optional("parameters", &self.parameters)?;
         writer.field("strict", &self.strict)?;
         Ok(())
@@ -390,27 +423,30 @@ impl Object for FunctionDefinition {
 }
 impl Object for NamedToolChoice {
     const NAME: &'static str = "NamedToolChoice";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["type", "function"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut type_ = None;
         let mut function = Default::default();
-        while let Some(property) = source.next(&["type", "function"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => type_ = source.required()?,
-                1 => function = source.optional()?,
-                _ => source.unknown()?,
+                0 => type_ = reader.required()?,
+                1 => function = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            type_: source.present("type", type_)?,
+            type_: reader.present("type", type_)?,
             function,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("type", &self.type_)?;
+        writer.required("type", &self.type_)?;
         writer.optional("function", &self.function)?;
         Ok(())
     }
@@ -420,24 +456,27 @@ impl Object for NamedToolChoice {
 }
 impl Object for NamedFunction {
     const NAME: &'static str = "NamedFunction";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["name"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut name = None;
-        while let Some(property) = source.next(&["name"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => name = source.required()?,
-                _ => source.unknown()?,
+                0 => name = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            name: source.present("name", name)?,
-            other: source.finish(),
+            name: reader.present("name", name)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("name", &self.name)?;
+        writer.required("name", &self.name)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -446,17 +485,20 @@ impl Object for NamedFunction {
 }
 impl Object for TextResponseFormat {
     const NAME: &'static str = "TextResponseFormat";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
-        while let Some(property) = source.next(&[])? {
+    const NAMES: &'static [&'static str] = &[];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
+        while let Some(property) = reader.next()? {
             match property {
-                _ => source.unknown()?,
+                _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: source.finish() })
+        Ok(Self { other: reader.finish() })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         Ok(())
     }
@@ -466,17 +508,20 @@ impl Object for TextResponseFormat {
 }
 impl Object for JsonObjectResponseFormat {
     const NAME: &'static str = "JsonObjectResponseFormat";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
-        while let Some(property) = source.next(&[])? {
+    const NAMES: &'static [&'static str] = &[];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
+        while let Some(property) = reader.next()? {
             match property {
-                _ => source.unknown()?,
+                _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: source.finish() })
+        Ok(Self { other: reader.finish() })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         Ok(())
     }
@@ -486,24 +531,27 @@ impl Object for JsonObjectResponseFormat {
 }
 impl Object for JsonSchemaResponseFormat {
     const NAME: &'static str = "JsonSchemaResponseFormat";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["json_schema"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut json_schema = None;
-        while let Some(property) = source.next(&["json_schema"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => json_schema = source.required()?,
-                _ => source.unknown()?,
+                0 => json_schema = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            json_schema: source.present("json_schema", json_schema)?,
-            other: source.finish(),
+            json_schema: reader.present("json_schema", json_schema)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("json_schema", &self.json_schema)?;
+        writer.required("json_schema", &self.json_schema)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -512,36 +560,37 @@ impl Object for JsonSchemaResponseFormat {
 }
 impl Object for JsonSchemaDefinition {
     const NAME: &'static str = "JsonSchemaDefinition";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["description", "name", "schema", "strict"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut description = Default::default();
         let mut name = None;
         let mut schema = Default::default();
         let mut strict = Default::default();
-        while let Some(property) = source
-            .next(&["description", "name", "schema", "strict"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => description = source.optional()?,
-                1 => name = source.required()?,
-                2 => schema = source.optional()?,
-                3 => strict = source.field()?,
-                _ => source.unknown()?,
+                0 => description = reader.optional()?,
+                1 => name = reader.required()?,
+                2 => schema = reader.optional()?,
+                3 => strict = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             description,
-            name: source.present("name", name)?,
+            name: reader.present("name", name)?,
             schema,
             strict,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("description", &self.description)?;
-        writer.property("name", &self.name)?;
+        writer.required("name", &self.name)?;
         writer.optional("schema", &self.schema)?;
         writer.field("strict", &self.strict)?;
         Ok(())
@@ -552,27 +601,30 @@ impl Object for JsonSchemaDefinition {
 }
 impl Object for TruncationStrategy {
     const NAME: &'static str = "TruncationStrategy";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["type", "last_messages"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut type_ = None;
         let mut last_messages = Default::default();
-        while let Some(property) = source.next(&["type", "last_messages"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => type_ = source.required()?,
-                1 => last_messages = source.field()?,
-                _ => source.unknown()?,
+                0 => type_ = reader.required()?,
+                1 => last_messages = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            type_: source.present("type", type_)?,
+            type_: reader.present("type", type_)?,
             last_messages,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("type", &self.type_)?;
+        writer.required("type", &self.type_)?;
         writer.field("last_messages", &self.last_messages)?;
         Ok(())
     }
@@ -582,25 +634,28 @@ impl Object for TruncationStrategy {
 }
 impl Object for ToolResources {
     const NAME: &'static str = "ToolResources";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["code_interpreter", "file_search"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut code_interpreter = Default::default();
         let mut file_search = Default::default();
-        while let Some(property) = source.next(&["code_interpreter", "file_search"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => code_interpreter = source.optional()?,
-                1 => file_search = source.optional()?,
-                _ => source.unknown()?,
+                0 => code_interpreter = reader.optional()?,
+                1 => file_search = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             code_interpreter,
             file_search,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("code_interpreter", &self.code_interpreter)?;
         writer.optional("file_search", &self.file_search)?;
@@ -612,22 +667,25 @@ impl Object for ToolResources {
 }
 impl Object for CodeInterpreterResources {
     const NAME: &'static str = "CodeInterpreterResources";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_ids"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_ids = Default::default();
-        while let Some(property) = source.next(&["file_ids"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_ids = source.optional()?,
-                _ => source.unknown()?,
+                0 => file_ids = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             file_ids,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("file_ids", &self.file_ids)?;
         Ok(())
@@ -638,22 +696,25 @@ impl Object for CodeInterpreterResources {
 }
 impl Object for FileSearchResources {
     const NAME: &'static str = "FileSearchResources";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["vector_store_ids"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut vector_store_ids = Default::default();
-        while let Some(property) = source.next(&["vector_store_ids"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => vector_store_ids = source.optional()?,
-                _ => source.unknown()?,
+                0 => vector_store_ids = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             vector_store_ids,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("vector_store_ids", &self.vector_store_ids)?;
         Ok(())
@@ -664,25 +725,28 @@ impl Object for FileSearchResources {
 }
 impl Object for CreateToolResources {
     const NAME: &'static str = "CreateToolResources";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["code_interpreter", "file_search"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut code_interpreter = Default::default();
         let mut file_search = Default::default();
-        while let Some(property) = source.next(&["code_interpreter", "file_search"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => code_interpreter = source.optional()?,
-                1 => file_search = source.optional()?,
-                _ => source.unknown()?,
+                0 => code_interpreter = reader.optional()?,
+                1 => file_search = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             code_interpreter,
             file_search,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("code_interpreter", &self.code_interpreter)?;
         writer.optional("file_search", &self.file_search)?;
@@ -694,25 +758,28 @@ impl Object for CreateToolResources {
 }
 impl Object for CreateFileSearchResources {
     const NAME: &'static str = "CreateFileSearchResources";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["vector_store_ids", "vector_stores"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut vector_store_ids = Default::default();
         let mut vector_stores = Default::default();
-        while let Some(property) = source.next(&["vector_store_ids", "vector_stores"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => vector_store_ids = source.optional()?,
-                1 => vector_stores = source.optional()?,
-                _ => source.unknown()?,
+                0 => vector_store_ids = reader.optional()?,
+                1 => vector_stores = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             vector_store_ids,
             vector_stores,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("vector_store_ids", &self.vector_store_ids)?;
         writer.optional("vector_stores", &self.vector_stores)?;
@@ -724,30 +791,35 @@ impl Object for CreateFileSearchResources {
 }
 impl Object for VectorStoreInput {
     const NAME: &'static str = "VectorStoreInput";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "file_ids",
+        "chunking_strategy",
+        "metadata",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_ids = Default::default();
         let mut chunking_strategy = Default::default();
         let mut metadata = Default::default();
-        while let Some(property) = source
-            .next(&["file_ids", "chunking_strategy", "metadata"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_ids = source.optional()?,
-                1 => chunking_strategy = source.optional()?,
-                2 => metadata = source.field()?,
-                _ => source.unknown()?,
+                0 => file_ids = reader.optional()?,
+                1 => chunking_strategy = reader.optional()?,
+                2 => metadata = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             file_ids,
             chunking_strategy,
             metadata,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("file_ids", &self.file_ids)?;
         writer.optional("chunking_strategy", &self.chunking_strategy)?;
@@ -760,17 +832,20 @@ impl Object for VectorStoreInput {
 }
 impl Object for AutoChunkingStrategy {
     const NAME: &'static str = "AutoChunkingStrategy";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
-        while let Some(property) = source.next(&[])? {
+    const NAMES: &'static [&'static str] = &[];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
+        while let Some(property) = reader.next()? {
             match property {
-                _ => source.unknown()?,
+                _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: source.finish() })
+        Ok(Self { other: reader.finish() })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         Ok(())
     }
@@ -780,24 +855,27 @@ impl Object for AutoChunkingStrategy {
 }
 impl Object for StaticChunkingStrategy {
     const NAME: &'static str = "StaticChunkingStrategy";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["static"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut static_ = None;
-        while let Some(property) = source.next(&["static"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => static_ = source.required()?,
-                _ => source.unknown()?,
+                0 => static_ = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            static_: source.present("static", static_)?,
-            other: source.finish(),
+            static_: reader.present("static", static_)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("static", &self.static_)?;
+        writer.required("static", &self.static_)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -806,32 +884,36 @@ impl Object for StaticChunkingStrategy {
 }
 impl Object for StaticChunking {
     const NAME: &'static str = "StaticChunking";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "max_chunk_size_tokens",
+        "chunk_overlap_tokens",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut max_chunk_size_tokens = None;
         let mut chunk_overlap_tokens = None;
-        while let Some(property) = source
-            .next(&["max_chunk_size_tokens", "chunk_overlap_tokens"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => max_chunk_size_tokens = source.required()?,
-                1 => chunk_overlap_tokens = source.required()?,
-                _ => source.unknown()?,
+                0 => max_chunk_size_tokens = reader.required()?,
+                1 => chunk_overlap_tokens = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            max_chunk_size_tokens: source
+            max_chunk_size_tokens: reader
                 .present("max_chunk_size_tokens", max_chunk_size_tokens)?,
-            chunk_overlap_tokens: source
+            chunk_overlap_tokens: reader
                 .present("chunk_overlap_tokens", chunk_overlap_tokens)?,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("max_chunk_size_tokens", &self.max_chunk_size_tokens)?;
-        writer.property("chunk_overlap_tokens", &self.chunk_overlap_tokens)?;
+        writer.required("max_chunk_size_tokens", &self.max_chunk_size_tokens)?;
+        writer.required("chunk_overlap_tokens", &self.chunk_overlap_tokens)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -840,7 +922,24 @@ impl Object for StaticChunking {
 }
 impl Object for Assistant {
     const NAME: &'static str = "Assistant";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "id",
+        "object",
+        "created_at",
+        "name",
+        "description",
+        "model",
+        "instructions",
+        "tools",
+        "tool_resources",
+        "metadata",
+        "temperature",
+        "top_p",
+        "response_format",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut created_at = Default::default();
@@ -854,44 +953,26 @@ impl Object for Assistant {
         let mut temperature = Default::default();
         let mut top_p = Default::default();
         let mut response_format = Default::default();
-        while let Some(property) = source
-            .next(
-                &[
-                    "id",
-                    "object",
-                    "created_at",
-                    "name",
-                    "description",
-                    "model",
-                    "instructions",
-                    "tools",
-                    "tool_resources",
-                    "metadata",
-                    "temperature",
-                    "top_p",
-                    "response_format",
-                ],
-            )?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => created_at = source.optional()?,
-                3 => name = source.optional()?,
-                4 => description = source.optional()?,
-                5 => model = source.optional()?,
-                6 => instructions = source.optional()?,
-                7 => tools = source.or_default()?,
-                8 => tool_resources = source.optional()?,
-                9 => metadata = source.optional()?,
-                10 => temperature = source.optional()?,
-                11 => top_p = source.optional()?,
-                12 => response_format = source.optional()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => created_at = reader.optional()?,
+                3 => name = reader.optional()?,
+                4 => description = reader.optional()?,
+                5 => model = reader.optional()?,
+                6 => instructions = reader.optional()?,
+                7 => tools = reader.or_default()?,
+                8 => tool_resources = reader.optional()?,
+                9 => metadata = reader.optional()?,
+                10 => temperature = reader.optional()?,
+                11 => top_p = reader.optional()?,
+                12 => response_format = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             created_at,
             name,
@@ -904,14 +985,14 @@ impl Object for Assistant {
             temperature,
             top_p,
             response_format,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
         writer.nullable("name", &self.name)?;
@@ -932,7 +1013,22 @@ impl Object for Assistant {
 }
 impl Object for CreateAssistantRequest {
     const NAME: &'static str = "CreateAssistantRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "model",
+        "name",
+        "description",
+        "instructions",
+        "reasoning_effort",
+        "tools",
+        "tool_resources",
+        "metadata",
+        "temperature",
+        "top_p",
+        "response_format",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut model = None;
         let mut name = Default::default();
         let mut description = Default::default();
@@ -944,40 +1040,24 @@ impl Object for CreateAssistantRequest {
         let mut temperature = Default::default();
         let mut top_p = Default::default();
         let mut response_format = Default::default();
-        while let Some(property) = source
-            .next(
-                &[
-                    "model",
-                    "name",
-                    "description",
-                    "instructions",
-                    "reasoning_effort",
-                    "tools",
-                    "tool_resources",
-                    "metadata",
-                    "temperature",
-                    "top_p",
-                    "response_format",
-                ],
-            )?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => model = source.required()?,
-                1 => name = source.field()?,
-                2 => description = source.field()?,
-                3 => instructions = source.field()?,
-                4 => reasoning_effort = source.field()?,
-                5 => tools = source.optional()?,
-                6 => tool_resources = source.field()?,
-                7 => metadata = source.field()?,
-                8 => temperature = source.field()?,
-                9 => top_p = source.field()?,
-                10 => response_format = source.field()?,
-                _ => source.unknown()?,
+                0 => model = reader.required()?,
+                1 => name = reader.field()?,
+                2 => description = reader.field()?,
+                3 => instructions = reader.field()?,
+                4 => reasoning_effort = reader.field()?,
+                5 => tools = reader.optional()?,
+                6 => tool_resources = reader.field()?,
+                7 => metadata = reader.field()?,
+                8 => temperature = reader.field()?,
+                9 => top_p = reader.field()?,
+                10 => response_format = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            model: source.present("model", model)?,
+            model: reader.present("model", model)?,
             name,
             description,
             instructions,
@@ -988,14 +1068,14 @@ impl Object for CreateAssistantRequest {
             temperature,
             top_p,
             response_format,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("model", &self.model)?;
+        writer.required("model", &self.model)?;
         writer.field("name", &self.name)?;
         writer.field("description", &self.description)?;
         writer.field("instructions", &self.instructions)?;
@@ -1014,7 +1094,22 @@ impl Object for CreateAssistantRequest {
 }
 impl Object for UpdateAssistantRequest {
     const NAME: &'static str = "UpdateAssistantRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "model",
+        "name",
+        "description",
+        "instructions",
+        "reasoning_effort",
+        "tools",
+        "tool_resources",
+        "metadata",
+        "temperature",
+        "top_p",
+        "response_format",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut model = Default::default();
         let mut name = Default::default();
         let mut description = Default::default();
@@ -1026,36 +1121,20 @@ impl Object for UpdateAssistantRequest {
         let mut temperature = Default::default();
         let mut top_p = Default::default();
         let mut response_format = Default::default();
-        while let Some(property) = source
-            .next(
-                &[
-                    "model",
-                    "name",
-                    "description",
-                    "instructions",
-                    "reasoning_effort",
-                    "tools",
-                    "tool_resources",
-                    "metadata",
-                    "temperature",
-                    "top_p",
-                    "response_format",
-                ],
-            )?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => model = source.optional()?,
-                1 => name = source.field()?,
-                2 => description = source.field()?,
-                3 => instructions = source.field()?,
-                4 => reasoning_effort = source.field()?,
-                5 => tools = source.optional()?,
-                6 => tool_resources = source.field()?,
-                7 => metadata = source.field()?,
-                8 => temperature = source.field()?,
-                9 => top_p = source.field()?,
-                10 => response_format = source.field()?,
-                _ => source.unknown()?,
+                0 => model = reader.optional()?,
+                1 => name = reader.field()?,
+                2 => description = reader.field()?,
+                3 => instructions = reader.field()?,
+                4 => reasoning_effort = reader.field()?,
+                5 => tools = reader.optional()?,
+                6 => tool_resources = reader.field()?,
+                7 => metadata = reader.field()?,
+                8 => temperature = reader.field()?,
+                9 => top_p = reader.field()?,
+                10 => response_format = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -1070,12 +1149,12 @@ impl Object for UpdateAssistantRequest {
             temperature,
             top_p,
             response_format,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("model", &self.model)?;
         writer.field("name", &self.name)?;
@@ -1096,22 +1175,29 @@ impl Object for UpdateAssistantRequest {
 }
 impl Object for AssistantList {
     const NAME: &'static str = "AssistantList";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "object",
+        "data",
+        "first_id",
+        "last_id",
+        "has_more",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut object = Default::default();
         let mut data = Default::default();
         let mut first_id = Default::default();
         let mut last_id = Default::default();
         let mut has_more = Default::default();
-        while let Some(property) = source
-            .next(&["object", "data", "first_id", "last_id", "has_more"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => object = source.or_default()?,
-                1 => data = source.or_default()?,
-                2 => first_id = source.optional()?,
-                3 => last_id = source.optional()?,
-                4 => has_more = source.or_default()?,
-                _ => source.unknown()?,
+                0 => object = reader.or_default()?,
+                1 => data = reader.or_default()?,
+                2 => first_id = reader.optional()?,
+                3 => last_id = reader.optional()?,
+                4 => has_more = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -1120,12 +1206,12 @@ impl Object for AssistantList {
             first_id,
             last_id,
             has_more,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("object", &self.object)?;
         writer.or_default("data", &self.data)?;
@@ -1140,30 +1226,33 @@ impl Object for AssistantList {
 }
 impl Object for DeletedAssistant {
     const NAME: &'static str = "DeletedAssistant";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut deleted = Default::default();
-        while let Some(property) = source.next(&["id", "object", "deleted"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => deleted = source.optional()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => deleted = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             deleted,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("deleted", &self.deleted)?;
         Ok(())
@@ -1174,38 +1263,45 @@ impl Object for DeletedAssistant {
 }
 impl Object for Thread {
     const NAME: &'static str = "Thread";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "id",
+        "object",
+        "created_at",
+        "tool_resources",
+        "metadata",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut created_at = Default::default();
         let mut tool_resources = Default::default();
         let mut metadata = Default::default();
-        while let Some(property) = source
-            .next(&["id", "object", "created_at", "tool_resources", "metadata"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => created_at = source.optional()?,
-                3 => tool_resources = source.optional()?,
-                4 => metadata = source.optional()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => created_at = reader.optional()?,
+                3 => tool_resources = reader.optional()?,
+                4 => metadata = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             created_at,
             tool_resources,
             metadata,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
         writer.nullable("tool_resources", &self.tool_resources)?;
@@ -1218,30 +1314,31 @@ impl Object for Thread {
 }
 impl Object for CreateThreadRequest {
     const NAME: &'static str = "CreateThreadRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["messages", "tool_resources", "metadata"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut messages = Default::default();
         let mut tool_resources = Default::default();
         let mut metadata = Default::default();
-        while let Some(property) = source
-            .next(&["messages", "tool_resources", "metadata"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => messages = source.optional()?,
-                1 => tool_resources = source.field()?,
-                2 => metadata = source.field()?,
-                _ => source.unknown()?,
+                0 => messages = reader.optional()?,
+                1 => tool_resources = reader.field()?,
+                2 => metadata = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             messages,
             tool_resources,
             metadata,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("messages", &self.messages)?;
         writer.field("tool_resources", &self.tool_resources)?;
@@ -1254,25 +1351,28 @@ impl Object for CreateThreadRequest {
 }
 impl Object for UpdateThreadRequest {
     const NAME: &'static str = "UpdateThreadRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["tool_resources", "metadata"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut tool_resources = Default::default();
         let mut metadata = Default::default();
-        while let Some(property) = source.next(&["tool_resources", "metadata"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => tool_resources = source.field()?,
-                1 => metadata = source.field()?,
-                _ => source.unknown()?,
+                0 => tool_resources = reader.field()?,
+                1 => metadata = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             tool_resources,
             metadata,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.field("tool_resources", &self.tool_resources)?;
         writer.field("metadata", &self.metadata)?;
@@ -1284,30 +1384,33 @@ impl Object for UpdateThreadRequest {
 }
 impl Object for DeletedThread {
     const NAME: &'static str = "DeletedThread";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut deleted = Default::default();
-        while let Some(property) = source.next(&["id", "object", "deleted"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => deleted = source.optional()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => deleted = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             deleted,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("deleted", &self.deleted)?;
         Ok(())
@@ -1318,7 +1421,25 @@ impl Object for DeletedThread {
 }
 impl Object for Message {
     const NAME: &'static str = "Message";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "id",
+        "object",
+        "created_at",
+        "thread_id",
+        "status",
+        "incomplete_details",
+        "completed_at",
+        "incomplete_at",
+        "role",
+        "content",
+        "assistant_id",
+        "run_id",
+        "attachments",
+        "metadata",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut created_at = Default::default();
@@ -1333,46 +1454,27 @@ impl Object for Message {
         let mut run_id = Default::default();
         let mut attachments = Default::default();
         let mut metadata = Default::default();
-        while let Some(property) = source
-            .next(
-                &[
-                    "id",
-                    "object",
-                    "created_at",
-                    "thread_id",
-                    "status",
-                    "incomplete_details",
-                    "completed_at",
-                    "incomplete_at",
-                    "role",
-                    "content",
-                    "assistant_id",
-                    "run_id",
-                    "attachments",
-                    "metadata",
-                ],
-            )?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => created_at = source.optional()?,
-                3 => thread_id = source.optional()?,
-                4 => status = source.optional()?,
-                5 => incomplete_details = source.optional()?,
-                6 => completed_at = source.optional()?,
-                7 => incomplete_at = source.optional()?,
-                8 => role = source.optional()?,
-                9 => content = source.or_default()?,
-                10 => assistant_id = source.optional()?,
-                11 => run_id = source.optional()?,
-                12 => attachments = source.optional()?,
-                13 => metadata = source.optional()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => created_at = reader.optional()?,
+                3 => thread_id = reader.optional()?,
+                4 => status = reader.optional()?,
+                5 => incomplete_details = reader.optional()?,
+                6 => completed_at = reader.optional()?,
+                7 => incomplete_at = reader.optional()?,
+                8 => role = reader.optional()?,
+                9 => content = reader.or_default()?,
+                10 => assistant_id = reader.optional()?,
+                11 => run_id = reader.optional()?,
+                12 => attachments = reader.optional()?,
+                13 => metadata = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             created_at,
             thread_id,
@@ -1386,14 +1488,14 @@ impl Object for Message {
             run_id,
             attachments,
             metadata,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
         writer.optional("thread_id", &self.thread_id)?;
@@ -1415,22 +1517,25 @@ impl Object for Message {
 }
 impl Object for MessageIncompleteDetails {
     const NAME: &'static str = "MessageIncompleteDetails";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["reason"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut reason = Default::default();
-        while let Some(property) = source.next(&["reason"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => reason = source.optional()?,
-                _ => source.unknown()?,
+                0 => reason = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             reason,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("reason", &self.reason)?;
         Ok(())
@@ -1441,24 +1546,27 @@ impl Object for MessageIncompleteDetails {
 }
 impl Object for ImageFileContent {
     const NAME: &'static str = "ImageFileContent";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["image_file"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut image_file = None;
-        while let Some(property) = source.next(&["image_file"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => image_file = source.required()?,
-                _ => source.unknown()?,
+                0 => image_file = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            image_file: source.present("image_file", image_file)?,
-            other: source.finish(),
+            image_file: reader.present("image_file", image_file)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("image_file", &self.image_file)?;
+        writer.required("image_file", &self.image_file)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -1467,27 +1575,30 @@ impl Object for ImageFileContent {
 }
 impl Object for ImageFile {
     const NAME: &'static str = "ImageFile";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id", "detail"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = None;
         let mut detail = Default::default();
-        while let Some(property) = source.next(&["file_id", "detail"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.required()?,
-                1 => detail = source.optional()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.required()?,
+                1 => detail = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            file_id: source.present("file_id", file_id)?,
+            file_id: reader.present("file_id", file_id)?,
             detail,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("file_id", &self.file_id)?;
+        writer.required("file_id", &self.file_id)?;
         writer.optional("detail", &self.detail)?;
         Ok(())
     }
@@ -1497,24 +1608,27 @@ impl Object for ImageFile {
 }
 impl Object for ImageUrlContent {
     const NAME: &'static str = "ImageUrlContent";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["image_url"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut image_url = None;
-        while let Some(property) = source.next(&["image_url"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => image_url = source.required()?,
-                _ => source.unknown()?,
+                0 => image_url = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            image_url: source.present("image_url", image_url)?,
-            other: source.finish(),
+            image_url: reader.present("image_url", image_url)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("image_url", &self.image_url)?;
+        writer.required("image_url", &self.image_url)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -1523,27 +1637,30 @@ impl Object for ImageUrlContent {
 }
 impl Object for ImageUrl {
     const NAME: &'static str = "ImageUrl";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["url", "detail"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut url = None;
         let mut detail = Default::default();
-        while let Some(property) = source.next(&["url", "detail"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => url = source.required()?,
-                1 => detail = source.optional()?,
-                _ => source.unknown()?,
+                0 => url = reader.required()?,
+                1 => detail = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            url: source.present("url", url)?,
+            url: reader.present("url", url)?,
             detail,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("url", &self.url)?;
+        writer.required("url", &self.url)?;
         writer.optional("detail", &self.detail)?;
         Ok(())
     }
@@ -1553,24 +1670,27 @@ impl Object for ImageUrl {
 }
 impl Object for TextContent {
     const NAME: &'static str = "TextContent";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["text"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut text = None;
-        while let Some(property) = source.next(&["text"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => text = source.required()?,
-                _ => source.unknown()?,
+                0 => text = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            text: source.present("text", text)?,
-            other: source.finish(),
+            text: reader.present("text", text)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("text", &self.text)?;
+        writer.required("text", &self.text)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -1579,25 +1699,28 @@ impl Object for TextContent {
 }
 impl Object for MessageText {
     const NAME: &'static str = "MessageText";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["value", "annotations"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut value = Default::default();
         let mut annotations = Default::default();
-        while let Some(property) = source.next(&["value", "annotations"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => value = source.or_default()?,
-                1 => annotations = source.or_default()?,
-                _ => source.unknown()?,
+                0 => value = reader.or_default()?,
+                1 => annotations = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             value,
             annotations,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("value", &self.value)?;
         writer.or_default("annotations", &self.annotations)?;
@@ -1609,22 +1732,25 @@ impl Object for MessageText {
 }
 impl Object for RefusalContent {
     const NAME: &'static str = "RefusalContent";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["refusal"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut refusal = Default::default();
-        while let Some(property) = source.next(&["refusal"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => refusal = source.or_default()?,
-                _ => source.unknown()?,
+                0 => refusal = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             refusal,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("refusal", &self.refusal)?;
         Ok(())
@@ -1635,20 +1761,26 @@ impl Object for RefusalContent {
 }
 impl Object for FileCitationAnnotation {
     const NAME: &'static str = "FileCitationAnnotation";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "text",
+        "file_citation",
+        "start_index",
+        "end_index",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut text = Default::default();
         let mut file_citation = Default::default();
         let mut start_index = Default::default();
         let mut end_index = Default::default();
-        while let Some(property) = source
-            .next(&["text", "file_citation", "start_index", "end_index"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => text = source.or_default()?,
-                1 => file_citation = source.optional()?,
-                2 => start_index = source.optional()?,
-                3 => end_index = source.optional()?,
-                _ => source.unknown()?,
+                0 => text = reader.or_default()?,
+                1 => file_citation = reader.optional()?,
+                2 => start_index = reader.optional()?,
+                3 => end_index = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -1656,12 +1788,12 @@ impl Object for FileCitationAnnotation {
             file_citation,
             start_index,
             end_index,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("text", &self.text)?;
         writer.optional("file_citation", &self.file_citation)?;
@@ -1675,24 +1807,27 @@ impl Object for FileCitationAnnotation {
 }
 impl Object for FileCitation {
     const NAME: &'static str = "FileCitation";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = None;
-        while let Some(property) = source.next(&["file_id"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.required()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            file_id: source.present("file_id", file_id)?,
-            other: source.finish(),
+            file_id: reader.present("file_id", file_id)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("file_id", &self.file_id)?;
+        writer.required("file_id", &self.file_id)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -1701,20 +1836,26 @@ impl Object for FileCitation {
 }
 impl Object for FilePathAnnotation {
     const NAME: &'static str = "FilePathAnnotation";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "text",
+        "file_path",
+        "start_index",
+        "end_index",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut text = Default::default();
         let mut file_path = Default::default();
         let mut start_index = Default::default();
         let mut end_index = Default::default();
-        while let Some(property) = source
-            .next(&["text", "file_path", "start_index", "end_index"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => text = source.or_default()?,
-                1 => file_path = source.optional()?,
-                2 => start_index = source.optional()?,
-                3 => end_index = source.optional()?,
-                _ => source.unknown()?,
+                0 => text = reader.or_default()?,
+                1 => file_path = reader.optional()?,
+                2 => start_index = reader.optional()?,
+                3 => end_index = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -1722,12 +1863,12 @@ impl Object for FilePathAnnotation {
             file_path,
             start_index,
             end_index,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("text", &self.text)?;
         writer.optional("file_path", &self.file_path)?;
@@ -1741,24 +1882,27 @@ impl Object for FilePathAnnotation {
 }
 impl Object for FilePath {
     const NAME: &'static str = "FilePath";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = None;
-        while let Some(property) = source.next(&["file_id"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.required()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            file_id: source.present("file_id", file_id)?,
-            other: source.finish(),
+            file_id: reader.present("file_id", file_id)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("file_id", &self.file_id)?;
+        writer.required("file_id", &self.file_id)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -1767,25 +1911,28 @@ impl Object for FilePath {
 }
 impl Object for Attachment {
     const NAME: &'static str = "Attachment";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id", "tools"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = Default::default();
         let mut tools = Default::default();
-        while let Some(property) = source.next(&["file_id", "tools"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.optional()?,
-                1 => tools = source.optional()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.optional()?,
+                1 => tools = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             file_id,
             tools,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("file_id", &self.file_id)?;
         writer.optional("tools", &self.tools)?;
@@ -1797,36 +1944,42 @@ impl Object for Attachment {
 }
 impl Object for CreateMessageRequest {
     const NAME: &'static str = "CreateMessageRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "role",
+        "content",
+        "attachments",
+        "metadata",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut role = None;
         let mut content = None;
         let mut attachments = Default::default();
         let mut metadata = Default::default();
-        while let Some(property) = source
-            .next(&["role", "content", "attachments", "metadata"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => role = source.required()?,
-                1 => content = source.required()?,
-                2 => attachments = source.field()?,
-                3 => metadata = source.field()?,
-                _ => source.unknown()?,
+                0 => role = reader.required()?,
+                1 => content = reader.required()?,
+                2 => attachments = reader.field()?,
+                3 => metadata = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            role: source.present("role", role)?,
-            content: source.present("content", content)?,
+            role: reader.present("role", role)?,
+            content: reader.present("content", content)?,
             attachments,
             metadata,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("role", &self.role)?;
-        writer.property("content", &self.content)?;
+        writer.required("role", &self.role)?;
+        writer.required("content", &self.content)?;
         writer.field("attachments", &self.attachments)?;
         writer.field("metadata", &self.metadata)?;
         Ok(())
@@ -1837,22 +1990,25 @@ impl Object for CreateMessageRequest {
 }
 impl Object for UpdateMessageRequest {
     const NAME: &'static str = "UpdateMessageRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["metadata"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut metadata = Default::default();
-        while let Some(property) = source.next(&["metadata"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => metadata = source.field()?,
-                _ => source.unknown()?,
+                0 => metadata = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             metadata,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.field("metadata", &self.metadata)?;
         Ok(())
@@ -1863,24 +2019,27 @@ impl Object for UpdateMessageRequest {
 }
 impl Object for TextContentPart {
     const NAME: &'static str = "TextContentPart";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["text"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut text = None;
-        while let Some(property) = source.next(&["text"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => text = source.required()?,
-                _ => source.unknown()?,
+                0 => text = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            text: source.present("text", text)?,
-            other: source.finish(),
+            text: reader.present("text", text)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("text", &self.text)?;
+        writer.required("text", &self.text)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -1889,22 +2048,29 @@ impl Object for TextContentPart {
 }
 impl Object for MessageList {
     const NAME: &'static str = "MessageList";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "object",
+        "data",
+        "first_id",
+        "last_id",
+        "has_more",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut object = Default::default();
         let mut data = Default::default();
         let mut first_id = Default::default();
         let mut last_id = Default::default();
         let mut has_more = Default::default();
-        while let Some(property) = source
-            .next(&["object", "data", "first_id", "last_id", "has_more"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => object = source.or_default()?,
-                1 => data = source.or_default()?,
-                2 => first_id = source.optional()?,
-                3 => last_id = source.optional()?,
-                4 => has_more = source.or_default()?,
-                _ => source.unknown()?,
+                0 => object = reader.or_default()?,
+                1 => data = reader.or_default()?,
+                2 => first_id = reader.optional()?,
+                3 => last_id = reader.optional()?,
+                4 => has_more = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -1913,12 +2079,12 @@ impl Object for MessageList {
             first_id,
             last_id,
             has_more,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("object", &self.object)?;
         writer.or_default("data", &self.data)?;
@@ -1933,30 +2099,33 @@ impl Object for MessageList {
 }
 impl Object for DeletedMessage {
     const NAME: &'static str = "DeletedMessage";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut deleted = Default::default();
-        while let Some(property) = source.next(&["id", "object", "deleted"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => deleted = source.optional()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => deleted = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             deleted,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("deleted", &self.deleted)?;
         Ok(())
@@ -1967,7 +2136,38 @@ impl Object for DeletedMessage {
 }
 impl Object for Run {
     const NAME: &'static str = "Run";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "id",
+        "object",
+        "created_at",
+        "thread_id",
+        "assistant_id",
+        "status",
+        "required_action",
+        "last_error",
+        "expires_at",
+        "started_at",
+        "cancelled_at",
+        "failed_at",
+        "completed_at",
+        "incomplete_details",
+        "model",
+        "instructions",
+        "tools",
+        "metadata",
+        "usage",
+        "temperature",
+        "top_p",
+        "max_prompt_tokens",
+        "max_completion_tokens",
+        "truncation_strategy",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut created_at = Default::default();
@@ -1995,77 +2195,45 @@ impl Object for Run {
         let mut tool_choice = Default::default();
         let mut parallel_tool_calls = Default::default();
         let mut response_format = Default::default();
-        while let Some(property) = source
-            .next(
-                &[
-                    "id",
-                    "object",
-                    "created_at",
-                    "thread_id",
-                    "assistant_id",
-                    "status",
-                    "required_action",
-                    "last_error",
-                    "expires_at",
-                    "started_at",
-                    "cancelled_at",
-                    "failed_at",
-                    "completed_at",
-                    "incomplete_details",
-                    "model",
-                    "instructions",
-                    "tools",
-                    "metadata",
-                    "usage",
-                    "temperature",
-                    "top_p",
-                    "max_prompt_tokens",
-                    "max_completion_tokens",
-                    "truncation_strategy",
-                    "tool_choice",
-                    "parallel_tool_calls",
-                    "response_format",
-                ],
-            )?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => created_at = source.optional()?,
-                3 => thread_id = source.required()?,
-                4 => assistant_id = source.optional()?,
-                5 => status = source.required()?,
-                6 => required_action = source.optional()?,
-                7 => last_error = source.optional()?,
-                8 => expires_at = source.optional()?,
-                9 => started_at = source.optional()?,
-                10 => cancelled_at = source.optional()?,
-                11 => failed_at = source.optional()?,
-                12 => completed_at = source.optional()?,
-                13 => incomplete_details = source.optional()?,
-                14 => model = source.optional()?,
-                15 => instructions = source.optional()?,
-                16 => tools = source.or_default()?,
-                17 => metadata = source.optional()?,
-                18 => usage = source.optional()?,
-                19 => temperature = source.optional()?,
-                20 => top_p = source.optional()?,
-                21 => max_prompt_tokens = source.optional()?,
-                22 => max_completion_tokens = source.optional()?,
-                23 => truncation_strategy = source.optional()?,
-                24 => tool_choice = source.optional()?,
-                25 => parallel_tool_calls = source.optional()?,
-                26 => response_format = source.optional()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => created_at = reader.optional()?,
+                3 => thread_id = reader.required()?,
+                4 => assistant_id = reader.optional()?,
+                5 => status = reader.required()?,
+                6 => required_action = reader.optional()?,
+                7 => last_error = reader.optional()?,
+                8 => expires_at = reader.optional()?,
+                9 => started_at = reader.optional()?,
+                10 => cancelled_at = reader.optional()?,
+                11 => failed_at = reader.optional()?,
+                12 => completed_at = reader.optional()?,
+                13 => incomplete_details = reader.optional()?,
+                14 => model = reader.optional()?,
+                15 => instructions = reader.optional()?,
+                16 => tools = reader.or_default()?,
+                17 => metadata = reader.optional()?,
+                18 => usage = reader.optional()?,
+                19 => temperature = reader.optional()?,
+                20 => top_p = reader.optional()?,
+                21 => max_prompt_tokens = reader.optional()?,
+                22 => max_completion_tokens = reader.optional()?,
+                23 => truncation_strategy = reader.optional()?,
+                24 => tool_choice = reader.optional()?,
+                25 => parallel_tool_calls = reader.optional()?,
+                26 => response_format = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             created_at,
-            thread_id: source.present("thread_id", thread_id)?,
+            thread_id: reader.present("thread_id", thread_id)?,
             assistant_id,
-            status: source.present("status", status)?,
+            status: reader.present("status", status)?,
             required_action,
             last_error,
             expires_at,
@@ -2087,19 +2255,19 @@ impl Object for Run {
             tool_choice,
             parallel_tool_calls,
             response_format,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
-        writer.property("thread_id", &self.thread_id)?;
+        writer.required("thread_id", &self.thread_id)?;
         writer.optional("assistant_id", &self.assistant_id)?;
-        writer.property("status", &self.status)?;
+        writer.required("status", &self.status)?;
         writer.nullable("required_action", &self.required_action)?;
         writer.nullable("last_error", &self.last_error)?;
         writer.nullable("expires_at", &self.expires_at)?;
@@ -2129,25 +2297,28 @@ impl Object for Run {
 }
 impl Object for SubmitToolOutputsAction {
     const NAME: &'static str = "SubmitToolOutputsAction";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["submit_tool_outputs"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut submit_tool_outputs = None;
-        while let Some(property) = source.next(&["submit_tool_outputs"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => submit_tool_outputs = source.required()?,
-                _ => source.unknown()?,
+                0 => submit_tool_outputs = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            submit_tool_outputs: source
+            submit_tool_outputs: reader
                 .present("submit_tool_outputs", submit_tool_outputs)?,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("submit_tool_outputs", &self.submit_tool_outputs)?;
+        writer.required("submit_tool_outputs", &self.submit_tool_outputs)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -2156,22 +2327,25 @@ impl Object for SubmitToolOutputsAction {
 }
 impl Object for RequiredToolOutputs {
     const NAME: &'static str = "RequiredToolOutputs";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["tool_calls"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut tool_calls = Default::default();
-        while let Some(property) = source.next(&["tool_calls"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => tool_calls = source.or_default()?,
-                _ => source.unknown()?,
+                0 => tool_calls = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             tool_calls,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("tool_calls", &self.tool_calls)?;
         Ok(())
@@ -2182,28 +2356,31 @@ impl Object for RequiredToolOutputs {
 }
 impl Object for RequiredFunctionToolCall {
     const NAME: &'static str = "RequiredFunctionToolCall";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["id", "function"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut function = None;
-        while let Some(property) = source.next(&["id", "function"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => function = source.required()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => function = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
-            function: source.present("function", function)?,
-            other: source.finish(),
+            id: reader.present("id", id)?,
+            function: reader.present("function", function)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
-        writer.property("function", &self.function)?;
+        writer.required("id", &self.id)?;
+        writer.required("function", &self.function)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -2212,27 +2389,30 @@ impl Object for RequiredFunctionToolCall {
 }
 impl Object for RequiredFunction {
     const NAME: &'static str = "RequiredFunction";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["name", "arguments"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut name = None;
         let mut arguments = Default::default();
-        while let Some(property) = source.next(&["name", "arguments"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => name = source.required()?,
-                1 => arguments = source.or_default()?,
-                _ => source.unknown()?,
+                0 => name = reader.required()?,
+                1 => arguments = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            name: source.present("name", name)?,
+            name: reader.present("name", name)?,
             arguments,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("name", &self.name)?;
+        writer.required("name", &self.name)?;
         writer.or_default("arguments", &self.arguments)?;
         Ok(())
     }
@@ -2242,25 +2422,28 @@ impl Object for RequiredFunction {
 }
 impl Object for RunError {
     const NAME: &'static str = "RunError";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["code", "message"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut code = Default::default();
         let mut message = Default::default();
-        while let Some(property) = source.next(&["code", "message"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => code = source.optional()?,
-                1 => message = source.or_default()?,
-                _ => source.unknown()?,
+                0 => code = reader.optional()?,
+                1 => message = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             code,
             message,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("code", &self.code)?;
         writer.or_default("message", &self.message)?;
@@ -2272,22 +2455,25 @@ impl Object for RunError {
 }
 impl Object for RunIncompleteDetails {
     const NAME: &'static str = "RunIncompleteDetails";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["reason"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut reason = Default::default();
-        while let Some(property) = source.next(&["reason"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => reason = source.optional()?,
-                _ => source.unknown()?,
+                0 => reason = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             reason,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("reason", &self.reason)?;
         Ok(())
@@ -2298,30 +2484,35 @@ impl Object for RunIncompleteDetails {
 }
 impl Object for Usage {
     const NAME: &'static str = "Usage";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "completion_tokens",
+        "prompt_tokens",
+        "total_tokens",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut completion_tokens = Default::default();
         let mut prompt_tokens = Default::default();
         let mut total_tokens = Default::default();
-        while let Some(property) = source
-            .next(&["completion_tokens", "prompt_tokens", "total_tokens"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => completion_tokens = source.optional()?,
-                1 => prompt_tokens = source.optional()?,
-                2 => total_tokens = source.optional()?,
-                _ => source.unknown()?,
+                0 => completion_tokens = reader.optional()?,
+                1 => prompt_tokens = reader.optional()?,
+                2 => total_tokens = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             completion_tokens,
             prompt_tokens,
             total_tokens,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("completion_tokens", &self.completion_tokens)?;
         writer.optional("prompt_tokens", &self.prompt_tokens)?;
@@ -2334,22 +2525,29 @@ impl Object for Usage {
 }
 impl Object for RunList {
     const NAME: &'static str = "RunList";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "object",
+        "data",
+        "first_id",
+        "last_id",
+        "has_more",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut object = Default::default();
         let mut data = Default::default();
         let mut first_id = Default::default();
         let mut last_id = Default::default();
         let mut has_more = Default::default();
-        while let Some(property) = source
-            .next(&["object", "data", "first_id", "last_id", "has_more"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => object = source.or_default()?,
-                1 => data = source.or_default()?,
-                2 => first_id = source.optional()?,
-                3 => last_id = source.optional()?,
-                4 => has_more = source.or_default()?,
-                _ => source.unknown()?,
+                0 => object = reader.or_default()?,
+                1 => data = reader.or_default()?,
+                2 => first_id = reader.optional()?,
+                3 => last_id = reader.optional()?,
+                4 => has_more = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -2358,12 +2556,12 @@ impl Object for RunList {
             first_id,
             last_id,
             has_more,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("object", &self.object)?;
         writer.or_default("data", &self.data)?;
@@ -2378,7 +2576,28 @@ impl Object for RunList {
 }
 impl Object for CreateRunRequest {
     const NAME: &'static str = "CreateRunRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "assistant_id",
+        "model",
+        "reasoning_effort",
+        "instructions",
+        "additional_instructions",
+        "additional_messages",
+        "tools",
+        "metadata",
+        "temperature",
+        "top_p",
+        "stream",
+        "max_prompt_tokens",
+        "max_completion_tokens",
+        "truncation_strategy",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut assistant_id = None;
         let mut model = Default::default();
         let mut reasoning_effort = Default::default();
@@ -2396,52 +2615,30 @@ impl Object for CreateRunRequest {
         let mut tool_choice = Default::default();
         let mut parallel_tool_calls = Default::default();
         let mut response_format = Default::default();
-        while let Some(property) = source
-            .next(
-                &[
-                    "assistant_id",
-                    "model",
-                    "reasoning_effort",
-                    "instructions",
-                    "additional_instructions",
-                    "additional_messages",
-                    "tools",
-                    "metadata",
-                    "temperature",
-                    "top_p",
-                    "stream",
-                    "max_prompt_tokens",
-                    "max_completion_tokens",
-                    "truncation_strategy",
-                    "tool_choice",
-                    "parallel_tool_calls",
-                    "response_format",
-                ],
-            )?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => assistant_id = source.required()?,
-                1 => model = source.field()?,
-                2 => reasoning_effort = source.field()?,
-                3 => instructions = source.field()?,
-                4 => additional_instructions = source.field()?,
-                5 => additional_messages = source.field()?,
-                6 => tools = source.field()?,
-                7 => metadata = source.field()?,
-                8 => temperature = source.field()?,
-                9 => top_p = source.field()?,
-                10 => stream = source.field()?,
-                11 => max_prompt_tokens = source.field()?,
-                12 => max_completion_tokens = source.field()?,
-                13 => truncation_strategy = source.field()?,
-                14 => tool_choice = source.field()?,
-                15 => parallel_tool_calls = source.optional()?,
-                16 => response_format = source.field()?,
-                _ => source.unknown()?,
+                0 => assistant_id = reader.required()?,
+                1 => model = reader.field()?,
+                2 => reasoning_effort = reader.field()?,
+                3 => instructions = reader.field()?,
+                4 => additional_instructions = reader.field()?,
+                5 => additional_messages = reader.field()?,
+                6 => tools = reader.field()?,
+                7 => metadata = reader.field()?,
+                8 => temperature = reader.field()?,
+                9 => top_p = reader.field()?,
+                10 => stream = reader.field()?,
+                11 => max_prompt_tokens = reader.field()?,
+                12 => max_completion_tokens = reader.field()?,
+                13 => truncation_strategy = reader.field()?,
+                14 => tool_choice = reader.field()?,
+                15 => parallel_tool_calls = reader.optional()?,
+                16 => response_format = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            assistant_id: source.present("assistant_id", assistant_id)?,
+            assistant_id: reader.present("assistant_id", assistant_id)?,
             model,
             reasoning_effort,
             instructions,
@@ -2458,14 +2655,14 @@ impl Object for CreateRunRequest {
             tool_choice,
             parallel_tool_calls,
             response_format,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("assistant_id", &self.assistant_id)?;
+        writer.required("assistant_id", &self.assistant_id)?;
         writer.field("model", &self.model)?;
         writer.field("reasoning_effort", &self.reasoning_effort)?;
         writer.field("instructions", &self.instructions)?;
@@ -2490,7 +2687,27 @@ impl Object for CreateRunRequest {
 }
 impl Object for CreateThreadAndRunRequest {
     const NAME: &'static str = "CreateThreadAndRunRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "assistant_id",
+        "thread",
+        "model",
+        "instructions",
+        "tools",
+        "tool_resources",
+        "metadata",
+        "temperature",
+        "top_p",
+        "stream",
+        "max_prompt_tokens",
+        "max_completion_tokens",
+        "truncation_strategy",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut assistant_id = None;
         let mut thread = Default::default();
         let mut model = Default::default();
@@ -2507,50 +2724,29 @@ impl Object for CreateThreadAndRunRequest {
         let mut tool_choice = Default::default();
         let mut parallel_tool_calls = Default::default();
         let mut response_format = Default::default();
-        while let Some(property) = source
-            .next(
-                &[
-                    "assistant_id",
-                    "thread",
-                    "model",
-                    "instructions",
-                    "tools",
-                    "tool_resources",
-                    "metadata",
-                    "temperature",
-                    "top_p",
-                    "stream",
-                    "max_prompt_tokens",
-                    "max_completion_tokens",
-                    "truncation_strategy",
-                    "tool_choice",
-                    "parallel_tool_calls",
-                    "response_format",
-                ],
-            )?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => assistant_id = source.required()?,
-                1 => thread = source.optional()?,
-                2 => model = source.field()?,
-                3 => instructions = source.field()?,
-                4 => tools = source.field()?,
-                5 => tool_resources = source.field()?,
-                6 => metadata = source.field()?,
-                7 => temperature = source.field()?,
-                8 => top_p = source.field()?,
-                9 => stream = source.field()?,
-                10 => max_prompt_tokens = source.field()?,
-                11 => max_completion_tokens = source.field()?,
-                12 => truncation_strategy = source.field()?,
-                13 => tool_choice = source.field()?,
-                14 => parallel_tool_calls = source.optional()?,
-                15 => response_format = source.field()?,
-                _ => source.unknown()?,
+                0 => assistant_id = reader.required()?,
+                1 => thread = reader.optional()?,
+                2 => model = reader.field()?,
+                3 => instructions = reader.field()?,
+                4 => tools = reader.field()?,
+                5 => tool_resources = reader.field()?,
+                6 => metadata = reader.field()?,
+                7 => temperature = reader.field()?,
+                8 => top_p = reader.field()?,
+                9 => stream = reader.field()?,
+                10 => max_prompt_tokens = reader.field()?,
+                11 => max_completion_tokens = reader.field()?,
+                12 => truncation_strategy = reader.field()?,
+                13 => tool_choice = reader.field()?,
+                14 => parallel_tool_calls = reader.optional()?,
+                15 => response_format = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            assistant_id: source.present("assistant_id", assistant_id)?,
+            assistant_id: reader.present("assistant_id", assistant_id)?,
             thread,
             model,
             instructions,
@@ -2566,14 +2762,14 @@ impl Object for CreateThreadAndRunRequest {
             tool_choice,
             parallel_tool_calls,
             response_format,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("assistant_id", &self.assistant_id)?;
+        writer.required("assistant_id", &self.assistant_id)?;
         writer.optional("thread", &self.thread)?;
         writer.field("model", &self.model)?;
         writer.field("instructions", &self.instructions)?;
@@ -2597,22 +2793,25 @@ impl Object for CreateThreadAndRunRequest {
 }
 impl Object for UpdateRunRequest {
     const NAME: &'static str = "UpdateRunRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["metadata"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut metadata = Default::default();
-        while let Some(property) = source.next(&["metadata"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => metadata = source.field()?,
-                _ => source.unknown()?,
+                0 => metadata = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             metadata,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.field("metadata", &self.metadata)?;
         Ok(())
@@ -2623,27 +2822,30 @@ impl Object for UpdateRunRequest {
 }
 impl Object for SubmitToolOutputsRequest {
     const NAME: &'static str = "SubmitToolOutputsRequest";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["tool_outputs", "stream"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut tool_outputs = None;
         let mut stream = Default::default();
-        while let Some(property) = source.next(&["tool_outputs", "stream"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => tool_outputs = source.required()?,
-                1 => stream = source.field()?,
-                _ => source.unknown()?,
+                0 => tool_outputs = reader.required()?,
+                1 => stream = reader.field()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            tool_outputs: source.present("tool_outputs", tool_outputs)?,
+            tool_outputs: reader.present("tool_outputs", tool_outputs)?,
             stream,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("tool_outputs", &self.tool_outputs)?;
+        writer.required("tool_outputs", &self.tool_outputs)?;
         writer.field("stream", &self.stream)?;
         Ok(())
     }
@@ -2653,25 +2855,28 @@ impl Object for SubmitToolOutputsRequest {
 }
 impl Object for ToolOutput {
     const NAME: &'static str = "ToolOutput";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["tool_call_id", "output"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut tool_call_id = Default::default();
         let mut output = Default::default();
-        while let Some(property) = source.next(&["tool_call_id", "output"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => tool_call_id = source.optional()?,
-                1 => output = source.optional()?,
-                _ => source.unknown()?,
+                0 => tool_call_id = reader.optional()?,
+                1 => output = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             tool_call_id,
             output,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("tool_call_id", &self.tool_call_id)?;
         writer.optional("output", &self.output)?;
@@ -2683,7 +2888,27 @@ impl Object for ToolOutput {
 }
 impl Object for RunStep {
     const NAME: &'static str = "RunStep";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "id",
+        "object",
+        "created_at",
+        "assistant_id",
+        "thread_id",
+        "run_id",
+        "type",
+        "status",
+        "step_details",
+        "last_error",
+        "expired_at",
+        "cancelled_at",
+        "failed_at",
+        "completed_at",
+        "metadata",
+        "usage",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut created_at = Default::default();
@@ -2700,57 +2925,36 @@ impl Object for RunStep {
         let mut completed_at = Default::default();
         let mut metadata = Default::default();
         let mut usage = Default::default();
-        while let Some(property) = source
-            .next(
-                &[
-                    "id",
-                    "object",
-                    "created_at",
-                    "assistant_id",
-                    "thread_id",
-                    "run_id",
-                    "type",
-                    "status",
-                    "step_details",
-                    "last_error",
-                    "expired_at",
-                    "cancelled_at",
-                    "failed_at",
-                    "completed_at",
-                    "metadata",
-                    "usage",
-                ],
-            )?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => created_at = source.optional()?,
-                3 => assistant_id = source.optional()?,
-                4 => thread_id = source.required()?,
-                5 => run_id = source.required()?,
-                6 => type_ = source.optional()?,
-                7 => status = source.required()?,
-                8 => step_details = source.or_default()?,
-                9 => last_error = source.optional()?,
-                10 => expired_at = source.optional()?,
-                11 => cancelled_at = source.optional()?,
-                12 => failed_at = source.optional()?,
-                13 => completed_at = source.optional()?,
-                14 => metadata = source.optional()?,
-                15 => usage = source.optional()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => created_at = reader.optional()?,
+                3 => assistant_id = reader.optional()?,
+                4 => thread_id = reader.required()?,
+                5 => run_id = reader.required()?,
+                6 => type_ = reader.optional()?,
+                7 => status = reader.required()?,
+                8 => step_details = reader.or_default()?,
+                9 => last_error = reader.optional()?,
+                10 => expired_at = reader.optional()?,
+                11 => cancelled_at = reader.optional()?,
+                12 => failed_at = reader.optional()?,
+                13 => completed_at = reader.optional()?,
+                14 => metadata = reader.optional()?,
+                15 => usage = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             created_at,
             assistant_id,
-            thread_id: source.present("thread_id", thread_id)?,
-            run_id: source.present("run_id", run_id)?,
+            thread_id: reader.present("thread_id", thread_id)?,
+            run_id: reader.present("run_id", run_id)?,
             type_,
-            status: source.present("status", status)?,
+            status: reader.present("status", status)?,
             step_details,
             last_error,
             expired_at,
@@ -2759,21 +2963,21 @@ impl Object for RunStep {
             completed_at,
             metadata,
             usage,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
         writer.optional("assistant_id", &self.assistant_id)?;
-        writer.property("thread_id", &self.thread_id)?;
-        writer.property("run_id", &self.run_id)?;
+        writer.required("thread_id", &self.thread_id)?;
+        writer.required("run_id", &self.run_id)?;
         writer.optional("type", &self.type_)?;
-        writer.property("status", &self.status)?;
+        writer.required("status", &self.status)?;
         writer.or_default("step_details", &self.step_details)?;
         writer.nullable("last_error", &self.last_error)?;
         writer.nullable("expired_at", &self.expired_at)?;
@@ -2790,25 +2994,28 @@ impl Object for RunStep {
 }
 impl Object for RunStepError {
     const NAME: &'static str = "RunStepError";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["code", "message"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut code = Default::default();
         let mut message = Default::default();
-        while let Some(property) = source.next(&["code", "message"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => code = source.optional()?,
-                1 => message = source.or_default()?,
-                _ => source.unknown()?,
+                0 => code = reader.optional()?,
+                1 => message = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             code,
             message,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("code", &self.code)?;
         writer.or_default("message", &self.message)?;
@@ -2820,24 +3027,27 @@ impl Object for RunStepError {
 }
 impl Object for MessageCreationStepDetails {
     const NAME: &'static str = "MessageCreationStepDetails";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["message_creation"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut message_creation = None;
-        while let Some(property) = source.next(&["message_creation"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => message_creation = source.required()?,
-                _ => source.unknown()?,
+                0 => message_creation = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            message_creation: source.present("message_creation", message_creation)?,
-            other: source.finish(),
+            message_creation: reader.present("message_creation", message_creation)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("message_creation", &self.message_creation)?;
+        writer.required("message_creation", &self.message_creation)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -2846,24 +3056,27 @@ impl Object for MessageCreationStepDetails {
 }
 impl Object for MessageCreation {
     const NAME: &'static str = "MessageCreation";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["message_id"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut message_id = None;
-        while let Some(property) = source.next(&["message_id"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => message_id = source.required()?,
-                _ => source.unknown()?,
+                0 => message_id = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            message_id: source.present("message_id", message_id)?,
-            other: source.finish(),
+            message_id: reader.present("message_id", message_id)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("message_id", &self.message_id)?;
+        writer.required("message_id", &self.message_id)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -2872,22 +3085,25 @@ impl Object for MessageCreation {
 }
 impl Object for ToolCallsStepDetails {
     const NAME: &'static str = "ToolCallsStepDetails";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["tool_calls"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut tool_calls = Default::default();
-        while let Some(property) = source.next(&["tool_calls"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => tool_calls = source.or_default()?,
-                _ => source.unknown()?,
+                0 => tool_calls = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             tool_calls,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("tool_calls", &self.tool_calls)?;
         Ok(())
@@ -2898,27 +3114,30 @@ impl Object for ToolCallsStepDetails {
 }
 impl Object for CodeInterpreterToolCall {
     const NAME: &'static str = "CodeInterpreterToolCall";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["id", "code_interpreter"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut code_interpreter = Default::default();
-        while let Some(property) = source.next(&["id", "code_interpreter"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => code_interpreter = source.or_default()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => code_interpreter = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             code_interpreter,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("code_interpreter", &self.code_interpreter)?;
         Ok(())
     }
@@ -2928,25 +3147,28 @@ impl Object for CodeInterpreterToolCall {
 }
 impl Object for CodeInterpreterCall {
     const NAME: &'static str = "CodeInterpreterCall";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["input", "outputs"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut input = Default::default();
         let mut outputs = Default::default();
-        while let Some(property) = source.next(&["input", "outputs"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => input = source.or_default()?,
-                1 => outputs = source.or_default()?,
-                _ => source.unknown()?,
+                0 => input = reader.or_default()?,
+                1 => outputs = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             input,
             outputs,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("input", &self.input)?;
         writer.or_default("outputs", &self.outputs)?;
@@ -2958,22 +3180,25 @@ impl Object for CodeInterpreterCall {
 }
 impl Object for CodeInterpreterLogsOutput {
     const NAME: &'static str = "CodeInterpreterLogsOutput";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["logs"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut logs = Default::default();
-        while let Some(property) = source.next(&["logs"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => logs = source.or_default()?,
-                _ => source.unknown()?,
+                0 => logs = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             logs,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("logs", &self.logs)?;
         Ok(())
@@ -2984,24 +3209,27 @@ impl Object for CodeInterpreterLogsOutput {
 }
 impl Object for CodeInterpreterImageOutput {
     const NAME: &'static str = "CodeInterpreterImageOutput";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["image"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut image = None;
-        while let Some(property) = source.next(&["image"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => image = source.required()?,
-                _ => source.unknown()?,
+                0 => image = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            image: source.present("image", image)?,
-            other: source.finish(),
+            image: reader.present("image", image)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("image", &self.image)?;
+        writer.required("image", &self.image)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -3010,24 +3238,27 @@ impl Object for CodeInterpreterImageOutput {
 }
 impl Object for CodeInterpreterImage {
     const NAME: &'static str = "CodeInterpreterImage";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = None;
-        while let Some(property) = source.next(&["file_id"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.required()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            file_id: source.present("file_id", file_id)?,
-            other: source.finish(),
+            file_id: reader.present("file_id", file_id)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("file_id", &self.file_id)?;
+        writer.required("file_id", &self.file_id)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -3036,27 +3267,30 @@ impl Object for CodeInterpreterImage {
 }
 impl Object for FileSearchToolCall {
     const NAME: &'static str = "FileSearchToolCall";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["id", "file_search"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut file_search = Default::default();
-        while let Some(property) = source.next(&["id", "file_search"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => file_search = source.or_default()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => file_search = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             file_search,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("file_search", &self.file_search)?;
         Ok(())
     }
@@ -3066,25 +3300,28 @@ impl Object for FileSearchToolCall {
 }
 impl Object for FileSearchCall {
     const NAME: &'static str = "FileSearchCall";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["ranking_options", "results"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut ranking_options = Default::default();
         let mut results = Default::default();
-        while let Some(property) = source.next(&["ranking_options", "results"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => ranking_options = source.optional()?,
-                1 => results = source.optional()?,
-                _ => source.unknown()?,
+                0 => ranking_options = reader.optional()?,
+                1 => results = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             ranking_options,
             results,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("ranking_options", &self.ranking_options)?;
         writer.optional("results", &self.results)?;
@@ -3096,25 +3333,28 @@ impl Object for FileSearchCall {
 }
 impl Object for FileSearchCallRankingOptions {
     const NAME: &'static str = "FileSearchCallRankingOptions";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["ranker", "score_threshold"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut ranker = Default::default();
         let mut score_threshold = Default::default();
-        while let Some(property) = source.next(&["ranker", "score_threshold"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => ranker = source.optional()?,
-                1 => score_threshold = source.optional()?,
-                _ => source.unknown()?,
+                0 => ranker = reader.optional()?,
+                1 => score_threshold = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             ranker,
             score_threshold,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("ranker", &self.ranker)?;
         writer.optional("score_threshold", &self.score_threshold)?;
@@ -3126,20 +3366,21 @@ impl Object for FileSearchCallRankingOptions {
 }
 impl Object for FileSearchResult {
     const NAME: &'static str = "FileSearchResult";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id", "file_name", "score", "content"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = Default::default();
         let mut file_name = Default::default();
         let mut score = Default::default();
         let mut content = Default::default();
-        while let Some(property) = source
-            .next(&["file_id", "file_name", "score", "content"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.optional()?,
-                1 => file_name = source.optional()?,
-                2 => score = source.optional()?,
-                3 => content = source.optional()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.optional()?,
+                1 => file_name = reader.optional()?,
+                2 => score = reader.optional()?,
+                3 => content = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -3147,12 +3388,12 @@ impl Object for FileSearchResult {
             file_name,
             score,
             content,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("file_id", &self.file_id)?;
         writer.optional("file_name", &self.file_name)?;
@@ -3166,25 +3407,28 @@ impl Object for FileSearchResult {
 }
 impl Object for FileSearchResultContent {
     const NAME: &'static str = "FileSearchResultContent";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["type", "text"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut type_ = Default::default();
         let mut text = Default::default();
-        while let Some(property) = source.next(&["type", "text"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => type_ = source.optional()?,
-                1 => text = source.optional()?,
-                _ => source.unknown()?,
+                0 => type_ = reader.optional()?,
+                1 => text = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             type_,
             text,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("type", &self.type_)?;
         writer.optional("text", &self.text)?;
@@ -3196,28 +3440,31 @@ impl Object for FileSearchResultContent {
 }
 impl Object for FunctionToolCall {
     const NAME: &'static str = "FunctionToolCall";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["id", "function"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut function = None;
-        while let Some(property) = source.next(&["id", "function"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => function = source.required()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => function = reader.required()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
-            function: source.present("function", function)?,
-            other: source.finish(),
+            id: reader.present("id", id)?,
+            function: reader.present("function", function)?,
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
-        writer.property("function", &self.function)?;
+        writer.required("id", &self.id)?;
+        writer.required("function", &self.function)?;
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -3226,30 +3473,33 @@ impl Object for FunctionToolCall {
 }
 impl Object for FunctionCall {
     const NAME: &'static str = "FunctionCall";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["name", "arguments", "output"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut name = None;
         let mut arguments = Default::default();
         let mut output = Default::default();
-        while let Some(property) = source.next(&["name", "arguments", "output"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => name = source.required()?,
-                1 => arguments = source.or_default()?,
-                2 => output = source.optional()?,
-                _ => source.unknown()?,
+                0 => name = reader.required()?,
+                1 => arguments = reader.or_default()?,
+                2 => output = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            name: source.present("name", name)?,
+            name: reader.present("name", name)?,
             arguments,
             output,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("name", &self.name)?;
+        writer.required("name", &self.name)?;
         writer.or_default("arguments", &self.arguments)?;
         writer.nullable("output", &self.output)?;
         Ok(())
@@ -3260,22 +3510,29 @@ impl Object for FunctionCall {
 }
 impl Object for RunStepList {
     const NAME: &'static str = "RunStepList";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "object",
+        "data",
+        "first_id",
+        "last_id",
+        "has_more",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut object = Default::default();
         let mut data = Default::default();
         let mut first_id = Default::default();
         let mut last_id = Default::default();
         let mut has_more = Default::default();
-        while let Some(property) = source
-            .next(&["object", "data", "first_id", "last_id", "has_more"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => object = source.or_default()?,
-                1 => data = source.or_default()?,
-                2 => first_id = source.optional()?,
-                3 => last_id = source.optional()?,
-                4 => has_more = source.or_default()?,
-                _ => source.unknown()?,
+                0 => object = reader.or_default()?,
+                1 => data = reader.or_default()?,
+                2 => first_id = reader.optional()?,
+                3 => last_id = reader.optional()?,
+                4 => has_more = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -3284,12 +3541,12 @@ impl Object for RunStepList {
             first_id,
             last_id,
             has_more,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.or_default("object", &self.object)?;
         writer.or_default("data", &self.data)?;
@@ -3304,30 +3561,33 @@ impl Object for RunStepList {
 }
 impl Object for RunStepDelta {
     const NAME: &'static str = "RunStepDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["id", "object", "delta"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut delta = Default::default();
-        while let Some(property) = source.next(&["id", "object", "delta"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => delta = source.or_default()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => delta = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             delta,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.or_default("delta", &self.delta)?;
         Ok(())
@@ -3338,22 +3598,25 @@ impl Object for RunStepDelta {
 }
 impl Object for RunStepDeltaBody {
     const NAME: &'static str = "RunStepDeltaBody";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["step_details"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut step_details = Default::default();
-        while let Some(property) = source.next(&["step_details"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => step_details = source.optional()?,
-                _ => source.unknown()?,
+                0 => step_details = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             step_details,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("step_details", &self.step_details)?;
         Ok(())
@@ -3364,22 +3627,25 @@ impl Object for RunStepDeltaBody {
 }
 impl Object for MessageCreationStepDetailsDelta {
     const NAME: &'static str = "MessageCreationStepDetailsDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["message_creation"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut message_creation = Default::default();
-        while let Some(property) = source.next(&["message_creation"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => message_creation = source.optional()?,
-                _ => source.unknown()?,
+                0 => message_creation = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             message_creation,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("message_creation", &self.message_creation)?;
         Ok(())
@@ -3390,22 +3656,25 @@ impl Object for MessageCreationStepDetailsDelta {
 }
 impl Object for MessageCreationDelta {
     const NAME: &'static str = "MessageCreationDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["message_id"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut message_id = Default::default();
-        while let Some(property) = source.next(&["message_id"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => message_id = source.optional()?,
-                _ => source.unknown()?,
+                0 => message_id = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             message_id,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("message_id", &self.message_id)?;
         Ok(())
@@ -3416,22 +3685,25 @@ impl Object for MessageCreationDelta {
 }
 impl Object for ToolCallsStepDetailsDelta {
     const NAME: &'static str = "ToolCallsStepDetailsDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["tool_calls"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut tool_calls = Default::default();
-        while let Some(property) = source.next(&["tool_calls"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => tool_calls = source.optional()?,
-                _ => source.unknown()?,
+                0 => tool_calls = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             tool_calls,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("tool_calls", &self.tool_calls)?;
         Ok(())
@@ -3442,28 +3714,31 @@ impl Object for ToolCallsStepDetailsDelta {
 }
 impl Object for CodeInterpreterToolCallDelta {
     const NAME: &'static str = "CodeInterpreterToolCallDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["index", "id", "code_interpreter"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut id = Default::default();
         let mut code_interpreter = Default::default();
-        while let Some(property) = source.next(&["index", "id", "code_interpreter"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => id = source.optional()?,
-                2 => code_interpreter = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => id = reader.optional()?,
+                2 => code_interpreter = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             id,
             code_interpreter,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("id", &self.id)?;
@@ -3476,25 +3751,28 @@ impl Object for CodeInterpreterToolCallDelta {
 }
 impl Object for CodeInterpreterCallDelta {
     const NAME: &'static str = "CodeInterpreterCallDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["input", "outputs"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut input = Default::default();
         let mut outputs = Default::default();
-        while let Some(property) = source.next(&["input", "outputs"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => input = source.optional()?,
-                1 => outputs = source.optional()?,
-                _ => source.unknown()?,
+                0 => input = reader.optional()?,
+                1 => outputs = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             input,
             outputs,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("input", &self.input)?;
         writer.optional("outputs", &self.outputs)?;
@@ -3506,25 +3784,28 @@ impl Object for CodeInterpreterCallDelta {
 }
 impl Object for CodeInterpreterLogsOutputDelta {
     const NAME: &'static str = "CodeInterpreterLogsOutputDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["index", "logs"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut logs = Default::default();
-        while let Some(property) = source.next(&["index", "logs"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => logs = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => logs = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             logs,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("logs", &self.logs)?;
@@ -3536,25 +3817,28 @@ impl Object for CodeInterpreterLogsOutputDelta {
 }
 impl Object for CodeInterpreterImageOutputDelta {
     const NAME: &'static str = "CodeInterpreterImageOutputDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["index", "image"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut image = Default::default();
-        while let Some(property) = source.next(&["index", "image"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => image = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => image = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             image,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("image", &self.image)?;
@@ -3566,22 +3850,25 @@ impl Object for CodeInterpreterImageOutputDelta {
 }
 impl Object for CodeInterpreterImageDelta {
     const NAME: &'static str = "CodeInterpreterImageDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = Default::default();
-        while let Some(property) = source.next(&["file_id"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.optional()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             file_id,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("file_id", &self.file_id)?;
         Ok(())
@@ -3592,28 +3879,31 @@ impl Object for CodeInterpreterImageDelta {
 }
 impl Object for FileSearchToolCallDelta {
     const NAME: &'static str = "FileSearchToolCallDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["index", "id", "file_search"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut id = Default::default();
         let mut file_search = Default::default();
-        while let Some(property) = source.next(&["index", "id", "file_search"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => id = source.optional()?,
-                2 => file_search = source.or_default()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => id = reader.optional()?,
+                2 => file_search = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             id,
             file_search,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("id", &self.id)?;
@@ -3626,28 +3916,31 @@ impl Object for FileSearchToolCallDelta {
 }
 impl Object for FunctionToolCallDelta {
     const NAME: &'static str = "FunctionToolCallDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["index", "id", "function"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut id = Default::default();
         let mut function = Default::default();
-        while let Some(property) = source.next(&["index", "id", "function"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => id = source.optional()?,
-                2 => function = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => id = reader.optional()?,
+                2 => function = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             id,
             function,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("id", &self.id)?;
@@ -3660,28 +3953,31 @@ impl Object for FunctionToolCallDelta {
 }
 impl Object for FunctionCallDelta {
     const NAME: &'static str = "FunctionCallDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["name", "arguments", "output"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut name = Default::default();
         let mut arguments = Default::default();
         let mut output = Default::default();
-        while let Some(property) = source.next(&["name", "arguments", "output"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => name = source.optional()?,
-                1 => arguments = source.optional()?,
-                2 => output = source.optional()?,
-                _ => source.unknown()?,
+                0 => name = reader.optional()?,
+                1 => arguments = reader.optional()?,
+                2 => output = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             name,
             arguments,
             output,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("name", &self.name)?;
         writer.optional("arguments", &self.arguments)?;
@@ -3694,30 +3990,33 @@ impl Object for FunctionCallDelta {
 }
 impl Object for MessageDelta {
     const NAME: &'static str = "MessageDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["id", "object", "delta"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut id = None;
         let mut object = Default::default();
         let mut delta = Default::default();
-        while let Some(property) = source.next(&["id", "object", "delta"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => id = source.required()?,
-                1 => object = source.or_default()?,
-                2 => delta = source.or_default()?,
-                _ => source.unknown()?,
+                0 => id = reader.required()?,
+                1 => object = reader.or_default()?,
+                2 => delta = reader.or_default()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            id: source.present("id", id)?,
+            id: reader.present("id", id)?,
             object,
             delta,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
-        writer.property("id", &self.id)?;
+        writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.or_default("delta", &self.delta)?;
         Ok(())
@@ -3728,25 +4027,28 @@ impl Object for MessageDelta {
 }
 impl Object for MessageDeltaBody {
     const NAME: &'static str = "MessageDeltaBody";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["role", "content"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut role = Default::default();
         let mut content = Default::default();
-        while let Some(property) = source.next(&["role", "content"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => role = source.optional()?,
-                1 => content = source.optional()?,
-                _ => source.unknown()?,
+                0 => role = reader.optional()?,
+                1 => content = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             role,
             content,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("role", &self.role)?;
         writer.optional("content", &self.content)?;
@@ -3758,25 +4060,28 @@ impl Object for MessageDeltaBody {
 }
 impl Object for ImageFileContentDelta {
     const NAME: &'static str = "ImageFileContentDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["index", "image_file"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut image_file = Default::default();
-        while let Some(property) = source.next(&["index", "image_file"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => image_file = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => image_file = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             image_file,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("image_file", &self.image_file)?;
@@ -3788,25 +4093,28 @@ impl Object for ImageFileContentDelta {
 }
 impl Object for ImageFileDelta {
     const NAME: &'static str = "ImageFileDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id", "detail"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = Default::default();
         let mut detail = Default::default();
-        while let Some(property) = source.next(&["file_id", "detail"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.optional()?,
-                1 => detail = source.optional()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.optional()?,
+                1 => detail = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             file_id,
             detail,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("file_id", &self.file_id)?;
         writer.optional("detail", &self.detail)?;
@@ -3818,25 +4126,28 @@ impl Object for ImageFileDelta {
 }
 impl Object for ImageUrlContentDelta {
     const NAME: &'static str = "ImageUrlContentDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["index", "image_url"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut image_url = Default::default();
-        while let Some(property) = source.next(&["index", "image_url"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => image_url = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => image_url = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             image_url,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("image_url", &self.image_url)?;
@@ -3848,25 +4159,28 @@ impl Object for ImageUrlContentDelta {
 }
 impl Object for ImageUrlDelta {
     const NAME: &'static str = "ImageUrlDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["url", "detail"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut url = Default::default();
         let mut detail = Default::default();
-        while let Some(property) = source.next(&["url", "detail"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => url = source.optional()?,
-                1 => detail = source.optional()?,
-                _ => source.unknown()?,
+                0 => url = reader.optional()?,
+                1 => detail = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             url,
             detail,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("url", &self.url)?;
         writer.optional("detail", &self.detail)?;
@@ -3878,25 +4192,28 @@ impl Object for ImageUrlDelta {
 }
 impl Object for TextContentDelta {
     const NAME: &'static str = "TextContentDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["index", "text"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut text = Default::default();
-        while let Some(property) = source.next(&["index", "text"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => text = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => text = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             text,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("text", &self.text)?;
@@ -3908,25 +4225,28 @@ impl Object for TextContentDelta {
 }
 impl Object for MessageTextDelta {
     const NAME: &'static str = "MessageTextDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["value", "annotations"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut value = Default::default();
         let mut annotations = Default::default();
-        while let Some(property) = source.next(&["value", "annotations"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => value = source.optional()?,
-                1 => annotations = source.optional()?,
-                _ => source.unknown()?,
+                0 => value = reader.optional()?,
+                1 => annotations = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             value,
             annotations,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("value", &self.value)?;
         writer.optional("annotations", &self.annotations)?;
@@ -3938,25 +4258,28 @@ impl Object for MessageTextDelta {
 }
 impl Object for RefusalContentDelta {
     const NAME: &'static str = "RefusalContentDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["index", "refusal"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut refusal = Default::default();
-        while let Some(property) = source.next(&["index", "refusal"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => refusal = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => refusal = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             refusal,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("refusal", &self.refusal)?;
@@ -3968,22 +4291,29 @@ impl Object for RefusalContentDelta {
 }
 impl Object for FileCitationAnnotationDelta {
     const NAME: &'static str = "FileCitationAnnotationDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "index",
+        "text",
+        "file_citation",
+        "start_index",
+        "end_index",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut text = Default::default();
         let mut file_citation = Default::default();
         let mut start_index = Default::default();
         let mut end_index = Default::default();
-        while let Some(property) = source
-            .next(&["index", "text", "file_citation", "start_index", "end_index"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => text = source.optional()?,
-                2 => file_citation = source.optional()?,
-                3 => start_index = source.optional()?,
-                4 => end_index = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => text = reader.optional()?,
+                2 => file_citation = reader.optional()?,
+                3 => start_index = reader.optional()?,
+                4 => end_index = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -3992,12 +4322,12 @@ impl Object for FileCitationAnnotationDelta {
             file_citation,
             start_index,
             end_index,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("text", &self.text)?;
@@ -4012,25 +4342,28 @@ impl Object for FileCitationAnnotationDelta {
 }
 impl Object for FileCitationDelta {
     const NAME: &'static str = "FileCitationDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id", "quote"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = Default::default();
         let mut quote = Default::default();
-        while let Some(property) = source.next(&["file_id", "quote"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.optional()?,
-                1 => quote = source.optional()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.optional()?,
+                1 => quote = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             file_id,
             quote,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("file_id", &self.file_id)?;
         writer.optional("quote", &self.quote)?;
@@ -4042,22 +4375,29 @@ impl Object for FileCitationDelta {
 }
 impl Object for FilePathAnnotationDelta {
     const NAME: &'static str = "FilePathAnnotationDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &[
+        "index",
+        "text",
+        "file_path",
+        "start_index",
+        "end_index",
+    ];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut index = Default::default();
         let mut text = Default::default();
         let mut file_path = Default::default();
         let mut start_index = Default::default();
         let mut end_index = Default::default();
-        while let Some(property) = source
-            .next(&["index", "text", "file_path", "start_index", "end_index"])?
-        {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => index = source.optional()?,
-                1 => text = source.optional()?,
-                2 => file_path = source.optional()?,
-                3 => start_index = source.optional()?,
-                4 => end_index = source.optional()?,
-                _ => source.unknown()?,
+                0 => index = reader.optional()?,
+                1 => text = reader.optional()?,
+                2 => file_path = reader.optional()?,
+                3 => start_index = reader.optional()?,
+                4 => end_index = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
@@ -4066,12 +4406,12 @@ impl Object for FilePathAnnotationDelta {
             file_path,
             start_index,
             end_index,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("text", &self.text)?;
@@ -4086,22 +4426,25 @@ impl Object for FilePathAnnotationDelta {
 }
 impl Object for FilePathDelta {
     const NAME: &'static str = "FilePathDelta";
-    fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+    const NAMES: &'static [&'static str] = &["file_id"];
+    fn read_properties<'de, A: MapAccess<'de>>(
+        reader: &mut PropertyReader<'de, '_, A>,
+    ) -> Result<Self, A::Error> {
         let mut file_id = Default::default();
-        while let Some(property) = source.next(&["file_id"])? {
+        while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = source.optional()?,
-                _ => source.unknown()?,
+                0 => file_id = reader.optional()?,
+                _ => reader.unknown()?,
             }
         }
         Ok(Self {
             file_id,
-            other: source.finish(),
+            other: reader.finish(),
         })
     }
     fn write_properties<M: SerializeMap>(
         &self,
-        writer: &mut Writer<'_, M>,
+        writer: &mut PropertyWriter<'_, M>,
     ) -> Result<(), M::Error> {
         writer.optional("file_id", &self.file_id)?;
         Ok(())

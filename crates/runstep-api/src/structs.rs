@@ -15,7 +15,7 @@ use crate::unions::*;
 pub struct ErrorResponse {
     /// The error.
     pub error: ErrorObject,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ErrorResponse {
@@ -47,7 +47,7 @@ pub struct ErrorObject {
     pub param: Option<String>,
     /// Type of the error, such as `invalid_request_error`. Null or absent if the server does not set it.
     pub type_: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ErrorObject {
@@ -95,7 +95,7 @@ impl ErrorObject {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterTool {
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterTool {
@@ -114,7 +114,7 @@ impl CodeInterpreterTool {
 pub struct FileSearchTool {
     /// Options of the search. If omitted, the server's defaults.
     pub file_search: Option<FileSearchOptions>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchTool {
@@ -140,7 +140,7 @@ impl FileSearchTool {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchOnlyTool {
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchOnlyTool {
@@ -161,7 +161,7 @@ pub struct FileSearchOptions {
     pub max_num_results: Option<u64>,
     /// Ranking of the results. If omitted, the `auto` ranker without a threshold.
     pub ranking_options: Option<FileSearchRankingOptions>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchOptions {
@@ -197,7 +197,7 @@ pub struct FileSearchRankingOptions {
     pub ranker: Option<FileSearchRanker>,
     /// Minimum score of a result, from 0 to 1.
     pub score_threshold: Option<f64>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchRankingOptions {
@@ -230,7 +230,7 @@ impl FileSearchRankingOptions {
 pub struct FunctionTool {
     /// The function.
     pub function: FunctionDefinition,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionTool {
@@ -262,7 +262,7 @@ pub struct FunctionDefinition {
     pub parameters: Option<JsonObject>,
     /// Whether the arguments must match the schema exactly. If omitted or null, false.
     pub strict: Field<bool>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionDefinition {
@@ -311,7 +311,7 @@ pub struct NamedToolChoice {
     pub type_: NamedToolChoiceType,
     /// The function to call, for type `function`.
     pub function: Option<NamedFunction>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl NamedToolChoice {
@@ -344,7 +344,7 @@ impl NamedToolChoice {
 pub struct NamedFunction {
     /// Name of the function to call.
     pub name: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl NamedFunction {
@@ -368,7 +368,7 @@ impl NamedFunction {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TextResponseFormat {
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl TextResponseFormat {
@@ -385,7 +385,7 @@ impl TextResponseFormat {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct JsonObjectResponseFormat {
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl JsonObjectResponseFormat {
@@ -404,7 +404,7 @@ impl JsonObjectResponseFormat {
 pub struct JsonSchemaResponseFormat {
     /// The schema, with its name.
     pub json_schema: JsonSchemaDefinition,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl JsonSchemaResponseFormat {
@@ -436,7 +436,7 @@ pub struct JsonSchemaDefinition {
     pub schema: Option<JsonObject>,
     /// Whether the output must match the schema exactly. If omitted or null, false.
     pub strict: Field<bool>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl JsonSchemaDefinition {
@@ -485,7 +485,7 @@ pub struct TruncationStrategy {
     pub type_: TruncationStrategyType,
     /// Number of newest messages to keep, at least 1. Null or absent unless the type is `last_messages`.
     pub last_messages: Field<u64>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl TruncationStrategy {
@@ -520,7 +520,7 @@ pub struct ToolResources {
     pub code_interpreter: Option<CodeInterpreterResources>,
     /// Vector stores for file search. If omitted, there are none.
     pub file_search: Option<FileSearchResources>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ToolResources {
@@ -557,7 +557,7 @@ impl ToolResources {
 pub struct CodeInterpreterResources {
     /// IDs of files that the code may read; at most 20. If omitted, there are none.
     pub file_ids: Option<Vec<String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterResources {
@@ -582,7 +582,7 @@ impl CodeInterpreterResources {
 pub struct FileSearchResources {
     /// IDs of vector stores to search; at most 1.
     pub vector_store_ids: Option<Vec<String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchResources {
@@ -612,7 +612,7 @@ pub struct CreateToolResources {
     pub code_interpreter: Option<CodeInterpreterResources>,
     /// Vector stores for file search. If omitted, there are none.
     pub file_search: Option<CreateFileSearchResources>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateToolResources {
@@ -651,7 +651,7 @@ pub struct CreateFileSearchResources {
     pub vector_store_ids: Option<Vec<String>>,
     /// Vector stores to create and attach; at most 1.
     pub vector_stores: Option<Vec<VectorStoreInput>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateFileSearchResources {
@@ -692,7 +692,7 @@ pub struct VectorStoreInput {
     pub chunking_strategy: Option<ChunkingStrategy>,
     /// Your own key-value pairs on the vector store: at most 16. If omitted or null, there are none.
     pub metadata: Field<std::collections::BTreeMap<String, String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl VectorStoreInput {
@@ -743,7 +743,7 @@ impl VectorStoreInput {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct AutoChunkingStrategy {
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl AutoChunkingStrategy {
@@ -762,7 +762,7 @@ impl AutoChunkingStrategy {
 pub struct StaticChunkingStrategy {
     /// The chunk sizes.
     pub static_: StaticChunking,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl StaticChunkingStrategy {
@@ -790,7 +790,7 @@ pub struct StaticChunking {
     pub max_chunk_size_tokens: u64,
     /// Overlap of adjacent chunks in tokens; at most half of the maximum size.
     pub chunk_overlap_tokens: u64,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl StaticChunking {
@@ -841,7 +841,7 @@ pub struct Assistant {
     pub top_p: Option<f64>,
     /// Format of the output. Null means `auto`.
     pub response_format: Option<ResponseFormat>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl Assistant {
@@ -987,7 +987,7 @@ pub struct CreateAssistantRequest {
     pub top_p: Field<f64>,
     /// Format of the output. If omitted or null, `auto`.
     pub response_format: Field<ResponseFormat>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateAssistantRequest {
@@ -1125,7 +1125,7 @@ pub struct UpdateAssistantRequest {
     pub top_p: Field<f64>,
     /// Format of the output. Null means `auto`; if omitted, it stays unchanged.
     pub response_format: Field<ResponseFormat>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl UpdateAssistantRequest {
@@ -1240,7 +1240,7 @@ pub struct AssistantList {
     pub last_id: Option<String>,
     /// Whether there are more entries after this page.
     pub has_more: bool,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl AssistantList {
@@ -1295,7 +1295,7 @@ pub struct DeletedAssistant {
     pub object: AssistantDeletedObject,
     /// Whether the assistant was deleted.
     pub deleted: Option<bool>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl DeletedAssistant {
@@ -1338,7 +1338,7 @@ pub struct Thread {
     pub tool_resources: Option<ToolResources>,
     /// Your own key-value pairs on the thread: at most 16. Null if the server stores none.
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl Thread {
@@ -1410,7 +1410,7 @@ pub struct CreateThreadRequest {
     pub tool_resources: Field<CreateToolResources>,
     /// Your own key-value pairs on the thread: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
     pub metadata: Field<std::collections::BTreeMap<String, String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateThreadRequest {
@@ -1468,7 +1468,7 @@ pub struct UpdateThreadRequest {
     pub tool_resources: Field<ToolResources>,
     /// Your own key-value pairs on the thread: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
     pub metadata: Field<std::collections::BTreeMap<String, String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl UpdateThreadRequest {
@@ -1519,7 +1519,7 @@ pub struct DeletedThread {
     pub object: ThreadDeletedObject,
     /// Whether the thread was deleted.
     pub deleted: Option<bool>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl DeletedThread {
@@ -1580,7 +1580,7 @@ pub struct Message {
     pub attachments: Option<Vec<Attachment>>,
     /// Your own key-value pairs on the message: at most 16. Null if the server stores none.
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl Message {
@@ -1702,7 +1702,7 @@ impl Message {
 pub struct MessageIncompleteDetails {
     /// The reason.
     pub reason: Option<MessageIncompleteReason>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageIncompleteDetails {
@@ -1728,7 +1728,7 @@ impl MessageIncompleteDetails {
 pub struct ImageFileContent {
     /// The image.
     pub image_file: ImageFile,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageFileContent {
@@ -1756,7 +1756,7 @@ pub struct ImageFile {
     pub file_id: String,
     /// Resolution at which the model processes the image. Default: `auto`.
     pub detail: Option<ImageDetail>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageFile {
@@ -1789,7 +1789,7 @@ impl ImageFile {
 pub struct ImageUrlContent {
     /// The image.
     pub image_url: ImageUrl,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageUrlContent {
@@ -1817,7 +1817,7 @@ pub struct ImageUrl {
     pub url: String,
     /// Resolution at which the model processes the image. Default: `auto`.
     pub detail: Option<ImageDetail>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageUrl {
@@ -1850,7 +1850,7 @@ impl ImageUrl {
 pub struct TextContent {
     /// The text, with annotations.
     pub text: MessageText,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl TextContent {
@@ -1878,7 +1878,7 @@ pub struct MessageText {
     pub value: String,
     /// Citations and file references in the text.
     pub annotations: Vec<Annotation>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageText {
@@ -1908,7 +1908,7 @@ impl MessageText {
 pub struct RefusalContent {
     /// The text of the refusal.
     pub refusal: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RefusalContent {
@@ -1940,7 +1940,7 @@ pub struct FileCitationAnnotation {
     pub start_index: Option<u64>,
     /// Zero-based index after the last annotated character.
     pub end_index: Option<u64>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileCitationAnnotation {
@@ -1974,7 +1974,7 @@ impl FileCitationAnnotation {
 pub struct FileCitation {
     /// ID of the cited file.
     pub file_id: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileCitation {
@@ -2006,7 +2006,7 @@ pub struct FilePathAnnotation {
     pub start_index: Option<u64>,
     /// Zero-based index after the last annotated character.
     pub end_index: Option<u64>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FilePathAnnotation {
@@ -2040,7 +2040,7 @@ impl FilePathAnnotation {
 pub struct FilePath {
     /// ID of the created file.
     pub file_id: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FilePath {
@@ -2068,7 +2068,7 @@ pub struct Attachment {
     pub file_id: Option<String>,
     /// Tools that may use the file. May be absent.
     pub tools: Option<Vec<AttachmentTool>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl Attachment {
@@ -2105,7 +2105,7 @@ pub struct CreateMessageRequest {
     pub attachments: Field<Vec<Attachment>>,
     /// Your own key-value pairs on the message: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
     pub metadata: Field<std::collections::BTreeMap<String, String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateMessageRequest {
@@ -2165,7 +2165,7 @@ impl CreateMessageRequest {
 pub struct UpdateMessageRequest {
     /// Your own key-value pairs on the message: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
     pub metadata: Field<std::collections::BTreeMap<String, String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl UpdateMessageRequest {
@@ -2203,7 +2203,7 @@ impl UpdateMessageRequest {
 pub struct TextContentPart {
     /// The text.
     pub text: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl TextContentPart {
@@ -2237,7 +2237,7 @@ pub struct MessageList {
     pub last_id: Option<String>,
     /// Whether there are more entries after this page.
     pub has_more: bool,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageList {
@@ -2292,7 +2292,7 @@ pub struct DeletedMessage {
     pub object: ThreadMessageDeletedObject,
     /// Whether the message was deleted.
     pub deleted: Option<bool>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl DeletedMessage {
@@ -2379,7 +2379,7 @@ pub struct Run {
     pub parallel_tool_calls: Option<bool>,
     /// Format of the output. Null if the server does not set it.
     pub response_format: Option<ResponseFormat>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl Run {
@@ -2599,7 +2599,7 @@ impl Run {
 pub struct SubmitToolOutputsAction {
     /// The calls whose outputs to submit.
     pub submit_tool_outputs: RequiredToolOutputs,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl SubmitToolOutputsAction {
@@ -2625,7 +2625,7 @@ impl SubmitToolOutputsAction {
 pub struct RequiredToolOutputs {
     /// The calls. Each needs one output.
     pub tool_calls: Vec<RequiredToolCall>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RequiredToolOutputs {
@@ -2653,7 +2653,7 @@ pub struct RequiredFunctionToolCall {
     pub id: String,
     /// The function to execute.
     pub function: RequiredFunction,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RequiredFunctionToolCall {
@@ -2682,7 +2682,7 @@ pub struct RequiredFunction {
     pub name: String,
     /// Arguments as JSON text, as the model generated it. It may be invalid.
     pub arguments: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RequiredFunction {
@@ -2711,7 +2711,7 @@ pub struct RunError {
     pub code: Option<RunErrorCode>,
     /// Human-readable message.
     pub message: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RunError {
@@ -2738,7 +2738,7 @@ impl RunError {
 pub struct RunIncompleteDetails {
     /// The limit that was reached. Absent if unknown.
     pub reason: Option<RunIncompleteReason>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RunIncompleteDetails {
@@ -2768,7 +2768,7 @@ pub struct Usage {
     pub prompt_tokens: Option<u64>,
     /// Sum of both, in tokens.
     pub total_tokens: Option<u64>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl Usage {
@@ -2804,7 +2804,7 @@ pub struct RunList {
     pub last_id: Option<String>,
     /// Whether there are more entries after this page.
     pub has_more: bool,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RunList {
@@ -2887,7 +2887,7 @@ pub struct CreateRunRequest {
     pub parallel_tool_calls: Option<bool>,
     /// Format of the output. If omitted or null, the assistant's.
     pub response_format: Field<ResponseFormat>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateRunRequest {
@@ -3092,7 +3092,7 @@ pub struct CreateThreadAndRunRequest {
     pub parallel_tool_calls: Option<bool>,
     /// Format of the output. If omitted or null, the assistant's.
     pub response_format: Field<ResponseFormat>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CreateThreadAndRunRequest {
@@ -3254,7 +3254,7 @@ impl CreateThreadAndRunRequest {
 pub struct UpdateRunRequest {
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
     pub metadata: Field<std::collections::BTreeMap<String, String>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl UpdateRunRequest {
@@ -3294,7 +3294,7 @@ pub struct SubmitToolOutputsRequest {
     pub tool_outputs: Vec<ToolOutput>,
     /// Whether the response is a stream of events instead of the run. If omitted or null, false.
     pub stream: Field<bool>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl SubmitToolOutputsRequest {
@@ -3329,7 +3329,7 @@ pub struct ToolOutput {
     pub tool_call_id: Option<String>,
     /// Result of the function, as text.
     pub output: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ToolOutput {
@@ -3390,7 +3390,7 @@ pub struct RunStep {
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
     /// Tokens used by the step. Null while it is in progress.
     pub usage: Option<Usage>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStep {
@@ -3512,7 +3512,7 @@ pub struct RunStepError {
     pub code: Option<RunStepErrorCode>,
     /// Human-readable message.
     pub message: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStepError {
@@ -3539,7 +3539,7 @@ impl RunStepError {
 pub struct MessageCreationStepDetails {
     /// The message.
     pub message_creation: MessageCreation,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageCreationStepDetails {
@@ -3565,7 +3565,7 @@ impl MessageCreationStepDetails {
 pub struct MessageCreation {
     /// ID of the message.
     pub message_id: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageCreation {
@@ -3591,7 +3591,7 @@ impl MessageCreation {
 pub struct ToolCallsStepDetails {
     /// The calls, in order.
     pub tool_calls: Vec<ToolCall>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ToolCallsStepDetails {
@@ -3619,7 +3619,7 @@ pub struct CodeInterpreterToolCall {
     pub id: String,
     /// The code and its outputs.
     pub code_interpreter: CodeInterpreterCall,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterToolCall {
@@ -3651,7 +3651,7 @@ pub struct CodeInterpreterCall {
     pub input: String,
     /// Outputs of the code, in order.
     pub outputs: Vec<CodeInterpreterOutput>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterCall {
@@ -3681,7 +3681,7 @@ impl CodeInterpreterCall {
 pub struct CodeInterpreterLogsOutput {
     /// The printed text.
     pub logs: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterLogsOutput {
@@ -3707,7 +3707,7 @@ impl CodeInterpreterLogsOutput {
 pub struct CodeInterpreterImageOutput {
     /// The image.
     pub image: CodeInterpreterImage,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterImageOutput {
@@ -3733,7 +3733,7 @@ impl CodeInterpreterImageOutput {
 pub struct CodeInterpreterImage {
     /// ID of the image file.
     pub file_id: String,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterImage {
@@ -3761,7 +3761,7 @@ pub struct FileSearchToolCall {
     pub id: String,
     /// The search and its results.
     pub file_search: FileSearchCall,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchToolCall {
@@ -3790,7 +3790,7 @@ pub struct FileSearchCall {
     pub ranking_options: Option<FileSearchCallRankingOptions>,
     /// Results, best first. Absent before the search has completed.
     pub results: Option<Vec<FileSearchResult>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchCall {
@@ -3828,7 +3828,7 @@ pub struct FileSearchCallRankingOptions {
     pub ranker: Option<FileSearchRanker>,
     /// Minimum score of a result, from 0 to 1.
     pub score_threshold: Option<f64>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchCallRankingOptions {
@@ -3864,7 +3864,7 @@ pub struct FileSearchResult {
     pub score: Option<f64>,
     /// Text of the result. Absent unless requested with `include[]`.
     pub content: Option<Vec<FileSearchResultContent>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchResult {
@@ -3909,7 +3909,7 @@ pub struct FileSearchResultContent {
     pub type_: Option<TextType>,
     /// The text.
     pub text: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchResultContent {
@@ -3944,7 +3944,7 @@ pub struct FunctionToolCall {
     pub id: String,
     /// The call and its output.
     pub function: FunctionCall,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionToolCall {
@@ -3975,7 +3975,7 @@ pub struct FunctionCall {
     pub arguments: String,
     /// The submitted output. Null before.
     pub output: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionCall {
@@ -4018,7 +4018,7 @@ pub struct RunStepList {
     pub last_id: Option<String>,
     /// Whether there are more entries after this page.
     pub has_more: bool,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStepList {
@@ -4073,7 +4073,7 @@ pub struct RunStepDelta {
     pub object: ThreadRunStepDeltaObject,
     /// The change.
     pub delta: RunStepDeltaBody,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStepDelta {
@@ -4108,7 +4108,7 @@ impl RunStepDelta {
 pub struct RunStepDeltaBody {
     /// Delta of the details. Absent if unchanged.
     pub step_details: Option<StepDetailsDelta>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RunStepDeltaBody {
@@ -4137,7 +4137,7 @@ impl RunStepDeltaBody {
 pub struct MessageCreationStepDetailsDelta {
     /// The message. Absent if unchanged.
     pub message_creation: Option<MessageCreationDelta>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageCreationStepDetailsDelta {
@@ -4166,7 +4166,7 @@ impl MessageCreationStepDetailsDelta {
 pub struct MessageCreationDelta {
     /// ID of the message. Absent if unchanged.
     pub message_id: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageCreationDelta {
@@ -4192,7 +4192,7 @@ impl MessageCreationDelta {
 pub struct ToolCallsStepDetailsDelta {
     /// Deltas of the calls. Absent if unchanged.
     pub tool_calls: Option<Vec<ToolCallDelta>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ToolCallsStepDetailsDelta {
@@ -4225,7 +4225,7 @@ pub struct CodeInterpreterToolCallDelta {
     pub id: Option<String>,
     /// The new code or outputs. Absent if there are none.
     pub code_interpreter: Option<CodeInterpreterCallDelta>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterToolCallDelta {
@@ -4272,7 +4272,7 @@ pub struct CodeInterpreterCallDelta {
     pub input: Option<String>,
     /// Deltas of outputs. Absent if there are none.
     pub outputs: Option<Vec<CodeInterpreterOutputDelta>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterCallDelta {
@@ -4310,7 +4310,7 @@ pub struct CodeInterpreterLogsOutputDelta {
     pub index: Option<u64>,
     /// Text to append. Absent if there is none.
     pub logs: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterLogsOutputDelta {
@@ -4346,7 +4346,7 @@ pub struct CodeInterpreterImageOutputDelta {
     pub index: Option<u64>,
     /// The image. Absent if unchanged.
     pub image: Option<CodeInterpreterImageDelta>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterImageOutputDelta {
@@ -4380,7 +4380,7 @@ impl CodeInterpreterImageOutputDelta {
 pub struct CodeInterpreterImageDelta {
     /// ID of the image file. Absent if unchanged.
     pub file_id: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl CodeInterpreterImageDelta {
@@ -4410,7 +4410,7 @@ pub struct FileSearchToolCallDelta {
     pub id: Option<String>,
     /// Data of the search, usually an empty object. The completed step has the results.
     pub file_search: serde_json::Map<String, serde_json::Value>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileSearchToolCallDelta {
@@ -4452,7 +4452,7 @@ pub struct FunctionToolCallDelta {
     pub id: Option<String>,
     /// The new name, arguments or output. Absent if there are none.
     pub function: Option<FunctionCallDelta>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionToolCallDelta {
@@ -4498,7 +4498,7 @@ pub struct FunctionCallDelta {
     pub arguments: Option<String>,
     /// The submitted output. Null or absent before.
     pub output: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FunctionCallDelta {
@@ -4542,7 +4542,7 @@ pub struct MessageDelta {
     pub object: ThreadMessageDeltaObject,
     /// The change.
     pub delta: MessageDeltaBody,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageDelta {
@@ -4579,7 +4579,7 @@ pub struct MessageDeltaBody {
     pub role: Option<MessageRole>,
     /// Deltas of the content. Absent if there are none.
     pub content: Option<Vec<MessageContentDelta>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageDeltaBody {
@@ -4617,7 +4617,7 @@ pub struct ImageFileContentDelta {
     pub index: Option<u64>,
     /// The image. Absent if unchanged.
     pub image_file: Option<ImageFileDelta>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageFileContentDelta {
@@ -4653,7 +4653,7 @@ pub struct ImageFileDelta {
     pub file_id: Option<String>,
     /// Resolution at which the model processes the image. Default: `auto`.
     pub detail: Option<ImageDetail>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageFileDelta {
@@ -4688,7 +4688,7 @@ pub struct ImageUrlContentDelta {
     pub index: Option<u64>,
     /// The image. Absent if unchanged.
     pub image_url: Option<ImageUrlDelta>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageUrlContentDelta {
@@ -4724,7 +4724,7 @@ pub struct ImageUrlDelta {
     pub url: Option<String>,
     /// Resolution at which the model processes the image. Default: `auto`.
     pub detail: Option<ImageDetail>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl ImageUrlDelta {
@@ -4759,7 +4759,7 @@ pub struct TextContentDelta {
     pub index: Option<u64>,
     /// The new text or annotations. Absent if there are none.
     pub text: Option<MessageTextDelta>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl TextContentDelta {
@@ -4795,7 +4795,7 @@ pub struct MessageTextDelta {
     pub value: Option<String>,
     /// New annotations. Absent if there are none.
     pub annotations: Option<Vec<AnnotationDelta>>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl MessageTextDelta {
@@ -4833,7 +4833,7 @@ pub struct RefusalContentDelta {
     pub index: Option<u64>,
     /// Text to append. Absent if there is none.
     pub refusal: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl RefusalContentDelta {
@@ -4875,7 +4875,7 @@ pub struct FileCitationAnnotationDelta {
     pub start_index: Option<u64>,
     /// Zero-based index after the last annotated character. Absent if unchanged.
     pub end_index: Option<u64>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileCitationAnnotationDelta {
@@ -4938,7 +4938,7 @@ pub struct FileCitationDelta {
     pub file_id: Option<String>,
     /// The quoted text. May be absent.
     pub quote: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FileCitationDelta {
@@ -4979,7 +4979,7 @@ pub struct FilePathAnnotationDelta {
     pub start_index: Option<u64>,
     /// Zero-based index after the last annotated character. Absent if unchanged.
     pub end_index: Option<u64>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FilePathAnnotationDelta {
@@ -5037,7 +5037,7 @@ impl FilePathAnnotationDelta {
 pub struct FilePathDelta {
     /// ID of the created file. Absent if unchanged.
     pub file_id: Option<String>,
-    pub(crate) other: crate::object::Other,
+    pub(crate) other: crate::other::Other,
 }
 #[allow(clippy::too_many_arguments)]
 impl FilePathDelta {

@@ -24,15 +24,19 @@ const MANIFEST: &str = include_str!("../../../support/Cargo.toml.template");
 const METHODS: &str = include_str!("../../../support/methods.rs");
 
 /// The modules that every crate has.
-const SUPPORT: [(&str, &str); 12] = [
+const SUPPORT: [(&str, &str); 16] = [
     ("call.rs", include_str!("../../../support/call.rs")),
     ("decode.rs", include_str!("../../../support/decode.rs")),
     ("events.rs", include_str!("../../../support/events.rs")),
     ("field.rs", include_str!("../../../support/field.rs")),
+    ("json.rs", include_str!("../../../support/json.rs")),
     ("json_object.rs", include_str!("../../../support/json_object.rs")),
     ("object.rs", include_str!("../../../support/object.rs")),
     ("open_enum.rs", include_str!("../../../support/open_enum.rs")),
     ("operation.rs", include_str!("../../../support/operation.rs")),
+    ("other.rs", include_str!("../../../support/other.rs")),
+    ("property_reader.rs", include_str!("../../../support/property_reader.rs")),
+    ("property_writer.rs", include_str!("../../../support/property_writer.rs")),
     ("tagged_object.rs", include_str!("../../../support/tagged_object.rs")),
     ("union.rs", include_str!("../../../support/union.rs")),
     ("validate.rs", include_str!("../../../support/validate.rs")),

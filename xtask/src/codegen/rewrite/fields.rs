@@ -190,7 +190,7 @@ pub(super) fn rewrite(
         field.attrs.push(Wire { name, form, in_constructor }.attribute());
     }
     let other = other_field(&Fields::Named(fields.clone()));
-    fields.named.push(parse_quote!(pub(crate) #other: crate::object::Other));
+    fields.named.push(parse_quote!(pub(crate) #other: crate::other::Other));
     Ok(())
 }
 
