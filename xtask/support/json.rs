@@ -13,6 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::decode::excerpt;
 use crate::union::{sequence, visit_scalars};
 
 /// Maximum depth of nested values, which is that of `serde_json`.
@@ -83,6 +84,15 @@ impl<'a> Json<'a> {
     /// Returns the value. If [`Value`] cannot hold it, it is a string with its text.
     pub(crate) fn value(&self) -> Value {
         serde_json::from_str(self.text()).unwrap_or_else(|_| self.text().into())
+    }
+
+    /// Returns the start of the value for an error message.
+    pub(crate) fn excerpt(&self) -> String {
+        match serde_json::from_str(self.text()) {
+            // Without the spaces between values.
+            Ok(value @ (Value::Array(_) | Value::Object(_))) => excerpt(&value.to_string()),
+            _ => excerpt(self.text()),
+        }
     }
 
     /// Returns the items of a list.

@@ -36,7 +36,7 @@ macro_rules! objects {
     ($($Name:ident,)+) => {$(
         impl $crate::wire::Wire for $Name {
             fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_map($crate::property_reader::ObjectVisitor::strict())
+                $crate::property_reader::read_object(deserializer, $crate::property_reader::ObjectVisitor::strict())
             }
 
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {

@@ -14,7 +14,7 @@ use crate::Field;
 use crate::json::Json;
 use crate::object::Object;
 use crate::other::Other;
-use crate::wire::{Mismatch, Seed, Wire, read_text};
+use crate::wire::{Mismatch, Seed, Wire, read_part};
 
 /// The properties of an object that is being read: strictly, or tolerantly from the texts of their
 /// values. One type does both, so that the code of each object is compiled once.
@@ -138,10 +138,10 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
     ) -> Result<(), A::Error> {
         let name = self.take_name();
         let value = if self.tolerance.is_some() {
-            let text = self.text()?;
-            match T::from_json(self.child(text)) {
+            let json = self.json()?;
+            match T::from_json(json) {
                 Ok(value) => value,
-                Err(_) => return Ok(self.other.insert(name, Json::new(text))),
+                Err(_) => return Ok(self.other.insert(name, json)),
             }
         } else {
             self.value()?
@@ -186,7 +186,7 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
     fn value<T: Wire>(&mut self) -> Result<T, A::Error> {
         match self.value.take() {
             None => self.unread.next_value_seed(Seed::new()),
-            Some(text) => read_text(text.get()).map_err(A::Error::custom),
+            Some(text) => read_part(text).map_err(A::Error::custom),
         }
     }
 
@@ -220,16 +220,15 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
     #[cold]
     #[inline(never)]
     fn tolerant_required<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
-        let text = self.text()?;
-        let json = self.child(text);
+        let json = self.json()?;
         match T::from_json(json) {
             Ok(value) => Ok(Some(value)),
-            Err(mismatch) => match self.parts(json) {
-                Some(parts) => Ok(Some(parts)),
-                None => {
-                    let name = self.take_name();
-                    Err(self.fail(mismatch.inside(&name)))
+            Err(mismatch) => match T::readable_parts(json) {
+                Some(parts) => {
+                    self.keep(json);
+                    Ok(Some(parts))
                 }
+                None => Err(self.fail_inside(mismatch)),
             },
         }
     }
@@ -237,41 +236,47 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
     #[cold]
     #[inline(never)]
     fn tolerant_optional<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
-        let text = self.text()?;
-        let json = self.child(text);
+        let json = self.json()?;
         if json.is_null() {
             return Ok(None);
         }
         if let Ok(value) = T::from_json(json) {
             return Ok(Some(value));
         }
-        let parts = self.parts(json);
-        if parts.is_none() {
-            let name = self.take_name();
-            self.other.insert(name, json);
-        }
-        Ok(parts)
+        self.keep(json);
+        Ok(T::readable_parts(json))
     }
 
     #[cold]
     fn tolerant_field<T: Wire>(&mut self) -> Result<Field<T>, A::Error> {
         let text = self.text()?;
-        if self.child(text).is_null() {
+        if Json::new(text).is_null() {
             return Ok(Field::Null);
         }
         self.value = Some(text);
         self.tolerant_optional().map(Field::from)
     }
 
-    /// Returns the parts of a value that decode, if it has parts. The whole value is kept, unless it
-    /// is null.
-    fn parts<T: Wire>(&mut self, json: Json<'_>) -> Option<T> {
-        let parts = T::readable_parts(json)?;
+    /// Returns the value of the current property.
+    #[inline(never)]
+    fn json(&mut self) -> Result<Json<'de>, A::Error> {
+        let text = self.text()?;
+        Ok(self.child(text))
+    }
+
+    /// Keeps the current property, unless it is null.
+    #[inline(never)]
+    fn keep(&mut self, json: Json<'_>) {
         if !json.is_null() {
             let name = self.take_name();
             self.other.insert(name, json);
         }
-        Some(parts)
+    }
+
+    #[inline(never)]
+    fn fail_inside(&mut self, mismatch: Mismatch) -> A::Error {
+        let name = self.take_name();
+        self.fail(mismatch.inside(&name))
     }
 }
 
@@ -394,8 +399,28 @@ pub(crate) fn from_json<T: Object>(
     let mut failure = None;
     let tolerance = Some(Tolerance { object: json, failure: &mut failure });
     let visitor = ObjectVisitor { object: PhantomData, discriminator, tolerance };
-    let object = serde_json::Deserializer::from_str(json.text()).deserialize_map(visitor);
-    object.map_err(|_| {
-        failure.unwrap_or_else(|| Mismatch::kind(json, &format!("struct {}", T::NAME)))
-    })
+    let mut deserializer = serde_json::Deserializer::from_str(json.text());
+    read_object(&mut deserializer, visitor).map_err(|error| mismatch(error, failure, json, T::NAME))
+}
+
+/// Reads an object. What it calls is large, and is compiled once because this is not inlined.
+#[inline(never)]
+pub(crate) fn read_object<'de, T: Object, D: Deserializer<'de>>(
+    deserializer: D,
+    visitor: ObjectVisitor<'_, T>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_map(visitor)
+}
+
+/// Returns why an object does not decode: the error of its deserializer says so only if the value is
+/// not an object.
+#[cold]
+#[inline(never)]
+fn mismatch(
+    _: serde_json::Error,
+    failure: Option<Mismatch>,
+    json: Json<'_>,
+    name: &str,
+) -> Mismatch {
+    failure.unwrap_or_else(|| Mismatch::kind(json, &format!("struct {name}")))
 }

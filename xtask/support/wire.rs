@@ -11,6 +11,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::json::{Json, Kind};
@@ -42,10 +43,13 @@ impl<T: Wire> Decode for T {}
 
 /// Why a value does not decode.
 #[derive(Debug)]
-pub struct Mismatch {
+pub struct Mismatch(Box<Reason>);
+
+#[derive(Debug)]
+struct Reason {
     /// From the value to the whole.
     path: Vec<Step>,
-    reason: String,
+    text: String,
 }
 
 #[derive(Debug)]
@@ -55,7 +59,13 @@ enum Step {
 }
 
 impl Mismatch {
+    fn new(text: String) -> Self {
+        Self(Box::new(Reason { path: Vec::new(), text }))
+    }
+
     /// The value is of the wrong kind.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn kind(found: Json<'_>, expected: &str) -> Self {
         let text = crate::decode::excerpt(found.text());
         let found = match found.kind() {
@@ -67,37 +77,38 @@ impl Mismatch {
             Kind::List => "sequence".to_owned(),
             Kind::Object => "map".to_owned(),
         };
-        let reason = format!("invalid type: {found}, expected {expected}");
-        Self { path: Vec::new(), reason }
+        Self::new(format!("invalid type: {found}, expected {expected}"))
     }
 
     pub(crate) fn too_deep() -> Self {
-        Self { path: Vec::new(), reason: "the value is nested too deeply".to_owned() }
+        Self::new("the value is nested too deeply".to_owned())
     }
 
     pub(crate) fn missing(property: &str) -> Self {
-        Self { path: Vec::new(), reason: format!("missing field `{property}`") }
+        Self::new(format!("missing field `{property}`"))
     }
 
     pub(crate) fn inside(mut self, property: &str) -> Self {
-        self.path.push(Step::Property(property.to_owned()));
+        self.0.path.push(Step::Property(property.to_owned()));
         self
     }
 
     pub(crate) fn at(mut self, index: usize) -> Self {
-        self.path.push(Step::Index(index));
+        self.0.path.push(Step::Index(index));
         self
     }
 
     /// Returns a text with the path and an excerpt of the value.
     pub(crate) fn describe(&self, whole: Json<'_>) -> String {
-        let whole = whole.value();
         let mut path = String::new();
-        let mut value = Some(&whole);
-        for step in self.path.iter().rev() {
+        let mut value = Some(whole);
+        for step in self.0.path.iter().rev() {
             value = value.and_then(|value| match step {
-                Step::Property(name) => value.get(name),
-                Step::Index(index) => value.get(index),
+                Step::Property(name) => {
+                    let mut entries = value.entries()?.into_iter().rev();
+                    entries.find(|(key, _)| key == name).map(|(_, value)| value)
+                }
+                Step::Index(index) => value.items()?.get(*index).copied(),
             });
             match step {
                 Step::Property(name) if path.is_empty() => path.push_str(name),
@@ -107,8 +118,8 @@ impl Mismatch {
         }
         let location =
             if path.is_empty() { "the top level".to_owned() } else { format!("`{path}`") };
-        let found = crate::decode::excerpt(&value.unwrap_or(&whole).to_string());
-        format!("at {location}: {}; found: {found}", self.reason)
+        let found = value.unwrap_or(whole).excerpt();
+        format!("at {location}: {}; found: {found}", self.0.text)
     }
 }
 
@@ -116,6 +127,11 @@ impl Mismatch {
 pub(crate) fn read_text<T: Wire>(text: &str) -> Result<T, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     T::read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value))
+}
+
+/// Reads a value whose text is known to be one value.
+pub(crate) fn read_part<T: Wire>(text: &RawValue) -> Result<T, serde_json::Error> {
+    T::read(&mut serde_json::Deserializer::from_str(text.get()))
 }
 
 /// Reads a value inside another one.
