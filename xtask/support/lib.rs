@@ -17,7 +17,7 @@
 //! - If a response does not decode, the error names the JSON path, the expected type and the actual
 //!   value.
 //! - Types have no limits, so any value decodes. [`Validate`] checks request bodies.
-
+{skipped}
 {allow}mod call;
 #[rustfmt::skip]
 mod client;

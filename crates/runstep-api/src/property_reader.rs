@@ -144,7 +144,10 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
             let json = self.json()?;
             match T::from_json(json) {
                 Ok(value) => value,
-                Err(_) => return Ok(self.other.insert(name, json)),
+                Err(_) => {
+                    self.other.insert(name, json);
+                    return Ok(());
+                }
             }
         } else {
             self.value()?

@@ -32,6 +32,7 @@ pub mod doc_comments;
 pub mod rewrite;
 
 pub mod render;
+pub mod skip;
 pub mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,7 @@ use unions::Unions;
 
 pub use error::Error;
 pub use select::Selection;
+pub use skip::{Skipped, build_supported};
 pub use write::{check, write};
 
 /// A stage of code generation, from a document to code.
@@ -189,6 +191,8 @@ pub struct Generated {
     pub unions: Unions,
     /// The string enums.
     pub enums: Vec<OpenEnum>,
+    /// The operations that are not supported.
+    pub skipped: Vec<Skipped>,
     // What stages find out for later stages.
     response_only: BTreeSet<String>,
     origins: BTreeMap<String, String>,
@@ -208,10 +212,15 @@ pub struct RequestBody<'a> {
 }
 
 impl Generated {
-    /// Returns what the user of the generator should know: operations that may stream, although the
-    /// document does not say so.
+    /// Returns what the user of the generator should know: operations that are not supported, and
+    /// those that may stream although the document does not say so.
     pub fn notes(&self) -> Vec<String> {
-        event_streams::notes(self)
+        let skipped = self.skipped.iter();
+        let mut notes: Vec<String> = skipped
+            .map(|Skipped { operation, reason }| format!("skipped {operation}: {reason}"))
+            .collect();
+        notes.extend(event_streams::notes(self));
+        notes
     }
 
     /// Returns the structs by name, in the order of the code.

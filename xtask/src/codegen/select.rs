@@ -38,6 +38,8 @@ pub struct Selection {
     /// Operations that may respond with events, although the document lists only JSON, with the union
     /// of their events.
     pub streams: BTreeMap<String, String>,
+    /// Operations that are not supported, with path and method.
+    pub excluded: BTreeSet<(String, String)>,
 }
 
 impl Selection {
@@ -51,6 +53,9 @@ impl Selection {
     }
 
     fn includes(&self, method: &str, path: &str) -> bool {
+        if self.excluded.contains(&(path.to_owned(), method.to_owned())) {
+            return false;
+        }
         let default = DEFAULT.map(str::to_owned);
         let patterns = if self.patterns.is_empty() { &default[..] } else { &self.patterns };
         let mut included = false;
@@ -204,6 +209,13 @@ fn name_operations(document: &mut Document) {
         let name = std::iter::once(method).chain(words).collect::<Vec<_>>().join("_");
         operation.entry("operationId").or_insert_with(|| json!(name));
     }
+}
+
+/// Returns the components that an operation refers to, direct and indirect.
+pub fn components_of(document: &Document, operation: &Value) -> BTreeSet<String> {
+    let mut components = document.reachable(operation);
+    keep_variants(document, &mut components);
+    components
 }
 
 /// Adds the variants of bases with a discriminator, which nothing else may refer to.

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
 use super::unions::Unions;
-use super::{File, Generated};
+use super::{File, Generated, Skipped};
 
 pub use examples::round_trips;
 
@@ -84,7 +84,8 @@ pub fn render(
         .replace("{discriminators}", &discriminators(unions))
         .replace("{allow}", allow)
         .replace("{methods}", methods)
-        .replace("{exports}", exports);
+        .replace("{exports}", exports)
+        .replace("{skipped}", &skipped(&generated.skipped));
     let mut files = vec![
         source("lib.rs", &library),
         source("client.rs", &format!("{CLIENT_HEAD}{}", prettyplease::unparse(&code.client))),
@@ -108,6 +109,19 @@ pub fn render(
     let test = if package == API { "tests/it/examples.rs" } else { "tests/examples.rs" };
     files.extend(round_trips(&header, package, Path::new(test), generated));
     Ok(files)
+}
+
+/// Returns a section with the operations that are not supported.
+fn skipped(operations: &[Skipped]) -> String {
+    let mut text = String::new();
+    if !operations.is_empty() {
+        text.push_str("//!\n//! # Operations that are not included\n//!\n");
+    }
+    for Skipped { operation, reason } in operations {
+        // Rustdoc would take brackets and braces for links and code.
+        let _ = writeln!(text, "//! - `{operation}`: {}", reason.replace('[', "\\["));
+    }
+    text
 }
 
 /// Returns the discriminators of all unions, as the elements of a list.
