@@ -55,7 +55,8 @@ struct Codegen {
     /// there
     #[arg(long)]
     strict_responses: bool,
-    /// Fail if an operation that `--select` includes is not supported; by default, it is skipped with
+    /// Fail if an operation that `--select` includes is not supported, or if the objects of a union
+    /// have no discriminator; by default, the operation is skipped, and the objects are maps, each with
     /// a note
     #[arg(long)]
     deny_unsupported: bool,
@@ -172,6 +173,7 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
         patterns: arguments.select,
         strict_responses: arguments.strict_responses,
         streams: arguments.stream.into_iter().collect(),
+        allow_untyped: arguments.spec.is_some() && !arguments.deny_unsupported,
         ..codegen::Selection::default()
     };
     let (files, folder) = match (arguments.spec, arguments.out) {

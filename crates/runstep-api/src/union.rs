@@ -16,6 +16,7 @@ macro_rules! union {
             $(constants { $($Constant:ident = $constant:literal,)+ })?
             $(text { $Text:ident })?
             $(array { $Array:ident($Item:ty) })?
+            $(scalars { $($Scalar:ident($ScalarType:ty),)+ })?
             $(tagged $tag:literal { $($(#[$variant_attribute:meta])* $Variant:ident($Type:ty) = $value:literal,)+ })?
             $(object { $Object:ident($ObjectType:ty) })?
         }
@@ -38,6 +39,10 @@ macro_rules! union {
                 $Array(Vec<$Item>),
             )?
             $($(
+                #[doc = concat!("A value of type `", stringify!($ScalarType), "`.")]
+                $Scalar($ScalarType),
+            )+)?
+            $($(
                 $(#[$variant_attribute])*
                 $Variant($Type),
             )+)?
@@ -55,6 +60,7 @@ macro_rules! union {
                     $($(Self::$Constant => serializer.serialize_str($constant),)+)?
                     $(Self::$Text(text) => serializer.serialize_str(text),)?
                     $(Self::$Array(items) => serde::Serialize::serialize(items, serializer),)?
+                    $($(Self::$Scalar(scalar) => serde::Serialize::serialize(scalar, serializer),)+)?
                     $($(
                         Self::$Variant(body) => {
                             $crate::property_writer::write(body, Some(($tag, $value)), serializer)
@@ -107,7 +113,7 @@ macro_rules! union {
                         $crate::union::object(object).map($Name::Unknown)
                     }
 
-                    $crate::union::visit_scalars!($Name, $Name::Unknown);
+                    $crate::union::visit_scalars!($Name, $Name::from_scalar);
                 }
 
                 deserializer.deserialize_any(Union)
@@ -118,6 +124,7 @@ macro_rules! union {
 
                 let known = match json.kind() {
                     Kind::String => json.string().map(|text| Self::from_text(&text)),
+                    Kind::Number | Kind::Boolean => Some(Self::from_scalar(json.value())),
                     $(Kind::List => <Vec<$Item> as $crate::wire::Wire>::from_json(json).ok().map(Self::$Array),)?
                     $(
                         Kind::Object => match $crate::tagged_object::tag_of(json, $tag, Self::VARIANTS) {
@@ -151,7 +158,30 @@ macro_rules! union {
                 $(return Self::$Text(text.to_owned());)?
                 Self::Unknown(text.into())
             }
+
+            fn from_scalar(value: serde_json::Value) -> Self {
+                $($(
+                    if let Ok(scalar) = <$ScalarType as serde::Deserialize>::deserialize(&value) {
+                        return Self::$Scalar(scalar);
+                    }
+                )+)?
+                Self::Unknown(value)
+            }
         }
+
+        $($(
+            impl From<$ScalarType> for $Name {
+                fn from(scalar: $ScalarType) -> Self {
+                    Self::$Scalar(scalar)
+                }
+            }
+
+            impl From<$ScalarType> for $crate::Field<$Name> {
+                fn from(scalar: $ScalarType) -> Self {
+                    Self::Value(scalar.into())
+                }
+            }
+        )+)?
 
         $($(
             impl From<$Type> for $Name {

@@ -115,9 +115,9 @@ pub const STAGES: [Stage; 10] = [
         name: "unions",
         purpose: "extracts unions: typify's untagged enums try one variant after the other, and \
                   their errors have no reason",
-        run: |generated, _| {
+        run: |generated, selection| {
             (generated.document, generated.unions) =
-                unions::extract_unions(generated.document.take())?;
+                unions::extract_unions(generated.document.take(), selection)?;
             Ok(())
         },
     },
@@ -212,13 +212,20 @@ pub struct RequestBody<'a> {
 }
 
 impl Generated {
-    /// Returns what the user of the generator should know: operations that are not supported, and
-    /// those that may stream although the document does not say so.
+    /// Returns what the user of the generator should know: operations that are not supported, unions
+    /// without types, and operations that may stream although the document does not say so.
     pub fn notes(&self) -> Vec<String> {
         let skipped = self.skipped.iter();
         let mut notes: Vec<String> = skipped
             .map(|Skipped { operation, reason }| format!("skipped {operation}: {reason}"))
             .collect();
+        let untyped = self.unions.unions.iter().filter(|union| union.is_untyped());
+        notes.extend(untyped.map(|union| {
+            format!(
+                "the objects of `{}` have no discriminator, so that they are maps of JSON values",
+                union.name
+            )
+        }));
         notes.extend(event_streams::notes(self));
         notes
     }

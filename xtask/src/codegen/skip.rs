@@ -70,6 +70,7 @@ fn unsupported_alone(document: &Document, selection: &Selection) -> BTreeMap<Ope
     let selection = Selection {
         patterns: vec!["/**".to_owned()],
         strict_responses: selection.strict_responses,
+        allow_untyped: selection.allow_untyped,
         ..Selection::default()
     };
     let operations = document.operations().filter_map(|(path, method, operation)| {
