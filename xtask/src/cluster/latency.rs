@@ -63,13 +63,13 @@ pub(super) fn measure(binary: &Path, database: &str) -> Result<Times, Error> {
     let client = Client::new();
     let mut times = Times { deltas: Vec::new(), cancellations: Vec::new(), takeovers: Vec::new() };
     let assistant = client.post(&first.url, "/assistants", &json!({"model": "mock"}))?;
-    let body = json!({"assistant_id": assistant["id"], "additional_messages": [
+    let body = json!({"assistant_id": id(&assistant), "additional_messages": [
         {"role": "user", "content": "a"}]});
     let create = |url: &str| -> Result<String, Error> {
         let thread = client.post(url, "/threads", &json!({}))?;
-        let runs = format!("/threads/{}/runs", thread["id"].as_str().unwrap_or_default());
+        let runs = format!("/threads/{}/runs", id(&thread));
         let run = client.post(url, &runs, &body)?;
-        Ok(format!("{runs}/{}", run["id"].as_str().unwrap_or_default()))
+        Ok(format!("{runs}/{}", id(&run)))
     };
     for _ in 0..ROUNDS {
         let run = create(&first.url)?;
@@ -97,6 +97,11 @@ pub(super) fn measure(binary: &Path, database: &str) -> Result<Times, Error> {
     Ok(times)
 }
 
+/// Returns the id of an object.
+fn id(object: &Value) -> &str {
+    object.get("id").and_then(Value::as_str).unwrap_or_default()
+}
+
 /// A client that fails the measurement if a request fails.
 struct Client(Agent);
 
@@ -117,7 +122,7 @@ impl Client {
         let started = Instant::now();
         loop {
             let run = parse(path, self.0.get(format!("{url}{path}")).call())?;
-            if run["status"] == status {
+            if run.get("status").is_some_and(|found| found == status) {
                 return Ok(());
             }
             if started.elapsed() > TIMEOUT {
