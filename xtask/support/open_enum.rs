@@ -121,9 +121,9 @@ macro_rules! open_enum {
                 serde::Deserialize::deserialize(deserializer)
             }
 
-            fn from_json(json: &serde_json::Value) -> Result<Self, $crate::wire::Mismatch> {
-                let text = json.as_str();
-                text.map(Self::from).ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))
+            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
+                let text = json.string();
+                text.map(|text| Self::from(&*text)).ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))
             }
         }
     };
