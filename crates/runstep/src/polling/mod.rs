@@ -21,6 +21,7 @@ pub use ensure_idle::{EnsureIdle, EnsureIdleParams, IfActive};
 pub use poll::{Poll, PollParams};
 pub use poll_all::{PollAll, PollTarget, PolledRun};
 pub(crate) use poll_loop::has_settled;
+pub use start::WatchRun;
 pub(crate) use start::{poll, poll_until, start_run};
 pub use update::RunUpdate;
 pub use updates::RunUpdates;

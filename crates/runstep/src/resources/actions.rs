@@ -16,6 +16,7 @@ macro_rules! start_run {
     ($Params:ident { $($method:item)+ }) => {
         impl Sealed for $Params {}
 
+        #[diagnostic::do_not_recommend]
         impl StartRun for $Params {
             fn into_action(self) -> Action {
                 Action::new(self)

@@ -33,6 +33,10 @@ pub struct WithToolbox {
 /// A mode without a toolbox.
 ///
 /// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "this request has a toolbox already: put all functions into one `Toolbox`",
+    label = "this request has the mode `{Self}`"
+)]
 pub trait AcceptsToolbox: RunMode {
     /// The same mode with a toolbox.
     type WithToolbox: HasToolbox;
@@ -44,6 +48,10 @@ pub trait AcceptsToolbox: RunMode {
 /// A mode with a toolbox.
 ///
 /// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "this request has no toolbox: call `.toolbox(&tools)` before options of tools",
+    label = "this request has the mode `{Self}`"
+)]
 pub trait HasToolbox: RunMode {
     #[doc(hidden)]
     fn toolbox(&mut self) -> &mut WithToolbox;
@@ -65,7 +73,7 @@ impl HasToolbox for WithToolbox {
     }
 }
 
-impl<R, M: AcceptsToolbox> RunRequest<R, M> {
+impl<R, M> RunRequest<R, M> {
     /// Executes the function calls of the run with these tools, in every round, until the run ends or
     /// requires another action.
     ///
@@ -119,6 +127,7 @@ impl<R, M: AcceptsToolbox> RunRequest<R, M> {
     /// ```
     pub fn toolbox<S>(self, tools: &Toolbox<S>) -> RunRequest<R, M::WithToolbox>
     where
+        M: AcceptsToolbox,
         S: Send + Sync + 'static,
     {
         let toolbox = WithToolbox { settings: ToolLoopSettings::new(tools) };
@@ -127,8 +136,11 @@ impl<R, M: AcceptsToolbox> RunRequest<R, M> {
 }
 
 /// Options of requests with a [`toolbox`](Self::toolbox).
-impl<R, M: HasToolbox> RunRequest<R, M> {
-    fn with_settings(mut self, change: impl FnOnce(&mut ToolLoopSettings)) -> Self {
+impl<R, M> RunRequest<R, M> {
+    fn with_settings(mut self, change: impl FnOnce(&mut ToolLoopSettings)) -> Self
+    where
+        M: HasToolbox,
+    {
         change(&mut self.mode.toolbox().settings);
         self
     }
@@ -137,26 +149,38 @@ impl<R, M: HasToolbox> RunRequest<R, M> {
     ///
     /// The tools of a run replace those of the assistant, and a run can have at most 20. Without them,
     /// the run has the tools that the assistant was created with; see [`Toolbox::definitions`].
-    pub fn attach(self, attach: bool) -> Self {
+    pub fn attach(self, attach: bool) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.attach = attach)
     }
 
     /// Sets the maximum number of rounds of calls. A run that exceeds it is cancelled, and an error of
     /// kind [`Tool`](crate::ErrorKind::Tool) is returned. Default:
     /// [`DEFAULT_MAX_ROUNDS`](crate::tools::DEFAULT_MAX_ROUNDS).
-    pub fn max_rounds(self, rounds: u32) -> Self {
+    pub fn max_rounds(self, rounds: u32) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.max_rounds = rounds)
     }
 
     /// Sets how many calls of a round run concurrently, at least 1. Default:
     /// [`DEFAULT_CONCURRENCY`](crate::tools::DEFAULT_CONCURRENCY).
-    pub fn concurrency(self, calls: usize) -> Self {
+    pub fn concurrency(self, calls: usize) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.concurrency = calls.max(1))
     }
 
     /// Sets how failed calls are handled. Default: the model receives the error, in at most three
     /// consecutive rounds.
-    pub fn failure_policy(self, policy: FailurePolicy) -> Self {
+    pub fn failure_policy(self, policy: FailurePolicy) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.failure_policy = policy)
     }
 
@@ -191,6 +215,7 @@ impl<R, M: HasToolbox> RunRequest<R, M> {
     /// ```
     pub fn approve<F, Fut>(self, hook: F) -> Self
     where
+        M: HasToolbox,
         F: Fn(PendingCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Approval> + Send + 'static,
     {
@@ -218,7 +243,10 @@ impl<R, M: HasToolbox> RunRequest<R, M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on_progress(self, callback: impl Fn(&ToolEvent) + Send + Sync + 'static) -> Self {
+    pub fn on_progress(self, callback: impl Fn(&ToolEvent) + Send + Sync + 'static) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.progress = Some(Arc::new(callback)))
     }
 }

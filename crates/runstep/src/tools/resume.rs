@@ -185,6 +185,7 @@ fn invalid(message: impl Into<String>) -> Error {
 
 impl Sealed for ResumeRunParams {}
 
+#[diagnostic::do_not_recommend]
 impl StartRun for ResumeRunParams {
     fn into_action(self) -> Action {
         Action::new(self)

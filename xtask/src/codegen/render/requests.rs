@@ -1,7 +1,7 @@
 //! Request builders of the SDK: a struct for each operation, with setters for its optional parameters
 //! and properties, that calls the operation of the generated client.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heck::ToSnakeCase as _;
 use quote::{ToTokens, quote};
@@ -14,6 +14,7 @@ use super::request_template::{
 use crate::codegen::document::{Document, list, method_name, rust_name};
 use crate::codegen::error::Error;
 use crate::codegen::rewrite::{type_named, wire_name};
+use crate::codegen::unions::Variant;
 use crate::codegen::{File, Generated};
 
 /// The file, relative to the generated crate.
@@ -21,6 +22,9 @@ const PATH: &str = "../runstep/src/resources/requests.rs";
 
 /// A property without a setter: the builder has the method `stream`.
 const STREAM: &str = "stream";
+
+/// Types of fields whose arguments the SDK converts without generated code.
+const NATIVE: [&str; 5] = ["String", "bool", "f64", "i64", "u64"];
 
 /// The parameters of list operations that select a page.
 const PAGE: [&str; 4] = ["after", "before", "limit", "order"];
@@ -39,6 +43,7 @@ pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error>
     });
     let methods: BTreeMap<String, &ImplItemFn> = methods.collect();
     let mut text = String::new();
+    let mut field_types = BTreeSet::new();
     for (path, method, operation) in document.operations() {
         let Some(id) = operation.get("operationId").and_then(Value::as_str) else { continue };
         let function = method_name(id);
@@ -53,8 +58,10 @@ pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error>
             parameters: parameters(signature, document, operation)?,
             function,
         };
+        field_types.extend(request.field_types(&structs));
         text.push_str(&request.render(&structs));
     }
+    text.push_str(&argument_types(&field_types, generated));
     let code = prettyplease::unparse(&syn::parse_file(&text)?);
     Ok(File { path: PATH.into(), text: format!("{header}\n{HEAD}{code}") })
 }
@@ -206,6 +213,20 @@ impl Request {
         placeholders.fold(template, |code, (placeholder, text)| code.replace(placeholder, text))
     }
 
+    /// Returns the types of arguments of setters, apart from those of Rust. A list has that of its items.
+    fn field_types(&self, structs: &BTreeMap<String, &ItemStruct>) -> BTreeSet<String> {
+        let bodies = self.parameters.iter().filter_map(|parameter| match &parameter.kind {
+            Kind::Body(name) => structs.get(name),
+            _ => None,
+        });
+        let fields = bodies.flat_map(|body| optional_fields(body)).filter_map(wrapped);
+        let types = fields.map(|kind| type_named(kind, "Box").unwrap_or(kind));
+        let types = types.map(|kind| text(type_named(kind, "Vec").unwrap_or(kind)));
+        let has_order = self.parameters.iter().any(|parameter| parameter.kind == Kind::Page);
+        let order = has_order.then(|| "Order".to_owned());
+        types.filter(|name| !NATIVE.contains(&&**name) && !is_text_map(name)).chain(order).collect()
+    }
+
     /// Collects the IDs for the span.
     fn span_ids(&self, body: Option<&ItemStruct>) -> String {
         let ids = self.parameters.iter().filter_map(|parameter| match &parameter.kind {
@@ -277,8 +298,8 @@ fn parameters(
                 value: format!("{name}: None,"),
                 setter: format!(
                     "/// Sets the query parameter `{name}`, which filters the list.
-                    pub fn {name}(mut self, {name}: impl Into<String>) -> Self {{
-                        ROOT.{name} = Some({name}.into());
+                    pub fn {name}(mut self, {name}: impl IntoField<String>) -> Self {{
+                        ROOT.{name} = self.EXTRA_OPTIONS.field({name:?}, {name}).into_option();
                         self
                     }}"
                 ),
@@ -372,19 +393,57 @@ fn wrapped(field: &Field) -> Option<&Type> {
     ["Option", "Field"].into_iter().find_map(|name| type_named(&field.ty, name))
 }
 
+fn is_text_map(kind: &str) -> bool {
+    kind.ends_with("BTreeMap < String , String >")
+}
+
+/// Renders what the SDK's conversions of arguments need to know about the types of fields.
+fn argument_types(types: &BTreeSet<String>, generated: &Generated) -> String {
+    let mut code = String::new();
+    for name in types {
+        code.push_str(&format!("impl FieldType for {name} {{}}\n"));
+        let union = generated.unions.unions.iter().find(|union| union.name == *name);
+        let has_text = match union {
+            Some(union) => union.text.is_some() || !union.constants.is_empty(),
+            None => generated.enums.iter().any(|strings| strings.name == *name),
+        };
+        if has_text {
+            code.push_str(&format!("impl TextFieldType for {name} {{}}\n"));
+        }
+        let Some(union) = union else { continue };
+        let array = union.array.iter().map(|(_, item)| format!("Vec<{item}>"));
+        let objects = union.object.iter().map(|(_, body)| body.clone());
+        let bodies = union.tagged.iter().map(Variant::body_type).chain(objects).chain(array);
+        for body in bodies {
+            code.push_str(&format!(
+                "impl IntoField<{name}> for {body} {{
+                    fn into_field(self) -> std::result::Result<Field<{name}>, InvalidArgument> {{
+                        Ok(Field::Value(self.into()))
+                    }}
+                }}\n"
+            ));
+        }
+    }
+    code
+}
+
 /// Renders the setter of a field. A map of strings gets a second one that adds an entry.
 fn setter(field: &Field) -> String {
     let docs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
     let docs = quote!(#(#docs)*);
     let (name, kind) = (text(&field.ident), wrapped(field).unwrap_or(&field.ty));
     let inner = text(type_named(kind, "Box").unwrap_or(kind));
+    let is_collection = inner.starts_with("Vec <") || is_text_map(&inner);
+    let (generic, kind_of_value) = if is_collection { ("<Kind>", ", Kind") } else { ("", "") };
     let mut setter = format!(
-        "{docs} pub fn {name}(mut self, {name}: impl Into<Field<{inner}>>) -> Self {{
+        "{docs} pub fn {name}{generic}(mut self, {name}: impl IntoField<{inner}{kind_of_value}>) -> Self {{
+            let {name} = self.EXTRA_OPTIONS.field({wire:?}, {name});
             ROOT.body = ROOT.body.{name}({name});
             self
-        }}"
+        }}",
+        wire = wire_name(field),
     );
-    if text(kind).ends_with("BTreeMap < String , String >") {
+    if is_text_map(&inner) {
         setter.push_str(&format!(
             "/// Adds an entry to [`{name}`](Self::{name}). An entry with the same key is replaced.
             pub fn {name}_entry(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {{
