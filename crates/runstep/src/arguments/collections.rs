@@ -97,14 +97,12 @@ where
 macro_rules! map_arguments {
     ($([$($parameter:tt)*] $Map:ty;)+) => {$(
         #[diagnostic::do_not_recommend]
-        #[diagnostic::do_not_recommend]
         impl<K: Into<String>, V: Into<String>, $($parameter)*> IntoField<TextMap, Collection> for $Map {
             fn into_field(self) -> Result<Field<TextMap>, InvalidArgument> {
                 map(self)
             }
         }
 
-        #[diagnostic::do_not_recommend]
         #[diagnostic::do_not_recommend]
         impl<K: Into<String>, V: Into<String>, $($parameter)*> IntoField<TextMap, Collection>
             for Option<$Map>
@@ -127,7 +125,6 @@ map_arguments! {
 macro_rules! borrowed_map_arguments {
     ($([$($parameter:tt)*] $Map:ty;)+) => {$(
         #[diagnostic::do_not_recommend]
-        #[diagnostic::do_not_recommend]
         impl<'a, K, V, $($parameter)*> IntoField<TextMap, Collection> for &'a $Map
         where
             &'a K: Into<String>,
@@ -138,7 +135,6 @@ macro_rules! borrowed_map_arguments {
             }
         }
 
-        #[diagnostic::do_not_recommend]
         #[diagnostic::do_not_recommend]
         impl<'a, K, V, $($parameter)*> IntoField<TextMap, Collection> for Option<&'a $Map>
         where

@@ -102,18 +102,21 @@ impl SingleValue for i64 {}
 impl SingleValue for u64 {}
 impl SingleValue for f64 {}
 
+#[diagnostic::do_not_recommend]
 impl<T: SingleValue> IntoField<T> for Field<T> {
     fn into_field(self) -> Result<Field<T>, InvalidArgument> {
         Ok(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> IntoField<Vec<T>, kinds::Collection> for Field<Vec<T>> {
     fn into_field(self) -> Result<Field<Vec<T>>, InvalidArgument> {
         Ok(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoField<TextMap, kinds::Collection> for Field<TextMap> {
     fn into_field(self) -> Result<Field<TextMap>, InvalidArgument> {
         Ok(self)

@@ -94,11 +94,12 @@ impl ListAssistants {
     pub fn send(self) -> ResponseFuture<Response<Page<Assistant>>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
             let (invalid, last_id) = invalid_entries::<
                 _,
                 Assistant,
-            >(&response, received)?;
+            >(&response, is_empty, received)?;
             Ok(
                 response
                     .map(|list| {
@@ -1309,8 +1310,12 @@ impl ListMessages {
     pub fn send(self) -> ResponseFuture<Response<Page<Message>>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
-            let (invalid, last_id) = invalid_entries::<_, Message>(&response, received)?;
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (invalid, last_id) = invalid_entries::<
+                _,
+                Message,
+            >(&response, is_empty, received)?;
             Ok(
                 response
                     .map(|list| {
@@ -1854,8 +1859,12 @@ impl ListRuns {
     pub fn send(self) -> ResponseFuture<Response<Page<Run>>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
-            let (invalid, last_id) = invalid_entries::<_, Run>(&response, received)?;
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (invalid, last_id) = invalid_entries::<
+                _,
+                Run,
+            >(&response, is_empty, received)?;
             Ok(
                 response
                     .map(|list| {
@@ -2632,8 +2641,12 @@ impl ListRunSteps {
     pub fn send(self) -> ResponseFuture<Response<Page<RunStep>>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
-            let (invalid, last_id) = invalid_entries::<_, RunStep>(&response, received)?;
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (invalid, last_id) = invalid_entries::<
+                _,
+                RunStep,
+            >(&response, is_empty, received)?;
             Ok(
                 response
                     .map(|list| {
@@ -2812,32 +2825,38 @@ impl FieldType for ReasoningEffort {}
 impl TextFieldType for ReasoningEffort {}
 impl FieldType for ResponseFormat {}
 impl TextFieldType for ResponseFormat {}
+#[diagnostic::do_not_recommend]
 impl IntoField<ResponseFormat> for TextResponseFormat {
     fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoField<ResponseFormat> for JsonObjectResponseFormat {
     fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoField<ResponseFormat> for JsonSchemaResponseFormat {
     fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
 impl FieldType for Tool {}
+#[diagnostic::do_not_recommend]
 impl IntoField<Tool> for CodeInterpreterTool {
     fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoField<Tool> for FileSearchTool {
     fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoField<Tool> for FunctionTool {
     fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
         Ok(Field::Value(self.into()))
@@ -2845,6 +2864,7 @@ impl IntoField<Tool> for FunctionTool {
 }
 impl FieldType for ToolChoice {}
 impl TextFieldType for ToolChoice {}
+#[diagnostic::do_not_recommend]
 impl IntoField<ToolChoice> for NamedToolChoice {
     fn into_field(self) -> std::result::Result<Field<ToolChoice>, InvalidArgument> {
         Ok(Field::Value(self.into()))

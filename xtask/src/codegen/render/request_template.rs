@@ -90,8 +90,9 @@ pub(super) const SEND_LIST: &str = r#"
     pub fn send(self) -> ResponseFuture<Response<OUTPUT>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
-            let (invalid, last_id) = invalid_entries::<_, ITEM>(&response, received)?;
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (invalid, last_id) = invalid_entries::<_, ITEM>(&response, is_empty, received)?;
             Ok(response.map(|list| {
                 let last = list.data.last().map(|item| item.id.clone());
                 Page {

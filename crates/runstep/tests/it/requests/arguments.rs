@@ -1,5 +1,7 @@
 //! Values that the methods of requests accept.
 
+#![allow(clippy::needless_borrows_for_generic_args, reason = "borrowed values are what is tested")]
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
