@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use runstep_api::types::Run;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::event::ToolEvent;
 use super::policy::FailurePolicy;
@@ -14,10 +13,14 @@ use super::settings::ToolLoopSettings;
 use super::stream::ToolStream;
 use super::tool_run::ToolRun;
 use super::toolbox::Toolbox;
-use crate::error::{Error, ErrorKind, Result};
-use crate::polling::{poll_until, start_run};
+use crate::client::Client;
+use crate::error::Result;
+use crate::polling::{CancelLate, InFlight, poll_until, start_run};
+use crate::run_ref::RunRef;
 use crate::run_request::sealed::Sealed;
-use crate::run_request::{ErasedRequest, Plain, RunAction, RunMode, RunRequest, RunTarget};
+use crate::run_request::{
+    ErasedRequest, Plain, RunAction, RunMode, RunOptions, RunRequest, RunTarget,
+};
 use crate::streaming::{open, waiting_for_outputs};
 use crate::suspended::{Approval, PendingCall};
 use crate::time::deadline_after;
@@ -282,17 +285,18 @@ impl WithToolbox {
         let deadline = deadline_after(options.deadline);
         match (request.action.target(), resumed) {
             (RunTarget::Continued { run, .. }, Some(round)) => {
-                let runs = client.runs(run.thread_id);
-                let run = fetch_suspended(&runs, &run.run_id, options.related(), &round);
-                let run = before(deadline, run).await?;
+                let fetched =
+                    fetch_suspended(client.clone(), run.clone(), options.related(), round);
+                let (run, round) = fetch_before(deadline, &client, run, &options, fetched).await?;
+                let runs = client.runs(&run.thread_id);
                 let tool_loop = ToolLoop::new(runs, run, None, options, deadline, self.settings);
                 Ok(tool_loop.resumed(round))
             }
             (RunTarget::Continued { run, .. }, None) => {
                 // The calls that are answered, so that stale state is recognized later.
-                let runs = client.runs(run.thread_id);
-                let required = runs.retrieve(run.run_id).with_options(options.related());
-                let required = before(deadline, required.into_future()).await?;
+                let required = client.runs(&run.thread_id).retrieve(&run.run_id);
+                let required = required.with_options(options.related()).into_future();
+                let required = fetch_before(deadline, &client, run, &options, required).await?;
                 let (runs, response) = start_run(request, deadline).await?;
                 let run = response.into_inner();
                 let tool_loop = ToolLoop::new(runs, run, None, options, deadline, self.settings);
@@ -319,16 +323,16 @@ impl WithToolbox {
         let resumed = request.action.resumed_round()?;
         let (client, options) = (request.client.clone(), request.options.clone());
         let deadline = deadline_after(options.deadline);
-        let (events, created) = match (request.action.target(), &resumed) {
+        let (events, created, resumed) = match (request.action.target(), resumed) {
             (RunTarget::Continued { run, .. }, Some(round)) => {
-                let runs = client.runs(run.thread_id);
-                let run = fetch_suspended(&runs, &run.run_id, options.related(), round);
-                let run = before(deadline, run).await?;
-                (waiting_for_outputs(client.clone(), &options, run), None)
+                let fetched =
+                    fetch_suspended(client.clone(), run.clone(), options.related(), round);
+                let (run, round) = fetch_before(deadline, &client, run, &options, fetched).await?;
+                (waiting_for_outputs(client.clone(), &options, run), None, Some(round))
             }
             (target, _) => {
                 let events = open(request).await?;
-                (events, matches!(target, RunTarget::New { .. }).then(Instant::now))
+                (events, matches!(target, RunTarget::New { .. }).then(Instant::now), None)
             }
         };
         let events = events.with_total_deadline(deadline);
@@ -337,12 +341,22 @@ impl WithToolbox {
     }
 }
 
-/// Fetches the run before it continues, until `deadline`.
-async fn before(deadline: Instant, run: impl Future<Output = Result<Run>>) -> Result<Run> {
-    let message = "the run was not fetched before the deadline; nothing was sent";
-    timeout_at(deadline, run)
-        .await
-        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Deadline, message)))
+/// Fetches a run before it continues, until `deadline`. If the fetch is dropped or reaches the deadline,
+/// the run is cancelled if the options say so.
+async fn fetch_before<T: Send + 'static>(
+    deadline: Instant,
+    client: &Client,
+    run: RunRef,
+    options: &RunOptions,
+    fetched: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let in_flight = InFlight {
+        request: Box::pin(fetched),
+        cancel: Some(CancelLate::existing(run, client, options.related())),
+        on_drop: options.cancel_on_drop,
+        on_deadline: options.cancel_on_deadline,
+    };
+    in_flight.result(deadline).await
 }
 
 impl fmt::Debug for WithToolbox {
