@@ -4,35 +4,35 @@ use runstep_api::types::Run;
 use tokio::time::Instant;
 
 use super::cancel_on_drop::{CancelLate, InFlight};
+use super::new_steps::{NewSteps, NoSteps};
 use super::poll_loop::PollLoop;
 use super::updates::RunUpdates;
 use crate::client::Client;
 use crate::error::Result;
 use crate::resources::Runs;
 use crate::run_request::sealed::Sealed;
-use crate::run_request::{
-    Action, ErasedRequest, PlainMode, RunOptions, RunRequest, RunTarget, StartRun,
-};
+use crate::run_request::{Action, ErasedRequest, PlainMode, RunRequest, RunTarget, StartRun};
 use crate::time::deadline_after;
 use crate::transport::{RequestOptions, Response, ResponseFuture};
 
 /// Waits until the run of a request settles.
 pub(crate) fn poll(request: ErasedRequest) -> ResponseFuture<Run> {
-    Box::pin(async move { start(request).await?.settled_run().await })
+    Box::pin(async move { start::<NoSteps>(request).await?.settled_run().await })
 }
 
 /// Waits until a run settles, at most until `deadline`.
+#[cfg(feature = "tools")]
 pub(crate) async fn poll_until(
     runs: Runs,
     run_id: String,
-    options: &RunOptions,
+    options: &crate::run_request::RunOptions,
     deadline: Instant,
 ) -> Result<Run> {
     Box::new(PollLoop::new(runs, run_id, options, deadline)).settled_run().await
 }
 
 /// Starts the deadline, sends the request, and creates the poll loop.
-async fn start(request: ErasedRequest) -> Result<Box<PollLoop>> {
+async fn start<S: NewSteps>(request: ErasedRequest) -> Result<Box<PollLoop<S>>> {
     let deadline = deadline_after(request.options.deadline);
     if let RunTarget::Existing { run, .. } = request.action.target() {
         let runs = request.client.runs(run.thread_id);
