@@ -33,10 +33,6 @@
 //! # Guides
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(
-    not(feature = "tools"),
-    allow(dead_code, unused_imports, reason = "only the tool loop calls some functions")
-)]
 
 mod arguments;
 mod client;

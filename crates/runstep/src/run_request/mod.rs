@@ -146,6 +146,7 @@ impl<R> RunRequest<R> {
 }
 
 impl<R, M> RunRequest<R, M> {
+    #[cfg(feature = "tools")]
     pub(crate) fn map_mode<N>(self, change: impl FnOnce(M) -> N) -> RunRequest<R, N> {
         let Self { client, params, options, mode } = self;
         RunRequest { client, params, options, mode: change(mode) }
@@ -245,7 +246,6 @@ impl<R: AwaitRun<M>, M> IntoFuture for RunRequest<R, M> {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<R: StartRun, M: PlainMode> AwaitRun<M> for R {
     type Output = Run;
 
