@@ -71,6 +71,7 @@ mod error;
 mod events;
 mod http;
 mod ids;
+mod json_text;
 mod limits;
 mod metrics;
 pub mod model;
@@ -82,8 +83,14 @@ mod store;
 mod text;
 
 pub use clock::ManualClock;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use error::DatabaseError;
 pub use error::{DataFileError, StartError};
 pub use http::{Fault, Faults};
 pub use operation::Operation;
 pub use server::{RunningServer, Server, ServerBuilder};
 pub use store::Durability;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use store::{PostgresAddress, PostgresAddressError};

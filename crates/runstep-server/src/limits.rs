@@ -11,6 +11,8 @@ pub(crate) struct Limits {
     pub(crate) max_buffered_body_bytes: usize,
     /// The maximum number of runs in progress.
     pub(crate) max_concurrent_runs: usize,
+    /// The same for all nodes of a database together.
+    pub(crate) max_concurrent_runs_of_all_nodes: usize,
     /// The maximum number of runs that wait to be in progress.
     pub(crate) max_queued_runs: usize,
     /// The maximum number of open event streams.
@@ -19,6 +21,8 @@ pub(crate) struct Limits {
     pub(crate) max_context_tokens: u64,
     /// The maximum estimated size of all objects.
     pub(crate) max_stored_bytes: usize,
+    /// The maximum estimated size of what is in memory for one key, if there are keys.
+    pub(crate) max_stored_bytes_per_key: usize,
     /// The maximum number of open connections.
     pub(crate) max_connections: usize,
     /// Time for the head of a request, then for its body and the start of the response, and for a
@@ -32,10 +36,12 @@ impl Default for Limits {
             max_body_bytes: 8 * 1024 * 1024,
             max_buffered_body_bytes: 64 * 1024 * 1024,
             max_concurrent_runs: 1024,
+            max_concurrent_runs_of_all_nodes: usize::MAX,
             max_queued_runs: 4096,
             max_open_streams: 4096,
             max_context_tokens: 128_000,
             max_stored_bytes: 1024 * 1024 * 1024,
+            max_stored_bytes_per_key: 512 * 1024 * 1024,
             max_connections: 8192,
             request_timeout: Duration::from_secs(60),
         }

@@ -10,6 +10,8 @@ use runstep_api::types::{
 use serde::Serialize;
 
 use super::error::{EngineError, Result};
+use super::run_texts;
+use crate::json_text::LongMembers;
 use crate::text::shorten;
 
 /// The maximum length of the texts of a message, in characters.
@@ -69,7 +71,7 @@ pub(super) fn check_tool_resources(param: &str, resources: Option<&impl Serializ
 }
 
 /// Checks that a tool choice names one of the tools.
-pub(super) fn check_tool_choice(choice: Option<&ToolChoice>, tools: &[Tool]) -> Result<()> {
+pub(super) fn check_tool_choice(choice: Option<&ToolChoice>, members: &LongMembers) -> Result<()> {
     let Some(ToolChoice::Named(named)) = choice else { return Ok(()) };
     if named.type_ != NamedToolChoiceType::Function {
         let feature = format!("the tool '{}'", named.type_);
@@ -79,10 +81,7 @@ pub(super) fn check_tool_choice(choice: Option<&ToolChoice>, tools: &[Tool]) -> 
         let message = "the name of the function is missing.";
         return Err(EngineError::invalid("tool_choice.function", message));
     };
-    let exists = tools
-        .iter()
-        .any(|tool| matches!(tool, Tool::Function(tool) if tool.function.name == function.name));
-    if exists {
+    if run_texts::has_function(members, &function.name)? {
         return Ok(());
     }
     let message = format!("the run has no function '{}'; name one of its tools.", function.name);

@@ -5,6 +5,7 @@ mod admission;
 mod assistants;
 mod capabilities;
 mod context;
+mod context_cache;
 mod deltas;
 mod error;
 mod execution;
@@ -16,18 +17,25 @@ mod lifecycle;
 mod lists;
 mod live_runs;
 mod messages;
+mod nodes;
 mod objects;
+mod outcome;
 mod output;
 mod prompt;
 mod recovery;
 mod run_state;
+mod run_texts;
 mod run_writer;
 mod runs;
 mod steps;
 mod threads;
 mod tool_outputs;
 mod transactions;
+mod turns;
 
 pub(crate) use context::{Engine, EngineFactory, EngineOptions};
 pub(crate) use error::EngineError;
 pub(crate) use runs::RunView;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Requests to models.
 
-use serde_json::{Map, Value};
+use super::conversation::Conversation;
+use super::schema_text::SchemaText;
 
 /// A request to a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,7 +12,7 @@ pub struct ModelRequest {
     /// The run's instructions.
     pub instructions: Option<String>,
     /// The messages of the thread, and the calls of the run, oldest first.
-    pub conversation: Vec<ConversationItem>,
+    pub conversation: Conversation,
     /// The functions that the model can call.
     pub tools: Vec<Function>,
     /// Whether the model can, must or must not call functions.
@@ -32,11 +33,11 @@ pub struct ModelRequest {
 
 impl ModelRequest {
     /// Creates a request with a conversation, and defaults for everything else.
-    pub fn new(model: impl Into<String>, conversation: Vec<ConversationItem>) -> Self {
+    pub fn new(model: impl Into<String>, conversation: impl Into<Conversation>) -> Self {
         Self {
             model: model.into(),
             instructions: None,
-            conversation,
+            conversation: conversation.into(),
             tools: Vec::new(),
             tool_choice: ToolChoice::Auto,
             parallel_tool_calls: true,
@@ -105,7 +106,7 @@ pub struct Function {
     /// What the function does.
     pub description: Option<String>,
     /// The JSON schema of the arguments. `None` means that there are no arguments.
-    pub parameters: Option<Map<String, Value>>,
+    pub parameters: Option<SchemaText>,
     /// Whether the model must follow the schema exactly.
     pub strict: bool,
 }
@@ -144,7 +145,7 @@ pub struct NamedSchema {
     /// The purpose of the schema.
     pub description: Option<String>,
     /// The schema.
-    pub schema: Value,
+    pub schema: SchemaText,
     /// Whether the model must follow the schema exactly.
     pub strict: bool,
 }

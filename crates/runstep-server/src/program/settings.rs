@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::data::OptionDuration;
+use super::data::{DataLocation, OptionDuration};
 use super::options::{Durability, LogFormat, LogLevel, TokenLimit};
 
 /// The options with their defaults. See [`Options`](super::options::Options).
@@ -15,11 +15,13 @@ pub(super) struct Settings {
     pub(super) listen: SocketAddr,
     pub(super) api_key_file: Option<PathBuf>,
     pub(super) allowed_origins: Vec<String>,
-    pub(super) data: Option<PathBuf>,
+    pub(super) data: Option<DataLocation>,
     pub(super) durability: Durability,
     pub(super) retain_events: OptionDuration,
     pub(super) retain_runs: Option<OptionDuration>,
     pub(super) max_data_bytes: Option<u64>,
+    pub(super) lease: OptionDuration,
+    pub(super) max_database_connections: usize,
     pub(super) upstream: Option<String>,
     pub(super) upstream_key_env: Option<String>,
     pub(super) model_map: Option<PathBuf>,
@@ -31,11 +33,14 @@ pub(super) struct Settings {
     pub(super) poll_after_milliseconds: u64,
     pub(super) max_context_tokens: u64,
     pub(super) max_concurrent_runs: usize,
+    pub(super) max_concurrent_runs_of_all_nodes: Option<usize>,
     pub(super) max_queued_runs: usize,
     pub(super) max_open_streams: usize,
     pub(super) max_connections: usize,
     pub(super) max_stored_bytes: usize,
+    pub(super) max_stored_bytes_per_key: usize,
     pub(super) max_body_bytes: usize,
+    pub(super) max_buffered_body_bytes: usize,
     pub(super) request_timeout_seconds: u64,
     pub(super) shutdown_timeout_seconds: u64,
     pub(super) log_level: LogLevel,

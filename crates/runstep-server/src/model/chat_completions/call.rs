@@ -31,7 +31,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Sends the request until a response starts or the retries are used up.
 pub(super) async fn start(upstream: Arc<Upstream>, request: &ModelRequest) -> Response {
-    let body = Bytes::from(body(request, &upstream).to_string());
+    let body = Bytes::from(body(request, &upstream));
     let prompt_tokens = prompt_tokens(request);
     let mut failures = 0;
     loop {

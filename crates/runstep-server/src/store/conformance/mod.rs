@@ -3,6 +3,7 @@
 
 mod cases;
 mod claims;
+mod contexts;
 mod model;
 mod property;
 mod runs;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use prometheus_client::metrics::gauge::Gauge;
 use tempfile::TempDir;
 
+use super::context::ContextMessage;
 use super::*;
 use crate::metrics::StoreMetrics;
 
@@ -23,7 +25,7 @@ pub(super) struct Harness {
 
 impl Harness {
     fn memory() -> Self {
-        let quota = MemoryQuota::new(usize::MAX, Gauge::default());
+        let quota = MemoryQuota::new(usize::MAX, usize::MAX, Gauge::default());
         Self { store: Arc::new(MemoryStore::new(quota)), _directory: None }
     }
 
@@ -34,9 +36,27 @@ impl Harness {
             durability: Durability::Normal,
             max_bytes: u64::MAX,
             metrics: StoreMetrics::default(),
+            quota: MemoryQuota::new(usize::MAX, usize::MAX, Gauge::default()),
         };
         let store = SqliteStore::open(&path, options).unwrap();
         Self { store: Arc::new(store), _directory: Some(directory) }
+    }
+
+    /// Creates a store in a schema of its own, in the database of the environment variable
+    /// `RUNSTEP_TEST_POSTGRES`.
+    #[cfg(feature = "postgres")]
+    fn postgres() -> Self {
+        let address = std::env::var("RUNSTEP_TEST_POSTGRES").expect("the address of a database");
+        let address = format!("{address}?schema=test_{:016x}", fastrand::u64(..));
+        let options = PostgresOptions {
+            address: address.parse().unwrap(),
+            max_connections: 4,
+            max_bytes: u64::MAX,
+            metrics: StoreMetrics::default(),
+            quota: MemoryQuota::new(usize::MAX, usize::MAX, Gauge::default()),
+        };
+        let store = PostgresStore::new(options).unwrap();
+        Self { store: Arc::new(store), _directory: None }
     }
 
     async fn commit_in(&self, namespace: &str, now: i64, change: Change) -> Result<Committed> {
@@ -81,8 +101,17 @@ fn object(id: &str, json: &str) -> NewObject {
     NewObject { id: id.to_owned(), json: json.to_owned().into(), hidden: Bytes::new() }
 }
 
+/// A message whose estimate is one token.
+fn message(id: &str) -> NewMessage {
+    message_of(id, "{}", 1)
+}
+
+fn message_of(id: &str, json: &str, tokens: u64) -> NewMessage {
+    NewMessage { id: id.to_owned(), json: json.to_owned().into(), tokens }
+}
+
 fn thread(id: &str, messages: &[&str]) -> NewThread {
-    let messages = messages.iter().map(|id| object(id, "{}")).collect();
+    let messages = messages.iter().map(|id| message(id)).collect();
     NewThread { thread: object(id, "{}"), messages }
 }
 
@@ -146,6 +175,14 @@ macro_rules! on_all_stores {
             $(#[tokio::test]
             async fn $case() {
                 super::$case(super::Harness::memory()).await;
+            })*
+        }
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            $(#[tokio::test]
+            #[ignore = "requires a Postgres server: cargo xtask cluster"]
+            async fn $case() {
+                super::$case(super::Harness::postgres()).await;
             })*
         }
         mod sqlite {
