@@ -219,6 +219,12 @@ macro_rules! union {
                 }
             }
 
+            impl From<&String> for $Name {
+                fn from(text: &String) -> Self {
+                    Self::$Text(text.to_owned())
+                }
+            }
+
             impl From<String> for $crate::Field<$Name> {
                 fn from(text: String) -> Self {
                     Self::Value(text.into())

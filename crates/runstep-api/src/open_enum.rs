@@ -92,6 +92,12 @@ macro_rules! open_enum {
             }
         }
 
+        impl From<&String> for $Name {
+            fn from(value: &String) -> Self {
+                value.as_str().into()
+            }
+        }
+
         impl From<&str> for $crate::Field<$Name> {
             fn from(value: &str) -> Self {
                 Self::Value(value.into())

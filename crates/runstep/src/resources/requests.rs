@@ -9,6 +9,7 @@ use std::future::IntoFuture;
 use runstep_api::types::*;
 use runstep_api::{ByteStream, Field, Operation};
 
+use crate::arguments::{FieldType, IntoField, InvalidArgument, TextFieldType};
 use crate::client::{Client, SpanIds};
 use crate::error::Result;
 use crate::pagination::{self, Items, Page, PageQuery, PagedRequest, Pages, invalid_entries};
@@ -61,23 +62,23 @@ impl ListAssistants {
         self
     }
     /// Sets the number of items per page, 1 to 100. Default: 20.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.page.limit = Some(limit);
+    pub fn limit(mut self, limit: impl IntoField<u64>) -> Self {
+        self.page.limit = self.options.field("limit", limit).into_option();
         self
     }
     /// Sets the order by creation time. Default: newest first.
-    pub fn order(mut self, order: Order) -> Self {
-        self.page.order = Some(order);
+    pub fn order(mut self, order: impl IntoField<Order>) -> Self {
+        self.page.order = self.options.field("order", order).into_option();
         self
     }
     /// Starts after the item with this id, in the requested order.
-    pub fn after(mut self, id: impl Into<String>) -> Self {
-        self.page.after = Some(id.into());
+    pub fn after(mut self, id: impl IntoField<String>) -> Self {
+        self.page.after = self.options.field("after", id).into_option();
         self
     }
     /// Ends before the item with this id, in the requested order.
-    pub fn before(mut self, id: impl Into<String>) -> Self {
-        self.page.before = Some(id.into());
+    pub fn before(mut self, id: impl IntoField<String>) -> Self {
+        self.page.before = self.options.field("before", id).into_option();
         self
     }
     /// Fetches one page; the same as awaiting the request.
@@ -93,11 +94,12 @@ impl ListAssistants {
     pub fn send(self) -> ResponseFuture<Response<Page<Assistant>>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
             let (invalid, last_id) = invalid_entries::<
                 _,
                 Assistant,
-            >(&response, received)?;
+            >(&response, is_empty, received)?;
             Ok(
                 response
                     .map(|list| {
@@ -179,46 +181,53 @@ impl CreateAssistant {
         }
     }
     /// Display name of up to 256 characters. If omitted or null, the assistant has no name.
-    pub fn name(mut self, name: impl Into<Field<String>>) -> Self {
+    pub fn name(mut self, name: impl IntoField<String>) -> Self {
+        let name = self.options.field("name", name);
         self.body = self.body.name(name);
         self
     }
     /// Purpose of the assistant, in up to 512 characters. If omitted or null, there is none.
-    pub fn description(mut self, description: impl Into<Field<String>>) -> Self {
+    pub fn description(mut self, description: impl IntoField<String>) -> Self {
+        let description = self.options.field("description", description);
         self.body = self.body.description(description);
         self
     }
     /// System instructions of up to 256000 characters. If omitted or null, there are none.
-    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
+    pub fn instructions(mut self, instructions: impl IntoField<String>) -> Self {
+        let instructions = self.options.field("instructions", instructions);
         self.body = self.body.instructions(instructions);
         self
     }
     /// Effort of a reasoning model. If omitted, `medium`; if null, the server chooses.
     pub fn reasoning_effort(
         mut self,
-        reasoning_effort: impl Into<Field<ReasoningEffort>>,
+        reasoning_effort: impl IntoField<ReasoningEffort>,
     ) -> Self {
+        let reasoning_effort = self.options.field("reasoning_effort", reasoning_effort);
         self.body = self.body.reasoning_effort(reasoning_effort);
         self
     }
     /// Tools that the assistant may use; at most 128. If omitted, there are none.
-    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
+    pub fn tools<Kind>(mut self, tools: impl IntoField<Vec<Tool>, Kind>) -> Self {
+        let tools = self.options.field("tools", tools);
         self.body = self.body.tools(tools);
         self
     }
     /// Files and vector stores for the tools. If omitted or null, there are none.
     pub fn tool_resources(
         mut self,
-        tool_resources: impl Into<Field<CreateToolResources>>,
+        tool_resources: impl IntoField<CreateToolResources>,
     ) -> Self {
+        let tool_resources = self.options.field("tool_resources", tool_resources);
         self.body = self.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the assistant: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
-    pub fn metadata(
+    pub fn metadata<Kind>(
         mut self,
-        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+        metadata: impl IntoField<std::collections::BTreeMap<String, String>, Kind>,
     ) -> Self {
+        let metadata = self.options.field("metadata", metadata);
         self.body = self.body.metadata(metadata);
         self
     }
@@ -232,20 +241,23 @@ impl CreateAssistant {
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, 1.
-    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+    pub fn temperature(mut self, temperature: impl IntoField<f64>) -> Self {
+        let temperature = self.options.field("temperature", temperature);
         self.body = self.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, 1.
-    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+    pub fn top_p(mut self, top_p: impl IntoField<f64>) -> Self {
+        let top_p = self.options.field("top_p", top_p);
         self.body = self.body.top_p(top_p);
         self
     }
     /// Format of the output. If omitted or null, `auto`.
     pub fn response_format(
         mut self,
-        response_format: impl Into<Field<ResponseFormat>>,
+        response_format: impl IntoField<ResponseFormat>,
     ) -> Self {
+        let response_format = self.options.field("response_format", response_format);
         self.body = self.body.response_format(response_format);
         self
     }
@@ -409,51 +421,59 @@ impl UpdateAssistant {
         }
     }
     /// Name of the model that new runs use by default. If omitted, it stays unchanged.
-    pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
+    pub fn model(mut self, model: impl IntoField<String>) -> Self {
+        let model = self.options.field("model", model);
         self.body = self.body.model(model);
         self
     }
     /// Display name of up to 256 characters. Null removes it; if omitted, it stays unchanged.
-    pub fn name(mut self, name: impl Into<Field<String>>) -> Self {
+    pub fn name(mut self, name: impl IntoField<String>) -> Self {
+        let name = self.options.field("name", name);
         self.body = self.body.name(name);
         self
     }
     /// Purpose of the assistant, in up to 512 characters. Null removes it; if omitted, it stays unchanged.
-    pub fn description(mut self, description: impl Into<Field<String>>) -> Self {
+    pub fn description(mut self, description: impl IntoField<String>) -> Self {
+        let description = self.options.field("description", description);
         self.body = self.body.description(description);
         self
     }
     /// System instructions of up to 256000 characters. Null removes them; if omitted, they stay unchanged.
-    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
+    pub fn instructions(mut self, instructions: impl IntoField<String>) -> Self {
+        let instructions = self.options.field("instructions", instructions);
         self.body = self.body.instructions(instructions);
         self
     }
     /// Effort of a reasoning model. If null, the server chooses; if omitted, it stays unchanged.
     pub fn reasoning_effort(
         mut self,
-        reasoning_effort: impl Into<Field<ReasoningEffort>>,
+        reasoning_effort: impl IntoField<ReasoningEffort>,
     ) -> Self {
+        let reasoning_effort = self.options.field("reasoning_effort", reasoning_effort);
         self.body = self.body.reasoning_effort(reasoning_effort);
         self
     }
     /// Tools that the assistant may use; at most 128. They replace all present tools. If omitted, they stay unchanged.
-    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
+    pub fn tools<Kind>(mut self, tools: impl IntoField<Vec<Tool>, Kind>) -> Self {
+        let tools = self.options.field("tools", tools);
         self.body = self.body.tools(tools);
         self
     }
     /// Files and vector stores for the tools. They replace all present ones. Null removes them; if omitted, they stay unchanged.
     pub fn tool_resources(
         mut self,
-        tool_resources: impl Into<Field<ToolResources>>,
+        tool_resources: impl IntoField<ToolResources>,
     ) -> Self {
+        let tool_resources = self.options.field("tool_resources", tool_resources);
         self.body = self.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the assistant: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
-    pub fn metadata(
+    pub fn metadata<Kind>(
         mut self,
-        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+        metadata: impl IntoField<std::collections::BTreeMap<String, String>, Kind>,
     ) -> Self {
+        let metadata = self.options.field("metadata", metadata);
         self.body = self.body.metadata(metadata);
         self
     }
@@ -467,20 +487,23 @@ impl UpdateAssistant {
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. Null means 1; if omitted, it stays unchanged.
-    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+    pub fn temperature(mut self, temperature: impl IntoField<f64>) -> Self {
+        let temperature = self.options.field("temperature", temperature);
         self.body = self.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. Null means 1; if omitted, it stays unchanged.
-    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+    pub fn top_p(mut self, top_p: impl IntoField<f64>) -> Self {
+        let top_p = self.options.field("top_p", top_p);
         self.body = self.body.top_p(top_p);
         self
     }
     /// Format of the output. Null means `auto`; if omitted, it stays unchanged.
     pub fn response_format(
         mut self,
-        response_format: impl Into<Field<ResponseFormat>>,
+        response_format: impl IntoField<ResponseFormat>,
     ) -> Self {
+        let response_format = self.options.field("response_format", response_format);
         self.body = self.body.response_format(response_format);
         self
     }
@@ -642,26 +665,29 @@ impl CreateThread {
         }
     }
     /// First messages of the thread, oldest first. If omitted, there are none.
-    pub fn messages(
+    pub fn messages<Kind>(
         mut self,
-        messages: impl Into<Field<Vec<CreateMessageRequest>>>,
+        messages: impl IntoField<Vec<CreateMessageRequest>, Kind>,
     ) -> Self {
+        let messages = self.options.field("messages", messages);
         self.body = self.body.messages(messages);
         self
     }
     /// Files and vector stores for the tools. If omitted or null, there are none.
     pub fn tool_resources(
         mut self,
-        tool_resources: impl Into<Field<CreateToolResources>>,
+        tool_resources: impl IntoField<CreateToolResources>,
     ) -> Self {
+        let tool_resources = self.options.field("tool_resources", tool_resources);
         self.body = self.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the thread: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
-    pub fn metadata(
+    pub fn metadata<Kind>(
         mut self,
-        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+        metadata: impl IntoField<std::collections::BTreeMap<String, String>, Kind>,
     ) -> Self {
+        let metadata = self.options.field("metadata", metadata);
         self.body = self.body.metadata(metadata);
         self
     }
@@ -752,38 +778,47 @@ impl CreateThreadAndRun {
 }
 impl<M> CreateThreadAndRun<M> {
     /// The thread to create. If omitted, it is empty.
-    pub fn thread(mut self, thread: impl Into<Field<CreateThreadRequest>>) -> Self {
+    pub fn thread(mut self, thread: impl IntoField<CreateThreadRequest>) -> Self {
+        let thread = self.options.request.field("thread", thread);
         self.params.body = self.params.body.thread(thread);
         self
     }
     /// Name of the model, instead of the assistant's. If omitted or null, the assistant's.
-    pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
+    pub fn model(mut self, model: impl IntoField<String>) -> Self {
+        let model = self.options.request.field("model", model);
         self.params.body = self.params.body.model(model);
         self
     }
     /// Instructions of up to 256000 characters, instead of the assistant's. If omitted or null, the assistant's.
-    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
+    pub fn instructions(mut self, instructions: impl IntoField<String>) -> Self {
+        let instructions = self.options.request.field("instructions", instructions);
         self.params.body = self.params.body.instructions(instructions);
         self
     }
     /// Tools, at most 20, instead of the assistant's. An empty list means no tools. If omitted or null, the assistant's.
-    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
+    pub fn tools<Kind>(mut self, tools: impl IntoField<Vec<Tool>, Kind>) -> Self {
+        let tools = self.options.request.field("tools", tools);
         self.params.body = self.params.body.tools(tools);
         self
     }
     /// Files and vector stores for the tools, instead of the assistant's. If omitted or null, the assistant's.
     pub fn tool_resources(
         mut self,
-        tool_resources: impl Into<Field<ToolResources>>,
+        tool_resources: impl IntoField<ToolResources>,
     ) -> Self {
+        let tool_resources = self
+            .options
+            .request
+            .field("tool_resources", tool_resources);
         self.params.body = self.params.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
-    pub fn metadata(
+    pub fn metadata<Kind>(
         mut self,
-        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+        metadata: impl IntoField<std::collections::BTreeMap<String, String>, Kind>,
     ) -> Self {
+        let metadata = self.options.request.field("metadata", metadata);
         self.params.body = self.params.body.metadata(metadata);
         self
     }
@@ -801,57 +836,77 @@ impl<M> CreateThreadAndRun<M> {
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, the assistant's.
-    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+    pub fn temperature(mut self, temperature: impl IntoField<f64>) -> Self {
+        let temperature = self.options.request.field("temperature", temperature);
         self.params.body = self.params.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, the assistant's.
-    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+    pub fn top_p(mut self, top_p: impl IntoField<f64>) -> Self {
+        let top_p = self.options.request.field("top_p", top_p);
         self.params.body = self.params.body.top_p(top_p);
         self
     }
     /// Maximum number of prompt tokens of the run, at least 1. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
-    pub fn max_prompt_tokens(
-        mut self,
-        max_prompt_tokens: impl Into<Field<u64>>,
-    ) -> Self {
+    pub fn max_prompt_tokens(mut self, max_prompt_tokens: impl IntoField<u64>) -> Self {
+        let max_prompt_tokens = self
+            .options
+            .request
+            .field("max_prompt_tokens", max_prompt_tokens);
         self.params.body = self.params.body.max_prompt_tokens(max_prompt_tokens);
         self
     }
     /// Maximum number of completion tokens of the run, at least 1. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
     pub fn max_completion_tokens(
         mut self,
-        max_completion_tokens: impl Into<Field<u64>>,
+        max_completion_tokens: impl IntoField<u64>,
     ) -> Self {
+        let max_completion_tokens = self
+            .options
+            .request
+            .field("max_completion_tokens", max_completion_tokens);
         self.params.body = self.params.body.max_completion_tokens(max_completion_tokens);
         self
     }
     /// Which messages of the thread the prompt contains. If omitted or null, `auto`: as many as fit.
     pub fn truncation_strategy(
         mut self,
-        truncation_strategy: impl Into<Field<TruncationStrategy>>,
+        truncation_strategy: impl IntoField<TruncationStrategy>,
     ) -> Self {
+        let truncation_strategy = self
+            .options
+            .request
+            .field("truncation_strategy", truncation_strategy);
         self.params.body = self.params.body.truncation_strategy(truncation_strategy);
         self
     }
     /// Whether the model may, must or must not call tools. If omitted or null, `auto`: the model decides.
-    pub fn tool_choice(mut self, tool_choice: impl Into<Field<ToolChoice>>) -> Self {
+    pub fn tool_choice(mut self, tool_choice: impl IntoField<ToolChoice>) -> Self {
+        let tool_choice = self.options.request.field("tool_choice", tool_choice);
         self.params.body = self.params.body.tool_choice(tool_choice);
         self
     }
     /// Whether the model may call several functions at once. If omitted, true. Null is not valid.
     pub fn parallel_tool_calls(
         mut self,
-        parallel_tool_calls: impl Into<Field<bool>>,
+        parallel_tool_calls: impl IntoField<bool>,
     ) -> Self {
+        let parallel_tool_calls = self
+            .options
+            .request
+            .field("parallel_tool_calls", parallel_tool_calls);
         self.params.body = self.params.body.parallel_tool_calls(parallel_tool_calls);
         self
     }
     /// Format of the output. If omitted or null, the assistant's.
     pub fn response_format(
         mut self,
-        response_format: impl Into<Field<ResponseFormat>>,
+        response_format: impl IntoField<ResponseFormat>,
     ) -> Self {
+        let response_format = self
+            .options
+            .request
+            .field("response_format", response_format);
         self.params.body = self.params.body.response_format(response_format);
         self
     }
@@ -1003,16 +1058,18 @@ impl UpdateThread {
     /// Files and vector stores for the tools. They replace all present ones. Null removes them; if omitted, they stay unchanged.
     pub fn tool_resources(
         mut self,
-        tool_resources: impl Into<Field<ToolResources>>,
+        tool_resources: impl IntoField<ToolResources>,
     ) -> Self {
+        let tool_resources = self.options.field("tool_resources", tool_resources);
         self.body = self.body.tool_resources(tool_resources);
         self
     }
     /// Your own key-value pairs on the thread: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
-    pub fn metadata(
+    pub fn metadata<Kind>(
         mut self,
-        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+        metadata: impl IntoField<std::collections::BTreeMap<String, String>, Kind>,
     ) -> Self {
+        let metadata = self.options.field("metadata", metadata);
         self.body = self.body.metadata(metadata);
         self
     }
@@ -1187,8 +1244,8 @@ impl ListMessages {
         }
     }
     /// Sets the query parameter `run_id`, which filters the list.
-    pub fn run_id(mut self, run_id: impl Into<String>) -> Self {
-        self.run_id = Some(run_id.into());
+    pub fn run_id(mut self, run_id: impl IntoField<String>) -> Self {
+        self.run_id = self.options.field("run_id", run_id).into_option();
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -1221,23 +1278,23 @@ impl ListMessages {
         self
     }
     /// Sets the number of items per page, 1 to 100. Default: 20.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.page.limit = Some(limit);
+    pub fn limit(mut self, limit: impl IntoField<u64>) -> Self {
+        self.page.limit = self.options.field("limit", limit).into_option();
         self
     }
     /// Sets the order by creation time. Default: newest first.
-    pub fn order(mut self, order: Order) -> Self {
-        self.page.order = Some(order);
+    pub fn order(mut self, order: impl IntoField<Order>) -> Self {
+        self.page.order = self.options.field("order", order).into_option();
         self
     }
     /// Starts after the item with this id, in the requested order.
-    pub fn after(mut self, id: impl Into<String>) -> Self {
-        self.page.after = Some(id.into());
+    pub fn after(mut self, id: impl IntoField<String>) -> Self {
+        self.page.after = self.options.field("after", id).into_option();
         self
     }
     /// Ends before the item with this id, in the requested order.
-    pub fn before(mut self, id: impl Into<String>) -> Self {
-        self.page.before = Some(id.into());
+    pub fn before(mut self, id: impl IntoField<String>) -> Self {
+        self.page.before = self.options.field("before", id).into_option();
         self
     }
     /// Fetches one page; the same as awaiting the request.
@@ -1253,8 +1310,12 @@ impl ListMessages {
     pub fn send(self) -> ResponseFuture<Response<Page<Message>>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
-            let (invalid, last_id) = invalid_entries::<_, Message>(&response, received)?;
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (invalid, last_id) = invalid_entries::<
+                _,
+                Message,
+            >(&response, is_empty, received)?;
             Ok(
                 response
                     .map(|list| {
@@ -1349,18 +1410,20 @@ impl CreateMessage {
         }
     }
     /// Files of the message, with the tools that may read them. If omitted or null, there are none.
-    pub fn attachments(
+    pub fn attachments<Kind>(
         mut self,
-        attachments: impl Into<Field<Vec<Attachment>>>,
+        attachments: impl IntoField<Vec<Attachment>, Kind>,
     ) -> Self {
+        let attachments = self.options.field("attachments", attachments);
         self.body = self.body.attachments(attachments);
         self
     }
     /// Your own key-value pairs on the message: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
-    pub fn metadata(
+    pub fn metadata<Kind>(
         mut self,
-        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+        metadata: impl IntoField<std::collections::BTreeMap<String, String>, Kind>,
     ) -> Self {
+        let metadata = self.options.field("metadata", metadata);
         self.body = self.body.metadata(metadata);
         self
     }
@@ -1548,10 +1611,11 @@ impl UpdateMessage {
         }
     }
     /// Your own key-value pairs on the message: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
-    pub fn metadata(
+    pub fn metadata<Kind>(
         mut self,
-        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+        metadata: impl IntoField<std::collections::BTreeMap<String, String>, Kind>,
     ) -> Self {
+        let metadata = self.options.field("metadata", metadata);
         self.body = self.body.metadata(metadata);
         self
     }
@@ -1763,23 +1827,23 @@ impl ListRuns {
         self
     }
     /// Sets the number of items per page, 1 to 100. Default: 20.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.page.limit = Some(limit);
+    pub fn limit(mut self, limit: impl IntoField<u64>) -> Self {
+        self.page.limit = self.options.field("limit", limit).into_option();
         self
     }
     /// Sets the order by creation time. Default: newest first.
-    pub fn order(mut self, order: Order) -> Self {
-        self.page.order = Some(order);
+    pub fn order(mut self, order: impl IntoField<Order>) -> Self {
+        self.page.order = self.options.field("order", order).into_option();
         self
     }
     /// Starts after the item with this id, in the requested order.
-    pub fn after(mut self, id: impl Into<String>) -> Self {
-        self.page.after = Some(id.into());
+    pub fn after(mut self, id: impl IntoField<String>) -> Self {
+        self.page.after = self.options.field("after", id).into_option();
         self
     }
     /// Ends before the item with this id, in the requested order.
-    pub fn before(mut self, id: impl Into<String>) -> Self {
-        self.page.before = Some(id.into());
+    pub fn before(mut self, id: impl IntoField<String>) -> Self {
+        self.page.before = self.options.field("before", id).into_option();
         self
     }
     /// Fetches one page; the same as awaiting the request.
@@ -1795,8 +1859,12 @@ impl ListRuns {
     pub fn send(self) -> ResponseFuture<Response<Page<Run>>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
-            let (invalid, last_id) = invalid_entries::<_, Run>(&response, received)?;
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (invalid, last_id) = invalid_entries::<
+                _,
+                Run,
+            >(&response, is_empty, received)?;
             Ok(
                 response
                     .map(|list| {
@@ -1893,28 +1961,38 @@ impl CreateRun {
 }
 impl<M> CreateRun<M> {
     /// Name of the model, instead of the assistant's. If omitted or null, the assistant's.
-    pub fn model(mut self, model: impl Into<Field<String>>) -> Self {
+    pub fn model(mut self, model: impl IntoField<String>) -> Self {
+        let model = self.options.request.field("model", model);
         self.params.body = self.params.body.model(model);
         self
     }
     /// Effort of a reasoning model. If omitted, `medium`; if null, the server chooses.
     pub fn reasoning_effort(
         mut self,
-        reasoning_effort: impl Into<Field<ReasoningEffort>>,
+        reasoning_effort: impl IntoField<ReasoningEffort>,
     ) -> Self {
+        let reasoning_effort = self
+            .options
+            .request
+            .field("reasoning_effort", reasoning_effort);
         self.params.body = self.params.body.reasoning_effort(reasoning_effort);
         self
     }
     /// Instructions of up to 256000 characters, instead of the assistant's. If omitted or null, the assistant's.
-    pub fn instructions(mut self, instructions: impl Into<Field<String>>) -> Self {
+    pub fn instructions(mut self, instructions: impl IntoField<String>) -> Self {
+        let instructions = self.options.request.field("instructions", instructions);
         self.params.body = self.params.body.instructions(instructions);
         self
     }
     /// Text appended to the instructions, for this run only. If omitted or null, nothing is appended.
     pub fn additional_instructions(
         mut self,
-        additional_instructions: impl Into<Field<String>>,
+        additional_instructions: impl IntoField<String>,
     ) -> Self {
+        let additional_instructions = self
+            .options
+            .request
+            .field("additional_instructions", additional_instructions);
         self.params.body = self
             .params
             .body
@@ -1922,23 +2000,29 @@ impl<M> CreateRun<M> {
         self
     }
     /// Messages added to the thread before the run starts. If omitted or null, there are none.
-    pub fn additional_messages(
+    pub fn additional_messages<Kind>(
         mut self,
-        additional_messages: impl Into<Field<Vec<CreateMessageRequest>>>,
+        additional_messages: impl IntoField<Vec<CreateMessageRequest>, Kind>,
     ) -> Self {
+        let additional_messages = self
+            .options
+            .request
+            .field("additional_messages", additional_messages);
         self.params.body = self.params.body.additional_messages(additional_messages);
         self
     }
     /// Tools, at most 20, instead of the assistant's. An empty list means no tools. If omitted or null, the assistant's.
-    pub fn tools(mut self, tools: impl Into<Field<Vec<Tool>>>) -> Self {
+    pub fn tools<Kind>(mut self, tools: impl IntoField<Vec<Tool>, Kind>) -> Self {
+        let tools = self.options.request.field("tools", tools);
         self.params.body = self.params.body.tools(tools);
         self
     }
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. If omitted or null, there are none.
-    pub fn metadata(
+    pub fn metadata<Kind>(
         mut self,
-        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+        metadata: impl IntoField<std::collections::BTreeMap<String, String>, Kind>,
     ) -> Self {
+        let metadata = self.options.request.field("metadata", metadata);
         self.params.body = self.params.body.metadata(metadata);
         self
     }
@@ -1956,57 +2040,77 @@ impl<M> CreateRun<M> {
         self
     }
     /// Sampling temperature, from 0 to 2; lower values are more predictable. If omitted or null, the assistant's.
-    pub fn temperature(mut self, temperature: impl Into<Field<f64>>) -> Self {
+    pub fn temperature(mut self, temperature: impl IntoField<f64>) -> Self {
+        let temperature = self.options.request.field("temperature", temperature);
         self.params.body = self.params.body.temperature(temperature);
         self
     }
     /// Probability mass that nucleus sampling considers, from 0 to 1. If omitted or null, the assistant's.
-    pub fn top_p(mut self, top_p: impl Into<Field<f64>>) -> Self {
+    pub fn top_p(mut self, top_p: impl IntoField<f64>) -> Self {
+        let top_p = self.options.request.field("top_p", top_p);
         self.params.body = self.params.body.top_p(top_p);
         self
     }
     /// Maximum number of prompt tokens of the run, at least 1. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
-    pub fn max_prompt_tokens(
-        mut self,
-        max_prompt_tokens: impl Into<Field<u64>>,
-    ) -> Self {
+    pub fn max_prompt_tokens(mut self, max_prompt_tokens: impl IntoField<u64>) -> Self {
+        let max_prompt_tokens = self
+            .options
+            .request
+            .field("max_prompt_tokens", max_prompt_tokens);
         self.params.body = self.params.body.max_prompt_tokens(max_prompt_tokens);
         self
     }
     /// Maximum number of completion tokens of the run, at least 1. A run that needs more ends as `incomplete`. If omitted or null, there is no limit.
     pub fn max_completion_tokens(
         mut self,
-        max_completion_tokens: impl Into<Field<u64>>,
+        max_completion_tokens: impl IntoField<u64>,
     ) -> Self {
+        let max_completion_tokens = self
+            .options
+            .request
+            .field("max_completion_tokens", max_completion_tokens);
         self.params.body = self.params.body.max_completion_tokens(max_completion_tokens);
         self
     }
     /// Which messages of the thread the prompt contains. If omitted or null, `auto`: as many as fit.
     pub fn truncation_strategy(
         mut self,
-        truncation_strategy: impl Into<Field<TruncationStrategy>>,
+        truncation_strategy: impl IntoField<TruncationStrategy>,
     ) -> Self {
+        let truncation_strategy = self
+            .options
+            .request
+            .field("truncation_strategy", truncation_strategy);
         self.params.body = self.params.body.truncation_strategy(truncation_strategy);
         self
     }
     /// Whether the model may, must or must not call tools. If omitted or null, `auto`: the model decides.
-    pub fn tool_choice(mut self, tool_choice: impl Into<Field<ToolChoice>>) -> Self {
+    pub fn tool_choice(mut self, tool_choice: impl IntoField<ToolChoice>) -> Self {
+        let tool_choice = self.options.request.field("tool_choice", tool_choice);
         self.params.body = self.params.body.tool_choice(tool_choice);
         self
     }
     /// Whether the model may call several functions at once. If omitted, true. Null is not valid.
     pub fn parallel_tool_calls(
         mut self,
-        parallel_tool_calls: impl Into<Field<bool>>,
+        parallel_tool_calls: impl IntoField<bool>,
     ) -> Self {
+        let parallel_tool_calls = self
+            .options
+            .request
+            .field("parallel_tool_calls", parallel_tool_calls);
         self.params.body = self.params.body.parallel_tool_calls(parallel_tool_calls);
         self
     }
     /// Format of the output. If omitted or null, the assistant's.
     pub fn response_format(
         mut self,
-        response_format: impl Into<Field<ResponseFormat>>,
+        response_format: impl IntoField<ResponseFormat>,
     ) -> Self {
+        let response_format = self
+            .options
+            .request
+            .field("response_format", response_format);
         self.params.body = self.params.body.response_format(response_format);
         self
     }
@@ -2193,10 +2297,11 @@ impl UpdateRun {
         }
     }
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
-    pub fn metadata(
+    pub fn metadata<Kind>(
         mut self,
-        metadata: impl Into<Field<std::collections::BTreeMap<String, String>>>,
+        metadata: impl IntoField<std::collections::BTreeMap<String, String>, Kind>,
     ) -> Self {
+        let metadata = self.options.field("metadata", metadata);
         self.body = self.body.metadata(metadata);
         self
     }
@@ -2504,23 +2609,23 @@ impl ListRunSteps {
         self
     }
     /// Sets the number of items per page, 1 to 100. Default: 20.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.page.limit = Some(limit);
+    pub fn limit(mut self, limit: impl IntoField<u64>) -> Self {
+        self.page.limit = self.options.field("limit", limit).into_option();
         self
     }
     /// Sets the order by creation time. Default: newest first.
-    pub fn order(mut self, order: Order) -> Self {
-        self.page.order = Some(order);
+    pub fn order(mut self, order: impl IntoField<Order>) -> Self {
+        self.page.order = self.options.field("order", order).into_option();
         self
     }
     /// Starts after the item with this id, in the requested order.
-    pub fn after(mut self, id: impl Into<String>) -> Self {
-        self.page.after = Some(id.into());
+    pub fn after(mut self, id: impl IntoField<String>) -> Self {
+        self.page.after = self.options.field("after", id).into_option();
         self
     }
     /// Ends before the item with this id, in the requested order.
-    pub fn before(mut self, id: impl Into<String>) -> Self {
-        self.page.before = Some(id.into());
+    pub fn before(mut self, id: impl IntoField<String>) -> Self {
+        self.page.before = self.options.field("before", id).into_option();
         self
     }
     /// Fetches one page; the same as awaiting the request.
@@ -2536,8 +2641,12 @@ impl ListRunSteps {
     pub fn send(self) -> ResponseFuture<Response<Page<RunStep>>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
-            let (invalid, last_id) = invalid_entries::<_, RunStep>(&response, received)?;
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (invalid, last_id) = invalid_entries::<
+                _,
+                RunStep,
+            >(&response, is_empty, received)?;
             Ok(
                 response
                     .map(|list| {
@@ -2706,3 +2815,60 @@ impl IntoFuture for RetrieveRunStep {
         Box::pin(async move { self.send().await.map(Response::into_inner) })
     }
 }
+impl FieldType for Attachment {}
+impl FieldType for CreateMessageRequest {}
+impl FieldType for CreateThreadRequest {}
+impl FieldType for CreateToolResources {}
+impl FieldType for Order {}
+impl TextFieldType for Order {}
+impl FieldType for ReasoningEffort {}
+impl TextFieldType for ReasoningEffort {}
+impl FieldType for ResponseFormat {}
+impl TextFieldType for ResponseFormat {}
+#[diagnostic::do_not_recommend]
+impl IntoField<ResponseFormat> for TextResponseFormat {
+    fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
+        Ok(Field::Value(self.into()))
+    }
+}
+#[diagnostic::do_not_recommend]
+impl IntoField<ResponseFormat> for JsonObjectResponseFormat {
+    fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
+        Ok(Field::Value(self.into()))
+    }
+}
+#[diagnostic::do_not_recommend]
+impl IntoField<ResponseFormat> for JsonSchemaResponseFormat {
+    fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
+        Ok(Field::Value(self.into()))
+    }
+}
+impl FieldType for Tool {}
+#[diagnostic::do_not_recommend]
+impl IntoField<Tool> for CodeInterpreterTool {
+    fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
+        Ok(Field::Value(self.into()))
+    }
+}
+#[diagnostic::do_not_recommend]
+impl IntoField<Tool> for FileSearchTool {
+    fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
+        Ok(Field::Value(self.into()))
+    }
+}
+#[diagnostic::do_not_recommend]
+impl IntoField<Tool> for FunctionTool {
+    fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
+        Ok(Field::Value(self.into()))
+    }
+}
+impl FieldType for ToolChoice {}
+impl TextFieldType for ToolChoice {}
+#[diagnostic::do_not_recommend]
+impl IntoField<ToolChoice> for NamedToolChoice {
+    fn into_field(self) -> std::result::Result<Field<ToolChoice>, InvalidArgument> {
+        Ok(Field::Value(self.into()))
+    }
+}
+impl FieldType for ToolResources {}
+impl FieldType for TruncationStrategy {}

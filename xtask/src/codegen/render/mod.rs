@@ -6,6 +6,7 @@ pub mod limits;
 pub mod operations;
 mod request_template;
 mod requests;
+mod setters;
 mod types;
 
 use std::fmt::Write as _;
