@@ -1,6 +1,7 @@
 //! Operations on assistants.
 
 use axum::body::Bytes;
+use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateAssistantRequest, DeletedAssistant, ReasoningEffort, ResponseFormat,
     ToolResources, UpdateAssistantRequest,
@@ -11,7 +12,7 @@ use super::context::Engine;
 use super::error::Result;
 use super::idempotency::Recorded;
 use super::transactions::new_object;
-use super::{capabilities, objects};
+use super::{built_in_tools, capabilities, objects};
 use crate::store::{Change, Collection, NewObject, PageQuery};
 
 /// The default of `temperature` and `top_p`.
@@ -32,8 +33,9 @@ impl Engine {
 
     async fn try_create_assistant(&self, request: CreateAssistantRequest) -> Result<Bytes> {
         let tools = request.tools.unwrap_or_default();
-        capabilities::check_tools(&tools)?;
-        capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        let model = self.context.capabilities();
+        model.check_tools(&tools)?;
+        model.check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         capabilities::check_response_format(request.response_format.as_option())?;
         self.context.store.check_capacity()?;
         let mut assistant = Assistant::new(
@@ -50,8 +52,9 @@ impl Engine {
         assistant.top_p = Some(request.top_p.into_option().unwrap_or(DEFAULT_SAMPLING));
         assistant.response_format =
             Some(request.response_format.into_option().unwrap_or(ResponseFormat::Auto));
-        // Clients read these as objects.
-        assistant.tool_resources = Some(ToolResources::default());
+        // Clients read these as objects, also if there are none.
+        let resources = built_in_tools::created(request.tool_resources.into_option());
+        assistant.tool_resources = Some(resources);
         let hidden = HiddenSettings { reasoning_effort: request.reasoning_effort.into_option() };
         let object =
             NewObject { hidden: objects::json(&hidden), ..new_object(&assistant.id, &assistant) };
@@ -90,9 +93,10 @@ impl Engine {
         request: UpdateAssistantRequest,
     ) -> Result<Bytes> {
         let tools = request.tools.as_deref().unwrap_or_default();
-        let checked = capabilities::check_tools(tools).and_then(|()| {
+        let model = self.context.capabilities();
+        let checked = model.check_tools(tools).and_then(|()| {
             let resources = request.tool_resources.as_option();
-            capabilities::check_tool_resources("tool_resources", resources)?;
+            model.check_tool_resources("tool_resources", resources)?;
             capabilities::check_response_format(request.response_format.as_option())
         });
         if let Err(error) = checked {
@@ -130,6 +134,11 @@ fn update(assistant: &mut Assistant, hidden: &mut HiddenSettings, request: Updat
     objects::update(&mut assistant.instructions, request.instructions);
     objects::update(&mut assistant.response_format, request.response_format);
     assistant.response_format.get_or_insert(ResponseFormat::Auto);
+    match request.tool_resources {
+        Field::Absent => {}
+        Field::Null => assistant.tool_resources = Some(ToolResources::default()),
+        Field::Value(changes) => built_in_tools::merge(&mut assistant.tool_resources, changes),
+    }
     objects::update(&mut hidden.reasoning_effort, request.reasoning_effort);
     objects::update_metadata(&mut assistant.metadata, request.metadata);
     let parameters =

@@ -14,11 +14,27 @@ impl Engine {
         run: Option<&str>,
         query: &PageQuery,
     ) -> Result<Bytes> {
+        self.list_with(collection, run, query, |json| Ok(json.clone())).await
+    }
+
+    /// Returns a page of a collection whose objects are not stored as clients get them.
+    pub(super) async fn list_with(
+        &self,
+        collection: Collection,
+        run: Option<&str>,
+        query: &PageQuery,
+        view: impl Fn(&Bytes) -> Result<Bytes>,
+    ) -> Result<Bytes> {
         let kind = collection.kind().name();
         let run = run.map(str::to_owned);
         let page = self.context.store.page(&self.namespace, collection, run, query.clone()).await;
         match page {
-            Ok(page) => Ok(list(&page.objects, page.has_more)),
+            Ok(mut page) => {
+                for object in &mut page.objects {
+                    object.json = view(&object.json)?;
+                }
+                Ok(list(&page.objects, page.has_more))
+            }
             Err(StoreError::UnknownCursor(cursor)) => Err(unknown_cursor(kind, query, cursor)),
             Err(error) => Err(error.into()),
         }

@@ -6,8 +6,8 @@ use runstep_api::types::{CreateMessageRequest, DeletedMessage, Message, UpdateMe
 use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::idempotency::Recorded;
+use super::objects;
 use super::transactions::new_object;
-use super::{capabilities, objects};
 use crate::store::{Change, Collection, PageQuery, StoreError};
 
 impl Engine {
@@ -46,7 +46,7 @@ impl Engine {
     }
 
     fn validate_message(&self, request: &CreateMessageRequest) -> Result<()> {
-        capabilities::check_message("", request, self.context.model.supports_images())?;
+        self.context.capabilities().check_message("", request)?;
         Ok(self.context.store.check_capacity()?)
     }
 

@@ -1,20 +1,21 @@
 //! Builds the request to the model from the thread and the run, truncated as the run specifies.
 
 use runstep_api::types::{
-    Message, MessageContent, MessageRole, MessageStatus, ResponseFormat as Format, Run,
-    RunIncompleteReason, RunStep, RunStepStatus, StepDetails, Tool, ToolCall as Call,
-    ToolChoice as Choice, TruncationStrategyType,
+    Message, MessageContent, MessageRole, MessageStatus, NamedToolChoiceType,
+    ResponseFormat as Format, Run, RunIncompleteReason, RunStep, Tool, ToolChoice as Choice,
+    TruncationStrategyType,
 };
 
 use super::context::EngineContext;
 use super::error::Result;
 use super::execution::server_error;
 use super::finish::Outcome;
-use super::objects;
+use super::hidden_step::HiddenStep;
 use super::run_state::{RunState, created_message};
+use super::{built_in_tools, conversation, objects};
 use crate::model::{
-    ConversationItem, Function, ModelRequest, NamedSchema, ResponseFormat, ToolCall, ToolChoice,
-    UserPart, item_tokens, prompt_tokens,
+    ConversationItem, Function, ModelRequest, NamedSchema, ResponseFormat, ToolChoice, UserPart,
+    item_tokens, prompt_tokens,
 };
 use crate::store::{Collection, Kind, PageQuery, RunKey, StoreError};
 
@@ -75,6 +76,7 @@ async fn build(
     // The request has no conversation yet, only instructions and functions.
     let mut tokens = prompt_tokens(&request) + own_items.iter().map(item_tokens).sum::<u64>();
     let mut conversation = Vec::new();
+    let mut attached = Vec::new();
     let mut after = None;
     'pages: loop {
         let query =
@@ -86,6 +88,7 @@ async fn build(
             if message.run_id.as_ref() == Some(&run.id) {
                 continue;
             }
+            attached.extend(built_in_tools::attached_files(&message));
             let item = message_item(&message);
             let item_tokens = item_tokens(&item);
             // Omits the oldest messages but always includes the newest, which the run responds to.
@@ -109,6 +112,8 @@ async fn build(
     conversation.reverse();
     conversation.extend(own_items);
     request.conversation = conversation;
+    attached.reverse();
+    built_in_tools::add(context, key, state, attached, &mut request).await?;
     Ok(Some(request))
 }
 
@@ -122,24 +127,25 @@ fn last_messages(run: &Run) -> Option<usize> {
 }
 
 fn message_item(message: &Message) -> ConversationItem {
-    if message.content.iter().any(|part| matches!(part, MessageContent::ImageUrl(_))) {
+    let is_image = |part: &MessageContent| {
+        matches!(part, MessageContent::ImageUrl(_) | MessageContent::ImageFile(_))
+    };
+    let is_assistant = message.role == Some(MessageRole::Assistant);
+    if !is_assistant && message.content.iter().any(is_image) {
         return ConversationItem::UserParts(message.content.iter().filter_map(user_part).collect());
     }
     let mut texts = message.content.iter().filter_map(|part| match part {
-        MessageContent::Text(content) => Some(content.text.value.as_str()),
-        MessageContent::Refusal(content) => Some(content.refusal.as_str()),
+        MessageContent::Text(content) => Some(conversation::without_markers(&content.text)),
+        MessageContent::Refusal(content) => Some(content.refusal.as_str().into()),
         _ => None,
     });
     // Most messages have one text, which needs no concatenation.
-    let mut text = texts.next().unwrap_or_default().to_owned();
+    let mut text = texts.next().unwrap_or_default().into_owned();
     for more in texts {
         text.push('\n');
-        text.push_str(more);
+        text.push_str(&more);
     }
-    match message.role {
-        Some(MessageRole::Assistant) => ConversationItem::Assistant(text),
-        _ => ConversationItem::User(text),
-    }
+    if is_assistant { ConversationItem::Assistant(text) } else { ConversationItem::User(text) }
 }
 
 fn user_part(part: &MessageContent) -> Option<UserPart> {
@@ -148,6 +154,10 @@ fn user_part(part: &MessageContent) -> Option<UserPart> {
         MessageContent::ImageUrl(content) => Some(UserPart::Image {
             url: content.image_url.url.clone(),
             detail: content.image_url.detail.as_ref().map(ToString::to_string),
+        }),
+        MessageContent::ImageFile(content) => Some(UserPart::ImageFile {
+            file_id: content.image_file.file_id.clone(),
+            detail: content.image_file.detail.as_ref().map(ToString::to_string),
         }),
         _ => None,
     }
@@ -167,33 +177,14 @@ async fn step_items(
             object => object?,
         };
         let message: Message = objects::parse_stored(&object.json)?;
-        let is_complete = message.status == Some(MessageStatus::Completed);
-        return Ok(is_complete.then(|| message_item(&message)).into_iter().collect());
-    }
-    Ok(match &step.step_details {
-        StepDetails::ToolCalls(details) if step.status == RunStepStatus::Completed => {
-            let calls: Vec<_> = details
-                .tool_calls
-                .iter()
-                .filter_map(|call| match call {
-                    Call::Function(call) => Some(call),
-                    _ => None,
-                })
-                .collect();
-            let tool_calls = calls.iter().map(|call| ToolCall {
-                id: call.id.clone(),
-                name: call.function.name.clone(),
-                arguments: call.function.arguments.clone(),
-            });
-            let mut items = vec![ConversationItem::ToolCalls(tool_calls.collect())];
-            items.extend(calls.iter().map(|call| ConversationItem::ToolOutput {
-                call_id: call.id.clone(),
-                output: call.function.output.clone().unwrap_or_default(),
-            }));
-            items
+        if message.status != Some(MessageStatus::Completed) {
+            return Ok(Vec::new());
         }
-        _ => Vec::new(),
-    })
+        let hidden = HiddenStep::of(step);
+        let reasoning = conversation::reasoning(&hidden, 0);
+        return Ok(reasoning.chain([message_item(&message)]).collect());
+    }
+    Ok(conversation::call_items(step))
 }
 
 fn function(tool: &Tool) -> Option<Function> {
@@ -215,9 +206,11 @@ fn tool_choice(choice: Option<&Choice>) -> ToolChoice {
     match choice {
         Some(Choice::None) => ToolChoice::None,
         Some(Choice::Required) => ToolChoice::Required,
-        Some(Choice::Named(named)) => match &named.function {
-            Some(function) => ToolChoice::Function(function.name.clone()),
-            None => ToolChoice::Auto,
+        Some(Choice::Named(named)) => match (&named.type_, &named.function) {
+            (NamedToolChoiceType::CodeInterpreter, _) => ToolChoice::CodeInterpreter,
+            (NamedToolChoiceType::FileSearch, _) => ToolChoice::FileSearch,
+            (_, Some(function)) => ToolChoice::Function(function.name.clone()),
+            _ => ToolChoice::Auto,
         },
         _ => ToolChoice::Auto,
     }

@@ -1,7 +1,7 @@
 //! A run with its steps and messages, as its execution has them in memory.
 
 use runstep_api::types::{
-    Message, ReasoningEffort, Run, RunStep, RunStepStatus, StepDetails, Usage,
+    Message, ReasoningEffort, Run, RunStep, RunStepStatus, StepDetails, ToolResources, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,12 @@ pub(super) struct HiddenState {
     /// The usage of the step that waits for tool outputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) waiting_step_usage: Option<Usage>,
+    /// The resources of the assistant's tools, as they were when the run was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tool_resources: Option<ToolResources>,
+    /// Whether the run's events have the passages of file searches.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) includes_passages: bool,
     /// How many steps the run had when its current model request started. If it has more after a
     /// crash, clients have received a part of the response, so the request cannot be repeated.
     pub(super) steps_before_request: usize,

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, StreamEvent,
-    UpdateRunRequest,
+    ToolResources, UpdateRunRequest,
 };
 
 use super::admission::QueuePermit;
@@ -19,7 +19,7 @@ use super::idempotency::Recorded;
 use super::journal::RESERVED_EVENTS;
 use super::run_state::{HiddenState, RunState};
 use super::transactions::new_object;
-use super::{capabilities, objects};
+use super::{built_in_tools, capabilities, objects};
 use crate::events::{Frame, Subscriber};
 use crate::store::{
     Change, Collection, EventChunk, NewObject, NewRun, NewThread, PageQuery, Phase, RunRecord,
@@ -44,6 +44,8 @@ struct ValidRun {
     assistant: Assistant,
     hidden: HiddenSettings,
     permit: QueuePermit,
+    /// Whether the run's events have the passages of file searches.
+    with_passages: bool,
 }
 
 impl RunView {
@@ -59,24 +61,27 @@ impl RunView {
 
 impl Engine {
     /// Creates and starts a run. Returns a subscriber to its events if the request is for a stream.
+    /// `with_passages` adds the passages of file searches to the events.
     pub(crate) async fn create_run(
         &self,
         thread_id: &str,
         request: CreateRunRequest,
+        with_passages: bool,
     ) -> Result<(RunView, Option<Subscriber>)> {
         let stream = is_streamed(&request.stream);
         let engine = self.identify("createRun", &[thread_id], &request);
         let replay = |recorded| engine.replay_run(recorded, stream);
-        engine.once(engine.try_create_run(thread_id, request), replay).await
+        engine.once(engine.try_create_run(thread_id, request, with_passages), replay).await
     }
 
     async fn try_create_run(
         &self,
         thread_id: &str,
         request: CreateRunRequest,
+        with_passages: bool,
     ) -> Result<(RunView, Option<Subscriber>)> {
         let valid = match self.validate_run(&request).await {
-            Ok(valid) => valid,
+            Ok(valid) => ValidRun { with_passages, ..valid },
             Err(error) => {
                 // A missing thread takes precedence.
                 self.thread(thread_id).await?;
@@ -101,7 +106,8 @@ impl Engine {
         &self,
         request: CreateThreadAndRunRequest,
     ) -> Result<(RunView, Option<Subscriber>)> {
-        capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        let model = self.context.capabilities();
+        model.check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         let thread = request.thread.unwrap_or_default();
         let mut run = CreateRunRequest::new(request.assistant_id);
         run.model = request.model;
@@ -117,7 +123,10 @@ impl Engine {
         run.tool_choice = request.tool_choice;
         run.parallel_tool_calls = request.parallel_tool_calls;
         run.response_format = request.response_format;
-        let valid = self.validate_run(&run).await?;
+        let mut valid = self.validate_run(&run).await?;
+        if let Some(resources) = request.tool_resources.into_option() {
+            built_in_tools::merge(&mut valid.assistant.tool_resources, resources);
+        }
         let (thread, new_thread) = self.new_thread("thread.", thread)?;
         let id = thread.id.clone();
         let created = StreamEvent::ThreadCreated(Box::new(thread));
@@ -129,19 +138,20 @@ impl Engine {
     async fn validate_run(&self, request: &CreateRunRequest) -> Result<ValidRun> {
         let (assistant, hidden) = self.parsed_assistant(&request.assistant_id).await?;
         let own_tools = request.tools.as_option();
-        capabilities::check_tools(own_tools.map(Vec::as_slice).unwrap_or_default())?;
+        let model = self.context.capabilities();
+        // The assistant's own tools may be those of another model.
         let tools = own_tools.unwrap_or(&assistant.tools);
-        capabilities::check_tool_choice(request.tool_choice.as_option(), tools)?;
+        model.check_tools(tools)?;
+        model.check_tool_choice(request.tool_choice.as_option(), tools)?;
         capabilities::check_response_format(request.response_format.as_option())?;
         let messages = request.additional_messages.as_option().into_iter().flatten();
         for (index, message) in messages.enumerate() {
             let prefix = format!("additional_messages[{index}].");
-            let supports_images = self.context.model.supports_images();
-            capabilities::check_message(&prefix, message, supports_images)?;
+            model.check_message(&prefix, message)?;
         }
         self.context.store.check_capacity()?;
         let permit = self.context.admission.admit()?;
-        Ok(ValidRun { assistant, hidden, permit })
+        Ok(ValidRun { assistant, hidden, permit, with_passages: false })
     }
 
     /// Creates the run and starts its first execution. The event of a new thread precedes the run's
@@ -153,7 +163,7 @@ impl Engine {
         mut request: CreateRunRequest,
         new_thread: Option<(NewThread, StreamEvent)>,
     ) -> Result<(RunView, Option<Subscriber>)> {
-        let ValidRun { assistant, hidden: settings, permit } = valid;
+        let ValidRun { assistant, hidden: settings, permit, with_passages } = valid;
         let context = &self.context;
         let (ids, now) = (&context.ids, context.clock.now());
         let stream = is_streamed(&request.stream);
@@ -166,6 +176,8 @@ impl Engine {
         let effort = mem::take(&mut request.reasoning_effort).into_option();
         let hidden = HiddenState {
             reasoning_effort: effort.or(settings.reasoning_effort),
+            tool_resources: assistant.tool_resources.clone().filter(has_resources),
+            includes_passages: with_passages,
             ..HiddenState::default()
         };
         let run = objects::run(ids, now, context.run_lifetime, thread_id, &assistant, request);
@@ -291,6 +303,10 @@ impl Engine {
 #[derive(serde::Deserialize)]
 struct RunStatusOnly {
     status: RunStatus,
+}
+
+fn has_resources(resources: &ToolResources) -> bool {
+    *resources != ToolResources::default()
 }
 
 pub(super) fn is_streamed(stream: &Field<bool>) -> bool {

@@ -1,6 +1,7 @@
 //! Operations on threads.
 
 use axum::body::Bytes;
+use runstep_api::Field;
 use runstep_api::types::{
     CreateThreadRequest, DeletedThread, Thread, ToolResources, UpdateThreadRequest,
 };
@@ -9,7 +10,7 @@ use super::context::Engine;
 use super::error::Result;
 use super::idempotency::Recorded;
 use super::transactions::new_object;
-use super::{capabilities, objects};
+use super::{built_in_tools, objects};
 use crate::store::{Change, Collection, NewThread};
 
 impl Engine {
@@ -31,22 +32,20 @@ impl Engine {
         prefix: &str,
         request: CreateThreadRequest,
     ) -> Result<(Thread, NewThread)> {
-        capabilities::check_tool_resources(
+        let model = self.context.capabilities();
+        model.check_tool_resources(
             &format!("{prefix}tool_resources"),
             request.tool_resources.as_option(),
         )?;
         let messages = request.messages.unwrap_or_default();
         for (index, message) in messages.iter().enumerate() {
-            capabilities::check_message(
-                &format!("{prefix}messages[{index}]."),
-                message,
-                self.context.model.supports_images(),
-            )?;
+            model.check_message(&format!("{prefix}messages[{index}]."), message)?;
         }
         self.context.store.check_capacity()?;
         let (ids, now) = (&self.context.ids, self.context.clock.now());
         let mut thread = Thread::new(ids.next("thread"), now);
-        thread.tool_resources = Some(ToolResources::default());
+        let resources = built_in_tools::created(request.tool_resources.into_option());
+        thread.tool_resources = Some(resources);
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = messages.into_iter().map(|message| {
             let message = objects::request_message(ids, now, &thread.id, message);
@@ -72,12 +71,18 @@ impl Engine {
 
     async fn try_update_thread(&self, id: &str, request: UpdateThreadRequest) -> Result<Bytes> {
         let resources = request.tool_resources.as_option();
-        if let Err(error) = capabilities::check_tool_resources("tool_resources", resources) {
+        let model = self.context.capabilities();
+        if let Err(error) = model.check_tool_resources("tool_resources", resources) {
             // A missing thread takes precedence.
             self.thread(id).await?;
             return Err(error);
         }
         self.change(Collection::Threads, id, |thread: &mut Thread, (): &mut ()| {
+            match request.tool_resources.clone() {
+                Field::Absent => {}
+                Field::Null => thread.tool_resources = Some(ToolResources::default()),
+                Field::Value(changes) => built_in_tools::merge(&mut thread.tool_resources, changes),
+            }
             objects::update_metadata(&mut thread.metadata, request.metadata.clone());
         })
         .await

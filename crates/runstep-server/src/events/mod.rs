@@ -5,7 +5,7 @@ mod frame;
 mod log;
 mod subscriber;
 
-pub(crate) use frame::{Frame, encode};
+pub(crate) use frame::{Frame, HIDDEN_PROPERTY, encode};
 pub(crate) use log::{EventLog, SLOW_SUBSCRIBER_BUDGET};
 pub(crate) use subscriber::{EventSource, Received, Subscriber};
 

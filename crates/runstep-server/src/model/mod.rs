@@ -1,27 +1,33 @@
 //! Models: a [`Model`] gets a conversation and streams text and tool calls.
 //!
-//! Three implementations come with the server: [`Offline`], which is deterministic and needs no
-//! network, [`Scripted`], whose responses a test defines, and [`ChatCompletions`], which calls a
-//! provider.
+//! Four implementations come with the server: [`Offline`], which is deterministic and needs no
+//! network, [`Scripted`], whose responses a test defines, and two that call a provider:
+//! [`ChatCompletions`], and [`Responses`], with which runs can use the built-in tools.
 
 mod arguments;
+mod built_in;
 mod chat_completions;
 mod offline;
 mod prepared;
 mod request;
 mod response;
+mod responses;
 mod scripted;
 mod tokens;
+mod upstream;
 
-pub use chat_completions::{
-    ChatCompletions, ChatCompletionsBuilder, ChatCompletionsError, TokenLimitField,
+pub use built_in::{
+    CodeInterpreter, CodeInterpreterCall, CodeOutput, FileSearch, FileSearchCall, FoundPassage,
 };
+pub use chat_completions::ChatCompletions;
 pub use offline::Offline;
 pub use request::{
     ConversationItem, Function, ModelRequest, NamedSchema, ResponseFormat, ToolCall, ToolChoice,
     UserPart,
 };
 pub use response::{Model, ModelError, ModelErrorKind, ModelEvent, ModelStream};
+pub use responses::Responses;
 pub use scripted::{Scripted, Turn};
 pub use tokens::estimate_tokens;
 pub(crate) use tokens::{item_tokens, prompt_tokens, tokens_of_characters};
+pub use upstream::{TokenLimitField, UpstreamBuilder, UpstreamError};

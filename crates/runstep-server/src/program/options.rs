@@ -101,6 +101,10 @@ pub(super) struct Options {
     /// The base URL of an OpenAI-compatible provider. Without it the offline model responds
     #[arg(long, value_name = "URL", help_heading = "Model")]
     upstream: Option<String>,
+    /// The provider's API that the server calls: chat completions, which nearly all have, or
+    /// responses, with file search and the code interpreter
+    #[arg(long, value_name = "NAME", help_heading = "Model")]
+    upstream_api: Option<UpstreamApi>,
     /// The environment variable with the provider's API key
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     upstream_key_env: Option<String>,
@@ -170,6 +174,14 @@ pub(super) struct Options {
 pub(super) enum Durability {
     Full,
     Normal,
+}
+
+/// The APIs of providers.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum UpstreamApi {
+    ChatCompletions,
+    Responses,
 }
 
 /// The fields that limit the tokens of a response.

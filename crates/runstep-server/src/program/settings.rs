@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::data::OptionDuration;
-use super::options::{Durability, LogFormat, LogLevel, TokenLimit};
+use super::options::{Durability, LogFormat, LogLevel, TokenLimit, UpstreamApi};
 
 /// The options with their defaults. See [`Options`](super::options::Options).
 #[derive(Debug, Deserialize)]
@@ -21,6 +21,7 @@ pub(super) struct Settings {
     pub(super) retain_runs: Option<OptionDuration>,
     pub(super) max_data_bytes: Option<u64>,
     pub(super) upstream: Option<String>,
+    pub(super) upstream_api: UpstreamApi,
     pub(super) upstream_key_env: Option<String>,
     pub(super) model_map: Option<PathBuf>,
     pub(super) upstream_retries: u32,

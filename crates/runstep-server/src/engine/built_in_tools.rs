@@ -1,0 +1,98 @@
+//! The built-in tools of a request to the model, with their resources.
+
+use runstep_api::types::{
+    AttachmentTool, CreateToolResources, FileSearchResources, Message, Thread, Tool, ToolResources,
+};
+
+use super::context::EngineContext;
+use super::objects;
+use super::run_state::RunState;
+use crate::model::{CodeInterpreter, FileSearch, ModelRequest};
+use crate::store::{Collection, RunKey, StoreError};
+
+/// Adds the built-in tools of a run. `attached` are the files that messages attach to the code
+/// interpreter.
+pub(super) async fn add(
+    context: &EngineContext,
+    key: &RunKey,
+    state: &RunState,
+    attached: Vec<String>,
+    request: &mut ModelRequest,
+) -> Result<(), StoreError> {
+    let is_built_in = |tool: &Tool| matches!(tool, Tool::CodeInterpreter(_) | Tool::FileSearch(_));
+    if !state.run.tools.iter().any(is_built_in) {
+        return Ok(());
+    }
+    let thread = context.store.object(&key.namespace, Collection::Threads, &key.thread).await?;
+    let thread: Thread = objects::parse_stored(&thread.json)?;
+    let resources = [state.hidden.tool_resources.as_ref(), thread.tool_resources.as_ref()];
+    for tool in &state.run.tools {
+        match tool {
+            Tool::CodeInterpreter(_) => {
+                let files = resources.iter().flatten().filter_map(|resources| {
+                    resources.code_interpreter.as_ref()?.file_ids.as_deref()
+                });
+                let mut tool = CodeInterpreter::default();
+                tool.file_ids = distinct(files.flatten().chain(&attached));
+                request.code_interpreter = Some(tool);
+            }
+            Tool::FileSearch(tool) => {
+                let stores = resources.iter().flatten().filter_map(|resources| {
+                    resources.file_search.as_ref()?.vector_store_ids.as_deref()
+                });
+                let options = tool.file_search.as_ref();
+                let ranking = options.and_then(|options| options.ranking_options.as_ref());
+                let mut search = FileSearch::default();
+                search.vector_store_ids = distinct(stores.flatten());
+                search.max_num_results = options.and_then(|options| options.max_num_results);
+                search.score_threshold = ranking.and_then(|ranking| ranking.score_threshold);
+                request.file_search = Some(search);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn distinct<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::new();
+    for id in ids {
+        if !distinct.contains(id) {
+            distinct.push(id.clone());
+        }
+    }
+    distinct
+}
+
+/// Returns the files that a message attaches to the code interpreter.
+pub(super) fn attached_files(message: &Message) -> impl Iterator<Item = String> {
+    let attachments = message.attachments.iter().flatten().filter(|attachment| {
+        let mut tools = attachment.tools.iter().flatten();
+        tools.any(|tool| matches!(tool, AttachmentTool::CodeInterpreter(_)))
+    });
+    attachments.filter_map(|attachment| attachment.file_id.clone())
+}
+
+/// Returns the resources of a new object.
+pub(super) fn created(resources: Option<CreateToolResources>) -> ToolResources {
+    let mut created = ToolResources::default();
+    let Some(resources) = resources else { return created };
+    created.code_interpreter = resources.code_interpreter;
+    created.file_search = resources.file_search.map(|search| {
+        let mut created = FileSearchResources::default();
+        created.vector_store_ids = Some(search.vector_store_ids.unwrap_or_default());
+        created
+    });
+    created
+}
+
+/// Replaces the resources of the tools that a request names. Those of other tools stay.
+pub(super) fn merge(current: &mut Option<ToolResources>, changes: ToolResources) {
+    let current = current.get_or_insert_default();
+    if let Some(resources) = changes.code_interpreter {
+        current.code_interpreter = Some(resources);
+    }
+    if let Some(resources) = changes.file_search {
+        current.file_search = Some(resources);
+    }
+}

@@ -1,0 +1,195 @@
+//! The body of a request.
+
+use serde_json::{Value, json};
+
+use crate::model::upstream::{Upstream, pending_choice, without_nulls};
+use crate::model::{
+    CodeInterpreterCall, CodeOutput, ConversationItem, FileSearchCall, Function, ModelRequest,
+    ResponseFormat, ToolChoice, UserPart,
+};
+
+/// The default of `temperature` and `top_p`. Reasoning models reject both, even with this value.
+const DEFAULT_SAMPLING: f64 = 1.0;
+
+/// Builds the request body. Fields with default values are omitted, because some providers reject
+/// them. `with_reasoning` requests reasoning in a form that can be sent back.
+pub(super) fn body(request: &ModelRequest, upstream: &Upstream, with_reasoning: bool) -> Value {
+    let tools = tools(request);
+    let has_tools = !tools.is_empty();
+    let mut include = Vec::new();
+    if request.code_interpreter.is_some() {
+        include.push("code_interpreter_call.outputs");
+    }
+    if searches(request) {
+        include.push("file_search_call.results");
+    }
+    if with_reasoning {
+        include.push("reasoning.encrypted_content");
+    }
+    without_nulls(json!({
+        "model": upstream.settings.model_names.upstream(&request.model),
+        "instructions": request.instructions,
+        "input": input(request),
+        "stream": true,
+        "store": false,
+        "include": (!include.is_empty()).then_some(include),
+        "tools": has_tools.then_some(tools),
+        "tool_choice": choice(request).filter(|_| has_tools),
+        "parallel_tool_calls": (has_tools && !request.parallel_tool_calls).then_some(false),
+        "text": format(&request.response_format).map(|format| json!({"format": format})),
+        "temperature": request.temperature.filter(|value| *value != DEFAULT_SAMPLING),
+        "top_p": request.top_p.filter(|value| *value != DEFAULT_SAMPLING),
+        "reasoning": request.reasoning_effort.as_ref().map(|effort| json!({"effort": effort})),
+        "max_output_tokens": request.max_completion_tokens,
+    }))
+}
+
+/// Returns whether the model can search: providers reject the tool without vector stores.
+fn searches(request: &ModelRequest) -> bool {
+    request.file_search.as_ref().is_some_and(|search| !search.vector_store_ids.is_empty())
+}
+
+fn tools(request: &ModelRequest) -> Vec<Value> {
+    let mut tools: Vec<Value> = request.tools.iter().map(function).collect();
+    if let Some(search) = request.file_search.as_ref().filter(|_| searches(request)) {
+        let ranking = search.score_threshold.map(|score| json!({"score_threshold": score}));
+        tools.push(without_nulls(json!({
+            "type": "file_search",
+            "vector_store_ids": search.vector_store_ids,
+            "max_num_results": search.max_num_results,
+            "ranking_options": ranking,
+        })));
+    }
+    if let Some(tool) = &request.code_interpreter {
+        let files = (!tool.file_ids.is_empty()).then_some(&tool.file_ids);
+        // With the calls in the input, the provider uses their container again while it is alive.
+        let container = without_nulls(json!({"type": "auto", "file_ids": files}));
+        tools.push(json!({"type": "code_interpreter", "container": container}));
+    }
+    tools
+}
+
+fn function(function: &Function) -> Value {
+    let parameters = match &function.parameters {
+        Some(parameters) => json!(parameters),
+        None => json!({"type": "object", "properties": {}}),
+    };
+    // The endpoint's default of `strict` is not the one of the Assistants API.
+    without_nulls(json!({
+        "type": "function",
+        "name": function.name,
+        "description": function.description,
+        "parameters": parameters,
+        "strict": function.strict,
+    }))
+}
+
+fn choice(request: &ModelRequest) -> Option<Value> {
+    match pending_choice(request)? {
+        ToolChoice::Auto => None,
+        ToolChoice::None => Some("none".into()),
+        ToolChoice::Required => Some("required".into()),
+        ToolChoice::Function(name) => Some(json!({"type": "function", "name": name})),
+        ToolChoice::CodeInterpreter => {
+            request.code_interpreter.as_ref().map(|_| json!({"type": "code_interpreter"}))
+        }
+        ToolChoice::FileSearch => searches(request).then(|| json!({"type": "file_search"})),
+    }
+}
+
+fn format(format: &ResponseFormat) -> Option<Value> {
+    match format {
+        ResponseFormat::Text => None,
+        ResponseFormat::JsonObject => Some(json!({"type": "json_object"})),
+        ResponseFormat::JsonSchema(named) => Some(without_nulls(json!({
+            "type": "json_schema",
+            "name": named.name,
+            "description": named.description,
+            "schema": named.schema,
+            "strict": named.strict,
+        }))),
+    }
+}
+
+fn input(request: &ModelRequest) -> Vec<Value> {
+    let mut input = Vec::new();
+    for item in &request.conversation {
+        match item {
+            ConversationItem::User(text) => {
+                input.push(user(vec![json!({"type": "input_text", "text": text})]));
+            }
+            ConversationItem::UserParts(parts) => {
+                input.push(user(parts.iter().map(part).collect()));
+            }
+            ConversationItem::Assistant(text) => {
+                // A list of parts would need the id of the provider's message.
+                input.push(json!({"type": "message", "role": "assistant", "content": text}));
+            }
+            ConversationItem::ToolCalls(calls) => input.extend(calls.iter().map(|call| {
+                json!({
+                    "type": "function_call",
+                    "call_id": call.id,
+                    "name": call.name,
+                    "arguments": call.arguments,
+                })
+            })),
+            ConversationItem::ToolOutput { call_id, output } => input.push(json!({
+                "type": "function_call_output",
+                "call_id": call_id,
+                "output": output,
+            })),
+            ConversationItem::CodeInterpreterCall(call) => input.extend(code_interpreter(call)),
+            ConversationItem::FileSearchCall(call) => input.push(file_search(call)),
+            ConversationItem::Reasoning(item) => input.push(item.clone()),
+        }
+    }
+    input
+}
+
+fn user(content: Vec<Value>) -> Value {
+    json!({"type": "message", "role": "user", "content": content})
+}
+
+fn part(part: &UserPart) -> Value {
+    let (source, value, detail) = match part {
+        UserPart::Text(text) => return json!({"type": "input_text", "text": text}),
+        UserPart::Image { url, detail } => ("image_url", url, detail),
+        UserPart::ImageFile { file_id, detail } => ("file_id", file_id, detail),
+    };
+    json!({"type": "input_image", source: value, "detail": detail.as_deref().unwrap_or("auto")})
+}
+
+/// Returns the item of a call. Its images are only in the container.
+fn code_interpreter(call: &CodeInterpreterCall) -> Option<Value> {
+    let container_id = call.container_id.as_ref()?;
+    let logs = call.outputs.iter().filter_map(|output| match output {
+        CodeOutput::Logs(logs) => Some(json!({"type": "logs", "logs": logs})),
+        CodeOutput::Image { .. } => None,
+    });
+    Some(json!({
+        "type": "code_interpreter_call",
+        "id": call.id,
+        "status": "completed",
+        "container_id": container_id,
+        "code": call.code,
+        "outputs": logs.collect::<Vec<_>>(),
+    }))
+}
+
+fn file_search(call: &FileSearchCall) -> Value {
+    let results = call.results.iter().map(|result| {
+        json!({
+            "file_id": result.file_id,
+            "filename": result.file_name,
+            "score": result.score,
+            "text": result.text,
+        })
+    });
+    json!({
+        "type": "file_search_call",
+        "id": call.id,
+        "status": "completed",
+        "queries": call.queries,
+        "results": results.collect::<Vec<_>>(),
+    })
+}
