@@ -51,6 +51,7 @@ fn every_option_is_accepted_from_flags_environment_and_file() {
         ("retain-runs", "30days"),
         ("max-data-bytes", "8"),
         ("upstream", "http://127.0.0.1:1/v1"),
+        ("upstream-api", "responses"),
         ("upstream-key-env", "KEY"),
         ("model-map", "models.toml"),
         ("upstream-retries", "5"),

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use runstep_server::model::{
-    ChatCompletions, ChatCompletionsBuilder, ConversationItem, Model, ModelError, ModelEvent,
-    ModelRequest,
+    ChatCompletions, ConversationItem, Model, ModelError, ModelEvent, ModelRequest, UpstreamBuilder,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -210,7 +209,7 @@ impl Upstream {
     }
 
     /// A builder of a model that uses this provider and retries without delay.
-    pub(crate) fn builder(&self) -> ChatCompletionsBuilder {
+    pub(crate) fn builder(&self) -> UpstreamBuilder<ChatCompletions> {
         ChatCompletions::builder(self.url()).backoff(Duration::ZERO, Duration::ZERO)
     }
 

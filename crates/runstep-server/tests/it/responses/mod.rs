@@ -1,0 +1,9 @@
+//! The model that uses a provider's responses endpoint, and the built-in tools of such a provider.
+
+mod built_in_tools;
+mod event_table;
+mod failures;
+mod provider;
+mod request_bodies;
+mod streams;
+mod tool_resources;
