@@ -53,8 +53,8 @@ impl Engine {
         assistant.response_format =
             Some(request.response_format.into_option().unwrap_or(ResponseFormat::Auto));
         // Clients read these as objects, also if there are none.
-        let resources = built_in_tools::created(request.tool_resources.into_option());
-        assistant.tool_resources = Some(resources);
+        let resources = request.tool_resources.into_option();
+        assistant.tool_resources = Some(self.create_resources("", resources).await?);
         let hidden = HiddenSettings { reasoning_effort: request.reasoning_effort.into_option() };
         let object =
             NewObject { hidden: objects::json(&hidden), ..new_object(&assistant.id, &assistant) };

@@ -32,9 +32,8 @@ pub(super) async fn add(
                 let files = resources.iter().flatten().filter_map(|resources| {
                     resources.code_interpreter.as_ref()?.file_ids.as_deref()
                 });
-                let mut tool = CodeInterpreter::default();
-                tool.file_ids = distinct(files.flatten().chain(&attached));
-                request.code_interpreter = Some(tool);
+                let file_ids = distinct(files.flatten().chain(&attached));
+                request.code_interpreter = Some(CodeInterpreter { file_ids });
             }
             Tool::FileSearch(tool) => {
                 let stores = resources.iter().flatten().filter_map(|resources| {
@@ -42,16 +41,31 @@ pub(super) async fn add(
                 });
                 let options = tool.file_search.as_ref();
                 let ranking = options.and_then(|options| options.ranking_options.as_ref());
-                let mut search = FileSearch::default();
-                search.vector_store_ids = distinct(stores.flatten());
-                search.max_num_results = options.and_then(|options| options.max_num_results);
-                search.score_threshold = ranking.and_then(|ranking| ranking.score_threshold);
+                let search = FileSearch {
+                    vector_store_ids: distinct(stores.flatten()),
+                    max_num_results: options.and_then(|options| options.max_num_results),
+                    score_threshold: ranking.and_then(|ranking| ranking.score_threshold),
+                };
+                if state.steps.is_empty() {
+                    wait_until_indexed(context, thread.tool_resources.as_ref()).await;
+                }
                 request.file_search = Some(search);
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Waits until the files of the thread's vector stores can be found: messages may have attached some.
+async fn wait_until_indexed(context: &EngineContext, resources: Option<&ToolResources>) {
+    let search = resources.and_then(|resources| resources.file_search.as_ref());
+    let stores = search.and_then(|search| search.vector_store_ids.as_ref()).into_iter().flatten();
+    if let Some(upstream) = context.model.resources() {
+        for store in stores {
+            upstream.wait_until_indexed(store).await;
+        }
+    }
 }
 
 fn distinct<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<String> {

@@ -9,8 +9,9 @@ use runstep_api::types::{
 };
 use serde::Serialize;
 
-use super::context::EngineContext;
+use super::context::{Engine, EngineContext};
 use super::error::{EngineError, Result};
+use crate::model::UpstreamResources;
 use crate::text::shorten;
 
 /// The maximum length of the texts of a message, in characters.
@@ -36,6 +37,13 @@ impl EngineContext {
             images: self.model.supports_images(),
             built_in_tools: self.model.supports_built_in_tools(),
         }
+    }
+}
+
+impl Engine {
+    /// Returns the files and vector stores of the model's provider.
+    pub(crate) fn upstream_resources(&self) -> Option<UpstreamResources> {
+        self.context.model.resources()
     }
 }
 

@@ -66,30 +66,30 @@ fn code(call: &CodeInterpreterToolCall, hidden: &HiddenStep) -> ConversationItem
         }
         _ => None,
     });
-    let mut item = CodeInterpreterCall::default();
-    item.id = hidden.call_id.clone().unwrap_or_else(|| call.id.clone());
-    item.container_id.clone_from(&hidden.container_id);
-    item.code.clone_from(&call.code_interpreter.input);
-    item.outputs = outputs.collect();
-    ConversationItem::CodeInterpreterCall(item)
+    ConversationItem::CodeInterpreterCall(CodeInterpreterCall {
+        id: hidden.call_id.clone().unwrap_or_else(|| call.id.clone()),
+        container_id: hidden.container_id.clone(),
+        code: call.code_interpreter.input.clone(),
+        outputs: outputs.collect(),
+        has_failed: false,
+    })
 }
 
 fn search(call: &FileSearchToolCall, hidden: &HiddenStep) -> ConversationItem {
     let results = call.file_search.results.iter().flatten();
     let passages = hidden.passages.iter().map(Some).chain(std::iter::repeat(None));
-    let results = results.zip(passages).map(|(result, text)| {
-        let mut passage = FoundPassage::default();
-        passage.file_id = result.file_id.clone().unwrap_or_default();
-        passage.file_name = result.file_name.clone().unwrap_or_default();
-        passage.score = result.score.unwrap_or_default();
-        passage.text = text.cloned().unwrap_or_default();
-        passage
+    let results = results.zip(passages).map(|(result, text)| FoundPassage {
+        file_id: result.file_id.clone().unwrap_or_default(),
+        file_name: result.file_name.clone().unwrap_or_default(),
+        score: result.score.unwrap_or_default(),
+        text: text.cloned().unwrap_or_default(),
     });
-    let mut item = FileSearchCall::default();
-    item.id = hidden.call_id.clone().unwrap_or_else(|| call.id.clone());
-    item.queries.clone_from(&hidden.queries);
-    item.results = results.collect();
-    ConversationItem::FileSearchCall(item)
+    ConversationItem::FileSearchCall(FileSearchCall {
+        id: hidden.call_id.clone().unwrap_or_else(|| call.id.clone()),
+        queries: hidden.queries.clone(),
+        results: results.collect(),
+        has_failed: false,
+    })
 }
 
 /// Returns a text without the markers of citations, which the model has not generated and would
@@ -110,7 +110,7 @@ pub(super) fn without_markers(text: &MessageText) -> Cow<'_, str> {
     let mut ranges = ranges.into_iter().peekable();
     let characters = text.value.chars().enumerate().filter(|(index, _)| {
         while ranges.next_if(|(_, end)| end <= index).is_some() {}
-        !ranges.peek().is_some_and(|(start, _)| start <= index)
+        ranges.peek().is_none_or(|(start, _)| start > index)
     });
     Cow::Owned(characters.map(|(_, character)| character).collect())
 }

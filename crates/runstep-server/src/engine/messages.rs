@@ -30,6 +30,7 @@ impl Engine {
             self.thread(thread_id).await?;
             return Err(error);
         }
+        self.attach_to_thread(thread_id, std::slice::from_ref(&request)).await?;
         let context = &self.context;
         let message =
             objects::request_message(&context.ids, context.clock.now(), thread_id, request);

@@ -32,6 +32,7 @@ mod steps;
 mod threads;
 mod tool_outputs;
 mod transactions;
+mod vector_stores;
 
 pub(crate) use context::{Engine, EngineFactory, EngineOptions};
 pub(crate) use error::EngineError;

@@ -88,6 +88,9 @@ impl Engine {
                 return Err(error);
             }
         };
+        if let Some(messages) = request.additional_messages.as_option() {
+            self.attach_to_thread(thread_id, messages).await?;
+        }
         self.start(thread_id, valid, request, None).await
     }
 
@@ -127,7 +130,7 @@ impl Engine {
         if let Some(resources) = request.tool_resources.into_option() {
             built_in_tools::merge(&mut valid.assistant.tool_resources, resources);
         }
-        let (thread, new_thread) = self.new_thread("thread.", thread)?;
+        let (thread, new_thread) = self.new_thread("thread.", thread).await?;
         let id = thread.id.clone();
         let created = StreamEvent::ThreadCreated(Box::new(thread));
         self.start(&id, valid, run, Some((new_thread, created))).await

@@ -20,14 +20,14 @@ impl Engine {
     }
 
     async fn try_create_thread(&self, request: CreateThreadRequest) -> Result<Bytes> {
-        let (_, new) = self.new_thread("", request)?;
+        let (_, new) = self.new_thread("", request).await?;
         let json = new.thread.json.clone();
         self.commit(Change::CreateThread(new), &json, 0).await?;
         Ok(json)
     }
 
     /// Creates a thread that is not stored yet. `prefix` precedes the names of fields in errors.
-    pub(super) fn new_thread(
+    pub(super) async fn new_thread(
         &self,
         prefix: &str,
         request: CreateThreadRequest,
@@ -44,8 +44,9 @@ impl Engine {
         self.context.store.check_capacity()?;
         let (ids, now) = (&self.context.ids, self.context.clock.now());
         let mut thread = Thread::new(ids.next("thread"), now);
-        let resources = built_in_tools::created(request.tool_resources.into_option());
-        thread.tool_resources = Some(resources);
+        let resources = request.tool_resources.into_option();
+        thread.tool_resources = Some(self.create_resources(prefix, resources).await?);
+        self.attach(&mut thread.tool_resources, &messages).await?;
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = messages.into_iter().map(|message| {
             let message = objects::request_message(ids, now, &thread.id, message);

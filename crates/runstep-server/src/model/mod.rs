@@ -10,6 +10,7 @@ mod chat_completions;
 mod offline;
 mod prepared;
 mod request;
+mod resources;
 mod response;
 mod responses;
 mod scripted;
@@ -25,6 +26,8 @@ pub use request::{
     ConversationItem, Function, ModelRequest, NamedSchema, ResponseFormat, ToolCall, ToolChoice,
     UserPart,
 };
+pub(crate) use resources::ResourceError;
+pub use resources::UpstreamResources;
 pub use response::{Model, ModelError, ModelErrorKind, ModelEvent, ModelStream};
 pub use responses::Responses;
 pub use scripted::{Scripted, Turn};

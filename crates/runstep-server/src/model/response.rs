@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::built_in::{CodeInterpreterCall, FileSearchCall};
 use super::request::ModelRequest;
+use super::resources::UpstreamResources;
 
 /// The response of a model as a stream of events.
 pub type ModelStream = Pin<Box<dyn Stream<Item = Result<ModelEvent, ModelError>> + Send>>;
@@ -32,6 +33,12 @@ pub trait Model: Send + Sync + 'static {
     fn supports_built_in_tools(&self) -> bool {
         false
     }
+
+    /// Returns the files and vector stores of the model's provider, which the server passes on to its
+    /// clients. Default: none.
+    fn resources(&self) -> Option<UpstreamResources> {
+        None
+    }
 }
 
 impl<M: Model + ?Sized> Model for Arc<M> {
@@ -46,6 +53,10 @@ impl<M: Model + ?Sized> Model for Arc<M> {
     fn supports_built_in_tools(&self) -> bool {
         M::supports_built_in_tools(self)
     }
+
+    fn resources(&self) -> Option<UpstreamResources> {
+        M::resources(self)
+    }
 }
 
 impl<M: Model + ?Sized> Model for Box<M> {
@@ -59,6 +70,10 @@ impl<M: Model + ?Sized> Model for Box<M> {
 
     fn supports_built_in_tools(&self) -> bool {
         M::supports_built_in_tools(self)
+    }
+
+    fn resources(&self) -> Option<UpstreamResources> {
+        M::resources(self)
     }
 }
 

@@ -21,6 +21,7 @@ impl UpstreamBuilder<Responses> {
     ///
     /// Returns an error if the URL or the key is not valid, or if TLS cannot be set up.
     pub fn build(self) -> Result<Responses, UpstreamError> {
-        Ok(Responses::new(self.upstream(PATH)?))
+        let transfers = self.transfers()?;
+        Ok(Responses::new(self.upstream(PATH)?, transfers))
     }
 }

@@ -12,7 +12,10 @@ use reqwest::StatusCode;
 use super::body::body;
 use super::decoder::EventDecoder;
 use crate::model::upstream::{self, Response, Upstream};
-use crate::model::{Model, ModelRequest, ModelStream, prompt_tokens};
+use crate::model::{
+    CodeOutput, Model, ModelError, ModelEvent, ModelRequest, ModelStream, UpstreamResources,
+    prompt_tokens,
+};
 
 /// A model behind an OpenAI-compatible `/responses` endpoint. Its provider executes the built-in
 /// tools `file_search` and `code_interpreter`, and has the files and vector stores that they use.
@@ -42,13 +45,16 @@ use crate::model::{Model, ModelRequest, ModelStream, prompt_tokens};
 #[derive(Clone)]
 pub struct Responses {
     upstream: Arc<Upstream>,
+    resources: UpstreamResources,
     /// The models that have no encrypted reasoning.
     without_reasoning: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Responses {
-    pub(super) fn new(upstream: Upstream) -> Self {
-        Self { upstream: Arc::new(upstream), without_reasoning: Arc::default() }
+    pub(super) fn new(upstream: Upstream, transfers: reqwest::Client) -> Self {
+        let upstream = Arc::new(upstream);
+        let resources = UpstreamResources::new(Arc::clone(&upstream), transfers);
+        Self { upstream, resources, without_reasoning: Arc::default() }
     }
 
     async fn start(&self, request: &ModelRequest) -> Response<EventDecoder> {
@@ -80,8 +86,10 @@ impl Responses {
 impl Model for Responses {
     fn respond(&self, request: ModelRequest) -> ModelStream {
         let model = self.clone();
+        let resources = self.resources.clone();
         let response = async move { model.start(&request).await.into_events() };
-        Box::pin(stream::once(response).flatten().fuse())
+        let events = stream::once(response).flatten();
+        Box::pin(events.then(move |event| upload_images(resources.clone(), event)).fuse())
     }
 
     fn supports_images(&self) -> bool {
@@ -91,6 +99,29 @@ impl Model for Responses {
     fn supports_built_in_tools(&self) -> bool {
         true
     }
+
+    fn resources(&self) -> Option<UpstreamResources> {
+        Some(self.resources.clone())
+    }
+}
+
+/// Replaces the data of images by ids of files, and omits images that cannot be uploaded.
+async fn upload_images(
+    resources: UpstreamResources,
+    mut event: Result<ModelEvent, ModelError>,
+) -> Result<ModelEvent, ModelError> {
+    let Ok(ModelEvent::CodeInterpreterEnd { call, .. }) = &mut event else { return event };
+    for output in std::mem::take(&mut call.outputs) {
+        let output = match output {
+            CodeOutput::Image { file_id } if file_id.contains(':') => {
+                let uploaded = resources.upload_image(&file_id).await;
+                uploaded.map(|file_id| CodeOutput::Image { file_id })
+            }
+            output => Some(output),
+        };
+        call.outputs.extend(output);
+    }
+    event
 }
 
 impl fmt::Debug for Responses {

@@ -85,6 +85,18 @@ impl<M> UpstreamBuilder<M> {
                 return Err(UpstreamError::Key);
             }
         }
+        let client = self.client(&endpoint).read_timeout(self.settings.idle_timeout);
+        let client = client.build().map_err(UpstreamError::Client)?;
+        Ok(Upstream { client, endpoint, settings: self.settings })
+    }
+
+    /// Builds a client for long bodies, which has no timeout for reading.
+    pub(crate) fn transfers(&self) -> Result<reqwest::Client, UpstreamError> {
+        let url = endpoint(&self.base_url, "")?;
+        self.client(&url).build().map_err(UpstreamError::Client)
+    }
+
+    fn client(&self, endpoint: &Url) -> reqwest::ClientBuilder {
         let client = reqwest::Client::builder();
         #[cfg(feature = "rustls")]
         let client = match endpoint.scheme() {
@@ -92,15 +104,11 @@ impl<M> UpstreamBuilder<M> {
             "http" => client.tls_certs_only([]),
             _ => client,
         };
-        let client = client
+        client
             .user_agent(concat!("runstep-server/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect_timeout)
-            .read_timeout(self.settings.idle_timeout)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .build()
-            .map_err(UpstreamError::Client)?;
-        Ok(Upstream { client, endpoint, settings: self.settings })
     }
 }
 

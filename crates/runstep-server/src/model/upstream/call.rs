@@ -133,6 +133,11 @@ pub(crate) fn authorize(request: RequestBuilder, upstream: &Upstream) -> Request
     }
 }
 
+/// Reads a body up to a limit, or up to an error.
+pub(crate) async fn read_body(response: reqwest::Response, limit: usize) -> Vec<u8> {
+    read(response, limit).await.0
+}
+
 /// Reads a body up to a limit. Also returns whether the body is complete.
 async fn read(mut response: reqwest::Response, limit: usize) -> (Vec<u8>, Result<(), ReadError>) {
     let mut body = Vec::new();

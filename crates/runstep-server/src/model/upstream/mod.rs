@@ -14,7 +14,7 @@ mod sse;
 mod tool_choice;
 
 pub use builder::{UpstreamBuilder, UpstreamError};
-pub(super) use call::{Decoder, Response, parse, start};
+pub(super) use call::{Decoder, Response, authorize, parse, read_body, start};
 pub(super) use error::CallError;
 pub(super) use event_queue::{EventQueue, MAX_CALLS};
 pub(super) use json::{arguments, is_cut_off, token_count, without_nulls};

@@ -3,6 +3,8 @@
 mod built_in_tools;
 mod event_table;
 mod failures;
+mod objects;
+mod pass_through;
 mod provider;
 mod request_bodies;
 mod streams;

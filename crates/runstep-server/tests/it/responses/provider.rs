@@ -200,7 +200,7 @@ impl Events {
 /// A builder of a model that uses this provider and retries without delay.
 pub(super) fn builder(upstream: &Upstream) -> UpstreamBuilder<Responses> {
     let zero = std::time::Duration::ZERO;
-    Responses::builder(upstream.url()).backoff(zero, zero)
+    Responses::builder(upstream.url()).backoff(zero, zero).api_key("provider-key")
 }
 
 /// An assistant with these fields, and a thread, on a server whose model uses this provider without

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::objects::provider;
 use super::provider::{Events, built_in_tools, fixture};
 use crate::harness::upstream::{MockResponse, Upstream};
 use crate::harness::{id, merged};
@@ -44,7 +45,7 @@ async fn resources_are_kept_and_replaced_by_tool() {
 
 #[tokio::test]
 async fn request_has_the_resources_of_assistant_thread_and_messages() {
-    let upstream = Upstream::new([answer(), answer()]).await;
+    let (upstream, _) = provider([answer(), answer()]).await;
     let fixture = fixture(&upstream, built_in_tools()).await;
     let resources = merged(stores(&["vs_thread"]), files(&["file-thread", "file-data"]));
     fixture.client.post(&fixture.thread_path(), json!({"tool_resources": resources})).await.ok();
@@ -94,4 +95,58 @@ async fn attachment_without_a_file_is_rejected() {
     let param = "attachments[0].file_id";
     let error = response.expect_invalid(param, "invalid_value");
     assert!(error.contains("the id of the file is missing"), "{error}");
+}
+
+#[tokio::test]
+async fn vector_stores_are_created_for_lists_of_files() {
+    let (upstream, requests) = provider([]).await;
+    let fixture = fixture(&upstream, built_in_tools()).await;
+    let input = json!({"file_ids": ["file-1", "file-2"], "metadata": {"a": "b"}});
+    let resources = json!({"file_search": {"vector_stores": [input]}});
+    let body = json!({"model": "test-model", "tool_resources": resources});
+    let assistant = fixture.client.post("/assistants", body).await.ok();
+    assert_eq!(assistant["tool_resources"], stores(&["vs_1"]));
+    let thread = fixture.client.post("/threads", json!({"tool_resources": resources})).await.ok();
+    assert_eq!(thread["tool_resources"], stores(&["vs_2"]));
+    let created = |_| ("POST /vector_stores".to_owned(), input.clone());
+    assert_eq!(requests.all(), [0, 1].map(created));
+    let both = json!({"file_search": {"vector_stores": [input], "vector_store_ids": ["vs_1"]}});
+    let response = fixture.client.post("/threads", json!({"tool_resources": both})).await;
+    response.expect_invalid("tool_resources.file_search", "mutually_exclusive_parameters");
+    assert_eq!(requests.all().len(), 2);
+}
+
+#[tokio::test]
+async fn attachments_for_file_search_are_in_the_vector_store_of_the_thread() {
+    let (upstream, requests) = provider([answer()]).await;
+    let fixture = fixture(&upstream, json!({"tools": [{"type": "file_search"}]})).await;
+    let message = |file: &str| {
+        let tools = json!([{"type": "file_search"}]);
+        json!({"role": "user", "content": "Search.",
+            "attachments": [{"file_id": file, "tools": tools}]})
+    };
+    for file in ["file-1", "file-2"] {
+        fixture.client.post(&fixture.messages_path(), message(file)).await.ok();
+    }
+    let thread = fixture.client.get(&fixture.thread_path()).await.ok();
+    assert_eq!(thread["tool_resources"], stores(&["vs_1"]));
+    let body = json!({"additional_messages": [message("file-3")]});
+    assert_eq!(fixture.create_run_and_wait(body).await["status"], "completed");
+    let new = json!({"messages": [message("file-4")]});
+    let thread = fixture.client.post("/threads", new).await.ok();
+    assert_eq!(thread["tool_resources"], stores(&["vs_5"]));
+    let created = |file: &str| {
+        json!({"file_ids": [file],
+        "expires_after": {"anchor": "last_active_at", "days": 7}})
+    };
+    let expected = [
+        ("POST /vector_stores", created("file-1")),
+        ("POST /vector_stores/vs_1/files", json!({"file_id": "file-2"})),
+        ("POST /vector_stores/vs_1/files", json!({"file_id": "file-3"})),
+        ("GET /vector_stores/vs_1", json!("")),
+        ("POST /vector_stores", created("file-4")),
+    ];
+    assert_eq!(requests.all(), expected.map(|(line, body)| (line.to_owned(), body)));
+    let tools = &upstream.requests()[0].body["tools"];
+    assert_eq!(*tools, json!([{"type": "file_search", "vector_store_ids": ["vs_1"]}]));
 }
