@@ -2,8 +2,8 @@
 //! latency of events on many streams, and idle memory.
 //!
 //! Run it with `cargo bench --bench server` in the folder of this package. An argument selects one
-//! part: `-- memory`, `throughput`, `streams`, `store`, `pages`, `sizes` or `soak`. The benchmark fails on errors, never on
-//! slowness. Server and clients share one process and its tokio threads, one per core.
+//! part: `-- memory`, `throughput`, `streams`, `store`, `pages`, `thread_growth`, `sizes` or `soak`. The
+//! benchmark fails on errors, never on slowness. Server and clients share one process and its tokio threads, one per core.
 
 #[path = "server/connection.rs"]
 mod connection;
@@ -49,6 +49,9 @@ async fn main() -> Result<()> {
     }
     if is_selected("pages") {
         store::measure_pages().await?;
+    }
+    if is_selected("thread_growth") {
+        store::measure_thread_growth().await?;
     }
     // These take minutes.
     if selected.as_deref() == Some("soak") {

@@ -161,3 +161,41 @@ pub(crate) async fn measure_pages() -> Result<()> {
     }
     Ok(())
 }
+
+/// The number of runs of a thread whose cost is compared, and how many of the first and the last
+/// are measured.
+const THREAD_RUNS: usize = 20_000;
+const SAMPLE: usize = 200;
+
+/// Compares the first runs of a thread with the last of many, each with a new message.
+pub(crate) async fn measure_thread_growth() -> Result<()> {
+    let directory = Directory::new()?;
+    println!("\nruns of one thread: the first {SAMPLE}, and those up to number {THREAD_RUNS}\n");
+    println!("{:<8} {:>10} {:>10} {:>7}", "store", "first", "last", "ratio");
+    for store in ["memory", "sqlite"] {
+        let builder = Server::builder().model(InstantModel).max_stored_bytes(usize::MAX);
+        let server = match store {
+            "memory" => builder.spawn().await?,
+            _ => builder.data_file(directory.path().join("growth.db")).spawn().await?,
+        };
+        let assistant = create_assistant(server.address()).await?;
+        let mut connection = Connection::open(server.address()).await?;
+        let thread = connection.call(&crate::connection::post("/v1/threads", "{}")).await?;
+        let target = Target::Thread {
+            id: string_property(thread, "id")?.to_owned(),
+            truncation: "auto",
+        };
+        let mut durations = Vec::with_capacity(THREAD_RUNS);
+        for _ in 0..THREAD_RUNS {
+            let started = Instant::now();
+            crate::run(&mut connection, Mode::Streamed, &assistant, &target).await?;
+            durations.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        let mut last = durations.split_off(THREAD_RUNS - SAMPLE);
+        durations.truncate(SAMPLE);
+        let ([first, ..], [last, ..]) = (quantiles(&mut durations), quantiles(&mut last));
+        println!("{store:<8} {first:>7.3} ms {last:>7.3} ms {:>7.2}", last / first);
+        server.shutdown().await?;
+    }
+    Ok(())
+}

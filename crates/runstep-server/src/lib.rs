@@ -71,6 +71,7 @@ mod error;
 mod events;
 mod http;
 mod ids;
+mod json_text;
 mod limits;
 mod metrics;
 pub mod model;

@@ -19,6 +19,8 @@ pub(crate) struct Limits {
     pub(crate) max_context_tokens: u64,
     /// The maximum estimated size of all objects.
     pub(crate) max_stored_bytes: usize,
+    /// The maximum estimated size of what is in memory for one key, if there are keys.
+    pub(crate) max_stored_bytes_per_key: usize,
     /// The maximum number of open connections.
     pub(crate) max_connections: usize,
     /// Time for the head of a request, then for its body and the start of the response, and for a
@@ -36,6 +38,7 @@ impl Default for Limits {
             max_open_streams: 4096,
             max_context_tokens: 128_000,
             max_stored_bytes: 1024 * 1024 * 1024,
+            max_stored_bytes_per_key: 512 * 1024 * 1024,
             max_connections: 8192,
             request_timeout: Duration::from_secs(60),
         }

@@ -23,10 +23,10 @@ pub(crate) fn shorten(text: &str, max_characters: usize) -> Cow<'_, str> {
 
 /// Escapes the characters of a JSON text that are line separators in Unicode. Clients that split
 /// event streams with a general function for lines would divide the event there.
-pub(crate) fn escape_line_separators(json: String) -> String {
+pub(crate) fn escape_line_separators(json: &str) -> Cow<'_, str> {
     const SEPARATORS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
     if json.is_ascii() || !json.contains(SEPARATORS) {
-        return json;
+        return json.into();
     }
     // In JSON these characters occur only in strings.
     let mut escaped = String::with_capacity(json.len() + 64);
@@ -37,7 +37,7 @@ pub(crate) fn escape_line_separators(json: String) -> String {
             escaped.push(character);
         }
     }
-    escaped
+    escaped.into()
 }
 
 #[cfg(test)]

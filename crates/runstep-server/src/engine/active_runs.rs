@@ -11,9 +11,10 @@ use super::finish::Outcome;
 use super::journal::RESERVED_EVENTS;
 use super::lifecycle::transition;
 use super::run_state::{HiddenState, RunState};
-use super::runs::{RunView, encode, is_streamed};
+use super::runs::{RunView, Start, encode, is_streamed};
 use super::{objects, tool_outputs};
 use crate::events::Subscriber;
+use crate::json_text::LongMembers;
 use crate::store::{Change, Phase, RunRecord, RunUpdate, RunWrite, StepWrite, StoreError};
 
 impl Engine {
@@ -27,15 +28,16 @@ impl Engine {
     async fn try_cancel_run(&self, thread_id: &str, run_id: &str) -> Result<RunView> {
         loop {
             let record = self.run_record(thread_id, run_id).await?;
-            let mut run: Run = objects::parse(&record.object.json)?;
+            let (members, rest) = LongMembers::split(&record.object.json);
+            let mut run: Run = objects::parse(&rest)?;
             let status = run.status.clone();
             let now = self.context.clock.now();
             if transition(&mut run, RunStatus::Cancelling, now).is_err() {
                 return Err(EngineError::CannotCancel { status });
             }
-            let json = objects::json(&run);
+            let _in_transit = self.quota().reserve(members.len())?;
+            let json = members.join(&objects::json(&run));
             let executes = record.phase != Phase::RequiresAction;
-            let owner = record.owner.clone().or_else(|| Some(Arc::clone(&self.context.node)));
             let write = RunWrite {
                 thread: thread_id.to_owned(),
                 run: run_id.to_owned(),
@@ -45,7 +47,8 @@ impl Engine {
                     hidden: record.object.hidden.clone(),
                     phase: Phase::Cancelling,
                     expires_at: run.expires_at.unwrap_or_default(),
-                    owner,
+                    // A run that no node executes is claimed by one, if this one cannot end it.
+                    owner: record.owner.clone(),
                 }),
                 next_event: record.next_event,
                 steps: Vec::new(),
@@ -67,8 +70,10 @@ impl Engine {
     }
 
     fn signal_cancellation(&self, thread_id: &str, run_id: &str) {
-        if let Some(live) = self.context.live_runs.get(&self.run_key(thread_id, run_id)) {
-            live.cancel.cancel();
+        match self.context.live_runs.get(&self.run_key(thread_id, run_id)) {
+            Some(live) => live.cancel.cancel(),
+            // Another node finds that in the store. A run that no node executes can be claimed.
+            None => self.context.claims.notify_one(),
         }
     }
 
@@ -134,6 +139,7 @@ impl Engine {
         let outputs = tool_outputs::check(&state, request)?;
         context.store.check_capacity()?;
         let permit = context.admission.admit()?;
+        let reserved = self.quota().reserve(state.texts.execution_bytes())?;
 
         let step = outputs.apply(&mut state, context.clock.now());
         state.hidden.steps_before_request = state.steps.len();
@@ -146,8 +152,8 @@ impl Engine {
         let steps = steps.collect();
         let completed = step.map(|step| StreamEvent::StepCompleted(Box::new(step)));
         let events: Vec<_> = completed.into_iter().chain([StreamEvent::RunQueued(run)]).collect();
-        let (frames, events) = encode(next_event, &events);
-        let json = objects::json(&state.run);
+        let (frames, events) = encode(next_event, &events, &state.texts);
+        let json = state.texts.run_json(&state.run);
         let write = RunWrite {
             thread: thread_id.to_owned(),
             run: run_id.to_owned(),
@@ -165,10 +171,11 @@ impl Engine {
             events: Some(events),
         };
         let change = Change::WriteRun(Box::new(write));
-        state.version = self.commit(change, &json, next_event).await?.version;
         state.steps.iter_mut().for_each(|step| step.is_dirty = false);
+        let state = state.with_reserved(reserved);
         let stream = is_streamed(&request.stream);
-        let subscriber = self.execute(thread_id, state, next_event, frames, stream, permit);
+        let start = Start { first_event: next_event, frames, stream, permit };
+        let subscriber = self.commit_and_execute(change, json.clone(), state, start).await?;
         Ok((RunView::new(thread_id, run_id, json, Phase::Queued), subscriber))
     }
 }

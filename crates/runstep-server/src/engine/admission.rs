@@ -64,11 +64,14 @@ impl Admission {
         Ok(self.queue_permit(Some(permit)))
     }
 
-    /// Admits a run that was admitted before the server was restarted.
-    pub(super) async fn admit_recovered(&self) -> QueuePermit {
-        // The semaphore is never closed.
-        let permit = Arc::clone(&self.queue).acquire_owned().await.ok();
-        self.queue_permit(permit)
+    /// Returns how many runs can be admitted at the moment.
+    pub(super) fn available(&self) -> usize {
+        self.queue.available_permits()
+    }
+
+    /// Admits a run that a node had admitted before, also if the queue is full by now.
+    pub(super) fn admit_recovered(&self) -> QueuePermit {
+        self.queue_permit(Arc::clone(&self.queue).try_acquire_owned().ok())
     }
 
     fn queue_permit(&self, permit: Option<OwnedSemaphorePermit>) -> QueuePermit {

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateAssistantRequest, DeletedAssistant, ReasoningEffort, ResponseFormat,
-    ToolResources, UpdateAssistantRequest,
+    UpdateAssistantRequest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,8 @@ use super::context::Engine;
 use super::error::Result;
 use super::idempotency::Recorded;
 use super::transactions::new_object;
-use super::{built_in_tools, capabilities, objects};
+use super::{built_in_tools, capabilities, objects, run_texts};
+use crate::json_text::LongMembers;
 use crate::store::{Change, Collection, NewObject, PageQuery};
 
 /// The default of `temperature` and `top_p`.
@@ -67,10 +68,14 @@ impl Engine {
         self.read(Collection::Assistants, id).await
     }
 
-    /// Returns an assistant and the settings that its object does not have.
-    pub(super) async fn parsed_assistant(&self, id: &str) -> Result<(Assistant, HiddenSettings)> {
+    /// Returns an assistant, its long members, and the settings that its object does not have.
+    pub(super) async fn parsed_assistant(
+        &self,
+        id: &str,
+    ) -> Result<(Assistant, LongMembers, HiddenSettings)> {
         let object = self.object(Collection::Assistants, id).await?;
-        Ok((objects::parse(&object.json)?, objects::parse(&object.hidden)?))
+        let (members, rest) = LongMembers::split(&object.json);
+        Ok((objects::parse(&rest)?, members, objects::parse(&object.hidden)?))
     }
 
     pub(crate) async fn assistants(&self, query: &PageQuery) -> Result<Bytes> {
@@ -107,8 +112,8 @@ impl Engine {
         self.change(
             Collection::Assistants,
             id,
-            |assistant: &mut Assistant, hidden: &mut HiddenSettings| {
-                update(assistant, hidden, request.clone());
+            |assistant: &mut Assistant, hidden: &mut HiddenSettings, members: &mut LongMembers| {
+                update(assistant, hidden, members, &request);
             },
         )
         .await
@@ -122,29 +127,35 @@ impl Engine {
     }
 }
 
-fn update(assistant: &mut Assistant, hidden: &mut HiddenSettings, request: UpdateAssistantRequest) {
-    if let Some(model) = request.model {
-        assistant.model = Some(model);
+fn update(
+    assistant: &mut Assistant,
+    hidden: &mut HiddenSettings,
+    members: &mut LongMembers,
+    request: &UpdateAssistantRequest,
+) {
+    if let Some(tools) = &request.tools {
+        members.tools = Some(run_texts::tools_text(tools));
     }
-    if let Some(tools) = request.tools {
-        assistant.tools = tools;
-    }
-    objects::update(&mut assistant.name, request.name);
-    objects::update(&mut assistant.description, request.description);
-    objects::update(&mut assistant.instructions, request.instructions);
-    objects::update(&mut assistant.response_format, request.response_format);
-    assistant.response_format.get_or_insert(ResponseFormat::Auto);
-    match request.tool_resources {
+    match &request.response_format {
         Field::Absent => {}
-        Field::Null => assistant.tool_resources = Some(ToolResources::default()),
-        Field::Value(changes) => built_in_tools::merge(&mut assistant.tool_resources, changes),
+        Field::Null => members.response_format = Some(objects::json(&ResponseFormat::Auto)),
+        Field::Value(format) => members.response_format = Some(objects::json(format)),
     }
-    objects::update(&mut hidden.reasoning_effort, request.reasoning_effort);
-    objects::update_metadata(&mut assistant.metadata, request.metadata);
-    let parameters =
-        [(&mut assistant.temperature, request.temperature), (&mut assistant.top_p, request.top_p)];
+    if let Some(model) = &request.model {
+        assistant.model = Some(model.clone());
+    }
+    objects::update(&mut assistant.name, request.name.clone());
+    objects::update(&mut assistant.description, request.description.clone());
+    objects::update(&mut assistant.instructions, request.instructions.clone());
+    built_in_tools::update(&mut assistant.tool_resources, &request.tool_resources);
+    objects::update(&mut hidden.reasoning_effort, request.reasoning_effort.clone());
+    objects::update_metadata(&mut assistant.metadata, request.metadata.clone());
+    let parameters = [
+        (&mut assistant.temperature, &request.temperature),
+        (&mut assistant.top_p, &request.top_p),
+    ];
     for (current, field) in parameters {
-        objects::update(current, field);
+        objects::update(current, *field);
         current.get_or_insert(DEFAULT_SAMPLING);
     }
 }

@@ -46,7 +46,8 @@ impl ModelOutput {
         let id = writer.context.ids.next("call");
         let mut delta = FileSearchToolCallDelta::new(0, Map::new());
         delta.id = Some(id.clone());
-        let options = writer.state.run.tools.iter().find_map(|tool| match tool {
+        let tools = writer.state.texts.built_in_tools().unwrap_or_default();
+        let options = tools.iter().find_map(|tool| match tool {
             Tool::FileSearch(tool) => tool.file_search.as_ref()?.ranking_options.as_ref(),
             _ => None,
         });

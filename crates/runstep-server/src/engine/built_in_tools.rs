@@ -1,8 +1,7 @@
 //! The built-in tools of a request to the model, with their resources.
 
-use runstep_api::types::{
-    AttachmentTool, CreateToolResources, FileSearchResources, Message, Thread, Tool, ToolResources,
-};
+use runstep_api::Field;
+use runstep_api::types::{CreateToolResources, FileSearchResources, Thread, Tool, ToolResources};
 
 use super::context::EngineContext;
 use super::objects;
@@ -10,29 +9,27 @@ use super::run_state::RunState;
 use crate::model::{CodeInterpreter, FileSearch, ModelRequest};
 use crate::store::{Collection, RunKey, StoreError};
 
-/// Adds the built-in tools of a run. `attached` are the files that messages attach to the code
-/// interpreter.
+/// Adds the built-in tools of a run.
 pub(super) async fn add(
     context: &EngineContext,
     key: &RunKey,
     state: &RunState,
-    attached: Vec<String>,
     request: &mut ModelRequest,
 ) -> Result<(), StoreError> {
-    let is_built_in = |tool: &Tool| matches!(tool, Tool::CodeInterpreter(_) | Tool::FileSearch(_));
-    if !state.run.tools.iter().any(is_built_in) {
+    let tools = state.texts.built_in_tools()?;
+    if tools.is_empty() {
         return Ok(());
     }
     let thread = context.store.object(&key.namespace, Collection::Threads, &key.thread).await?;
     let thread: Thread = objects::parse_stored(&thread.json)?;
     let resources = [state.hidden.tool_resources.as_ref(), thread.tool_resources.as_ref()];
-    for tool in &state.run.tools {
+    for tool in &tools {
         match tool {
             Tool::CodeInterpreter(_) => {
                 let files = resources.iter().flatten().filter_map(|resources| {
                     resources.code_interpreter.as_ref()?.file_ids.as_deref()
                 });
-                let file_ids = distinct(files.flatten().chain(&attached));
+                let file_ids = distinct(files.flatten());
                 request.code_interpreter = Some(CodeInterpreter { file_ids });
             }
             Tool::FileSearch(tool) => {
@@ -78,15 +75,6 @@ fn distinct<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<String> {
     distinct
 }
 
-/// Returns the files that a message attaches to the code interpreter.
-pub(super) fn attached_files(message: &Message) -> impl Iterator<Item = String> {
-    let attachments = message.attachments.iter().flatten().filter(|attachment| {
-        let mut tools = attachment.tools.iter().flatten();
-        tools.any(|tool| matches!(tool, AttachmentTool::CodeInterpreter(_)))
-    });
-    attachments.filter_map(|attachment| attachment.file_id.clone())
-}
-
 /// Returns the resources of a new object.
 pub(super) fn created(resources: Option<CreateToolResources>) -> ToolResources {
     let mut created = ToolResources::default();
@@ -98,6 +86,15 @@ pub(super) fn created(resources: Option<CreateToolResources>) -> ToolResources {
         created
     });
     created
+}
+
+/// Applies the resources of an update. Null removes them.
+pub(super) fn update(current: &mut Option<ToolResources>, field: &Field<ToolResources>) {
+    match field {
+        Field::Absent => {}
+        Field::Null => *current = Some(ToolResources::default()),
+        Field::Value(changes) => merge(current, changes.clone()),
+    }
 }
 
 /// Replaces the resources of the tools that a request names. Those of other tools stay.

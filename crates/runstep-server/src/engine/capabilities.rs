@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use super::context::{Engine, EngineContext};
 use super::error::{EngineError, Result};
+use super::run_texts;
+use crate::json_text::LongMembers;
 use crate::model::UpstreamResources;
 use crate::text::shorten;
 
@@ -84,21 +86,32 @@ impl Capabilities {
         first.map_or(Ok(()), |name| self.check(format!("{param}.{name}"), "tool resources"))
     }
 
+    /// Rejects stored tools that the model does not have.
+    pub(super) fn check_built_in_tools(self, members: &LongMembers) -> Result<()> {
+        if self.built_in_tools {
+            return Ok(());
+        }
+        match run_texts::built_in_tools(members)?.first() {
+            Some(Tool::FileSearch(_)) => self.check("tools".to_owned(), "the tool 'file_search'"),
+            Some(_) => self.check("tools".to_owned(), "the tool 'code_interpreter'"),
+            None => Ok(()),
+        }
+    }
+
     /// Checks that a tool choice names one of the tools.
     pub(super) fn check_tool_choice(
         self,
         choice: Option<&ToolChoice>,
-        tools: &[Tool],
+        members: &LongMembers,
     ) -> Result<()> {
         let Some(ToolChoice::Named(named)) = choice else { return Ok(()) };
-        let is_built_in = |tool: &Tool| match named.type_ {
-            NamedToolChoiceType::CodeInterpreter => matches!(tool, Tool::CodeInterpreter(_)),
-            NamedToolChoiceType::FileSearch => matches!(tool, Tool::FileSearch(_)),
-            _ => false,
-        };
         if named.type_ != NamedToolChoiceType::Function {
             self.check("tool_choice.type".to_owned(), &format!("the tool '{}'", named.type_))?;
-            if tools.iter().any(is_built_in) {
+            let is_chosen = |tool: &Tool| match named.type_ {
+                NamedToolChoiceType::CodeInterpreter => matches!(tool, Tool::CodeInterpreter(_)),
+                _ => matches!(tool, Tool::FileSearch(_)),
+            };
+            if run_texts::built_in_tools(members)?.iter().any(is_chosen) {
                 return Ok(());
             }
             let message = format!("the run has no tool '{}'; name one of its tools.", named.type_);
@@ -108,10 +121,7 @@ impl Capabilities {
             let message = "the name of the function is missing.";
             return Err(EngineError::invalid("tool_choice.function", message));
         };
-        let exists = tools.iter().any(
-            |tool| matches!(tool, Tool::Function(tool) if tool.function.name == function.name),
-        );
-        if exists {
+        if run_texts::has_function(members, &function.name)? {
             return Ok(());
         }
         let message =

@@ -3,21 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
+use super::context_cache::ContextCache;
 use super::error::Result;
 use super::expiry::Expiry;
 use super::idempotency::RequestId;
 use super::live_runs::{LiveRun, LiveRuns};
+use super::run_texts::SharedRunTexts;
 use crate::clock::Clock;
-use crate::events::{EventLog, EventSource};
+use crate::events::{EventLog, EventSource, Followers};
 use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::model::Model;
-use crate::store::{MemoryQuota, Namespace, Retention, RunKey, SharedStore};
+use crate::store::{KeyQuota, MemoryQuota, Namespace, Retention, RunKey, SharedStore};
 
 /// A hundred years, in seconds.
 const MAX_RUN_LIFETIME: i64 = 100 * 365 * 24 * 60 * 60;
@@ -65,11 +68,18 @@ pub(super) struct EngineContext {
     pub(super) stop_runs: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
     pub(super) admission: Admission,
-    pub(super) quota: Arc<MemoryQuota>,
+    quota: Arc<MemoryQuota>,
     pub(super) store: SharedStore,
+    pub(super) run_texts: SharedRunTexts,
+    pub(super) context_cache: ContextCache,
     /// Names this process in claims.
     pub(super) node: Arc<str>,
     pub(super) live_runs: LiveRuns,
+    pub(super) followers: Arc<Followers>,
+    /// Notified when there may be runs to claim.
+    pub(super) claims: Notify,
+    /// Notified when a thread was deleted, of which rows may be left.
+    pub(super) deletions: Notify,
     pub(super) expiry: Expiry,
     pub(super) retention: Retention,
 }
@@ -98,8 +108,13 @@ impl EngineFactory {
             metrics,
             quota: options.quota,
             store: options.store,
+            run_texts: SharedRunTexts::default(),
+            context_cache: ContextCache::default(),
             node,
             live_runs: LiveRuns::default(),
+            followers: Arc::default(),
+            claims: Notify::new(),
+            deletions: Notify::new(),
             expiry: Expiry::default(),
             retention: options.retention,
         }))
@@ -118,8 +133,14 @@ impl Engine {
         RunKey { namespace: self.namespace.clone(), thread, run }
     }
 
+    /// Returns the memory quota of the key.
+    pub(super) fn quota(&self) -> Arc<KeyQuota> {
+        self.context.quota(&self.namespace)
+    }
+
     pub(super) fn event_source(&self, key: &RunKey) -> EventSource {
-        EventSource { store: Arc::clone(&self.context.store), key: key.clone() }
+        let (store, followers) = (&self.context.store, &self.context.followers);
+        EventSource { store: Arc::clone(store), key: key.clone(), followers: Arc::clone(followers) }
     }
 
     /// Updates the metrics that are read from the store.
@@ -143,9 +164,9 @@ impl Engine {
 }
 
 impl EngineContext {
-    /// Returns whether the output of models cannot be kept.
-    pub(super) fn is_full(&self) -> bool {
-        self.quota.is_exceeded() || self.store.check_capacity().is_err()
+    /// Returns the memory quota of a key.
+    pub(super) fn quota(&self, namespace: &Namespace) -> Arc<KeyQuota> {
+        self.quota.key(namespace)
     }
 
     /// Creates an execution whose first event has this number.

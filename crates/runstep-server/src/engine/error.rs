@@ -69,7 +69,9 @@ impl From<StoreError> for EngineError {
             StoreError::ActiveRun { .. } | StoreError::Stale | StoreError::UnknownCursor(_) => {
                 Self::Stale
             }
-            StoreError::Unavailable(reason) => Self::Unavailable(reason),
+            StoreError::Unavailable(reason) | StoreError::UnknownOutcome(reason) => {
+                Self::Unavailable(reason)
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Background tasks: recovery of runs, leases, and expiry of runs that wait for tool outputs.
+//! Background tasks: recovery of runs, leases, notifications, and expiry of runs that wait for tool outputs.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::context::EngineContext;
 use super::execution::RunExecution;
 use super::finish::Outcome;
+use super::nodes;
 use super::recovery;
 use super::run_state::RunState;
 use crate::store::{Phase, Result, RunKey, StoreError};
@@ -47,9 +48,15 @@ impl Expiry {
         let context = Arc::clone(context);
         tokio::spawn(async move {
             let stop_runs = context.stop_runs.clone();
-            let recovery = recovery::run(&context);
-            let expiry = context.expiry.run(&context);
-            stop_runs.run_until_cancelled(async { tokio::join!(recovery, expiry) }).await;
+            let tasks = async {
+                tokio::join!(
+                    recovery::claim_runs(&context),
+                    recovery::remove_old(&context),
+                    nodes::run(&context),
+                    context.expiry.run(&context),
+                )
+            };
+            stop_runs.run_until_cancelled(tasks).await;
         });
     }
 
@@ -58,6 +65,11 @@ impl Expiry {
         if expires_at < self.next.load(Ordering::Acquire) {
             self.changed.notify_one();
         }
+    }
+
+    /// Another node may have runs that wait.
+    pub(super) fn reload(&self) {
+        self.changed.notify_one();
     }
 
     /// Expires runs when their time has come.

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::objects;
+use super::outcome;
 use super::runs::RunView;
 use crate::events::Subscriber;
 use crate::store::{Change, Committed, Idempotency, StoreError, Transaction};
@@ -106,7 +107,8 @@ impl Engine {
     ) -> Result<Committed, StoreError> {
         let namespace = self.namespace.clone();
         let now = self.context.clock.now();
-        self.context.store.commit(Transaction { namespace, now, idempotency, change }).await
+        let transaction = Transaction { namespace, now, idempotency, change };
+        outcome::commit_run_write(&self.context.store, transaction).await
     }
 
     /// Returns the response of a request that started an execution.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use runstep_api::types::StreamEvent;
 use tokio::time::Instant;
 
-use crate::events::{EventLog, Frame};
-use crate::store::EventChunk;
+use super::run_texts::RunTexts;
+use crate::events::{EventLog, Frame, Frames};
+use crate::store::{EventChunk, RunKey, SharedStore};
 
 /// How many events clients can receive before the store knows of them. After a crash, the events
 /// that follow have higher numbers.
@@ -16,6 +17,10 @@ pub(super) const RESERVED_EVENTS: u64 = 4096;
 /// not a delta is in the store.
 pub(super) struct Journal {
     log: Arc<EventLog>,
+    /// The long members of the run.
+    texts: RunTexts,
+    /// Sends deltas to other nodes, if there may be any.
+    publisher: Option<(SharedStore, RunKey)>,
     /// Encoded deltas that clients can receive already.
     unsaved: Vec<u8>,
     unsaved_count: u64,
@@ -38,10 +43,18 @@ pub(super) struct JournalBatch {
 }
 
 impl Journal {
-    pub(super) fn new(log: Arc<EventLog>) -> Self {
+    pub(super) fn new(
+        log: Arc<EventLog>,
+        texts: RunTexts,
+        store: &SharedStore,
+        key: &RunKey,
+    ) -> Self {
+        let publisher = store.is_shared().then(|| (Arc::clone(store), key.clone()));
         let reserved = log.next() + RESERVED_EVENTS;
         Self {
             log,
+            texts,
+            publisher,
             unsaved: Vec::new(),
             unsaved_count: 0,
             unsaved_since: None,
@@ -62,6 +75,11 @@ impl Journal {
             self.unsaved.extend_from_slice(&frame.bytes);
             self.unsaved_count += 1;
             self.unsaved_since.get_or_insert_with(Instant::now);
+            if let Some((store, key)) = &self.publisher {
+                let bytes = frame.bytes.clone();
+                let deltas = EventChunk { first: number, last: number, is_done: false, bytes };
+                store.publish_deltas(key, deltas);
+            }
             self.log.push([frame], 0);
         } else {
             self.pending.push(event);
@@ -89,21 +107,16 @@ impl Journal {
     pub(super) fn take(&mut self, last: &[StreamEvent]) -> JournalBatch {
         let visible = self.log.next();
         let first = visible - self.unsaved_count;
-        let mut bytes = self.unsaved.clone();
-        self.frames = (visible..)
-            .zip(self.pending.iter().chain(last))
-            .map(|(number, event)| Frame::new(number, event))
-            .collect();
+        let mut frames = Frames::after(self.unsaved.clone());
+        for (number, event) in (visible..).zip(self.pending.iter().chain(last)) {
+            frames.push(number, event, self.texts.members());
+        }
+        let bytes;
+        (self.frames, bytes) = frames.finish(self.unsaved.len());
         self.is_in_flight = true;
-        self.frames.iter().for_each(|frame| bytes.extend_from_slice(&frame.bytes));
         let is_done = self.frames.last().is_some_and(|frame| frame.is_done);
         let next = visible + self.frames.len() as u64;
-        let chunk = (next > first).then(|| EventChunk {
-            first,
-            last: next - 1,
-            is_done,
-            bytes: bytes.into_boxed_slice().into(),
-        });
+        let chunk = (next > first).then(|| EventChunk { first, last: next - 1, is_done, bytes });
         JournalBatch { chunk, next }
     }
 

@@ -6,6 +6,9 @@ use super::context::Engine;
 use super::error::{EngineError, Result};
 use crate::store::{Collection, Object, PageQuery, StoreError, UnknownCursor};
 
+/// The length of a list without its objects, at most.
+const LIST_BYTES: usize = 160;
+
 impl Engine {
     /// Returns a page of a collection. With `run`, only messages of that run.
     pub(super) async fn list(
@@ -33,7 +36,8 @@ impl Engine {
                 for object in &mut page.objects {
                     object.json = view(&object.json)?;
                 }
-                Ok(list(&page.objects, page.has_more))
+                let charge = self.quota().reserve(length(&page.objects))?;
+                Ok(charge.hold(list(&page.objects, page.has_more)))
             }
             Err(StoreError::UnknownCursor(cursor)) => Err(unknown_cursor(kind, query, cursor)),
             Err(error) => Err(error.into()),
@@ -41,11 +45,15 @@ impl Engine {
     }
 }
 
+/// Returns the length of a list of objects.
+fn length(objects: &[Object]) -> usize {
+    objects.iter().map(|object| object.json.len() + 1).sum::<usize>() + LIST_BYTES
+}
+
 /// Composes a list object from stored objects.
-fn list(objects: &[Object], has_more: bool) -> Bytes {
+fn list(objects: &[Object], has_more: bool) -> Vec<u8> {
     const START: &[u8] = br#"{"object":"list","data":["#;
-    let length: usize = objects.iter().map(|object| object.json.len() + 1).sum();
-    let mut list = Vec::with_capacity(length + 160);
+    let mut list = Vec::with_capacity(length(objects));
     list.extend_from_slice(START);
     for (index, object) in objects.iter().enumerate() {
         if index > 0 {
@@ -60,7 +68,7 @@ fn list(objects: &[Object], has_more: bool) -> Bytes {
     let (first, last) = (id(objects.first()), id(objects.last()));
     let end = format!("],\"first_id\":{first},\"last_id\":{last},\"has_more\":{has_more}}}");
     list.extend_from_slice(end.as_bytes());
-    list.into()
+    list
 }
 
 fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> EngineError {

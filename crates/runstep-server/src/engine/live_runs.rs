@@ -1,4 +1,8 @@
 //! The runs that execute in this process.
+//!
+//! A run that is not here is executed by another node, or by none at the moment. Then its events are
+//! read from the store, a cancellation is its phase, and a deletion its absence: the executing node
+//! finds both in a notification, when it writes, or in a poll (see `nodes.rs`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,6 +33,11 @@ impl LiveRun {
 impl LiveRuns {
     pub(super) fn get(&self, key: &RunKey) -> Option<Arc<LiveRun>> {
         self.0.lock().get(key).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<(RunKey, Arc<LiveRun>)> {
+        let runs = self.0.lock();
+        runs.iter().map(|(key, run)| (key.clone(), Arc::clone(run))).collect()
     }
 
     pub(super) fn insert(&self, key: RunKey, run: Arc<LiveRun>) {

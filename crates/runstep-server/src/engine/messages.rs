@@ -7,7 +7,8 @@ use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::idempotency::Recorded;
 use super::objects;
-use super::transactions::new_object;
+use super::transactions::new_message;
+use crate::json_text::LongMembers;
 use crate::store::{Change, Collection, PageQuery, StoreError};
 
 impl Engine {
@@ -34,7 +35,7 @@ impl Engine {
         let context = &self.context;
         let message =
             objects::request_message(&context.ids, context.clock.now(), thread_id, request);
-        let message = new_object(&message.id, &message);
+        let message = new_message(&message);
         let json = message.json.clone();
         let thread = thread_id.to_owned();
         match self.commit(Change::CreateMessage { thread, message }, &json, 0).await {
@@ -74,7 +75,7 @@ impl Engine {
         let update = engine.change(
             Collection::messages(thread_id),
             message_id,
-            |message: &mut Message, (): &mut ()| {
+            |message: &mut Message, (): &mut (), _: &mut LongMembers| {
                 objects::update_metadata(&mut message.metadata, request.metadata.clone());
             },
         );

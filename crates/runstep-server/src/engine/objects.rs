@@ -11,7 +11,6 @@ use runstep_api::types::{
     ResponseFormat, Run, RunStatus, RunStep, StepDetails, SubmitToolOutputsAction, TextContent,
     ToolCall, ToolChoice, TruncationStrategy, TruncationStrategyType,
 };
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Ids;
@@ -63,7 +62,8 @@ pub(super) fn text_content(text: impl Into<String>) -> MessageContent {
     TextContent::new(MessageText::new(text, Vec::new())).into()
 }
 
-/// Creates a queued run of an assistant. Fields of the request override those of the assistant.
+/// Creates a queued run of an assistant, without its long members. Fields of the request override
+/// those of the assistant.
 pub(super) fn run(
     ids: &Ids,
     now: i64,
@@ -74,7 +74,6 @@ pub(super) fn run(
 ) -> Run {
     let instructions = instructions(assistant, &request);
     let model = request.model.into_option().or_else(|| assistant.model.clone());
-    let tools = request.tools.into_option().unwrap_or_else(|| assistant.tools.clone());
     let mut run = Run::new(
         ids.next("run"),
         now,
@@ -83,7 +82,7 @@ pub(super) fn run(
         RunStatus::Queued,
         model.unwrap_or_default(),
         instructions,
-        tools,
+        Vec::new(),
         request.parallel_tool_calls.unwrap_or(true),
     );
     run.expires_at = Some(now.saturating_add(lifetime));
@@ -95,8 +94,7 @@ pub(super) fn run(
     let auto = || TruncationStrategy::new(TruncationStrategyType::Auto);
     run.truncation_strategy = Some(request.truncation_strategy.into_option().unwrap_or_else(auto));
     run.tool_choice = Some(request.tool_choice.into_option().unwrap_or(ToolChoice::Auto));
-    let format = request.response_format.into_option().or(assistant.response_format.clone());
-    run.response_format = Some(format.unwrap_or(ResponseFormat::Auto));
+    run.response_format = Some(ResponseFormat::Auto);
     run
 }
 
@@ -162,7 +160,7 @@ pub(super) fn json<T: Serialize>(object: &T) -> Bytes {
 }
 
 /// Parses stored JSON. No bytes stand for an empty object.
-pub(super) fn parse_stored<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
+pub(super) fn parse_stored<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, StoreError> {
     let json = if json.is_empty() { b"{}" } else { json };
     serde_json::from_slice(json).map_err(|error| {
         StoreError::Unavailable(format!("a stored object is not valid: {error}").into())
@@ -170,7 +168,7 @@ pub(super) fn parse_stored<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreE
 }
 
 /// Parses a stored object.
-pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> super::error::Result<T> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> super::error::Result<T> {
     Ok(parse_stored(json)?)
 }
 

@@ -90,11 +90,7 @@ impl ModelOutput {
         functions: &[String],
         event: ModelEvent,
     ) -> Result<(), ModelError> {
-        if writer.context.is_full() {
-            let message = match writer.context.quota.is_exceeded() {
-                true => "The server's memory quota is used up.",
-                false => "The server's data file is full.",
-            };
+        if let Some(message) = writer.full_resource() {
             return Err(ModelError::new(ModelErrorKind::Server, message));
         }
         match event {

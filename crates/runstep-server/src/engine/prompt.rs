@@ -1,26 +1,21 @@
 //! Builds the request to the model from the thread and the run, truncated as the run specifies.
 
 use runstep_api::types::{
-    Message, MessageContent, MessageRole, MessageStatus, NamedToolChoiceType,
-    ResponseFormat as Format, Run, RunIncompleteReason, RunStep, Tool, ToolChoice as Choice,
-    TruncationStrategyType,
+    Message, MessageContent, MessageRole, MessageStatus, NamedToolChoiceType, Run,
+    RunIncompleteReason, RunStep, ToolChoice as Choice, TruncationStrategyType,
 };
 
 use super::context::EngineContext;
-use super::error::Result;
+use super::context_cache::CachedContext;
 use super::execution::server_error;
 use super::finish::Outcome;
 use super::hidden_step::HiddenStep;
 use super::run_state::{RunState, created_message};
 use super::{built_in_tools, conversation, objects};
 use crate::model::{
-    ConversationItem, Function, ModelRequest, NamedSchema, ResponseFormat, ToolChoice, UserPart,
-    item_tokens, prompt_tokens,
+    Conversation, ConversationItem, ModelRequest, ToolChoice, UserPart, item_tokens, prompt_tokens,
 };
-use crate::store::{Collection, Kind, PageQuery, RunKey, StoreError};
-
-/// How many messages are read at a time.
-const PAGE: usize = 100;
+use crate::store::{Collection, Context, ContextQuery, Kind, RunKey, StoreError};
 
 /// Builds the request. Its cost depends on the length of the prompt, not of the thread.
 ///
@@ -51,10 +46,10 @@ async fn build(
     let (run, used) = (&state.run, state.hidden.usage());
     let mut request = ModelRequest::new(run.model.clone().unwrap_or_default(), Vec::new());
     request.instructions = run.instructions.clone().filter(|text| !text.is_empty());
-    request.tools = run.tools.iter().filter_map(function).collect();
+    request.tools = state.texts.functions()?;
     request.tool_choice = tool_choice(run.tool_choice.as_ref());
     request.parallel_tool_calls = run.parallel_tool_calls.unwrap_or(true);
-    request.response_format = response_format(run.response_format.as_ref());
+    request.response_format = state.texts.response_format()?;
     request.temperature = run.temperature;
     request.top_p = run.top_p;
     request.reasoning_effort = state.hidden.reasoning_effort.as_ref().map(ToString::to_string);
@@ -69,52 +64,59 @@ async fn build(
     let token_limit = run
         .max_prompt_tokens
         .map(|limit| limit.saturating_sub(used.prompt_tokens.unwrap_or_default()));
-    let (max_messages, max_tokens) = match last_messages(run) {
-        Some(count) => (count, token_limit.unwrap_or(u64::MAX)),
-        None => (usize::MAX, token_limit.unwrap_or(u64::MAX).min(context.context_tokens)),
-    };
+    let context_limit = last_messages(run).map_or(context.context_tokens, |_| u64::MAX);
+    let max_tokens = token_limit.unwrap_or(u64::MAX).min(context_limit);
     // The request has no conversation yet, only instructions and functions.
-    let mut tokens = prompt_tokens(&request) + own_items.iter().map(item_tokens).sum::<u64>();
-    let mut conversation = Vec::new();
-    let mut attached = Vec::new();
-    let mut after = None;
-    'pages: loop {
-        let query =
-            PageQuery { limit: PAGE.min(max_messages), newest_first: true, after, before: None };
-        let collection = Collection::messages(&key.thread);
-        let page = context.store.page(&key.namespace, collection, None, query).await?;
-        for object in &page.objects {
-            let message: Message = objects::parse_stored(&object.json)?;
-            if message.run_id.as_ref() == Some(&run.id) {
-                continue;
-            }
-            attached.extend(built_in_tools::attached_files(&message));
-            let item = message_item(&message);
-            let item_tokens = item_tokens(&item);
-            // Omits the oldest messages but always includes the newest, which the run responds to.
-            if tokens + item_tokens > max_tokens && !conversation.is_empty() {
-                break 'pages;
-            }
-            tokens += item_tokens;
-            conversation.push(item);
-            if conversation.len() >= max_messages {
-                break 'pages;
-            }
+    let own_tokens = prompt_tokens(&request) + own_items.iter().map(item_tokens).sum::<u64>();
+    let max_tokens = max_tokens.saturating_sub(own_tokens);
+    request.conversation = match last_messages(run) {
+        Some(max_messages) => {
+            let query = ContextQuery { max_tokens, max_messages, after: None };
+            items(&context.store.context(key, query).await?)?.collect()
         }
-        after = page.objects.into_iter().next_back().map(|object| object.id);
-        if !page.has_more {
-            break;
-        }
-    }
+        None => newest_messages(context, key, max_tokens).await?,
+    };
+    let tokens = own_tokens + request.conversation.tokens();
     if token_limit.is_some_and(|limit| tokens > limit) {
         return Ok(None);
     }
-    conversation.reverse();
-    conversation.extend(own_items);
-    request.conversation = conversation;
-    attached.reverse();
-    built_in_tools::add(context, key, state, attached, &mut request).await?;
+    request.conversation.extend(own_items);
+    built_in_tools::add(context, key, state, &mut request).await?;
     Ok(Some(request))
+}
+
+/// Returns the newest messages of the thread that fit into a prompt. Omits the oldest messages but
+/// always includes the newest, which the run responds to.
+async fn newest_messages(
+    context: &EngineContext,
+    key: &RunKey,
+    max_tokens: u64,
+) -> Result<Conversation, StoreError> {
+    let cached = context.context_cache.take(key);
+    // What is cached is enough for the longest prompt of any run.
+    let query = ContextQuery {
+        max_tokens: context.context_tokens,
+        max_messages: usize::MAX,
+        after: cached.as_ref().map(|cached| cached.mark),
+    };
+    let read = context.store.context(key, query).await?;
+    let mut conversation = match cached {
+        Some(cached) if read.is_continuation => cached.conversation,
+        _ => Conversation::new(),
+    };
+    conversation.extend(items(&read)?);
+    conversation.truncate_oldest(context.context_tokens);
+    let cached = CachedContext { conversation: conversation.clone(), mark: read.mark };
+    context.context_cache.insert(key, cached);
+    conversation.truncate_oldest(max_tokens);
+    Ok(conversation)
+}
+
+/// Returns the items of messages, oldest first.
+fn items(read: &Context) -> Result<impl Iterator<Item = ConversationItem>, StoreError> {
+    let messages = read.messages.iter().rev();
+    let items = messages.map(|message| Ok(message_item(&objects::parse_stored(&message.json)?)));
+    Ok(items.collect::<Result<Vec<_>, StoreError>>()?.into_iter())
 }
 
 /// Returns the number of messages of the truncation strategy `last_messages`.
@@ -124,6 +126,11 @@ fn last_messages(run: &Run) -> Option<usize> {
         let count = strategy.last_messages.into_option();
         count.map_or(1, |count| usize::try_from(count).unwrap_or(usize::MAX))
     })
+}
+
+/// Estimates the tokens of a message in a prompt.
+pub(super) fn message_tokens(message: &Message) -> u64 {
+    item_tokens(&message_item(message))
 }
 
 fn message_item(message: &Message) -> ConversationItem {
@@ -187,21 +194,6 @@ async fn step_items(
     Ok(conversation::call_items(step))
 }
 
-fn function(tool: &Tool) -> Option<Function> {
-    let Tool::Function(tool) = tool else { return None };
-    Some(Function {
-        name: tool.function.name.clone(),
-        description: tool.function.description.clone(),
-        parameters: tool
-            .function
-            .parameters
-            .as_ref()
-            .and_then(runstep_api::JsonObject::as_map)
-            .cloned(),
-        strict: tool.function.strict.into_option().unwrap_or(false),
-    })
-}
-
 fn tool_choice(choice: Option<&Choice>) -> ToolChoice {
     match choice {
         Some(Choice::None) => ToolChoice::None,
@@ -213,21 +205,5 @@ fn tool_choice(choice: Option<&Choice>) -> ToolChoice {
             _ => ToolChoice::Auto,
         },
         _ => ToolChoice::Auto,
-    }
-}
-
-fn response_format(format: Option<&Format>) -> ResponseFormat {
-    match format {
-        Some(Format::JsonObject(_)) => ResponseFormat::JsonObject,
-        Some(Format::JsonSchema(format)) => {
-            let definition = &format.json_schema;
-            ResponseFormat::JsonSchema(NamedSchema {
-                name: definition.name.clone(),
-                description: definition.description.clone(),
-                schema: definition.schema.clone().unwrap_or_default().into_value(),
-                strict: definition.strict.into_option().unwrap_or(false),
-            })
-        }
-        _ => ResponseFormat::Text,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::context::EngineContext;
 use super::error::Result;
 use super::execution::RunExecution;
+use super::nodes;
 use super::run_state::RunState;
 use crate::store::{Claimant, RunKey};
 
@@ -13,35 +14,59 @@ use crate::store::{Claimant, RunKey};
 const LEASE: i64 = 30;
 /// How often leases are renewed, and runs without a valid claim are searched for.
 const INTERVAL: Duration = Duration::from_secs(10);
+/// The same while there are more runs to claim than this node can queue.
+const BUSY_INTERVAL: Duration = Duration::from_secs(1);
 /// How many runs are claimed at a time.
 const BATCH: usize = 100;
 
-/// Claims and executes runs that no node executes, and removes what is no longer retained. Never
-/// returns.
-pub(super) async fn run(context: &Arc<EngineContext>) {
+/// Claims and executes runs that no node executes. Never returns.
+pub(super) async fn claim_runs(context: &Arc<EngineContext>) {
     loop {
-        if let Err(error) = claim(context).await {
-            tracing::warn!(target: "runstep_server::store", %error, "runs cannot be claimed");
+        let interval = match claim(context).await {
+            Ok(true) => INTERVAL,
+            Ok(false) => BUSY_INTERVAL,
+            Err(error) => {
+                tracing::warn!(target: "runstep_server::store", %error, "runs cannot be claimed");
+                INTERVAL
+            }
+        };
+        if context.store.is_shared() {
+            nodes::check_live_runs(context).await;
+            context.expiry.reload();
         }
-        if let Err(error) = remove_expired(context).await {
-            tracing::warn!(target: "runstep_server::store", %error, "old runs cannot be removed");
-        }
-        tokio::time::sleep(INTERVAL).await;
+        // Ends early if there may be runs to claim.
+        let _ = tokio::time::timeout(interval, context.claims.notified()).await;
     }
 }
 
-async fn claim(context: &Arc<EngineContext>) -> Result<()> {
+/// Removes what is no longer retained. Never returns.
+pub(super) async fn remove_old(context: &EngineContext) {
+    loop {
+        if let Err(error) = remove_expired(context).await {
+            tracing::warn!(target: "runstep_server::store", %error, "old runs cannot be removed");
+        }
+        // Ends early after the deletion of a thread.
+        let _ = tokio::time::timeout(INTERVAL, context.deletions.notified()).await;
+    }
+}
+
+/// Claims as many runs as this node can queue. Returns whether these were all.
+async fn claim(context: &Arc<EngineContext>) -> Result<bool> {
     let claimant = || Claimant(Arc::clone(&context.node));
     let lease_end = context.clock.now().saturating_add(LEASE);
     context.store.renew_lease(claimant(), lease_end).await?;
     loop {
-        let keys = context.store.claim_runs(claimant(), context.clock.now(), BATCH).await?;
-        let is_last = keys.len() < BATCH;
+        let limit = context.admission.available().min(BATCH);
+        if limit == 0 {
+            return Ok(false);
+        }
+        let keys = context.store.claim_runs(claimant(), context.clock.now(), limit).await?;
+        let is_last = keys.len() < limit;
         for key in keys {
             recover(context, key).await;
         }
         if is_last {
-            return Ok(());
+            return Ok(true);
         }
     }
 }
@@ -56,11 +81,15 @@ async fn remove_expired(context: &EngineContext) -> Result<()> {
 }
 
 async fn recover(context: &Arc<EngineContext>, key: RunKey) {
-    let permit = context.admission.admit_recovered().await;
+    let permit = context.admission.admit_recovered();
     let started = async {
         let record = context.store.run(&key).await?;
         let live = context.live_run(record.next_event);
         let state = RunState::load(context, &key, record).await?;
+        // It was admitted before, so it is not refused.
+        let mut reserved = context.quota(&key.namespace).charge();
+        reserved.add(state.texts.execution_bytes());
+        let state = state.with_reserved(reserved);
         context.live_runs.insert(key.clone(), Arc::clone(&live));
         RunExecution::new(context, key.clone(), live, state).spawn_recovered(permit);
         Ok(())

@@ -1,5 +1,7 @@
 //! A run with its steps and messages, as its execution has them in memory.
 
+use std::sync::Arc;
+
 use runstep_api::types::{
     Message, ReasoningEffort, Run, RunStep, RunStepStatus, StepDetails, ToolResources, Usage,
 };
@@ -8,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::context::EngineContext;
 use super::error::Result;
 use super::objects;
-use crate::store::{Collection, PageQuery, RunKey, RunRecord};
+use super::run_texts::RunTexts;
+use crate::json_text::LongMembers;
+use crate::store::{Collection, PageQuery, QuotaCharge, RunKey, RunRecord};
 
 /// The page size with which all entries of a list are read.
 const PAGE: usize = 100;
@@ -16,7 +20,11 @@ const PAGE: usize = 100;
 /// A run, and what has changed since it was stored.
 #[derive(Clone, Debug)]
 pub(super) struct RunState {
+    /// Without the long members, which are in `texts`.
     pub(super) run: Run,
+    pub(super) texts: RunTexts,
+    /// The memory for copies of the long members while the run executes.
+    reserved: Option<Arc<QuotaCharge>>,
     pub(super) hidden: HiddenState,
     /// The version of the stored run.
     pub(super) version: u64,
@@ -71,8 +79,15 @@ impl HiddenState {
 
 impl RunState {
     /// Creates the state of a run without steps.
-    pub(super) fn new(run: Run, hidden: HiddenState) -> Self {
-        Self { run, hidden, version: 0, steps: Vec::new(), messages: Vec::new() }
+    pub(super) fn new(run: Run, texts: RunTexts, hidden: HiddenState) -> Self {
+        let (steps, messages) = (Vec::new(), Vec::new());
+        Self { run, texts, reserved: None, hidden, version: 0, steps, messages }
+    }
+
+    /// Keeps the memory for copies of the long members reserved.
+    pub(super) fn with_reserved(mut self, charge: QuotaCharge) -> Self {
+        self.reserved = Some(Arc::new(charge));
+        self
     }
 
     /// Loads a run with its steps, and the messages of open steps.
@@ -81,11 +96,15 @@ impl RunState {
         key: &RunKey,
         record: RunRecord,
     ) -> Result<Self> {
-        let run = objects::parse(&record.object.json)?;
+        let quota = context.quota(&key.namespace);
+        let (members, rest) = LongMembers::split(&record.object.json);
+        let run = objects::parse(&rest)?;
+        let texts = context.run_texts.get(&quota, members);
         let hidden = objects::parse(&record.object.hidden)?;
         let version = record.object.version;
         let steps = load_steps(context, key).await?;
-        let mut state = Self { run, hidden, version, steps, messages: Vec::new() };
+        let messages = Vec::new();
+        let mut state = Self { run, texts, reserved: None, hidden, version, steps, messages };
         let open: Vec<String> = state.open_steps().filter_map(created_message).collect();
         for id in open {
             let collection = Collection::messages(&key.thread);

@@ -12,10 +12,13 @@ use super::journal::{Journal, JournalBatch, RESERVED_EVENTS};
 use super::lifecycle::transition;
 use super::live_runs::LiveRun;
 use super::objects;
+use super::outcome;
 use super::run_state::RunState;
+use super::transactions::new_message;
+use crate::json_text::LongMembers;
 use crate::store::{
-    Change, Collection, Committed, MessageWrite, NewMessage, Phase, QuotaCharge, Result, RunKey,
-    RunUpdate, RunWrite, StepWrite, StoreError, Transaction,
+    Change, Collection, Committed, KeyQuota, MessageWrite, NewMessage, Phase, QuotaCharge, Result,
+    RunKey, RunUpdate, RunWrite, StepWrite, StoreError, Transaction,
 };
 
 /// How many events may wait for a transaction before the model has to wait, too.
@@ -34,6 +37,7 @@ pub(super) struct RunWriter {
     pub(super) key: RunKey,
     pub(super) live: Arc<LiveRun>,
     pub(super) state: RunState,
+    quota: Arc<KeyQuota>,
     /// The memory of the output.
     pub(super) charge: QuotaCharge,
     journal: Journal,
@@ -41,7 +45,7 @@ pub(super) struct RunWriter {
     is_run_dirty: bool,
     /// Whether the run was deleted. Its last events are only in the log.
     is_deleted: bool,
-    /// Whether another node has claimed the run.
+    /// Whether another node has claimed the run, and may have ended it.
     is_lost: bool,
 }
 
@@ -66,13 +70,17 @@ impl RunWriter {
         live: Arc<LiveRun>,
         state: RunState,
     ) -> Self {
+        let quota = context.quota(&key.namespace);
+        let log = Arc::clone(&live.log);
+        let journal = Journal::new(log, state.texts.clone(), &context.store, &key);
         Self {
             context: Arc::clone(context),
             key,
-            journal: Journal::new(Arc::clone(&live.log)),
+            journal,
             live,
             state,
-            charge: context.quota.charge(),
+            charge: quota.charge(),
+            quota,
             in_flight: None,
             is_run_dirty: false,
             is_deleted: false,
@@ -99,6 +107,14 @@ impl RunWriter {
     pub(super) fn transition(&mut self, to: RunStatus) -> bool {
         self.is_run_dirty = true;
         transition(&mut self.state.run, to, self.context.clock.now()).is_ok()
+    }
+
+    /// Returns why the output of the model cannot be kept, if so.
+    pub(super) fn full_resource(&self) -> Option<&'static str> {
+        if self.quota.is_exceeded() {
+            return Some("The server's memory quota is used up.");
+        }
+        self.context.store.check_capacity().is_err().then_some("The server's data file is full.")
     }
 
     /// Returns whether the model must wait until events are stored.
@@ -141,12 +157,13 @@ impl RunWriter {
     }
 
     fn commit(&self, write: RunWrite) -> BoxFuture<'static, Result<Committed>> {
-        self.context.store.commit(Transaction {
+        let transaction = Transaction {
             namespace: self.key.namespace.clone(),
             now: self.context.clock.now(),
             idempotency: None,
             change: Change::WriteRun(Box::new(write)),
-        })
+        };
+        outcome::commit_run_write(&self.context.store, transaction)
     }
 
     /// Waits until the transaction in flight is committed. Never returns if there is none.
@@ -252,7 +269,7 @@ impl RunWriter {
     ) -> RunWrite {
         let state = &self.state;
         let update = rows.run.then(|| RunUpdate {
-            json: objects::json(&state.run),
+            json: state.texts.run_json(&state.run),
             hidden: objects::json(&state.hidden),
             phase: objects::phase(&state.run.status),
             expires_at: state.run.expires_at.unwrap_or_default(),
@@ -266,10 +283,10 @@ impl RunWriter {
         });
         let messages = rows.messages.iter().filter_map(|index| state.messages.get(*index));
         let messages = messages.map(|state| {
-            let (id, json) = (state.message.id.clone(), objects::json(&state.message));
+            let NewMessage { id, json, tokens } = new_message(&state.message);
             match state.version {
-                None => MessageWrite::New(NewMessage { id, json }),
-                Some(version) => MessageWrite::Replace { id, json, version },
+                None => MessageWrite::New(NewMessage { id, json, tokens }),
+                Some(version) => MessageWrite::Replace { id, json, tokens, version },
             }
         });
         RunWrite {
@@ -346,7 +363,13 @@ impl RunWriter {
     async fn try_reload(&mut self) -> Result<()> {
         let store = Arc::clone(&self.context.store);
         let record = store.run(&self.key).await?;
-        if record.owner.is_some_and(|owner| owner != self.context.node) {
+        let is_waiting = self.state.run.status == RunStatus::RequiresAction;
+        let is_settled = match record.phase {
+            Phase::Ended => true,
+            Phase::RequiresAction => !is_waiting,
+            _ => false,
+        };
+        if is_settled || record.owner.is_some_and(|owner| owner != self.context.node) {
             self.is_lost = true;
             return Ok(());
         }
@@ -362,7 +385,10 @@ impl RunWriter {
         }
         self.state.version = record.object.version;
         if record.phase == Phase::Cancelling && self.state.run.status != RunStatus::Cancelling {
-            self.state.run = objects::parse_stored(&record.object.json)?;
+            let (_, rest) = LongMembers::split(&record.object.json);
+            self.state.run = objects::parse_stored(&rest)?;
+            // The model may never pause to write again.
+            self.live.cancel.cancel();
             self.emit(StreamEvent::RunCancelling(Box::new(self.state.run.clone())));
         } else {
             self.state.run.metadata =

@@ -18,12 +18,14 @@ use super::execution::RunExecution;
 use super::idempotency::Recorded;
 use super::journal::RESERVED_EVENTS;
 use super::run_state::{HiddenState, RunState};
-use super::transactions::new_object;
-use super::{built_in_tools, capabilities, objects};
-use crate::events::{Frame, Subscriber};
+use super::run_texts::RunTexts;
+use super::transactions::new_message;
+use super::{built_in_tools, capabilities, objects, run_texts};
+use crate::events::{Frame, Frames, Subscriber};
+use crate::json_text::LongMembers;
 use crate::store::{
-    Change, Collection, EventChunk, NewObject, NewRun, NewThread, PageQuery, Phase, RunRecord,
-    StoreError,
+    Change, Collection, EventChunk, NewObject, NewRun, NewThread, PageQuery, Phase, QuotaCharge,
+    RunRecord, StoreError,
 };
 
 /// The number of the first event of a run.
@@ -43,9 +45,22 @@ pub(crate) struct RunView {
 struct ValidRun {
     assistant: Assistant,
     hidden: HiddenSettings,
+    texts: RunTexts,
+    reserved: QuotaCharge,
     permit: QueuePermit,
     /// Whether the run's events have the passages of file searches.
     with_passages: bool,
+}
+
+/// How an execution starts.
+pub(super) struct Start {
+    /// The number of its first event,
+    pub(super) first_event: u64,
+    /// and the events that are stored before it starts.
+    pub(super) frames: Vec<Frame>,
+    /// Whether a client requests a stream.
+    pub(super) stream: bool,
+    pub(super) permit: QueuePermit,
 }
 
 impl RunView {
@@ -71,7 +86,8 @@ impl Engine {
         let stream = is_streamed(&request.stream);
         let engine = self.identify("createRun", &[thread_id], &request);
         let replay = |recorded| engine.replay_run(recorded, stream);
-        engine.once(engine.try_create_run(thread_id, request, with_passages), replay).await
+        let create = engine.try_create_run(thread_id, request, with_passages);
+        engine.once(Box::pin(create), replay).await
     }
 
     async fn try_create_run(
@@ -102,7 +118,7 @@ impl Engine {
         let stream = is_streamed(&request.stream);
         let engine = self.identify("createThreadAndRun", &[], &request);
         let replay = |recorded| engine.replay_run(recorded, stream);
-        engine.once(engine.try_create_thread_and_run(request), replay).await
+        engine.once(Box::pin(engine.try_create_thread_and_run(request)), replay).await
     }
 
     async fn try_create_thread_and_run(
@@ -139,14 +155,21 @@ impl Engine {
     /// Validates a create-run request, except for its thread. Returns the assistant, because the
     /// run must use the state that was validated.
     async fn validate_run(&self, request: &CreateRunRequest) -> Result<ValidRun> {
-        let (assistant, hidden) = self.parsed_assistant(&request.assistant_id).await?;
-        let own_tools = request.tools.as_option();
+        let (assistant, mut members, hidden) = self.parsed_assistant(&request.assistant_id).await?;
         let model = self.context.capabilities();
-        // The assistant's own tools may be those of another model.
-        let tools = own_tools.unwrap_or(&assistant.tools);
-        model.check_tools(tools)?;
-        model.check_tool_choice(request.tool_choice.as_option(), tools)?;
-        capabilities::check_response_format(request.response_format.as_option())?;
+        match request.tools.as_option() {
+            Some(tools) => {
+                model.check_tools(tools)?;
+                members.tools = Some(run_texts::tools_text(tools));
+            }
+            // The assistant may have been created for another model.
+            None => model.check_built_in_tools(&members)?,
+        }
+        model.check_tool_choice(request.tool_choice.as_option(), &members)?;
+        if let Some(format) = request.response_format.as_option() {
+            capabilities::check_response_format(Some(format))?;
+            members.response_format = Some(objects::json(format));
+        }
         let messages = request.additional_messages.as_option().into_iter().flatten();
         for (index, message) in messages.enumerate() {
             let prefix = format!("additional_messages[{index}].");
@@ -154,7 +177,10 @@ impl Engine {
         }
         self.context.store.check_capacity()?;
         let permit = self.context.admission.admit()?;
-        Ok(ValidRun { assistant, hidden, permit, with_passages: false })
+        let quota = self.quota();
+        let texts = self.context.run_texts.get(&quota, members);
+        let reserved = quota.reserve(texts.execution_bytes())?;
+        Ok(ValidRun { assistant, hidden, texts, reserved, permit, with_passages: false })
     }
 
     /// Creates the run and starts its first execution. The event of a new thread precedes the run's
@@ -166,14 +192,17 @@ impl Engine {
         mut request: CreateRunRequest,
         new_thread: Option<(NewThread, StreamEvent)>,
     ) -> Result<(RunView, Option<Subscriber>)> {
-        let ValidRun { assistant, hidden: settings, permit, with_passages } = valid;
+        let ValidRun { assistant, hidden: settings, texts, reserved, permit, with_passages } =
+            valid;
+        // They are in `texts`.
+        (request.tools, request.response_format) = (Field::Absent, Field::Absent);
         let context = &self.context;
         let (ids, now) = (&context.ids, context.clock.now());
         let stream = is_streamed(&request.stream);
         let messages = mem::take(&mut request.additional_messages).into_option();
         let messages = messages.unwrap_or_default().into_iter().map(|message| {
             let message = objects::request_message(ids, now, thread_id, message);
-            new_object(&message.id, &message)
+            new_message(&message)
         });
         let messages = messages.collect();
         let effort = mem::take(&mut request.reasoning_effort).into_option();
@@ -191,9 +220,13 @@ impl Engine {
             StreamEvent::RunQueued(Box::new(run.clone())),
         ];
         let events: Vec<_> = thread_created.into_iter().chain(run_events).collect();
-        let (frames, events) = encode(FIRST_EVENT, &events);
+        let (frames, events) = encode(FIRST_EVENT, &events, &texts);
         let next = events.last + 1;
-        let object = NewObject { hidden: objects::json(&hidden), ..new_object(&run.id, &run) };
+        let object = NewObject {
+            id: run.id.clone(),
+            json: texts.run_json(&run),
+            hidden: objects::json(&hidden),
+        };
         let view = RunView::new(thread_id, &run.id, object.json.clone(), Phase::Queued);
         let json = object.json.clone();
         let change = Change::CreateRun(Box::new(NewRun {
@@ -207,38 +240,44 @@ impl Engine {
             next_event: next + RESERVED_EVENTS,
             events,
         }));
-        let committed = self.commit(change, &json, FIRST_EVENT).await;
-        match committed {
-            Ok(_) => {}
+        let state = RunState::new(run, texts, hidden).with_reserved(reserved);
+        let start = Start { first_event: FIRST_EVENT, frames, stream, permit };
+        let subscriber = match self.commit_and_execute(change, json, state, start).await {
+            Ok(subscriber) => subscriber,
             Err(StoreError::ActiveRun { run_id }) => {
                 return Err(EngineError::ActiveRun { thread_id: thread_id.to_owned(), run_id });
             }
             Err(error) => return Err(error.into()),
-        }
+        };
         context.metrics.record_run_created();
-        let subscriber = self.execute(
-            thread_id,
-            RunState::new(run, hidden),
-            FIRST_EVENT,
-            frames,
-            stream,
-            permit,
-        );
         Ok((view, subscriber))
     }
 
-    /// Starts an execution of a run. Its log begins with these events, which are stored already.
-    pub(super) fn execute(
+    /// Commits a change that puts a run into the queue, and starts its execution. Does so in a task,
+    /// because this node has claimed the run: if the client disconnects meanwhile, the run must
+    /// execute nevertheless.
+    pub(super) async fn commit_and_execute(
         &self,
-        thread_id: &str,
-        state: RunState,
-        first_event: u64,
-        frames: Vec<Frame>,
-        stream: bool,
-        permit: QueuePermit,
-    ) -> Option<Subscriber> {
+        change: Change,
+        json: Bytes,
+        mut state: RunState,
+        start: Start,
+    ) -> Result<Option<Subscriber>, StoreError> {
+        let engine = self.clone();
+        let task = tokio::spawn(async move {
+            let committed = engine.commit(change, &json, start.first_event).await?;
+            state.version = committed.version;
+            Ok(engine.execute(state, start))
+        });
+        let stopped = |_| Err(StoreError::Unavailable("the server is shutting down".into()));
+        task.await.unwrap_or_else(stopped)
+    }
+
+    /// Starts an execution of a run. Its log begins with these events, which are stored already.
+    fn execute(&self, state: RunState, start: Start) -> Option<Subscriber> {
+        let Start { first_event, frames, stream, permit } = start;
         let context = &self.context;
-        let key = self.run_key(thread_id, &state.run.id);
+        let key = self.run_key(&state.run.thread_id, &state.run.id);
         let live = context.live_run(first_event);
         let subscriber =
             stream.then(|| Subscriber::new(self.event_source(&key), Some(&live.log), first_event));
@@ -292,7 +331,7 @@ impl Engine {
         request: UpdateRunRequest,
     ) -> Result<RunView> {
         let engine = self.identify("modifyRun", &[thread_id, run_id], &request);
-        let update = |run: &mut Run, (): &mut ()| {
+        let update = |run: &mut Run, (): &mut (), _: &mut LongMembers| {
             objects::update_metadata(&mut run.metadata, request.metadata.clone());
         };
         let update = engine.change(Collection::runs(thread_id), run_id, update);
@@ -317,12 +356,17 @@ pub(super) fn is_streamed(stream: &Field<bool>) -> bool {
 }
 
 /// Encodes events that are stored before clients receive them.
-pub(super) fn encode(first: u64, events: &[StreamEvent]) -> (Vec<Frame>, EventChunk) {
-    let frames: Vec<_> =
-        (first..).zip(events).map(|(number, event)| Frame::new(number, event)).collect();
-    let mut bytes = Vec::with_capacity(frames.iter().map(|frame| frame.bytes.len()).sum());
-    frames.iter().for_each(|frame| bytes.extend_from_slice(&frame.bytes));
+pub(super) fn encode(
+    first: u64,
+    events: &[StreamEvent],
+    texts: &RunTexts,
+) -> (Vec<Frame>, EventChunk) {
+    let mut frames = Frames::default();
+    for (number, event) in (first..).zip(events) {
+        frames.push(number, event, texts.members());
+    }
+    let (frames, bytes) = frames.finish(0);
     let last = (first + frames.len() as u64).saturating_sub(1);
     let is_done = frames.last().is_some_and(|frame| frame.is_done);
-    (frames, EventChunk { first, last, is_done, bytes: bytes.into() })
+    (frames, EventChunk { first, last, is_done, bytes })
 }

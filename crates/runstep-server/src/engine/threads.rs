@@ -1,16 +1,14 @@
 //! Operations on threads.
 
 use axum::body::Bytes;
-use runstep_api::Field;
-use runstep_api::types::{
-    CreateThreadRequest, DeletedThread, Thread, ToolResources, UpdateThreadRequest,
-};
+use runstep_api::types::{CreateThreadRequest, DeletedThread, Thread, UpdateThreadRequest};
 
 use super::context::Engine;
 use super::error::Result;
 use super::idempotency::Recorded;
-use super::transactions::new_object;
+use super::transactions::{new_message, new_object};
 use super::{built_in_tools, objects};
+use crate::json_text::LongMembers;
 use crate::store::{Change, Collection, NewThread};
 
 impl Engine {
@@ -50,7 +48,7 @@ impl Engine {
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = messages.into_iter().map(|message| {
             let message = objects::request_message(ids, now, &thread.id, message);
-            new_object(&message.id, &message)
+            new_message(&message)
         });
         let messages = messages.collect();
         let new = NewThread { thread: new_object(&thread.id, &thread), messages };
@@ -78,14 +76,14 @@ impl Engine {
             self.thread(id).await?;
             return Err(error);
         }
-        self.change(Collection::Threads, id, |thread: &mut Thread, (): &mut ()| {
-            match request.tool_resources.clone() {
-                Field::Absent => {}
-                Field::Null => thread.tool_resources = Some(ToolResources::default()),
-                Field::Value(changes) => built_in_tools::merge(&mut thread.tool_resources, changes),
-            }
-            objects::update_metadata(&mut thread.metadata, request.metadata.clone());
-        })
+        self.change(
+            Collection::Threads,
+            id,
+            |thread: &mut Thread, (): &mut (), _: &mut LongMembers| {
+                built_in_tools::update(&mut thread.tool_resources, &request.tool_resources);
+                objects::update_metadata(&mut thread.metadata, request.metadata.clone());
+            },
+        )
         .await
     }
 
@@ -94,8 +92,9 @@ impl Engine {
     pub(crate) async fn delete_thread(&self, id: &str) -> Result<DeletedThread> {
         let (collection, thread_id) = (Collection::Threads, id.to_owned());
         let committed = self.transact(Change::Delete { collection, id: thread_id }, None).await?;
-        // A run that does not execute waited for tool outputs, or it is about to start and then
-        // finds that the thread is gone.
+        self.context.deletions.notify_one();
+        // A run that does not execute here waited for tool outputs, or it is about to start, or
+        // another node executes it. Then the execution finds that the thread is gone.
         if let Some(run_id) = committed.active_run
             && let Some(live) = self.context.live_runs.get(&self.run_key(id, &run_id))
         {

@@ -1,13 +1,16 @@
 //! Reads and transactions of a namespace.
 
 use axum::body::Bytes;
+use runstep_api::types::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::Engine;
 use super::error::Result;
 use super::objects;
-use crate::store::{Change, Collection, NewObject, Object, StoreError};
+use super::prompt;
+use crate::json_text::LongMembers;
+use crate::store::{Change, Collection, NewMessage, NewObject, Object, StoreError};
 
 impl Engine {
     /// Reads an object.
@@ -26,7 +29,7 @@ impl Engine {
         &self,
         collection: Collection,
         id: &str,
-        change: impl Fn(&mut T, &mut H),
+        change: impl Fn(&mut T, &mut H, &mut LongMembers),
     ) -> Result<Bytes>
     where
         T: DeserializeOwned + Serialize,
@@ -34,12 +37,14 @@ impl Engine {
     {
         loop {
             let stored = self.object(collection.clone(), id).await?;
-            let mut object: T = objects::parse(&stored.json)?;
             let has_hidden = size_of::<H>() > 0;
             let mut hidden =
                 if has_hidden { objects::parse(&stored.hidden)? } else { H::default() };
-            change(&mut object, &mut hidden);
-            let json = objects::json(&object);
+            let (mut members, rest) = LongMembers::split(&stored.json);
+            let mut object: T = objects::parse(&rest)?;
+            change(&mut object, &mut hidden, &mut members);
+            let _in_transit = self.quota().reserve(members.len())?;
+            let json = members.join(&objects::json(&object));
             let hidden = if has_hidden { objects::json(&hidden) } else { stored.hidden };
             let object = NewObject { id: id.to_owned(), json: json.clone(), hidden };
             let (collection, version) = (collection.clone(), stored.version);
@@ -50,6 +55,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// Creates a row of a message.
+pub(super) fn new_message(message: &Message) -> NewMessage {
+    let tokens = prompt::message_tokens(message);
+    NewMessage { id: message.id.clone(), json: objects::json(message), tokens }
 }
 
 /// Creates a row of an object.

@@ -9,6 +9,7 @@ use super::built_in_tools;
 use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::objects;
+use crate::json_text::LongMembers;
 use crate::model::{ResourceError, UpstreamResources};
 use crate::store::Collection;
 
@@ -48,16 +49,30 @@ impl Engine {
         Ok(created)
     }
 
-    /// Adds the files that messages attach to file search to the vector store of their thread, which
-    /// is created for the first of them. Returns whether it was.
+    /// Adds the files that messages attach to the resources of their thread: those for the code
+    /// interpreter to its files, and those for file search to the vector store, which is created for
+    /// the first of them. Returns whether the resources have changed.
     pub(super) async fn attach(
         &self,
         resources: &mut Option<ToolResources>,
         messages: &[CreateMessageRequest],
     ) -> Result<bool> {
+        let code_files: Vec<&String> = messages.iter().flat_map(code_files).collect();
+        let mut is_changed = false;
+        if !code_files.is_empty() {
+            let interpreter =
+                resources.get_or_insert_default().code_interpreter.get_or_insert_default();
+            let ids = interpreter.file_ids.get_or_insert_default();
+            for file in code_files {
+                if !ids.contains(file) {
+                    ids.push(file.clone());
+                    is_changed = true;
+                }
+            }
+        }
         let files: Vec<&String> = messages.iter().flat_map(searched_files).collect();
         if files.is_empty() {
-            return Ok(false);
+            return Ok(is_changed);
         }
         let upstream = self.upstream()?;
         let search = resources.get_or_insert_default().file_search.get_or_insert_default();
@@ -67,7 +82,7 @@ impl Engine {
             for file in files {
                 upstream.add_to_vector_store(store, file).await.map_err(rejected)?;
             }
-            return Ok(false);
+            return Ok(is_changed);
         }
         let expiry = json!({"anchor": "last_active_at", "days": EXPIRES_AFTER_DAYS});
         let body = json!({"file_ids": files, "expires_after": expiry});
@@ -81,7 +96,8 @@ impl Engine {
         thread_id: &str,
         messages: &[CreateMessageRequest],
     ) -> Result<()> {
-        if messages.iter().flat_map(searched_files).next().is_none() {
+        let files = |message| searched_files(message).chain(code_files(message));
+        if messages.iter().flat_map(files).next().is_none() {
             return Ok(());
         }
         let stored = self.object(Collection::Threads, thread_id).await?;
@@ -90,7 +106,7 @@ impl Engine {
             let created = thread.tool_resources.unwrap_or_default();
             // Not recorded under the idempotency key, which belongs to the message.
             let engine = Self { request: None, ..self.clone() };
-            let change = |thread: &mut Thread, (): &mut ()| {
+            let change = |thread: &mut Thread, (): &mut (), _: &mut LongMembers| {
                 built_in_tools::merge(&mut thread.tool_resources, created.clone());
             };
             engine.change(Collection::Threads, thread_id, change).await?;
@@ -101,12 +117,22 @@ impl Engine {
 
 /// Returns the files that a message attaches to file search.
 fn searched_files(message: &CreateMessageRequest) -> impl Iterator<Item = &String> {
+    attached_files(message, |tool| matches!(tool, AttachmentTool::FileSearch(_)))
+}
+
+/// Returns the files that a message attaches to the code interpreter.
+fn code_files(message: &CreateMessageRequest) -> impl Iterator<Item = &String> {
+    attached_files(message, |tool| matches!(tool, AttachmentTool::CodeInterpreter(_)))
+}
+
+fn attached_files(
+    message: &CreateMessageRequest,
+    is_wanted: fn(&AttachmentTool) -> bool,
+) -> impl Iterator<Item = &String> {
     let attachments = message.attachments.as_option().into_iter().flatten();
-    let searched = attachments.filter(|attachment| {
-        let mut tools = attachment.tools.iter().flatten();
-        tools.any(|tool| matches!(tool, AttachmentTool::FileSearch(_)))
-    });
-    searched.filter_map(|attachment| attachment.file_id.as_ref())
+    let wanted = attachments
+        .filter(move |attachment| attachment.tools.iter().flatten().any(|tool| is_wanted(tool)));
+    wanted.filter_map(|attachment| attachment.file_id.as_ref())
 }
 
 /// Returns the error for a request that the provider has rejected or could not be sent to it.

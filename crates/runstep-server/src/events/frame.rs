@@ -1,10 +1,12 @@
 //! The encoding of events as server-sent events.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use axum::body::Bytes;
 use runstep_api::types::{ErrorResponse, StreamEvent};
 
+use crate::json_text::LongMembers;
 use crate::text::escape_line_separators;
 
 /// An estimate of the bytes of an event besides its name and its data.
@@ -28,19 +30,51 @@ impl Frame {
     }
 }
 
-/// Returns the part of a chunk after its first `count` events.
-pub(super) fn skip_events(chunk: &Bytes, count: u64) -> Bytes {
-    // JSON has no line feeds, so a blank line only occurs at the end of an event.
-    let mut ends = memchr::memmem::find_iter(chunk, b"\n\n").map(|position| position + 2);
-    let skipped = match usize::try_from(count).unwrap_or(usize::MAX).checked_sub(1) {
-        Some(index) => ends.nth(index).unwrap_or(chunk.len()),
-        None => 0,
-    };
-    chunk.slice(skipped..)
+/// Encoded events with consecutive numbers, in one text.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    bytes: Vec<u8>,
+    /// For each event its end in the text, and whether it is `done`.
+    ends: Vec<(usize, bool)>,
+}
+
+impl Frames {
+    /// Creates frames that follow encoded events.
+    pub(crate) fn after(bytes: Vec<u8>) -> Self {
+        let ends = Vec::new();
+        Self { bytes, ends }
+    }
+
+    /// Appends an event. An event with a run gets the long members of the run.
+    pub(crate) fn push(&mut self, number: u64, event: &StreamEvent, long: &LongMembers) {
+        let name = event.event();
+        if name.starts_with("thread.run.") && !name.starts_with("thread.run.step.") {
+            let data = event_data(event);
+            // Writing to memory cannot fail.
+            let _ = write!(self.bytes, "id: {number}\nevent: {name}\ndata: ");
+            long.join_event(data.as_bytes(), &mut self.bytes);
+            self.bytes.extend_from_slice(b"\n\n");
+        } else {
+            self.bytes.extend_from_slice(&encode(Some(number), event));
+        }
+        self.ends.push((self.bytes.len(), matches!(event, StreamEvent::Done)));
+    }
+
+    /// Returns the frames, which share the text, and the whole text with what precedes them.
+    pub(crate) fn finish(self, start: usize) -> (Vec<Frame>, Bytes) {
+        let bytes = Bytes::from(self.bytes.into_boxed_slice());
+        let mut start = start;
+        let frames = self.ends.into_iter().map(|(end, is_done)| {
+            let frame = Frame { bytes: bytes.slice(start..end), is_done };
+            start = end;
+            frame
+        });
+        (frames.collect(), bytes)
+    }
 }
 
 /// Returns the text of an event without the property that clients do not get.
-fn data(event: &StreamEvent) -> serde_json::Result<String> {
+fn visible_data(event: &StreamEvent) -> serde_json::Result<String> {
     let step = match event {
         StreamEvent::StepCreated(step)
         | StreamEvent::StepInProgress(step)
@@ -58,15 +92,35 @@ fn data(event: &StreamEvent) -> serde_json::Result<String> {
     serde_json::to_string(&step)
 }
 
-/// Encodes an event. Events of a run's log have a number, after which a stream can be resumed.
-pub(crate) fn encode(number: Option<u64>, event: &StreamEvent) -> Bytes {
+/// Returns the data of an event as one line.
+fn event_data(event: &StreamEvent) -> String {
     // Some clients do not recognize a bare error object and take the stream for a complete one.
     let data = match event {
         StreamEvent::Error(error) => serde_json::to_string(&ErrorResponse::new(error.clone())),
-        event => data(event),
+        event => visible_data(event),
     };
     // Serializing the server's own objects to one line of JSON cannot fail.
-    let data = escape_line_separators(data.unwrap_or_default());
+    let data = data.unwrap_or_default();
+    match escape_line_separators(&data) {
+        Cow::Borrowed(_) => data,
+        Cow::Owned(escaped) => escaped,
+    }
+}
+
+/// Returns the part of a chunk after its first `count` events.
+pub(super) fn skip_events(chunk: &Bytes, count: u64) -> Bytes {
+    // JSON has no line feeds, so a blank line only occurs at the end of an event.
+    let mut ends = memchr::memmem::find_iter(chunk, b"\n\n").map(|position| position + 2);
+    let skipped = match usize::try_from(count).unwrap_or(usize::MAX).checked_sub(1) {
+        Some(index) => ends.nth(index).unwrap_or(chunk.len()),
+        None => 0,
+    };
+    chunk.slice(skipped..)
+}
+
+/// Encodes an event. Events of a run's log have a number, after which a stream can be resumed.
+pub(crate) fn encode(number: Option<u64>, event: &StreamEvent) -> Bytes {
+    let data = event_data(event);
     let name = event.event();
     let mut bytes = Vec::with_capacity(OVERHEAD + name.len() + data.len());
     // Writing to memory cannot fail.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 
+use super::followers::{Follower, Followers};
 use super::frame::skip_events;
 use super::log::EventLog;
 use crate::store::{EventChunk, Phase, RunKey, SharedStore};
@@ -14,12 +15,15 @@ use crate::store::{EventChunk, Phase, RunKey, SharedStore};
 const MAX_BATCH_BYTES: usize = 32 * 1024;
 /// How often the store is read for events of a run that does not execute in this process.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The same if other nodes notify this one of events.
+const NOTIFIED_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where all retained events of a run are.
 #[derive(Clone)]
 pub(crate) struct EventSource {
     pub(crate) store: SharedStore,
     pub(crate) key: RunKey,
+    pub(crate) followers: Arc<Followers>,
 }
 
 /// Receives the events of one execution of a run, from some event on up to `done`.
@@ -27,6 +31,8 @@ pub(crate) struct Subscriber {
     source: EventSource,
     /// The log of the execution, if it is in this process.
     log: Option<Subscription>,
+    /// Notifies of events of another node, if the run does not execute in this process.
+    follower: Option<Follower>,
     next: u64,
 }
 
@@ -62,7 +68,7 @@ impl Subscriber {
             let id = log.state.lock().add_subscriber(next);
             Subscription { log: Arc::clone(log), id }
         });
-        Self { source, log, next }
+        Self { source, log, follower: None, next }
     }
 
     /// Waits for events.
@@ -74,6 +80,7 @@ impl Subscriber {
         loop {
             match &self.log {
                 None => {
+                    self.follow();
                     if let Some(received) = self.read_store().await {
                         return received;
                     }
@@ -81,7 +88,9 @@ impl Subscriber {
                         // Events may have been stored since the read.
                         return self.read_store().await.unwrap_or(Received::Lagged);
                     }
-                    tokio::time::sleep(POLL_INTERVAL).await;
+                    if let Some(received) = self.wait_for_news().await {
+                        return received;
+                    }
                 }
                 Some(subscription) => match subscription.receive(&mut self.next).await {
                     Logged::Received(received) => return received,
@@ -94,9 +103,32 @@ impl Subscriber {
         }
     }
 
+    /// Follows the run, from before a read of the store, so that nothing is missed in between.
+    fn follow(&mut self) {
+        let EventSource { key, followers, .. } = &self.source;
+        self.follower.get_or_insert_with(|| followers.follow(key));
+    }
+
+    /// Waits until the store should be read again. Returns deltas that it does not have yet.
+    async fn wait_for_news(&mut self) -> Option<Received> {
+        let interval = match self.source.store.is_shared() {
+            true => NOTIFIED_POLL_INTERVAL,
+            false => POLL_INTERVAL,
+        };
+        let news = self.follower.as_mut()?.receive();
+        let EventChunk { first, last, bytes, .. } =
+            tokio::time::timeout(interval, news).await.ok().flatten()?;
+        if !(first..=last).contains(&self.next) {
+            return None;
+        }
+        let bytes = skip_events(&bytes, self.next - first);
+        self.next = last + 1;
+        Some(Received::Events(bytes))
+    }
+
     /// Returns events of the store, if it has later ones.
     async fn read_store(&mut self) -> Option<Received> {
-        let EventSource { store, key } = &self.source;
+        let EventSource { store, key, .. } = &self.source;
         // An error of the store ends the stream with an error event.
         let chunks = store.events_after(key, self.next.saturating_sub(1)).await.ok()?;
         let EventChunk { first, last, is_done, bytes } = chunks.into_iter().next()?;
@@ -110,7 +142,7 @@ impl Subscriber {
 
     /// Returns whether more events can follow.
     async fn is_active(&self) -> bool {
-        let EventSource { store, key } = &self.source;
+        let EventSource { store, key, .. } = &self.source;
         let record = store.run(key).await;
         record.is_ok_and(|record| !matches!(record.phase, Phase::Ended | Phase::RequiresAction))
     }

@@ -36,7 +36,7 @@ fn key() -> RunKey {
 impl Harness {
     /// A run whose first event is stored.
     pub(super) fn new() -> Self {
-        let quota = MemoryQuota::new(usize::MAX, Gauge::default());
+        let quota = MemoryQuota::new(usize::MAX, usize::MAX, Gauge::default());
         let store = Arc::new(MemoryStore::new(quota));
         let log = Arc::new(EventLog::new(Counter::default(), 1));
         let object =
@@ -95,7 +95,7 @@ impl Harness {
     }
 
     pub(super) fn source(&self) -> EventSource {
-        EventSource { store: self.store.clone(), key: key() }
+        EventSource { store: self.store.clone(), key: key(), followers: Arc::default() }
     }
 }
 

@@ -52,11 +52,11 @@ pub(crate) enum ApiError {
     InvalidEncoding(String),
     /// Other long bodies use all memory that is available for bodies.
     #[error("The server is processing other long requests. Please try again in {} s.",
-        RETRY_DELAY.as_secs())]
+        self.retry_after().unwrap_or_default())]
     TooManyBodies,
     /// The server finishes the runs it has, and creates no others.
     #[error("The server is shutting down and does not create runs. Please try again in {} s.",
-        RESTART_DELAY.as_secs())]
+        self.retry_after().unwrap_or_default())]
     ShuttingDown,
     /// The head of the request, for which the HTTP library has chosen this status.
     #[error("{}", malformed_head(*.0))]
@@ -168,6 +168,19 @@ impl ApiError {
         }
     }
 
+    /// Returns after how many seconds the request can be repeated, if that may help.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { seconds, .. } => Some(*seconds),
+            Self::ShuttingDown => Some(RESTART_DELAY.as_secs()),
+            Self::TooManyBodies
+            | Self::Engine(
+                EngineError::Unavailable(_) | EngineError::Stale | EngineError::Replayed,
+            ) => Some(RETRY_DELAY.as_secs()),
+            _ => None,
+        }
+    }
+
     /// Returns the body of the response.
     pub(super) fn body(&self) -> Value {
         let (status, code) = self.status_and_code();
@@ -221,16 +234,7 @@ impl IntoResponse for ApiError {
         let (status, _) = self.status_and_code();
         let mut response = (status, Json(self.body())).into_response();
         let headers = response.headers_mut();
-        let retry_after = match self {
-            Self::RateLimited { seconds, .. } => Some(seconds),
-            Self::TooManyBodies => Some(RETRY_DELAY.as_secs()),
-            Self::ShuttingDown => Some(RESTART_DELAY.as_secs()),
-            Self::Engine(EngineError::Unavailable(_) | EngineError::Stale) => {
-                Some(RETRY_DELAY.as_secs())
-            }
-            _ => None,
-        };
-        if let Some(seconds) = retry_after {
+        if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {

@@ -19,7 +19,7 @@ const MAX_CHARACTERS: usize = 100_000;
 /// Generates arguments for a function call, as JSON text. `text` is the user's message.
 pub(super) fn arguments(function: &Function, text: &str) -> String {
     let Some(parameters) = &function.parameters else { return "{}".to_owned() };
-    value_for(&Value::Object(parameters.clone()), text).to_string()
+    value_for(&parameters.to_value(), text).to_string()
 }
 
 /// Generates a value that matches the schema, with words and numbers from the text where possible.

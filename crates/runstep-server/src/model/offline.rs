@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::arguments::{arguments, value_for};
+use super::conversation::Conversation;
 use super::prepared::{PreparedResponse, Timing};
 use super::request::{
     ConversationItem, Function, ModelRequest, ResponseFormat, ToolCall, ToolChoice, UserPart,
@@ -79,7 +80,7 @@ struct CurrentTurn<'a> {
 }
 
 impl<'a> CurrentTurn<'a> {
-    fn new(conversation: &'a [ConversationItem]) -> Self {
+    fn new(conversation: &'a Conversation) -> Self {
         let mut turn = Self::default();
         for item in conversation {
             match item {
@@ -134,7 +135,7 @@ fn text(format: &ResponseFormat, turn: &CurrentTurn<'_>) -> String {
                 source.push('\n');
                 source.push_str(output);
             }
-            value_for(&format.schema, &source).to_string()
+            value_for(&format.schema.to_value(), &source).to_string()
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Requests to models.
 
-use serde_json::{Map, Value};
+use super::conversation::Conversation;
+use super::schema_text::SchemaText;
+
+use serde_json::Value;
 
 use super::built_in::{CodeInterpreter, CodeInterpreterCall, FileSearch, FileSearchCall};
 
@@ -13,7 +16,7 @@ pub struct ModelRequest {
     /// The run's instructions.
     pub instructions: Option<String>,
     /// The messages of the thread, and the calls of the run, oldest first.
-    pub conversation: Vec<ConversationItem>,
+    pub conversation: Conversation,
     /// The functions that the model can call.
     pub tools: Vec<Function>,
     /// The tool `file_search`, if the run has it. Only models that [support built-in
@@ -39,11 +42,11 @@ pub struct ModelRequest {
 
 impl ModelRequest {
     /// Creates a request with a conversation, and defaults for everything else.
-    pub fn new(model: impl Into<String>, conversation: Vec<ConversationItem>) -> Self {
+    pub fn new(model: impl Into<String>, conversation: impl Into<Conversation>) -> Self {
         Self {
             model: model.into(),
             instructions: None,
-            conversation,
+            conversation: conversation.into(),
             tools: Vec::new(),
             file_search: None,
             code_interpreter: None,
@@ -129,7 +132,7 @@ pub struct Function {
     /// What the function does.
     pub description: Option<String>,
     /// The JSON schema of the arguments. `None` means that there are no arguments.
-    pub parameters: Option<Map<String, Value>>,
+    pub parameters: Option<SchemaText>,
     /// Whether the model must follow the schema exactly.
     pub strict: bool,
 }
@@ -172,7 +175,7 @@ pub struct NamedSchema {
     /// The purpose of the schema.
     pub description: Option<String>,
     /// The schema.
-    pub schema: Value,
+    pub schema: SchemaText,
     /// Whether the model must follow the schema exactly.
     pub strict: bool,
 }

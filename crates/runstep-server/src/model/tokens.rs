@@ -20,7 +20,7 @@ pub(crate) fn tokens_of_characters(characters: usize) -> u64 {
 /// Estimates the prompt tokens of a request: instructions, conversation and functions.
 pub(crate) fn prompt_tokens(request: &ModelRequest) -> u64 {
     let instructions = request.instructions.as_deref().map_or(0, estimate_tokens);
-    let conversation: u64 = request.conversation.iter().map(item_tokens).sum();
+    let conversation = request.conversation.tokens();
     let functions: u64 = request.tools.iter().map(function_tokens).sum();
     instructions + conversation + functions
 }
@@ -58,11 +58,7 @@ fn part_tokens(part: &UserPart) -> u64 {
 }
 
 fn function_tokens(function: &Function) -> u64 {
-    let parameters = function
-        .parameters
-        .as_ref()
-        .and_then(|parameters| serde_json::to_string(parameters).ok())
-        .map_or(0, |text| estimate_tokens(&text));
+    let parameters = function.parameters.as_ref().map_or(0, |text| estimate_tokens(text.get()));
     estimate_tokens(&function.name)
         + function.description.as_deref().map_or(0, estimate_tokens)
         + parameters

@@ -75,6 +75,8 @@ async fn serve(
         .max_open_streams(settings.max_open_streams)
         .max_context_tokens(settings.max_context_tokens)
         .max_stored_bytes(settings.max_stored_bytes)
+        .max_stored_bytes_per_key(settings.max_stored_bytes_per_key)
+        .max_buffered_body_bytes(settings.max_buffered_body_bytes)
         .max_connections(settings.max_connections)
         .request_timeout(Duration::from_secs(settings.request_timeout_seconds))
         .shutdown_timeout(Duration::from_secs(settings.shutdown_timeout_seconds));

@@ -146,13 +146,20 @@ pub(super) struct Options {
     /// Limit of open connections; others wait
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_connections: Option<usize>,
-    /// Limit of what is in memory: the output of active runs, and with --data :memory: all objects;
-    /// beyond it requests that create objects get status 429
+    /// Limit of what is in memory: output and tools of active runs, long texts in transit, and with
+    /// --data :memory: all objects; beyond it requests that need more get status 429
     #[arg(long, value_name = "BYTES", help_heading = "Limits")]
     max_stored_bytes: Option<usize>,
+    /// The same limit for each API key, if there are keys
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
+    max_stored_bytes_per_key: Option<usize>,
     /// Limit of the length of a request body; a longer one gets status 413
     #[arg(long, value_name = "BYTES", help_heading = "Limits")]
     max_body_bytes: Option<usize>,
+    /// Limit of the length of all long request bodies that are being read or parsed; others wait, and
+    /// get status 503 after 5 s
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
+    max_buffered_body_bytes: Option<usize>,
     /// Timeout for a request until its response starts; a slower one gets status 408
     #[arg(long, value_name = "SECONDS", help_heading = "Limits")]
     request_timeout_seconds: Option<u64>,

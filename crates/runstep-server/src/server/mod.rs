@@ -219,11 +219,20 @@ impl ServerBuilder {
         self
     }
 
-    /// Limits what is in memory: the output of active runs, and all objects if there is no
-    /// [`data_file`](Self::data_file). Objects are in memory as JSON text. Beyond the limit, requests
-    /// that create objects get a 429 until some objects are deleted. Default: 1 GiB.
+    /// Limits what is in memory: the output of active runs, their tools, texts above 64 KiB that are
+    /// being read or written, and all objects if there is no [`data_file`](Self::data_file). Objects
+    /// are in memory as JSON text. Beyond the limit, requests that create objects or need long texts
+    /// get a 429. Default: 1 GiB.
     pub fn max_stored_bytes(mut self, limit: usize) -> Self {
         self.limits.max_stored_bytes = limit;
+        self
+    }
+
+    /// Limits what is in memory for one API key, so that its clients cannot use up
+    /// [`max_stored_bytes`](Self::max_stored_bytes) for the others. Only applies if there are
+    /// [`api_keys`](Self::api_keys). Default: 512 MiB.
+    pub fn max_stored_bytes_per_key(mut self, limit: usize) -> Self {
+        self.limits.max_stored_bytes_per_key = limit;
         self
     }
 
@@ -283,7 +292,13 @@ impl ServerBuilder {
         let schemas =
             Schemas::embedded().map_err(|error| StartError::Specification(error.to_string()))?;
         let metrics = Arc::new(Metrics::new());
-        let quota = MemoryQuota::new(self.limits.max_stored_bytes, metrics.stored_bytes.clone());
+        let limit = self.limits.max_stored_bytes;
+        // Without keys, all clients share the objects and the quota.
+        let key_limit = match self.keys.is_empty() {
+            true => usize::MAX,
+            false => self.limits.max_stored_bytes_per_key,
+        };
+        let quota = MemoryQuota::new(limit, key_limit, metrics.stored_bytes.clone());
         let store: SharedStore = match &self.data_file {
             Some(path) => Arc::new(SqliteStore::open(
                 path,
@@ -291,6 +306,7 @@ impl ServerBuilder {
                     durability: self.durability,
                     max_bytes: self.max_data_bytes,
                     metrics: metrics.store.clone(),
+                    quota: Arc::clone(&quota),
                 },
             )?),
             None => Arc::new(MemoryStore::new(Arc::clone(&quota))),

@@ -5,11 +5,15 @@
 //! | --- | --- |
 //! | `object.rs` | what is stored: objects as JSON text, runs, events |
 //! | `transaction.rs` | changes, as values |
+//! | `context.rs` | the messages that a prompt contains |
+//! | `notification.rs` | news between the nodes that share a store |
 //! | `memory/` | [`MemoryStore`], which keeps everything in the process |
 //! | `sqlite/` | [`SqliteStore`], which keeps everything in one file |
 //! | `quota.rs` | the memory quota |
 
+mod context;
 mod memory;
+mod notification;
 mod object;
 mod page;
 mod quota;
@@ -20,13 +24,16 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 
+pub(crate) use context::{Context, ContextMark, ContextQuery};
 pub(crate) use memory::MemoryStore;
+pub(crate) use notification::Notification;
 pub(crate) use object::{
     Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord,
 };
 pub(crate) use page::{ObjectPage, PageQuery, UnknownCursor};
-pub(crate) use quota::{MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
+pub(crate) use quota::{KeyQuota, MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
 pub use sqlite::{Durability, backup, check, export, import};
 pub(crate) use sqlite::{SqliteOptions, SqliteStore};
 pub(crate) use transaction::{
@@ -56,6 +63,28 @@ pub(crate) type SharedStore = Arc<dyn Store>;
 /// What a returned future reports as committed survives whatever the store promises to survive: a
 /// crash of the process for a file, nothing for memory. Futures do not borrow the store. A
 /// transaction whose future is dropped may still be committed.
+///
+/// # Failures
+///
+/// [`StoreError::Unavailable`] means that nothing was written, so the operation can be repeated.
+/// [`StoreError::UnknownOutcome`] means that the store cannot tell whether a transaction was
+/// committed, because the connection was lost during the commit. A store that can find out does so
+/// before it returns. The engine then
+///
+/// - reads the run back, if the transaction was a write of an execution: such a write always has
+///   events, and their numbers are used once, so the write was committed if they are stored. If it
+///   was not, it is repeated; the version keeps it from being applied twice.
+/// - returns a 503 to a client. A request with an idempotency key can be repeated: its response is
+///   recorded in the same transaction.
+///
+/// # Nodes
+///
+/// Several processes, the nodes, can share a store ([`is_shared`](Self::is_shared)). All that they
+/// need to know of each other is in the store: a run has an owner, whose lease is renewed; a
+/// cancellation is the phase of the run, a deletion its absence; each write raises the version of
+/// the run, so a node that lost its claim cannot write. Notifications only save time: an execution
+/// finds a cancellation, a deletion or the loss of its claim when it writes, and in a poll if it
+/// does not write.
 pub(crate) trait Store: Send + Sync + 'static {
     /// Reads an object.
     fn object(
@@ -73,6 +102,10 @@ pub(crate) trait Store: Send + Sync + 'static {
         run: Option<String>,
         query: PageQuery,
     ) -> BoxFuture<'static, Result<ObjectPage>>;
+
+    /// Reads the newest messages of a run's thread, except for those of the run itself, in one
+    /// operation. Its cost depends on what it returns, not on the length of the thread.
+    fn context(&self, key: &RunKey, query: ContextQuery) -> BoxFuture<'static, Result<Context>>;
 
     /// Reads a run and the state that its object does not have.
     fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>>;
@@ -98,8 +131,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<Option<Bytes>>>;
 
     /// Claims executable runs (queued, in progress or cancelling) that neither this node nor another
-    /// one with a valid lease has claimed, at most `limit` of them, the oldest first. A claim
-    /// changes the version of the run, so the previous owner can no longer write.
+    /// one with a valid lease has claimed, at most `limit` of them. The namespaces take turns, so
+    /// that a namespace with many runs does not delay the others; within one, the oldest run is the
+    /// first. A claim raises the version of the run, so the previous owner can no longer write.
     fn claim_runs(
         &self,
         claimant: Claimant,
@@ -119,8 +153,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Returns the number of runs that wait for tool outputs.
     fn waiting_runs(&self) -> BoxFuture<'static, Result<u64>>;
 
-    /// Removes what is older than it is retained, at most `limit` entries of each kind. Returns how
-    /// many entries were removed.
+    /// Removes what is older than it is retained, and what deleted threads have left, at most about
+    /// `limit` entries of each kind. Returns how many entries were removed: if there are any, more
+    /// may follow. What is left when the process ends is removed after the next start.
     fn remove_expired(
         &self,
         retention: Retention,
@@ -136,6 +171,24 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Updates the metrics of the store.
     fn refresh_metrics(&self) {}
+
+    /// Returns whether other processes may use the same data at the same time. If so, the engine
+    /// polls for what notifications may have missed.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Returns the notifications of other nodes, until the store is dropped. Ends at once if there
+    /// are no other nodes.
+    fn notifications(&self) -> BoxStream<'static, Notification> {
+        Box::pin(futures_util::stream::empty())
+    }
+
+    /// Sends deltas that are not committed yet to the nodes on which readers follow the run. They
+    /// may be lost: the commit that follows contains them. A store without other nodes does nothing.
+    fn publish_deltas(&self, key: &RunKey, deltas: EventChunk) {
+        let _ = (key, deltas);
+    }
 }
 
 /// The reason why a store does not return or change something.
@@ -163,6 +216,10 @@ pub(crate) enum StoreError {
     /// The database cannot be read or written at the moment. Nothing was written.
     #[error("{0}")]
     Unavailable(Arc<str>),
+    /// The transaction may or may not have been committed. See [`Store`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "a file and memory have no connections"))]
+    #[error("it is not known whether the change was saved: {0}")]
+    UnknownOutcome(Arc<str>),
 }
 
 impl StoreError {

@@ -46,7 +46,7 @@ pub(crate) enum Change {
     /// Fails if the thread has an active run.
     CreateMessage {
         thread: String,
-        message: NewObject,
+        message: NewMessage,
     },
     /// Replaces an object, if it still has this version.
     Replace {
@@ -54,8 +54,9 @@ pub(crate) enum Change {
         object: NewObject,
         version: u64,
     },
-    /// Deletes an object and everything that belongs to it. Deleting a message fails if the thread
-    /// has an active run.
+    /// Deletes an object and everything that belongs to it. Nothing of it can be read from then on;
+    /// `Store::remove_expired` removes what a deleted thread has left. Deleting a message fails if
+    /// the thread has an active run.
     Delete {
         collection: Collection,
         id: String,
@@ -75,7 +76,7 @@ pub(crate) struct NewObject {
 #[derive(Clone, Debug)]
 pub(crate) struct NewThread {
     pub(crate) thread: NewObject,
-    pub(crate) messages: Vec<NewObject>,
+    pub(crate) messages: Vec<NewMessage>,
 }
 
 /// A run to create, on a thread that exists or that is created with it.
@@ -84,7 +85,7 @@ pub(crate) struct NewRun {
     pub(crate) thread: String,
     pub(crate) new_thread: Option<NewThread>,
     /// Messages to append before the run.
-    pub(crate) messages: Vec<NewObject>,
+    pub(crate) messages: Vec<NewMessage>,
     pub(crate) run: NewObject,
     pub(crate) phase: Phase,
     pub(crate) expires_at: i64,
@@ -94,8 +95,10 @@ pub(crate) struct NewRun {
 }
 
 /// A step of a run's life: its claim, output of the model, tool outputs, a cancellation, its end.
-/// It is refused if the run has changed since it was read, so a node that lost its claim cannot
-/// write.
+///
+/// It is refused if the run has changed since it was read. Each write raises the version of the run,
+/// also one without an update, so the version is a fencing token: a node that lost its claim cannot
+/// write, and a write cannot be applied twice.
 #[derive(Clone, Debug)]
 pub(crate) struct RunWrite {
     pub(crate) thread: String,
@@ -132,15 +135,19 @@ pub(crate) enum MessageWrite {
     Replace {
         id: String,
         json: Bytes,
+        /// The estimated tokens of the changed message.
+        tokens: u64,
         version: u64,
     },
 }
 
-/// A message that a run creates.
+/// A message to append to a thread.
 #[derive(Clone, Debug)]
 pub(crate) struct NewMessage {
     pub(crate) id: String,
     pub(crate) json: Bytes,
+    /// The estimated tokens of the message in a prompt.
+    pub(crate) tokens: u64,
 }
 
 /// A node that claims runs.

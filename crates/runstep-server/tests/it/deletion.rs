@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use futures_util::StreamExt as _;
+use runstep_server::Server;
 use runstep_server::model::{
     ConversationItem, Model, ModelEvent, ModelRequest, ModelStream, Offline, Scripted, Turn,
 };
@@ -184,30 +185,27 @@ async fn deleting_a_thread_stops_a_run_without_readers() {
 
 #[tokio::test(start_paused = true)]
 async fn deleting_a_thread_stops_a_queued_run() {
-    if crate::HAS_DATA_FILE {
-        // The run is polled while the file is written.
-        return;
-    }
     let model = StallingModel::default();
-    let fixture = Fixture::with_model(model.clone(), &[]).await;
+    let builder = Server::builder().model(model.clone()).max_concurrent_runs(1);
+    let client = TestClient::from_builder(builder);
+    client.hold_execution_permit().await;
+    let fixture = client.create_fixture(&[]).await;
     let stream = fixture.open_run_stream(json!({})).await;
-    // On the current-thread runtime, the run has not been polled since.
     fixture.client.delete(&fixture.thread_path()).await.ok();
     let events = remaining_events(stream).await;
     let expected = ["run.created", "run.queued", "run.cancelling", "run.cancelled", "done"];
     assert_eq!(event_names(&events), expected);
-    assert_eq!(model.in_flight(), 0);
+    assert_eq!(model.in_flight(), 1, "only the run that holds the permit executes");
 }
 
 #[tokio::test(start_paused = true)]
 async fn deleting_a_thread_right_after_tool_outputs_ends_the_stream() {
-    if crate::HAS_DATA_FILE {
-        // The run is polled while the file is written.
-        return;
-    }
-    let turns = [Turn::call("weather", json!({})), Turn::text("Sunny.")];
-    let fixture = Fixture::with_turns(turns, &["weather"]).await;
+    let model = Scripted::new([Turn::call("weather", json!({})), Turn::stall()]);
+    let builder = Server::builder().model(model).max_concurrent_runs(1);
+    let client = TestClient::from_builder(builder);
+    let fixture = client.create_fixture(&["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
+    client.hold_execution_permit().await;
     let stream = fixture.open_outputs_stream(&run, &["sun"]).await;
     fixture.client.delete(&fixture.thread_path()).await.ok();
     let expected = ["run.step.completed", "run.queued", "run.cancelling", "run.cancelled", "done"];

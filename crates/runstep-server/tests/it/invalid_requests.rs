@@ -92,8 +92,8 @@ async fn invalid_fields_are_named_in_the_error() {
         json!({"temperature": -0.01}),
         json!({"top_p": 1.5}),
         json!({"top_p": -1}),
-        json!({"max_prompt_tokens": 255}),
-        json!({"max_completion_tokens": 255}),
+        json!({"max_prompt_tokens": 0}),
+        json!({"max_completion_tokens": 0}),
         json!({"max_prompt_tokens": -1}),
         json!({"max_prompt_tokens": 1e30}),
         json!({"instructions": "x".repeat(256_001)}),
@@ -192,8 +192,8 @@ async fn null_output_is_an_empty_output() {
 async fn values_at_the_limits_are_accepted() {
     let fixture = fixture().await;
     let valid = [
-        json!({"temperature": 2, "top_p": 0, "max_prompt_tokens": 256, "metadata": metadata(16)}),
-        json!({"temperature": 0, "top_p": 1, "max_completion_tokens": 256}),
+        json!({"temperature": 2, "top_p": 0, "max_prompt_tokens": 1, "metadata": metadata(16)}),
+        json!({"temperature": 0, "top_p": 1, "max_completion_tokens": 1}),
         json!({"instructions": "x".repeat(256_000)}),
         json!({"max_prompt_tokens": i64::MAX, "max_completion_tokens": i64::MAX}),
         tools(20),

@@ -148,7 +148,7 @@ async fn success_and_error_responses_of_every_operation_match_the_specification(
 }
 
 async fn check_every_operation(prefix: &str) {
-    let turns = [Turn::call("weather", json!({})), Turn::stall()];
+    let turns = [Turn::call("weather", json!({})), Turn::stall(), Turn::stall(), Turn::stall()];
     let fixture = Fixture::with_turns(turns, &["weather"]).await;
     let client = &fixture.client;
     let run = fixture.create_run_and_wait(json!({})).await;

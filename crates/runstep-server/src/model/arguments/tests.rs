@@ -4,7 +4,7 @@ fn generate(schema: &Value, text: &str) -> Value {
     let function = Function {
         name: "act".to_owned(),
         description: None,
-        parameters: schema.as_object().cloned(),
+        parameters: Some(schema.clone().into()),
         strict: true,
     };
     serde_json::from_str(&arguments(&function, text)).expect("arguments are JSON")

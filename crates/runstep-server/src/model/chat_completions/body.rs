@@ -1,37 +1,106 @@
 //! The body of a chat completion request.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::upstream::{TokenLimitField, Upstream, pending_choice, without_nulls};
 use crate::model::{
-    ConversationItem, Function, ModelRequest, ResponseFormat, ToolCall, ToolChoice, UserPart,
+    ConversationItem, Function, ModelRequest, ResponseFormat, SchemaText, ToolCall, ToolChoice,
+    UserPart,
 };
 
 /// What a provider gets instead of an image in a file, which it does not have.
 const MISSING_IMAGE: &str = "[An image that is not available.]";
 
-/// Builds the request body. Fields with default values are omitted, because some providers reject
-/// them.
-pub(super) fn body(request: &ModelRequest, upstream: &Upstream) -> Value {
+/// The request body. Fields with default values are omitted, because some providers reject them.
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Vec<Value>,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<ToolBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<FormatBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u64>,
+}
+
+/// A tool. Its schema is text, which is not parsed.
+#[derive(Serialize)]
+struct ToolBody<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: FunctionBody<'a>,
+}
+
+#[derive(Serialize)]
+struct FunctionBody<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<&'a SchemaText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum FormatBody<'a> {
+    JsonObject,
+    JsonSchema { json_schema: SchemaBody<'a> },
+}
+
+#[derive(Serialize)]
+struct SchemaBody<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    schema: &'a SchemaText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+/// Builds the request body.
+pub(super) fn body(request: &ModelRequest, upstream: &Upstream) -> Vec<u8> {
     let has_tools = !request.tools.is_empty();
-    let token_limit = match upstream.settings.token_limit_field {
-        TokenLimitField::MaxTokens => "max_tokens",
-        TokenLimitField::MaxCompletionTokens => "max_completion_tokens",
+    let limit = request.max_completion_tokens;
+    let (max_tokens, max_completion_tokens) = match upstream.settings.token_limit_field {
+        TokenLimitField::MaxTokens => (limit, None),
+        TokenLimitField::MaxCompletionTokens => (None, limit),
     };
-    without_nulls(json!({
-        "model": upstream.settings.model_names.upstream(&request.model),
-        "messages": messages(request),
-        "stream": true,
-        "stream_options": upstream.settings.stream_usage.then(|| json!({"include_usage": true})),
-        "tools": has_tools.then(|| request.tools.iter().map(tool).collect::<Vec<_>>()),
-        "tool_choice": choice(request).filter(|_| has_tools),
-        "parallel_tool_calls": (has_tools && !request.parallel_tool_calls).then_some(false),
-        "response_format": format(&request.response_format),
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "reasoning_effort": request.reasoning_effort,
-        token_limit: request.max_completion_tokens,
-    }))
+    let body = Body {
+        model: upstream.settings.model_names.upstream(&request.model),
+        messages: messages(request),
+        stream: true,
+        stream_options: upstream.settings.stream_usage.then(|| json!({"include_usage": true})),
+        tools: request.tools.iter().map(tool).collect(),
+        tool_choice: choice(request).filter(|_| has_tools),
+        parallel_tool_calls: (has_tools && !request.parallel_tool_calls).then_some(false),
+        response_format: format(&request.response_format),
+        temperature: request.temperature,
+        top_p: request.top_p,
+        reasoning_effort: request.reasoning_effort.as_deref(),
+        max_tokens,
+        max_completion_tokens,
+    };
+    // Serializing to memory cannot fail.
+    serde_json::to_vec(&body).unwrap_or_default()
 }
 
 fn messages(request: &ModelRequest) -> Vec<Value> {
@@ -85,14 +154,14 @@ fn call(call: &ToolCall) -> Value {
     json!({"id": call.id, "type": "function", "function": function})
 }
 
-fn tool(function: &Function) -> Value {
-    let function = without_nulls(json!({
-        "name": function.name,
-        "description": function.description,
-        "parameters": function.parameters,
-        "strict": function.strict.then_some(true),
-    }));
-    json!({"type": "function", "function": function})
+fn tool(function: &Function) -> ToolBody<'_> {
+    let function = FunctionBody {
+        name: &function.name,
+        description: function.description.as_deref(),
+        parameters: function.parameters.as_ref(),
+        strict: function.strict.then_some(true),
+    };
+    ToolBody { kind: "function", function }
 }
 
 fn choice(request: &ModelRequest) -> Option<Value> {
@@ -105,18 +174,17 @@ fn choice(request: &ModelRequest) -> Option<Value> {
     }
 }
 
-fn format(format: &ResponseFormat) -> Option<Value> {
+fn format(format: &ResponseFormat) -> Option<FormatBody<'_>> {
     match format {
         ResponseFormat::Text => None,
-        ResponseFormat::JsonObject => Some(json!({"type": "json_object"})),
-        ResponseFormat::JsonSchema(named) => {
-            let schema = without_nulls(json!({
-                "name": named.name,
-                "description": named.description,
-                "schema": named.schema,
-                "strict": named.strict.then_some(true),
-            }));
-            Some(json!({"type": "json_schema", "json_schema": schema}))
-        }
+        ResponseFormat::JsonObject => Some(FormatBody::JsonObject),
+        ResponseFormat::JsonSchema(named) => Some(FormatBody::JsonSchema {
+            json_schema: SchemaBody {
+                name: &named.name,
+                description: named.description.as_deref(),
+                schema: &named.schema,
+                strict: named.strict.then_some(true),
+            },
+        }),
     }
 }

@@ -51,7 +51,7 @@ impl Model for ChatCompletions {
     fn respond(&self, request: ModelRequest) -> ModelStream {
         let upstream = Arc::clone(&self.upstream);
         let response = async move {
-            let body = Bytes::from(body(&request, &upstream).to_string());
+            let body = Bytes::from(body(&request, &upstream));
             let prompt_tokens = prompt_tokens(&request);
             let decoder = || ChunkDecoder::new(prompt_tokens);
             upstream::start(upstream, body, decoder).await.into_events()

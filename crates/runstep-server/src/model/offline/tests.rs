@@ -14,7 +14,7 @@ fn function(name: &str) -> Function {
     Function {
         name: name.to_owned(),
         description: None,
-        parameters: parameters.as_object().cloned(),
+        parameters: Some(parameters.into()),
         strict: false,
     }
 }
@@ -169,7 +169,8 @@ async fn response_formats_are_respected() {
             "type": "object",
             "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
             "required": ["city", "degrees"],
-        }),
+        })
+        .into(),
         strict: true,
     });
     let (text, _) = respond_to(shaped).await;

@@ -1,47 +1,111 @@
 //! The body of a request.
 
+use std::borrow::Cow;
+
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::upstream::{Upstream, pending_choice, without_nulls};
 use crate::model::{
     CodeInterpreterCall, CodeOutput, ConversationItem, FileSearchCall, Function, ModelRequest,
-    ResponseFormat, ToolChoice, UserPart,
+    ResponseFormat, SchemaText, ToolChoice, UserPart,
 };
 
 /// The default of `temperature` and `top_p`. Reasoning models reject both, even with this value.
 const DEFAULT_SAMPLING: f64 = 1.0;
 
-/// Builds the request body. Fields with default values are omitted, because some providers reject
-/// them. `with_reasoning` requests reasoning in a form that can be sent back.
-pub(super) fn body(request: &ModelRequest, upstream: &Upstream, with_reasoning: bool) -> Value {
+/// The request body. Fields with default values are omitted, because some providers reject them.
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<&'a str>,
+    input: Vec<Value>,
+    stream: bool,
+    store: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    include: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<ToolBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<TextBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+}
+
+/// A tool. The schema of a function is text, which is not parsed.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ToolBody<'a> {
+    Function {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<&'a str>,
+        parameters: Cow<'a, SchemaText>,
+        /// The endpoint's default is not the one of the Assistants API.
+        strict: bool,
+    },
+    BuiltIn(Value),
+}
+
+#[derive(Serialize)]
+struct TextBody<'a> {
+    format: FormatBody<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum FormatBody<'a> {
+    JsonObject,
+    JsonSchema {
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<&'a str>,
+        schema: &'a SchemaText,
+        strict: bool,
+    },
+}
+
+/// Builds the request body. `with_reasoning` requests reasoning in a form that can be sent back.
+pub(super) fn body(request: &ModelRequest, upstream: &Upstream, with_reasoning: bool) -> Vec<u8> {
     let tools = tools(request);
     let has_tools = !tools.is_empty();
-    let mut include = Vec::new();
-    if request.code_interpreter.is_some() {
-        include.push("code_interpreter_call.outputs");
-    }
-    if searches(request) {
-        include.push("file_search_call.results");
-    }
-    if with_reasoning {
-        include.push("reasoning.encrypted_content");
-    }
-    without_nulls(json!({
-        "model": upstream.settings.model_names.upstream(&request.model),
-        "instructions": request.instructions,
-        "input": input(request),
-        "stream": true,
-        "store": false,
-        "include": (!include.is_empty()).then_some(include),
-        "tools": has_tools.then_some(tools),
-        "tool_choice": choice(request).filter(|_| has_tools),
-        "parallel_tool_calls": (has_tools && !request.parallel_tool_calls).then_some(false),
-        "text": format(&request.response_format).map(|format| json!({"format": format})),
-        "temperature": request.temperature.filter(|value| *value != DEFAULT_SAMPLING),
-        "top_p": request.top_p.filter(|value| *value != DEFAULT_SAMPLING),
-        "reasoning": request.reasoning_effort.as_ref().map(|effort| json!({"effort": effort})),
-        "max_output_tokens": request.max_completion_tokens,
-    }))
+    let included = [
+        (request.code_interpreter.is_some(), "code_interpreter_call.outputs"),
+        (searches(request), "file_search_call.results"),
+        (with_reasoning, "reasoning.encrypted_content"),
+    ];
+    let included = included.into_iter().filter(|(is_included, _)| *is_included);
+    let body = Body {
+        model: upstream.settings.model_names.upstream(&request.model),
+        instructions: request.instructions.as_deref(),
+        input: input(request),
+        stream: true,
+        store: false,
+        include: included.map(|(_, name)| name).collect(),
+        tools,
+        tool_choice: choice(request).filter(|_| has_tools),
+        parallel_tool_calls: (has_tools && !request.parallel_tool_calls).then_some(false),
+        text: format(&request.response_format).map(|format| TextBody { format }),
+        temperature: request.temperature.filter(|value| *value != DEFAULT_SAMPLING),
+        top_p: request.top_p.filter(|value| *value != DEFAULT_SAMPLING),
+        reasoning: request.reasoning_effort.as_ref().map(|effort| json!({"effort": effort})),
+        max_output_tokens: request.max_completion_tokens,
+    };
+    // Serializing to memory cannot fail.
+    serde_json::to_vec(&body).unwrap_or_default()
 }
 
 /// Returns whether the model can search: providers reject the tool without vector stores.
@@ -49,39 +113,39 @@ fn searches(request: &ModelRequest) -> bool {
     request.file_search.as_ref().is_some_and(|search| !search.vector_store_ids.is_empty())
 }
 
-fn tools(request: &ModelRequest) -> Vec<Value> {
-    let mut tools: Vec<Value> = request.tools.iter().map(function).collect();
+fn tools(request: &ModelRequest) -> Vec<ToolBody<'_>> {
+    let mut tools: Vec<ToolBody<'_>> = request.tools.iter().map(function).collect();
     if let Some(search) = request.file_search.as_ref().filter(|_| searches(request)) {
         let ranking = search.score_threshold.map(|score| json!({"score_threshold": score}));
-        tools.push(without_nulls(json!({
+        tools.push(ToolBody::BuiltIn(without_nulls(json!({
             "type": "file_search",
             "vector_store_ids": search.vector_store_ids,
             "max_num_results": search.max_num_results,
             "ranking_options": ranking,
-        })));
+        }))));
     }
     if let Some(tool) = &request.code_interpreter {
         let files = (!tool.file_ids.is_empty()).then_some(&tool.file_ids);
         // With the calls in the input, the provider uses their container again while it is alive.
         let container = without_nulls(json!({"type": "auto", "file_ids": files}));
-        tools.push(json!({"type": "code_interpreter", "container": container}));
+        let tool = json!({"type": "code_interpreter", "container": container});
+        tools.push(ToolBody::BuiltIn(tool));
     }
     tools
 }
 
-fn function(function: &Function) -> Value {
+fn function(function: &Function) -> ToolBody<'_> {
     let parameters = match &function.parameters {
-        Some(parameters) => json!(parameters),
-        None => json!({"type": "object", "properties": {}}),
+        Some(parameters) => Cow::Borrowed(parameters),
+        None => Cow::Owned(json!({"type": "object", "properties": {}}).into()),
     };
-    // The endpoint's default of `strict` is not the one of the Assistants API.
-    without_nulls(json!({
-        "type": "function",
-        "name": function.name,
-        "description": function.description,
-        "parameters": parameters,
-        "strict": function.strict,
-    }))
+    ToolBody::Function {
+        kind: "function",
+        name: &function.name,
+        description: function.description.as_deref(),
+        parameters,
+        strict: function.strict,
+    }
 }
 
 fn choice(request: &ModelRequest) -> Option<Value> {
@@ -97,17 +161,16 @@ fn choice(request: &ModelRequest) -> Option<Value> {
     }
 }
 
-fn format(format: &ResponseFormat) -> Option<Value> {
+fn format(format: &ResponseFormat) -> Option<FormatBody<'_>> {
     match format {
         ResponseFormat::Text => None,
-        ResponseFormat::JsonObject => Some(json!({"type": "json_object"})),
-        ResponseFormat::JsonSchema(named) => Some(without_nulls(json!({
-            "type": "json_schema",
-            "name": named.name,
-            "description": named.description,
-            "schema": named.schema,
-            "strict": named.strict,
-        }))),
+        ResponseFormat::JsonObject => Some(FormatBody::JsonObject),
+        ResponseFormat::JsonSchema(named) => Some(FormatBody::JsonSchema {
+            name: &named.name,
+            description: named.description.as_deref(),
+            schema: &named.schema,
+            strict: named.strict,
+        }),
     }
 }
 

@@ -77,7 +77,7 @@ impl Responses {
 
     async fn send(&self, request: &ModelRequest, with_reasoning: bool) -> Response<EventDecoder> {
         let upstream = Arc::clone(&self.upstream);
-        let body = Bytes::from(body(request, &upstream, with_reasoning).to_string());
+        let body = Bytes::from(body(request, &upstream, with_reasoning));
         let prompt_tokens = prompt_tokens(request);
         upstream::start(upstream, body, || EventDecoder::new(prompt_tokens)).await
     }

@@ -28,7 +28,7 @@ async fn objects_are_read_as_they_were_written(harness: Harness) {
     assert_eq!(harness.read(Collection::Threads, "thread_1").await.unwrap().json, "{}");
     assert_eq!(harness.all(Collection::messages("thread_1")).await, ["msg_1", "msg_2"]);
     let large = "x".repeat(3_000_000);
-    let message = object("msg_3", &large);
+    let message = message_of("msg_3", &large, 1);
     let thread = "thread_1".to_owned();
     harness.commit(Change::CreateMessage { thread, message }).await.unwrap();
     let read = harness.read(Collection::messages("thread_1"), "msg_3").await.unwrap();
@@ -55,7 +55,7 @@ async fn missing_parents_are_named(harness: Harness) {
     }
     let run = harness.create_run("thread_2", "run_1").await;
     assert_eq!(run, missing(Kind::Thread, "thread_2"));
-    let message = object("msg_1", "{}");
+    let message = message("msg_1");
     let creation = Change::CreateMessage { thread: "thread_2".to_owned(), message };
     assert_eq!(harness.commit(creation).await, missing(Kind::Thread, "thread_2"));
     let events = harness.store.events_after(&key("thread_1", "run_1"), 0).await;
@@ -145,7 +145,7 @@ async fn cursors_outlive_their_objects(harness: Harness) {
         assert_eq!(unknown, Err(StoreError::UnknownCursor(UnknownCursor::After)));
     }
     // A new object follows the deleted ones.
-    let message = object("5", "{}");
+    let message = message("5");
     let thread = "thread_1".to_owned();
     harness.commit(Change::CreateMessage { thread, message }).await.unwrap();
     assert_eq!(harness.all(Collection::messages("thread_1")).await, ["2", "4", "5"]);

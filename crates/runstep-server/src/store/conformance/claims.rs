@@ -4,6 +4,7 @@ use super::*;
 
 on_all_stores! {
     runs_are_claimed_once_and_in_order,
+    namespaces_take_turns_in_claims,
     claims_end_with_the_lease,
     node_without_its_claim_cannot_write,
     waiting_runs_expire_in_order,
@@ -45,6 +46,27 @@ async fn runs_are_claimed_once_and_in_order(harness: Harness) {
     assert_eq!(store.claim_runs(node("b"), 0, 9).await.unwrap(), []);
     let record = store.run(&keys[1]).await.unwrap();
     assert_eq!((record.owner.as_deref(), record.object.version), (Some("a"), 2));
+}
+
+async fn namespaces_take_turns_in_claims(harness: Harness) {
+    let first = create_runs(&harness, 3).await;
+    let mut others = Vec::new();
+    for (namespace, count) in [("b", 2), ("c", 1)] {
+        for number in 0..count {
+            let (thread, run) = (format!("thread_{number}"), format!("run_{number}"));
+            let creation = Change::CreateThread(super::thread(&thread, &[]));
+            harness.commit_in(namespace, 0, creation).await.unwrap();
+            harness.commit_in(namespace, 0, new_run(&thread, &run)).await.unwrap();
+            others.push(RunKey { namespace: Namespace::new(namespace), ..key(&thread, &run) });
+        }
+    }
+    let store = &harness.store;
+    store.renew_lease(node("a"), 10).await.unwrap();
+    let claimed = store.claim_runs(node("a"), 0, 4).await.unwrap();
+    let expected = [&first[0], &others[0], &others[2], &first[1]];
+    assert_eq!(claimed.iter().collect::<Vec<_>>(), expected);
+    let claimed = store.claim_runs(node("a"), 0, 9).await.unwrap();
+    assert_eq!(claimed.iter().collect::<Vec<_>>(), [&first[2], &others[1]]);
 }
 
 async fn claims_end_with_the_lease(harness: Harness) {

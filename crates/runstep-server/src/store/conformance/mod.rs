@@ -3,6 +3,7 @@
 
 mod cases;
 mod claims;
+mod contexts;
 mod model;
 mod property;
 mod runs;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use prometheus_client::metrics::gauge::Gauge;
 use tempfile::TempDir;
 
+use super::context::ContextMessage;
 use super::*;
 use crate::metrics::StoreMetrics;
 
@@ -23,7 +25,7 @@ pub(super) struct Harness {
 
 impl Harness {
     fn memory() -> Self {
-        let quota = MemoryQuota::new(usize::MAX, Gauge::default());
+        let quota = MemoryQuota::new(usize::MAX, usize::MAX, Gauge::default());
         Self { store: Arc::new(MemoryStore::new(quota)), _directory: None }
     }
 
@@ -34,6 +36,7 @@ impl Harness {
             durability: Durability::Normal,
             max_bytes: u64::MAX,
             metrics: StoreMetrics::default(),
+            quota: MemoryQuota::new(usize::MAX, usize::MAX, Gauge::default()),
         };
         let store = SqliteStore::open(&path, options).unwrap();
         Self { store: Arc::new(store), _directory: Some(directory) }
@@ -81,8 +84,17 @@ fn object(id: &str, json: &str) -> NewObject {
     NewObject { id: id.to_owned(), json: json.to_owned().into(), hidden: Bytes::new() }
 }
 
+/// A message whose estimate is one token.
+fn message(id: &str) -> NewMessage {
+    message_of(id, "{}", 1)
+}
+
+fn message_of(id: &str, json: &str, tokens: u64) -> NewMessage {
+    NewMessage { id: id.to_owned(), json: json.to_owned().into(), tokens }
+}
+
 fn thread(id: &str, messages: &[&str]) -> NewThread {
-    let messages = messages.iter().map(|id| object(id, "{}")).collect();
+    let messages = messages.iter().map(|id| message(id)).collect();
     NewThread { thread: object(id, "{}"), messages }
 }
 

@@ -5,6 +5,8 @@ use super::*;
 #[derive(Default)]
 pub(super) struct Model {
     rows: Vec<Row>,
+    /// How many rows were ever created.
+    created: usize,
 }
 
 struct Row {
@@ -15,6 +17,12 @@ struct Row {
     is_deleted: bool,
     /// The run that created a message.
     created_by: Option<String>,
+    /// The estimate of a message.
+    tokens: u64,
+    /// The position in the order of creation of all rows, which is never used again.
+    number: usize,
+    /// How many messages of a thread were deleted.
+    deletions: u64,
     run: Option<RunColumns>,
 }
 
@@ -73,12 +81,16 @@ impl Model {
 
     fn push(&mut self, ns: &Namespace, collection: Collection, new: NewObject) -> &mut Row {
         let NewObject { id, json, hidden } = new;
+        self.created += 1;
         self.rows.push(Row {
             namespace: ns.clone(),
             collection,
             object: Object { id, json, hidden, version: 0 },
             is_deleted: false,
             created_by: None,
+            tokens: 0,
+            number: self.created,
+            deletions: 0,
             run: None,
         });
         self.rows.last_mut().unwrap()
@@ -88,8 +100,15 @@ impl Model {
         let messages = Collection::messages(&new.thread.id);
         self.push(ns, Collection::Threads, new.thread);
         for message in new.messages {
-            self.push(ns, messages.clone(), message);
+            self.push_message(ns, &messages, message);
         }
+    }
+
+    fn push_message(&mut self, ns: &Namespace, messages: &Collection, new: NewMessage) -> &mut Row {
+        let NewMessage { id, json, tokens } = new;
+        let row = self.push(ns, messages.clone(), NewObject { id, json, hidden: Bytes::new() });
+        row.tokens = tokens;
+        row
     }
 
     pub(super) fn object(
@@ -112,6 +131,43 @@ impl Model {
             phase: run.phase,
             owner: run.owner.clone(),
             next_event: run.next_event,
+        })
+    }
+
+    pub(super) fn context(&self, key: &RunKey, query: ContextQuery) -> Result<Context> {
+        let thread = self.find(&key.namespace, &Collection::Threads, &key.thread)?;
+        let revision = (self.rows[thread].number as u64) << 32 | self.rows[thread].deletions;
+        let after = query.after.filter(|mark| mark.revision == revision);
+        let collection = Collection::messages(&key.thread);
+        let mut messages: Vec<&Row> = self
+            .rows
+            .iter()
+            .filter(|row| {
+                row.namespace == key.namespace
+                    && row.collection == collection
+                    && !row.is_deleted
+                    && row.created_by.as_ref() != Some(&key.run)
+                    && after.is_none_or(|mark| row.number as u64 > mark.position)
+            })
+            .collect();
+        messages.reverse();
+        let mut tokens = 0;
+        let fitting = messages.iter().enumerate().take_while(|(position, row)| {
+            tokens += row.tokens;
+            *position < query.max_messages && (*position == 0 || tokens <= query.max_tokens)
+        });
+        let count = fitting.count();
+        let position = match messages.first() {
+            Some(newest) if count > 0 => newest.number as u64,
+            _ => after.map_or(0, |mark| mark.position),
+        };
+        let read = messages[..count]
+            .iter()
+            .map(|row| ContextMessage { json: row.object.json.clone(), tokens: row.tokens });
+        Ok(Context {
+            messages: read.collect(),
+            is_continuation: after.is_some() && count == messages.len(),
+            mark: ContextMark { position, revision },
         })
     }
 
@@ -181,7 +237,7 @@ impl Model {
                 let collection = Collection::messages(&thread);
                 self.check_parents(ns, &collection)?;
                 self.check_idle(ns, &thread)?;
-                self.push(ns, collection, message);
+                self.push_message(ns, &collection, message);
             }
             Change::Replace { collection, object, version } => {
                 self.check_parents(ns, &collection)?;
@@ -213,6 +269,8 @@ impl Model {
                     }
                     Collection::Messages { thread } => {
                         self.check_idle(ns, thread)?;
+                        let thread = self.find(ns, &Collection::Threads, thread)?;
+                        self.rows[thread].deletions += 1;
                         self.rows[position].is_deleted = true;
                     }
                     _ => self.rows[position].is_deleted = true,
@@ -232,7 +290,7 @@ impl Model {
         self.check_parents(ns, &collection)?;
         self.check_idle(ns, &new.thread)?;
         for message in new.messages {
-            self.push(ns, Collection::messages(&new.thread), message);
+            self.push_message(ns, &Collection::messages(&new.thread), message);
         }
         self.push(ns, collection, new.run).run = Some(RunColumns {
             phase: new.phase,
@@ -273,14 +331,15 @@ impl Model {
         }
         for message in write.messages {
             match message {
-                MessageWrite::New(NewMessage { id, json }) => {
-                    let new = NewObject { id, json, hidden: Bytes::new() };
-                    self.push(ns, messages.clone(), new).created_by = Some(write.run.clone());
+                MessageWrite::New(new) => {
+                    self.push_message(ns, &messages, new).created_by = Some(write.run.clone());
                 }
-                MessageWrite::Replace { id, json, .. } => {
+                MessageWrite::Replace { id, json, tokens, .. } => {
                     let position = self.position(ns, &messages, &id).unwrap();
-                    self.rows[position].object.json = json;
-                    self.rows[position].object.version += 1;
+                    let row = &mut self.rows[position];
+                    row.object.json = json;
+                    row.object.version += 1;
+                    row.tokens = tokens;
                 }
             }
         }
@@ -288,10 +347,10 @@ impl Model {
         let run = row.run.as_mut().unwrap();
         run.events.extend(write.events);
         run.next_event = write.next_event;
+        row.object.version += 1;
         if let Some(update) = write.update {
             row.object.json = update.json;
             row.object.hidden = update.hidden;
-            row.object.version += 1;
             run.phase = update.phase;
             run.owner = update.owner;
         }

@@ -21,6 +21,9 @@ enum Operation {
     WriteRun(u8, u8, u8, u8, bool),
     Page(u8, PageShape),
     Events(u8, u8, u64),
+    /// Thread, position of the run that reads, tokens, messages, whether to continue.
+    Context(u8, u8, u64, usize, bool),
+    RemoveExpired,
 }
 
 /// Positions of cursors, in the order of creation.
@@ -59,6 +62,12 @@ fn operation() -> impl Strategy<Value = Operation> {
             }
         ),
         6 => (0..8_u8, shape).prop_map(|(list, shape)| Operation::Page(list, shape)),
+        4 => (thread.clone(), 0..3_u8, 0..16_u64, 0..6_usize, any::<bool>()).prop_map(
+            |(thread, run, tokens, messages, continues)| {
+                Operation::Context(thread, run, tokens, messages, continues)
+            }
+        ),
+        1 => Just(Operation::RemoveExpired),
         2 => (thread, 0..4_u8, 0..30_u64)
             .prop_map(|(thread, run, after)| Operation::Events(thread, run, after)),
     ]
@@ -104,6 +113,8 @@ struct Comparison {
     stores: [Harness; 2],
     names: Names,
     namespace: Namespace,
+    /// The marks of the last reads of each thread: of the model, and of the stores.
+    marks: [Option<[ContextMark; 3]>; 3],
 }
 
 impl Comparison {
@@ -144,7 +155,9 @@ impl Comparison {
             Operation::CreateMessage(number) => {
                 let thread = format!("thread_{number}");
                 let id = self.names.new_id(Collection::messages(&thread));
-                self.commit(Change::CreateMessage { thread, message: object(&id, "{}") });
+                // The estimates differ.
+                let message = message_of(&id, &format!("\"{id}\""), self.names.count % 4);
+                self.commit(Change::CreateMessage { thread, message });
             }
             Operation::Replace(list, position, is_current) => {
                 let collection = self.names.collection(list);
@@ -173,7 +186,7 @@ impl Comparison {
                 let Change::CreateRun(mut new) = new_run(&thread, &id) else { unreachable!() };
                 if with_message {
                     let id = self.names.new_id(Collection::messages(&thread));
-                    new.messages.push(object(&id, "{}"));
+                    new.messages.push(message(&id));
                 }
                 self.commit(Change::CreateRun(new));
             }
@@ -182,6 +195,18 @@ impl Comparison {
                 let run = self.names.id(&Collection::runs(&thread), position);
                 let write = self.write(&thread, &run, phase, parts, is_current);
                 self.commit(Change::WriteRun(Box::new(write)));
+            }
+            Operation::Context(thread, run, max_tokens, max_messages, continues) => {
+                let marks = self.marks[usize::from(thread)].filter(|_| continues);
+                let query = |after| ContextQuery { max_tokens, max_messages, after };
+                self.compare_context(thread, run, marks, query);
+            }
+            Operation::RemoveExpired => {
+                // Removes what deleted threads have left, which nobody can read.
+                let retention = Retention { events: i64::MAX, runs: None };
+                for harness in &self.stores {
+                    self.runtime.block_on(harness.store.remove_expired(retention, 0, 3)).unwrap();
+                }
             }
             Operation::Page(list, shape) => self.compare_page(list, &shape),
             Operation::Events(number, position, after) => {
@@ -232,10 +257,10 @@ impl Comparison {
             let known = self.names.id(&messages, phase);
             write.messages.push(if phase.is_multiple_of(2) {
                 let id = self.names.new_id(messages);
-                MessageWrite::New(NewMessage { id, json: "{}".into() })
+                MessageWrite::New(message_of(&id, &format!("\"{id}\""), 3))
             } else {
                 let version = self.version(&messages, &known, is_current);
-                MessageWrite::Replace { id: known, json: "\"new\"".into(), version }
+                MessageWrite::Replace { id: known, json: "\"new\"".into(), tokens: 2, version }
             });
         }
         if parts & 8 != 0 {
@@ -243,6 +268,30 @@ impl Comparison {
             write.next_event = next + u64::from(phase) + 1;
         }
         write
+    }
+
+    fn compare_context(
+        &mut self,
+        thread: u8,
+        run: u8,
+        marks: Option<[ContextMark; 3]>,
+        query: impl Fn(Option<ContextMark>) -> ContextQuery,
+    ) {
+        let thread_id = format!("thread_{thread}");
+        let run = self.names.id(&Collection::runs(&thread_id), run);
+        let key = RunKey { namespace: self.namespace.clone(), thread: thread_id, run };
+        let query = |store: usize| query(marks.map(|marks| marks[store]));
+        let expected = self.model.context(&key, query(0));
+        let mut new_marks = Vec::from_iter(expected.as_ref().map(|read| read.mark).ok());
+        for (number, harness) in (1..).zip(&self.stores) {
+            let read = self.runtime.block_on(harness.store.context(&key, query(number)));
+            new_marks.extend(read.as_ref().map(|read| read.mark).ok());
+            let comparable = |read: &Result<Context>| {
+                read.clone().map(|read| (read.messages, read.is_continuation))
+            };
+            assert_eq!(comparable(&read), comparable(&expected), "{key:?} {:?}", query(number));
+        }
+        self.marks[usize::from(thread)] = new_marks.try_into().ok();
     }
 
     fn compare_page(&mut self, list: u8, shape: &PageShape) {
@@ -281,6 +330,7 @@ proptest! {
             stores: [Harness::memory(), Harness::sqlite()],
             names: Names::default(),
             namespace: Namespace::new("a"),
+            marks: [None; 3],
         };
         for operation in operations {
             comparison.apply(operation);

@@ -19,7 +19,7 @@ async fn thread_has_at_most_one_active_run(harness: Harness) {
         [(0, Phase::InProgress), (1, Phase::RequiresAction), (2, Phase::Cancelling)]
     {
         assert_eq!(harness.create_run("thread_1", "run_2").await, active());
-        let message = object("msg_2", "{}");
+        let message = message("msg_2");
         let creation = Change::CreateMessage { thread: "thread_1".to_owned(), message };
         assert_eq!(harness.commit(creation).await, active());
         let collection = Collection::messages("thread_1");
@@ -38,7 +38,7 @@ async fn run_and_thread_are_created_together(harness: Harness) {
     let Change::CreateRun(new) = new_run("thread_1", "run_1") else { unreachable!() };
     let creation = Change::CreateRun(Box::new(NewRun {
         new_thread: Some(thread("thread_1", &["msg_1"])),
-        messages: vec![object("msg_2", "{}")],
+        messages: vec![message("msg_2")],
         owner: Some("node".into()),
         ..*new
     }));
@@ -56,7 +56,7 @@ async fn output_is_written_completely_or_not_at_all(harness: Harness) {
         let id = "step_1".to_owned();
         vec![StepWrite { id, json: json.to_owned().into(), is_new }]
     };
-    let new_message = MessageWrite::New(NewMessage { id: "msg_1".to_owned(), json: "1".into() });
+    let new_message = MessageWrite::New(message_of("msg_1", "1", 1));
     let write =
         |version: u64, write: RunWrite| Change::WriteRun(Box::new(RunWrite { version, ..write }));
     let first = RunWrite {
@@ -71,8 +71,12 @@ async fn output_is_written_completely_or_not_at_all(harness: Harness) {
     assert_eq!(harness.all(Collection::steps("thread_1", "run_1")).await, [] as [&str; 0]);
     assert_eq!(harness.commit(write(0, first)).await.unwrap().version, 1);
 
-    let replace =
-        |version| MessageWrite::Replace { id: "msg_1".to_owned(), json: "2".into(), version };
+    let replace = |version| MessageWrite::Replace {
+        id: "msg_1".to_owned(),
+        json: "2".into(),
+        tokens: 2,
+        version,
+    };
     let second = |message_version| RunWrite {
         steps: step("2", false),
         messages: vec![replace(message_version)],
@@ -85,16 +89,17 @@ async fn output_is_written_completely_or_not_at_all(harness: Harness) {
         object.unwrap().json
     };
     assert_eq!(read_step().await, "1");
-    // Without an update of the run its version stays.
-    assert_eq!(harness.commit(write(1, second(0))).await.unwrap().version, 1);
+    // Each write raises the version of the run, also without an update.
+    assert_eq!(harness.commit(write(1, second(0))).await.unwrap().version, 2);
+    assert_eq!(harness.commit(write(1, second(1))).await, Err(StoreError::Stale));
     assert_eq!(read_step().await, "2");
     let message = harness.read(Collection::messages("thread_1"), "msg_1").await.unwrap();
     assert_eq!((&message.json[..], message.version), (&b"2"[..], 1));
     let record = harness.store.run(&key("thread_1", "run_1")).await.unwrap();
     assert_eq!((record.phase, record.next_event), (Phase::InProgress, 10));
 
-    harness.commit(phase_write("thread_1", "run_1", 1, Phase::Ended)).await.unwrap();
-    let late = phase_write("thread_1", "run_1", 2, Phase::Queued);
+    harness.commit(phase_write("thread_1", "run_1", 2, Phase::Ended)).await.unwrap();
+    let late = phase_write("thread_1", "run_1", 3, Phase::Queued);
     assert_eq!(harness.commit(late).await, Err(StoreError::Stale), "the run has ended");
 }
 
@@ -102,9 +107,8 @@ async fn messages_of_a_run_can_be_listed(harness: Harness) {
     harness.create_thread("thread_1", &["msg_1"]).await;
     harness.create_run("thread_1", "run_1").await.unwrap();
     for number in 2..=4 {
-        let message = NewMessage { id: format!("msg_{number}"), json: "{}".into() };
-        let messages = vec![MessageWrite::New(message)];
-        let write = RunWrite { messages, ..empty_write("thread_1", "run_1", 0) };
+        let messages = vec![MessageWrite::New(message(&format!("msg_{number}")))];
+        let write = RunWrite { messages, ..empty_write("thread_1", "run_1", number - 2) };
         harness.commit(Change::WriteRun(Box::new(write))).await.unwrap();
     }
     let page = async |run: &str, limit| {
@@ -124,9 +128,9 @@ async fn events_are_read_after_any_number(harness: Harness) {
     harness.create_thread("thread_1", &[]).await;
     harness.create_run("thread_1", "run_1").await.unwrap();
     // Numbers can be left out.
-    for events in [chunk(2, 4), chunk(10, 10)] {
+    for (version, events) in [(0, chunk(2, 4)), (1, chunk(10, 10))] {
         let events = Some(events);
-        let write = RunWrite { events, ..empty_write("thread_1", "run_1", 0) };
+        let write = RunWrite { events, ..empty_write("thread_1", "run_1", version) };
         harness.commit(Change::WriteRun(Box::new(write))).await.unwrap();
     }
     for (after, expected) in [

@@ -10,8 +10,7 @@ use super::rows::{
 };
 use crate::store::memory::ordered::Ordered;
 use crate::store::object::{Collection, Kind, Namespace, Object, Phase, RunKey};
-use crate::store::page::{ObjectPage, PageQuery};
-use crate::store::quota::{MemoryQuota, object_size};
+use crate::store::quota::{KeyQuota, MemoryQuota, object_size};
 use crate::store::transaction::{
     Change, Committed, Idempotency, MessageWrite, NewObject, NewRun, NewThread, RunWrite,
     Transaction,
@@ -30,7 +29,7 @@ impl State {
             self.remove_events(&key);
         }
         if !self.tenants.contains_key(&namespace) {
-            self.tenants.insert(namespace.clone(), Tenant::new(quota));
+            self.tenants.insert(namespace.clone(), Tenant::new(quota.key(&namespace)));
         }
         if let Some(Idempotency { key, fingerprint, .. }) = &idempotency
             && let Some(replayed) = self.tenant(&namespace)?.replay(key, fingerprint, now)?
@@ -38,9 +37,9 @@ impl State {
             return Ok(Committed { replayed: Some(replayed), ..Committed::default() });
         }
         if change.is_creation() {
-            quota.check()?;
+            self.tenant(&namespace)?.quota.check()?;
         }
-        let committed = self.apply(quota, &namespace, now, change)?;
+        let committed = self.apply(&namespace, now, change)?;
         if let Some(idempotency) = idempotency {
             self.tenant(&namespace)?.record(idempotency, now);
         }
@@ -52,13 +51,7 @@ impl State {
         self.tenants.get_mut(namespace).ok_or_else(missing)
     }
 
-    fn apply(
-        &mut self,
-        quota: &Arc<MemoryQuota>,
-        namespace: &Namespace,
-        now: i64,
-        change: Change,
-    ) -> Result<Committed> {
+    fn apply(&mut self, namespace: &Namespace, now: i64, change: Change) -> Result<Committed> {
         let version = match change {
             Change::CreateAssistant(assistant) => {
                 let tenant = self.tenant(namespace)?;
@@ -68,14 +61,16 @@ impl State {
                 0
             }
             Change::CreateThread(new) => {
-                let row = thread_row(quota, new);
-                self.tenant(namespace)?.threads.insert(row.object.id.clone(), row);
+                let revision = self.next_revision();
+                let tenant = self.tenant(namespace)?;
+                let row = thread_row(&tenant.quota, new, revision);
+                tenant.threads.insert(row.object.id.clone(), row);
                 0
             }
             Change::CreateMessage { thread, message } => {
                 let thread = self.tenant(namespace)?.thread(&thread)?;
                 thread.check_idle()?;
-                thread.insert_message(object(message), None);
+                thread.insert_message(message, None);
                 0
             }
             Change::Replace { collection, object, version } => {
@@ -86,7 +81,7 @@ impl State {
                 return Ok(Committed { active_run, ..Committed::default() });
             }
             Change::CreateRun(new) => {
-                self.create_run(quota, namespace, *new)?;
+                self.create_run(namespace, *new)?;
                 0
             }
             Change::WriteRun(write) => self.write_run(namespace, now, *write)?,
@@ -102,6 +97,7 @@ impl State {
         id: &str,
     ) -> Result<Option<String>> {
         let missing = || StoreError::missing(collection.kind(), id);
+        let revision = self.next_revision();
         let tenant = self.tenant(namespace)?;
         match collection {
             Collection::Assistants => {
@@ -111,11 +107,12 @@ impl State {
             Collection::Threads => {
                 let thread = tenant.threads.remove(id).ok_or_else(missing)?;
                 let active = thread.active_run.as_ref().and_then(|run| thread.runs.get(run));
-                if let Some(run) = active {
-                    let key = run_key(namespace, id, &run.object.id);
-                    self.executable.remove(&run.number);
-                    self.waiting.remove(&(run.expires_at, key));
-                    return Ok(Some(run.object.id.clone()));
+                let active = active.map(|run| (run.object.id.clone(), run.number, run.expires_at));
+                self.deleted.push(thread.into_remains());
+                if let Some((run, number, expires_at)) = active {
+                    self.executable.remove(&number);
+                    self.waiting.remove(&(expires_at, run_key(namespace, id, &run)));
+                    return Ok(Some(run));
                 }
             }
             Collection::Messages { thread } => {
@@ -123,27 +120,25 @@ impl State {
                 thread.messages.get(id).ok_or_else(missing)?;
                 thread.check_idle()?;
                 thread.remove_message(id);
+                thread.revision = revision;
             }
             Collection::Runs { .. } | Collection::Steps { .. } => return Err(missing()),
         }
         Ok(None)
     }
 
-    fn create_run(
-        &mut self,
-        quota: &Arc<MemoryQuota>,
-        namespace: &Namespace,
-        new: NewRun,
-    ) -> Result<()> {
+    fn create_run(&mut self, namespace: &Namespace, new: NewRun) -> Result<()> {
         let number = self.runs_created;
         self.runs_created += 1;
+        let revision = self.next_revision();
         let tenant = self.tenant(namespace)?;
         if let Some(new_thread) = new.new_thread {
-            tenant.threads.insert(new.thread.clone(), thread_row(quota, new_thread));
+            let row = thread_row(&tenant.quota, new_thread, revision);
+            tenant.threads.insert(new.thread.clone(), row);
         }
         let thread = tenant.thread(&new.thread)?;
         thread.check_idle()?;
-        new.messages.into_iter().for_each(|message| thread.insert_message(object(message), None));
+        new.messages.into_iter().for_each(|message| thread.insert_message(message, None));
         let run = RunRow {
             object: object(new.run),
             phase: new.phase,
@@ -191,13 +186,13 @@ impl State {
         for message in write.messages {
             match message {
                 MessageWrite::New(new) => {
-                    let new = NewObject { id: new.id, json: new.json, hidden: Default::default() };
-                    let row = MessageRow { object: object(new), run: Some(write.run.clone()) };
+                    let row = MessageRow::new(new, Some(write.run.clone()));
                     charge.add(size(&row.object));
                     messages.insert(row.object.id.clone(), row);
                 }
-                MessageWrite::Replace { id, json, .. } => {
+                MessageWrite::Replace { id, json, tokens, .. } => {
                     if let Some(message) = messages.get_mut(&id) {
+                        message.tokens = tokens;
                         charge.remove(message.object.json.len());
                         charge.add(json.len());
                         message.object.json = json;
@@ -211,12 +206,12 @@ impl State {
             run.events.push(chunk);
         }
         run.next_event = write.next_event;
+        run.object.version += 1;
         let Some(update) = write.update else { return Ok(run.object.version) };
         let (phase_before, expiry_before) = (run.phase, run.expires_at);
         charge.remove(size(&run.object));
         run.object.json = update.json;
         run.object.hidden = update.hidden;
-        run.object.version += 1;
         charge.add(size(&run.object));
         run.phase = update.phase;
         run.expires_at = update.expires_at;
@@ -242,45 +237,10 @@ impl State {
         Ok(version)
     }
 
-    pub(super) fn page(
-        &self,
-        namespace: &Namespace,
-        collection: &Collection,
-        run: Option<&str>,
-        query: &PageQuery,
-    ) -> Result<ObjectPage> {
-        let tenant = self.tenants.get(namespace);
-        let thread = |id: &str| {
-            let found = tenant.and_then(|tenant| tenant.threads.get(id));
-            found.ok_or_else(|| StoreError::missing(Kind::Thread, id))
-        };
-        let empty = Ordered::default();
-        let page = match collection {
-            Collection::Assistants => {
-                let all = tenant.map_or(&empty, |tenant| &tenant.assistants);
-                all.page(query, |_| true, Object::clone)
-            }
-            Collection::Messages { thread: id } => {
-                let of_run = |row: &MessageRow| run.is_none() || row.run.as_deref() == run;
-                thread(id)?.messages.page(query, of_run, |row| row.object.clone())
-            }
-            Collection::Runs { thread: id } => {
-                thread(id)?.runs.page(query, |_| true, |row| row.object.clone())
-            }
-            Collection::Steps { thread: id, run } => {
-                let run = thread(id)?.runs.get(run);
-                let missing = || match collection {
-                    Collection::Steps { run, .. } => StoreError::missing(Kind::Run, run),
-                    _ => StoreError::missing(Kind::Run, ""),
-                };
-                run.ok_or_else(missing)?.steps.page(query, |_| true, Object::clone)
-            }
-            Collection::Threads => Ok(None),
-        };
-        let page = page.map_err(StoreError::UnknownCursor)?;
-        Ok(page.map_or(ObjectPage { objects: Vec::new(), has_more: false }, |(objects, range)| {
-            range.page(objects, query.limit)
-        }))
+    /// Returns a number that no thread had as its revision.
+    fn next_revision(&mut self) -> u64 {
+        self.revisions += 1;
+        self.revisions
     }
 }
 
@@ -369,16 +329,17 @@ impl ThreadRow {
     }
 }
 
-fn thread_row(quota: &Arc<MemoryQuota>, new: NewThread) -> ThreadRow {
+fn thread_row(quota: &Arc<KeyQuota>, new: NewThread, revision: u64) -> ThreadRow {
     let mut row = ThreadRow {
         object: object(new.thread),
+        revision,
         messages: Ordered::default(),
         runs: Ordered::default(),
         active_run: None,
         charge: quota.charge(),
     };
     row.charge.add(size(&row.object));
-    new.messages.into_iter().for_each(|message| row.insert_message(object(message), None));
+    new.messages.into_iter().for_each(|message| row.insert_message(message, None));
     row
 }
 

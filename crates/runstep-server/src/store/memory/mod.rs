@@ -2,6 +2,7 @@
 
 mod apply;
 mod ordered;
+mod read;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,12 +13,13 @@ use axum::body::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 
+use super::context::{Context, ContextQuery};
 use super::object::{Collection, EventChunk, Kind, Namespace, Object, RunKey, RunRecord};
 use super::page::{ObjectPage, PageQuery};
 use super::quota::MemoryQuota;
 use super::transaction::{Claimant, Committed, Transaction};
 use super::{Result, Retention, Store, StoreError};
-use rows::{EndedRuns, RunRow, Tenant, size};
+use rows::{EndedRuns, RunRow, Tenant, ThreadRemains, ThreadRow, size};
 
 pub(in crate::store) use ordered::MAX_TOMBSTONES;
 
@@ -37,6 +39,9 @@ struct State {
     /// The ends of leases, by node.
     leases: HashMap<Arc<str>, i64>,
     runs_created: u64,
+    revisions: u64,
+    /// What deleted threads have left, to free it without the lock.
+    deleted: Vec<ThreadRemains>,
 }
 
 impl MemoryStore {
@@ -48,6 +53,8 @@ impl MemoryStore {
             ended: EndedRuns::default(),
             leases: HashMap::new(),
             runs_created: 0,
+            revisions: 0,
+            deleted: Vec::new(),
         };
         Self { state: Mutex::new(state), quota }
     }
@@ -59,10 +66,14 @@ fn done<T: Send + 'static>(result: T) -> BoxFuture<'static, T> {
 }
 
 impl State {
-    fn run(&self, key: &RunKey) -> Result<&RunRow> {
+    fn thread(&self, key: &RunKey) -> Result<&ThreadRow> {
         let tenant = self.tenants.get(&key.namespace);
         let thread = tenant.and_then(|tenant| tenant.threads.get(&key.thread));
-        let thread = thread.ok_or_else(|| StoreError::missing(Kind::Thread, &key.thread))?;
+        thread.ok_or_else(|| StoreError::missing(Kind::Thread, &key.thread))
+    }
+
+    fn run(&self, key: &RunKey) -> Result<&RunRow> {
+        let thread = self.thread(key)?;
         thread.runs.get(&key.run).ok_or_else(|| StoreError::missing(Kind::Run, &key.run))
     }
 
@@ -116,11 +127,22 @@ impl State {
             }
             None => true,
         };
-        let free = self
+        // The runs with their turn within their namespace.
+        let mut turns: HashMap<&Namespace, usize> = HashMap::new();
+        let mut free: Vec<(usize, &RunKey)> = self
             .executable
             .values()
-            .filter(|key| self.run(key).is_ok_and(|run| is_free(run.owner.as_ref())));
-        let claimed: Vec<RunKey> = free.take(limit).cloned().collect();
+            .filter(|key| self.run(key).is_ok_and(|run| is_free(run.owner.as_ref())))
+            .map(|key| {
+                let turn = turns.entry(&key.namespace).or_default();
+                *turn += 1;
+                (*turn, key)
+            })
+            .collect();
+        // Stable: the oldest of a turn stays the first.
+        free.sort_by_key(|(turn, _)| *turn);
+        let claimed: Vec<RunKey> =
+            free.into_iter().take(limit).map(|(_, key)| key.clone()).collect();
         for key in &claimed {
             if let Some(run) = self.run_mut(key) {
                 run.owner = Some(Arc::clone(&claimant.0));
@@ -176,6 +198,10 @@ impl Store for MemoryStore {
         done(self.state.lock().page(namespace, &collection, run.as_deref(), &query))
     }
 
+    fn context(&self, key: &RunKey, query: ContextQuery) -> BoxFuture<'static, Result<Context>> {
+        done(self.state.lock().context(key, query))
+    }
+
     fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>> {
         done(self.state.lock().run(key).map(RunRow::record))
     }
@@ -194,7 +220,12 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>> {
-        done(self.state.lock().commit(&self.quota, transaction))
+        let mut state = self.state.lock();
+        let committed = state.commit(&self.quota, transaction);
+        let deleted = std::mem::take(&mut state.deleted);
+        drop(state);
+        deleted.into_iter().for_each(ThreadRemains::free);
+        done(committed)
     }
 
     fn recorded(

@@ -23,7 +23,8 @@ impl<T> Default for Ordered<T> {
         Self {
             positions: HashMap::new(),
             items: BTreeMap::new(),
-            next: 0,
+            // Zero is no position.
+            next: 1,
             tombstones: VecDeque::new(),
         }
     }
@@ -52,6 +53,10 @@ impl<T> Ordered<T> {
         Some(item)
     }
 
+    pub(in crate::store) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// Returns the number of removed objects whose position is remembered.
     pub(in crate::store) fn tombstones(&self) -> usize {
         self.tombstones.len()
@@ -68,6 +73,11 @@ impl<T> Ordered<T> {
     /// Iterates over all objects, oldest first.
     pub(in crate::store) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.items.values()
+    }
+
+    /// Iterates over the objects from this position on with their positions, newest first.
+    pub(super) fn newest_from(&self, position: u64) -> impl Iterator<Item = (u64, &T)> {
+        self.items.range(position..).rev().map(|(position, item)| (*position, item))
     }
 
     /// Returns the entries of a page, at most `limit + 1` of those that match the filter. Returns

@@ -7,12 +7,15 @@ use axum::body::Bytes;
 
 use super::ordered::Ordered;
 use crate::store::object::{EventChunk, Object, Phase, RunKey, RunRecord};
-use crate::store::quota::{MemoryQuota, QuotaCharge, object_size};
+use crate::store::quota::{KeyQuota, QuotaCharge, object_size};
+use crate::store::transaction::NewMessage;
 
 /// An estimate of the memory of a deleted object's remembered position.
 pub(super) const TOMBSTONE_BYTES: usize = 128;
 /// An estimate of the memory of a chunk besides its events.
 const CHUNK_BYTES: usize = 64;
+/// How many messages and runs are freed within an operation.
+const MAX_DIRECTLY_FREED: usize = 1000;
 /// The total size of the events of all ended runs.
 const MAX_ENDED_BYTES: usize = 16 * 1024 * 1024;
 
@@ -21,12 +24,15 @@ pub(super) struct Tenant {
     pub(super) assistants: Ordered<Object>,
     pub(super) threads: HashMap<String, ThreadRow>,
     pub(super) requests: HashMap<String, RequestRow>,
+    pub(super) quota: Arc<KeyQuota>,
     /// The memory of assistants and requests.
     pub(super) charge: QuotaCharge,
 }
 
 pub(super) struct ThreadRow {
     pub(super) object: Object,
+    /// Changes when a message is deleted.
+    pub(super) revision: u64,
     pub(super) messages: Ordered<MessageRow>,
     pub(super) runs: Ordered<RunRow>,
     /// The id of the run that has not ended.
@@ -35,9 +41,16 @@ pub(super) struct ThreadRow {
     pub(super) charge: QuotaCharge,
 }
 
+/// What is on a deleted thread.
+pub(super) struct ThreadRemains {
+    messages: Ordered<MessageRow>,
+    runs: Ordered<RunRow>,
+}
+
 pub(super) struct MessageRow {
     pub(super) object: Object,
     pub(super) run: Option<String>,
+    pub(super) tokens: u64,
 }
 
 pub(super) struct RunRow {
@@ -60,20 +73,22 @@ pub(super) struct RequestRow {
 }
 
 impl Tenant {
-    pub(super) fn new(quota: &Arc<MemoryQuota>) -> Self {
+    pub(super) fn new(quota: Arc<KeyQuota>) -> Self {
         Self {
             assistants: Ordered::default(),
             threads: HashMap::new(),
             requests: HashMap::new(),
             charge: quota.charge(),
+            quota,
         }
     }
 }
 
 impl ThreadRow {
-    pub(super) fn insert_message(&mut self, object: Object, run: Option<String>) {
-        self.charge.add(size(&object));
-        self.messages.insert(object.id.clone(), MessageRow { object, run });
+    pub(super) fn insert_message(&mut self, new: NewMessage, run: Option<String>) {
+        let row = MessageRow::new(new, run);
+        self.charge.add(size(&row.object));
+        self.messages.insert(row.object.id.clone(), row);
     }
 
     pub(super) fn remove_message(&mut self, id: &str) {
@@ -82,6 +97,30 @@ impl ThreadRow {
             self.charge.remove(size(&message.object));
             self.charge.add((self.messages.tombstones() - tombstones) * TOMBSTONE_BYTES);
         }
+    }
+}
+
+impl ThreadRow {
+    /// Releases the memory that the thread was charged for.
+    pub(super) fn into_remains(self) -> ThreadRemains {
+        ThreadRemains { messages: self.messages, runs: self.runs }
+    }
+}
+
+impl ThreadRemains {
+    /// Frees the memory, that of a long thread in another thread of the process.
+    pub(super) fn free(self) {
+        if self.messages.len() + self.runs.len() > MAX_DIRECTLY_FREED {
+            tokio::task::spawn_blocking(move || drop(self));
+        }
+    }
+}
+
+impl MessageRow {
+    pub(super) fn new(new: NewMessage, run: Option<String>) -> Self {
+        let NewMessage { id, json, tokens } = new;
+        let object = Object { id, json, hidden: Bytes::new(), version: 0 };
+        Self { object, run, tokens }
     }
 }
 

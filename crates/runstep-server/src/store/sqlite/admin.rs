@@ -11,19 +11,21 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::open::{Durability, FileLock, check_format, open_reader, open_writer};
+use super::schema::COMPLETE_V1;
 use crate::error::{DataFileError, MaintenanceError};
 
 /// The format of exports.
 const FORMAT: &str = "runstep-export";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How many rows are imported in a transaction.
 const IMPORT_BATCH: u64 = 10_000;
 
 /// The tables in the order of the export: rows follow those they refer to.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "namespaces",
     "assistants",
     "threads",
+    "deleted_threads",
     "messages",
     "runs",
     "steps",
@@ -39,8 +41,16 @@ const PROBLEMS: [(&str, &str); 9] = [
     ("messages WHERE NOT json_valid(json)", "messages are not valid JSON"),
     ("runs WHERE NOT json_valid(json)", "runs are not valid JSON"),
     ("steps WHERE NOT json_valid(json)", "run steps are not valid JSON"),
-    ("messages WHERE thread NOT IN (SELECT seq FROM threads)", "messages have no thread"),
-    ("runs WHERE thread NOT IN (SELECT seq FROM threads)", "runs have no thread"),
+    (
+        "messages WHERE thread NOT IN (
+             SELECT seq FROM threads UNION ALL SELECT seq FROM deleted_threads)",
+        "messages have no thread",
+    ),
+    (
+        "runs WHERE thread NOT IN (
+             SELECT seq FROM threads UNION ALL SELECT seq FROM deleted_threads)",
+        "runs have no thread",
+    ),
     ("steps WHERE run NOT IN (SELECT seq FROM runs)", "run steps have no run"),
     ("events WHERE run NOT IN (SELECT seq FROM runs)", "events have no run"),
 ];
@@ -204,6 +214,7 @@ pub fn import(
         let message = format!("the export ends after {count} of {} rows", header.rows);
         return Err(invalid(count + 1, message));
     }
+    connection.execute_batch(COMPLETE_V1)?;
     connection.execute_batch("COMMIT")?;
     Ok(())
 }

@@ -130,7 +130,7 @@ impl Writer {
             return Ok(());
         }
         let limit = usize::try_from(self.max_bytes).unwrap_or(usize::MAX);
-        Err(QuotaExceeded { limit, resource: "data file" })
+        Err(QuotaExceeded::new(limit, "data file"))
     }
 
     /// Returns why the last commit failed.

@@ -1,9 +1,12 @@
 //! A store in one SQLite file.
 
 mod admin;
+mod claims;
+mod delete;
 mod group;
 mod open;
 mod read;
+mod replace;
 mod retention;
 mod run_rows;
 mod schema;
@@ -18,8 +21,10 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 use tokio::sync::Semaphore;
 
+use super::context::{Context, ContextQuery};
 use super::object::{Collection, EventChunk, Namespace, Object, RunKey, RunRecord};
 use super::page::{ObjectPage, PageQuery};
+use super::quota::MemoryQuota;
 use super::transaction::{Claimant, Committed, Transaction};
 use super::{Result, Retention, Store, StoreError};
 use crate::error::DataFileError;
@@ -28,7 +33,7 @@ pub use admin::{backup, check, export, import};
 use group::Writer;
 pub use open::Durability;
 use open::{FileLock, open_reader, open_writer};
-use tables::{Failure, number};
+use tables::Failure;
 
 /// The number of connections that read. Reads block a thread, so there are few.
 const READERS: usize = 4;
@@ -39,6 +44,7 @@ pub(crate) struct SqliteStore {
     readers: Arc<Readers>,
     path: PathBuf,
     metrics: StoreMetrics,
+    quota: Arc<MemoryQuota>,
 }
 
 /// The options of a [`SqliteStore`].
@@ -48,6 +54,8 @@ pub(crate) struct SqliteOptions {
     /// The size of the data at which the store accepts no more objects.
     pub(crate) max_bytes: u64,
     pub(crate) metrics: StoreMetrics,
+    /// Limits the long texts that were read and are still in use.
+    pub(crate) quota: Arc<MemoryQuota>,
 }
 
 /// The connections that read. They are opened when they are needed.
@@ -60,7 +68,7 @@ struct Readers {
 impl SqliteStore {
     /// Opens or creates a file. Blocks the thread.
     pub(crate) fn open(path: &Path, options: SqliteOptions) -> Result<Self, DataFileError> {
-        let SqliteOptions { durability, max_bytes, metrics } = options;
+        let SqliteOptions { durability, max_bytes, metrics, quota } = options;
         let lock = FileLock::acquire(path)?;
         let connection = open_writer(path, durability)?;
         let database = |error: rusqlite::Error| DataFileError::Database {
@@ -71,7 +79,7 @@ impl SqliteStore {
         connection.execute("DELETE FROM nodes", []).map_err(database)?;
         let writer = Writer::new(connection, lock, max_bytes, metrics.clone()).map_err(database)?;
         let (writer, readers) = (Arc::new(writer), Arc::new(Readers::new(path)));
-        Ok(Self { writer, readers, path: path.to_owned(), metrics })
+        Ok(Self { writer, readers, path: path.to_owned(), metrics, quota })
     }
 }
 
@@ -127,7 +135,9 @@ impl Store for SqliteStore {
         id: &str,
     ) -> BoxFuture<'static, Result<Object>> {
         let (namespace, id) = (namespace.clone(), id.to_owned());
-        self.readers.read(move |connection| read::object(connection, &namespace, &collection, &id))
+        let quota = self.quota.key(&namespace);
+        self.readers
+            .read(move |connection| read::object(connection, &namespace, &quota, &collection, &id))
     }
 
     fn page(
@@ -138,14 +148,20 @@ impl Store for SqliteStore {
         query: PageQuery,
     ) -> BoxFuture<'static, Result<ObjectPage>> {
         let namespace = namespace.clone();
+        let quota = self.quota.key(&namespace);
         self.readers.read(move |connection| {
-            read::page(connection, &namespace, &collection, run.as_deref(), &query)
+            read::page(connection, &namespace, &quota, &collection, run.as_deref(), &query)
         })
     }
 
+    fn context(&self, key: &RunKey, query: ContextQuery) -> BoxFuture<'static, Result<Context>> {
+        let (key, quota) = (key.clone(), self.quota.key(&key.namespace));
+        self.readers.read(move |connection| read::context(connection, &key, &quota, query))
+    }
+
     fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>> {
-        let key = key.clone();
-        self.readers.read(move |connection| read::run(connection, &key))
+        let (key, quota) = (key.clone(), self.quota.key(&key.namespace));
+        self.readers.read(move |connection| read::run(connection, &key, &quota))
     }
 
     fn events_after(
@@ -153,8 +169,8 @@ impl Store for SqliteStore {
         key: &RunKey,
         number: u64,
     ) -> BoxFuture<'static, Result<Vec<EventChunk>>> {
-        let key = key.clone();
-        self.readers.read(move |connection| read::events_after(connection, &key, number))
+        let (key, quota) = (key.clone(), self.quota.key(&key.namespace));
+        self.readers.read(move |connection| read::events_after(connection, &key, &quota, number))
     }
 
     fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>> {
@@ -182,29 +198,8 @@ impl Store for SqliteStore {
         now: i64,
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<RunKey>>> {
-        self.writer.write(move |connection, _| {
-            let mut statement = connection.prepare_cached(
-                "SELECT namespaces.name, threads.id, runs.id, runs.seq
-                 FROM runs INDEXED BY runs_active
-                 JOIN threads ON threads.seq = runs.thread
-                 JOIN namespaces ON namespaces.key = runs.ns
-                 WHERE runs.phase < 4 AND runs.phase <> 2 AND (runs.owner IS NULL
-                     OR runs.owner <> ?3 AND NOT EXISTS (
-                         SELECT 1 FROM nodes WHERE id = runs.owner AND lease_until > ?1))
-                 ORDER BY runs.seq LIMIT ?2",
-            )?;
-            let values = params![now, number(limit as u64), claimant.0];
-            let rows = statement
-                .query_map(values, |row| Ok((read::read_key(row)?, row.get::<_, i64>(3)?)))?;
-            let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-            let mut claim = connection.prepare_cached(
-                "UPDATE runs SET owner = ?2, version = version + 1 WHERE seq = ?1",
-            )?;
-            for (_, seq) in &rows {
-                claim.execute(params![seq, claimant.0])?;
-            }
-            Ok(rows.into_iter().map(|(key, _)| key).collect())
-        })
+        self.writer
+            .write(move |connection, _| claims::claim_runs(connection, &claimant, now, limit))
     }
 
     fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>> {
@@ -241,7 +236,8 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> BoxFuture<'static, Result<usize>> {
         self.writer.write(move |connection, _| {
-            retention::remove_expired(connection, retention, now, limit)
+            let removed = delete::remove_deleted(connection, limit)?;
+            Ok(removed + retention::remove_expired(connection, retention, now, limit)?)
         })
     }
 

@@ -1,14 +1,18 @@
 //! Reads, on connections that do not wait for the writer.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::tables::{ASSISTANTS_LIST, Failure, number, optional, replay};
 use crate::store::StoreError;
+use crate::store::context::{Context, ContextQuery, ContextReader};
 use crate::store::object::{
     Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord,
 };
 use crate::store::page::{ObjectPage, PageQuery, PageRange, UnknownCursor};
+use crate::store::quota::KeyQuota;
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -27,6 +31,7 @@ struct Scope {
 pub(super) fn object(
     connection: &Connection,
     namespace: &Namespace,
+    quota: &Arc<KeyQuota>,
     collection: &Collection,
     id: &str,
 ) -> Result<Object> {
@@ -35,13 +40,15 @@ pub(super) fn object(
     let Scope { table, columns, condition, parent, .. } = scope;
     let sql = format!("SELECT {columns} FROM {table} WHERE ns = ?1 {condition} AND id = ?3");
     let mut statement = connection.prepare_cached(&sql)?;
-    let object = statement.query_row(params![ns, parent, id], read_object).optional()?;
-    Ok(object.ok_or_else(|| StoreError::missing(collection.kind(), id))?)
+    let read = |row: &Row<'_>| Ok(read_object(row, quota));
+    let object = statement.query_row(params![ns, parent, id], read).optional()?;
+    object.ok_or_else(|| StoreError::missing(collection.kind(), id))?
 }
 
 pub(super) fn page(
     connection: &Connection,
     namespace: &Namespace,
+    quota: &Arc<KeyQuota>,
     collection: &Collection,
     run: Option<&str>,
     query: &PageQuery,
@@ -70,12 +77,51 @@ pub(super) fn page(
     let mut statement = connection.prepare_cached(&sql)?;
     let (low, high) = (range.low.unwrap_or(0), range.high.unwrap_or(i64::MAX));
     let limit = number(query.limit as u64).saturating_add(1);
-    let rows = statement.query_map(params![ns, parent, low, high, limit, run], read_object)?;
-    let objects = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut rows = statement.query(params![ns, parent, low, high, limit, run])?;
+    let mut objects = Vec::new();
+    while let Some(row) = rows.next()? {
+        objects.push(read_object(row, quota)?);
+    }
     Ok(range.page(objects, query.limit))
 }
 
-pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<RunRecord> {
+pub(super) fn context(
+    connection: &Connection,
+    key: &RunKey,
+    quota: &Arc<KeyQuota>,
+    query: ContextQuery,
+) -> Result<Context> {
+    let ns = namespace_key(connection, &key.namespace)?;
+    let mut statement =
+        connection.prepare_cached("SELECT seq, revision FROM threads WHERE ns = ?1 AND id = ?2")?;
+    let unsigned = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    let thread = statement
+        .query_row(params![ns, key.thread], |row| Ok((row.get::<_, i64>(0)?, unsigned(row, 1)?)))
+        .optional()?;
+    let (thread, revision) =
+        thread.ok_or_else(|| StoreError::missing(Kind::Thread, &key.thread))?;
+    let after = query.valid_mark(revision);
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, tokens, json FROM messages
+         WHERE ns = ?1 AND thread = ?2 AND seq > ?3 AND (run IS NULL OR run <> ?4)
+         ORDER BY seq DESC",
+    )?;
+    let start = after.map_or(0, |mark| number(mark.position));
+    let mut rows = statement.query(params![ns, thread, start, key.run])?;
+    let mut reader = ContextReader::new(query);
+    while let Some(row) = rows.next()? {
+        if !reader.take(unsigned(row, 0)?, unsigned(row, 1)?, || bytes(row, 2, quota))? {
+            break;
+        }
+    }
+    Ok(reader.finish(after, revision))
+}
+
+pub(super) fn run(
+    connection: &Connection,
+    key: &RunKey,
+    quota: &Arc<KeyQuota>,
+) -> Result<RunRecord> {
     let ns = namespace_key(connection, &key.namespace)?;
     let thread = thread_seq(connection, ns, &key.thread)?;
     let mut statement = connection.prepare_cached(
@@ -84,20 +130,19 @@ pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<RunRecord> {
     )?;
     let run = statement
         .query_row(params![ns, thread, key.run], |row| {
-            Ok(RunRecord {
-                object: read_object(row)?,
-                phase: Phase::from_number(row.get(4)?),
-                owner: row.get(5)?,
-                next_event: row.get::<_, i64>(6)?.unsigned_abs(),
-            })
+            let phase = Phase::from_number(row.get(4)?);
+            let (owner, next_event) = (row.get(5)?, row.get::<_, i64>(6)?.unsigned_abs());
+            let object = read_object(row, quota);
+            Ok(object.map(|object| RunRecord { object, phase, owner, next_event }))
         })
         .optional()?;
-    Ok(run.ok_or_else(|| StoreError::missing(Kind::Run, &key.run))?)
+    run.ok_or_else(|| StoreError::missing(Kind::Run, &key.run))?
 }
 
 pub(super) fn events_after(
     connection: &Connection,
     key: &RunKey,
+    quota: &Arc<KeyQuota>,
     after: u64,
 ) -> Result<Vec<EventChunk>> {
     let ns = namespace_key(connection, &key.namespace)?;
@@ -109,15 +154,17 @@ pub(super) fn events_after(
         "SELECT first, last, is_done, bytes FROM events
          WHERE ns = ?1 AND run = ?2 AND last > ?3 ORDER BY last LIMIT 1",
     )?;
-    let chunks = statement.query_map(params![ns, run, number(after)], |row| {
-        Ok(EventChunk {
+    let mut rows = statement.query(params![ns, run, number(after)])?;
+    let mut chunks = Vec::new();
+    while let Some(row) = rows.next()? {
+        chunks.push(EventChunk {
             first: row.get::<_, i64>(0)?.unsigned_abs(),
             last: row.get::<_, i64>(1)?.unsigned_abs(),
             is_done: row.get(2)?,
-            bytes: bytes(row, 3)?,
-        })
-    })?;
-    Ok(chunks.collect::<rusqlite::Result<_>>()?)
+            bytes: bytes(row, 3, quota)?,
+        });
+    }
+    Ok(chunks)
 }
 
 pub(super) fn recorded(
@@ -220,15 +267,18 @@ fn position(connection: &Connection, ns: i64, scope: &Scope, id: &str) -> Result
     }
 }
 
-fn read_object(row: &Row<'_>) -> rusqlite::Result<Object> {
+fn read_object(row: &Row<'_>, quota: &Arc<KeyQuota>) -> Result<Object> {
     Ok(Object {
         id: row.get(0)?,
-        json: bytes(row, 1)?,
-        hidden: bytes(row, 2)?,
+        json: bytes(row, 1, quota)?,
+        hidden: bytes(row, 2, quota)?,
         version: row.get::<_, i64>(3)?.unsigned_abs(),
     })
 }
 
-fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
-    Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_bytes()?))
+/// Reads a text, which is counted while it is in use.
+fn bytes(row: &Row<'_>, column: usize, quota: &Arc<KeyQuota>) -> Result<Bytes> {
+    let text = row.get_ref(column)?.as_bytes().map_err(rusqlite::Error::from)?;
+    let charge = quota.reserve(text.len()).map_err(StoreError::from)?;
+    Ok(charge.hold(text.to_vec()))
 }

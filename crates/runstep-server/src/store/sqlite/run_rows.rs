@@ -30,7 +30,7 @@ impl Tables {
             }
         };
         for message in &new.messages {
-            self.insert_message(connection, ns, thread, message)?;
+            self.insert_message(connection, ns, thread, None, message)?;
         }
         let seq = self.seq();
         execute(
@@ -93,17 +93,14 @@ impl Tables {
         }
         for message in &write.messages {
             match message {
-                MessageWrite::New(new) => execute(
+                MessageWrite::New(new) => {
+                    self.insert_message(connection, ns, thread, Some(&write.run), new)?;
+                }
+                MessageWrite::Replace { id, json, tokens, .. } => execute(
                     connection,
-                    "INSERT INTO messages (seq, ns, thread, id, run, version, json)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
-                    params![self.seq(), ns, thread, new.id, write.run, Json(&new.json)],
-                )?,
-                MessageWrite::Replace { id, json, .. } => execute(
-                    connection,
-                    "UPDATE messages SET json = ?4, version = version + 1
+                    "UPDATE messages SET json = ?4, tokens = ?5, version = version + 1
                      WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-                    params![ns, thread, id, Json(json)],
+                    params![ns, thread, id, Json(json), number(*tokens)],
                 )?,
             }
         }
@@ -114,10 +111,10 @@ impl Tables {
         let Some(update) = &write.update else {
             execute(
                 connection,
-                "UPDATE runs SET next_event = ?2 WHERE seq = ?1",
+                "UPDATE runs SET version = version + 1, next_event = ?2 WHERE seq = ?1",
                 [run.seq, next_event],
             )?;
-            return Ok(run.version);
+            return Ok(run.version + 1);
         };
         let ended_at = (update.phase == Phase::Ended).then_some(now);
         execute(

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x5253_5450;
 
 /// The migrations. The `user_version` of a file is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 1] = [V1];
+pub(super) const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// `seq` is the order of creation. Namespaces, threads and runs are referred to by their `seq` or
 /// key. The columns of every index start with the namespace, apart from those by time, which are
@@ -74,6 +74,32 @@ CREATE TABLE requests (
 );
 CREATE INDEX requests_age ON requests (created_at);
 ";
+
+/// Estimates the tokens of messages as the server does it for texts.
+macro_rules! complete_v1 {
+    () => {
+        "
+UPDATE messages SET tokens = (
+    SELECT coalesce(sum(coalesce((length(value ->> '$.text.value') + 3) / 4, 85)), 0)
+    FROM json_each(messages.json, '$.content')
+) WHERE tokens = 0;
+UPDATE threads SET revision = seq WHERE revision = 0;
+"
+    };
+}
+
+/// Tokens of messages; the revision of threads; threads that were deleted but still have rows.
+const V2: &str = concat!(
+    "
+ALTER TABLE messages ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE threads ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE deleted_threads (seq INTEGER PRIMARY KEY, ns INTEGER NOT NULL);
+",
+    complete_v1!()
+);
+
+/// Sets what rows of the first version lack, also those of an export.
+pub(super) const COMPLETE_V1: &str = complete_v1!();
 
 /// Applies the migrations that a file lacks, each in a transaction.
 pub(super) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {

@@ -6,9 +6,9 @@ use axum::body::Bytes;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Params, ToSql, params};
 
-use crate::store::memory::MAX_TOMBSTONES;
-use crate::store::object::{Collection, Kind, Namespace};
-use crate::store::transaction::{Change, Committed, NewObject, NewThread, Transaction};
+use super::replace::{grows, replace};
+use crate::store::object::{Kind, Namespace};
+use crate::store::transaction::{Change, Committed, NewMessage, NewThread, Transaction};
 use crate::store::{IDEMPOTENCY_SECONDS, StoreError};
 
 /// The list of the tombstones of assistants. Those of messages have the `seq` of their thread.
@@ -56,9 +56,20 @@ pub(super) struct Tables {
 impl Tables {
     pub(super) fn new(connection: &Connection) -> rusqlite::Result<Self> {
         let mut next = 1;
-        for table in ["assistants", "threads", "messages", "runs", "steps", "events", "tombstones"]
-        {
-            let sql = format!("SELECT coalesce(max(seq), 0) FROM {table}");
+        for column in [
+            "seq FROM assistants",
+            "seq FROM threads",
+            "seq FROM deleted_threads",
+            "seq FROM messages",
+            "seq FROM runs",
+            "seq FROM steps",
+            "seq FROM events",
+            "seq FROM tombstones",
+            "deleted FROM tombstones",
+            "revision FROM threads",
+        ] {
+            let (column, table) = column.split_once(' ').unwrap_or_default();
+            let sql = format!("SELECT coalesce(max({column}), 0) {table}");
             next = next.max(connection.query_row(&sql, [], |row| row.get::<_, i64>(0))? + 1);
         }
         Ok(Self { next, namespaces: HashMap::new() })
@@ -126,7 +137,7 @@ impl Tables {
             Change::CreateMessage { thread, message } => {
                 let thread = thread_seq(connection, ns, thread)?;
                 check_idle(connection, ns, thread)?;
-                self.insert_message(connection, ns, thread, message)?;
+                self.insert_message(connection, ns, thread, None, message)?;
                 0
             }
             Change::Replace { collection, object, version } => {
@@ -154,11 +165,12 @@ impl Tables {
         let seq = self.seq();
         execute(
             connection,
-            "INSERT INTO threads (seq, ns, id, version, json) VALUES (?1, ?2, ?3, 0, ?4)",
+            "INSERT INTO threads (seq, ns, id, version, revision, json)
+             VALUES (?1, ?2, ?3, 0, ?1, ?4)",
             params![seq, ns, new.thread.id, Json(&new.thread.json)],
         )?;
         for message in &new.messages {
-            self.insert_message(connection, ns, seq, message)?;
+            self.insert_message(connection, ns, seq, None, message)?;
         }
         Ok(seq)
     }
@@ -168,76 +180,14 @@ impl Tables {
         connection: &Connection,
         ns: i64,
         thread: i64,
-        new: &NewObject,
+        run: Option<&str>,
+        new: &NewMessage,
     ) -> Result<()> {
         execute(
             connection,
-            "INSERT INTO messages (seq, ns, thread, id, version, json)
-             VALUES (?1, ?2, ?3, ?4, 0, ?5)",
-            params![self.seq(), ns, thread, new.id, Json(&new.json)],
-        )
-    }
-
-    /// Deletes an object. Returns the run that was active on a deleted thread.
-    fn delete(
-        &mut self,
-        connection: &Connection,
-        ns: i64,
-        collection: &Collection,
-        id: &str,
-    ) -> Result<Option<String>> {
-        let missing = || StoreError::missing(collection.kind(), id);
-        match collection {
-            Collection::Assistants => {
-                let sql = "SELECT seq FROM assistants WHERE ns = ?1 AND id = ?2";
-                let seq = optional(connection, sql, params![ns, id])?.ok_or_else(missing)?;
-                execute(connection, "DELETE FROM assistants WHERE seq = ?1", [seq])?;
-                self.bury(connection, ns, ASSISTANTS_LIST, id, seq)?;
-                Ok(None)
-            }
-            Collection::Threads => {
-                let thread = thread_seq(connection, ns, id)?;
-                let active = optional(connection, ACTIVE_RUN, [ns, thread])?;
-                for sql in DELETE_THREAD {
-                    execute(connection, sql, [ns, thread])?;
-                }
-                Ok(active)
-            }
-            Collection::Messages { thread } => {
-                let thread = thread_seq(connection, ns, thread)?;
-                let sql = "SELECT seq FROM messages WHERE ns = ?1 AND thread = ?2 AND id = ?3";
-                let seq =
-                    optional(connection, sql, params![ns, thread, id])?.ok_or_else(missing)?;
-                check_idle(connection, ns, thread)?;
-                execute(connection, "DELETE FROM messages WHERE seq = ?1", [seq])?;
-                self.bury(connection, ns, thread, id, seq)?;
-                Ok(None)
-            }
-            Collection::Runs { .. } | Collection::Steps { .. } => Err(missing().into()),
-        }
-    }
-
-    /// Remembers the position of a deleted object for a while, because a client that deletes the
-    /// objects it lists continues after the last entry of a page.
-    fn bury(
-        &mut self,
-        connection: &Connection,
-        ns: i64,
-        list: i64,
-        id: &str,
-        seq: i64,
-    ) -> Result<()> {
-        execute(
-            connection,
-            "INSERT INTO tombstones (ns, list, id, seq, deleted) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![ns, list, id, seq, self.seq()],
-        )?;
-        execute(
-            connection,
-            "DELETE FROM tombstones WHERE ns = ?1 AND list = ?2 AND deleted <= (
-                 SELECT deleted FROM tombstones WHERE ns = ?1 AND list = ?2
-                 ORDER BY deleted DESC LIMIT 1 OFFSET ?3)",
-            params![ns, list, MAX_TOMBSTONES as i64],
+            "INSERT INTO messages (seq, ns, thread, id, run, version, tokens, json)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
+            params![self.seq(), ns, thread, new.id, run, number(new.tokens), Json(&new.json)],
         )
     }
 
@@ -266,114 +216,8 @@ impl Tables {
     }
 }
 
-const ACTIVE_RUN: &str = "SELECT id FROM runs WHERE ns = ?1 AND thread = ?2 AND phase < 4";
-
-/// The statements that delete a thread and everything on it.
-const DELETE_THREAD: [&str; 6] = [
-    "DELETE FROM events WHERE ns = ?1
-         AND run IN (SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2)",
-    "DELETE FROM steps WHERE ns = ?1
-         AND run IN (SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2)",
-    "DELETE FROM runs WHERE ns = ?1 AND thread = ?2",
-    "DELETE FROM messages WHERE ns = ?1 AND thread = ?2",
-    "DELETE FROM tombstones WHERE ns = ?1 AND list = ?2",
-    "DELETE FROM threads WHERE ns = ?1 AND seq = ?2",
-];
-
-/// Returns whether a change replaces an object by a longer one.
-fn grows(connection: &Connection, ns: i64, change: &Change) -> Result<bool> {
-    let Change::Replace { collection, object, .. } = change else { return Ok(false) };
-    let length = match collection {
-        Collection::Assistants => optional(
-            connection,
-            "SELECT octet_length(json) FROM assistants WHERE ns = ?1 AND id = ?2",
-            params![ns, object.id],
-        )?,
-        Collection::Threads => optional(
-            connection,
-            "SELECT octet_length(json) FROM threads WHERE ns = ?1 AND id = ?2",
-            params![ns, object.id],
-        )?,
-        Collection::Messages { thread } => optional(
-            connection,
-            "SELECT octet_length(json) FROM messages WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-            params![ns, thread_seq(connection, ns, thread)?, object.id],
-        )?,
-        Collection::Runs { thread } => optional(
-            connection,
-            "SELECT octet_length(json) FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-            params![ns, thread_seq(connection, ns, thread)?, object.id],
-        )?,
-        Collection::Steps { .. } => None,
-    };
-    Ok(length.is_some_and(|length: i64| object.json.len() as u64 > length.unsigned_abs()))
-}
-
-fn replace(
-    connection: &Connection,
-    ns: i64,
-    collection: &Collection,
-    object: &NewObject,
-    version: u64,
-) -> Result<u64> {
-    let NewObject { id, json, hidden } = object;
-    let (json, hidden, expected) = (Json(json), Json(hidden), number(version));
-    let missing = || Failure::from(StoreError::missing(collection.kind(), id));
-    // The result is the version before the change.
-    let stored: Option<i64> = match collection {
-        Collection::Assistants => optional(
-            connection,
-            "SELECT version FROM assistants WHERE ns = ?1 AND id = ?2",
-            params![ns, id],
-        )?,
-        Collection::Threads => optional(
-            connection,
-            "SELECT version FROM threads WHERE ns = ?1 AND id = ?2",
-            params![ns, id],
-        )?,
-        Collection::Messages { thread } => optional(
-            connection,
-            "SELECT version FROM messages WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-            params![ns, thread_seq(connection, ns, thread)?, id],
-        )?,
-        Collection::Runs { thread } => optional(
-            connection,
-            "SELECT version FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-            params![ns, thread_seq(connection, ns, thread)?, id],
-        )?,
-        Collection::Steps { .. } => None,
-    };
-    if stored.ok_or_else(missing)? != expected {
-        return Err(StoreError::Stale.into());
-    }
-    match collection {
-        Collection::Assistants => execute(
-            connection,
-            "UPDATE assistants SET version = version + 1, hidden = ?3, json = ?4
-             WHERE ns = ?1 AND id = ?2",
-            params![ns, id, hidden, json],
-        )?,
-        Collection::Threads => execute(
-            connection,
-            "UPDATE threads SET version = version + 1, json = ?3 WHERE ns = ?1 AND id = ?2",
-            params![ns, id, json],
-        )?,
-        Collection::Messages { thread } => execute(
-            connection,
-            "UPDATE messages SET version = version + 1, json = ?4
-             WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-            params![ns, thread_seq(connection, ns, thread)?, id, json],
-        )?,
-        Collection::Runs { thread } => execute(
-            connection,
-            "UPDATE runs SET version = version + 1, hidden = ?4, json = ?5
-             WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-            params![ns, thread_seq(connection, ns, thread)?, id, hidden, json],
-        )?,
-        Collection::Steps { .. } => {}
-    }
-    Ok(version + 1)
-}
+pub(super) const ACTIVE_RUN: &str =
+    "SELECT id FROM runs WHERE ns = ?1 AND thread = ?2 AND phase < 4";
 
 pub(super) fn replay(
     connection: &Connection,

@@ -2,11 +2,14 @@ use std::fs;
 
 use super::open::open_writer;
 use super::*;
+use crate::store::object::Phase;
+use crate::store::transaction::{Change, NewMessage, NewObject, NewRun, NewThread};
 
 fn open(path: &Path) -> Result<SqliteStore, DataFileError> {
     let durability = Durability::Full;
     let metrics = StoreMetrics::default();
-    SqliteStore::open(path, SqliteOptions { durability, max_bytes: u64::MAX, metrics })
+    let quota = MemoryQuota::new(usize::MAX, usize::MAX, Default::default());
+    SqliteStore::open(path, SqliteOptions { durability, max_bytes: u64::MAX, metrics, quota })
 }
 
 fn error(path: &Path) -> DataFileError {
@@ -45,7 +48,7 @@ fn databases_of_other_programs_and_newer_versions_are_refused() {
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
     let error = error(&path);
-    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 1, .. }), "{error}");
+    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 2, .. }), "{error}");
 }
 
 #[test]
@@ -75,6 +78,12 @@ fn queries_of_pages_use_indexes() {
         "SELECT id FROM runs WHERE ns = 1 AND thread = 1 AND phase < 4",
         "SELECT bytes FROM events WHERE ns = 1 AND run = 1 AND last > ?1 ORDER BY last LIMIT 1",
         "SELECT expires_at FROM runs WHERE phase = 2 ORDER BY expires_at LIMIT 1",
+        "SELECT seq, tokens, json FROM messages
+         WHERE ns = 1 AND thread = 1 AND seq > ?3 AND (run IS NULL OR run <> ?4)
+         ORDER BY seq DESC",
+        "SELECT seq FROM events WHERE ns = 1 AND run = 1 LIMIT ?3",
+        "SELECT seq FROM steps WHERE ns = 1 AND run = 1 LIMIT ?3",
+        "SELECT ns, list, id FROM tombstones WHERE ns = 1 AND list = 1 LIMIT ?3",
     ] {
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let parameters = statement.parameter_count();
@@ -84,5 +93,110 @@ fn queries_of_pages_use_indexes() {
         let plan = plan.join("\n");
         assert!(plan.contains("INDEX"), "{sql}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn files_of_the_first_version_are_migrated() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("old.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "application_id", schema::APPLICATION_ID).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    let text = |value: &str| format!(r#"{{"type":"text","text":{{"value":"{value}"}}}}"#);
+    let image = r#"{"type":"image_url","image_url":{"url":"u"}}"#;
+    let contents = [text("12345"), format!("{},{image}", text("1234")), String::new()];
+    old.execute_batch(
+        "INSERT INTO namespaces VALUES (1, 'a');
+         INSERT INTO threads VALUES (1, 1, 'thread_1', 0, '{}');",
+    )
+    .unwrap();
+    for (number, content) in (2..).zip(contents) {
+        let json = format!(r#"{{"content":[{content}]}}"#);
+        let sql = "INSERT INTO messages VALUES (?1, 1, 1, ?1, NULL, 0, ?2)";
+        old.execute(sql, params![number, json]).unwrap();
+    }
+    drop(old);
+    let store = open(&path).unwrap();
+    let key = RunKey {
+        namespace: Namespace::new("a"),
+        thread: "thread_1".to_owned(),
+        run: "run_1".to_owned(),
+    };
+    let query = ContextQuery { max_tokens: u64::MAX, max_messages: 9, after: None };
+    let read = store.context(&key, query).await.unwrap();
+    let tokens: Vec<u64> = read.messages.iter().map(|message| message.tokens).collect();
+    assert_eq!(tokens, [0, 86, 2]);
+}
+
+#[tokio::test]
+async fn rows_of_deleted_threads_are_removed_in_batches_also_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let count = |table: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        open_reader(&path).unwrap().query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    let commit = async |store: &SqliteStore, change| {
+        let namespace = Namespace::new("a");
+        store.commit(Transaction { namespace, now: 0, idempotency: None, change }).await.unwrap()
+    };
+    let object =
+        |id: &str| NewObject { id: id.to_owned(), json: "{}".into(), hidden: Bytes::new() };
+    let store = open(&path).unwrap();
+    for thread in ["thread_1", "thread_2"] {
+        let messages = (0..25).map(|number| NewMessage {
+            id: format!("msg_{number}"),
+            json: "{}".into(),
+            tokens: 1,
+        });
+        let (thread, messages) = (object(thread), messages.collect());
+        commit(&store, Change::CreateThread(NewThread { thread, messages })).await;
+    }
+    let retention = Retention { events: i64::MAX, runs: None };
+    for thread in ["thread_1", "thread_2"] {
+        let events = EventChunk { first: 1, last: 1, is_done: false, bytes: "e".into() };
+        let run = NewRun {
+            thread: thread.to_owned(),
+            new_thread: None,
+            messages: Vec::new(),
+            run: object("run_1"),
+            phase: Phase::Queued,
+            expires_at: 0,
+            owner: None,
+            next_event: 2,
+            events,
+        };
+        commit(&store, Change::CreateRun(Box::new(run))).await;
+    }
+    let (collection, id) = (Collection::Threads, "thread_1".to_owned());
+    commit(&store, Change::Delete { collection, id }).await;
+    assert_eq!(store.remove_expired(retention, 0, 10).await, Ok(10));
+    assert_eq!((count("messages"), count("runs"), count("threads")), (40, 2, 1));
+    drop(store);
+    assert_eq!(check(&path).unwrap(), [] as [String; 0]);
+
+    // The last transaction of the first store may still hold the lock.
+    let store = loop {
+        match open(&path) {
+            Ok(store) => break store,
+            Err(DataFileError::InUse { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let mut removed = Vec::new();
+    loop {
+        match store.remove_expired(retention, 0, 10).await.unwrap() {
+            0 => break,
+            count => removed.push(count),
+        }
+    }
+    // 15 messages, a run, its events, and the thread.
+    assert_eq!(removed, [10, 8]);
+    for (table, rows) in
+        [("messages", 25), ("runs", 1), ("events", 1), ("threads", 1), ("deleted_threads", 0)]
+    {
+        assert_eq!(count(table), rows, "{table}");
     }
 }

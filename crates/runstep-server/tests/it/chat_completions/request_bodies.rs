@@ -18,7 +18,7 @@ fn function(name: &str) -> Function {
     Function {
         name: name.to_owned(),
         description: Some("Returns the weather".to_owned()),
-        parameters: parameters.as_object().cloned(),
+        parameters: Some(parameters.into()),
         strict: true,
     }
 }
@@ -76,7 +76,8 @@ async fn every_setting_is_sent() {
         ConversationItem::ToolOutput { call_id: "call_2".to_owned(), output: "24".to_owned() },
         ConversationItem::ToolCalls(vec![call("call_3", "time")]),
         ConversationItem::ToolOutput { call_id: "call_3".to_owned(), output: String::new() },
-    ];
+    ]
+    .into();
     let minimal =
         Function { description: None, parameters: None, strict: false, ..function("time") };
     request.tools = vec![function("weather"), minimal];
@@ -85,7 +86,7 @@ async fn every_setting_is_sent() {
     request.response_format = ResponseFormat::JsonSchema(NamedSchema {
         name: "temperatures".to_owned(),
         description: Some("By city".to_owned()),
-        schema: json!({"type": "object"}),
+        schema: json!({"type": "object"}).into(),
         strict: true,
     });
     request.temperature = Some(0.5);
@@ -105,7 +106,8 @@ async fn images_are_sent_as_content_parts() {
             url: "data:image/png;base64,AAAA".to_owned(),
             detail: Some("low".to_owned()),
         },
-    ])];
+    ])]
+    .into();
     assert_json_snapshot!(sent_body(request).await["messages"], @r#"
 [
   {
@@ -143,7 +145,7 @@ async fn response_formats_are_sent() {
     json_schema.response_format = ResponseFormat::JsonSchema(NamedSchema {
         name: "x".to_owned(),
         description: None,
-        schema: json!({}),
+        schema: json!({}).into(),
         strict: false,
     });
     let expected = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": {}}});
@@ -169,7 +171,7 @@ async fn required_tool_choice_is_dropped_after_its_call() {
         let mut request = request();
         request.tools = vec![function("weather")];
         request.tool_choice = choice.clone();
-        request.conversation = conversation;
+        request.conversation = conversation.into();
         let body = sent_body(request).await;
         assert_eq!(body["tool_choice"], expected, "{choice:?}: {body}");
     }

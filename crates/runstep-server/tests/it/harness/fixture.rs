@@ -169,3 +169,13 @@ impl Fixture {
         list["data"].as_array().unwrap().iter().map(message_text).collect()
     }
 }
+
+impl TestClient {
+    /// Creates a run that never ends, on a thread of its own. If one run at a time can execute, all
+    /// others stay queued.
+    pub(crate) async fn hold_execution_permit(&self) {
+        let fixture = self.create_fixture(&[]).await;
+        let run = fixture.create_run(json!({})).await;
+        fixture.wait_for_status(&run, "in_progress").await;
+    }
+}

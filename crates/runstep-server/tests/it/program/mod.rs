@@ -2,6 +2,8 @@
 
 mod configuration;
 mod data;
+#[cfg(target_os = "linux")]
+mod memory;
 mod process;
 mod serving;
 mod signals;

@@ -46,7 +46,7 @@ async fn every_setting_is_sent() {
     let function = |name: &str, strict: bool| Function {
         name: name.to_owned(),
         description: strict.then(|| "Returns the weather".to_owned()),
-        parameters: parameters.as_object().filter(|_| strict).cloned(),
+        parameters: strict.then(|| parameters.clone().into()),
         strict,
     };
     request.tools = vec![function("weather", true), function("time", false)];
@@ -63,7 +63,7 @@ async fn every_setting_is_sent() {
     request.response_format = ResponseFormat::JsonSchema(NamedSchema {
         name: "weather".to_owned(),
         description: None,
-        schema: json!({"type": "object"}),
+        schema: json!({"type": "object"}).into(),
         strict: true,
     });
     request.temperature = Some(0.5);
@@ -84,7 +84,8 @@ async fn every_setting_is_sent() {
             arguments: "{}".to_owned(),
         }]),
         ConversationItem::ToolOutput { call_id: "call_1".to_owned(), output: "noon".to_owned() },
-    ];
+    ]
+    .into();
     assert_snapshot("every_setting", &sent_body(request).await);
 }
 

@@ -7,7 +7,7 @@ use runstep_server::model::{Model, ModelEvent, ModelRequest, ModelStream, Script
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::harness::{Fixture, id, run_pending_tasks, timestamps_set, usage};
+use crate::harness::{Fixture, TestClient, id, run_pending_tasks, timestamps_set, usage};
 
 const LIFETIME: i64 = 600;
 
@@ -128,14 +128,12 @@ async fn expiry_interrupts_a_model_that_is_always_ready() {
 
 #[tokio::test(start_paused = true)]
 async fn queued_run_can_be_cancelled() {
-    if crate::HAS_DATA_FILE {
-        // The run is polled while the file is written.
-        return;
-    }
-    let fixture = Fixture::with_turns([Turn::text("never sent")], &[]).await;
+    let builder = Server::builder().model(Scripted::new([Turn::stall()])).max_concurrent_runs(1);
+    let client = TestClient::from_builder(builder);
+    client.hold_execution_permit().await;
+    let fixture = client.create_fixture(&[]).await;
     let run = fixture.create_run(json!({})).await;
     assert_eq!(run["status"], "queued");
-    // On the current-thread runtime, the run has not been polled since.
     assert_eq!(fixture.cancel_run(&run).await.ok()["status"], "cancelling");
     let run = fixture.wait_for_run(&run).await;
     assert_eq!(run["status"], "cancelled");

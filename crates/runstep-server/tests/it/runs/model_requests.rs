@@ -51,7 +51,7 @@ async fn assistant_settings_apply_without_overrides() {
     assert_eq!(request.tools.len(), 1);
     assert_eq!(request.tools[0].name, "weather");
     let parameters = function_tool("weather")["function"]["parameters"].clone();
-    assert_eq!(request.tools[0].parameters.as_ref(), parameters.as_object());
+    assert_eq!(request.tools[0].parameters, Some(parameters.into()));
     assert_eq!((request.temperature, request.top_p), (Some(0.5), Some(0.25)));
     assert_eq!(request.reasoning_effort.as_deref(), Some("high"));
     assert_eq!(request.response_format, ResponseFormat::JsonObject);
@@ -85,8 +85,9 @@ async fn run_settings_override_the_assistant() {
     let parts: Vec<_> = request.instructions.as_deref().unwrap().lines().collect();
     assert_eq!(parts, ["Be short.", "Be true."]);
     let existing = [user("Hello"), assistant("Hi")];
-    assert_eq!(request.conversation[..2], existing);
-    assert_eq!(request.conversation[2], user("And\nnow?"));
+    let items: Vec<_> = request.conversation.iter().cloned().collect();
+    assert_eq!(items[..2], existing);
+    assert_eq!(items[2], user("And\nnow?"));
     let names: Vec<_> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
     assert_eq!(names, ["time", "location"]);
     assert_eq!(request.tool_choice, ToolChoice::Function("location".to_owned()));
@@ -96,7 +97,7 @@ async fn run_settings_override_the_assistant() {
         ResponseFormat::JsonSchema(NamedSchema {
             name: "x".to_owned(),
             description: None,
-            schema,
+            schema: schema.into(),
             strict: false
         })
     );
@@ -226,7 +227,7 @@ async fn create_thread_and_run_applies_every_field_of_the_specification() {
     let request = &model.requests()[0];
     assert_eq!(
         (request.model.as_str(), &request.conversation),
-        ("own-model", &vec![user("Hello")])
+        ("own-model", &vec![user("Hello")].into())
     );
     let resources = json!({"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}});
     let error = client.post("/threads/runs", merged(body, resources)).await.expect_error(400);

@@ -9,13 +9,13 @@ use tokio::time::sleep;
 
 use crate::harness::{Fixture, TestClient, id, run_pending_tasks};
 
-/// Every run status, with what it allows.
-const STATUSES: [(&str, bool, bool, bool); 9] = [
+/// The statuses in which a run stays until the next request, with what each allows. The tests of the
+/// engine have the other one, `cancelling`.
+const STATUSES: [(&str, bool, bool, bool); 8] = [
     // status, can be cancelled, accepts tool outputs, is active
     ("queued", true, false, true),
     ("in_progress", true, false, true),
     ("requires_action", true, true, true),
-    ("cancelling", false, false, true),
     ("cancelled", false, false, false),
     ("completed", false, false, false),
     ("failed", false, false, false),
@@ -23,19 +23,11 @@ const STATUSES: [(&str, bool, bool, bool); 9] = [
     ("expired", false, false, false),
 ];
 
-/// The statuses in which a run stays until the next request. With a data file `cancelling` is not
-/// one of them, because the run is polled while the file is read.
-fn stable_statuses() -> impl Iterator<Item = (&'static str, bool, bool, bool)> {
-    STATUSES.into_iter().filter(|(status, ..)| *status != "cancelling" || !crate::HAS_DATA_FILE)
-}
-
 /// Creates a run that stays in this status until the next request.
 async fn run_with_status(status: &str) -> (Fixture, Value) {
     println!("run status: {status}");
     let turn = match status {
-        "queued" | "in_progress" | "cancelling" | "cancelled" | "expired" => {
-            Turn::text("It").and_stall()
-        }
+        "queued" | "in_progress" | "cancelled" | "expired" => Turn::text("It").and_stall(),
         "requires_action" => Turn::text("It").and_call("weather", json!({})),
         "failed" => Turn::fail(ModelErrorKind::Server, "No."),
         "incomplete" => Turn::text("cut").token_limit(),
@@ -53,10 +45,6 @@ async fn run_with_status(status: &str) -> (Fixture, Value) {
     let run = fixture.create_run(json!({})).await;
     run_pending_tasks().await;
     match status {
-        "cancelling" => {
-            // On the current-thread runtime, the run is not polled before the next request.
-            fixture.cancel_run(&run).await.ok();
-        }
         "cancelled" => {
             fixture.cancel_run(&run).await.ok();
             run_pending_tasks().await;
@@ -71,7 +59,7 @@ async fn run_with_status(status: &str) -> (Fixture, Value) {
 
 #[tokio::test(start_paused = true)]
 async fn cancel_is_accepted_as_listed() {
-    for (status, cancellable, ..) in stable_statuses() {
+    for (status, cancellable, ..) in STATUSES {
         let (fixture, run) = run_with_status(status).await;
         let response = fixture.cancel_run(&run).await;
         if cancellable {
@@ -90,7 +78,7 @@ async fn cancel_is_accepted_as_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn tool_outputs_are_accepted_as_listed() {
-    for (status, _, accepts_outputs, _) in stable_statuses() {
+    for (status, _, accepts_outputs, _) in STATUSES {
         let (fixture, run) = run_with_status(status).await;
         if accepts_outputs {
             assert_eq!(fixture.submit_outputs(&run, &["sun"]).await["status"], "queued");
@@ -109,7 +97,7 @@ async fn tool_outputs_are_accepted_as_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn thread_is_busy_as_listed() {
-    for (status, _, _, active) in stable_statuses() {
+    for (status, _, _, active) in STATUSES {
         let (fixture, run) = run_with_status(status).await;
         let (client, thread, run_id) = (&fixture.client, &fixture.thread, id(&run));
         let messages = client.get(&fixture.messages_path()).await.ok();
@@ -147,7 +135,7 @@ async fn thread_is_busy_as_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn other_operations_are_accepted_in_every_status() {
-    for (status, ..) in stable_statuses() {
+    for (status, ..) in STATUSES {
         let (fixture, mut run) = run_with_status(status).await;
         let client = &fixture.client;
         let path = fixture.run_path(&run, "");

@@ -2,7 +2,8 @@
 
 use axum::body::to_bytes;
 use axum::http::Method;
-use runstep_server::model::{ModelErrorKind, Turn};
+use runstep_server::Server;
+use runstep_server::model::{ModelErrorKind, Scripted, Turn};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -256,15 +257,13 @@ async fn model_output_after_a_cancel_is_discarded() {
 
 #[tokio::test(start_paused = true)]
 async fn cancel_right_after_tool_outputs_is_streamed() {
-    if crate::HAS_DATA_FILE {
-        // The run is polled while the file is written.
-        return;
-    }
-    let turns = [Turn::call("weather", json!({})), Turn::text("Sunny.")];
-    let fixture = Fixture::with_turns(turns, &["weather"]).await;
+    let model = Scripted::new([Turn::call("weather", json!({})), Turn::stall()]);
+    let builder = Server::builder().model(model).max_concurrent_runs(1);
+    let client = TestClient::from_builder(builder);
+    let fixture = client.create_fixture(&["weather"]).await;
     let run = fixture.create_run_and_wait(json!({})).await;
+    client.hold_execution_permit().await;
     let stream = fixture.open_outputs_stream(&run, &["sun"]).await;
-    // On the current-thread runtime, the run has not been polled since.
     fixture.cancel_run(&run).await.ok();
     let events = stream.read_to_end().await;
     let expected = ["run.step.completed", "run.queued", "run.cancelling", "run.cancelled", "done"];

@@ -289,7 +289,7 @@ async fn limit_checks_can_be_disabled() {
     let (runs, threads, messages) =
         (checker.client.runs("t"), checker.client.threads(), checker.client.messages("t"));
     let (_, [pairs, ..]) = metadata_within_and_beyond();
-    let create = runs.create("asst_1").temperature(2.5).tools(tools(128)).max_prompt_tokens(1);
+    let create = runs.create("asst_1").temperature(2.5).tools(tools(128)).max_prompt_tokens(0);
     checker.assert_sent(create).await;
     checker.assert_sent(threads.create_and_run("asst_1").top_p(7)).await;
     checker.assert_sent(runs.update("r").metadata(pairs.clone())).await;
