@@ -85,6 +85,7 @@ mod text;
 pub use clock::ManualClock;
 pub use error::{DataFileError, StartError};
 pub use http::{Fault, Faults};
+pub use limits::History;
 pub use operation::Operation;
 pub use server::{RunningServer, Server, ServerBuilder};
 pub use store::Durability;

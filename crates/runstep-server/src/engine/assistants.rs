@@ -38,6 +38,7 @@ impl Engine {
         model.check_tools(&tools)?;
         model.check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         capabilities::check_response_format(request.response_format.as_option())?;
+        self.check_created(request.tool_resources.as_option()).await?;
         self.context.store.check_capacity()?;
         let mut assistant = Assistant::new(
             self.context.ids.next("asst"),
@@ -109,6 +110,7 @@ impl Engine {
             self.assistant(id).await?;
             return Err(error);
         }
+        self.check_resources(request.tool_resources.as_option()).await?;
         self.change(
             Collection::Assistants,
             id,

@@ -16,6 +16,7 @@ mod execution;
 mod expiry;
 mod finish;
 mod hidden_step;
+mod history;
 mod idempotency;
 mod journal;
 mod lifecycle;
@@ -36,11 +37,13 @@ mod steps;
 mod threads;
 mod tool_outputs;
 mod transactions;
+mod upstream_objects;
 mod vector_stores;
 
 pub(crate) use context::{Engine, EngineFactory, EngineOptions};
 pub(crate) use error::EngineError;
 pub(crate) use runs::RunView;
+pub(crate) use upstream_objects::AdoptedIds;
 
 #[cfg(test)]
 mod tests;

@@ -11,11 +11,15 @@ use super::execution::server_error;
 use super::finish::Outcome;
 use super::hidden_step::HiddenStep;
 use super::run_state::{RunState, created_message};
-use super::{built_in_tools, conversation, objects};
+use super::{built_in_tools, conversation, history, objects};
 use crate::model::{
     Conversation, ConversationItem, ModelRequest, ToolChoice, UserPart, item_tokens, prompt_tokens,
 };
-use crate::store::{Collection, Context, ContextQuery, Kind, RunKey, StoreError};
+use crate::store::{Collection, ContextQuery, Kind, PageQuery, RunKey, StoreError};
+
+/// The part of a prompt that the first message of a thread can have, if the thread is truncated: one
+/// of this many.
+const MAX_FIRST_MESSAGE_SHARE: u64 = 4;
 
 /// Builds the request. Its cost depends on the length of the prompt, not of the thread.
 ///
@@ -72,7 +76,11 @@ async fn build(
     request.conversation = match last_messages(run) {
         Some(max_messages) => {
             let query = ContextQuery { max_tokens, max_messages, after: None };
-            items(&context.store.context(key, query).await?)?.collect()
+            let read = context.store.context(key, query).await?;
+            let mut conversation = Conversation::from(history::items(context, key, &read).await?);
+            // The calls of earlier runs are not in the limits of the read.
+            conversation.truncate_oldest(max_tokens);
+            conversation
         }
         None => newest_messages(context, key, max_tokens).await?,
     };
@@ -85,8 +93,8 @@ async fn build(
     Ok(Some(request))
 }
 
-/// Returns the newest messages of the thread that fit into a prompt. Omits the oldest messages but
-/// always includes the newest, which the run responds to.
+/// Returns the messages of the thread that fit into a prompt. Always includes the newest, which the
+/// run responds to.
 async fn newest_messages(
     context: &EngineContext,
     key: &RunKey,
@@ -104,19 +112,43 @@ async fn newest_messages(
         Some(cached) if read.is_continuation => cached.conversation,
         _ => Conversation::new(),
     };
-    conversation.extend(items(&read)?);
+    conversation.extend(history::items(context, key, &read).await?);
     conversation.truncate_oldest(context.context_tokens);
     let cached = CachedContext { conversation: conversation.clone(), mark: read.mark };
     context.context_cache.insert(key, cached);
-    conversation.truncate_oldest(max_tokens);
-    Ok(conversation)
+    with_first_message(context, key, conversation, max_tokens).await
 }
 
-/// Returns the items of messages, oldest first.
-fn items(read: &Context) -> Result<impl Iterator<Item = ConversationItem>, StoreError> {
-    let messages = read.messages.iter().rev();
-    let items = messages.map(|message| Ok(message_item(&objects::parse_stored(&message.json)?)));
-    Ok(items.collect::<Result<Vec<_>, StoreError>>()?.into_iter())
+/// Truncates a conversation in its middle: keeps the first message of the thread and the newest
+/// items. Omits a long first message, too.
+async fn with_first_message(
+    context: &EngineContext,
+    key: &RunKey,
+    conversation: Conversation,
+    max_tokens: u64,
+) -> Result<Conversation, StoreError> {
+    let mut newest = conversation.clone();
+    newest.truncate_oldest(max_tokens);
+    // A conversation that is truncated is about as long as the limit.
+    if newest.tokens() < max_tokens / 2 {
+        return Ok(newest);
+    }
+    let query = PageQuery { limit: 1, newest_first: false, after: None, before: None };
+    let collection = Collection::messages(&key.thread);
+    let page = context.store.page(&key.namespace, collection, None, query).await?;
+    let Some(first) = page.objects.first() else { return Ok(newest) };
+    let first = message_item(&objects::parse_stored(&first.json)?);
+    let tokens = item_tokens(&first);
+    if newest.iter().next() == Some(&first) || tokens > max_tokens / MAX_FIRST_MESSAGE_SHARE {
+        return Ok(newest);
+    }
+    let mut truncated = conversation;
+    truncated.truncate_oldest(max_tokens - tokens);
+    if truncated.tokens() + tokens > max_tokens {
+        return Ok(newest);
+    }
+    truncated.insert_first(first);
+    Ok(truncated)
 }
 
 /// Returns the number of messages of the truncation strategy `last_messages`.
@@ -133,7 +165,7 @@ pub(super) fn message_tokens(message: &Message) -> u64 {
     item_tokens(&message_item(message))
 }
 
-fn message_item(message: &Message) -> ConversationItem {
+pub(super) fn message_item(message: &Message) -> ConversationItem {
     let is_image = |part: &MessageContent| {
         matches!(part, MessageContent::ImageUrl(_) | MessageContent::ImageFile(_))
     };

@@ -12,7 +12,7 @@ use super::error::Result;
 use super::objects;
 use super::run_texts::RunTexts;
 use crate::json_text::LongMembers;
-use crate::store::{Collection, PageQuery, QuotaCharge, RunKey, RunRecord};
+use crate::store::{Collection, PageQuery, QuotaCharge, RunKey, RunRecord, StoreError};
 
 /// The page size with which all entries of a list are read.
 const PAGE: usize = 100;
@@ -164,7 +164,11 @@ pub(super) fn created_message(step: &RunStep) -> Option<String> {
     }
 }
 
-async fn load_steps(context: &EngineContext, key: &RunKey) -> Result<Vec<StepState>> {
+/// Reads the steps of a run.
+pub(super) async fn load_steps(
+    context: &EngineContext,
+    key: &RunKey,
+) -> Result<Vec<StepState>, StoreError> {
     let mut steps = Vec::new();
     let mut after = None;
     loop {
@@ -172,7 +176,7 @@ async fn load_steps(context: &EngineContext, key: &RunKey) -> Result<Vec<StepSta
         let collection = Collection::steps(&key.thread, &key.run);
         let page = context.store.page(&key.namespace, collection, None, query).await?;
         for object in &page.objects {
-            let step = objects::parse(&object.json)?;
+            let step = objects::parse_stored(&object.json)?;
             steps.push(StepState { step, is_stored: true, is_dirty: false });
         }
         after = page.objects.into_iter().next_back().map(|object| object.id);

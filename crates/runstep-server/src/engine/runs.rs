@@ -143,6 +143,7 @@ impl Engine {
         run.parallel_tool_calls = request.parallel_tool_calls;
         run.response_format = request.response_format;
         let mut valid = self.validate_run(&run).await?;
+        self.check_resources(request.tool_resources.as_option()).await?;
         if let Some(resources) = request.tool_resources.into_option() {
             built_in_tools::merge(&mut valid.assistant.tool_resources, resources);
         }

@@ -39,6 +39,8 @@ impl Engine {
         for (index, message) in messages.iter().enumerate() {
             model.check_message(&format!("{prefix}messages[{index}]."), message)?;
         }
+        self.check_created(request.tool_resources.as_option()).await?;
+        self.check_message_files(&messages).await?;
         self.context.store.check_capacity()?;
         let (ids, now) = (&self.context.ids, self.context.clock.now());
         let mut thread = Thread::new(ids.next("thread"), now);
@@ -76,6 +78,7 @@ impl Engine {
             self.thread(id).await?;
             return Err(error);
         }
+        self.check_resources(resources).await?;
         self.change(
             Collection::Threads,
             id,

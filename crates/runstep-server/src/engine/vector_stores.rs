@@ -44,7 +44,9 @@ impl Engine {
         for input in inputs {
             let body = serde_json::to_value(input).unwrap_or_default();
             let id = upstream.create_vector_store(&body).await;
-            ids.push(id.map_err(|error| rejected(&param, error))?);
+            let id = id.map_err(|error| rejected(&param, error))?;
+            self.adopt(&id).await?;
+            ids.push(id);
         }
         Ok(created)
     }
@@ -86,7 +88,9 @@ impl Engine {
         }
         let expiry = json!({"anchor": "last_active_at", "days": EXPIRES_AFTER_DAYS});
         let body = json!({"file_ids": files, "expires_after": expiry});
-        stores.push(upstream.create_vector_store(&body).await.map_err(rejected)?);
+        let id = upstream.create_vector_store(&body).await.map_err(rejected)?;
+        self.adopt(&id).await?;
+        stores.push(id);
         Ok(true)
     }
 
@@ -96,6 +100,7 @@ impl Engine {
         thread_id: &str,
         messages: &[CreateMessageRequest],
     ) -> Result<()> {
+        self.check_message_files(messages).await?;
         let files = |message| searched_files(message).chain(code_files(message));
         if messages.iter().flat_map(files).next().is_none() {
             return Ok(());
@@ -130,8 +135,8 @@ fn attached_files(
     is_wanted: fn(&AttachmentTool) -> bool,
 ) -> impl Iterator<Item = &String> {
     let attachments = message.attachments.as_option().into_iter().flatten();
-    let wanted = attachments
-        .filter(move |attachment| attachment.tools.iter().flatten().any(|tool| is_wanted(tool)));
+    let wanted =
+        attachments.filter(move |attachment| attachment.tools.iter().flatten().any(is_wanted));
     wanted.filter_map(|attachment| attachment.file_id.as_ref())
 }
 

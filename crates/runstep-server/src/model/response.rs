@@ -7,7 +7,7 @@ use futures_core::Stream;
 
 use serde_json::Value;
 
-use super::built_in::{CodeInterpreterCall, FileSearchCall};
+use super::built_in::{CodeInterpreterCall, CodeOutput, FileSearchCall};
 use super::request::ModelRequest;
 use super::resources::UpstreamResources;
 
@@ -167,6 +167,23 @@ pub enum ModelEvent {
     TokenLimit,
     /// The response was cut off by a content filter.
     ContentFilter,
+}
+
+impl ModelEvent {
+    /// Returns the ids of files that the model has created.
+    pub(crate) fn created_files(&self) -> Vec<&str> {
+        match self {
+            Self::FilePath { file_id, .. } | Self::Image { file_id } => vec![file_id],
+            Self::CodeInterpreterEnd { call, .. } => {
+                let outputs = call.outputs.iter().filter_map(|output| match output {
+                    CodeOutput::Image { file_id } => Some(file_id.as_str()),
+                    CodeOutput::Logs(_) => None,
+                });
+                outputs.collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The reason why a model failed. It becomes the run's `last_error`.

@@ -91,7 +91,7 @@ pub(super) fn body(request: &ModelRequest, upstream: &Upstream, with_reasoning: 
     let body = Body {
         model: upstream.settings.model_names.upstream(&request.model),
         instructions: request.instructions.as_deref(),
-        input: input(request),
+        input: input(request, with_reasoning),
         stream: true,
         store: false,
         include: included.map(|(_, name)| name).collect(),
@@ -174,10 +174,16 @@ fn format(format: &ResponseFormat) -> Option<FormatBody<'_>> {
     }
 }
 
-fn input(request: &ModelRequest) -> Vec<Value> {
+fn input(request: &ModelRequest, with_reasoning: bool) -> Vec<Value> {
+    let has_reasoning = has_reasoning(request);
     let mut input = Vec::new();
     for item in &request.conversation {
         match item {
+            // Providers reject calls without the reasoning that preceded them.
+            ConversationItem::Reasoning(_)
+            | ConversationItem::CodeInterpreterCall(_)
+            | ConversationItem::FileSearchCall(_)
+                if has_reasoning && !with_reasoning => {}
             ConversationItem::User(text) => {
                 input.push(user(vec![json!({"type": "input_text", "text": text})]));
             }
@@ -207,6 +213,11 @@ fn input(request: &ModelRequest) -> Vec<Value> {
         }
     }
     input
+}
+
+/// Returns whether a request has reasoning of earlier responses.
+pub(super) fn has_reasoning(request: &ModelRequest) -> bool {
+    request.conversation.iter().any(|item| matches!(item, ConversationItem::Reasoning(_)))
 }
 
 fn user(content: Vec<Value>) -> Value {

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use reqwest::StatusCode;
 
-use super::body::body;
+use super::body::{body, has_reasoning};
 use super::decoder::EventDecoder;
 use crate::model::upstream::{self, Response, Upstream};
 use crate::model::{
@@ -38,8 +38,8 @@ use crate::model::{
 /// text, such as `【1:0†source】`, at the place to which the text has been streamed by then. An image
 /// of the code interpreter becomes a file of the provider.
 ///
-/// The model requests its reasoning in encrypted form, to send it back within a run. If the provider
-/// rejects that for a model, the request is repeated without it, and later ones omit it.
+/// The model requests its reasoning in encrypted form, to send it back with the calls that followed
+/// it. If the provider rejects that, the request is repeated without reasoning.
 ///
 /// Clones share a connection pool.
 #[derive(Clone)]
@@ -63,13 +63,14 @@ impl Responses {
         let is_rejected = response.failure().is_some_and(|error| {
             let message = error.model_error.message.to_lowercase();
             error.status == Some(StatusCode::BAD_REQUEST)
-                && ["encrypted", "'include"].iter().any(|word| message.contains(word))
+                && ["encrypted", "reasoning", "'include"].iter().any(|word| message.contains(word))
         });
         if !with_reasoning || !is_rejected {
             return response;
         }
         let response = self.send(request, false).await;
-        if response.failure().is_none() {
+        // With reasoning of earlier responses it may be that what the provider has rejected.
+        if response.failure().is_none() && !has_reasoning(request) {
             self.without_reasoning.lock().insert(request.model.clone());
         }
         response
