@@ -1,5 +1,6 @@
 //! Maintainer commands of runstep, as a library for their tests.
 
+pub mod cluster;
 pub mod codegen;
 pub mod compat;
 pub mod contract;

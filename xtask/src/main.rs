@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, compat, contract, crash, diff, msrv, release};
+use xtask::{cluster, codegen, compat, contract, crash, diff, msrv, release};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -28,6 +28,9 @@ enum Command {
     Contract(Contract),
     /// Kill the server at random moments, and check that nothing it acknowledged is lost
     Crash(Crash),
+    /// Test several nodes on a private Postgres database: the tests of the store, the official
+    /// clients, and the times that events and cancellations take between nodes
+    Cluster(Cluster),
     /// Check that the dependencies of the published crates support the minimum Rust version
     Msrv,
     /// Check all gates, move the changelog, set the version, commit and tag; by default a dry run
@@ -92,6 +95,9 @@ struct Contract {
 
 #[derive(clap::Args)]
 struct Crash {
+    /// Where the servers keep their data: `postgres` starts three nodes and a private database
+    #[arg(long, value_name = "STORE", value_enum, default_value_t)]
+    store: crash::StoreKind,
     /// How many rounds of use, kill and check
     #[arg(long, value_name = "N", default_value_t = 100)]
     rounds: u32,
@@ -101,6 +107,13 @@ struct Crash {
     /// Stop after this time, also before all rounds
     #[arg(long, value_name = "SECONDS", default_value_t = u64::MAX)]
     seconds: u64,
+}
+
+#[derive(clap::Args)]
+struct Cluster {
+    /// Only start this many nodes and a proxy, print their addresses, and wait
+    #[arg(long, value_name = "NODES")]
+    serve: Option<usize>,
 }
 
 #[derive(clap::Args)]
@@ -140,11 +153,17 @@ fn run() -> ExitCode {
         Command::Contract(Contract { examples }) => {
             contract::run(&root(), examples).map_err(|error| error.to_string())
         }
-        Command::Crash(Crash { rounds, seed, seconds }) => {
+        Command::Crash(Crash { store, rounds, seed, seconds }) => {
             let seed = seed.unwrap_or_else(|| fastrand::u64(..));
             let limit = Duration::from_secs(seconds);
-            let report = crash::run(&root(), rounds, seed, limit);
+            let report = crash::run(&root(), store, rounds, seed, limit);
             report.map(|report| report.to_string()).map_err(|error| error.to_string())
+        }
+        Command::Cluster(Cluster { serve: Some(nodes) }) => {
+            cluster::serve(&root(), nodes).map_err(|error| error.to_string())
+        }
+        Command::Cluster(Cluster { serve: None }) => {
+            cluster::run(&root()).map_err(|error| error.to_string())
         }
         Command::Msrv => msrv::run(&root()).map_err(|error| error.to_string()),
         Command::Release(arguments) => {

@@ -26,6 +26,9 @@ pub enum Error {
     /// A program failed.
     #[error("{0} failed; see its output above")]
     Failed(String),
+    /// A gate measured something that it does not accept.
+    #[error("{0}")]
+    Measured(String),
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     File {
@@ -220,6 +223,17 @@ impl RunningServer {
         // The server would block on a full pipe.
         thread::spawn(move || lines.for_each(drop));
         Ok(running)
+    }
+}
+
+impl RunningServer {
+    /// Sends a signal, such as `STOP`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the program `kill` fails.
+    pub fn signal(&self, name: &str) -> Result<(), Error> {
+        succeed(Command::new("kill").args(["-s", name]).arg(self.child.id().to_string()))
     }
 }
 

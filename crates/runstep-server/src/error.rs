@@ -32,6 +32,10 @@ pub enum StartError {
     /// The data file cannot be used.
     #[error(transparent)]
     DataFile(#[from] DataFileError),
+    /// The database cannot be used.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// The specification that the server was built with is not valid. This is a bug in the server.
     #[error("the built-in specification is not valid: {0}; this is a bug in the server")]
     Specification(String),
@@ -98,6 +102,68 @@ pub enum DataFileError {
         /// The message of the database library.
         message: String,
     },
+}
+
+/// The reason why a Postgres database cannot be used.
+#[cfg(feature = "postgres")]
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// There is no connection to the database, or it refuses one.
+    #[error("cannot connect to the database: {0}")]
+    Connection(String),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS for the database: {0}")]
+    Tls(String),
+    /// The file with certificates of authorities cannot be used.
+    #[error("cannot use the certificates in {}: {message}", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The schema belongs to another program.
+    #[error("the schema runstep of the database belongs to another program; use another database")]
+    OtherProgram,
+    /// A newer version of the server has upgraded the database.
+    #[error(
+        "the database has the schema version {version}, but this program supports versions up to \
+         {supported}; use the version of the program that upgraded it, or a newer one"
+    )]
+    Newer {
+        /// The version of the schema.
+        version: usize,
+        /// The newest version that this program supports.
+        supported: usize,
+    },
+    /// A statement failed.
+    #[error("the database failed: {0}")]
+    Statement(String),
+}
+
+#[cfg(feature = "postgres")]
+impl DatabaseError {
+    /// Converts an error. The message does not contain the password.
+    pub(crate) fn from_error(error: &tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(error) => {
+                Self::Statement(format!("{} ({})", error.message(), error.code().code()))
+            }
+            None => {
+                let source = std::error::Error::source(error);
+                let source = source.map(|source| format!(": {source}")).unwrap_or_default();
+                Self::Connection(format!("{error}{source}"))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<tokio_postgres::Error> for DatabaseError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::from_error(&error)
+    }
 }
 
 fn process(id: Option<&u32>) -> String {

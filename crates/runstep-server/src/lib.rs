@@ -83,9 +83,15 @@ mod store;
 mod text;
 
 pub use clock::ManualClock;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use error::DatabaseError;
 pub use error::{DataFileError, StartError};
 pub use http::{Fault, Faults};
 pub use limits::History;
 pub use operation::Operation;
 pub use server::{RunningServer, Server, ServerBuilder};
 pub use store::Durability;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use store::{PostgresAddress, PostgresAddressError};

@@ -29,6 +29,8 @@ pub(crate) struct Limits {
     pub(crate) max_buffered_body_bytes: usize,
     /// The maximum number of runs in progress.
     pub(crate) max_concurrent_runs: usize,
+    /// The same for all nodes of a database together.
+    pub(crate) max_concurrent_runs_of_all_nodes: usize,
     /// The maximum number of runs that wait to be in progress.
     pub(crate) max_queued_runs: usize,
     /// The maximum number of open event streams.
@@ -52,6 +54,7 @@ impl Default for Limits {
             max_body_bytes: 8 * 1024 * 1024,
             max_buffered_body_bytes: 64 * 1024 * 1024,
             max_concurrent_runs: 1024,
+            max_concurrent_runs_of_all_nodes: usize::MAX,
             max_queued_runs: 4096,
             max_open_streams: 4096,
             max_context_tokens: 128_000,

@@ -21,6 +21,15 @@ use table::Table;
 ///
 /// Returns an error if a program fails, a check fails, or a client does not call an operation.
 pub fn run(root: &Path) -> Result<String, Error> {
+    check(root, None)
+}
+
+/// Does the same with a server at this URL in the place of the one with default settings.
+pub(crate) fn run_on(root: &Path, url: &str) -> Result<String, Error> {
+    check(root, Some(url))
+}
+
+fn check(root: &Path, url: Option<&str>) -> Result<String, Error> {
     let operations = Operations::read(&root.join("openapi/runs.yaml"))?;
     let folder = programs::target_directory(root)?.join("compat");
     let scripts = root.join("xtask/compat");
@@ -32,7 +41,7 @@ pub fn run(root: &Path) -> Result<String, Error> {
     let binary = programs::server_binary(root)?;
     let mut reports = Vec::new();
     for client in clients {
-        let servers = Servers::start(&binary, &folder, &node)?;
+        let servers = Servers::start(&binary, &folder, &node, url)?;
         let output = client.run(&servers.environment())?;
         reports.push(Report::parse(&output, &operations)?);
     }

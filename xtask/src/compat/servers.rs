@@ -12,14 +12,21 @@ const KEYS: [&str; 2] = ["compat-key-1", "compat-key-2"];
 /// A server with default settings, one that requires a key and has low limits, and one whose model
 /// is a provider.
 pub(super) struct Servers {
-    open: RunningServer,
+    open: String,
     guarded: RunningServer,
     forwarding: RunningServer,
     _provider: RunningServer,
+    _open: Option<RunningServer>,
 }
 
 impl Servers {
-    pub(super) fn start(binary: &Path, folder: &Path, node: &Path) -> Result<Self, Error> {
+    /// Starts the servers, apart from the one with default settings if it has this URL.
+    pub(super) fn start(
+        binary: &Path,
+        folder: &Path,
+        node: &Path,
+        url: Option<&str>,
+    ) -> Result<Self, Error> {
         let keys = folder.join("keys.txt");
         write_secret(&keys, &KEYS.join("\n"))?;
         let provider = RunningServer::start(
@@ -34,8 +41,13 @@ impl Servers {
             command.args(["--poll-after-milliseconds", "10"]);
             command
         };
+        let started = match url {
+            Some(_) => None,
+            None => Some(RunningServer::start(&mut server())?),
+        };
+        let open = url.or(started.as_ref().map(|server| server.url.as_str())).unwrap_or_default();
         Ok(Self {
-            open: RunningServer::start(&mut server())?,
+            open: open.to_owned(),
             guarded: RunningServer::start(
                 server()
                     .arg("--api-key-file")
@@ -50,6 +62,7 @@ impl Servers {
                     .arg(node.join("models.toml")),
             )?,
             _provider: provider,
+            _open: started,
         })
     }
 
@@ -57,7 +70,7 @@ impl Servers {
     pub(super) fn environment(&self) -> [(&'static str, String); 6] {
         let [key, other] = KEYS.map(str::to_owned);
         [
-            ("OPENAI_BASE_URL", self.open.url.clone()),
+            ("OPENAI_BASE_URL", self.open.clone()),
             ("OPENAI_API_KEY", "unused".to_owned()),
             ("GUARDED_BASE_URL", self.guarded.url.clone()),
             ("GUARDED_API_KEY", key),

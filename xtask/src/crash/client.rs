@@ -1,22 +1,30 @@
 //! Requests to the server.
 
 use std::io::{BufRead as _, BufReader};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::Agent;
 
 use super::events::Event;
 
+/// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The same if there are other nodes to try.
+const NODE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long reads and checks are repeated until a node responds.
+const PATIENCE: Duration = Duration::from_secs(30);
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A client of one server process.
+/// A client of one server process, or of several nodes, to which it sends requests in turn.
 pub(super) struct Client {
     agent: Agent,
-    url: String,
+    urls: Vec<String>,
+    requests: AtomicUsize,
 }
 
-/// The server was killed before the response was complete.
+/// The server was killed before the response was complete, or it cannot reach its database.
 #[derive(Debug)]
 pub(super) struct Killed;
 
@@ -28,19 +36,50 @@ pub(super) struct Response {
 }
 
 impl Client {
-    pub(super) fn new(url: &str) -> Self {
+    pub(super) fn new(urls: Vec<String>) -> Self {
+        let timeout = if urls.len() > 1 { NODE_TIMEOUT } else { TIMEOUT };
         let config = Agent::config_builder();
-        let config = config.http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
-        Self { agent: config.into(), url: url.to_owned() }
+        let config = config.http_status_as_error(false).timeout_global(Some(timeout)).build();
+        Self { agent: config.into(), urls, requests: AtomicUsize::new(0) }
+    }
+
+    /// Returns whether a request that failed can succeed on another node.
+    pub(super) fn has_nodes(&self) -> bool {
+        self.urls.len() > 1
+    }
+
+    /// Returns the URL of a path on the next node.
+    fn url(&self, path: &str) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let node = self.urls.get(number % self.urls.len().max(1));
+        format!("{}{path}", node.map(String::as_str).unwrap_or_default())
+    }
+
+    /// Repeats a request on other nodes for a while.
+    pub(super) fn patiently<T>(
+        &self,
+        mut request: impl FnMut() -> Result<T, Killed>,
+    ) -> Result<T, Killed> {
+        let started = Instant::now();
+        loop {
+            match request() {
+                Err(Killed) if self.has_nodes() && started.elapsed() < PATIENCE => {
+                    std::thread::sleep(RETRY_INTERVAL);
+                }
+                result => return result,
+            }
+        }
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Response, Killed> {
-        let response = self.agent.get(format!("{}{path}", self.url)).call();
-        Self::read(response.map_err(|_| Killed)?)
+        self.patiently(|| {
+            let response = self.agent.get(self.url(path)).call();
+            Self::read(response.map_err(|_| Killed)?)
+        })
     }
 
     pub(super) fn delete(&self, path: &str) -> Result<Response, Killed> {
-        let response = self.agent.delete(format!("{}{path}", self.url)).call();
+        let response = self.agent.delete(self.url(path)).call();
         Self::read(response.map_err(|_| Killed)?)
     }
 
@@ -72,11 +111,14 @@ impl Client {
         after: u64,
         events: &mut Vec<Event>,
     ) -> Result<(), Killed> {
-        let request = self.agent.get(format!("{}{path}", self.url));
+        let request = self.agent.get(self.url(path));
         let request = request
             .header("accept", "text/event-stream")
             .header("last-event-id", after.to_string());
         let response = request.call().map_err(|_| Killed)?;
+        if is_unavailable(&response) {
+            return Err(Killed);
+        }
         let kind = response.headers().get("content-type").cloned();
         if kind.is_some_and(|kind| kind.as_bytes() == b"text/event-stream") {
             Self::read_events(response, events)?;
@@ -90,13 +132,16 @@ impl Client {
         body: &Value,
         key: &str,
     ) -> Result<ureq::http::Response<ureq::Body>, Killed> {
-        let request = self.agent.post(format!("{}{path}", self.url));
+        let request = self.agent.post(self.url(path));
         let request =
             request.header("content-type", "application/json").header("idempotency-key", key);
         request.send(body.to_string()).map_err(|_| Killed)
     }
 
     fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Response, Killed> {
+        if is_unavailable(&response) {
+            return Err(Killed);
+        }
         let text = response.body_mut().read_to_string().map_err(|_| Killed)?;
         let body = serde_json::from_str(&text).map_err(|_| Killed)?;
         Ok(Response { status: response.status().as_u16(), body })
@@ -126,6 +171,11 @@ impl Client {
         }
         Err(Killed)
     }
+}
+
+/// Returns whether the server cannot reach its database.
+fn is_unavailable(response: &ureq::http::Response<ureq::Body>) -> bool {
+    response.status() == 503
 }
 
 /// Returns a member of a JSON object, or null.

@@ -7,8 +7,12 @@ use std::fmt;
 pub struct Report {
     /// Rounds of use, kill and check.
     pub rounds: u32,
-    /// How often the server was killed.
+    /// How often the server or a node was killed.
     pub kills: u64,
+    /// How often the database was killed.
+    pub restarts: u64,
+    /// How often a node was paused past its lease.
+    pub pauses: u64,
     /// Acknowledged messages that were found again.
     pub messages: u64,
     /// Runs that were created.
@@ -36,10 +40,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, kills, messages, runs, interrupted, repeated, resumed, events } = self;
+        let Self { rounds, kills, restarts, pauses, runs, interrupted, .. } = self;
+        let Self { messages, repeated, resumed, events, .. } = self;
+        write!(formatter, "{rounds} rounds, {kills} kills")?;
+        if *restarts + *pauses > 0 {
+            write!(formatter, ", {restarts} restarts of the database, {pauses} paused nodes")?;
+        }
         write!(
             formatter,
-            "{rounds} rounds, {kills} kills: {runs} runs, {interrupted} of them interrupted; \
+            ": {runs} runs, {interrupted} of them interrupted; \
              {messages} messages, {repeated} repeated requests, {resumed} resumed streams and \
              {events} events compared; nothing lost"
         )

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::client::{Client, Killed, field};
-use super::events::compare;
+use super::events::{Event, compare};
 use super::worker::{Deletion, Run, Thread, Worker};
 use super::{Broken, Report};
 
@@ -25,14 +25,30 @@ impl From<Killed> for Broken {
 impl Worker {
     /// Checks the threads that were used since the last check.
     pub(super) fn verify(&mut self, client: &Client) -> Result<(), Broken> {
-        self.repeat_pending(client)??;
+        self.repeat_patiently(client)?;
         self.verify_threads(client, |thread| thread.is_used)
     }
 
     /// Checks all threads.
     pub(super) fn verify_all(&mut self, client: &Client) -> Result<(), Broken> {
-        self.repeat_pending(client)??;
+        self.repeat_patiently(client)?;
         self.verify_threads(client, |_| true)
+    }
+
+    /// Repeats the request whose response was lost until there is a response.
+    fn repeat_patiently(&mut self, client: &Client) -> Result<(), Broken> {
+        let mut broken = None;
+        let result = client.patiently(|| match self.repeat_pending(client) {
+            Ok(result) => result,
+            Err(message) => {
+                broken = Some(message);
+                Ok(())
+            }
+        });
+        match broken {
+            Some(message) => Err(message),
+            None => Ok(result?),
+        }
     }
 
     fn verify_threads(
@@ -98,7 +114,8 @@ fn verify_thread(
     // The thread is not locked.
     if !waiting {
         let body = json!({"role": "user", "content": text});
-        let response = client.post(&format!("{path}/messages"), &body, &text)?;
+        let messages = format!("{path}/messages");
+        let response = client.patiently(|| client.post(&messages, &body, &text))?;
         let id = field(&response.body, "id").as_str().filter(|_| response.status == 200);
         let id = id.ok_or_else(|| format!("locked: {}", response.body))?;
         thread.messages.push((text, id.to_owned()));
@@ -138,15 +155,14 @@ fn verify_events(
 ) -> Result<(), Broken> {
     if let Some(last) = run.events.last().map(|event| event.id) {
         let count = run.events.len();
-        client.resume(path, last, &mut run.events)?;
+        client.patiently(|| client.resume(path, last_id(&run.events, last), &mut run.events))?;
         report.resumed += u64::from(run.events.len() > count);
     }
     // Each stream ends at a `done`; tool outputs start another one.
-    let mut stored = Vec::new();
+    let mut stored: Vec<Event> = Vec::new();
     loop {
-        let (count, last) =
-            (stored.len(), stored.last().map_or(0, |event: &super::events::Event| event.id));
-        client.resume(path, last, &mut stored)?;
+        let count = stored.len();
+        client.patiently(|| client.resume(path, last_id(&stored, 0), &mut stored))?;
         if stored.len() == count {
             break;
         }
@@ -156,6 +172,11 @@ fn verify_events(
         return Err("the events do not end in done".to_owned());
     }
     compare(&run.events, &stored)
+}
+
+/// Returns the id of the last event.
+fn last_id(events: &[Event], default: u64) -> u64 {
+    events.last().map_or(default, |event| event.id)
 }
 
 /// Waits until a run has ended or requires action.

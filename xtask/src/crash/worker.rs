@@ -87,13 +87,14 @@ impl Worker {
         &self.report
     }
 
-    /// Uses the server until it is killed.
+    /// Uses the server until it is killed, or its nodes until the end of the round.
     pub(super) fn work(&mut self, client: &Client, is_stopped: &AtomicBool) -> Result<(), Broken> {
-        if self.repeat_pending(client)?.is_err() {
-            return Ok(());
-        }
         while !is_stopped.load(Ordering::Relaxed) {
-            if self.step(client)?.is_err() {
+            let mut result = self.repeat_pending(client)?;
+            if result.is_ok() {
+                result = self.step(client)?;
+            }
+            if result.is_err() && !client.has_nodes() {
                 return Ok(());
             }
         }

@@ -138,7 +138,7 @@ impl Engine {
         let mut state = RunState::load(context, &key, record).await?;
         let outputs = tool_outputs::check(&state, request)?;
         context.store.check_capacity()?;
-        let permit = context.admission.admit()?;
+        let permit = context.admission.admit(&self.namespace)?;
         let reserved = self.quota().reserve(state.texts.execution_bytes())?;
 
         let step = outputs.apply(&mut state, context.clock.now());

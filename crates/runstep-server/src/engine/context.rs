@@ -54,6 +54,8 @@ pub(crate) struct EngineOptions {
     pub(crate) retention: Retention,
     pub(crate) history: History,
     pub(crate) adopted: AdoptedIds,
+    /// How long the claims of this process are valid without renewal, in seconds.
+    pub(crate) lease: i64,
 }
 
 /// Creates engines with separate objects and a shared context.
@@ -87,6 +89,8 @@ pub(super) struct EngineContext {
     pub(super) deletions: Notify,
     pub(super) expiry: Expiry,
     pub(super) retention: Retention,
+    /// In seconds.
+    pub(super) lease: i64,
 }
 
 impl EngineFactory {
@@ -94,12 +98,7 @@ impl EngineFactory {
         let EngineOptions { model, clock, limits, stop_runs, active_runs, metrics, .. } = options;
         let run_lifetime =
             i64::try_from(options.run_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_RUN_LIFETIME);
-        let admission = Admission::new(
-            limits.max_concurrent_runs,
-            limits.max_queued_runs,
-            active_runs,
-            Arc::clone(&metrics),
-        );
+        let admission = Admission::new(&limits, active_runs, Arc::clone(&metrics));
         let ids = Ids::default();
         let node = ids.next("node").into();
         Self(Arc::new(EngineContext {
@@ -124,6 +123,7 @@ impl EngineFactory {
             deletions: Notify::new(),
             expiry: Expiry::default(),
             retention: options.retention,
+            lease: options.lease,
         }))
     }
 

@@ -39,6 +39,7 @@ mod tool_outputs;
 mod transactions;
 mod upstream_objects;
 mod vector_stores;
+mod turns;
 
 pub(crate) use context::{Engine, EngineFactory, EngineOptions};
 pub(crate) use error::EngineError;

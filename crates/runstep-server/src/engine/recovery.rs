@@ -10,9 +10,7 @@ use super::nodes;
 use super::run_state::RunState;
 use crate::store::{Claimant, RunKey};
 
-/// How long the claims of a node are valid without renewal, in seconds.
-const LEASE: i64 = 30;
-/// How often leases are renewed, and runs without a valid claim are searched for.
+/// How often old entries are searched for.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// The same while there are more runs to claim than this node can queue.
 const BUSY_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,13 +19,16 @@ const BATCH: usize = 100;
 
 /// Claims and executes runs that no node executes. Never returns.
 pub(super) async fn claim_runs(context: &Arc<EngineContext>) {
+    // How often the lease is renewed, and runs without a valid claim are searched for. Leases end at
+    // full seconds.
+    let all_claimed = Duration::from_secs(context.lease.unsigned_abs()) / 3;
     loop {
         let interval = match claim(context).await {
-            Ok(true) => INTERVAL,
-            Ok(false) => BUSY_INTERVAL,
+            Ok(true) => all_claimed,
+            Ok(false) => all_claimed.min(BUSY_INTERVAL),
             Err(error) => {
                 tracing::warn!(target: "runstep_server::store", %error, "runs cannot be claimed");
-                INTERVAL
+                all_claimed.min(BUSY_INTERVAL)
             }
         };
         if context.store.is_shared() {
@@ -53,8 +54,10 @@ pub(super) async fn remove_old(context: &EngineContext) {
 /// Claims as many runs as this node can queue. Returns whether these were all.
 async fn claim(context: &Arc<EngineContext>) -> Result<bool> {
     let claimant = || Claimant(Arc::clone(&context.node));
-    let lease_end = context.clock.now().saturating_add(LEASE);
-    context.store.renew_lease(claimant(), lease_end).await?;
+    let lease_end = context.clock.now().saturating_add(context.lease);
+    let now = context.clock.now();
+    let nodes = context.store.renew_lease(claimant(), now, lease_end).await?;
+    context.admission.set_nodes(nodes);
     loop {
         let limit = context.admission.available().min(BATCH);
         if limit == 0 {
@@ -81,7 +84,7 @@ async fn remove_expired(context: &EngineContext) -> Result<()> {
 }
 
 async fn recover(context: &Arc<EngineContext>, key: RunKey) {
-    let permit = context.admission.admit_recovered();
+    let permit = context.admission.admit_recovered(&key.namespace);
     let started = async {
         let record = context.store.run(&key).await?;
         let live = context.live_run(record.next_event);

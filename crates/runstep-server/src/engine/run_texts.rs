@@ -17,9 +17,9 @@ use crate::json_text::LongMembers;
 use crate::model::{Function, NamedSchema, ResponseFormat, SchemaText};
 use crate::store::{KeyQuota, QuotaCharge, StoreError};
 
-/// How many copies of its long members an execution needs for a while: in its object, in two events,
-/// and in the request to the model.
-const COPIES: usize = 4;
+/// How many copies of its long members an execution needs for a while: in its object, in two events
+/// while their text grows, in the request to the model, and in the buffers of the database.
+const COPIES: usize = 6;
 
 /// The long members of a run.
 #[derive(Clone, Debug)]

@@ -177,7 +177,7 @@ impl Engine {
             model.check_message(&prefix, message)?;
         }
         self.context.store.check_capacity()?;
-        let permit = self.context.admission.admit()?;
+        let permit = self.context.admission.admit(&self.namespace)?;
         let quota = self.quota();
         let texts = self.context.run_texts.get(&quota, members);
         let reserved = quota.reserve(texts.execution_bytes())?;

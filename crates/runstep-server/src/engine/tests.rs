@@ -170,8 +170,13 @@ impl Store for NodeStore {
         self.inner.claim_runs(claimant, now, limit)
     }
 
-    fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>> {
-        self.inner.renew_lease(claimant, until)
+    fn renew_lease(
+        &self,
+        claimant: Claimant,
+        now: i64,
+        until: i64,
+    ) -> BoxFuture<'static, Result<usize>> {
+        self.inner.renew_lease(claimant, now, until)
     }
 
     fn expired_runs(&self, now: i64, limit: usize) -> BoxFuture<'static, Result<Vec<RunKey>>> {
@@ -247,6 +252,7 @@ fn node(
         retention: Retention { events: i64::MAX, runs: None },
         history: History::Calls,
         adopted: AdoptedIds::new(),
+        lease: 30,
     });
     let engine = factory.engine(Namespace::new("a"));
     engine.start_background_tasks();
@@ -399,7 +405,7 @@ async fn runs_of_a_node_without_a_lease_are_taken_over() {
     tokio::time::sleep(Duration::from_secs(55)).await;
     assert_eq!(second.run(&thread, &run).await["status"], "in_progress", "the lease is valid");
     // The first node does not renew its lease any more, but its execution is not aware of that.
-    store.renew_lease(Claimant(Arc::clone(&first.engine.context.node)), -1).await.unwrap();
+    store.renew_lease(Claimant(Arc::clone(&first.engine.context.node)), 0, -1).await.unwrap();
     second.engine.context.claims.notify_one();
     let completed = second.wait_for(&thread, &run, "completed").await;
     assert_eq!(completed["usage"]["completion_tokens"], 2);
@@ -477,8 +483,8 @@ async fn check_cancelling(inner: SharedStore) {
     let (thread, run) = node.create_run().await;
     let other = Claimant("other".into());
     let key = node.engine.run_key(&thread, &run);
-    store.renew_lease(other.clone(), i64::MAX).await.unwrap();
-    store.renew_lease(Claimant(Arc::clone(&node.engine.context.node)), -1).await.unwrap();
+    store.renew_lease(other.clone(), 0, i64::MAX).await.unwrap();
+    store.renew_lease(Claimant(Arc::clone(&node.engine.context.node)), 0, -1).await.unwrap();
     assert_eq!(store.claim_runs(other, 0, 1).await.unwrap(), [key]);
 
     let engine = &node.engine;

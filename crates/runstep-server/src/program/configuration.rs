@@ -5,12 +5,13 @@ use std::path::Path;
 use serde::Deserialize as _;
 use toml::{Table, Value};
 
+use super::data::DataLocation;
 use super::error::ProgramError;
+use super::files;
 use super::keys::Keys;
 use super::options::{DEFAULTS, Options};
 use super::settings::Settings;
 use super::upstream::Upstream;
-use super::{data, files};
 
 /// The merged options.
 #[derive(Debug)]
@@ -41,6 +42,9 @@ impl Configuration {
         {
             url.replace_range(query.., "?[hidden]");
         }
+        if let Some(location @ DataLocation::Database(_)) = &self.settings.data {
+            table.insert("data".to_owned(), Value::String(format!("{location}?[hidden]")));
+        }
         let keys = keys.map_or("# no API keys: no key is required".into(), Keys::summary);
         let model = upstream.map_or("# model: offline".into(), Upstream::summary);
         format!("{table}{keys}\n{model}\n")
@@ -51,8 +55,12 @@ impl Configuration {
 fn read(path: &Path) -> Result<Options, ProgramError> {
     let mut options: Options = files::toml(path, "configuration")?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    let paths = [&mut options.api_key_file, &mut options.model_map, &mut options.data];
-    for path in paths.into_iter().flatten().filter(|path| **path != Path::new(data::MEMORY)) {
+    let data = match &mut options.data {
+        Some(DataLocation::File(path)) => Some(path),
+        _ => None,
+    };
+    let paths = [options.api_key_file.as_mut(), options.model_map.as_mut(), data];
+    for path in paths.into_iter().flatten() {
         *path = directory.join(&*path);
     }
     Ok(options)

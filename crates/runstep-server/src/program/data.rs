@@ -1,34 +1,109 @@
 //! Where the program keeps its data.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+use std::{fmt, fs};
 
+use runstep_server::{PostgresAddress, PostgresAddressError};
 use serde::{Deserialize, Serialize};
 
 use super::error::ProgramError;
 
-/// The value of the option for data that ends with the program.
-pub(super) const MEMORY: &str = ":memory:";
+const MEMORY: &str = ":memory:";
 const FILE_NAME: &str = "runstep.db";
+const DATABASE_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// Returns the data file, or `None` for data in memory. Creates its directory.
-pub(super) fn file(option: Option<&Path>) -> Result<Option<PathBuf>, ProgramError> {
-    let path = match option {
-        Some(path) if path == Path::new(MEMORY) => return Ok(None),
-        Some(path) => path.to_owned(),
-        None => {
-            let directories = directories::ProjectDirs::from("", "", "runstep");
-            let directories = directories.ok_or(ProgramError::NoDataDirectory)?;
-            directories.data_dir().join(FILE_NAME)
+/// The value of the option for data.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(super) enum DataLocation {
+    /// Data that ends with the program.
+    Memory,
+    File(PathBuf),
+    Database(Database),
+}
+
+/// A database, and its address as it was specified.
+#[derive(Clone)]
+pub(super) struct Database {
+    pub(super) address: PostgresAddress,
+    text: String,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
+}
+
+impl FromStr for DataLocation {
+    type Err = PostgresAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == MEMORY {
+            return Ok(Self::Memory);
         }
-    };
+        if DATABASE_SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+            return Ok(Self::Database(Database { address: text.parse()?, text: text.to_owned() }));
+        }
+        Ok(Self::File(text.into()))
+    }
+}
+
+impl TryFrom<String> for DataLocation {
+    type Error = PostgresAddressError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+/// The text has the password, so that options can be merged.
+impl From<DataLocation> for String {
+    fn from(location: DataLocation) -> Self {
+        match location {
+            DataLocation::Memory => MEMORY.to_owned(),
+            DataLocation::File(path) => path.to_string_lossy().into_owned(),
+            DataLocation::Database(database) => database.text,
+        }
+    }
+}
+
+impl fmt::Display for DataLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Database(database) => database.address.fmt(f),
+        }
+    }
+}
+
+impl DataLocation {
+    /// Returns the location of an option, or the default. Creates the directory of a data file.
+    pub(super) fn prepare(option: Option<&Self>) -> Result<Self, ProgramError> {
+        let location = match option {
+            Some(location) => location.clone(),
+            None => {
+                let directories = directories::ProjectDirs::from("", "", "runstep");
+                let directories = directories.ok_or(ProgramError::NoDataDirectory)?;
+                Self::File(directories.data_dir().join(FILE_NAME))
+            }
+        };
+        if let Self::File(path) = &location {
+            create_directory_of(path)?;
+        }
+        Ok(location)
+    }
+}
+
+fn create_directory_of(path: &Path) -> Result<(), ProgramError> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         create_directory(directory)
             .map_err(|source| ProgramError::DataDirectory { path: directory.to_owned(), source })?;
     }
-    Ok(Some(path))
+    Ok(())
 }
 
 /// Creates a directory that only its owner can read.

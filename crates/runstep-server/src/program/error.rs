@@ -64,7 +64,10 @@ pub(crate) enum ProgramError {
         path.display()
     )]
     DataDirectory { path: PathBuf, source: io::Error },
-    #[error("there is no data file\n  help: specify it with --data")]
+    #[error(
+        "this command is for data files\n  \
+         help: specify one with --data; for a database, use the tools of Postgres, such as pg_dump"
+    )]
     NoDataFile,
     #[error("{} is damaged:\n  {problems}\n  help: restore a backup", path.display())]
     DamagedFile { path: PathBuf, problems: String },
@@ -83,7 +86,9 @@ impl ProgramError {
             | Self::DataDirectory { .. }
             | Self::DamagedFile { .. }
             | Self::Maintenance(_)
-            | Self::Start(StartError::Listen { .. } | StartError::DataFile(_)) => ExitCode::FAILURE,
+            | Self::Start(
+                StartError::Listen { .. } | StartError::DataFile(_) | StartError::Database(_),
+            ) => ExitCode::FAILURE,
             _ => ExitCode::from(USAGE),
         }
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use runstep_server::{Durability, Server};
 
 use self::configuration::Configuration;
+use self::data::DataLocation;
 use self::error::ProgramError;
 use self::keys::Keys;
 pub(crate) use self::options::Arguments;
@@ -43,8 +44,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
         return Ok(());
     }
     if let Some(command) = &arguments.command {
-        let path = data::file(settings.data.as_deref())?.ok_or(ProgramError::NoDataFile)?;
-        return command.execute(&path);
+        return match DataLocation::prepare(settings.data.as_ref())? {
+            DataLocation::File(path) => command.execute(&path),
+            _ => Err(ProgramError::NoDataFile),
+        };
     }
     logs::start(settings.log_level, settings.log_format);
     if let Some(keys) = &keys {
@@ -58,13 +61,15 @@ async fn serve(
     keys: Option<Keys>,
     upstream: Option<Upstream>,
 ) -> Result<(), ProgramError> {
-    let data_file = data::file(settings.data.as_deref())?;
+    let data = DataLocation::prepare(settings.data.as_ref())?;
     let mut server = Server::builder()
         .durability(match settings.durability {
             options::Durability::Full => Durability::Full,
             options::Durability::Normal => Durability::Normal,
         })
         .retain_events(settings.retain_events.duration)
+        .lease(settings.lease.duration)
+        .max_database_connections(settings.max_database_connections)
         .api_keys(keys.iter().flat_map(Keys::secrets))
         .allowed_origins(&settings.allowed_origins)
         .run_lifetime(Duration::from_secs(settings.run_lifetime_seconds))
@@ -80,8 +85,10 @@ async fn serve(
         .max_connections(settings.max_connections)
         .request_timeout(Duration::from_secs(settings.request_timeout_seconds))
         .shutdown_timeout(Duration::from_secs(settings.shutdown_timeout_seconds));
-    if let Some(path) = &data_file {
-        server = server.data_file(path);
+    match &data {
+        DataLocation::Memory => {}
+        DataLocation::File(path) => server = server.data_file(path),
+        DataLocation::Database(database) => server = server.database(database.address.clone()),
     }
     if let Some(retention) = &settings.retain_runs {
         server = server.retain_runs(retention.duration);
@@ -89,15 +96,14 @@ async fn serve(
     if let Some(limit) = settings.max_data_bytes {
         server = server.max_data_bytes(limit);
     }
+    if let Some(limit) = settings.max_concurrent_runs_of_all_nodes {
+        server = server.max_concurrent_runs_of_all_nodes(limit);
+    }
     if let Some(upstream) = upstream {
         server = server.model(upstream.model);
     }
     let mut signals = Signals::new().map_err(ProgramError::Serve)?;
     let server = server.spawn_on(settings.listen).await?;
-    let data = match &data_file {
-        Some(path) => path.display().to_string(),
-        None => "memory".to_owned(),
-    };
     print(&format!(
         "runstep-server listens on {}\nrunstep-server keeps its data in {data}\n",
         server.base_url()

@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::commands::Command;
-use super::data::OptionDuration;
+use super::data::{DataLocation, OptionDuration};
 
 /// The defaults, as a configuration file.
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
@@ -79,10 +79,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origins: Option<Vec<String>>,
 
-    /// The file that keeps all objects, or :memory: to lose them at the end. Without it runstep.db in
-    /// the data directory of the platform, which is printed at the start
-    #[arg(long, value_name = "FILE", help_heading = "Data", global = true)]
-    pub(super) data: Option<PathBuf>,
+    /// The file that keeps all objects, the address of a Postgres database that several servers can
+    /// share, or :memory: to lose them at the end. Without it runstep.db in the data directory of the
+    /// platform, which is printed at the start
+    #[arg(long, value_name = "FILE|postgres://…|:memory:", help_heading = "Data", global = true)]
+    pub(super) data: Option<DataLocation>,
     /// When a change is on the disk: before the response, or soon after it, which is faster but can
     /// lose the last changes in a power failure
     #[arg(long, value_name = "NAME", help_heading = "Data")]
@@ -93,10 +94,16 @@ pub(super) struct Options {
     /// How long runs and their steps are kept after their end, such as 90days. Without it for ever
     #[arg(long, value_name = "DURATION", help_heading = "Data")]
     retain_runs: Option<OptionDuration>,
-    /// Limit of the size of the data file; beyond it requests that create objects get status 429.
+    /// Limit of the size of the data; beyond it requests that create objects get status 429.
     /// Without it there is none
     #[arg(long, value_name = "BYTES", help_heading = "Data")]
     max_data_bytes: Option<u64>,
+    /// How long after a server has stopped the others on its database continue its runs
+    #[arg(long, value_name = "DURATION", help_heading = "Data")]
+    lease: Option<OptionDuration>,
+    /// Limit of connections to the database, in addition to two for notifications
+    #[arg(long, value_name = "COUNT", help_heading = "Data")]
+    max_database_connections: Option<usize>,
 
     /// The base URL of an OpenAI-compatible provider. Without it the offline model responds
     #[arg(long, value_name = "URL", help_heading = "Model")]
@@ -137,6 +144,10 @@ pub(super) struct Options {
     /// Limit of runs in progress; others are queued
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_concurrent_runs: Option<usize>,
+    /// The same for all servers on the database together; each takes an equal share. Without it there
+    /// is no such limit
+    #[arg(long, value_name = "COUNT", help_heading = "Limits")]
+    max_concurrent_runs_of_all_nodes: Option<usize>,
     /// Limit of queued runs; more get status 429
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     max_queued_runs: Option<usize>,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::data::OptionDuration;
 use super::options::{Durability, LogFormat, LogLevel, TokenLimit, UpstreamApi};
+use super::data::{DataLocation, OptionDuration};
 
 /// The options with their defaults. See [`Options`](super::options::Options).
 #[derive(Debug, Deserialize)]
@@ -15,11 +15,13 @@ pub(super) struct Settings {
     pub(super) listen: SocketAddr,
     pub(super) api_key_file: Option<PathBuf>,
     pub(super) allowed_origins: Vec<String>,
-    pub(super) data: Option<PathBuf>,
+    pub(super) data: Option<DataLocation>,
     pub(super) durability: Durability,
     pub(super) retain_events: OptionDuration,
     pub(super) retain_runs: Option<OptionDuration>,
     pub(super) max_data_bytes: Option<u64>,
+    pub(super) lease: OptionDuration,
+    pub(super) max_database_connections: usize,
     pub(super) upstream: Option<String>,
     pub(super) upstream_api: UpstreamApi,
     pub(super) upstream_key_env: Option<String>,
@@ -32,6 +34,7 @@ pub(super) struct Settings {
     pub(super) poll_after_milliseconds: u64,
     pub(super) max_context_tokens: u64,
     pub(super) max_concurrent_runs: usize,
+    pub(super) max_concurrent_runs_of_all_nodes: Option<usize>,
     pub(super) max_queued_runs: usize,
     pub(super) max_open_streams: usize,
     pub(super) max_connections: usize,

@@ -27,6 +27,8 @@ use crate::shutdown::Shutdown;
 use crate::store::{
     Durability, MemoryQuota, MemoryStore, Retention, SharedStore, SqliteOptions, SqliteStore,
 };
+#[cfg(feature = "postgres")]
+use crate::store::{PostgresAddress, PostgresOptions, PostgresStore};
 use connections::{Connections, ShutdownSettings};
 pub use running::RunningServer;
 
@@ -35,6 +37,8 @@ const RUN_LIFETIME: Duration = Duration::from_secs(600);
 const POLL_AFTER: Duration = Duration::from_millis(100);
 /// How long the events of a run are retained after its end.
 const RETAIN_EVENTS: Duration = Duration::from_secs(24 * 60 * 60);
+const LEASE: Duration = Duration::from_secs(30);
+const MAX_DATABASE_CONNECTIONS: usize = 16;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many polls of a client fit between the end of the last run and that of the server.
 const FINAL_POLLS: u32 = 5;
@@ -66,7 +70,9 @@ impl Server {
             run_lifetime: RUN_LIFETIME,
             poll_after: POLL_AFTER,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
-            data_file: None,
+            data: Data::Memory,
+            lease: LEASE,
+            max_database_connections: MAX_DATABASE_CONNECTIONS,
             durability: Durability::Full,
             retain_events: RETAIN_EVENTS,
             retain_runs: None,
@@ -75,6 +81,14 @@ impl Server {
             adopted: AdoptedIds::new(),
         }
     }
+}
+
+/// Where a server keeps its objects.
+enum Data {
+    Memory,
+    File(PathBuf),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresAddress>),
 }
 
 /// A builder of servers.
@@ -89,7 +103,9 @@ pub struct ServerBuilder {
     run_lifetime: Duration,
     poll_after: Duration,
     shutdown_timeout: Duration,
-    data_file: Option<PathBuf>,
+    data: Data,
+    lease: Duration,
+    max_database_connections: usize,
     durability: Durability,
     retain_events: Duration,
     retain_runs: Option<Duration>,
@@ -111,7 +127,37 @@ impl ServerBuilder {
     ///
     /// Default: none. Objects are then in memory, and end with the server.
     pub fn data_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.data_file = Some(path.into());
+        self.data = Data::File(path.into());
+        self
+    }
+
+    /// Keeps all objects in a Postgres database. Several servers, the nodes, can share it: each takes
+    /// any request, and continues the runs of those that have stopped. The server creates and
+    /// upgrades the tables. Replaces [`data_file`](Self::data_file).
+    ///
+    /// The model, the keys and the limits are those of each node, and should be equal. The clocks of
+    /// the nodes must not differ by more than a second or two.
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn database(mut self, address: PostgresAddress) -> Self {
+        self.data = Data::Postgres(Box::new(address));
+        self
+    }
+
+    /// Limits the number of connections to the [`database`](Self::database), at least 1, in addition
+    /// to two for notifications. Default: 16.
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn max_database_connections(mut self, limit: usize) -> Self {
+        self.max_database_connections = limit;
+        self
+    }
+
+    /// Sets how long after a node has stopped the other nodes of its [`database`](Self::database)
+    /// continue its runs, in whole seconds and at least 1. A node that is paused for longer than this
+    /// loses its runs to the others. Default: 30 s.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
         self
     }
 
@@ -195,10 +241,21 @@ impl ServerBuilder {
         self
     }
 
-    /// Limits the number of runs in progress, at least 1; others wait as `queued`. A run that waits
+    /// Limits the number of runs in progress, at least 1; others wait as `queued`, and the keys take
+    /// turns. A run that waits
     /// for tool outputs is not in progress. Default: 1024.
     pub fn max_concurrent_runs(mut self, limit: usize) -> Self {
         self.limits.max_concurrent_runs = limit;
+        self
+    }
+
+    /// Limits the number of runs in progress on all nodes of a [`database`](Self::database) together:
+    /// each node takes an equal share, at least 1, and not more than
+    /// [`max_concurrent_runs`](Self::max_concurrent_runs). Default: unlimited.
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn max_concurrent_runs_of_all_nodes(mut self, limit: usize) -> Self {
+        self.limits.max_concurrent_runs_of_all_nodes = limit;
         self
     }
 
@@ -294,7 +351,8 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// Returns [`StartError::ApiKey`] or [`StartError::Origin`] if a key or origin is not valid,
-    /// [`StartError::DataFile`] if the data file cannot be used, and [`StartError::Specification`] if
+    /// [`StartError::DataFile`] if the data file cannot be used, [`StartError::Database`] if the
+    /// address of the database cannot be used, and [`StartError::Specification`] if
     /// the built-in specification is not valid, which is a bug.
     pub fn app(self) -> Result<Router, StartError> {
         let (app, _) = self.router(Shutdown::default(), false)?;
@@ -317,9 +375,18 @@ impl ServerBuilder {
             false => self.limits.max_stored_bytes_per_key,
         };
         let quota = MemoryQuota::new(limit, key_limit, metrics.stored_bytes.clone());
-        let store: SharedStore = match &self.data_file {
-            Some(path) => Arc::new(SqliteStore::open(
-                path,
+        let store: SharedStore = match self.data {
+            Data::Memory => Arc::new(MemoryStore::new(Arc::clone(&quota))),
+            #[cfg(feature = "postgres")]
+            Data::Postgres(address) => Arc::new(PostgresStore::new(PostgresOptions {
+                address: *address,
+                max_connections: self.max_database_connections,
+                max_bytes: self.max_data_bytes,
+                metrics: metrics.store.clone(),
+                quota: Arc::clone(&quota),
+            })?),
+            Data::File(path) => Arc::new(SqliteStore::open(
+                &path,
                 SqliteOptions {
                     durability: self.durability,
                     max_bytes: self.max_data_bytes,
@@ -327,7 +394,6 @@ impl ServerBuilder {
                     quota: Arc::clone(&quota),
                 },
             )?),
-            None => Arc::new(MemoryStore::new(Arc::clone(&quota))),
         };
         let engines = EngineFactory::new(EngineOptions {
             model: self.model,
@@ -338,6 +404,7 @@ impl ServerBuilder {
             active_runs: shutdown.active_runs.clone(),
             metrics: Arc::clone(&metrics),
             store,
+            lease: seconds(self.lease).max(1),
             quota,
             retention: Retention {
                 events: seconds(self.retain_events),
@@ -369,14 +436,19 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`StartError::Listen`] if the address cannot be bound, and the errors of
-    /// [`app`](Self::app).
+    /// Returns [`StartError::Listen`] if the address cannot be bound, [`StartError::Database`] if the
+    /// database cannot be reached or upgraded, and the errors of [`app`](Self::app).
     pub async fn spawn_on(self, address: SocketAddr) -> Result<RunningServer, StartError> {
         let limits = self.limits.clone();
         let settings = ShutdownSettings {
             timeout: self.shutdown_timeout,
             final_poll_time: (FINAL_POLLS * self.poll_after).min(MAX_FINAL_POLL_TIME),
         };
+        #[cfg(feature = "postgres")]
+        if let Data::Postgres(address) = &self.data {
+            // Reports errors early.
+            PostgresStore::migrate(address).await?;
+        }
         let shutdown = Shutdown::default();
         let app = self.router(shutdown.clone(), address.ip().is_loopback())?;
         let listen_error = |source| StartError::Listen { address, source };

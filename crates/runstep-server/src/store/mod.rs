@@ -9,6 +9,7 @@
 //! | `notification.rs` | news between the nodes that share a store |
 //! | `memory/` | [`MemoryStore`], which keeps everything in the process |
 //! | `sqlite/` | [`SqliteStore`], which keeps everything in one file |
+//! | `postgres/` | [`PostgresStore`], which several processes can share |
 //! | `quota.rs` | the memory quota |
 
 mod context;
@@ -16,6 +17,8 @@ mod memory;
 mod notification;
 mod object;
 mod page;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod quota;
 mod sqlite;
 mod transaction;
@@ -33,6 +36,10 @@ pub(crate) use object::{
     Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord,
 };
 pub(crate) use page::{ObjectPage, PageQuery, UnknownCursor};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresAddress, PostgresAddressError};
+#[cfg(feature = "postgres")]
+pub(crate) use postgres::{PostgresOptions, PostgresStore};
 pub(crate) use quota::{KeyQuota, MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
 pub use sqlite::{Durability, backup, check, export, import};
 pub(crate) use sqlite::{SqliteOptions, SqliteStore};
@@ -141,8 +148,14 @@ pub(crate) trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<RunKey>>>;
 
-    /// Renews the lease of a node up to a time. All of its claims are valid until then.
-    fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>>;
+    /// Renews the lease of a node up to a time. All of its claims are valid until then. Returns how
+    /// many nodes have a valid lease, with this one.
+    fn renew_lease(
+        &self,
+        claimant: Claimant,
+        now: i64,
+        until: i64,
+    ) -> BoxFuture<'static, Result<usize>>;
 
     /// Returns runs that wait for tool outputs and have expired, at most `limit` of them.
     fn expired_runs(&self, now: i64, limit: usize) -> BoxFuture<'static, Result<Vec<RunKey>>>;
@@ -217,7 +230,6 @@ pub(crate) enum StoreError {
     #[error("{0}")]
     Unavailable(Arc<str>),
     /// The transaction may or may not have been committed. See [`Store`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "a file and memory have no connections"))]
     #[error("it is not known whether the change was saved: {0}")]
     UnknownOutcome(Arc<str>),
 }

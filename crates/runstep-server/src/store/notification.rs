@@ -5,7 +5,10 @@ use super::object::{EventChunk, RunKey};
 /// News of another node. Notifications are hints: some can be lost, repeated or late, and the state
 /// that they are about is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "a file and memory have one node"))]
+#[cfg_attr(
+    not(any(test, feature = "postgres")),
+    expect(dead_code, reason = "a file and memory have one node")
+)]
 pub(crate) enum Notification {
     /// Events of a run were committed, or the run was changed.
     RunChanged(RunKey),

@@ -39,7 +39,7 @@ async fn runs_are_claimed_once_and_in_order(harness: Harness) {
     set_phase(&harness, &keys[3], 0, Phase::Cancelling, 0).await;
     set_phase(&harness, &keys[4], 0, Phase::Ended, 0).await;
     let store = &harness.store;
-    store.renew_lease(node("a"), 10).await.unwrap();
+    store.renew_lease(node("a"), 0, 10).await.unwrap();
     assert_eq!(store.claim_runs(node("a"), 0, 2).await.unwrap(), keys[..2]);
     let rest = [keys[3].clone(), keys[5].clone()];
     assert_eq!(store.claim_runs(node("a"), 0, 9).await.unwrap(), rest);
@@ -61,7 +61,7 @@ async fn namespaces_take_turns_in_claims(harness: Harness) {
         }
     }
     let store = &harness.store;
-    store.renew_lease(node("a"), 10).await.unwrap();
+    store.renew_lease(node("a"), 0, 10).await.unwrap();
     let claimed = store.claim_runs(node("a"), 0, 4).await.unwrap();
     let expected = [&first[0], &others[0], &others[2], &first[1]];
     assert_eq!(claimed.iter().collect::<Vec<_>>(), expected);
@@ -72,10 +72,11 @@ async fn namespaces_take_turns_in_claims(harness: Harness) {
 async fn claims_end_with_the_lease(harness: Harness) {
     let keys = create_runs(&harness, 1).await;
     let store = &harness.store;
-    store.renew_lease(node("a"), 10).await.unwrap();
-    store.renew_lease(node("b"), 100).await.unwrap();
+    assert_eq!(store.renew_lease(node("a"), 0, 10).await, Ok(1));
+    assert_eq!(store.renew_lease(node("b"), 0, 100).await, Ok(2));
+    assert_eq!(store.renew_lease(node("b"), 10, 100).await, Ok(1));
     assert_eq!(store.claim_runs(node("a"), 0, 9).await.unwrap(), keys);
-    store.renew_lease(node("a"), 20).await.unwrap();
+    store.renew_lease(node("a"), 0, 20).await.unwrap();
     assert_eq!(store.claim_runs(node("b"), 19, 9).await.unwrap(), []);
     assert_eq!(store.claim_runs(node("a"), 20, 9).await.unwrap(), [], "it has them already");
     assert_eq!(store.claim_runs(node("b"), 20, 9).await.unwrap(), keys);
@@ -85,10 +86,10 @@ async fn claims_end_with_the_lease(harness: Harness) {
 async fn node_without_its_claim_cannot_write(harness: Harness) {
     let keys = create_runs(&harness, 1).await;
     let store = &harness.store;
-    store.renew_lease(node("a"), 10).await.unwrap();
+    store.renew_lease(node("a"), 0, 10).await.unwrap();
     store.claim_runs(node("a"), 0, 9).await.unwrap();
     let version = store.run(&keys[0]).await.unwrap().object.version;
-    store.renew_lease(node("b"), 100).await.unwrap();
+    store.renew_lease(node("b"), 0, 100).await.unwrap();
     store.claim_runs(node("b"), 10, 9).await.unwrap();
     let late = phase_write(&keys[0].thread, &keys[0].run, version, Phase::Ended);
     assert_eq!(harness.commit(late).await, Err(StoreError::Stale));

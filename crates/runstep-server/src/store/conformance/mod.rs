@@ -42,6 +42,23 @@ impl Harness {
         Self { store: Arc::new(store), _directory: Some(directory) }
     }
 
+    /// Creates a store in a schema of its own, in the database of the environment variable
+    /// `RUNSTEP_TEST_POSTGRES`.
+    #[cfg(feature = "postgres")]
+    fn postgres() -> Self {
+        let address = std::env::var("RUNSTEP_TEST_POSTGRES").expect("the address of a database");
+        let address = format!("{address}?schema=test_{:016x}", fastrand::u64(..));
+        let options = PostgresOptions {
+            address: address.parse().unwrap(),
+            max_connections: 4,
+            max_bytes: u64::MAX,
+            metrics: StoreMetrics::default(),
+            quota: MemoryQuota::new(usize::MAX, usize::MAX, Gauge::default()),
+        };
+        let store = PostgresStore::new(options).unwrap();
+        Self { store: Arc::new(store), _directory: None }
+    }
+
     async fn commit_in(&self, namespace: &str, now: i64, change: Change) -> Result<Committed> {
         let namespace = Namespace::new(namespace);
         let transaction = Transaction { namespace, now, idempotency: None, change };
@@ -158,6 +175,14 @@ macro_rules! on_all_stores {
             $(#[tokio::test]
             async fn $case() {
                 super::$case(super::Harness::memory()).await;
+            })*
+        }
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            $(#[tokio::test]
+            #[ignore = "requires a Postgres server: cargo xtask cluster"]
+            async fn $case() {
+                super::$case(super::Harness::postgres()).await;
             })*
         }
         mod sqlite {

@@ -110,11 +110,11 @@ impl Names {
 struct Comparison {
     runtime: tokio::runtime::Runtime,
     model: Model,
-    stores: [Harness; 2],
+    stores: Vec<Harness>,
     names: Names,
     namespace: Namespace,
     /// The marks of the last reads of each thread: of the model, and of the stores.
-    marks: [Option<[ContextMark; 3]>; 3],
+    marks: [Option<Vec<ContextMark>>; 3],
 }
 
 impl Comparison {
@@ -197,7 +197,7 @@ impl Comparison {
                 self.commit(Change::WriteRun(Box::new(write)));
             }
             Operation::Context(thread, run, max_tokens, max_messages, continues) => {
-                let marks = self.marks[usize::from(thread)].filter(|_| continues);
+                let marks = self.marks[usize::from(thread)].clone().filter(|_| continues);
                 let query = |after| ContextQuery { max_tokens, max_messages, after };
                 self.compare_context(thread, run, marks, query);
             }
@@ -274,13 +274,13 @@ impl Comparison {
         &mut self,
         thread: u8,
         run: u8,
-        marks: Option<[ContextMark; 3]>,
+        marks: Option<Vec<ContextMark>>,
         query: impl Fn(Option<ContextMark>) -> ContextQuery,
     ) {
         let thread_id = format!("thread_{thread}");
         let run = self.names.id(&Collection::runs(&thread_id), run);
         let key = RunKey { namespace: self.namespace.clone(), thread: thread_id, run };
-        let query = |store: usize| query(marks.map(|marks| marks[store]));
+        let query = |store: usize| query(marks.as_ref().map(|marks| marks[store]));
         let expected = self.model.context(&key, query(0));
         let mut new_marks = Vec::from_iter(expected.as_ref().map(|read| read.mark).ok());
         for (number, harness) in (1..).zip(&self.stores) {
@@ -291,7 +291,8 @@ impl Comparison {
             };
             assert_eq!(comparable(&read), comparable(&expected), "{key:?} {:?}", query(number));
         }
-        self.marks[usize::from(thread)] = new_marks.try_into().ok();
+        self.marks[usize::from(thread)] =
+            (new_marks.len() == self.stores.len() + 1).then_some(new_marks);
     }
 
     fn compare_page(&mut self, list: u8, shape: &PageShape) {
@@ -319,21 +320,37 @@ impl Comparison {
     }
 }
 
+/// Applies operations to the model and to stores, and compares the results.
+fn compare(operations: Vec<Operation>, stores: Vec<Harness>) {
+    let mut comparison = Comparison {
+        runtime: Builder::new_current_thread().enable_all().build().unwrap(),
+        model: Model::default(),
+        stores,
+        names: Names::default(),
+        namespace: Namespace::new("a"),
+        marks: Default::default(),
+    };
+    for operation in operations {
+        comparison.apply(operation);
+    }
+}
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    prop::collection::vec(operation(), 1..80)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn stores_do_what_the_model_does(operations in prop::collection::vec(operation(), 1..80)) {
-        let mut comparison = Comparison {
-            runtime: Builder::new_current_thread().enable_time().build().unwrap(),
-            model: Model::default(),
-            stores: [Harness::memory(), Harness::sqlite()],
-            names: Names::default(),
-            namespace: Namespace::new("a"),
-            marks: [None; 3],
-        };
-        for operation in operations {
-            comparison.apply(operation);
-        }
+    fn stores_do_what_the_model_does(operations in operations()) {
+        compare(operations, vec![Harness::memory(), Harness::sqlite()]);
+    }
+
+    #[test]
+    #[cfg(feature = "postgres")]
+    #[ignore = "requires a Postgres server: cargo xtask cluster"]
+    fn postgres_does_what_the_model_does(operations in operations()) {
+        compare(operations, vec![Harness::postgres()]);
     }
 }

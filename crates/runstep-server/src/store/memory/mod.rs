@@ -255,9 +255,15 @@ impl Store for MemoryStore {
         done(Ok(self.state.lock().claim(&claimant, now, limit)))
     }
 
-    fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>> {
-        self.state.lock().leases.insert(claimant.0, until);
-        done(Ok(()))
+    fn renew_lease(
+        &self,
+        claimant: Claimant,
+        now: i64,
+        until: i64,
+    ) -> BoxFuture<'static, Result<usize>> {
+        let mut state = self.state.lock();
+        state.leases.insert(claimant.0, until);
+        done(Ok(state.leases.values().filter(|until| **until > now).count()))
     }
 
     fn expired_runs(&self, now: i64, limit: usize) -> BoxFuture<'static, Result<Vec<RunKey>>> {

@@ -202,11 +202,18 @@ impl Store for SqliteStore {
             .write(move |connection, _| claims::claim_runs(connection, &claimant, now, limit))
     }
 
-    fn renew_lease(&self, claimant: Claimant, until: i64) -> BoxFuture<'static, Result<()>> {
+    fn renew_lease(
+        &self,
+        claimant: Claimant,
+        now: i64,
+        until: i64,
+    ) -> BoxFuture<'static, Result<usize>> {
         self.writer.write(move |connection, _| {
             let sql = "INSERT OR REPLACE INTO nodes (id, lease_until) VALUES (?1, ?2)";
             connection.prepare_cached(sql)?.execute(params![claimant.0, until])?;
-            Ok(())
+            let sql = "SELECT count(*) FROM nodes WHERE lease_until > ?1";
+            let nodes: Option<i64> = tables::optional(connection, sql, [now])?;
+            Ok(usize::try_from(nodes.unwrap_or_default()).unwrap_or_default())
         })
     }
 

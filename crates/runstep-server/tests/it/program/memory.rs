@@ -63,7 +63,8 @@ fn tools(number: usize) -> Value {
     json!([{"type": "function", "function": {"name": "f", "parameters": parameters}}])
 }
 
-fn check(data: &str) {
+/// Checks the peak, which may exceed the bound for all data by these bytes.
+fn check(data: &str, caches: usize) {
     let bound = BOUND.to_string();
     let arguments = ["--listen", "127.0.0.1:0", "--data", data, "--max-stored-bytes", &bound];
     let program = ProgramBuilder::new(&arguments).serve();
@@ -116,16 +117,18 @@ fn check(data: &str) {
     assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
     let peak = peak(&program);
     println!("{data}: {accepted} of {} requests accepted, peak {peak} KiB", statuses.len());
-    assert!(peak < MAX_RESIDENT, "{data}: the peak is {peak} KiB of {MAX_RESIDENT}");
+    let limit = MAX_RESIDENT + caches / 1024;
+    assert!(peak < limit, "{data}: the peak is {peak} KiB of {limit}");
     assert!(accepted > 10, "{statuses:?}");
 }
 
 #[test]
 fn memory_of_long_schemas_is_bounded_with_a_data_file() {
-    check("data.db");
+    // The page caches and the buffers of the database are not part of the quota.
+    check("data.db", 40_000_000);
 }
 
 #[test]
 fn memory_of_long_schemas_is_bounded_in_memory() {
-    check(":memory:");
+    check(":memory:", 0);
 }
