@@ -37,9 +37,9 @@ mod steps;
 mod threads;
 mod tool_outputs;
 mod transactions;
+mod turns;
 mod upstream_objects;
 mod vector_stores;
-mod turns;
 
 pub(crate) use context::{Engine, EngineFactory, EngineOptions};
 pub(crate) use error::EngineError;

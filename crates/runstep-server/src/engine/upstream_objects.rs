@@ -14,9 +14,6 @@ use super::error::{EngineError, Result};
 use crate::model::ModelEvent;
 use crate::store::{Change, Collection, Namespace, NewObject, StoreError, Transaction};
 
-const FILE: &str = "file";
-const VECTOR_STORE: &str = "vector store";
-
 /// The ids of objects that were not created through the server, and that all keys can use.
 pub(crate) type AdoptedIds = BTreeSet<String>;
 
@@ -53,11 +50,14 @@ impl Engine {
         }
     }
 
-    async fn check(&self, kind: &'static str, id: &str) -> Result<()> {
-        match self.owns(id).await? {
-            true => Ok(()),
-            false => Err(EngineError::NotFound { kind, id: id.to_owned() }),
+    /// Checks that the key can use objects.
+    async fn check_all(&self, ids: Vec<(&'static str, String)>) -> Result<()> {
+        for (kind, id) in ids {
+            if !self.owns(&id).await? {
+                return Err(EngineError::NotFound { kind, id });
+            }
         }
+        Ok(())
     }
 
     /// Checks that the key can use the files and vector stores of new resources.
@@ -65,33 +65,28 @@ impl Engine {
         &self,
         resources: Option<&CreateToolResources>,
     ) -> Result<()> {
-        let Some(resources) = resources.filter(|_| self.is_restricted()) else { return Ok(()) };
-        let files = resources.code_interpreter.iter().filter_map(|tool| tool.file_ids.as_ref());
-        let search = resources.file_search.as_ref();
-        let inputs = search.and_then(|search| search.vector_stores.as_ref()).into_iter().flatten();
-        let files = files.chain(inputs.filter_map(|input| input.file_ids.as_ref())).flatten();
-        for id in files {
-            self.check(FILE, id).await?;
+        let mut ids = Vec::new();
+        if let Some(tool) = resources.and_then(|resources| resources.code_interpreter.as_ref()) {
+            ids.extend(tool.file_ids.iter().flatten().map(file));
         }
-        let stores = search.and_then(|search| search.vector_store_ids.as_ref());
-        for id in stores.into_iter().flatten() {
-            self.check(VECTOR_STORE, id).await?;
+        if let Some(search) = resources.and_then(|resources| resources.file_search.as_ref()) {
+            let inputs = search.vector_stores.iter().flatten();
+            ids.extend(inputs.flat_map(|input| input.file_ids.iter().flatten()).map(file));
+            ids.extend(search.vector_store_ids.iter().flatten().map(vector_store));
         }
-        Ok(())
+        self.check_all(ids).await
     }
 
     /// Checks that the key can use the files and vector stores of resources.
     pub(super) async fn check_resources(&self, resources: Option<&ToolResources>) -> Result<()> {
-        let Some(resources) = resources.filter(|_| self.is_restricted()) else { return Ok(()) };
-        let files = resources.code_interpreter.iter().filter_map(|tool| tool.file_ids.as_ref());
-        for id in files.flatten() {
-            self.check(FILE, id).await?;
+        let mut ids = Vec::new();
+        if let Some(tool) = resources.and_then(|resources| resources.code_interpreter.as_ref()) {
+            ids.extend(tool.file_ids.iter().flatten().map(file));
         }
-        let stores = resources.file_search.iter().filter_map(|tool| tool.vector_store_ids.as_ref());
-        for id in stores.flatten() {
-            self.check(VECTOR_STORE, id).await?;
+        if let Some(search) = resources.and_then(|resources| resources.file_search.as_ref()) {
+            ids.extend(search.vector_store_ids.iter().flatten().map(vector_store));
         }
-        Ok(())
+        self.check_all(ids).await
     }
 
     /// Checks that the key can use the files of messages.
@@ -99,23 +94,26 @@ impl Engine {
         &self,
         messages: &[CreateMessageRequest],
     ) -> Result<()> {
-        if !self.is_restricted() {
-            return Ok(());
-        }
+        let mut ids = Vec::new();
         for message in messages {
             let attachments = message.attachments.as_option().into_iter().flatten();
-            for id in attachments.filter_map(|attachment| attachment.file_id.as_ref()) {
-                self.check(FILE, id).await?;
-            }
+            ids.extend(attachments.filter_map(|attachment| attachment.file_id.as_ref()).map(file));
             let CreateMessageContent::Parts(parts) = &message.content else { continue };
-            for part in parts {
-                if let MessageContentPart::ImageFile(part) = part {
-                    self.check(FILE, &part.image_file.file_id).await?;
-                }
-            }
+            ids.extend(parts.iter().filter_map(|part| match part {
+                MessageContentPart::ImageFile(part) => Some(file(&part.image_file.file_id)),
+                _ => None,
+            }));
         }
-        Ok(())
+        self.check_all(ids).await
     }
+}
+
+fn file(id: &String) -> (&'static str, String) {
+    ("file", id.clone())
+}
+
+fn vector_store(id: &String) -> (&'static str, String) {
+    ("vector store", id.clone())
 }
 
 impl EngineContext {

@@ -72,23 +72,28 @@ impl Engine {
                 }
             }
         }
-        let files: Vec<&String> = messages.iter().flat_map(searched_files).collect();
+        let files: Vec<String> = messages.iter().flat_map(searched_files).cloned().collect();
         if files.is_empty() {
             return Ok(is_changed);
         }
         let upstream = self.upstream()?;
         let search = resources.get_or_insert_default().file_search.get_or_insert_default();
         let stores = search.vector_store_ids.get_or_insert_default();
-        let rejected = |error| rejected("attachments", error);
         if let Some(store) = stores.first() {
-            for file in files {
-                upstream.add_to_vector_store(store, file).await.map_err(rejected)?;
+            for file in &files {
+                upstream
+                    .add_to_vector_store(store, file)
+                    .await
+                    .map_err(|error| rejected("attachments", error))?;
             }
             return Ok(is_changed);
         }
         let expiry = json!({"anchor": "last_active_at", "days": EXPIRES_AFTER_DAYS});
         let body = json!({"file_ids": files, "expires_after": expiry});
-        let id = upstream.create_vector_store(&body).await.map_err(rejected)?;
+        let id = upstream
+            .create_vector_store(&body)
+            .await
+            .map_err(|error| rejected("attachments", error))?;
         self.adopt(&id).await?;
         stores.push(id);
         Ok(true)
@@ -101,8 +106,10 @@ impl Engine {
         messages: &[CreateMessageRequest],
     ) -> Result<()> {
         self.check_message_files(messages).await?;
-        let files = |message| searched_files(message).chain(code_files(message));
-        if messages.iter().flat_map(files).next().is_none() {
+        let has_files = |message: &CreateMessageRequest| {
+            searched_files(message).chain(code_files(message)).next().is_some()
+        };
+        if !messages.iter().any(has_files) {
             return Ok(());
         }
         let stored = self.object(Collection::Threads, thread_id).await?;

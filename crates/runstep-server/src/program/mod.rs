@@ -15,7 +15,7 @@ mod upstream;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use runstep_server::{Durability, Server};
+use runstep_server::{Durability, History, Server};
 
 use self::configuration::Configuration;
 use self::data::DataLocation;
@@ -78,6 +78,11 @@ async fn serve(
         .max_concurrent_runs(settings.max_concurrent_runs)
         .max_queued_runs(settings.max_queued_runs)
         .max_open_streams(settings.max_open_streams)
+        .history(match settings.history {
+            options::HistoryMode::Calls => History::Calls,
+            options::HistoryMode::MessagesOnly => History::MessagesOnly,
+        })
+        .adopt_upstream_ids(&settings.adopt)
         .max_context_tokens(settings.max_context_tokens)
         .max_stored_bytes(settings.max_stored_bytes)
         .max_stored_bytes_per_key(settings.max_stored_bytes_per_key)

@@ -52,6 +52,8 @@ fn every_option_is_accepted_from_flags_environment_and_file() {
         ("max-data-bytes", "8"),
         ("upstream", "http://127.0.0.1:1/v1"),
         ("upstream-api", "responses"),
+        ("adopt", "vs_1,file-1"),
+        ("history", "messages-only"),
         ("upstream-key-env", "KEY"),
         ("model-map", "models.toml"),
         ("upstream-retries", "5"),
