@@ -15,6 +15,7 @@ use serde_json::Map;
 use super::deltas;
 use super::hidden_step::{HiddenStep, add_passages};
 use super::output::{ModelOutput, create_step, unexpected_index, usage};
+use super::run_state::is_open;
 use super::run_writer::RunWriter;
 use crate::model::{
     CodeInterpreterCall, CodeOutput, FileSearchCall, ModelError, tokens_of_characters,
@@ -157,6 +158,16 @@ impl ModelOutput {
         };
         self.end_built_in(writer, index, characters, call.has_failed, hidden);
         Ok(())
+    }
+
+    /// Ends the calls that the model has left open: a run must not wait for their outputs.
+    pub(super) fn fail_open_calls(&mut self, writer: &mut RunWriter) {
+        for index in 0..self.built_in_steps.len() {
+            let step = self.built_in_steps.get(index).and_then(Option::as_deref);
+            if step.and_then(|id| writer.state.step(id)).is_some_and(is_open) {
+                self.end_built_in(writer, index, 0, true, |_| {});
+            }
+        }
     }
 
     /// Changes the call of a step and emits the delta, if there is one.

@@ -143,6 +143,7 @@ impl RunExecution {
             return ExecutionEnd::Finished(Outcome::Completed);
         }
         self.output.complete_message(&mut self.writer);
+        self.output.fail_open_calls(&mut self.writer);
         ExecutionEnd::RequiresAction
     }
 

@@ -108,12 +108,12 @@ impl Engine {
     }
 }
 
-fn file(id: &String) -> (&'static str, String) {
-    ("file", id.clone())
+fn file(id: impl AsRef<str>) -> (&'static str, String) {
+    ("file", id.as_ref().to_owned())
 }
 
-fn vector_store(id: &String) -> (&'static str, String) {
-    ("vector store", id.clone())
+fn vector_store(id: impl AsRef<str>) -> (&'static str, String) {
+    ("vector store", id.as_ref().to_owned())
 }
 
 impl EngineContext {

@@ -235,7 +235,7 @@ fn message(error: &deadpool_postgres::PoolError) -> DatabaseError {
 /// A connection of its own, for notifications.
 pub(super) enum Dedicated {
     Plain(Client, Connection<Socket, NoTlsStream>),
-    Tls(Client, Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>),
+    Tls(Client, Box<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>),
 }
 
 /// Opens connections for notifications.
@@ -256,7 +256,7 @@ impl Connector {
         Ok(match self.tls.clone() {
             Some(tls) => {
                 let (client, connection) = self.config.connect(tls).await?;
-                Dedicated::Tls(client, connection)
+                Dedicated::Tls(client, Box::new(connection))
             }
             None => {
                 let (client, connection) = self.config.connect(NoTls).await?;

@@ -222,3 +222,26 @@ async fn forced_built_in_tool_is_forced_only_once() {
         fixture.try_create_run(missing).await.expect_invalid("tool_choice.type", "invalid_value");
     assert!(error.contains("the run has no tool 'file_search'"), "{error}");
 }
+
+#[tokio::test]
+async fn call_that_the_provider_leaves_open_does_not_block_the_run() {
+    let item = json!({"type": "code_interpreter_call", "id": "ci_1", "status": "in_progress",
+        "container_id": "cntr_1", "code": "", "outputs": null});
+    let call = json!({"type": "function_call", "id": "fc_1", "call_id": "call_1",
+        "name": "weather", "arguments": "{}"});
+    let added = |index: u64, item: &Value| {
+        json!({"type": "response.output_item.added",
+        "output_index": index, "item": item})
+    };
+    let first = Events::new().event(added(0, &call)).event(added(1, &item)).complete();
+    let upstream = Upstream::new([first, Events::new().text("Sunny.").complete()]).await;
+    let tools = json!([{"type": "code_interpreter"}, function_tool("weather")]);
+    let fixture = fixture(&upstream, json!({"tools": tools})).await;
+    let run = fixture.create_run_and_wait(json!({})).await;
+    assert_eq!(run["status"], "requires_action", "{run}");
+    let statuses: Vec<Value> =
+        fixture.list_steps(&run).await.iter().map(|step| step["status"].clone()).collect();
+    assert_eq!(statuses, ["in_progress", "failed"]);
+    let run = fixture.submit_outputs(&run, &["18"]).await;
+    assert_eq!(fixture.wait_for_run(&run).await["status"], "completed");
+}

@@ -3,7 +3,9 @@
 mod built_in_tools;
 mod event_table;
 mod failures;
+mod history;
 mod objects;
+mod ownership;
 mod pass_through;
 mod provider;
 mod request_bodies;
