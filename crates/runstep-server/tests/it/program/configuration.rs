@@ -51,6 +51,8 @@ fn every_option_is_accepted_from_flags_environment_and_file() {
         ("retain-runs", "30days"),
         ("max-data-bytes", "8"),
         ("upstream", "http://127.0.0.1:1/v1"),
+        ("lease", "45s"),
+        ("max-database-connections", "3"),
         ("upstream-api", "responses"),
         ("adopt", "vs_1,file-1"),
         ("history", "messages-only"),
