@@ -239,7 +239,7 @@ impl ModelOutput {
     /// Keeps the reasoning before a function call with its step.
     fn place_reasoning(&mut self, writer: &mut RunWriter, call: usize) {
         let reasoning = std::mem::take(&mut self.reasoning);
-        writer.charge.add(reasoning.iter().map(|item| json_length(item)).sum());
+        writer.charge.add(reasoning.iter().map(json_length).sum());
         let step = self.calls_step.as_deref().and_then(|id| writer.state.step_mut(id));
         if let Some(step) = step.filter(|_| !reasoning.is_empty()) {
             let placed = reasoning.into_iter().map(|item| (call, item));

@@ -1,5 +1,6 @@
 //! The address of a database, TLS, and the connections.
 
+use std::error::Error as _;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -92,7 +93,11 @@ impl FromStr for PostgresAddress {
         let rest = rest.finish().replace('+', "%20");
         let separator = if rest.is_empty() { "" } else { "?" };
         let config = format!("{base}{separator}{rest}").parse::<Config>();
-        let mut config = config.map_err(|error| PostgresAddressError(error.to_string()))?;
+        let mut config = config.map_err(|error| {
+            // The error itself does not have the reason.
+            let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            PostgresAddressError(reason)
+        })?;
         if config.get_hosts().is_empty() {
             return Err(PostgresAddressError("it has no host".to_owned()));
         }
@@ -234,7 +239,7 @@ fn message(error: &deadpool_postgres::PoolError) -> DatabaseError {
 
 /// A connection of its own, for notifications.
 pub(super) enum Dedicated {
-    Plain(Client, Connection<Socket, NoTlsStream>),
+    Plain(Client, Box<Connection<Socket, NoTlsStream>>),
     Tls(Client, Box<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>),
 }
 
@@ -260,7 +265,7 @@ impl Connector {
             }
             None => {
                 let (client, connection) = self.config.connect(NoTls).await?;
-                Dedicated::Plain(client, connection)
+                Dedicated::Plain(client, Box::new(connection))
             }
         })
     }

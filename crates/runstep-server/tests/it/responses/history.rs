@@ -98,3 +98,24 @@ async fn truncation_never_separates_outputs_from_their_calls() {
     assert!(call <= output, "{input}");
     assert_eq!(items.last().unwrap()["content"][0]["text"], "Really?");
 }
+
+#[tokio::test]
+async fn truncation_keeps_the_first_message_and_the_newest() {
+    let upstream = Upstream::new([Events::new().text("Yes.").complete()]).await;
+    let model = builder(&upstream).build().unwrap();
+    let client = TestClient::from_builder(Server::builder().model(model).max_context_tokens(100));
+    let assistant = client.create_assistant(json!({})).await;
+    let thread = client.create_thread("Hello there").await;
+    let fixture = Fixture { client, assistant, thread };
+    // Each has 40 tokens, so two of them fit.
+    for number in 1..=5 {
+        fixture.add_message(format!("{number} {}", "x".repeat(158))).await;
+    }
+    assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
+    let input = upstream.requests().pop().unwrap().body["input"].clone();
+    let texts = input.as_array().unwrap().iter().map(|item| {
+        let text = item["content"][0]["text"].as_str().unwrap();
+        text.split(' ').next().unwrap()
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), ["Hello", "4", "5"]);
+}

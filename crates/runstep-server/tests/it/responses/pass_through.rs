@@ -1,10 +1,16 @@
 //! Files, uploads, vector stores and models of the provider.
 
+use std::convert::Infallible;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
+use futures_util::{StreamExt as _, stream};
 use runstep_server::Server;
-use runstep_server::model::Offline;
+use runstep_server::model::{Offline, Responses};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 use super::objects::{ObjectRequests, provider};
 use super::provider::{Events, built_in_tools, data_of, fixture};
@@ -132,4 +138,48 @@ async fn images_of_the_code_interpreter_become_files() {
     for part in ["name=\"purpose\"\r\n\r\nvision", "filename=\"image.png\"", "\r\n\r\nPNG\r\n"] {
         assert!(body.contains(part), "{body}");
     }
+}
+
+/// Reads from a socket until this text arrives.
+async fn read_until(socket: &mut TcpStream, text: &str) {
+    let mut received = Vec::new();
+    while !String::from_utf8_lossy(&received).contains(text) {
+        let mut part = [0; 1024];
+        let count = socket.read(&mut part).await.unwrap();
+        assert!(count > 0, "the connection ends before {text:?}");
+        received.extend_from_slice(&part[..count]);
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_passed_on_as_they_arrive() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let (uploaded, upload_arrived) = oneshot::channel();
+    let (downloaded, download_arrived) = oneshot::channel::<()>();
+    let provider = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        read_until(&mut socket, "one").await;
+        uploaded.send(()).unwrap();
+        read_until(&mut socket, "two").await;
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\none";
+        socket.write_all(head).await.unwrap();
+        download_arrived.await.unwrap();
+        socket.write_all(b"two").await.unwrap();
+    });
+    let model = Responses::builder(url).build().unwrap();
+    let client = TestClient::from_builder(Server::builder().model(model));
+    // The second part is sent when the first one has arrived.
+    let first = stream::once(async { Ok::<_, Infallible>("one") });
+    let second = stream::once(async {
+        upload_arrived.await.unwrap();
+        Ok("two")
+    });
+    let request = Request::post("/v1/uploads/upload_1/parts");
+    let request = request.body(Body::from_stream(first.chain(second))).unwrap();
+    let mut body = client.send_request(request).await.into_body().into_data_stream();
+    assert_eq!(body.next().await.unwrap().unwrap(), "one");
+    downloaded.send(()).unwrap();
+    assert_eq!(body.next().await.unwrap().unwrap(), "two");
+    provider.await.unwrap();
 }
