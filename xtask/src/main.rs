@@ -114,6 +114,9 @@ struct Cluster {
     /// Only start this many nodes and a proxy, print their addresses, and wait
     #[arg(long, value_name = "NODES")]
     serve: Option<usize>,
+    /// Only measure runs a second and streams, with release builds
+    #[arg(long, conflicts_with = "serve")]
+    speed: bool,
 }
 
 #[derive(clap::Args)]
@@ -159,10 +162,13 @@ fn run() -> ExitCode {
             let report = crash::run(&root(), store, rounds, seed, limit);
             report.map(|report| report.to_string()).map_err(|error| error.to_string())
         }
-        Command::Cluster(Cluster { serve: Some(nodes) }) => {
+        Command::Cluster(Cluster { speed: true, .. }) => {
+            cluster::speed(&root()).map_err(|error| error.to_string())
+        }
+        Command::Cluster(Cluster { serve: Some(nodes), .. }) => {
             cluster::serve(&root(), nodes).map_err(|error| error.to_string())
         }
-        Command::Cluster(Cluster { serve: None }) => {
+        Command::Cluster(Cluster { serve: None, .. }) => {
             cluster::run(&root()).map_err(|error| error.to_string())
         }
         Command::Msrv => msrv::run(&root()).map_err(|error| error.to_string()),

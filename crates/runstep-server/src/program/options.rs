@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::commands::Command;
-use super::data::{DataLocation, OptionDuration};
+use super::data::OptionDuration;
 
 /// The defaults, as a configuration file.
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
@@ -83,7 +83,7 @@ pub(super) struct Options {
     /// share, or :memory: to lose them at the end. Without it runstep.db in the data directory of the
     /// platform, which is printed at the start
     #[arg(long, value_name = "FILE|postgres://…|:memory:", help_heading = "Data", global = true)]
-    pub(super) data: Option<DataLocation>,
+    pub(super) data: Option<String>,
     /// When a change is on the disk: before the response, or soon after it, which is faster but can
     /// lose the last changes in a power failure
     #[arg(long, value_name = "NAME", help_heading = "Data")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::data::{DataLocation, OptionDuration};
+use super::data::OptionDuration;
 use super::options::{Durability, HistoryMode, LogFormat, LogLevel, TokenLimit, UpstreamApi};
 
 /// The options with their defaults. See [`Options`](super::options::Options).
@@ -15,7 +15,7 @@ pub(super) struct Settings {
     pub(super) listen: SocketAddr,
     pub(super) api_key_file: Option<PathBuf>,
     pub(super) allowed_origins: Vec<String>,
-    pub(super) data: Option<DataLocation>,
+    pub(super) data: Option<String>,
     pub(super) durability: Durability,
     pub(super) retain_events: OptionDuration,
     pub(super) retain_runs: Option<OptionDuration>,

@@ -158,6 +158,7 @@ impl Shared {
     where
         F: Future<Output = Result<T, Failure>> + Send,
     {
+        self.metrics.operations.inc();
         let client = self.pool.get().await.map_err(Failure::Unavailable);
         let result = match client {
             Ok(client) => tokio::time::timeout(TIMEOUT, operation(client))

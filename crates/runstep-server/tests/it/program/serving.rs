@@ -57,6 +57,22 @@ async fn configured_limits_are_applied() {
 }
 
 #[tokio::test]
+async fn readiness_is_asked_for_by_a_command() {
+    let program = builder_with(&[]).serve();
+    let address = program.url("").trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let ready = ProgramBuilder::new(&["--listen", &address, "ready"]).run_to_exit();
+    assert_eq!(
+        (ready.code, ready.output.as_str(), ready.errors.as_str()),
+        (Some(0), "ready\n", "")
+    );
+    drop(program);
+    let stopped = ProgramBuilder::new(&["--listen", &address, "ready"]).run_to_exit();
+    assert_eq!(stopped.code, Some(1));
+    let message = format!("the server at {address} is not ready");
+    assert!(stopped.errors.contains(&message), "{}", stopped.errors);
+}
+
+#[tokio::test]
 async fn runs_use_the_configured_provider() {
     let upstream = Upstream::new([hello_response()]).await;
     let flags =
