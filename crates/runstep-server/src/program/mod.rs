@@ -97,7 +97,7 @@ async fn serve(
     match &data {
         DataLocation::Memory => {}
         DataLocation::File(path) => server = server.data_file(path),
-        DataLocation::Database(address) => server = server.database(address.clone()),
+        DataLocation::Database(address) => server = server.database((**address).clone()),
     }
     if let Some(retention) = &settings.retain_runs {
         server = server.retain_runs(retention.duration);
