@@ -20,7 +20,7 @@ pub(super) enum DataLocation {
     /// Data that ends with the program.
     Memory,
     File(PathBuf),
-    Database(PostgresAddress),
+    Database(Box<PostgresAddress>),
 }
 
 impl FromStr for DataLocation {
@@ -33,7 +33,7 @@ impl FromStr for DataLocation {
             return Ok(Self::Memory);
         }
         if DATABASE_SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
-            return Ok(Self::Database(text.parse()?));
+            return Ok(Self::Database(Box::new(text.parse()?)));
         }
         Ok(Self::File(text.into()))
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use runstep_server::data::MaintenanceError;
-use runstep_server::model::ChatCompletionsError;
+use runstep_server::model::UpstreamError;
 use runstep_server::{PostgresAddressError, StartError};
 
 /// The exit code for invalid options, as clap's.
@@ -52,7 +52,7 @@ pub(crate) enum ProgramError {
     )]
     NoUpstreamKey { name: String },
     #[error("{0}")]
-    Upstream(#[from] ChatCompletionsError),
+    Upstream(#[from] UpstreamError),
     #[error(
         "the user has no home directory, so there is no default data directory\n  \
          help: specify a file with --data, or --data :memory: to keep nothing"

@@ -15,7 +15,7 @@ mod upstream;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use runstep_server::{Durability, Server};
+use runstep_server::{Durability, History, Server};
 
 use self::commands::Command;
 use self::configuration::Configuration;
@@ -82,6 +82,11 @@ async fn serve(
         .max_concurrent_runs(settings.max_concurrent_runs)
         .max_queued_runs(settings.max_queued_runs)
         .max_open_streams(settings.max_open_streams)
+        .history(match settings.history {
+            options::HistoryMode::Calls => History::Calls,
+            options::HistoryMode::MessagesOnly => History::MessagesOnly,
+        })
+        .adopt_upstream_ids(&settings.adopt)
         .max_context_tokens(settings.max_context_tokens)
         .max_stored_bytes(settings.max_stored_bytes)
         .max_stored_bytes_per_key(settings.max_stored_bytes_per_key)
@@ -92,7 +97,7 @@ async fn serve(
     match &data {
         DataLocation::Memory => {}
         DataLocation::File(path) => server = server.data_file(path),
-        DataLocation::Database(address) => server = server.database(address.clone()),
+        DataLocation::Database(address) => server = server.database((**address).clone()),
     }
     if let Some(retention) = &settings.retain_runs {
         server = server.retain_runs(retention.duration);

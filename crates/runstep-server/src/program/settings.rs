@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::data::OptionDuration;
-use super::options::{Durability, LogFormat, LogLevel, TokenLimit};
+use super::options::{Durability, HistoryMode, LogFormat, LogLevel, TokenLimit, UpstreamApi};
 
 /// The options with their defaults. See [`Options`](super::options::Options).
 #[derive(Debug, Deserialize)]
@@ -23,6 +23,9 @@ pub(super) struct Settings {
     pub(super) lease: OptionDuration,
     pub(super) max_database_connections: usize,
     pub(super) upstream: Option<String>,
+    pub(super) upstream_api: UpstreamApi,
+    pub(super) adopt: Vec<String>,
+    pub(super) history: HistoryMode,
     pub(super) upstream_key_env: Option<String>,
     pub(super) model_map: Option<PathBuf>,
     pub(super) upstream_retries: u32,

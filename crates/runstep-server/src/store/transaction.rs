@@ -43,6 +43,8 @@ pub(crate) struct Idempotency {
 pub(crate) enum Change {
     CreateAssistant(NewObject),
     CreateThread(NewThread),
+    /// Does nothing if the object exists.
+    CreateUpstreamObject(NewObject),
     /// Fails if the thread has an active run.
     CreateMessage {
         thread: String,
@@ -162,6 +164,7 @@ impl Change {
             self,
             Self::CreateAssistant(_)
                 | Self::CreateThread(_)
+                | Self::CreateUpstreamObject(_)
                 | Self::CreateMessage { .. }
                 | Self::CreateRun(_)
         )

@@ -6,7 +6,10 @@ use crate::error::DatabaseError;
 
 /// The migrations, which only add: during an upgrade, nodes of one version work on the schema of the
 /// next, and can be started on it. The version of a database is how many of them it has.
-const MIGRATIONS: [&[&str]; 1] = [&[include_str!("tables_1.sql"), include_str!("functions_1.sql")]];
+const MIGRATIONS: [&[&str]; 2] = [
+    &[include_str!("tables_1.sql"), include_str!("functions_1.sql")],
+    &[include_str!("upstream_2.sql")],
+];
 
 /// The key of the advisory lock that nodes hold while they migrate: "runstep" as a number.
 const LOCK: i64 = 0x72_756e_7374_6570;

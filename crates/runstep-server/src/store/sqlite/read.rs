@@ -214,6 +214,13 @@ fn scope(connection: &Connection, ns: i64, collection: &Collection) -> Result<Sc
             parent: 0,
             tombstones: Some(ASSISTANTS_LIST),
         },
+        Collection::UpstreamObjects => Scope {
+            table: "upstream_objects",
+            columns: "id, json, hidden, version",
+            condition: "AND ?2 = 0",
+            parent: 0,
+            tombstones: None,
+        },
         Collection::Threads => Scope {
             table: "threads",
             columns: "id, json, '', version",

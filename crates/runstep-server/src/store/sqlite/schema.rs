@@ -6,7 +6,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x5253_5450;
 
 /// The migrations. The `user_version` of a file is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 2] = [V1, V2];
+pub(super) const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 /// `seq` is the order of creation. Namespaces, threads and runs are referred to by their `seq` or
 /// key. The columns of every index start with the namespace, apart from those by time, which are
@@ -97,6 +97,16 @@ CREATE TABLE deleted_threads (seq INTEGER PRIMARY KEY, ns INTEGER NOT NULL);
 ",
     complete_v1!()
 );
+
+/// The ids of objects of the model's provider.
+const V3: &str = "
+CREATE TABLE upstream_objects (
+    seq INTEGER PRIMARY KEY, ns INTEGER NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
+    hidden TEXT NOT NULL, json TEXT NOT NULL
+);
+CREATE UNIQUE INDEX upstream_objects_id ON upstream_objects (ns, id);
+CREATE INDEX upstream_objects_list ON upstream_objects (ns);
+";
 
 /// Sets what rows of the first version lack, also those of an export.
 pub(super) const COMPLETE_V1: &str = complete_v1!();

@@ -58,6 +58,7 @@ impl Tables {
         let mut next = 1;
         for column in [
             "seq FROM assistants",
+            "seq FROM upstream_objects",
             "seq FROM threads",
             "seq FROM deleted_threads",
             "seq FROM messages",
@@ -125,6 +126,15 @@ impl Tables {
                 execute(
                     connection,
                     "INSERT INTO assistants (seq, ns, id, version, hidden, json)
+                     VALUES (?1, ?2, ?3, 0, ?4, ?5)",
+                    params![self.seq(), ns, new.id, Json(&new.hidden), Json(&new.json)],
+                )?;
+                0
+            }
+            Change::CreateUpstreamObject(new) => {
+                execute(
+                    connection,
+                    "INSERT OR IGNORE INTO upstream_objects (seq, ns, id, version, hidden, json)
                      VALUES (?1, ?2, ?3, 0, ?4, ?5)",
                     params![self.seq(), ns, new.id, Json(&new.hidden), Json(&new.json)],
                 )?;

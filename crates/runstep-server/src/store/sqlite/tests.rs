@@ -48,7 +48,7 @@ fn databases_of_other_programs_and_newer_versions_are_refused() {
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
     let error = error(&path);
-    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 2, .. }), "{error}");
+    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 3, .. }), "{error}");
 }
 
 #[test]

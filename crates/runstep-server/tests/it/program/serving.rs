@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{ReceivedRequest, Upstream, hello_response};
+use crate::harness::upstream::{ReceivedRequest, Upstream, hello_response};
 use crate::program::process::{Program, ProgramBuilder};
 
 const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
