@@ -79,9 +79,21 @@ pub fn target_directory(root: &Path) -> Result<PathBuf, Error> {
 /// Returns an error if the build fails.
 pub fn server_binary(root: &Path) -> Result<PathBuf, Error> {
     // Building the whole workspace avoids a second build with other features.
-    let build = ["build", "--workspace", "--bin", SERVER];
+    binary(root, &["build", "--workspace", "--bin", SERVER])
+}
+
+/// Builds the server with optimizations, and returns the path of its binary.
+///
+/// # Errors
+///
+/// Returns an error if the build fails.
+pub fn release_binary(root: &Path) -> Result<PathBuf, Error> {
+    binary(root, &["build", "--release", "-p", SERVER])
+}
+
+fn binary(root: &Path, build: &[&str]) -> Result<PathBuf, Error> {
     let format = ["--message-format", "json-render-diagnostics"];
-    let messages = cargo(root, &[&build[..], &format].concat())?;
+    let messages = cargo(root, &[build, &format].concat())?;
     executable_in(&messages, SERVER).ok_or(Error::MissingOutput("path of the server"))
 }
 

@@ -19,8 +19,9 @@
 //! (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects
 //! are in memory, or with [`ServerBuilder::data_file`] in a file.
 //!
-//! Requests for unsupported features get a 400 that names the feature: the tools `code_interpreter`
-//! and `file_search`, tool resources, attachments, and content that the model does not support.
+//! With [`model::Responses`], runs can use the tools `code_interpreter` and `file_search`, and clients
+//! the provider's files, uploads, vector stores and models. With other models these features get a
+//! 400 that names them, and so does content that the model does not support.
 //!
 //! # In tests
 //!
@@ -88,6 +89,7 @@ pub use clock::ManualClock;
 pub use error::DatabaseError;
 pub use error::{DataFileError, StartError};
 pub use http::{Fault, Faults};
+pub use limits::History;
 pub use operation::Operation;
 pub use server::{RunningServer, Server, ServerBuilder};
 pub use store::Durability;

@@ -2,6 +2,24 @@
 
 use std::time::Duration;
 
+/// What a model gets of the earlier runs of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum History {
+    /// Their messages, with the calls of functions and built-in tools in their places, and their
+    /// outputs. The default.
+    #[default]
+    Calls,
+    /// Only their messages.
+    MessagesOnly,
+}
+
+impl History {
+    pub(crate) fn has_calls(self) -> bool {
+        self == Self::Calls
+    }
+}
+
 /// Bounds on the memory and the time that clients can use.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {

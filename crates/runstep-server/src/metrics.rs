@@ -55,6 +55,8 @@ pub(crate) struct StoreMetrics {
     pub(crate) wal_bytes: Gauge,
     pub(crate) commit_duration: Histogram,
     pub(crate) commit_transactions: Histogram,
+    /// Reads and transactions of a database.
+    pub(crate) operations: Counter,
 }
 
 impl Default for StoreMetrics {
@@ -64,6 +66,7 @@ impl Default for StoreMetrics {
             wal_bytes: Gauge::default(),
             commit_duration: Histogram::new(COMMIT_BUCKETS),
             commit_transactions: Histogram::new(GROUP_BUCKETS),
+            operations: Counter::default(),
         }
     }
 }
@@ -71,12 +74,15 @@ impl Default for StoreMetrics {
 impl StoreMetrics {
     fn register(all: &mut Registry) -> Self {
         let metrics = Self::default();
-        let Self { data_bytes, wal_bytes, commit_duration, commit_transactions } = metrics.clone();
+        let Self { data_bytes, wal_bytes, commit_duration, .. } = metrics.clone();
+        let Self { commit_transactions, operations, .. } = metrics.clone();
         register(all, "data_bytes", "Size of the data in the data file", data_bytes);
         register(all, "wal_bytes", "Size of the write-ahead log of the data file", wal_bytes);
         let help = "Seconds until a group of transactions is committed";
         register(all, "commit_duration_seconds", help, commit_duration);
         register(all, "commit_transactions", "Transactions of a commit", commit_transactions);
+        let help = "Reads and transactions that were sent to the database";
+        register(all, "store_operations", help, operations);
         metrics
     }
 }

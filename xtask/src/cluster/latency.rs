@@ -11,6 +11,7 @@ use ureq::Agent;
 
 use super::provider::Provider;
 use super::{LEASE_SECONDS, start_node};
+use crate::crash::client::field;
 use crate::programs::Error;
 
 const ROUNDS: usize = 10;
@@ -20,9 +21,10 @@ const OUTPUT_TIME: Duration = Duration::from_millis(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The measured times.
+#[derive(Default)]
 pub(super) struct Times {
     /// From the provider's chunk to a reader on another node.
-    deltas: Vec<Duration>,
+    pub(super) deltas: Vec<Duration>,
     /// From the request on another node to the status `cancelled` on a third one.
     cancellations: Vec<Duration>,
     /// From the end of a node to that of its run.
@@ -31,7 +33,10 @@ pub(super) struct Times {
 
 impl fmt::Display for Times {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let write = |formatter: &mut fmt::Formatter<'_>, name, times: &[Duration]| {
+        let write = |formatter: &mut fmt::Formatter<'_>, name: &str, times: &[Duration]| {
+            if times.is_empty() {
+                return Ok(());
+            }
             let mut sorted = times.to_vec();
             sorted.sort();
             let milliseconds = |index: usize| {
@@ -49,8 +54,8 @@ impl fmt::Display for Times {
         };
         write(formatter, "deltas on another node", &self.deltas)?;
         write(formatter, "cancellations on another node", &self.cancellations)?;
-        write(formatter, "take-overs", &self.takeovers)?;
-        write!(formatter, "(the lease is {LEASE_SECONDS} s)")
+        let takeovers = format!("take-overs with a lease of {LEASE_SECONDS} s");
+        write(formatter, &takeovers, &self.takeovers)
     }
 }
 
@@ -61,15 +66,15 @@ pub(super) fn measure(binary: &Path, database: &str) -> Result<Times, Error> {
     let mut first = start()?;
     let (second, third) = (start()?, start()?);
     let client = Client::new();
-    let mut times = Times { deltas: Vec::new(), cancellations: Vec::new(), takeovers: Vec::new() };
+    let mut times = Times::default();
     let assistant = client.post(&first.url, "/assistants", &json!({"model": "mock"}))?;
-    let body = json!({"assistant_id": assistant["id"], "additional_messages": [
+    let body = json!({"assistant_id": field(&assistant, "id"), "additional_messages": [
         {"role": "user", "content": "a"}]});
     let create = |url: &str| -> Result<String, Error> {
         let thread = client.post(url, "/threads", &json!({}))?;
-        let runs = format!("/threads/{}/runs", thread["id"].as_str().unwrap_or_default());
+        let runs = format!("/threads/{}/runs", field(&thread, "id").as_str().unwrap_or_default());
         let run = client.post(url, &runs, &body)?;
-        Ok(format!("{runs}/{}", run["id"].as_str().unwrap_or_default()))
+        Ok(format!("{runs}/{}", field(&run, "id").as_str().unwrap_or_default()))
     };
     for _ in 0..ROUNDS {
         let run = create(&first.url)?;
@@ -98,15 +103,19 @@ pub(super) fn measure(binary: &Path, database: &str) -> Result<Times, Error> {
 }
 
 /// A client that fails the measurement if a request fails.
-struct Client(Agent);
+pub(super) struct Client(Agent);
 
 impl Client {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let config = Agent::config_builder().timeout_global(Some(TIMEOUT)).build();
         Self(config.into())
     }
 
-    fn post(&self, url: &str, path: &str, body: &Value) -> Result<Value, Error> {
+    pub(super) fn agent(&self) -> &Agent {
+        &self.0
+    }
+
+    pub(super) fn post(&self, url: &str, path: &str, body: &Value) -> Result<Value, Error> {
         let request = self.0.post(format!("{url}{path}"));
         let request = request.header("content-type", "application/json");
         parse(path, request.send(body.to_string()))
@@ -117,7 +126,7 @@ impl Client {
         let started = Instant::now();
         loop {
             let run = parse(path, self.0.get(format!("{url}{path}")).call())?;
-            if run["status"] == status {
+            if *field(&run, "status") == status {
                 return Ok(());
             }
             if started.elapsed() > TIMEOUT {
@@ -128,7 +137,7 @@ impl Client {
     }
 
     /// Reads the events of a run. Returns how old its deltas were.
-    fn read_deltas(&self, url: &str, path: &str) -> Result<Vec<Duration>, Error> {
+    pub(super) fn read_deltas(&self, url: &str, path: &str) -> Result<Vec<Duration>, Error> {
         let failed = |message: String| Error::Measured(format!("GET {path}: {message}"));
         let request = self.0.get(format!("{url}{path}"));
         let request = request.header("accept", "text/event-stream").header("last-event-id", "0");

@@ -4,6 +4,7 @@ mod balancer;
 mod latency;
 pub(crate) mod postgres;
 mod provider;
+mod speed;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -27,12 +28,21 @@ pub fn run(root: &Path) -> Result<String, Error> {
     let database = Postgres::start(root, &target_directory(root)?.join("cluster"))?;
     test(root, &database.url())?;
     let binary = server_binary(root)?;
-    let nodes = start_nodes(&binary, &database.url(), NODES)?;
+    let nodes = start_nodes(&binary, &database.tls_url(), NODES)?;
     let urls: Vec<String> = nodes.iter().map(|node| node.url.clone()).collect();
     let balancer = Balancer::start(&urls).map_err(file(Path::new("proxy")))?;
     let clients = compat::run_on(root, &balancer.url)?;
     let times = latency::measure(&binary, &database.url())?;
     Ok(format!("{clients}, over {NODES} nodes in turn ({} requests)\n{times}", balancer.requests()))
+}
+
+/// Measures the speed of one, two and three nodes, with release builds.
+///
+/// # Errors
+///
+/// Returns an error if a program or a request fails.
+pub fn speed(root: &Path) -> Result<String, Error> {
+    speed::measure(root)
 }
 
 /// Starts a private database, nodes and a proxy, prints their addresses, and waits until it is

@@ -14,6 +14,8 @@ use crate::programs::{self, Error, file};
 /// The user of the operating system as which a server runs that root starts, since Postgres refuses
 /// to run as root: `nobody`.
 const UNPRIVILEGED: u32 = 65534;
+const CERTIFICATE: &str = "server.crt";
+const KEY: &str = "server.key";
 /// How long the server may take to start.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -45,6 +47,7 @@ impl Postgres {
         let mut command = programs.command("initdb", path);
         command.args(initdb).arg("--no-sync").arg("--pgdata").arg(path.join("data"));
         programs::output(&mut command)?;
+        programs.certify(path)?;
         let port = free_port().map_err(file(path))?;
         let child = programs.serve(path, port)?;
         let server = Self { programs, directory, port, child };
@@ -55,6 +58,16 @@ impl Postgres {
     /// Returns the address for clients.
     pub(crate) fn url(&self) -> String {
         format!("postgres://runstep@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Returns the address for clients that verify the certificate of the server.
+    pub(crate) fn tls_url(&self) -> String {
+        let authority = self.directory.path().join(CERTIFICATE);
+        let parameters = form_urlencoded::Serializer::new(String::new())
+            .append_pair("sslmode", "verify-full")
+            .append_pair("sslrootcert", &authority.to_string_lossy())
+            .finish();
+        format!("{}?{parameters}", self.url())
     }
 
     /// Kills the server without warning, and starts it again on the same data.
@@ -110,6 +123,9 @@ impl Programs {
         let mut command = self.command("postgres", directory);
         command.arg("-D").arg(directory.join("data")).arg("-k").arg(directory);
         command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "max_connections=200"]);
+        let setting = |name, file| format!("{name}={}", directory.join(file).display());
+        command.args(["-c", "ssl=on", "-c", &setting("ssl_cert_file", CERTIFICATE)]);
+        command.args(["-c", &setting("ssl_key_file", KEY)]);
         let program = "postgres".to_owned();
         command
             .stdout(Stdio::null())
@@ -118,14 +134,26 @@ impl Programs {
             .map_err(|source| Error::Start { program, source })
     }
 
-    /// Makes the server's user the owner of a directory.
-    fn give(&self, directory: &Path) -> Result<(), Error> {
+    /// Makes the server's user the owner of a file or directory.
+    fn give(&self, path: &Path) -> Result<(), Error> {
         #[cfg(unix)]
         if self.is_root {
             let owner = Some(UNPRIVILEGED);
-            std::os::unix::fs::chown(directory, owner, owner).map_err(file(directory))?;
+            std::os::unix::fs::chown(path, owner, owner).map_err(file(path))?;
         }
         Ok(())
+    }
+
+    /// Creates a certificate for the server, and its key, which only its user can read.
+    fn certify(&self, directory: &Path) -> Result<(), Error> {
+        let failed = |error: rcgen::Error| Error::Measured(error.to_string());
+        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let certified = rcgen::generate_simple_self_signed(names).map_err(failed)?;
+        let certificate = directory.join(CERTIFICATE);
+        fs::write(&certificate, certified.cert.pem()).map_err(file(&certificate))?;
+        let key = directory.join(KEY);
+        programs::write_secret(&key, &certified.signing_key.serialize_pem())?;
+        self.give(&key)
     }
 }
 

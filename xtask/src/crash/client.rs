@@ -179,6 +179,6 @@ fn is_unavailable(response: &ureq::http::Response<ureq::Body>) -> bool {
 }
 
 /// Returns a member of a JSON object, or null.
-pub(super) fn field<'a>(object: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn field<'a>(object: &'a Value, name: &str) -> &'a Value {
     object.get(name).unwrap_or(&Value::Null)
 }

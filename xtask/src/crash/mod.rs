@@ -3,7 +3,7 @@
 //! acknowledged must be there, every run must end or wait for tool outputs, and a client that resumes
 //! a stream must receive each event once.
 
-mod client;
+pub(crate) mod client;
 mod events;
 pub(crate) mod nodes;
 mod report;

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateAssistantRequest, DeletedAssistant, ReasoningEffort, ResponseFormat,
-    ToolResources, UpdateAssistantRequest,
+    UpdateAssistantRequest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::context::Engine;
 use super::error::Result;
 use super::idempotency::Recorded;
 use super::transactions::new_object;
-use super::{capabilities, objects, run_texts};
+use super::{built_in_tools, capabilities, objects, run_texts};
 use crate::json_text::LongMembers;
 use crate::store::{Change, Collection, NewObject, PageQuery};
 
@@ -34,9 +34,11 @@ impl Engine {
 
     async fn try_create_assistant(&self, request: CreateAssistantRequest) -> Result<Bytes> {
         let tools = request.tools.unwrap_or_default();
-        capabilities::check_tools(&tools)?;
-        capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        let model = self.context.capabilities();
+        model.check_tools(&tools)?;
+        model.check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         capabilities::check_response_format(request.response_format.as_option())?;
+        self.check_created(request.tool_resources.as_option()).await?;
         self.context.store.check_capacity()?;
         let mut assistant = Assistant::new(
             self.context.ids.next("asst"),
@@ -52,8 +54,9 @@ impl Engine {
         assistant.top_p = Some(request.top_p.into_option().unwrap_or(DEFAULT_SAMPLING));
         assistant.response_format =
             Some(request.response_format.into_option().unwrap_or(ResponseFormat::Auto));
-        // Clients read these as objects.
-        assistant.tool_resources = Some(ToolResources::default());
+        // Clients read these as objects, also if there are none.
+        let resources = request.tool_resources.into_option();
+        assistant.tool_resources = Some(self.create_resources("", resources).await?);
         let hidden = HiddenSettings { reasoning_effort: request.reasoning_effort.into_option() };
         let object =
             NewObject { hidden: objects::json(&hidden), ..new_object(&assistant.id, &assistant) };
@@ -96,9 +99,10 @@ impl Engine {
         request: UpdateAssistantRequest,
     ) -> Result<Bytes> {
         let tools = request.tools.as_deref().unwrap_or_default();
-        let checked = capabilities::check_tools(tools).and_then(|()| {
+        let model = self.context.capabilities();
+        let checked = model.check_tools(tools).and_then(|()| {
             let resources = request.tool_resources.as_option();
-            capabilities::check_tool_resources("tool_resources", resources)?;
+            model.check_tool_resources("tool_resources", resources)?;
             capabilities::check_response_format(request.response_format.as_option())
         });
         if let Err(error) = checked {
@@ -106,6 +110,7 @@ impl Engine {
             self.assistant(id).await?;
             return Err(error);
         }
+        self.check_resources(request.tool_resources.as_option()).await?;
         self.change(
             Collection::Assistants,
             id,
@@ -144,6 +149,7 @@ fn update(
     objects::update(&mut assistant.name, request.name.clone());
     objects::update(&mut assistant.description, request.description.clone());
     objects::update(&mut assistant.instructions, request.instructions.clone());
+    built_in_tools::update(&mut assistant.tool_resources, &request.tool_resources);
     objects::update(&mut hidden.reasoning_effort, request.reasoning_effort.clone());
     objects::update_metadata(&mut assistant.metadata, request.metadata.clone());
     let parameters = [

@@ -9,9 +9,11 @@ use runstep_api::types::{
 };
 use serde::Serialize;
 
+use super::context::{Engine, EngineContext};
 use super::error::{EngineError, Result};
 use super::run_texts;
 use crate::json_text::LongMembers;
+use crate::model::UpstreamResources;
 use crate::text::shorten;
 
 /// The maximum length of the texts of a message, in characters.
@@ -21,21 +23,154 @@ const MAX_NAME_LENGTH: usize = 64;
 /// How many characters of a value a message repeats.
 const MAX_QUOTED_CHARACTERS: usize = 64;
 
-/// Accepts only functions, with valid names. The built-in tools have no backend here.
-pub(super) fn check_tools(tools: &[Tool]) -> Result<()> {
-    for (index, tool) in tools.iter().enumerate() {
-        let feature = match tool {
-            Tool::Function(tool) => {
-                check_name(&format!("tools[{index}].function.name"), &tool.function.name)?;
-                continue;
-            }
-            Tool::CodeInterpreter(_) => "the tool 'code_interpreter'",
-            Tool::FileSearch(_) => "the tool 'file_search'",
-            _ => "this type of tool",
-        };
-        return Err(EngineError::unsupported(format!("tools[{index}].type"), feature));
+/// What completes the name of a feature that needs a model with built-in tools.
+const WITHOUT_BUILT_IN_TOOLS: &str = " without --upstream-api responses";
+
+/// What the model supports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Capabilities {
+    images: bool,
+    built_in_tools: bool,
+}
+
+impl EngineContext {
+    pub(super) fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            images: self.model.supports_images(),
+            built_in_tools: self.model.supports_built_in_tools(),
+        }
     }
-    Ok(())
+}
+
+impl Engine {
+    /// Returns the files and vector stores of the model's provider.
+    pub(crate) fn upstream_resources(&self) -> Option<UpstreamResources> {
+        self.context.model.resources()
+    }
+}
+
+impl Capabilities {
+    /// Accepts functions with valid names, and built-in tools if the model has them.
+    pub(super) fn check_tools(self, tools: &[Tool]) -> Result<()> {
+        for (index, tool) in tools.iter().enumerate() {
+            let param = format!("tools[{index}].type");
+            match tool {
+                Tool::Function(tool) => {
+                    let param = format!("tools[{index}].function.name");
+                    check_name(&param, &tool.function.name)?;
+                }
+                Tool::CodeInterpreter(_) => self.check(param, "the tool 'code_interpreter'")?,
+                Tool::FileSearch(_) => self.check(param, "the tool 'file_search'")?,
+                _ => return Err(EngineError::unsupported(param, "this type of tool")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts a feature of the built-in tools if the model has them.
+    fn check(self, param: String, feature: &str) -> Result<()> {
+        if self.built_in_tools {
+            return Ok(());
+        }
+        Err(EngineError::unsupported(param, format!("{feature}{WITHOUT_BUILT_IN_TOOLS}")))
+    }
+
+    /// Rejects resources of tools that the model does not have. An empty object is accepted.
+    pub(super) fn check_tool_resources(
+        self,
+        param: &str,
+        resources: Option<&impl Serialize>,
+    ) -> Result<()> {
+        let value = resources.map(|resources| serde_json::to_value(resources).unwrap_or_default());
+        let first = value.as_ref().and_then(|value| value.as_object()?.keys().next());
+        first.map_or(Ok(()), |name| self.check(format!("{param}.{name}"), "tool resources"))
+    }
+
+    /// Rejects stored tools that the model does not have.
+    pub(super) fn check_built_in_tools(self, members: &LongMembers) -> Result<()> {
+        if self.built_in_tools {
+            return Ok(());
+        }
+        match run_texts::built_in_tools(members)?.first() {
+            Some(Tool::FileSearch(_)) => self.check("tools".to_owned(), "the tool 'file_search'"),
+            Some(_) => self.check("tools".to_owned(), "the tool 'code_interpreter'"),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that a tool choice names one of the tools.
+    pub(super) fn check_tool_choice(
+        self,
+        choice: Option<&ToolChoice>,
+        members: &LongMembers,
+    ) -> Result<()> {
+        let Some(ToolChoice::Named(named)) = choice else { return Ok(()) };
+        if named.type_ != NamedToolChoiceType::Function {
+            self.check("tool_choice.type".to_owned(), &format!("the tool '{}'", named.type_))?;
+            let is_chosen = |tool: &Tool| match named.type_ {
+                NamedToolChoiceType::CodeInterpreter => matches!(tool, Tool::CodeInterpreter(_)),
+                _ => matches!(tool, Tool::FileSearch(_)),
+            };
+            if run_texts::built_in_tools(members)?.iter().any(is_chosen) {
+                return Ok(());
+            }
+            let message = format!("the run has no tool '{}'; name one of its tools.", named.type_);
+            return Err(EngineError::invalid("tool_choice.type", message));
+        }
+        let Some(function) = &named.function else {
+            let message = "the name of the function is missing.";
+            return Err(EngineError::invalid("tool_choice.function", message));
+        };
+        if run_texts::has_function(members, &function.name)? {
+            return Ok(());
+        }
+        let message =
+            format!("the run has no function '{}'; name one of its tools.", function.name);
+        Err(EngineError::invalid("tool_choice.function.name", message))
+    }
+
+    /// Accepts text, and images and files if the model supports them. The message must not be empty.
+    pub(super) fn check_message(self, prefix: &str, message: &CreateMessageRequest) -> Result<()> {
+        let attachments = message.attachments.as_option().map(Vec::as_slice).unwrap_or_default();
+        if !attachments.is_empty() {
+            self.check(format!("{prefix}attachments"), "attachments")?;
+        }
+        for (index, attachment) in attachments.iter().enumerate() {
+            if attachment.file_id.is_none() {
+                let param = format!("{prefix}attachments[{index}].file_id");
+                return Err(EngineError::invalid(param, "the id of the file is missing."));
+            }
+        }
+        let content = format!("{prefix}content");
+        let parts = match &message.content {
+            CreateMessageContent::Text(text) => {
+                return check_texts(&content, [(content.clone(), text)]);
+            }
+            CreateMessageContent::Parts(parts) => parts,
+            _ => return Ok(()),
+        };
+        let mut texts = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            let param = format!("{content}[{index}].type");
+            match part {
+                MessageContentPart::Text(part) => {
+                    texts.push((format!("{content}[{index}].text"), &part.text));
+                }
+                MessageContentPart::ImageUrl(part) if self.images => {
+                    let param = format!("{content}[{index}].image_url.url");
+                    check_image_url(&param, &part.image_url.url)?;
+                }
+                MessageContentPart::ImageUrl(_) => {
+                    return Err(EngineError::unsupported(param, "content of type 'image_url'"));
+                }
+                MessageContentPart::ImageFile(_) => {
+                    self.check(param, "content of type 'image_file'")?;
+                }
+                _ => return Err(EngineError::unsupported(param, "this type of content")),
+            }
+        }
+        check_texts(&content, texts)
+    }
 }
 
 /// Checks the name of a JSON schema.
@@ -58,72 +193,6 @@ fn check_name(param: &str, name: &str) -> Result<()> {
         shorten(name, MAX_QUOTED_CHARACTERS)
     );
     Err(EngineError::invalid(param, message))
-}
-
-/// Rejects resources of the built-in tools. An empty object is accepted.
-pub(super) fn check_tool_resources(param: &str, resources: Option<&impl Serialize>) -> Result<()> {
-    let value = resources.map(|resources| serde_json::to_value(resources).unwrap_or_default());
-    let first = value.as_ref().and_then(|value| value.as_object()?.keys().next());
-    match first {
-        Some(name) => Err(EngineError::unsupported(format!("{param}.{name}"), "tool resources")),
-        None => Ok(()),
-    }
-}
-
-/// Checks that a tool choice names one of the tools.
-pub(super) fn check_tool_choice(choice: Option<&ToolChoice>, members: &LongMembers) -> Result<()> {
-    let Some(ToolChoice::Named(named)) = choice else { return Ok(()) };
-    if named.type_ != NamedToolChoiceType::Function {
-        let feature = format!("the tool '{}'", named.type_);
-        return Err(EngineError::unsupported("tool_choice.type", feature));
-    }
-    let Some(function) = &named.function else {
-        let message = "the name of the function is missing.";
-        return Err(EngineError::invalid("tool_choice.function", message));
-    };
-    if run_texts::has_function(members, &function.name)? {
-        return Ok(());
-    }
-    let message = format!("the run has no function '{}'; name one of its tools.", function.name);
-    Err(EngineError::invalid("tool_choice.function.name", message))
-}
-
-/// Accepts text, and images by URL if the model supports them. Files are not supported. The message
-/// must not be empty.
-pub(super) fn check_message(
-    prefix: &str,
-    message: &CreateMessageRequest,
-    supports_images: bool,
-) -> Result<()> {
-    if message.attachments.as_option().is_some_and(|attachments| !attachments.is_empty()) {
-        return Err(EngineError::unsupported(format!("{prefix}attachments"), "attachments"));
-    }
-    let content = format!("{prefix}content");
-    let parts = match &message.content {
-        CreateMessageContent::Text(text) => {
-            return check_texts(&content, [(content.clone(), text)]);
-        }
-        CreateMessageContent::Parts(parts) => parts,
-        _ => return Ok(()),
-    };
-    let mut texts = Vec::new();
-    for (index, part) in parts.iter().enumerate() {
-        let feature = match part {
-            MessageContentPart::Text(part) => {
-                texts.push((format!("{content}[{index}].text"), &part.text));
-                continue;
-            }
-            MessageContentPart::ImageUrl(part) if supports_images => {
-                check_image_url(&format!("{content}[{index}].image_url.url"), &part.image_url.url)?;
-                continue;
-            }
-            MessageContentPart::ImageFile(_) => "content of type 'image_file'",
-            MessageContentPart::ImageUrl(_) => "content of type 'image_url'",
-            _ => "this type of content",
-        };
-        return Err(EngineError::unsupported(format!("{content}[{index}].type"), feature));
-    }
-    check_texts(&content, texts)
 }
 
 /// Checks the texts of a message, each with the name of its field.

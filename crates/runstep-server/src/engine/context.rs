@@ -14,10 +14,11 @@ use super::expiry::Expiry;
 use super::idempotency::RequestId;
 use super::live_runs::{LiveRun, LiveRuns};
 use super::run_texts::SharedRunTexts;
+use super::upstream_objects::AdoptedIds;
 use crate::clock::Clock;
 use crate::events::{EventLog, EventSource, Followers};
 use crate::ids::Ids;
-use crate::limits::Limits;
+use crate::limits::{History, Limits};
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::store::{KeyQuota, MemoryQuota, Namespace, Retention, RunKey, SharedStore};
@@ -51,6 +52,8 @@ pub(crate) struct EngineOptions {
     /// Limits what is in memory.
     pub(crate) quota: Arc<MemoryQuota>,
     pub(crate) retention: Retention,
+    pub(crate) history: History,
+    pub(crate) adopted: AdoptedIds,
     /// How long the claims of this process are valid without renewal, in seconds.
     pub(crate) lease: i64,
 }
@@ -67,6 +70,8 @@ pub(super) struct EngineContext {
     /// In seconds.
     pub(super) run_lifetime: i64,
     pub(super) context_tokens: u64,
+    pub(super) history: History,
+    pub(super) adopted: AdoptedIds,
     pub(super) stop_runs: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
     pub(super) admission: Admission,
@@ -102,6 +107,8 @@ impl EngineFactory {
             ids,
             run_lifetime,
             context_tokens: limits.max_context_tokens,
+            history: options.history,
+            adopted: options.adopted,
             stop_runs,
             admission,
             metrics,

@@ -1,9 +1,10 @@
 //! The deltas of messages and steps in events.
 
 use runstep_api::types::{
-    FunctionCallDelta, FunctionToolCallDelta, MessageContentDelta, MessageDelta, MessageDeltaBody,
-    MessageRole, MessageTextDelta, RefusalContentDelta, RunStepDelta, RunStepDeltaBody,
-    TextContentDelta, ToolCallDelta, ToolCallsStepDetailsDelta,
+    AnnotationDelta, FunctionCallDelta, FunctionToolCallDelta, ImageFileContentDelta,
+    ImageFileDelta, MessageContentDelta, MessageDelta, MessageDeltaBody, MessageRole,
+    MessageTextDelta, RefusalContentDelta, RunStepDelta, RunStepDeltaBody, TextContentDelta,
+    ToolCallDelta, ToolCallsStepDetailsDelta,
 };
 
 /// A kind of message content.
@@ -37,6 +38,29 @@ pub(super) fn content(
     }
 }
 
+/// Returns a delta of a text with an annotation.
+pub(super) fn annotated(
+    index: u64,
+    text: String,
+    annotation: AnnotationDelta,
+) -> MessageContentDelta {
+    let mut value = MessageTextDelta::default();
+    value.value = Some(text);
+    value.annotations = Some(vec![annotation]);
+    let mut content = TextContentDelta::new(index);
+    content.text = Some(value);
+    MessageContentDelta::Text(content)
+}
+
+/// Returns a delta of an image.
+pub(super) fn image(index: u64, file_id: String) -> MessageContentDelta {
+    let mut image = ImageFileDelta::default();
+    image.file_id = Some(file_id);
+    let mut content = ImageFileContentDelta::new(index);
+    content.image_file = Some(image);
+    MessageContentDelta::ImageFile(content)
+}
+
 /// Returns a delta of a message. The first delta has the role.
 pub(super) fn message(
     message_id: String,
@@ -59,8 +83,13 @@ pub(super) fn call(
     let mut call = FunctionToolCallDelta::new(index as u64);
     call.id = id;
     call.function = Some(function);
+    tool_call(step_id, ToolCallDelta::Function(call))
+}
+
+/// Returns a delta of a call.
+pub(super) fn tool_call(step_id: &str, call: ToolCallDelta) -> RunStepDelta {
     let mut details = ToolCallsStepDetailsDelta::default();
-    details.tool_calls = Some(vec![ToolCallDelta::Function(call)]);
+    details.tool_calls = Some(vec![call]);
     let mut body = RunStepDeltaBody::default();
     body.step_details = Some(details.into());
     RunStepDelta::new(step_id, body)

@@ -51,6 +51,9 @@ pub(crate) enum EngineError {
     /// The store cannot be read or written at the moment.
     #[error("The server's data is not available: {0}.")]
     Unavailable(Arc<str>),
+    /// The model's provider, which has the files and vector stores, failed.
+    #[error("{0}")]
+    Upstream(String),
     #[error("Invalid '{param}': {message}")]
     Invalid { param: String, message: String },
 }

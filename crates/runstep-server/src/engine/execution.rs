@@ -125,6 +125,9 @@ impl RunExecution {
         while let Some(event) = self.next_event(&mut events).await {
             // Lets a cancellation and the expiry interrupt a model that is always ready.
             tokio::task::consume_budget().await;
+            if let Ok(event) = &event {
+                self.writer.context.record_files(&self.writer.key.namespace, event).await;
+            }
             let applied =
                 event.and_then(|event| self.output.apply(&mut self.writer, &functions, event));
             if let Err(error) = applied {
@@ -140,6 +143,7 @@ impl RunExecution {
             return ExecutionEnd::Finished(Outcome::Completed);
         }
         self.output.complete_message(&mut self.writer);
+        self.output.fail_open_calls(&mut self.writer);
         ExecutionEnd::RequiresAction
     }
 

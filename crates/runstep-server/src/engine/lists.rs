@@ -17,11 +17,25 @@ impl Engine {
         run: Option<&str>,
         query: &PageQuery,
     ) -> Result<Bytes> {
+        self.list_with(collection, run, query, |json| Ok(json.clone())).await
+    }
+
+    /// Returns a page of a collection whose objects are not stored as clients get them.
+    pub(super) async fn list_with(
+        &self,
+        collection: Collection,
+        run: Option<&str>,
+        query: &PageQuery,
+        view: impl Fn(&Bytes) -> Result<Bytes>,
+    ) -> Result<Bytes> {
         let kind = collection.kind().name();
         let run = run.map(str::to_owned);
         let page = self.context.store.page(&self.namespace, collection, run, query.clone()).await;
         match page {
-            Ok(page) => {
+            Ok(mut page) => {
+                for object in &mut page.objects {
+                    object.json = view(&object.json)?;
+                }
                 let charge = self.quota().reserve(length(&page.objects))?;
                 Ok(charge.hold(list(&page.objects, page.has_more)))
             }

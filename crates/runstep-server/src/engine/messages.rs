@@ -6,8 +6,8 @@ use runstep_api::types::{CreateMessageRequest, DeletedMessage, Message, UpdateMe
 use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::idempotency::Recorded;
+use super::objects;
 use super::transactions::new_message;
-use super::{capabilities, objects};
 use crate::json_text::LongMembers;
 use crate::store::{Change, Collection, PageQuery, StoreError};
 
@@ -31,6 +31,7 @@ impl Engine {
             self.thread(thread_id).await?;
             return Err(error);
         }
+        self.attach_to_thread(thread_id, std::slice::from_ref(&request)).await?;
         let context = &self.context;
         let message =
             objects::request_message(&context.ids, context.clock.now(), thread_id, request);
@@ -47,7 +48,7 @@ impl Engine {
     }
 
     fn validate_message(&self, request: &CreateMessageRequest) -> Result<()> {
-        capabilities::check_message("", request, self.context.model.supports_images())?;
+        self.context.capabilities().check_message("", request)?;
         Ok(self.context.store.check_capacity()?)
     }
 

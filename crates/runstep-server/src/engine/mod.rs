@@ -3,14 +3,20 @@
 mod active_runs;
 mod admission;
 mod assistants;
+mod built_in_output;
+mod built_in_tools;
 mod capabilities;
+mod citations;
 mod context;
 mod context_cache;
+mod conversation;
 mod deltas;
 mod error;
 mod execution;
 mod expiry;
 mod finish;
+mod hidden_step;
+mod history;
 mod idempotency;
 mod journal;
 mod lifecycle;
@@ -32,10 +38,13 @@ mod threads;
 mod tool_outputs;
 mod transactions;
 mod turns;
+mod upstream_objects;
+mod vector_stores;
 
 pub(crate) use context::{Engine, EngineFactory, EngineOptions};
 pub(crate) use error::EngineError;
 pub(crate) use runs::RunView;
+pub(crate) use upstream_objects::AdoptedIds;
 
 #[cfg(test)]
 mod tests;

@@ -45,6 +45,7 @@ pub(super) fn request_message(
             .filter_map(|part| match part {
                 MessageContentPart::Text(part) => Some(text_content(part.text)),
                 MessageContentPart::ImageUrl(part) => Some(part.into()),
+                MessageContentPart::ImageFile(part) => Some(part.into()),
                 // `capabilities` has rejected other parts.
                 _ => None,
             })
@@ -52,6 +53,7 @@ pub(super) fn request_message(
         _ => Vec::new(),
     };
     let mut message = message(ids, now, thread_id, request.role, content);
+    message.attachments = Some(request.attachments.into_option().unwrap_or_default());
     message.metadata = Some(request.metadata.into_option().unwrap_or_default());
     message
 }

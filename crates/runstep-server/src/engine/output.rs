@@ -7,9 +7,11 @@ use runstep_api::types::{
     RunStep, RunStepStatus, RunStepType, StepDetails, StreamEvent, ToolCall, ToolCallsStepDetails,
     Usage,
 };
+use serde_json::Value;
 
 use super::deltas::{self, ContentKind};
 use super::finish::Outcome;
+use super::hidden_step::HiddenStep;
 use super::objects;
 use super::run_writer::RunWriter;
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, tokens_of_characters};
@@ -18,23 +20,31 @@ use crate::store::json_length;
 /// The state of a model's output.
 #[derive(Debug, Default)]
 pub(super) struct ModelOutput {
-    open_message: Option<OpenMessage>,
+    pub(super) open_message: Option<OpenMessage>,
+    /// Whether the model has ended the open message.
+    is_message_ended: bool,
+    /// Reasoning that precedes the next step or call.
+    pub(super) reasoning: Vec<Value>,
+    /// The ids of the steps of the calls of built-in tools. A call that was not in progress has none.
+    pub(super) built_in_steps: Vec<Option<String>>,
     /// The id of the step with the calls.
     calls_step: Option<String>,
     call_ids: Vec<String>,
     /// Tokens that are part of the usage of completed steps.
     attributed_prompt_tokens: u64,
-    attributed_completion_tokens: u64,
+    pub(super) attributed_completion_tokens: u64,
     prompt_tokens: u64,
     completion_tokens: u64,
     cut_off: Option<Outcome>,
 }
 
 #[derive(Debug)]
-struct OpenMessage {
-    message_id: String,
+pub(super) struct OpenMessage {
+    pub(super) message_id: String,
     step_id: String,
     characters: usize,
+    /// The length of the text in the last content part, with markers of citations.
+    pub(super) part_characters: usize,
 }
 
 /// A change of the calls of a step.
@@ -86,6 +96,18 @@ impl ModelOutput {
         match event {
             ModelEvent::Text(text) => self.append(writer, ContentKind::Text, text),
             ModelEvent::Refusal(text) => self.append(writer, ContentKind::Refusal, text),
+            ModelEvent::MessageEnd => self.is_message_ended = true,
+            ModelEvent::FileCitation { file_id, marker } => self.cite(writer, file_id, marker),
+            ModelEvent::FilePath { file_id, start, end } => {
+                self.annotate_path(writer, file_id, start, end);
+            }
+            ModelEvent::Image { file_id } => self.add_image(writer, file_id),
+            ModelEvent::CodeInterpreterStart { index } => self.start_code(writer, index)?,
+            ModelEvent::Code { index, text } => self.append_code(writer, index, text)?,
+            ModelEvent::CodeInterpreterEnd { index, call } => self.end_code(writer, index, call)?,
+            ModelEvent::FileSearchStart { index } => self.start_search(writer, index)?,
+            ModelEvent::FileSearchEnd { index, call } => self.end_search(writer, index, call)?,
+            ModelEvent::Reasoning(item) => self.reasoning.push(item),
             ModelEvent::ToolCall { index, name } => self.call(writer, functions, index, name)?,
             ModelEvent::Arguments { index, text } => self.arguments(writer, index, text)?,
             ModelEvent::Usage { prompt_tokens, completion_tokens } => {
@@ -105,12 +127,10 @@ impl ModelOutput {
         if text.is_empty() {
             return;
         }
-        let is_first = self.open_message.is_none();
-        if is_first {
-            self.open_message = create_message(writer);
-        }
+        let is_first = self.open(writer);
         let Some(open) = &mut self.open_message else { return };
-        open.characters += text.chars().count();
+        let characters = text.chars().count();
+        open.characters += characters;
         if !writer.is_in_progress() {
             return;
         }
@@ -134,9 +154,23 @@ impl ModelOutput {
                 true
             }
         };
+        let before = if is_new_part { 0 } else { open.part_characters };
+        open.part_characters = before + characters;
         let (id, index) = (open.message_id.clone(), content.len() as u64 - 1);
         let delta = deltas::content(kind, index, text, is_new_part);
         writer.emit(StreamEvent::MessageDelta(deltas::message(id, delta, is_first)));
+    }
+
+    /// Opens a message, if none is open. Returns whether it did.
+    pub(super) fn open(&mut self, writer: &mut RunWriter) -> bool {
+        if std::mem::take(&mut self.is_message_ended) {
+            self.complete_message(writer);
+        }
+        if self.open_message.is_some() {
+            return false;
+        }
+        self.open_message = create_message(writer, &mut self.reasoning);
+        true
     }
 
     /// Completes the open message, if there is one. Text before and after calls is in separate
@@ -183,8 +217,11 @@ impl ModelOutput {
         self.complete_message(writer);
         if self.calls_step.is_none() && writer.is_in_progress() {
             let details = ToolCallsStepDetails::new(Vec::new());
-            self.calls_step = Some(create_step(writer, RunStepType::ToolCalls, details.into()));
+            let details = details.into();
+            let step = create_step(writer, RunStepType::ToolCalls, details, Vec::new());
+            self.calls_step = Some(step);
         }
+        self.place_reasoning(writer, index);
         let id = writer.context.ids.next("call");
         self.call_ids.push(id.clone());
         let call = FunctionToolCall::new(id.clone(), FunctionCall::new(name.clone(), ""));
@@ -197,6 +234,17 @@ impl ModelOutput {
             CallChange { index, id: Some(id), delta, added_bytes }
         });
         Ok(())
+    }
+
+    /// Keeps the reasoning before a function call with its step.
+    fn place_reasoning(&mut self, writer: &mut RunWriter, call: usize) {
+        let reasoning = std::mem::take(&mut self.reasoning);
+        writer.charge.add(reasoning.iter().map(json_length).sum());
+        let step = self.calls_step.as_deref().and_then(|id| writer.state.step_mut(id));
+        if let Some(step) = step.filter(|_| !reasoning.is_empty()) {
+            let placed = reasoning.into_iter().map(|item| (call, item));
+            HiddenStep::change(step, |hidden| hidden.reasoning.extend(placed));
+        }
     }
 
     fn arguments(
@@ -238,17 +286,17 @@ impl ModelOutput {
     }
 }
 
-fn usage(prompt_tokens: u64, completion_tokens: u64) -> Usage {
+pub(super) fn usage(prompt_tokens: u64, completion_tokens: u64) -> Usage {
     Usage::new(completion_tokens, prompt_tokens, prompt_tokens + completion_tokens)
 }
 
-fn unexpected_index(part: &str, index: usize) -> ModelError {
+pub(super) fn unexpected_index(part: &str, index: usize) -> ModelError {
     let message = format!("The model generated {part} with the unexpected index {index}.");
     ModelError::new(ModelErrorKind::Server, message)
 }
 
 /// Creates a message without content and its step. Returns `None` if the run is not in progress.
-fn create_message(writer: &mut RunWriter) -> Option<OpenMessage> {
+fn create_message(writer: &mut RunWriter, reasoning: &mut Vec<Value>) -> Option<OpenMessage> {
     if !writer.is_in_progress() {
         return None;
     }
@@ -261,16 +309,22 @@ fn create_message(writer: &mut RunWriter) -> Option<OpenMessage> {
     message.run_id = Some(run.id.clone());
     let message_id = message.id.clone();
     let details = MessageCreationStepDetails::new(MessageCreation::new(message_id.clone()));
-    let step_id = create_step(writer, RunStepType::MessageCreation, details.into());
+    let reasoning = std::mem::take(reasoning);
+    let step_id = create_step(writer, RunStepType::MessageCreation, details.into(), reasoning);
     writer.emit(StreamEvent::MessageCreated(Box::new(message.clone())));
     writer.emit(StreamEvent::MessageInProgress(Box::new(message.clone())));
     writer.charge.add(json_length(&message));
     writer.state.add_message(message);
-    Some(OpenMessage { message_id, step_id, characters: 0 })
+    Some(OpenMessage { message_id, step_id, characters: 0, part_characters: 0 })
 }
 
-/// Creates a step in progress. Returns its id.
-fn create_step(writer: &mut RunWriter, kind: RunStepType, details: StepDetails) -> String {
+/// Creates a step in progress, with the reasoning before it. Returns its id.
+pub(super) fn create_step(
+    writer: &mut RunWriter,
+    kind: RunStepType,
+    details: StepDetails,
+    reasoning: Vec<Value>,
+) -> String {
     let (id, now) = (writer.context.ids.next("step"), writer.context.clock.now());
     let run = &writer.state.run;
     let status = RunStepStatus::InProgress;
@@ -279,6 +333,10 @@ fn create_step(writer: &mut RunWriter, kind: RunStepType, details: StepDetails) 
     let mut step =
         RunStep::new(id.clone(), now, assistant_id, thread_id, run_id, kind, status, details);
     step.metadata = Some(std::collections::BTreeMap::new());
+    if !reasoning.is_empty() {
+        let placed = reasoning.into_iter().map(|item| (0, item));
+        HiddenStep::change(&mut step, |hidden| hidden.reasoning.extend(placed));
+    }
     writer.charge.add(json_length(&step));
     writer.emit(StreamEvent::StepCreated(Box::new(step.clone())));
     writer.emit(StreamEvent::StepInProgress(Box::new(step.clone())));

@@ -1,21 +1,25 @@
 //! Builds the request to the model from the thread and the run, truncated as the run specifies.
 
 use runstep_api::types::{
-    Message, MessageContent, MessageRole, MessageStatus, Run, RunIncompleteReason, RunStep,
-    RunStepStatus, StepDetails, ToolCall as Call, ToolChoice as Choice, TruncationStrategyType,
+    Message, MessageContent, MessageRole, MessageStatus, NamedToolChoiceType, Run,
+    RunIncompleteReason, RunStep, ToolChoice as Choice, TruncationStrategyType,
 };
 
 use super::context::EngineContext;
 use super::context_cache::CachedContext;
 use super::execution::server_error;
 use super::finish::Outcome;
-use super::objects;
+use super::hidden_step::HiddenStep;
 use super::run_state::{RunState, created_message};
+use super::{built_in_tools, conversation, history, objects};
 use crate::model::{
-    Conversation, ConversationItem, ModelRequest, ToolCall, ToolChoice, UserPart, item_tokens,
-    prompt_tokens,
+    Conversation, ConversationItem, ModelRequest, ToolChoice, UserPart, item_tokens, prompt_tokens,
 };
-use crate::store::{Collection, Context, ContextQuery, Kind, RunKey, StoreError};
+use crate::store::{Collection, ContextQuery, Kind, PageQuery, RunKey, StoreError};
+
+/// The part of a prompt that the first message of a thread can have, if the thread is truncated: one
+/// of this many.
+const MAX_FIRST_MESSAGE_SHARE: u64 = 4;
 
 /// Builds the request. Its cost depends on the length of the prompt, not of the thread.
 ///
@@ -72,7 +76,11 @@ async fn build(
     request.conversation = match last_messages(run) {
         Some(max_messages) => {
             let query = ContextQuery { max_tokens, max_messages, after: None };
-            items(&context.store.context(key, query).await?)?.collect()
+            let read = context.store.context(key, query).await?;
+            let mut conversation = Conversation::from(history::items(context, key, &read).await?);
+            // The calls of earlier runs are not in the limits of the read.
+            conversation.truncate_oldest(max_tokens);
+            conversation
         }
         None => newest_messages(context, key, max_tokens).await?,
     };
@@ -81,11 +89,12 @@ async fn build(
         return Ok(None);
     }
     request.conversation.extend(own_items);
+    built_in_tools::add(context, key, state, &mut request).await?;
     Ok(Some(request))
 }
 
-/// Returns the newest messages of the thread that fit into a prompt. Omits the oldest messages but
-/// always includes the newest, which the run responds to.
+/// Returns the messages of the thread that fit into a prompt. Always includes the newest, which the
+/// run responds to.
 async fn newest_messages(
     context: &EngineContext,
     key: &RunKey,
@@ -103,19 +112,43 @@ async fn newest_messages(
         Some(cached) if read.is_continuation => cached.conversation,
         _ => Conversation::new(),
     };
-    conversation.extend(items(&read)?);
+    conversation.extend(history::items(context, key, &read).await?);
     conversation.truncate_oldest(context.context_tokens);
     let cached = CachedContext { conversation: conversation.clone(), mark: read.mark };
     context.context_cache.insert(key, cached);
-    conversation.truncate_oldest(max_tokens);
-    Ok(conversation)
+    with_first_message(context, key, conversation, max_tokens).await
 }
 
-/// Returns the items of messages, oldest first.
-fn items(read: &Context) -> Result<impl Iterator<Item = ConversationItem>, StoreError> {
-    let messages = read.messages.iter().rev();
-    let items = messages.map(|message| Ok(message_item(&objects::parse_stored(&message.json)?)));
-    Ok(items.collect::<Result<Vec<_>, StoreError>>()?.into_iter())
+/// Truncates a conversation in its middle: keeps the first message of the thread and the newest
+/// items. Omits a long first message, too.
+async fn with_first_message(
+    context: &EngineContext,
+    key: &RunKey,
+    conversation: Conversation,
+    max_tokens: u64,
+) -> Result<Conversation, StoreError> {
+    let mut newest = conversation.clone();
+    newest.truncate_oldest(max_tokens);
+    // A conversation that is truncated is about as long as the limit.
+    if newest.tokens() < max_tokens / 2 {
+        return Ok(newest);
+    }
+    let query = PageQuery { limit: 1, newest_first: false, after: None, before: None };
+    let collection = Collection::messages(&key.thread);
+    let page = context.store.page(&key.namespace, collection, None, query).await?;
+    let Some(first) = page.objects.first() else { return Ok(newest) };
+    let first = message_item(&objects::parse_stored(&first.json)?);
+    let tokens = item_tokens(&first);
+    if newest.iter().next() == Some(&first) || tokens > max_tokens / MAX_FIRST_MESSAGE_SHARE {
+        return Ok(newest);
+    }
+    let mut truncated = conversation;
+    truncated.truncate_oldest(max_tokens - tokens);
+    if truncated.tokens() + tokens > max_tokens {
+        return Ok(newest);
+    }
+    truncated.insert_first(first);
+    Ok(truncated)
 }
 
 /// Returns the number of messages of the truncation strategy `last_messages`.
@@ -132,25 +165,26 @@ pub(super) fn message_tokens(message: &Message) -> u64 {
     item_tokens(&message_item(message))
 }
 
-fn message_item(message: &Message) -> ConversationItem {
-    if message.content.iter().any(|part| matches!(part, MessageContent::ImageUrl(_))) {
+pub(super) fn message_item(message: &Message) -> ConversationItem {
+    let is_image = |part: &MessageContent| {
+        matches!(part, MessageContent::ImageUrl(_) | MessageContent::ImageFile(_))
+    };
+    let is_assistant = message.role == Some(MessageRole::Assistant);
+    if !is_assistant && message.content.iter().any(is_image) {
         return ConversationItem::UserParts(message.content.iter().filter_map(user_part).collect());
     }
     let mut texts = message.content.iter().filter_map(|part| match part {
-        MessageContent::Text(content) => Some(content.text.value.as_str()),
-        MessageContent::Refusal(content) => Some(content.refusal.as_str()),
+        MessageContent::Text(content) => Some(conversation::without_markers(&content.text)),
+        MessageContent::Refusal(content) => Some(content.refusal.as_str().into()),
         _ => None,
     });
     // Most messages have one text, which needs no concatenation.
-    let mut text = texts.next().unwrap_or_default().to_owned();
+    let mut text = texts.next().unwrap_or_default().into_owned();
     for more in texts {
         text.push('\n');
-        text.push_str(more);
+        text.push_str(&more);
     }
-    match message.role {
-        Some(MessageRole::Assistant) => ConversationItem::Assistant(text),
-        _ => ConversationItem::User(text),
-    }
+    if is_assistant { ConversationItem::Assistant(text) } else { ConversationItem::User(text) }
 }
 
 fn user_part(part: &MessageContent) -> Option<UserPart> {
@@ -159,6 +193,10 @@ fn user_part(part: &MessageContent) -> Option<UserPart> {
         MessageContent::ImageUrl(content) => Some(UserPart::Image {
             url: content.image_url.url.clone(),
             detail: content.image_url.detail.as_ref().map(ToString::to_string),
+        }),
+        MessageContent::ImageFile(content) => Some(UserPart::ImageFile {
+            file_id: content.image_file.file_id.clone(),
+            detail: content.image_file.detail.as_ref().map(ToString::to_string),
         }),
         _ => None,
     }
@@ -178,42 +216,25 @@ async fn step_items(
             object => object?,
         };
         let message: Message = objects::parse_stored(&object.json)?;
-        let is_complete = message.status == Some(MessageStatus::Completed);
-        return Ok(is_complete.then(|| message_item(&message)).into_iter().collect());
-    }
-    Ok(match &step.step_details {
-        StepDetails::ToolCalls(details) if step.status == RunStepStatus::Completed => {
-            let calls: Vec<_> = details
-                .tool_calls
-                .iter()
-                .filter_map(|call| match call {
-                    Call::Function(call) => Some(call),
-                    _ => None,
-                })
-                .collect();
-            let tool_calls = calls.iter().map(|call| ToolCall {
-                id: call.id.clone(),
-                name: call.function.name.clone(),
-                arguments: call.function.arguments.clone(),
-            });
-            let mut items = vec![ConversationItem::ToolCalls(tool_calls.collect())];
-            items.extend(calls.iter().map(|call| ConversationItem::ToolOutput {
-                call_id: call.id.clone(),
-                output: call.function.output.clone().unwrap_or_default(),
-            }));
-            items
+        if message.status != Some(MessageStatus::Completed) {
+            return Ok(Vec::new());
         }
-        _ => Vec::new(),
-    })
+        let hidden = HiddenStep::of(step);
+        let reasoning = conversation::reasoning(&hidden, 0);
+        return Ok(reasoning.chain([message_item(&message)]).collect());
+    }
+    Ok(conversation::call_items(step))
 }
 
 fn tool_choice(choice: Option<&Choice>) -> ToolChoice {
     match choice {
         Some(Choice::None) => ToolChoice::None,
         Some(Choice::Required) => ToolChoice::Required,
-        Some(Choice::Named(named)) => match &named.function {
-            Some(function) => ToolChoice::Function(function.name.clone()),
-            None => ToolChoice::Auto,
+        Some(Choice::Named(named)) => match (&named.type_, &named.function) {
+            (NamedToolChoiceType::CodeInterpreter, _) => ToolChoice::CodeInterpreter,
+            (NamedToolChoiceType::FileSearch, _) => ToolChoice::FileSearch,
+            (_, Some(function)) => ToolChoice::Function(function.name.clone()),
+            _ => ToolChoice::Auto,
         },
         _ => ToolChoice::Auto,
     }

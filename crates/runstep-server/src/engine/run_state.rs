@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runstep_api::types::{
-    Message, ReasoningEffort, Run, RunStep, RunStepStatus, StepDetails, Usage,
+    Message, ReasoningEffort, Run, RunStep, RunStepStatus, StepDetails, ToolResources, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::error::Result;
 use super::objects;
 use super::run_texts::RunTexts;
 use crate::json_text::LongMembers;
-use crate::store::{Collection, PageQuery, QuotaCharge, RunKey, RunRecord};
+use crate::store::{Collection, PageQuery, QuotaCharge, RunKey, RunRecord, StoreError};
 
 /// The page size with which all entries of a list are read.
 const PAGE: usize = 100;
@@ -45,6 +45,12 @@ pub(super) struct HiddenState {
     /// The usage of the step that waits for tool outputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) waiting_step_usage: Option<Usage>,
+    /// The resources of the assistant's tools, as they were when the run was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tool_resources: Option<ToolResources>,
+    /// Whether the run's events have the passages of file searches.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) includes_passages: bool,
     /// How many steps the run had when its current model request started. If it has more after a
     /// crash, clients have received a part of the response, so the request cannot be repeated.
     pub(super) steps_before_request: usize,
@@ -158,7 +164,11 @@ pub(super) fn created_message(step: &RunStep) -> Option<String> {
     }
 }
 
-async fn load_steps(context: &EngineContext, key: &RunKey) -> Result<Vec<StepState>> {
+/// Reads the steps of a run.
+pub(super) async fn load_steps(
+    context: &EngineContext,
+    key: &RunKey,
+) -> Result<Vec<StepState>, StoreError> {
     let mut steps = Vec::new();
     let mut after = None;
     loop {
@@ -166,7 +176,7 @@ async fn load_steps(context: &EngineContext, key: &RunKey) -> Result<Vec<StepSta
         let collection = Collection::steps(&key.thread, &key.run);
         let page = context.store.page(&key.namespace, collection, None, query).await?;
         for object in &page.objects {
-            let step = objects::parse(&object.json)?;
+            let step = objects::parse_stored(&object.json)?;
             steps.push(StepState { step, is_stored: true, is_dirty: false });
         }
         after = page.objects.into_iter().next_back().map(|object| object.id);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use axum::body::Bytes;
 use parking_lot::Mutex;
-use runstep_api::types::Tool;
+use runstep_api::types::{CodeInterpreterTool, FileSearchOptions, FileSearchTool, Tool};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -96,6 +96,11 @@ impl RunTexts {
             .collect())
     }
 
+    /// Returns the built-in tools.
+    pub(super) fn built_in_tools(&self) -> Result<Vec<Tool>, StoreError> {
+        built_in_tools(self.members())
+    }
+
     /// Returns the response format for a model.
     pub(super) fn response_format(&self) -> Result<ResponseFormat, StoreError> {
         let Some(text) = &self.members().response_format else { return Ok(ResponseFormat::Text) };
@@ -119,6 +124,22 @@ impl RunTexts {
     }
 }
 
+/// Returns the built-in tools among those of an assistant or a run.
+pub(super) fn built_in_tools(members: &LongMembers) -> Result<Vec<Tool>, StoreError> {
+    let Some(tools) = &members.tools else { return Ok(Vec::new()) };
+    let tools: Vec<ToolText<'_>> = objects::parse_stored(tools)?;
+    let built_in = tools.into_iter().filter_map(|tool| match &*tool.kind {
+        "code_interpreter" => Some(CodeInterpreterTool::default().into()),
+        "file_search" => {
+            let mut search = FileSearchTool::default();
+            search.file_search = tool.file_search;
+            Some(search.into())
+        }
+        _ => None,
+    });
+    Ok(built_in.collect())
+}
+
 /// Returns whether one of the tools is a function with this name.
 pub(super) fn has_function(members: &LongMembers, name: &str) -> Result<bool> {
     let Some(tools) = &members.tools else { return Ok(false) };
@@ -133,6 +154,9 @@ pub(super) fn tools_text(tools: &[Tool]) -> Bytes {
 
 #[derive(Deserialize)]
 struct ToolText<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    file_search: Option<FileSearchOptions>,
     #[serde(borrow)]
     function: Option<FunctionText<'a>>,
 }

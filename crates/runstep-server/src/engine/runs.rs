@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, StreamEvent,
-    UpdateRunRequest,
+    ToolResources, UpdateRunRequest,
 };
 
 use super::admission::QueuePermit;
@@ -20,7 +20,7 @@ use super::journal::RESERVED_EVENTS;
 use super::run_state::{HiddenState, RunState};
 use super::run_texts::RunTexts;
 use super::transactions::new_message;
-use super::{capabilities, objects, run_texts};
+use super::{built_in_tools, capabilities, objects, run_texts};
 use crate::events::{Frame, Frames, Subscriber};
 use crate::json_text::LongMembers;
 use crate::store::{
@@ -48,6 +48,8 @@ struct ValidRun {
     texts: RunTexts,
     reserved: QuotaCharge,
     permit: QueuePermit,
+    /// Whether the run's events have the passages of file searches.
+    with_passages: bool,
 }
 
 /// How an execution starts.
@@ -74,30 +76,37 @@ impl RunView {
 
 impl Engine {
     /// Creates and starts a run. Returns a subscriber to its events if the request is for a stream.
+    /// `with_passages` adds the passages of file searches to the events.
     pub(crate) async fn create_run(
         &self,
         thread_id: &str,
         request: CreateRunRequest,
+        with_passages: bool,
     ) -> Result<(RunView, Option<Subscriber>)> {
         let stream = is_streamed(&request.stream);
         let engine = self.identify("createRun", &[thread_id], &request);
         let replay = |recorded| engine.replay_run(recorded, stream);
-        engine.once(Box::pin(engine.try_create_run(thread_id, request)), replay).await
+        let create = engine.try_create_run(thread_id, request, with_passages);
+        engine.once(Box::pin(create), replay).await
     }
 
     async fn try_create_run(
         &self,
         thread_id: &str,
         request: CreateRunRequest,
+        with_passages: bool,
     ) -> Result<(RunView, Option<Subscriber>)> {
         let valid = match self.validate_run(&request).await {
-            Ok(valid) => valid,
+            Ok(valid) => ValidRun { with_passages, ..valid },
             Err(error) => {
                 // A missing thread takes precedence.
                 self.thread(thread_id).await?;
                 return Err(error);
             }
         };
+        if let Some(messages) = request.additional_messages.as_option() {
+            self.attach_to_thread(thread_id, messages).await?;
+        }
         self.start(thread_id, valid, request, None).await
     }
 
@@ -116,7 +125,8 @@ impl Engine {
         &self,
         request: CreateThreadAndRunRequest,
     ) -> Result<(RunView, Option<Subscriber>)> {
-        capabilities::check_tool_resources("tool_resources", request.tool_resources.as_option())?;
+        let model = self.context.capabilities();
+        model.check_tool_resources("tool_resources", request.tool_resources.as_option())?;
         let thread = request.thread.unwrap_or_default();
         let mut run = CreateRunRequest::new(request.assistant_id);
         run.model = request.model;
@@ -132,8 +142,12 @@ impl Engine {
         run.tool_choice = request.tool_choice;
         run.parallel_tool_calls = request.parallel_tool_calls;
         run.response_format = request.response_format;
-        let valid = self.validate_run(&run).await?;
-        let (thread, new_thread) = self.new_thread("thread.", thread)?;
+        let mut valid = self.validate_run(&run).await?;
+        self.check_resources(request.tool_resources.as_option()).await?;
+        if let Some(resources) = request.tool_resources.into_option() {
+            built_in_tools::merge(&mut valid.assistant.tool_resources, resources);
+        }
+        let (thread, new_thread) = self.new_thread("thread.", thread).await?;
         let id = thread.id.clone();
         let created = StreamEvent::ThreadCreated(Box::new(thread));
         self.start(&id, valid, run, Some((new_thread, created))).await
@@ -143,11 +157,16 @@ impl Engine {
     /// run must use the state that was validated.
     async fn validate_run(&self, request: &CreateRunRequest) -> Result<ValidRun> {
         let (assistant, mut members, hidden) = self.parsed_assistant(&request.assistant_id).await?;
-        if let Some(tools) = request.tools.as_option() {
-            capabilities::check_tools(tools)?;
-            members.tools = Some(run_texts::tools_text(tools));
+        let model = self.context.capabilities();
+        match request.tools.as_option() {
+            Some(tools) => {
+                model.check_tools(tools)?;
+                members.tools = Some(run_texts::tools_text(tools));
+            }
+            // The assistant may have been created for another model.
+            None => model.check_built_in_tools(&members)?,
         }
-        capabilities::check_tool_choice(request.tool_choice.as_option(), &members)?;
+        model.check_tool_choice(request.tool_choice.as_option(), &members)?;
         if let Some(format) = request.response_format.as_option() {
             capabilities::check_response_format(Some(format))?;
             members.response_format = Some(objects::json(format));
@@ -155,15 +174,14 @@ impl Engine {
         let messages = request.additional_messages.as_option().into_iter().flatten();
         for (index, message) in messages.enumerate() {
             let prefix = format!("additional_messages[{index}].");
-            let supports_images = self.context.model.supports_images();
-            capabilities::check_message(&prefix, message, supports_images)?;
+            model.check_message(&prefix, message)?;
         }
         self.context.store.check_capacity()?;
         let permit = self.context.admission.admit(&self.namespace)?;
         let quota = self.quota();
         let texts = self.context.run_texts.get(&quota, members);
         let reserved = quota.reserve(texts.execution_bytes())?;
-        Ok(ValidRun { assistant, hidden, texts, reserved, permit })
+        Ok(ValidRun { assistant, hidden, texts, reserved, permit, with_passages: false })
     }
 
     /// Creates the run and starts its first execution. The event of a new thread precedes the run's
@@ -175,7 +193,8 @@ impl Engine {
         mut request: CreateRunRequest,
         new_thread: Option<(NewThread, StreamEvent)>,
     ) -> Result<(RunView, Option<Subscriber>)> {
-        let ValidRun { assistant, hidden: settings, texts, reserved, permit } = valid;
+        let ValidRun { assistant, hidden: settings, texts, reserved, permit, with_passages } =
+            valid;
         // They are in `texts`.
         (request.tools, request.response_format) = (Field::Absent, Field::Absent);
         let context = &self.context;
@@ -190,6 +209,8 @@ impl Engine {
         let effort = mem::take(&mut request.reasoning_effort).into_option();
         let hidden = HiddenState {
             reasoning_effort: effort.or(settings.reasoning_effort),
+            tool_resources: assistant.tool_resources.clone().filter(has_resources),
+            includes_passages: with_passages,
             ..HiddenState::default()
         };
         let run = objects::run(ids, now, context.run_lifetime, thread_id, &assistant, request);
@@ -325,6 +346,10 @@ impl Engine {
 #[derive(serde::Deserialize)]
 struct RunStatusOnly {
     status: RunStatus,
+}
+
+fn has_resources(resources: &ToolResources) -> bool {
+    *resources != ToolResources::default()
 }
 
 pub(super) fn is_streamed(stream: &Field<bool>) -> bool {

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::events::{Received, Subscriber};
-use crate::limits::Limits;
+use crate::limits::{History, Limits};
 use crate::metrics::{Metrics, StoreMetrics};
 use crate::model::{Scripted, Turn};
 use crate::store::{
@@ -51,6 +51,8 @@ fn node(
         store: Arc::clone(store) as SharedStore,
         quota,
         retention: Retention { events: i64::MAX, runs: None },
+        history: History::Calls,
+        adopted: AdoptedIds::new(),
         lease: 30,
     });
     let engine = factory.engine(Namespace::new("a"));
@@ -72,7 +74,7 @@ impl Node {
         let assistant = id(&self.engine.create_assistant(request).await.unwrap());
         let thread = id(&self.engine.create_thread(CreateThreadRequest::default()).await.unwrap());
         let request = CreateRunRequest::new(assistant);
-        let (run, _) = self.engine.create_run(&thread, request).await.unwrap();
+        let (run, _) = self.engine.create_run(&thread, request, false).await.unwrap();
         (thread, run.run_id)
     }
 
@@ -300,7 +302,7 @@ async fn check_cancelling(inner: SharedStore) {
     let (thread_id, run_id) = (thread.clone(), run.clone());
     let busy = EngineError::ActiveRun { thread_id: thread_id.clone(), run_id: run_id.clone() };
     let assistant = node.run(&thread, &run).await["assistant_id"].as_str().unwrap().to_owned();
-    let created = engine.create_run(&thread, CreateRunRequest::new(assistant)).await.err();
+    let created = engine.create_run(&thread, CreateRunRequest::new(assistant), false).await.err();
     assert_eq!(created, Some(busy));
     let message = json!({"role": "user", "content": "More"});
     let message = serde_json::from_value(message).unwrap();

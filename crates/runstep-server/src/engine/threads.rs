@@ -1,15 +1,13 @@
 //! Operations on threads.
 
 use axum::body::Bytes;
-use runstep_api::types::{
-    CreateThreadRequest, DeletedThread, Thread, ToolResources, UpdateThreadRequest,
-};
+use runstep_api::types::{CreateThreadRequest, DeletedThread, Thread, UpdateThreadRequest};
 
 use super::context::Engine;
 use super::error::Result;
 use super::idempotency::Recorded;
 use super::transactions::{new_message, new_object};
-use super::{capabilities, objects};
+use super::{built_in_tools, objects};
 use crate::json_text::LongMembers;
 use crate::store::{Change, Collection, NewThread};
 
@@ -20,34 +18,35 @@ impl Engine {
     }
 
     async fn try_create_thread(&self, request: CreateThreadRequest) -> Result<Bytes> {
-        let (_, new) = self.new_thread("", request)?;
+        let (_, new) = self.new_thread("", request).await?;
         let json = new.thread.json.clone();
         self.commit(Change::CreateThread(new), &json, 0).await?;
         Ok(json)
     }
 
     /// Creates a thread that is not stored yet. `prefix` precedes the names of fields in errors.
-    pub(super) fn new_thread(
+    pub(super) async fn new_thread(
         &self,
         prefix: &str,
         request: CreateThreadRequest,
     ) -> Result<(Thread, NewThread)> {
-        capabilities::check_tool_resources(
+        let model = self.context.capabilities();
+        model.check_tool_resources(
             &format!("{prefix}tool_resources"),
             request.tool_resources.as_option(),
         )?;
         let messages = request.messages.unwrap_or_default();
         for (index, message) in messages.iter().enumerate() {
-            capabilities::check_message(
-                &format!("{prefix}messages[{index}]."),
-                message,
-                self.context.model.supports_images(),
-            )?;
+            model.check_message(&format!("{prefix}messages[{index}]."), message)?;
         }
+        self.check_created(request.tool_resources.as_option()).await?;
+        self.check_message_files(&messages).await?;
         self.context.store.check_capacity()?;
         let (ids, now) = (&self.context.ids, self.context.clock.now());
         let mut thread = Thread::new(ids.next("thread"), now);
-        thread.tool_resources = Some(ToolResources::default());
+        let resources = request.tool_resources.into_option();
+        thread.tool_resources = Some(self.create_resources(prefix, resources).await?);
+        self.attach(&mut thread.tool_resources, &messages).await?;
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = messages.into_iter().map(|message| {
             let message = objects::request_message(ids, now, &thread.id, message);
@@ -73,15 +72,18 @@ impl Engine {
 
     async fn try_update_thread(&self, id: &str, request: UpdateThreadRequest) -> Result<Bytes> {
         let resources = request.tool_resources.as_option();
-        if let Err(error) = capabilities::check_tool_resources("tool_resources", resources) {
+        let model = self.context.capabilities();
+        if let Err(error) = model.check_tool_resources("tool_resources", resources) {
             // A missing thread takes precedence.
             self.thread(id).await?;
             return Err(error);
         }
+        self.check_resources(resources).await?;
         self.change(
             Collection::Threads,
             id,
             |thread: &mut Thread, (): &mut (), _: &mut LongMembers| {
+                built_in_tools::update(&mut thread.tool_resources, &request.tool_resources);
                 objects::update_metadata(&mut thread.metadata, request.metadata.clone());
             },
         )

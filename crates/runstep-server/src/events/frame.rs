@@ -12,6 +12,9 @@ use crate::text::escape_line_separators;
 /// An estimate of the bytes of an event besides its name and its data.
 const OVERHEAD: usize = 48;
 
+/// The property of a stored step that only the server reads.
+pub(crate) const HIDDEN_PROPERTY: &str = "_hidden";
+
 /// An encoded event of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
@@ -70,12 +73,31 @@ impl Frames {
     }
 }
 
+/// Returns the text of an event without the property that clients do not get.
+fn visible_data(event: &StreamEvent) -> serde_json::Result<String> {
+    let step = match event {
+        StreamEvent::StepCreated(step)
+        | StreamEvent::StepInProgress(step)
+        | StreamEvent::StepCompleted(step)
+        | StreamEvent::StepFailed(step)
+        | StreamEvent::StepCancelled(step)
+        | StreamEvent::StepExpired(step) => step,
+        event => return event.data(),
+    };
+    if !step.other().contains_key(HIDDEN_PROPERTY) {
+        return event.data();
+    }
+    let mut step = step.clone();
+    step.other_mut().remove(HIDDEN_PROPERTY);
+    serde_json::to_string(&step)
+}
+
 /// Returns the data of an event as one line.
 fn event_data(event: &StreamEvent) -> String {
     // Some clients do not recognize a bare error object and take the stream for a complete one.
     let data = match event {
         StreamEvent::Error(error) => serde_json::to_string(&ErrorResponse::new(error.clone())),
-        event => event.data(),
+        event => visible_data(event),
     };
     // Serializing the server's own objects to one line of JSON cannot fail.
     let data = data.unwrap_or_default();

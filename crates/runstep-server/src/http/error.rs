@@ -67,6 +67,15 @@ pub(crate) enum ApiError {
     /// The path is not part of the API.
     #[error("Invalid URL ({0} {1}).")]
     UnknownPath(Method, String),
+    /// The path is that of objects which only a model's provider has.
+    #[error(
+        "Invalid URL ({0}): this server has no files, uploads, vector stores and models of its own. \
+         To use those of the model's provider, start it with --upstream and --upstream-api responses."
+    )]
+    NoUpstreamResources(String),
+    /// The model's provider failed.
+    #[error("{0}")]
+    Upstream(String),
     /// The path does not support the method.
     #[error("Not allowed to {0} on {1}.")]
     UnknownMethod(Method, String),
@@ -125,6 +134,9 @@ impl ApiError {
             Self::Engine(
                 EngineError::Unavailable(_) | EngineError::Stale | EngineError::Replayed,
             ) => (StatusCode::SERVICE_UNAVAILABLE, None),
+            Self::Upstream(_) | Self::Engine(EngineError::Upstream(_)) => {
+                (StatusCode::BAD_GATEWAY, Some("upstream_error"))
+            }
             Self::Engine(error) => (StatusCode::BAD_REQUEST, error.code()),
             Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, Some("invalid_json")),
             Self::MissingBody => (StatusCode::BAD_REQUEST, Some("missing_body")),
@@ -140,6 +152,7 @@ impl ApiError {
             Self::MalformedHead(status) => (*status, Some("invalid_request_head")),
             Self::InvalidPath(_) => (StatusCode::BAD_REQUEST, Some("invalid_url")),
             Self::UnknownPath(..) => (StatusCode::NOT_FOUND, Some("unknown_url")),
+            Self::NoUpstreamResources(_) => (StatusCode::NOT_FOUND, Some("unknown_url")),
             Self::UnknownMethod(..) => (StatusCode::METHOD_NOT_ALLOWED, Some("method_not_allowed")),
             Self::MissingKey | Self::WrongKey => {
                 (StatusCode::UNAUTHORIZED, Some("invalid_api_key"))

@@ -16,6 +16,8 @@ mod response;
 mod router;
 mod routes;
 mod state;
+mod upstream_ownership;
+mod upstream_routes;
 
 pub(crate) use access::Access;
 pub(crate) use cors::AllowedOrigins;

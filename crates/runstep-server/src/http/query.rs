@@ -12,6 +12,8 @@ const MAX_QUOTED_CHARACTERS: usize = 64;
 pub(super) struct Query {
     pub(super) page: PageQuery,
     pub(super) run_id: Option<String>,
+    /// Whether steps have the passages that file searches have found.
+    pub(super) with_passages: bool,
 }
 
 /// A set of query parameters.
@@ -21,8 +23,7 @@ pub(super) trait Parameters {
 
 /// A query without parameters.
 pub(super) struct Empty;
-/// A query that can ask for more details. They belong to file search, which is not supported, so
-/// there is never anything to add.
+/// A query that can ask for the passages that file searches have found.
 pub(super) struct Include;
 /// A query for a page.
 pub(super) struct Page;
@@ -52,7 +53,7 @@ impl Query {
     pub(super) fn parse(query: &str, parameters: &[&str]) -> Result<Self, ApiError> {
         let limit = Operation::DEFAULT_PAGE_LIMIT as usize;
         let page = PageQuery { limit, newest_first: true, after: None, before: None };
-        let mut parsed = Self { page, run_id: None };
+        let mut parsed = Self { page, run_id: None, with_passages: false };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             // Azure's clients send it with every request.
             if name == "api-version" {
@@ -68,7 +69,10 @@ impl Query {
                 "after" => parsed.page.after = Some(value.into_owned()),
                 "before" => parsed.page.before = Some(value.into_owned()),
                 "run_id" => parsed.run_id = Some(value.into_owned()),
-                _ => check_include(&value)?,
+                _ => {
+                    check_include(&value)?;
+                    parsed.with_passages = true;
+                }
             }
         }
         Ok(parsed)

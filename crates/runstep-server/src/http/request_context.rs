@@ -1,7 +1,7 @@
 //! Middleware for every request: request id, timeout, log event and metrics.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue};
@@ -11,9 +11,12 @@ use tracing::Instrument as _;
 
 use super::error::ApiError;
 use super::state::ServerState;
+use super::upstream_routes;
 use crate::operation::{Operation, from_route};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
+/// The time limit of a request whose body is passed on to the model's provider.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// The longest request id that the server accepts from a client.
 const MAX_ID_LENGTH: usize = 128;
 
@@ -26,7 +29,16 @@ pub(super) async fn wrap_request(
 ) -> Response {
     let started = Instant::now();
     let id = client_request_id(request.headers()).or_else(|| state.new_request_id());
-    let operation = operation(&request).map_or("none", Operation::id);
+    let collection = request
+        .extensions()
+        .get::<MatchedPath>()
+        .and_then(|path| upstream_routes::collection(path.as_str()));
+    let operation = operation(&request).map_or(collection.unwrap_or("none"), Operation::id);
+    // A long file takes its time, in which the connection has its own limits.
+    let timeout = match collection {
+        Some(_) => state.limits.request_timeout.max(TRANSFER_TIMEOUT),
+        None => state.limits.request_timeout,
+    };
     let span = tracing::info_span!(
         target: "runstep_server::http",
         "request",
@@ -35,9 +47,8 @@ pub(super) async fn wrap_request(
     );
 
     let respond = async {
-        let response = tokio::time::timeout(state.limits.request_timeout, next.run(request)).await;
-        let response = response
-            .unwrap_or_else(|_| ApiError::Timeout(state.limits.request_timeout).into_response());
+        let response = tokio::time::timeout(timeout, next.run(request)).await;
+        let response = response.unwrap_or_else(|_| ApiError::Timeout(timeout).into_response());
         let status = response.status().as_u16();
         let duration = started.elapsed();
         state.metrics.record_request(operation, status, duration);

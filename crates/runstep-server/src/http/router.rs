@@ -12,7 +12,12 @@ use super::cors::AllowedOrigins;
 use super::error::ApiError;
 use super::faults::{Faults, inject};
 use super::state::ServerState;
-use super::{health, request_context, routes};
+use super::{health, request_context, routes, upstream_routes};
+
+/// Returns the routes of the API.
+fn api() -> Router<Arc<ServerState>> {
+    routes::routes().merge(upstream_routes::routes())
+}
 
 /// Returns all routes, those of the API both under `/` and under `/v1`. `is_local` means that the
 /// server listens on a loopback address.
@@ -29,8 +34,8 @@ pub(crate) fn router(
     });
     Router::new()
         .merge(health::routes())
-        .merge(routes::routes())
-        .nest("/v1", routes::routes())
+        .merge(api())
+        .nest("/v1", api())
         .fallback(|request: Request| async move {
             ApiError::UnknownPath(request.method().clone(), request.uri().path().to_owned())
         })

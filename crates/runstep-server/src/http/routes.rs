@@ -13,7 +13,7 @@ use runstep_api::types::{
 use super::body::RequestBody;
 use super::caller::Caller;
 use super::event_stream::last_event_id;
-use super::query::{Include, MessagePage, Page, StepPage};
+use super::query::{Include, MessagePage, Page, Query, StepPage};
 use super::response::{JsonResult, JsonText, Prefix, RunResult, TextResult};
 use super::state::ServerState;
 
@@ -133,9 +133,10 @@ async fn create_run(
     body: RequestBody,
 ) -> RunResult {
     let request: CreateRunRequest = caller.state.decode("CreateRunRequest", body).await?;
+    let with_passages = caller.query.with_passages;
     let permit = caller.state.stream_permit_if(&request.stream)?;
     let _token = caller.state.begin_run()?;
-    let (run, subscriber) = caller.engine.create_run(&caller.ids, request).await?;
+    let (run, subscriber) = caller.engine.create_run(&caller.ids, request, with_passages).await?;
     Ok(caller.state.run_or_events(run, subscriber.zip(permit), &prefix))
 }
 
@@ -192,10 +193,12 @@ async fn submit_tool_outputs(
 
 async fn list_steps(caller: Caller<TwoIds, StepPage>) -> TextResult {
     let (thread_id, run_id) = &caller.ids;
-    Ok(JsonText(caller.engine.steps(thread_id, run_id, &caller.query.page).await?))
+    let Query { page, with_passages, .. } = &caller.query;
+    Ok(JsonText(caller.engine.steps(thread_id, run_id, page, *with_passages).await?))
 }
 
 async fn retrieve_step(caller: Caller<StepIds, Include>) -> TextResult {
     let (thread_id, run_id, step_id) = &caller.ids;
-    Ok(JsonText(caller.engine.step(thread_id, run_id, step_id).await?))
+    let with_passages = caller.query.with_passages;
+    Ok(JsonText(caller.engine.step(thread_id, run_id, step_id, with_passages).await?))
 }

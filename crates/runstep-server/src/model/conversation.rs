@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::built_in::CodeOutput;
 use super::request::{ConversationItem, UserPart};
 use super::tokens::item_tokens;
 
@@ -104,7 +105,14 @@ impl Conversation {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// Removes the oldest items beyond a limit of tokens, but not the newest item.
+    /// Inserts an item before all others.
+    pub(crate) fn insert_first(&mut self, item: ConversationItem) {
+        self.segments.insert(0, Segment::new(vec![item]));
+        self.length += 1;
+    }
+
+    /// Removes the oldest items beyond a limit of tokens, but not the newest item. Calls whose message
+    /// is removed are removed with it: providers reject outputs without their calls.
     pub(crate) fn truncate_oldest(&mut self, max_tokens: u64) {
         let mut remaining = max_tokens;
         let mut position = self.segments.len();
@@ -131,8 +139,33 @@ impl Conversation {
                 self.segments.insert(0, Segment::with_start(Arc::clone(&partial.items), start));
             }
         }
+        if position > 0 {
+            self.remove_leading_calls();
+        }
         self.length = self.segments.iter().map(|segment| segment.iter().len()).sum();
     }
+
+    fn remove_leading_calls(&mut self) {
+        while let Some(first) = self.segments.first() {
+            let messages = first.iter().skip_while(|item| !is_message(item)).count();
+            let removed = first.iter().len() - messages;
+            if removed == 0 {
+                return;
+            }
+            let rest = Segment::with_start(Arc::clone(&first.items), first.start + removed);
+            self.segments.remove(0);
+            if messages > 0 {
+                self.segments.insert(0, rest);
+            }
+        }
+    }
+}
+
+fn is_message(item: &ConversationItem) -> bool {
+    matches!(
+        item,
+        ConversationItem::User(_) | ConversationItem::UserParts(_) | ConversationItem::Assistant(_)
+    )
 }
 
 fn item_bytes(item: &ConversationItem) -> usize {
@@ -143,12 +176,23 @@ fn item_bytes(item: &ConversationItem) -> usize {
             .map(|part| match part {
                 UserPart::Text(text) => text.len() + ITEM_BYTES,
                 UserPart::Image { url, .. } => url.len() + ITEM_BYTES,
+                UserPart::ImageFile { file_id, .. } => file_id.len() + ITEM_BYTES,
             })
             .sum(),
         ConversationItem::ToolCalls(calls) => {
             calls.iter().map(|call| call.name.len() + call.arguments.len() + ITEM_BYTES).sum()
         }
         ConversationItem::ToolOutput { output, .. } => output.len(),
+        ConversationItem::CodeInterpreterCall(call) => {
+            let outputs = call.outputs.iter().map(|output| match output {
+                CodeOutput::Logs(text) | CodeOutput::Image { file_id: text } => text.len(),
+            });
+            call.code.len() + outputs.sum::<usize>()
+        }
+        ConversationItem::FileSearchCall(call) => {
+            call.results.iter().map(|result| result.text.len() + ITEM_BYTES).sum()
+        }
+        ConversationItem::Reasoning(item) => item.to_string().len(),
     };
     texts + ITEM_BYTES
 }

@@ -88,7 +88,7 @@ impl<'a> CurrentTurn<'a> {
                 ConversationItem::UserParts(parts) => {
                     let user = parts.iter().find_map(|part| match part {
                         UserPart::Text(text) => Some(text.as_str()),
-                        UserPart::Image { .. } => None,
+                        _ => None,
                     });
                     turn = Self { user, ..Self::default() };
                 }
@@ -98,7 +98,7 @@ impl<'a> CurrentTurn<'a> {
                     let name = call.map_or("The function", |call| call.name.as_str());
                     turn.outputs.push((name, output));
                 }
-                ConversationItem::Assistant(_) => {}
+                _ => {}
             }
         }
         turn
@@ -116,6 +116,7 @@ fn functions_to_call<'a>(request: &'a ModelRequest, turn: &CurrentTurn<'_>) -> V
         ToolChoice::Function(name) => {
             uncalled.find(|function| function.name == *name).into_iter().collect()
         }
+        ToolChoice::CodeInterpreter | ToolChoice::FileSearch => Vec::new(),
         ToolChoice::Auto | ToolChoice::Required if !request.parallel_tool_calls => {
             uncalled.next().into_iter().collect()
         }

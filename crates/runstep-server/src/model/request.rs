@@ -3,6 +3,10 @@
 use super::conversation::Conversation;
 use super::schema_text::SchemaText;
 
+use serde_json::Value;
+
+use super::built_in::{CodeInterpreter, CodeInterpreterCall, FileSearch, FileSearchCall};
+
 /// A request to a model.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -15,7 +19,12 @@ pub struct ModelRequest {
     pub conversation: Conversation,
     /// The functions that the model can call.
     pub tools: Vec<Function>,
-    /// Whether the model can, must or must not call functions.
+    /// The tool `file_search`, if the run has it. Only models that [support built-in
+    /// tools](super::Model::supports_built_in_tools) get it.
+    pub file_search: Option<FileSearch>,
+    /// The tool `code_interpreter`, under the same condition.
+    pub code_interpreter: Option<CodeInterpreter>,
+    /// Whether the model can, must or must not call tools.
     pub tool_choice: ToolChoice,
     /// Whether one response may contain several calls.
     pub parallel_tool_calls: bool,
@@ -39,6 +48,8 @@ impl ModelRequest {
             instructions: None,
             conversation: conversation.into(),
             tools: Vec::new(),
+            file_search: None,
+            code_interpreter: None,
             tool_choice: ToolChoice::Auto,
             parallel_tool_calls: true,
             response_format: ResponseFormat::Text,
@@ -70,6 +81,13 @@ pub enum ConversationItem {
         /// The output.
         output: String,
     },
+    /// A call of `code_interpreter`. Only models that [support built-in
+    /// tools](super::Model::supports_built_in_tools) get this and the following items.
+    CodeInterpreterCall(CodeInterpreterCall),
+    /// A call of `file_search`.
+    FileSearchCall(FileSearchCall),
+    /// The reasoning that precedes the next item, as the model has emitted it.
+    Reasoning(Value),
 }
 
 /// A part of a user message.
@@ -82,6 +100,14 @@ pub enum UserPart {
     Image {
         /// The URL of the image, which may be a `data:` URL.
         url: String,
+        /// The level of detail, such as `low` or `high`.
+        detail: Option<String>,
+    },
+    /// An image in a file of the provider. Only models that [support built-in
+    /// tools](super::Model::supports_built_in_tools) get these.
+    ImageFile {
+        /// The id of the file.
+        file_id: String,
         /// The level of detail, such as `low` or `high`.
         detail: Option<String>,
     },
@@ -111,18 +137,22 @@ pub struct Function {
     pub strict: bool,
 }
 
-/// Whether the model can, must or must not call functions.
+/// Whether the model can, must or must not call tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ToolChoice {
     /// The model decides.
     Auto,
-    /// The model must not call a function.
+    /// The model must not call a tool.
     None,
-    /// The model must call at least one function.
+    /// The model must call at least one tool.
     Required,
     /// The model must call this function.
     Function(String),
+    /// The model must call `code_interpreter`.
+    CodeInterpreter,
+    /// The model must call `file_search`.
+    FileSearch,
 }
 
 /// The format of a response's text.

@@ -1,5 +1,6 @@
 //! Estimates of token counts.
 
+use super::built_in::CodeOutput;
 use super::request::{ConversationItem, Function, ModelRequest, UserPart};
 
 const CHARACTERS_PER_TOKEN: usize = 4;
@@ -34,13 +35,25 @@ pub(crate) fn item_tokens(item: &ConversationItem) -> u64 {
             .map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments))
             .sum(),
         ConversationItem::ToolOutput { output, .. } => estimate_tokens(output),
+        ConversationItem::CodeInterpreterCall(call) => {
+            let outputs = call.outputs.iter().map(|output| match output {
+                CodeOutput::Logs(logs) => estimate_tokens(logs),
+                CodeOutput::Image { .. } => 0,
+            });
+            estimate_tokens(&call.code) + outputs.sum::<u64>()
+        }
+        ConversationItem::FileSearchCall(call) => {
+            call.results.iter().map(|result| estimate_tokens(&result.text)).sum()
+        }
+        // Providers do not count the reasoning of earlier responses, and it is encrypted.
+        ConversationItem::Reasoning(_) => 0,
     }
 }
 
 fn part_tokens(part: &UserPart) -> u64 {
     match part {
         UserPart::Text(text) => estimate_tokens(text),
-        UserPart::Image { .. } => IMAGE_TOKENS,
+        UserPart::Image { .. } | UserPart::ImageFile { .. } => IMAGE_TOKENS,
     }
 }
 

@@ -1,8 +1,10 @@
-//! Commands for data files.
+//! Commands: for data files, and for health checks.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,9 +13,20 @@ use runstep_server::data;
 use super::error::ProgramError;
 use super::print;
 
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Without a command the program serves.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Ask the server at --listen whether it is ready, for health checks
+    Ready,
+    #[command(flatten)]
+    Data(DataCommand),
+}
+
+/// A command for data files.
+#[derive(Debug, Subcommand)]
+pub(super) enum DataCommand {
     /// Copy the data file, also while the server is running
     Backup {
         /// The file to create
@@ -33,7 +46,7 @@ pub(super) enum Command {
     },
 }
 
-impl Command {
+impl DataCommand {
     /// Executes the command on a data file.
     pub(super) fn execute(&self, path: &Path) -> Result<(), ProgramError> {
         match self {
@@ -71,6 +84,29 @@ impl Command {
             }
         }
         Ok(())
+    }
+}
+
+/// Asks the server at an address whether it is ready.
+pub(super) async fn check_ready(mut address: SocketAddr) -> Result<(), ProgramError> {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let not_ready = |reason: String| ProgramError::NotReady { address, reason };
+    let request = async {
+        let client = reqwest::Client::builder().no_proxy().timeout(READY_TIMEOUT).build()?;
+        client.get(format!("http://{address}/readyz")).send().await
+    };
+    match request.await {
+        Ok(response) if response.status().is_success() => {
+            print("ready\n");
+            Ok(())
+        }
+        Ok(response) => Err(not_ready(format!("status {}", response.status()))),
+        Err(error) => Err(not_ready(error.without_url().to_string())),
     }
 }
 

@@ -18,6 +18,7 @@ use super::upstream::Upstream;
 pub(super) struct Configuration {
     table: Table,
     pub(super) settings: Settings,
+    pub(super) data: Option<DataLocation>,
 }
 
 impl Configuration {
@@ -31,7 +32,8 @@ impl Configuration {
             table.extend(Table::try_from(options).map_err(ProgramError::Options)?);
         }
         let settings = Settings::deserialize(table.clone()).map_err(invalid_defaults)?;
-        Ok(Self { table, settings })
+        let data = settings.data.as_deref().map(str::parse).transpose()?;
+        Ok(Self { table, settings, data })
     }
 
     /// Formats the options as a configuration file. Secrets are hidden.
@@ -42,7 +44,7 @@ impl Configuration {
         {
             url.replace_range(query.., "?[hidden]");
         }
-        if let Some(location @ DataLocation::Database(_)) = &self.settings.data {
+        if let Some(location @ DataLocation::Database(_)) = &self.data {
             table.insert("data".to_owned(), Value::String(format!("{location}?[hidden]")));
         }
         let keys = keys.map_or("# no API keys: no key is required".into(), Keys::summary);
@@ -55,12 +57,12 @@ impl Configuration {
 fn read(path: &Path) -> Result<Options, ProgramError> {
     let mut options: Options = files::toml(path, "configuration")?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    let data = match &mut options.data {
-        Some(DataLocation::File(path)) => Some(path),
-        _ => None,
-    };
-    let paths = [options.api_key_file.as_mut(), options.model_map.as_mut(), data];
-    for path in paths.into_iter().flatten() {
+    if let Some(data) = &mut options.data
+        && let Ok(DataLocation::File(path)) = data.parse()
+    {
+        *data = directory.join(path).to_string_lossy().into_owned();
+    }
+    for path in [&mut options.api_key_file, &mut options.model_map].into_iter().flatten() {
         *path = directory.join(&*path);
     }
     Ok(options)

@@ -14,59 +14,28 @@ const MEMORY: &str = ":memory:";
 const FILE_NAME: &str = "runstep.db";
 const DATABASE_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// The value of the option for data.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+/// Where the program keeps its data.
+#[derive(Clone, Debug)]
 pub(super) enum DataLocation {
     /// Data that ends with the program.
     Memory,
     File(PathBuf),
-    Database(Database),
-}
-
-/// A database, and its address as it was specified.
-#[derive(Clone)]
-pub(super) struct Database {
-    pub(super) address: PostgresAddress,
-    text: String,
-}
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.address.fmt(f)
-    }
+    Database(Box<PostgresAddress>),
 }
 
 impl FromStr for DataLocation {
     type Err = PostgresAddressError;
 
+    /// Parses the value of the option for data. It is not parsed by the libraries for options, because
+    /// their messages contain the value, which can have a password.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == MEMORY {
             return Ok(Self::Memory);
         }
         if DATABASE_SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
-            return Ok(Self::Database(Database { address: text.parse()?, text: text.to_owned() }));
+            return Ok(Self::Database(Box::new(text.parse()?)));
         }
         Ok(Self::File(text.into()))
-    }
-}
-
-impl TryFrom<String> for DataLocation {
-    type Error = PostgresAddressError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-/// The text has the password, so that options can be merged.
-impl From<DataLocation> for String {
-    fn from(location: DataLocation) -> Self {
-        match location {
-            DataLocation::Memory => MEMORY.to_owned(),
-            DataLocation::File(path) => path.to_string_lossy().into_owned(),
-            DataLocation::Database(database) => database.text,
-        }
     }
 }
 
@@ -75,7 +44,7 @@ impl fmt::Display for DataLocation {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::File(path) => path.display().fmt(f),
-            Self::Database(database) => database.address.fmt(f),
+            Self::Database(address) => address.fmt(f),
         }
     }
 }

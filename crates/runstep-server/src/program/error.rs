@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use runstep_server::StartError;
 use runstep_server::data::MaintenanceError;
-use runstep_server::model::ChatCompletionsError;
+use runstep_server::model::UpstreamError;
+use runstep_server::{PostgresAddressError, StartError};
 
 /// The exit code for invalid options, as clap's.
 const USAGE: u8 = 2;
@@ -52,7 +52,7 @@ pub(crate) enum ProgramError {
     )]
     NoUpstreamKey { name: String },
     #[error("{0}")]
-    Upstream(#[from] ChatCompletionsError),
+    Upstream(#[from] UpstreamError),
     #[error(
         "the user has no home directory, so there is no default data directory\n  \
          help: specify a file with --data, or --data :memory: to keep nothing"
@@ -71,6 +71,10 @@ pub(crate) enum ProgramError {
     NoDataFile,
     #[error("{} is damaged:\n  {problems}\n  help: restore a backup", path.display())]
     DamagedFile { path: PathBuf, problems: String },
+    #[error("invalid option data: {0}")]
+    DataAddress(#[from] PostgresAddressError),
+    #[error("the server at {address} is not ready: {reason}")]
+    NotReady { address: SocketAddr, reason: String },
     #[error("{0}")]
     Maintenance(#[from] MaintenanceError),
     #[error("{0}")]
@@ -85,6 +89,7 @@ impl ProgramError {
             Self::Serve(_)
             | Self::DataDirectory { .. }
             | Self::DamagedFile { .. }
+            | Self::NotReady { .. }
             | Self::Maintenance(_)
             | Self::Start(
                 StartError::Listen { .. } | StartError::DataFile(_) | StartError::Database(_),

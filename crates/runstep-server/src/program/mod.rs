@@ -15,14 +15,14 @@ mod upstream;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use runstep_server::{Durability, Server};
+use runstep_server::{Durability, History, Server};
 
+use self::commands::Command;
 use self::configuration::Configuration;
 use self::data::DataLocation;
 use self::error::ProgramError;
 use self::keys::Keys;
 pub(crate) use self::options::Arguments;
-use self::settings::Settings;
 use self::signals::Signals;
 use self::upstream::Upstream;
 
@@ -33,8 +33,11 @@ const INTERRUPTED: i32 = 130;
 pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
     let configuration = Configuration::new(arguments.config.as_deref(), &arguments.options)?;
     let settings = &configuration.settings;
-    let keys = settings.api_key_file.as_deref().map(Keys::read).transpose()?;
     let address = settings.listen;
+    if let Some(Command::Ready) = &arguments.command {
+        return commands::check_ready(address).await;
+    }
+    let keys = settings.api_key_file.as_deref().map(Keys::read).transpose()?;
     if keys.is_none() && !address.ip().is_loopback() {
         return Err(ProgramError::OpenToAll { address });
     }
@@ -43,8 +46,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
         print(&configuration.report(keys.as_ref(), upstream.as_ref()));
         return Ok(());
     }
-    if let Some(command) = &arguments.command {
-        return match DataLocation::prepare(settings.data.as_ref())? {
+    if let Some(Command::Data(command)) = &arguments.command {
+        return match DataLocation::prepare(configuration.data.as_ref())? {
             DataLocation::File(path) => command.execute(&path),
             _ => Err(ProgramError::NoDataFile),
         };
@@ -53,15 +56,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
     if let Some(keys) = &keys {
         keys.warn_if_world_readable();
     }
-    serve(settings, keys, upstream).await
+    serve(&configuration, keys, upstream).await
 }
 
 async fn serve(
-    settings: &Settings,
+    configuration: &Configuration,
     keys: Option<Keys>,
     upstream: Option<Upstream>,
 ) -> Result<(), ProgramError> {
-    let data = DataLocation::prepare(settings.data.as_ref())?;
+    let settings = &configuration.settings;
+    let data = DataLocation::prepare(configuration.data.as_ref())?;
     let mut server = Server::builder()
         .durability(match settings.durability {
             options::Durability::Full => Durability::Full,
@@ -78,6 +82,11 @@ async fn serve(
         .max_concurrent_runs(settings.max_concurrent_runs)
         .max_queued_runs(settings.max_queued_runs)
         .max_open_streams(settings.max_open_streams)
+        .history(match settings.history {
+            options::HistoryMode::Calls => History::Calls,
+            options::HistoryMode::MessagesOnly => History::MessagesOnly,
+        })
+        .adopt_upstream_ids(&settings.adopt)
         .max_context_tokens(settings.max_context_tokens)
         .max_stored_bytes(settings.max_stored_bytes)
         .max_stored_bytes_per_key(settings.max_stored_bytes_per_key)
@@ -88,7 +97,7 @@ async fn serve(
     match &data {
         DataLocation::Memory => {}
         DataLocation::File(path) => server = server.data_file(path),
-        DataLocation::Database(database) => server = server.database(database.address.clone()),
+        DataLocation::Database(address) => server = server.database((**address).clone()),
     }
     if let Some(retention) = &settings.retain_runs {
         server = server.retain_runs(retention.duration);

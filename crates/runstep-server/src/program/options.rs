@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::commands::Command;
-use super::data::{DataLocation, OptionDuration};
+use super::data::OptionDuration;
 
 /// The defaults, as a configuration file.
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
@@ -83,7 +83,7 @@ pub(super) struct Options {
     /// share, or :memory: to lose them at the end. Without it runstep.db in the data directory of the
     /// platform, which is printed at the start
     #[arg(long, value_name = "FILE|postgres://…|:memory:", help_heading = "Data", global = true)]
-    pub(super) data: Option<DataLocation>,
+    pub(super) data: Option<String>,
     /// When a change is on the disk: before the response, or soon after it, which is faster but can
     /// lose the last changes in a power failure
     #[arg(long, value_name = "NAME", help_heading = "Data")]
@@ -108,6 +108,17 @@ pub(super) struct Options {
     /// The base URL of an OpenAI-compatible provider. Without it the offline model responds
     #[arg(long, value_name = "URL", help_heading = "Model")]
     upstream: Option<String>,
+    /// The provider's API that the server calls: chat completions, which nearly all have, or
+    /// responses, with file search and the code interpreter
+    #[arg(long, value_name = "NAME", help_heading = "Model")]
+    upstream_api: Option<UpstreamApi>,
+    /// Comma-separated ids of the provider's files and vector stores that all API keys can use; others
+    /// belong to the key that has created them through this server
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Model")]
+    adopt: Option<Vec<String>>,
+    /// What the model gets of the earlier runs of a thread: messages and calls, or only messages
+    #[arg(long, value_name = "NAME", help_heading = "Model")]
+    history: Option<HistoryMode>,
     /// The environment variable with the provider's API key
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     upstream_key_env: Option<String>,
@@ -188,6 +199,22 @@ pub(super) struct Options {
 pub(super) enum Durability {
     Full,
     Normal,
+}
+
+/// What the model gets of the earlier runs of a thread.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum HistoryMode {
+    Calls,
+    MessagesOnly,
+}
+
+/// The APIs of providers.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum UpstreamApi {
+    ChatCompletions,
+    Responses,
 }
 
 /// The fields that limit the tokens of a response.

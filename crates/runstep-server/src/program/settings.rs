@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::data::{DataLocation, OptionDuration};
-use super::options::{Durability, LogFormat, LogLevel, TokenLimit};
+use super::data::OptionDuration;
+use super::options::{Durability, HistoryMode, LogFormat, LogLevel, TokenLimit, UpstreamApi};
 
 /// The options with their defaults. See [`Options`](super::options::Options).
 #[derive(Debug, Deserialize)]
@@ -15,7 +15,7 @@ pub(super) struct Settings {
     pub(super) listen: SocketAddr,
     pub(super) api_key_file: Option<PathBuf>,
     pub(super) allowed_origins: Vec<String>,
-    pub(super) data: Option<DataLocation>,
+    pub(super) data: Option<String>,
     pub(super) durability: Durability,
     pub(super) retain_events: OptionDuration,
     pub(super) retain_runs: Option<OptionDuration>,
@@ -23,6 +23,9 @@ pub(super) struct Settings {
     pub(super) lease: OptionDuration,
     pub(super) max_database_connections: usize,
     pub(super) upstream: Option<String>,
+    pub(super) upstream_api: UpstreamApi,
+    pub(super) adopt: Vec<String>,
+    pub(super) history: HistoryMode,
     pub(super) upstream_key_env: Option<String>,
     pub(super) model_map: Option<PathBuf>,
     pub(super) upstream_retries: u32,

@@ -16,10 +16,10 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::clock::{Clock, ManualClock};
-use crate::engine::{EngineFactory, EngineOptions};
+use crate::engine::{AdoptedIds, EngineFactory, EngineOptions};
 use crate::error::StartError;
 use crate::http::{self, Access, AllowedOrigins, Faults, HeadErrors, ServerState};
-use crate::limits::Limits;
+use crate::limits::{History, Limits};
 use crate::metrics::Metrics;
 use crate::model::{Model, Offline};
 use crate::schema::Schemas;
@@ -77,6 +77,8 @@ impl Server {
             retain_events: RETAIN_EVENTS,
             retain_runs: None,
             max_data_bytes: u64::MAX,
+            history: History::default(),
+            adopted: AdoptedIds::new(),
         }
     }
 }
@@ -108,6 +110,8 @@ pub struct ServerBuilder {
     retain_events: Duration,
     retain_runs: Option<Duration>,
     max_data_bytes: u64,
+    history: History,
+    adopted: AdoptedIds,
 }
 
 impl ServerBuilder {
@@ -269,6 +273,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets what a model gets of the earlier runs of a thread. Default: [`History::Calls`].
+    pub fn history(mut self, history: History) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// Adopts files and vector stores that the model's provider has already, by their ids. All API
+    /// keys can use them; other objects belong to the key that has created them through this server.
+    /// Without API keys this is not needed. Default: none.
+    pub fn adopt_upstream_ids<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
+        self.adopted.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
     /// Limits the prompt tokens of a run whose truncation strategy is `auto`, at an estimated four
     /// characters per token. A run's `max_prompt_tokens` can lower the limit. Default: 128,000.
     pub fn max_context_tokens(mut self, limit: u64) -> Self {
@@ -392,6 +410,8 @@ impl ServerBuilder {
                 events: seconds(self.retain_events),
                 runs: self.retain_runs.map(seconds),
             },
+            history: self.history,
+            adopted: self.adopted,
         });
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;

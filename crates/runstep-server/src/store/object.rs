@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Message,
     Run,
     Step,
+    UpstreamObject,
 }
 
 impl Kind {
@@ -37,6 +38,7 @@ impl Kind {
             Self::Message => "message",
             Self::Run => "run",
             Self::Step => "run step",
+            Self::UpstreamObject => "object",
         }
     }
 }
@@ -46,9 +48,18 @@ impl Kind {
 pub(crate) enum Collection {
     Assistants,
     Threads,
-    Messages { thread: String },
-    Runs { thread: String },
-    Steps { thread: String, run: String },
+    Messages {
+        thread: String,
+    },
+    Runs {
+        thread: String,
+    },
+    Steps {
+        thread: String,
+        run: String,
+    },
+    /// The ids of objects of the model's provider that the key has created. They are never changed.
+    UpstreamObjects,
 }
 
 impl Collection {
@@ -71,6 +82,7 @@ impl Collection {
             Self::Messages { .. } => Kind::Message,
             Self::Runs { .. } => Kind::Run,
             Self::Steps { .. } => Kind::Step,
+            Self::UpstreamObjects => Kind::UpstreamObject,
         }
     }
 }

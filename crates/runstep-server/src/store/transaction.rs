@@ -43,6 +43,8 @@ pub(crate) struct Idempotency {
 pub(crate) enum Change {
     CreateAssistant(NewObject),
     CreateThread(NewThread),
+    /// Does nothing if the object exists.
+    CreateUpstreamObject(NewObject),
     /// Fails if the thread has an active run.
     CreateMessage {
         thread: String,
@@ -162,6 +164,7 @@ impl Change {
             self,
             Self::CreateAssistant(_)
                 | Self::CreateThread(_)
+                | Self::CreateUpstreamObject(_)
                 | Self::CreateMessage { .. }
                 | Self::CreateRun(_)
         )
@@ -172,7 +175,7 @@ impl Change {
     pub(super) fn created_bytes(&self) -> usize {
         let messages = |new: &[NewMessage]| -> usize { new.iter().map(|new| new.json.len()).sum() };
         match self {
-            Self::CreateAssistant(new) => new.json.len(),
+            Self::CreateAssistant(new) | Self::CreateUpstreamObject(new) => new.json.len(),
             Self::CreateThread(new) => new.thread.json.len() + messages(&new.messages),
             Self::CreateMessage { message, .. } => message.json.len(),
             Self::CreateRun(new) => {

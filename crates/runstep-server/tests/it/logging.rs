@@ -10,7 +10,7 @@ use serde_json::json;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing::{Dispatch, Level};
 
-use crate::chat_completions::upstream::{MockResponse, Upstream};
+use crate::harness::upstream::{MockResponse, Upstream};
 use crate::harness::{Fixture, TestClient, id};
 
 /// Records the logs of the current thread until the guard is dropped.

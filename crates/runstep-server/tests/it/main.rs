@@ -26,6 +26,7 @@ mod pagination;
 mod program;
 mod refused_requests;
 mod rejected_content;
+mod responses;
 mod restarts;
 mod routing;
 mod runs;

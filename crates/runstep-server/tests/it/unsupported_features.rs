@@ -10,7 +10,7 @@ async fn built_in_tools_are_rejected_by_name() {
     let fixture = Fixture::with_model(Offline::new(), &[]).await;
     for kind in ["code_interpreter", "file_search"] {
         let tools = json!({"tools": [function_tool("weather"), {"type": kind}]});
-        let feature = format!("the tool '{kind}'");
+        let feature = format!("the tool '{kind}' without --upstream-api responses");
         let body = merged(json!({"model": "test-model"}), tools.clone());
         fixture
             .client
@@ -33,7 +33,8 @@ async fn tool_resources_are_rejected_by_name() {
     let fixture = Fixture::with_model(Offline::new(), &[]).await;
     let client = &fixture.client;
     let resources = json!({"file_search": {"vector_store_ids": ["vs_1"]}});
-    let (param, feature) = ("tool_resources.file_search", "tool resources");
+    let (param, feature) =
+        ("tool_resources.file_search", "tool resources without --upstream-api responses");
     let body = json!({"model": "test-model", "tool_resources": resources});
     client.post("/assistants", body).await.expect_unsupported(param, feature);
     let body = json!({"tool_resources": resources});
@@ -62,8 +63,16 @@ async fn unsupported_message_content_is_rejected_without_side_effects() {
     let attachments = json!([{"file_id": "file_1", "tools": [{"type": "code_interpreter"}]}]);
     let cases = [
         (json!({"content": [text, url]}), "content[1].type", "content of type 'image_url'"),
-        (json!({"content": [file]}), "content[0].type", "content of type 'image_file'"),
-        (json!({"content": "Hi", "attachments": attachments}), "attachments", "attachments"),
+        (
+            json!({"content": [file]}),
+            "content[0].type",
+            "content of type 'image_file' without --upstream-api responses",
+        ),
+        (
+            json!({"content": "Hi", "attachments": attachments}),
+            "attachments",
+            "attachments without --upstream-api responses",
+        ),
     ];
     for (message, param, feature) in cases {
         let message = merged(json!({"role": "user"}), message);
@@ -92,7 +101,8 @@ async fn tool_choice_must_name_an_offered_function() {
     let with_tool_choice = |choice: Value| json!({"tool_choice": choice});
     for kind in ["code_interpreter", "file_search"] {
         let response = fixture.try_create_run(with_tool_choice(json!({"type": kind}))).await;
-        response.expect_unsupported("tool_choice.type", &format!("the tool '{kind}'"));
+        let feature = format!("the tool '{kind}' without --upstream-api responses");
+        response.expect_unsupported("tool_choice.type", &feature);
     }
     let named = with_tool_choice(json!({"type": "function", "function": {"name": "time"}}));
     let message = "Invalid 'tool_choice.function.name': the run has no function 'time'; name one of its tools.";

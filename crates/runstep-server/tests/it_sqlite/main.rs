@@ -17,6 +17,8 @@ mod manual_clock;
 mod objects;
 #[path = "../it/pagination.rs"]
 mod pagination;
+#[path = "../it/responses/mod.rs"]
+mod responses;
 #[path = "../it/routing.rs"]
 mod routing;
 #[path = "../it/runs/mod.rs"]

@@ -3,11 +3,14 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::upstream::{TokenLimitField, Upstream};
+use crate::model::upstream::{TokenLimitField, Upstream, pending_choice, without_nulls};
 use crate::model::{
     ConversationItem, Function, ModelRequest, ResponseFormat, SchemaText, ToolCall, ToolChoice,
     UserPart,
 };
+
+/// What a provider gets instead of an image in a file, which it does not have.
+const MISSING_IMAGE: &str = "[An image that is not available.]";
 
 /// The request body. Fields with default values are omitted, because some providers reject them.
 #[derive(Serialize)]
@@ -100,14 +103,6 @@ pub(super) fn body(request: &ModelRequest, upstream: &Upstream) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
-/// Removes the members of an object that are null, but not those within its members.
-fn without_nulls(mut object: Value) -> Value {
-    if let Some(members) = object.as_object_mut() {
-        members.retain(|_, value| !value.is_null());
-    }
-    object
-}
-
 fn messages(request: &ModelRequest) -> Vec<Value> {
     let system = |text: &String| json!({"role": "system", "content": text});
     let mut messages: Vec<Value> = request.instructions.iter().map(system).collect();
@@ -133,6 +128,10 @@ fn messages(request: &ModelRequest) -> Vec<Value> {
             ConversationItem::ToolOutput { call_id, output } => {
                 json!({"role": "tool", "tool_call_id": call_id, "content": output})
             }
+            // From runs before the server was started with this model.
+            ConversationItem::CodeInterpreterCall(_)
+            | ConversationItem::FileSearchCall(_)
+            | ConversationItem::Reasoning(_) => continue,
         };
         messages.push(message);
     }
@@ -146,6 +145,7 @@ fn part(part: &UserPart) -> Value {
             let image = without_nulls(json!({"url": url, "detail": detail}));
             json!({"type": "image_url", "image_url": image})
         }
+        UserPart::ImageFile { .. } => json!({"type": "text", "text": MISSING_IMAGE}),
     }
 }
 
@@ -164,28 +164,14 @@ fn tool(function: &Function) -> ToolBody<'_> {
     ToolBody { kind: "function", function }
 }
 
-/// Returns the tool choice. A required call is required only once, or else the model could never
-/// respond to its output.
 fn choice(request: &ModelRequest) -> Option<Value> {
-    match &request.tool_choice {
-        ToolChoice::Auto => None,
+    match pending_choice(request)? {
         ToolChoice::None => Some("none".into()),
-        ToolChoice::Required => (!has_called(request, |_| true)).then(|| "required".into()),
-        ToolChoice::Function(name) => (!has_called(request, |other| other == name))
-            .then(|| json!({"type": "function", "function": {"name": name}})),
-    }
-}
-
-/// Returns whether a matching function was called since the last user message.
-fn has_called(request: &ModelRequest, matches: impl Fn(&str) -> bool) -> bool {
-    let response = request.conversation.iter().rev().take_while(|item| {
-        !matches!(item, ConversationItem::User(_) | ConversationItem::UserParts(_))
-    });
-    let mut calls = response.filter_map(|item| match item {
-        ConversationItem::ToolCalls(calls) => Some(calls),
+        ToolChoice::Required => Some("required".into()),
+        ToolChoice::Function(name) => Some(json!({"type": "function", "function": {"name": name}})),
+        // Only models that execute built-in tools get the others.
         _ => None,
-    });
-    calls.any(|calls| calls.iter().any(|call| matches(&call.name)))
+    }
 }
 
 fn format(format: &ResponseFormat) -> Option<FormatBody<'_>> {

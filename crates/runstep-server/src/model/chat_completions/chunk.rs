@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::model::upstream::token_count;
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Chunk {
     pub(super) choices: Option<Vec<Choice>>,
@@ -80,18 +82,8 @@ pub(super) fn text(content: Value) -> String {
     }
 }
 
-/// Returns arguments as JSON text. Some providers send an object.
-pub(super) fn arguments(arguments: Value) -> String {
-    match arguments {
-        Value::String(text) => text,
-        Value::Null => String::new(),
-        object => object.to_string(),
-    }
-}
-
 /// Returns the prompt tokens and the completion tokens.
 pub(super) fn usage(usage: &Value) -> Option<(u64, u64)> {
-    // Larger values cannot be token counts, and sums of them could overflow.
-    let tokens = |name: &str| Some(usage.get(name)?.as_u64()?.min(u64::from(u32::MAX)));
+    let tokens = |name: &str| token_count(usage.get(name)?);
     Some((tokens("prompt_tokens")?, tokens("completion_tokens").unwrap_or(0)))
 }

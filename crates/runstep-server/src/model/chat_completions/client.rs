@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use super::call;
-use super::upstream::Upstream;
-use crate::model::{Model, ModelRequest, ModelStream};
+use super::body::body;
+use super::decoder::ChunkDecoder;
+use crate::model::upstream::{self, Upstream};
+use crate::model::{Model, ModelRequest, ModelStream, prompt_tokens};
 
 /// A model behind an OpenAI-compatible `/chat/completions` endpoint, such as Ollama's, vLLM's,
 /// llama.cpp's or a hosted provider's.
@@ -42,19 +44,18 @@ use crate::model::{Model, ModelRequest, ModelStream};
 /// Clones share a connection pool.
 #[derive(Clone)]
 pub struct ChatCompletions {
-    upstream: Arc<Upstream>,
-}
-
-impl ChatCompletions {
-    pub(super) fn new(upstream: Upstream) -> Self {
-        Self { upstream: Arc::new(upstream) }
-    }
+    pub(super) upstream: Arc<Upstream>,
 }
 
 impl Model for ChatCompletions {
     fn respond(&self, request: ModelRequest) -> ModelStream {
         let upstream = Arc::clone(&self.upstream);
-        let response = async move { call::start(upstream, &request).await.into_events() };
+        let response = async move {
+            let body = Bytes::from(body(&request, &upstream));
+            let prompt_tokens = prompt_tokens(&request);
+            let decoder = || ChunkDecoder::new(prompt_tokens);
+            upstream::start(upstream, body, decoder).await.into_events()
+        };
         Box::pin(stream::once(response).flatten().fuse())
     }
 

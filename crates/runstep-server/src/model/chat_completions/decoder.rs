@@ -2,18 +2,16 @@
 
 use std::collections::VecDeque;
 
-use super::chunk::{self, Chunk};
-use super::error::CallError;
-use super::event_queue::EventQueue;
-use super::tool_calls::ToolCalls;
-use crate::model::{ModelEvent, tokens_of_characters};
+use secrecy::SecretString;
 
-/// The length of a response in total.
-const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
+use super::chunk::{self, Chunk};
+use super::tool_calls::ToolCalls;
+use crate::model::upstream::{CallError, Decoder, EventQueue, parse};
+use crate::model::{ModelEvent, tokens_of_characters};
 
 /// Decodes the chunks of one response.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(super) struct ChunkDecoder {
     events: EventQueue,
     calls: ToolCalls,
     finish_reason: Option<FinishReason>,
@@ -45,7 +43,7 @@ impl FinishReason {
     }
 }
 
-impl Decoder {
+impl ChunkDecoder {
     pub(super) fn new(estimated_prompt_tokens: u64) -> Self {
         Self {
             events: EventQueue::default(),
@@ -58,23 +56,8 @@ impl Decoder {
         }
     }
 
-    /// Returns the decoded events that were not taken yet.
-    pub(super) fn events(&mut self) -> &mut VecDeque<ModelEvent> {
-        &mut self.events.events
-    }
-
-    /// Returns whether there was a finish reason. Only usage can follow.
-    pub(super) fn is_finished(&self) -> bool {
-        self.finish_reason.is_some()
-    }
-
-    /// Returns the usage that the provider has reported.
-    pub(super) fn reported_usage(&self) -> Option<(u64, u64)> {
-        self.usage
-    }
-
-    /// Decodes a chunk. Returns whether it has a part of the response.
-    pub(super) fn decode(&mut self, chunk: Chunk) -> Result<bool, CallError> {
+    /// Applies a chunk. Returns whether it has a part of the response.
+    fn apply(&mut self, chunk: Chunk) -> Result<bool, CallError> {
         self.usage = chunk.usage.as_ref().and_then(chunk::usage).or(self.usage);
         // Requests are for one choice.
         let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(false) };
@@ -92,19 +75,56 @@ impl Decoder {
             }
         }
         self.has_reasoning |= has_reasoning;
-        if self.events.bytes > MAX_RESPONSE_BYTES {
-            let limit = MAX_RESPONSE_BYTES / (1024 * 1024);
-            let problem = format!("returned a response longer than {limit} MiB");
-            return Err(CallError::invalid_response(&problem));
-        }
+        self.events.check_length()?;
         if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
             self.finish_reason = Some(FinishReason::parse(&reason));
         }
         Ok(has_reasoning || self.events.bytes > bytes_before)
     }
 
-    /// Completes the response. `has_done_marker` means that the provider marked its end with `[DONE]`.
-    pub(super) fn finish(&mut self, has_done_marker: bool) -> Result<(), CallError> {
+    /// Creates the error for a response without text and calls.
+    fn empty_response(&self) -> CallError {
+        CallError::incomplete_response(if self.finish_reason == Some(FinishReason::ToolCalls) {
+            "announced function calls and returned none"
+        } else if self.has_reasoning {
+            "returned reasoning, but neither text nor function calls"
+        } else {
+            "returned an empty response"
+        })
+    }
+}
+
+impl Decoder for ChunkDecoder {
+    fn events(&mut self) -> &mut VecDeque<ModelEvent> {
+        &mut self.events.events
+    }
+
+    /// Only usage can follow a finish reason.
+    fn is_finished(&self) -> bool {
+        self.finish_reason.is_some()
+    }
+
+    fn reported_usage(&self) -> Option<(u64, u64)> {
+        self.usage
+    }
+
+    fn decode(
+        &mut self,
+        data: &[u8],
+        is_error: bool,
+        key: Option<&SecretString>,
+    ) -> Result<bool, CallError> {
+        let mut chunk: Chunk = parse(data)?;
+        match chunk.error.take().filter(|error| !error.is_null()) {
+            Some(error) => Err(CallError::in_stream(&error, key)),
+            None if is_error => {
+                Err(CallError::in_stream(&serde_json::from_slice(data).unwrap_or_default(), key))
+            }
+            None => self.apply(chunk),
+        }
+    }
+
+    fn finish(&mut self, has_done_marker: bool) -> Result<(), CallError> {
         match self.finish_reason {
             Some(FinishReason::Error) => {
                 return Err(CallError::invalid_response("reported that its response failed"));
@@ -129,16 +149,5 @@ impl Decoder {
         let (prompt_tokens, completion_tokens) = self.usage.unwrap_or(estimate);
         self.events.push(ModelEvent::Usage { prompt_tokens, completion_tokens });
         Ok(())
-    }
-
-    /// Creates the error for a response without text and calls.
-    fn empty_response(&self) -> CallError {
-        CallError::incomplete_response(if self.finish_reason == Some(FinishReason::ToolCalls) {
-            "announced function calls and returned none"
-        } else if self.has_reasoning {
-            "returned reasoning, but neither text nor function calls"
-        } else {
-            "returned an empty response"
-        })
     }
 }

@@ -4,20 +4,11 @@
 //! Some use the same index for all calls, or none; some send complete calls; some repeat the name
 //! in each fragment; some send no ids.
 
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::chunk::{CallDelta, arguments};
-use super::error::CallError;
-use super::event_queue::EventQueue;
+use super::chunk::CallDelta;
 use crate::model::ModelEvent;
-use crate::text::shorten;
-
-/// The number of calls in one response.
-const MAX_CALLS: usize = 128;
-
-/// How many characters of a function's name a message repeats.
-const MAX_QUOTED_CHARACTERS: usize = 64;
+use crate::model::upstream::{CallError, EventQueue, MAX_CALLS, arguments, is_cut_off};
 
 /// The calls of a response so far.
 #[derive(Debug, Default)]
@@ -60,7 +51,7 @@ impl ToolCalls {
         let call = match self.position(delta.index, id.as_deref(), name.as_deref(), &text) {
             Some(position) => self.calls.get_mut(position),
             None if self.calls.len() == MAX_CALLS => {
-                return Err(CallError::invalid_response("called too many functions at once"));
+                return Err(CallError::too_many_calls());
             }
             None => {
                 self.calls.push(Call { index: delta.index, ..Call::default() });
@@ -80,7 +71,7 @@ impl ToolCalls {
             self.started += 1;
         }
         if !text.is_empty() {
-            let index = call.started.as_ref().ok_or_else(missing_name)?.index;
+            let index = call.started.as_ref().ok_or_else(CallError::missing_name)?.index;
             call.arguments.push_str(&text);
             events.push(ModelEvent::Arguments { index, text });
         }
@@ -124,13 +115,11 @@ impl ToolCalls {
         events: &mut EventQueue,
     ) -> Result<(), CallError> {
         for call in &self.calls {
-            let StartedCall { name, index } = call.started.as_ref().ok_or_else(missing_name)?;
+            let StartedCall { name, index } =
+                call.started.as_ref().ok_or_else(CallError::missing_name)?;
             let is_empty = call.arguments.trim().is_empty();
             if is_cut_off(&call.arguments) && !(is_empty && has_finish_reason) {
-                return Err(CallError::incomplete_response(&format!(
-                    "ended its response within the arguments of the function '{}'",
-                    shorten(name, MAX_QUOTED_CHARACTERS)
-                )));
+                return Err(CallError::cut_off_arguments(name));
             }
             // Arguments must be JSON even if the function has none.
             if is_empty {
@@ -139,16 +128,6 @@ impl ToolCalls {
         }
         Ok(())
     }
-}
-
-/// Returns whether a text is the beginning of JSON. Other mistakes are the model's, and the
-/// application can respond to them.
-fn is_cut_off(json: &str) -> bool {
-    serde_json::from_str::<IgnoredAny>(json).is_err_and(|error| error.is_eof())
-}
-
-fn missing_name() -> CallError {
-    CallError::invalid_response("called a function without a name")
 }
 
 fn is_object(text: &str) -> bool {

@@ -10,6 +10,7 @@ on_all_stores! {
     cursors_outlive_their_objects,
     replacing_requires_the_current_version,
     deleting_a_thread_deletes_everything_on_it,
+    ids_of_the_provider_are_recorded_until_they_are_deleted,
     repeated_requests_are_not_executed_again,
 }
 
@@ -33,6 +34,22 @@ async fn objects_are_read_as_they_were_written(harness: Harness) {
     harness.commit(Change::CreateMessage { thread, message }).await.unwrap();
     let read = harness.read(Collection::messages("thread_1"), "msg_3").await.unwrap();
     assert_eq!(read.json, large);
+}
+
+async fn ids_of_the_provider_are_recorded_until_they_are_deleted(harness: Harness) {
+    let collection = || Collection::UpstreamObjects;
+    for id in ["file-1", "vs_1", "file-1"] {
+        harness.commit(Change::CreateUpstreamObject(object(id, "{}"))).await.unwrap();
+    }
+    assert_eq!(harness.all(collection()).await, ["file-1", "vs_1"]);
+    assert_eq!(harness.read(collection(), "vs_1").await.unwrap().json, "{}");
+    let deletion = || Change::Delete { collection: collection(), id: "vs_1".to_owned() };
+    harness.commit(deletion()).await.unwrap();
+    assert_eq!(harness.commit(deletion()).await, missing(Kind::UpstreamObject, "vs_1"));
+    assert_eq!(harness.read(collection(), "vs_1").await, missing(Kind::UpstreamObject, "vs_1"));
+    assert_eq!(harness.all(collection()).await, ["file-1"]);
+    harness.commit(Change::CreateUpstreamObject(object("vs_1", "{}"))).await.unwrap();
+    assert_eq!(harness.all(collection()).await, ["file-1", "vs_1"]);
 }
 
 async fn missing_parents_are_named(harness: Harness) {

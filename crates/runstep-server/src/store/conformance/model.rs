@@ -51,7 +51,7 @@ impl Model {
     /// Returns an error if the thread or the run of a collection does not exist.
     fn check_parents(&self, ns: &Namespace, collection: &Collection) -> Result<()> {
         match collection {
-            Collection::Assistants | Collection::Threads => Ok(()),
+            Collection::Assistants | Collection::UpstreamObjects | Collection::Threads => Ok(()),
             Collection::Messages { thread } | Collection::Runs { thread } => {
                 self.find(ns, &Collection::Threads, thread).map(|_| ())
             }
@@ -232,6 +232,11 @@ impl Model {
             Change::CreateAssistant(new) => {
                 self.push(ns, Collection::Assistants, new);
             }
+            Change::CreateUpstreamObject(new) => {
+                if self.position(ns, &Collection::UpstreamObjects, &new.id).is_none() {
+                    self.push(ns, Collection::UpstreamObjects, new);
+                }
+            }
             Change::CreateThread(new) => self.push_thread(ns, new),
             Change::CreateMessage { thread, message } => {
                 let collection = Collection::messages(&thread);
@@ -258,7 +263,7 @@ impl Model {
                         committed.active_run = self.active_run(ns, &id);
                         self.rows.retain(|row| {
                             let is_on_thread = match &row.collection {
-                                Collection::Assistants => false,
+                                Collection::Assistants | Collection::UpstreamObjects => false,
                                 Collection::Threads => row.object.id == id,
                                 Collection::Messages { thread }
                                 | Collection::Runs { thread }

@@ -60,6 +60,15 @@ impl State {
                 tenant.assistants.insert(assistant.id.clone(), assistant);
                 0
             }
+            Change::CreateUpstreamObject(new) => {
+                let tenant = self.tenant(namespace)?;
+                if tenant.upstream_objects.get(&new.id).is_none() {
+                    let new = object(new);
+                    tenant.charge.add(size(&new));
+                    tenant.upstream_objects.insert(new.id.clone(), new);
+                }
+                0
+            }
             Change::CreateThread(new) => {
                 let revision = self.next_revision();
                 let tenant = self.tenant(namespace)?;
@@ -102,6 +111,10 @@ impl State {
         match collection {
             Collection::Assistants => {
                 let removed = tenant.assistants.remove(id).ok_or_else(missing)?;
+                tenant.charge.remove(size(&removed));
+            }
+            Collection::UpstreamObjects => {
+                let removed = tenant.upstream_objects.remove(id).ok_or_else(missing)?;
                 tenant.charge.remove(size(&removed));
             }
             Collection::Threads => {
@@ -267,7 +280,7 @@ impl Tenant {
                 let run = thread.runs.get_mut(&new.id);
                 (run.map(|run| &mut run.object), &mut thread.charge)
             }
-            Collection::Steps { .. } => (None, &mut self.charge),
+            Collection::Steps { .. } | Collection::UpstreamObjects => (None, &mut self.charge),
         };
         let stored = stored.ok_or(missing)?;
         if stored.version != version {

@@ -170,6 +170,9 @@ impl Store for MemoryStore {
             };
             match &collection {
                 Collection::Assistants => tenant.and_then(|tenant| tenant.assistants.get(id)),
+                Collection::UpstreamObjects => {
+                    tenant.and_then(|tenant| tenant.upstream_objects.get(id))
+                }
                 Collection::Threads => Some(&thread(id)?.object),
                 Collection::Messages { thread: thread_id } => {
                     thread(thread_id)?.messages.get(id).map(|message| &message.object)

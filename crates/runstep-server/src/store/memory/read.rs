@@ -44,6 +44,10 @@ impl State {
                 let all = tenant.map_or(&empty, |tenant| &tenant.assistants);
                 all.page(query, |_| true, Object::clone)
             }
+            Collection::UpstreamObjects => {
+                let all = tenant.map_or(&empty, |tenant| &tenant.upstream_objects);
+                all.page(query, |_| true, Object::clone)
+            }
             Collection::Messages { thread: id } => {
                 let of_run = |row: &MessageRow| run.is_none() || row.run.as_deref() == run;
                 thread(id)?.messages.page(query, of_run, |row| row.object.clone())

@@ -22,10 +22,11 @@ const MAX_ENDED_BYTES: usize = 16 * 1024 * 1024;
 /// The objects of one key.
 pub(super) struct Tenant {
     pub(super) assistants: Ordered<Object>,
+    pub(super) upstream_objects: Ordered<Object>,
     pub(super) threads: HashMap<String, ThreadRow>,
     pub(super) requests: HashMap<String, RequestRow>,
     pub(super) quota: Arc<KeyQuota>,
-    /// The memory of assistants and requests.
+    /// The memory of assistants, ids of the provider's objects and requests.
     pub(super) charge: QuotaCharge,
 }
 
@@ -76,6 +77,7 @@ impl Tenant {
     pub(super) fn new(quota: Arc<KeyQuota>) -> Self {
         Self {
             assistants: Ordered::default(),
+            upstream_objects: Ordered::default(),
             threads: HashMap::new(),
             requests: HashMap::new(),
             charge: quota.charge(),

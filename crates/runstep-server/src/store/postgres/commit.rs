@@ -102,6 +102,11 @@ pub(super) async fn commit(client: &Client, transaction: &Transaction) -> Result
             let values: Values<'_> = vec![id, &hidden, &json];
             call(client, "create_assistant", &common, values, change).await
         }
+        Change::CreateUpstreamObject(NewObject { id, json, hidden }) => {
+            let (hidden, json) = (Text(hidden), Text(json));
+            let values: Values<'_> = vec![id, &hidden, &json];
+            call(client, "create_upstream_object", &common, values, change).await
+        }
         Change::CreateThread(new) => {
             let messages = Messages::new(&new.messages);
             let json = Text(&new.thread.json);
@@ -119,6 +124,9 @@ pub(super) async fn commit(client: &Client, transaction: &Transaction) -> Result
             let (version, hidden, json) = (number(*version), Text(hidden), Text(json));
             let values: Values<'_> = vec![&table, &thread, id, &version, &hidden, &json];
             call(client, "replace_object", &common, values, change).await
+        }
+        Change::Delete { collection: Collection::UpstreamObjects, id } => {
+            call(client, "delete_upstream_object", &common, vec![id], change).await
         }
         Change::Delete { collection, id } => {
             let ((table, thread), tombstones) = (table(collection), MAX_TOMBSTONES as i64);
@@ -274,6 +282,7 @@ fn table(collection: &Collection) -> (&'static str, Option<&str>) {
         Collection::Messages { thread } => ("messages", Some(thread)),
         Collection::Runs { thread } => ("runs", Some(thread)),
         Collection::Steps { thread, .. } => ("steps", Some(thread)),
+        Collection::UpstreamObjects => ("upstream_objects", None),
     }
 }
 
@@ -285,7 +294,9 @@ fn thread(change: &Change) -> &str {
         Change::WriteRun(write) => &write.thread,
         Change::Replace { collection, object: NewObject { id, .. }, .. }
         | Change::Delete { collection, id } => table(collection).1.unwrap_or(id),
-        Change::CreateAssistant(_) | Change::CreateThread(_) => "",
+        Change::CreateAssistant(_) | Change::CreateUpstreamObject(_) | Change::CreateThread(_) => {
+            ""
+        }
     }
 }
 
@@ -293,6 +304,7 @@ fn thread(change: &Change) -> &str {
 fn target(change: &Change) -> (Kind, &str) {
     match change {
         Change::CreateAssistant(new) => (Kind::Assistant, &new.id),
+        Change::CreateUpstreamObject(new) => (Kind::UpstreamObject, &new.id),
         Change::CreateThread(new) => (Kind::Thread, &new.thread.id),
         Change::CreateMessage { message, .. } => (Kind::Message, &message.id),
         Change::Replace { collection, object: NewObject { id, .. }, .. }
@@ -302,9 +314,32 @@ fn target(change: &Change) -> (Kind, &str) {
     }
 }
 
+/// Commits a transaction, unless an earlier attempt was committed.
+pub(super) async fn repeat(
+    client: &Client,
+    transaction: &Transaction,
+    quota: &Arc<KeyQuota>,
+) -> Result<Committed> {
+    if let Some(committed) = find_committed(client, transaction, quota).await? {
+        return Ok(committed);
+    }
+    let is_conflict = |failure: &Failure| match failure {
+        Failure::Refused(_) => true,
+        Failure::Database(error) => error.code() == Some(&SqlState::UNIQUE_VIOLATION),
+        Failure::Unavailable(_) | Failure::Timeout => false,
+    };
+    match commit(client, transaction).await {
+        // The earlier attempt may have been committed meanwhile.
+        Err(failure) if is_conflict(&failure) => {
+            find_committed(client, transaction, quota).await?.ok_or(failure)
+        }
+        result => result,
+    }
+}
+
 /// Finds out whether an earlier attempt of a transaction was committed. Ids are random, so an object
 /// with the id of a new one was created by this transaction.
-pub(super) async fn find_committed(
+async fn find_committed(
     client: &Client,
     transaction: &Transaction,
     quota: &Arc<KeyQuota>,
@@ -312,6 +347,7 @@ pub(super) async fn find_committed(
     let Transaction { namespace, change, .. } = transaction;
     let collection = match change {
         Change::CreateAssistant(_) => Collection::Assistants,
+        Change::CreateUpstreamObject(_) => Collection::UpstreamObjects,
         Change::CreateThread(_) => Collection::Threads,
         Change::CreateMessage { thread, .. } => Collection::messages(thread),
         Change::CreateRun(new) => Collection::runs(&new.thread),

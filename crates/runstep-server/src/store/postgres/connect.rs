@@ -1,5 +1,6 @@
 //! The address of a database, TLS, and the connections.
 
+use std::error::Error as _;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -92,7 +93,11 @@ impl FromStr for PostgresAddress {
         let rest = rest.finish().replace('+', "%20");
         let separator = if rest.is_empty() { "" } else { "?" };
         let config = format!("{base}{separator}{rest}").parse::<Config>();
-        let mut config = config.map_err(|error| PostgresAddressError(error.to_string()))?;
+        let mut config = config.map_err(|error| {
+            // The error itself does not have the reason.
+            let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            PostgresAddressError(reason)
+        })?;
         if config.get_hosts().is_empty() {
             return Err(PostgresAddressError("it has no host".to_owned()));
         }
@@ -234,8 +239,8 @@ fn message(error: &deadpool_postgres::PoolError) -> DatabaseError {
 
 /// A connection of its own, for notifications.
 pub(super) enum Dedicated {
-    Plain(Client, Connection<Socket, NoTlsStream>),
-    Tls(Client, Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>),
+    Plain(Client, Box<Connection<Socket, NoTlsStream>>),
+    Tls(Client, Box<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>),
 }
 
 /// Opens connections for notifications.
@@ -256,11 +261,11 @@ impl Connector {
         Ok(match self.tls.clone() {
             Some(tls) => {
                 let (client, connection) = self.config.connect(tls).await?;
-                Dedicated::Tls(client, connection)
+                Dedicated::Tls(client, Box::new(connection))
             }
             None => {
                 let (client, connection) = self.config.connect(NoTls).await?;
-                Dedicated::Plain(client, connection)
+                Dedicated::Plain(client, Box::new(connection))
             }
         })
     }

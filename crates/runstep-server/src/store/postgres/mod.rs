@@ -158,6 +158,7 @@ impl Shared {
     where
         F: Future<Output = Result<T, Failure>> + Send,
     {
+        self.metrics.operations.inc();
         let client = self.pool.get().await.map_err(Failure::Unavailable);
         let result = match client {
             Ok(client) => tokio::time::timeout(TIMEOUT, operation(client))
@@ -198,13 +199,11 @@ impl Shared {
         loop {
             let (current, quota) = (Arc::clone(&transaction), &quota);
             let attempt = |client| async move {
-                if is_repeated
-                    && let Some(committed) =
-                        commit::find_committed(&client, &current, quota).await?
-                {
-                    return Ok(committed);
+                if is_repeated {
+                    commit::repeat(&client, &current, quota).await
+                } else {
+                    commit::commit(&client, &current).await
                 }
-                commit::commit(&client, &current).await
             };
             match Arc::clone(&self).with(attempt).await {
                 Ok(committed) => {

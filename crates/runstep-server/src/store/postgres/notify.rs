@@ -4,7 +4,6 @@
 //! transactions with notifications one after the other. One connection of each node sends what has
 //! gathered since its last statement, and one receives.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -74,7 +73,7 @@ impl Notifier {
         let receiver = self.incoming.subscribe();
         if let Some(Start { connector, queue, stop }) = self.start.lock().take() {
             let (sender, incoming) = (Arc::clone(&self.sender), self.incoming.clone());
-            let tasks = run(connector, queue, sender, incoming);
+            let tasks = Box::pin(run(connector, queue, sender, incoming));
             tokio::spawn(async move { stop.run_until_cancelled(tasks).await });
         }
         stream::unfold(receiver, |mut receiver| async {
@@ -216,6 +215,9 @@ async fn listen(
     }
 }
 
+/// The messages of a connection.
+type Messages = BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>;
+
 impl Dedicated {
     /// Returns the client, and the future that its connection needs.
     fn drive(self) -> (Client, BoxFuture<'static, ()>) {
@@ -224,12 +226,7 @@ impl Dedicated {
     }
 
     /// Returns the client, and the messages of its connection, which has to be polled.
-    fn messages(
-        self,
-    ) -> (
-        Client,
-        Pin<Box<dyn stream::Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>,
-    ) {
+    fn messages(self) -> (Client, Messages) {
         match self {
             Self::Plain(client, mut connection) => {
                 (client, stream::poll_fn(move |cx| connection.poll_message(cx)).boxed())

@@ -62,6 +62,9 @@ impl<'a> Scope<'a> {
         };
         match collection {
             Collection::Assistants => all,
+            Collection::UpstreamObjects => {
+                Self { table: "upstream_objects", tombstones: "NULL", ..all }
+            }
             Collection::Threads => Self {
                 table: "threads",
                 columns: "id, json, '', version",

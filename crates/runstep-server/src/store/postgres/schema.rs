@@ -4,10 +4,12 @@ use tokio_postgres::Client;
 
 use crate::error::DatabaseError;
 
-/// The migrations. The version of a database is how many of them it has.
-///
-/// During an upgrade, nodes of one version work on the schema of the next: a migration only adds.
-const MIGRATIONS: [&[&str]; 1] = [&[include_str!("tables_1.sql"), include_str!("functions_1.sql")]];
+/// The migrations, which only add: during an upgrade, nodes of one version work on the schema of the
+/// next, and can be started on it. The version of a database is how many of them it has.
+const MIGRATIONS: [&[&str]; 2] = [
+    &[include_str!("tables_1.sql"), include_str!("functions_1.sql")],
+    &[include_str!("upstream_2.sql")],
+];
 
 /// The key of the advisory lock that nodes hold while they migrate: "runstep" as a number.
 const LOCK: i64 = 0x72_756e_7374_6570;
@@ -31,8 +33,8 @@ pub(super) async fn migrate(client: &mut Client, schema: &str) -> Result<(), Dat
         transaction.query_one("SELECT version FROM schema_version", &[]).await?.get(0);
     let version = usize::try_from(version).unwrap_or_default();
     let supported = MIGRATIONS.len();
-    if version > supported {
-        return Err(DatabaseError::Newer { version, supported });
+    if version > supported + 1 {
+        return Err(DatabaseError::Newer { version, supported: supported + 1 });
     }
     for migration in MIGRATIONS.iter().skip(version) {
         transaction.batch_execute(&migration.concat()).await?;

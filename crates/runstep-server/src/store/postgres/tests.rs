@@ -62,11 +62,14 @@ async fn postgres_of_a_newer_version_is_refused() {
     let text = address();
     let address = text.parse().unwrap();
     PostgresStore::migrate(&address).await.unwrap();
+    execute(&text, "UPDATE NAME.schema_version SET version = version + 1").await;
+    // During an upgrade, nodes of the previous version can be started.
+    PostgresStore::migrate(&address).await.unwrap();
     execute(&text, "UPDATE NAME.schema_version SET version = 99").await;
     let error = PostgresStore::migrate(&address).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the database has the schema version 99, but this program supports versions up to 1; use \
+        "the database has the schema version 99, but this program supports versions up to 3; use \
          the version of the program that upgraded it, or a newer one"
     );
 }

@@ -21,9 +21,10 @@ const VERSION: u32 = 2;
 const IMPORT_BATCH: u64 = 10_000;
 
 /// The tables in the order of the export: rows follow those they refer to.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "namespaces",
     "assistants",
+    "upstream_objects",
     "threads",
     "deleted_threads",
     "messages",

@@ -27,6 +27,13 @@ impl Tables {
                 self.bury(connection, ns, ASSISTANTS_LIST, id, seq)?;
                 Ok(None)
             }
+            Collection::UpstreamObjects => {
+                let sql = "SELECT seq FROM upstream_objects WHERE ns = ?1 AND id = ?2";
+                let seq: Option<i64> = optional(connection, sql, params![ns, id])?;
+                let seq = seq.ok_or_else(missing)?;
+                execute(connection, "DELETE FROM upstream_objects WHERE seq = ?1", [seq])?;
+                Ok(None)
+            }
             Collection::Threads => {
                 let thread = thread_seq(connection, ns, id)?;
                 let active = optional(connection, ACTIVE_RUN, [ns, thread])?;

@@ -249,6 +249,13 @@ fn scope(connection: &Connection, ns: i64, collection: &Collection) -> Result<Sc
             parent: 0,
             tombstones: Some(ASSISTANTS_LIST),
         },
+        Collection::UpstreamObjects => Scope {
+            table: "upstream_objects",
+            columns: with_hidden!(),
+            condition: "AND ?2 = 0",
+            parent: 0,
+            tombstones: None,
+        },
         Collection::Threads => Scope {
             table: "threads",
             columns: without_hidden!("version"),

@@ -31,7 +31,7 @@ pub(super) fn grows(connection: &Connection, ns: i64, change: &Change) -> Result
             "SELECT octet_length(json) FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3",
             params![ns, thread_seq(connection, ns, thread)?, object.id],
         )?,
-        Collection::Steps { .. } => None,
+        Collection::Steps { .. } | Collection::UpstreamObjects => None,
     };
     Ok(length.is_some_and(|length: i64| object.json.len() as u64 > length.unsigned_abs()))
 }
@@ -68,7 +68,7 @@ pub(super) fn replace(
             "SELECT version FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3",
             params![ns, thread_seq(connection, ns, thread)?, id],
         )?,
-        Collection::Steps { .. } => None,
+        Collection::Steps { .. } | Collection::UpstreamObjects => None,
     };
     if stored.ok_or_else(missing)? != expected {
         return Err(StoreError::Stale.into());
@@ -97,7 +97,7 @@ pub(super) fn replace(
              WHERE ns = ?1 AND thread = ?2 AND id = ?3",
             params![ns, thread_seq(connection, ns, thread)?, id, hidden, json],
         )?,
-        Collection::Steps { .. } => {}
+        Collection::Steps { .. } | Collection::UpstreamObjects => {}
     }
     Ok(version + 1)
 }

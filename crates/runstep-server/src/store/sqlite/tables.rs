@@ -125,6 +125,15 @@ impl Tables {
                 )?;
                 0
             }
+            Change::CreateUpstreamObject(new) => {
+                execute(
+                    connection,
+                    "INSERT OR IGNORE INTO upstream_objects (seq, ns, id, version, hidden, json)
+                     VALUES (?1, ?2, ?3, 0, ?4, ?5)",
+                    params![self.seq(), ns, new.id, Json(&new.hidden), Json(&new.json)],
+                )?;
+                0
+            }
             Change::CreateThread(new) => {
                 self.create_thread(connection, ns, new)?;
                 0

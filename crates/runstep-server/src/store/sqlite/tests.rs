@@ -48,7 +48,7 @@ fn databases_of_other_programs_and_newer_versions_are_refused() {
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
     let error = error(&path);
-    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 3, .. }), "{error}");
+    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 4, .. }), "{error}");
 }
 
 #[test]
@@ -239,7 +239,7 @@ async fn interrupted_migrations_are_repeated() {
         assert_eq!(read("SELECT count(*) FROM messages"), 200);
         assert_eq!(read("SELECT next > 200 FROM sequence"), 1);
     }
-    assert!(versions.contains(&1) && versions.contains(&3), "{versions:?}");
+    assert!(versions.contains(&1) && versions.contains(&4), "{versions:?}");
 }
 
 #[tokio::test]

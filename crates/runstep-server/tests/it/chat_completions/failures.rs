@@ -6,7 +6,7 @@ use std::time::Duration;
 use runstep_server::model::{ChatCompletions, ModelError, ModelErrorKind};
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{
+use crate::harness::upstream::{
     MockResponse, Upstream, collect_response, delta_chunk, finish_chunk, model_events, text_delta,
     text_event, usage_chunk, usage_event,
 };

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::json;
 
-use crate::chat_completions::upstream::{
+use crate::harness::upstream::{
     MockResponse, delta_chunk, finish_chunk, model_events, text_delta, usage_chunk,
 };
 

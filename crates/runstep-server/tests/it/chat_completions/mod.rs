@@ -7,4 +7,3 @@ mod responses;
 mod retries;
 mod runs;
 mod tool_calls;
-pub(crate) mod upstream;

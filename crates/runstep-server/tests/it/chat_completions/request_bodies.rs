@@ -7,7 +7,7 @@ use runstep_server::model::{
 };
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{Upstream, collect_response, hello_response, request};
+use crate::harness::upstream::{Upstream, collect_response, hello_response, request};
 
 fn user(text: &str) -> ConversationItem {
     ConversationItem::User(text.to_owned())
@@ -243,7 +243,7 @@ async fn key_is_sent_as_bearer_token() {
 
 #[test]
 fn builder_rejects_unusable_urls_and_keys() {
-    let error = |builder: runstep_server::model::ChatCompletionsBuilder| {
+    let error = |builder: runstep_server::model::UpstreamBuilder<ChatCompletions>| {
         builder.build().unwrap_err().to_string()
     };
     let url = |url: &str| error(ChatCompletions::builder(url));

@@ -4,7 +4,7 @@ use futures_util::StreamExt as _;
 use runstep_server::model::{Model as _, ModelEvent};
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{
+use crate::harness::upstream::{
     MockResponse, Upstream, delta_chunk, finish_chunk, hello_response, ok_events, request,
     text_delta, text_event, usage_chunk, usage_event,
 };

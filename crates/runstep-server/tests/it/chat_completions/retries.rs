@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use runstep_server::model::Model as _;
 use serde_json::json;
 
-use crate::chat_completions::upstream::{
+use crate::harness::upstream::{
     MockResponse, Upstream, collect_response, delta_chunk, hello_response, request, text_delta,
     text_event, usage_event,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use runstep_server::Server;
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{
+use crate::harness::upstream::{
     MockResponse, Upstream, delta_chunk, finish_chunk, hello_response, text_delta, usage_chunk,
 };
 use crate::harness::{Event, Fixture, event_names, message_text};

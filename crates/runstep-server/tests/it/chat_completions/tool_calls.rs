@@ -3,7 +3,7 @@
 use runstep_server::model::ModelEvent;
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{
+use crate::harness::upstream::{
     MockResponse, delta_chunk, finish_chunk, model_events, ok_events, text_delta, text_event,
 };
 

@@ -8,6 +8,7 @@ mod fixture;
 mod self_cancelling;
 pub(crate) mod socket;
 pub(crate) mod spec;
+pub(crate) mod upstream;
 
 use std::time::Duration;
 

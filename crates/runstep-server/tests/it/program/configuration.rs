@@ -50,7 +50,12 @@ fn every_option_is_accepted_from_flags_environment_and_file() {
         ("retain-events", "90m"),
         ("retain-runs", "30days"),
         ("max-data-bytes", "8"),
+        ("lease", "5s"),
+        ("max-database-connections", "6"),
         ("upstream", "http://127.0.0.1:1/v1"),
+        ("upstream-api", "responses"),
+        ("adopt", "vs_1,file-1"),
+        ("history", "messages-only"),
         ("upstream-key-env", "KEY"),
         ("model-map", "models.toml"),
         ("upstream-retries", "5"),
@@ -61,6 +66,7 @@ fn every_option_is_accepted_from_flags_environment_and_file() {
         ("poll-after-milliseconds", "12"),
         ("max-context-tokens", "13"),
         ("max-concurrent-runs", "14"),
+        ("max-concurrent-runs-of-all-nodes", "10"),
         ("max-queued-runs", "15"),
         ("max-open-streams", "16"),
         ("max-connections", "17"),
@@ -118,6 +124,14 @@ fn secrets_are_redacted() {
     let report = successful_output(program);
     assert!(!report.contains("sk-secret"), "{report}");
     assert_eq!(value(&report, "upstream"), Some("\"http://127.0.0.1:1/v1?[hidden]\""));
+    let data = "postgres://me:sk-secret@db.example/data?sslmode=require";
+    let program = ProgramBuilder::new(&["--check-config"]).env("RUNSTEP_DATA", data);
+    let report = successful_output(program);
+    assert_eq!(value(&report, "data"), Some("\"postgres://db.example:5432/data?[hidden]\""));
+    let data = "postgres://me:sk-secret@db.example/data?sslmode=prefer";
+    let refused = ProgramBuilder::new(&["--check-config"]).env("RUNSTEP_DATA", data).run_to_exit();
+    assert_eq!(refused.code, Some(2));
+    assert!(!refused.errors.contains("sk-secret"), "{}", refused.errors);
     let help =
         successful_output(ProgramBuilder::new(&["--help"]).env("RUNSTEP_UPSTREAM", "sk-secret"));
     assert!(!help.contains("sk-secret"), "{help}");

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::chat_completions::upstream::{ReceivedRequest, Upstream, hello_response};
+use crate::harness::upstream::{ReceivedRequest, Upstream, hello_response};
 use crate::program::process::{Program, ProgramBuilder};
 
 const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
@@ -54,6 +54,22 @@ async fn configured_limits_are_applied() {
     let body = json!({"metadata": {"a": "x".repeat(2000)}});
     assert_eq!(request(&program, "/v1/threads", "", Some(body)).await.0, 413);
     assert_eq!(request(&program, "/healthz", "", None).await.0, 200);
+}
+
+#[tokio::test]
+async fn readiness_is_asked_for_by_a_command() {
+    let program = builder_with(&[]).serve();
+    let address = program.url("").trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let ready = ProgramBuilder::new(&["--listen", &address, "ready"]).run_to_exit();
+    assert_eq!(
+        (ready.code, ready.output.as_str(), ready.errors.as_str()),
+        (Some(0), "ready\n", "")
+    );
+    drop(program);
+    let stopped = ProgramBuilder::new(&["--listen", &address, "ready"]).run_to_exit();
+    assert_eq!(stopped.code, Some(1));
+    let message = format!("the server at {address} is not ready");
+    assert!(stopped.errors.contains(&message), "{}", stopped.errors);
 }
 
 #[tokio::test]

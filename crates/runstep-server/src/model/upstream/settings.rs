@@ -1,4 +1,4 @@
-//! The configuration of a provider.
+//! The endpoint of a provider, and how to call it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,21 +9,21 @@ use secrecy::SecretString;
 use super::retry::Backoff;
 
 /// A provider's endpoint, and how to call it.
-pub(super) struct Upstream {
-    pub(super) client: reqwest::Client,
-    pub(super) endpoint: Url,
-    pub(super) settings: UpstreamSettings,
+pub(crate) struct Upstream {
+    pub(crate) client: reqwest::Client,
+    pub(crate) endpoint: Url,
+    pub(crate) settings: UpstreamSettings,
 }
 
 /// The settings of the calls.
 #[derive(Debug)]
-pub(super) struct UpstreamSettings {
-    pub(super) api_key: Option<SecretString>,
-    pub(super) model_names: ModelNames,
-    pub(super) backoff: Backoff,
-    pub(super) idle_timeout: Duration,
-    pub(super) token_limit_field: TokenLimitField,
-    pub(super) stream_usage: bool,
+pub(crate) struct UpstreamSettings {
+    pub(crate) api_key: Option<SecretString>,
+    pub(crate) model_names: ModelNames,
+    pub(crate) backoff: Backoff,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) token_limit_field: TokenLimitField,
+    pub(crate) stream_usage: bool,
 }
 
 impl Default for UpstreamSettings {
@@ -46,14 +46,14 @@ impl Default for UpstreamSettings {
 
 /// The provider's names of the models that runs request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ModelNames {
-    pub(super) mapped: BTreeMap<String, String>,
-    pub(super) default: Option<String>,
+pub(crate) struct ModelNames {
+    pub(crate) mapped: BTreeMap<String, String>,
+    pub(crate) default: Option<String>,
 }
 
 impl ModelNames {
     /// Returns the mapped name, else the default, else the requested name itself.
-    pub(super) fn upstream<'a>(&'a self, requested: &'a str) -> &'a str {
+    pub(crate) fn upstream<'a>(&'a self, requested: &'a str) -> &'a str {
         self.mapped.get(requested).or(self.default.as_ref()).map_or(requested, String::as_str)
     }
 }

@@ -15,6 +15,9 @@ use crate::text::shorten;
 /// How many characters of a provider's message are passed on.
 const MAX_QUOTED_CHARACTERS: usize = 500;
 
+/// How many characters of a function's name a message repeats.
+const MAX_QUOTED_NAME: usize = 64;
+
 /// Parts of the codes of errors that are caused by the conversation.
 const PROMPT_CODES: [&str; 6] = [
     "content_filter",
@@ -30,13 +33,13 @@ const TOO_LONG_MESSAGES: [&str; 5] =
 
 /// The error of a call.
 #[derive(Debug)]
-pub(super) struct CallError {
-    pub(super) model_error: ModelError,
-    pub(super) advice: RetryAdvice,
+pub(crate) struct CallError {
+    pub(crate) model_error: ModelError,
+    pub(crate) advice: RetryAdvice,
     /// The status of the response, if it is not a success.
-    pub(super) status: Option<StatusCode>,
+    pub(crate) status: Option<StatusCode>,
     /// The usage that the provider has reported for a response that failed.
-    pub(super) usage: Option<(u64, u64)>,
+    pub(crate) usage: Option<(u64, u64)>,
 }
 
 impl CallError {
@@ -47,18 +50,34 @@ impl CallError {
 
     /// Creates the error for an invalid response, which a retry would repeat. `problem` completes
     /// "The model's provider …".
-    pub(super) fn invalid_response(problem: &str) -> Self {
+    pub(crate) fn invalid_response(problem: &str) -> Self {
         let message = format!("The model's provider {problem}.");
         Self::new(ModelErrorKind::Server, message, RetryAdvice::Never)
     }
 
     /// Creates the error for a response that ended early.
-    pub(super) fn incomplete_response(problem: &str) -> Self {
+    pub(crate) fn incomplete_response(problem: &str) -> Self {
         Self { advice: RetryAdvice::Retry, ..Self::invalid_response(problem) }
     }
 
+    /// Creates the error for a call that ended within its arguments.
+    pub(crate) fn cut_off_arguments(function: &str) -> Self {
+        let name = shorten(function, MAX_QUOTED_NAME);
+        Self::incomplete_response(&format!(
+            "ended its response within the arguments of the function '{name}'"
+        ))
+    }
+
+    pub(crate) fn missing_name() -> Self {
+        Self::invalid_response("called a function without a name")
+    }
+
+    pub(crate) fn too_many_calls() -> Self {
+        Self::invalid_response("called too many functions at once")
+    }
+
     /// Creates the error for a provider that keeps the connection open without a response.
-    pub(super) fn stalled(timeout: Duration) -> Self {
+    pub(crate) fn stalled(timeout: Duration) -> Self {
         let seconds = timeout.as_secs_f64();
         Self::invalid_response(&format!(
             "sent no part of its response for {seconds} s, only signs of life"
@@ -66,7 +85,7 @@ impl CallError {
     }
 
     /// Creates the error for a connection that failed.
-    pub(super) fn transport(error: &reqwest::Error, idle_timeout: Duration) -> Self {
+    pub(crate) fn transport(error: &reqwest::Error, idle_timeout: Duration) -> Self {
         let (message, advice) = if error.is_connect() {
             let reason = innermost(error);
             (format!("The model's provider cannot be reached: {reason}."), RetryAdvice::Retry)
@@ -83,7 +102,7 @@ impl CallError {
     }
 
     /// Creates the error for a response with an error status.
-    pub(super) fn status(
+    pub(crate) fn status(
         status: StatusCode,
         headers: &HeaderMap,
         body: &[u8],
@@ -108,7 +127,7 @@ impl CallError {
     }
 
     /// Creates the error for an error object in a successful response.
-    pub(super) fn in_stream(error: &Value, key: Option<&SecretString>) -> Self {
+    pub(crate) fn in_stream(error: &Value, key: Option<&SecretString>) -> Self {
         let details = ErrorDetails::read(error);
         let status = details.error_status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let is_key_error = details.is_key_error(status);
@@ -190,7 +209,9 @@ impl ErrorDetails {
         let message = self.message.as_deref().unwrap_or_default().to_lowercase();
         let is_prompt_error = || {
             TOO_LONG_MESSAGES.iter().any(|words| message.contains(words))
-                || self.param.as_ref().is_some_and(|param| param.starts_with("messages"))
+                || self.param.as_ref().is_some_and(|param| {
+                    param.starts_with("messages") || param.starts_with("input")
+                })
         };
         if status == StatusCode::TOO_MANY_REQUESTS || self.is_named(&["rate_limit", "quota"]) {
             ModelErrorKind::RateLimit

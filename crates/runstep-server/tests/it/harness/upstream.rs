@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use runstep_server::model::{
-    ChatCompletions, ChatCompletionsBuilder, ConversationItem, Model, ModelError, ModelEvent,
-    ModelRequest,
+    ChatCompletions, ConversationItem, Model, ModelError, ModelEvent, ModelRequest, UpstreamBuilder,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,6 +16,15 @@ use tokio::task::JoinHandle;
 
 /// A test that waits this long has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a provider responds.
+struct Script {
+    turns: Mutex<VecDeque<MockResponse>>,
+    handler: Box<Handler>,
+}
+
+/// Responds to requests that are not for the model.
+type Handler = dyn Fn(&ReceivedRequest) -> Option<MockResponse> + Send + Sync;
 
 /// A running provider, which stops on drop.
 pub(crate) struct Upstream {
@@ -36,6 +44,7 @@ struct Traffic {
 pub(crate) struct ReceivedRequest {
     /// The request line and the headers.
     pub(crate) head: String,
+    /// The body, as a string if it is not JSON.
     pub(crate) body: Value,
 }
 
@@ -180,10 +189,20 @@ pub(crate) fn usage_event(prompt_tokens: u64, completion_tokens: u64) -> ModelEv
 impl Upstream {
     /// Starts a provider; further requests are closed without a response.
     pub(crate) async fn new(script: impl IntoIterator<Item = MockResponse>) -> Self {
+        Self::with_handler(script, |_| None).await
+    }
+
+    /// Starts a provider. `handler` responds to requests that are not for the model.
+    pub(crate) async fn with_handler(
+        script: impl IntoIterator<Item = MockResponse>,
+        handler: impl Fn(&ReceivedRequest) -> Option<MockResponse> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let script: Arc<Mutex<VecDeque<MockResponse>>> =
-            Arc::new(Mutex::new(script.into_iter().collect()));
+        let script: Arc<Script> = Arc::new(Script {
+            turns: Mutex::new(script.into_iter().collect()),
+            handler: Box::new(handler),
+        });
         let traffic = Arc::new(Mutex::new(Traffic::default()));
         let (disconnected, disconnects) = watch::channel(0);
         let task = tokio::spawn({
@@ -210,7 +229,7 @@ impl Upstream {
     }
 
     /// A builder of a model that uses this provider and retries without delay.
-    pub(crate) fn builder(&self) -> ChatCompletionsBuilder {
+    pub(crate) fn builder(&self) -> UpstreamBuilder<ChatCompletions> {
         ChatCompletions::builder(self.url()).backoff(Duration::ZERO, Duration::ZERO)
     }
 
@@ -250,15 +269,16 @@ impl Drop for Upstream {
 }
 
 /// Serves a connection; returns `None` if the client closed it in `Step::Hang`.
-async fn serve(
-    mut socket: TcpStream,
-    traffic: &Mutex<Traffic>,
-    script: &Mutex<VecDeque<MockResponse>>,
-) -> Option<()> {
+async fn serve(mut socket: TcpStream, traffic: &Mutex<Traffic>, script: &Script) -> Option<()> {
     loop {
         let Some(received) = receive(&mut socket).await else { return Some(()) };
-        traffic.lock().unwrap().requests.push(received);
-        let response = script.lock().unwrap().pop_front();
+        let response = match (script.handler)(&received) {
+            Some(response) => Some(response),
+            None => {
+                traffic.lock().unwrap().requests.push(received);
+                script.turns.lock().unwrap().pop_front()
+            }
+        };
         let Some(response) = response else { return Some(()) };
         for step in response.steps {
             match step {
@@ -293,12 +313,15 @@ async fn receive(socket: &mut TcpStream) -> Option<ReceivedRequest> {
     };
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let length: usize = length.unwrap().parse().unwrap();
+    let length: usize = length.map_or(0, |length| length.parse().unwrap());
+    let is_chunked = head.contains("transfer-encoding: chunked");
     let mut body = bytes[end..].to_vec();
-    while body.len() < length {
+    while body.len() < length || (is_chunked && !body.ends_with(b"0\r\n\r\n")) {
         let mut part = [0; 4096];
         let count = socket.read(&mut part).await.ok().filter(|count| *count > 0)?;
         body.extend_from_slice(&part[..count]);
     }
-    Some(ReceivedRequest { head, body: serde_json::from_slice(&body).unwrap() })
+    let text = || String::from_utf8_lossy(&body).into_owned().into();
+    let body = serde_json::from_slice(&body).unwrap_or_else(|_| text());
+    Some(ReceivedRequest { head, body })
 }

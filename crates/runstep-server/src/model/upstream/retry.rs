@@ -11,15 +11,15 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Exponential backoff with jitter.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Backoff {
-    pub(super) max_retries: u32,
-    pub(super) initial_delay: Duration,
-    pub(super) max_delay: Duration,
+pub(crate) struct Backoff {
+    pub(crate) max_retries: u32,
+    pub(crate) initial_delay: Duration,
+    pub(crate) max_delay: Duration,
 }
 
 /// Whether and when to retry after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RetryAdvice {
+pub(crate) enum RetryAdvice {
     /// A retry would fail again or do harm.
     Never,
     /// Retry with backoff.

@@ -1,5 +1,6 @@
 //! Calls the provider, with retries, and reads the response.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +9,14 @@ use futures_core::Stream;
 use futures_util::stream;
 use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::body::body;
-use super::chunk::Chunk;
-use super::decoder::Decoder;
 use super::error::CallError;
+use super::settings::Upstream;
 use super::sse::{MAX_EVENT_BYTES, SseError, SseReader};
-use super::upstream::Upstream;
-use crate::model::{ModelError, ModelEvent, ModelRequest, prompt_tokens};
+use crate::model::{ModelError, ModelEvent};
 
 /// How much of an error response is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -29,20 +28,64 @@ const STALL_FACTOR: u32 = 2;
 /// How long to read after the end was marked.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
+/// Decodes the events of one response, or a response that is not streamed.
+pub(crate) trait Decoder: Send + 'static {
+    /// Returns the decoded events that were not taken yet.
+    fn events(&mut self) -> &mut VecDeque<ModelEvent>;
+
+    /// Returns whether the response is complete, apart from its usage.
+    fn is_finished(&self) -> bool;
+
+    /// Returns whether nothing that follows belongs to the response.
+    fn is_complete(&self) -> bool {
+        false
+    }
+
+    /// Returns the usage that the provider has reported.
+    fn reported_usage(&self) -> Option<(u64, u64)>;
+
+    /// Decodes an event. Returns whether it has a part of the response. `is_error` means that the
+    /// event is named `error`. `key` must not be in an error.
+    fn decode(
+        &mut self,
+        data: &[u8],
+        is_error: bool,
+        key: Option<&SecretString>,
+    ) -> Result<bool, CallError>;
+
+    /// Completes the response. `has_done_marker` means that the provider marked its end with `[DONE]`.
+    fn finish(&mut self, has_done_marker: bool) -> Result<(), CallError>;
+}
+
+/// Parses the data of an event.
+pub(crate) fn parse<T: DeserializeOwned>(data: &[u8]) -> Result<T, CallError> {
+    serde_json::from_slice(data).map_err(|error| {
+        if error.is_eof() {
+            return CallError::incomplete_response("returned an incomplete event");
+        }
+        // Without the error itself, which may repeat the content of messages.
+        let (line, column) = (error.line(), error.column());
+        CallError::invalid_response(&format!(
+            "returned an invalid chunk (line {line}, column {column})"
+        ))
+    })
+}
+
 /// Sends the request until a response starts or the retries are used up.
-pub(super) async fn start(upstream: Arc<Upstream>, request: &ModelRequest) -> Response {
-    let body = Bytes::from(body(request, &upstream));
-    let prompt_tokens = prompt_tokens(request);
+pub(crate) async fn start<D: Decoder>(
+    upstream: Arc<Upstream>,
+    body: Bytes,
+    decoder: impl Fn() -> D,
+) -> Response<D> {
     let mut failures = 0;
     loop {
-        let decoder = Decoder::new(prompt_tokens);
-        let error = match attempt(&upstream, body.clone(), decoder).await {
+        let error = match attempt(&upstream, body.clone(), decoder()).await {
             Ok(response) => return response,
             Err(error) => error,
         };
         failures += 1;
         let Some(delay) = upstream.settings.backoff.delay(failures, error.advice) else {
-            return Response::failed(upstream, error);
+            return Response::failed(upstream, decoder(), error);
         };
         // Without the message, because providers repeat the content of messages in it.
         let status = error.status.map(|status| status.as_u16());
@@ -53,11 +96,11 @@ pub(super) async fn start(upstream: Arc<Upstream>, request: &ModelRequest) -> Re
 }
 
 /// Sends the request once, and reads the response up to its first event.
-async fn attempt(
+async fn attempt<D: Decoder>(
     upstream: &Arc<Upstream>,
     body: Bytes,
-    decoder: Decoder,
-) -> Result<Response, CallError> {
+    decoder: D,
+) -> Result<Response<D>, CallError> {
     let request = upstream.client.post(upstream.endpoint.clone()).body(body);
     let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let response = authorize(request, upstream)
@@ -78,7 +121,7 @@ async fn attempt(
     Ok(response)
 }
 
-fn authorize(request: RequestBuilder, upstream: &Upstream) -> RequestBuilder {
+pub(crate) fn authorize(request: RequestBuilder, upstream: &Upstream) -> RequestBuilder {
     let Some(key) = &upstream.settings.api_key else { return request };
     // The builder has checked that the key is a valid header value.
     match HeaderValue::try_from(format!("Bearer {}", key.expose_secret())) {
@@ -88,6 +131,11 @@ fn authorize(request: RequestBuilder, upstream: &Upstream) -> RequestBuilder {
         }
         Err(_) => request,
     }
+}
+
+/// Reads a body up to a limit, or up to an error.
+pub(crate) async fn read_body(response: reqwest::Response, limit: usize) -> Vec<u8> {
+    read(response, limit).await.0
 }
 
 /// Reads a body up to a limit. Also returns whether the body is complete.
@@ -112,9 +160,9 @@ enum ReadError {
 }
 
 /// A successful response, which may still be streaming.
-pub(super) struct Response {
+pub(crate) struct Response<D> {
     upstream: Arc<Upstream>,
-    decoder: Decoder,
+    decoder: D,
     /// `None` for a response that is not a stream.
     reader: Option<SseReader>,
     /// Whether the response is complete or failed.
@@ -127,8 +175,8 @@ pub(super) struct Response {
     failure: Option<CallError>,
 }
 
-impl Response {
-    fn with_reader(upstream: Arc<Upstream>, decoder: Decoder, reader: Option<SseReader>) -> Self {
+impl<D: Decoder> Response<D> {
+    fn with_reader(upstream: Arc<Upstream>, decoder: D, reader: Option<SseReader>) -> Self {
         Self {
             upstream,
             decoder,
@@ -141,8 +189,8 @@ impl Response {
     }
 
     /// Creates a response that only has the reported usage and an error.
-    fn failed(upstream: Arc<Upstream>, error: CallError) -> Self {
-        let mut response = Self::with_reader(upstream, Decoder::new(0), None);
+    fn failed(upstream: Arc<Upstream>, decoder: D, error: CallError) -> Self {
+        let mut response = Self::with_reader(upstream, decoder, None);
         response.fail(error);
         response
     }
@@ -150,7 +198,7 @@ impl Response {
     async fn new(
         upstream: Arc<Upstream>,
         response: reqwest::Response,
-        decoder: Decoder,
+        decoder: D,
     ) -> Result<Self, CallError> {
         let content_type = response.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -177,8 +225,13 @@ impl Response {
         Ok(response)
     }
 
+    /// Returns the error of a response that failed before its first event.
+    pub(crate) fn failure(&self) -> Option<&CallError> {
+        self.failure.as_ref()
+    }
+
     /// Returns the events of the response as a stream.
-    pub(super) fn into_events(self) -> impl Stream<Item = Result<ModelEvent, ModelError>> {
+    pub(crate) fn into_events(self) -> impl Stream<Item = Result<ModelEvent, ModelError>> {
         stream::unfold(self, |mut response| async move {
             let event = response.next().await?;
             Some((event, response))
@@ -224,6 +277,9 @@ impl Response {
     /// Reads one event of the response.
     async fn read(&mut self) -> Result<(), CallError> {
         let Some(reader) = &mut self.reader else { return Ok(()) };
+        if self.decoder.is_complete() {
+            return self.finish(true);
+        }
         if self.decoder.is_finished() {
             let deadline =
                 *self.usage_deadline.get_or_insert_with(|| Instant::now() + USAGE_TIMEOUT);
@@ -270,24 +326,7 @@ impl Response {
     }
 
     fn decode(&mut self, data: &[u8], is_error: bool) -> Result<bool, CallError> {
-        let key = self.upstream.settings.api_key.as_ref();
-        let mut chunk: Chunk = serde_json::from_slice(data).map_err(|error| {
-            if error.is_eof() {
-                return CallError::incomplete_response("returned an incomplete event");
-            }
-            // Without the error itself, which may repeat the content of messages.
-            let (line, column) = (error.line(), error.column());
-            CallError::invalid_response(&format!(
-                "returned an invalid chunk (line {line}, column {column})"
-            ))
-        })?;
-        match chunk.error.take().filter(|error| !error.is_null()) {
-            Some(error) => Err(CallError::in_stream(&error, key)),
-            None if is_error => {
-                Err(CallError::in_stream(&serde_json::from_slice(data).unwrap_or_default(), key))
-            }
-            None => self.decoder.decode(chunk),
-        }
+        self.decoder.decode(data, is_error, self.upstream.settings.api_key.as_ref())
     }
 
     fn read_error(&self, error: &std::io::Error) -> CallError {
