@@ -314,9 +314,32 @@ fn target(change: &Change) -> (Kind, &str) {
     }
 }
 
+/// Commits a transaction, unless an earlier attempt was committed.
+pub(super) async fn repeat(
+    client: &Client,
+    transaction: &Transaction,
+    quota: &Arc<KeyQuota>,
+) -> Result<Committed> {
+    if let Some(committed) = find_committed(client, transaction, quota).await? {
+        return Ok(committed);
+    }
+    let is_conflict = |failure: &Failure| match failure {
+        Failure::Refused(_) => true,
+        Failure::Database(error) => error.code() == Some(&SqlState::UNIQUE_VIOLATION),
+        Failure::Unavailable(_) | Failure::Timeout => false,
+    };
+    match commit(client, transaction).await {
+        // The earlier attempt may have been committed meanwhile.
+        Err(failure) if is_conflict(&failure) => {
+            find_committed(client, transaction, quota).await?.ok_or(failure)
+        }
+        result => result,
+    }
+}
+
 /// Finds out whether an earlier attempt of a transaction was committed. Ids are random, so an object
 /// with the id of a new one was created by this transaction.
-pub(super) async fn find_committed(
+async fn find_committed(
     client: &Client,
     transaction: &Transaction,
     quota: &Arc<KeyQuota>,

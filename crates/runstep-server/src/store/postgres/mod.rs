@@ -199,13 +199,11 @@ impl Shared {
         loop {
             let (current, quota) = (Arc::clone(&transaction), &quota);
             let attempt = |client| async move {
-                if is_repeated
-                    && let Some(committed) =
-                        commit::find_committed(&client, &current, quota).await?
-                {
-                    return Ok(committed);
+                if is_repeated {
+                    commit::repeat(&client, &current, quota).await
+                } else {
+                    commit::commit(&client, &current).await
                 }
-                commit::commit(&client, &current).await
             };
             match Arc::clone(&self).with(attempt).await {
                 Ok(committed) => {
