@@ -4,8 +4,12 @@
 //! Run it with `cargo bench --bench retrieve` in the folder of this package. Each line compares one
 //! client with reqwest, timed alternately. The benchmark fails on errors, never on slowness.
 
+#[path = "retrieve/plain_run.rs"]
+mod plain_run;
+
 use std::hint::black_box;
 
+use plain_run::PlainRun;
 use runstep_benches::{Comparison, CountingAllocator, FixedResponseServer, Result, compare};
 
 #[global_allocator]
@@ -99,11 +103,8 @@ fn http_client_like_runstep() -> Result<reqwest::Client> {
     Ok(builder.user_agent("runstep/0.1.0").timeout(runstep::DEFAULT_TIMEOUT).build()?)
 }
 
-/// Retrieves the run as a program without an SDK would.
-async fn retrieve_with_reqwest(
-    http: &reqwest::Client,
-    base_url: &str,
-) -> Result<runstep::types::Run> {
+/// Retrieves the run as a program without an SDK would, into a struct with the same fields.
+async fn retrieve_with_reqwest(http: &reqwest::Client, base_url: &str) -> Result<PlainRun> {
     let response = http
         .get(format!("{base_url}/threads/{THREAD}/runs/{RUN}"))
         .bearer_auth(KEY)
@@ -111,7 +112,7 @@ async fn retrieve_with_reqwest(
         .send()
         .await?
         .error_for_status()?;
-    Ok(runstep_api::decode(&response.bytes().await?)?)
+    Ok(serde_json::from_slice(&response.bytes().await?)?)
 }
 
 /// Creates the generated client with the headers that runstep sends.

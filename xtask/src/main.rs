@@ -58,6 +58,11 @@ struct Codegen {
     /// there
     #[arg(long)]
     strict_responses: bool,
+    /// Fail if an operation that `--select` includes is not supported, or if the objects of a union
+    /// have no discriminator; by default, the operation is skipped, and the objects are maps, each with
+    /// a note
+    #[arg(long)]
+    deny_unsupported: bool,
     /// An operation that may respond with a stream of events, although the document lists only
     /// JSON, and the union of its events: `create_run=RunStreamEvent`
     #[arg(long, value_name = "OPERATION=EVENT", value_parser = stream)]
@@ -193,6 +198,8 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
         patterns: arguments.select,
         strict_responses: arguments.strict_responses,
         streams: arguments.stream.into_iter().collect(),
+        allow_untyped: arguments.spec.is_some() && !arguments.deny_unsupported,
+        ..codegen::Selection::default()
     };
     let (files, folder) = match (arguments.spec, arguments.out) {
         (None, None) => {
@@ -203,7 +210,13 @@ fn generate(arguments: Codegen) -> Result<String, codegen::Error> {
             let specification = specification.unwrap_or_else(|| root().join("openapi/runs.yaml"));
             let name = crate_name(out.as_deref().unwrap_or(&specification));
             let folder = out.unwrap_or_else(|| root().join("target/codegen").join(&name));
-            let generated = codegen::build(&specification, &selection)?;
+            let document = codegen::read::read(&specification)?;
+            // The default selection is an API that is useful only as a whole.
+            let generated = if arguments.deny_unsupported || selection.patterns.is_empty() {
+                codegen::build_document(document, &selection)?
+            } else {
+                codegen::build_supported(document, &selection)?
+            };
             for note in generated.notes() {
                 eprintln!("note: {note}");
             }

@@ -2,10 +2,12 @@
 
 use progenitor_client::{Error, ResponseValue};
 use serde::de::{Deserialize as _, DeserializeOwned, Deserializer, Error as _};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::CallOptions;
-use crate::wire::Decode;
+use crate::json::{Json, JsonText};
+use crate::wire::{Decode, read_text};
 
 /// Maximum length of a value in an error message, in characters.
 const MAX_EXCERPT: usize = 80;
@@ -15,24 +17,42 @@ const MAX_EXCERPT: usize = 80;
 /// A value that is not as the specification says is accepted if something can be made of it:
 ///
 /// - A property is only required if the object is useless without it.
-/// - A string that is another kind of value is its JSON text. A number may be a numeric string.
+/// - A string that is another kind of value is its JSON text. A number may be a numeric string. A lone
+///   surrogate in a string is replaced.
 /// - Any other property of the wrong kind is absent, and its value is in `other()` of the object. If
 ///   items of a list do not decode, the list has the others, and the whole list is there.
-/// - A variant of a union that does not decode is `Unknown`.
+/// - A variant of a union that does not decode is `Unknown`. If the discriminator is absent, it is
+///   inferred from a property with the name of one variant.
 ///
-/// [`serde::Deserialize`] gives the same result, but takes longer.
+/// Values that the specification does not list are kept as [`serde_json::Value`]. A number in `other()`
+/// that is not exact as a value is serialized with all its digits. A value that `Value` cannot hold,
+/// such as `1e400` or one with more than 128 levels, is a string with its JSON text.
+///
+/// `serde_json::from_str`, `from_slice` and `from_reader` give the same result.
 ///
 /// # Errors
 ///
 /// Returns an error if the text is not JSON, or if a required property is absent or of the wrong
 /// kind. The error names the JSON path, the expected type and an excerpt of the actual value.
 pub fn decode<T: Decode>(json: &[u8]) -> Result<T, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let read = T::read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    read.or_else(|_| {
-        let whole: Value = serde_json::from_slice(json).map_err(|error| not_json(json, &error))?;
-        decode_value(&whole)
-    })
+    match str::from_utf8(json) {
+        Ok(text) => decode_text(text),
+        Err(error) => Err(not_json(json, &error)),
+    }
+}
+
+/// Decodes a text.
+pub(crate) fn decode_text<T: Decode>(text: &str) -> Result<T, serde_json::Error> {
+    read_text(text).or_else(|_| tolerant(text))
+}
+
+#[cold]
+#[inline(never)]
+fn tolerant<T: Decode>(text: &str) -> Result<T, serde_json::Error> {
+    let json: &RawValue =
+        serde_json::from_str(text).map_err(|error| not_json(text.as_bytes(), &error))?;
+    let json = Json::new(json);
+    T::from_json(json).map_err(|error| serde_json::Error::custom(error.describe(json)))
 }
 
 /// Decodes parsed JSON as a type of this crate; see [`decode`].
@@ -41,15 +61,16 @@ pub fn decode<T: Decode>(json: &[u8]) -> Result<T, serde_json::Error> {
 ///
 /// Returns an error if a required property is absent or of the wrong kind.
 pub fn decode_value<T: Decode>(json: &Value) -> Result<T, serde_json::Error> {
-    T::from_json(json).map_err(|error| serde_json::Error::custom(error.describe(json)))
+    decode_text(&json.to_string())
 }
 
 /// Implements [`serde::Deserialize`] for types of this crate.
 pub(crate) fn deserialize<'de, T: Decode, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    let json = Value::deserialize(deserializer)?;
-    T::from_json(&json).map_err(|error| D::Error::custom(error.describe(&json)))
+    // A deserializer cannot be rewound, but the text can.
+    let JsonText(text) = JsonText::deserialize(deserializer)?;
+    decode_text(&text).map_err(D::Error::custom)
 }
 
 /// Decodes JSON as any type, such as one of your own. Types of this crate decode faster with
@@ -75,7 +96,7 @@ pub fn decode_any<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Err
     })
 }
 
-fn not_json(json: &[u8], error: &serde_json::Error) -> serde_json::Error {
+fn not_json(json: &[u8], error: &dyn std::fmt::Display) -> serde_json::Error {
     let text = match excerpt(&String::from_utf8_lossy(json)) {
         text if text.is_empty() => "nothing".to_owned(),
         text => text,

@@ -1,6 +1,6 @@
 //! Events of a stream. An event that the specification does not list is kept.
 
-use serde_json::{Map, Value};
+use crate::json::Json;
 
 /// Defines the events of a stream: each has a name and data.
 macro_rules! events {
@@ -39,8 +39,8 @@ macro_rules! events {
                 <Self as serde::Deserialize>::deserialize(deserializer)
             }
 
-            fn from_json(json: &serde_json::Value) -> Result<Self, $crate::wire::Mismatch> {
-                <Self as serde::Deserialize>::deserialize(json)
+            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
+                serde_json::from_str(json.text())
                     .map_err(|_| $crate::wire::Mismatch::kind(json, stringify!($Name)))
             }
         }
@@ -108,14 +108,14 @@ macro_rules! events {
                 #[derive(serde::Deserialize)]
                 struct Pair {
                     event: String,
-                    data: serde_json::Value,
+                    data: $crate::json::JsonText,
                 }
 
                 let pair = Pair::deserialize(deserializer)?;
                 // Plain text is a string; the data of an unknown event keeps its quotes.
-                let data = match &pair.data {
-                    serde_json::Value::String(text) if Self::is_plain(&pair.event) => text.clone(),
-                    data => data.to_string(),
+                let data = match serde_json::from_str(&pair.data.0) {
+                    Ok(text) if Self::is_plain(&pair.event) => text,
+                    _ => pair.data.0,
                 };
                 Self::decode(&pair.event, &data).map_err(D::Error::custom)
             }
@@ -140,13 +140,11 @@ pub(crate) fn event_data<T: crate::wire::Decode>(
     event: &str,
     data: &str,
 ) -> Result<T, serde_json::Error> {
-    crate::decode::decode(data.as_bytes()).or_else(|error| {
-        let mut whole: Map<String, Value> = match serde_json::from_str(data) {
-            Ok(Value::Object(whole)) => whole,
-            _ => return Err(error),
-        };
-        match whole.remove(event) {
-            Some(inner) if whole.is_empty() => crate::decode::decode_value(&inner),
+    crate::decode::decode_text(data).or_else(|error| {
+        let text = serde_json::from_str(data).ok();
+        let entries = text.and_then(|text| Json::new(text).entries()).unwrap_or_default();
+        match entries.as_slice() {
+            [(name, inner)] if name == event => crate::decode::decode_text(inner.text()),
             _ => Err(error),
         }
     })

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Field;
+use crate::json::Json;
 use crate::validate::{Limited, Limits, Violation};
 use crate::wire::{Mismatch, Wire};
 
@@ -80,14 +81,14 @@ impl Wire for JsonObject {
         Map::deserialize(deserializer).map(Self::from)
     }
 
-    fn from_json(json: &Value) -> Result<Self, Mismatch> {
+    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
         Map::from_json(json).map(Self::from)
     }
 }
 
 impl<'de> Deserialize<'de> for JsonObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(deserializer)
+        Map::deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -17,7 +17,7 @@
 //! - If a response does not decode, the error names the JSON path, the expected type and the actual
 //!   value.
 //! - Types have no limits, so any value decodes. [`Validate`] checks request bodies.
-
+{skipped}
 {allow}mod call;
 #[rustfmt::skip]
 mod client;
@@ -28,6 +28,7 @@ mod decoding;
 mod enums;
 mod events;
 mod field;
+mod json;
 mod json_object;
 #[rustfmt::skip]
 mod limits;
@@ -36,6 +37,9 @@ mod open_enum;
 mod operation;
 #[rustfmt::skip]
 mod operations;
+mod other;
+mod property_reader;
+mod property_writer;
 #[rustfmt::skip]
 mod structs;
 mod tagged_object;

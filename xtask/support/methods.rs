@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::types::{
-    Message, MessageContent, MessageContentDelta, MessageDelta, RequiredAction,
-    RequiredFunctionToolCall, RequiredToolCall, Run, RunError, RunIncompleteReason, RunStatus,
-    RunStep, Usage,
+    FunctionDefinition, FunctionTool, Message, MessageContent, MessageContentDelta, MessageDelta,
+    RequiredAction, RequiredFunctionToolCall, RequiredToolCall, Run, RunError, RunIncompleteReason,
+    RunStatus, RunStep, Tool, Usage,
 };
 
 /// The status of a run with the data that belongs to it; see [`Run::outcome`].
@@ -36,6 +36,12 @@ pub enum Outcome<'a> {
     /// The run is queued, in progress, being cancelled, or in a status that this version does not
     /// list.
     Active(&'a RunStatus),
+}
+
+impl From<FunctionDefinition> for Tool {
+    fn from(function: FunctionDefinition) -> Self {
+        FunctionTool::new(function).into()
+    }
 }
 
 impl Run {

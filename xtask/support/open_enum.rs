@@ -89,6 +89,12 @@ macro_rules! open_enum {
             }
         }
 
+        impl From<&String> for $Name {
+            fn from(value: &String) -> Self {
+                value.as_str().into()
+            }
+        }
+
         impl From<&str> for $crate::Field<$Name> {
             fn from(value: &str) -> Self {
                 Self::Value(value.into())
@@ -121,9 +127,9 @@ macro_rules! open_enum {
                 serde::Deserialize::deserialize(deserializer)
             }
 
-            fn from_json(json: &serde_json::Value) -> Result<Self, $crate::wire::Mismatch> {
-                let text = json.as_str();
-                text.map(Self::from).ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))
+            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
+                let text = json.string();
+                text.map(|text| Self::from(&*text)).ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))
             }
         }
     };

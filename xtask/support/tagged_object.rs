@@ -1,136 +1,130 @@
 //! Objects with a discriminator.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::object::{Object, Stream};
-use crate::union::{object, sequence, visit_scalars};
+use crate::json::Json;
+use crate::object::Object;
+use crate::property_reader::{Entries, read_variant};
+
+/// The variants of a union: the values of the discriminator, with the properties of each.
+pub(crate) type Variants = &'static [(&'static str, &'static [&'static str])];
 
 /// An object that was read up to its discriminator.
 ///
-/// Properties before the discriminator are buffered. The properties after it are unread, so that a
-/// variant is decoded from the input without buffering if its discriminator comes first.
-pub(crate) struct TaggedObject<A> {
+/// Properties before the discriminator are kept as text. The properties after it are unread.
+pub(crate) struct TaggedObject<'de, A> {
     name: &'static str,
-    tag: Tag,
-    before: Vec<(String, Value)>,
-    rest: A,
+    /// The discriminator's value, if it is listed.
+    known: Option<&'static str>,
+    /// The text of a value that is not listed.
+    tag: Option<&'de RawValue>,
+    before: Entries<'de>,
+    unread: A,
 }
 
-enum Tag {
-    Known(&'static str),
-    Other(Value),
-    Missing,
-}
-
-impl<'de, A: MapAccess<'de>> TaggedObject<A> {
+impl<'de, A: MapAccess<'de>> TaggedObject<'de, A> {
     pub(crate) fn read(
         mut object: A,
         name: &'static str,
-        known: &'static [&'static str],
+        variants: Variants,
     ) -> Result<Self, A::Error> {
-        let mut before = Vec::new();
-        let mut tag = Tag::Missing;
+        let mut before = Entries::default();
         while let Some(key) = object.next_key_seed(KeySeed(name))? {
+            let value: &'de RawValue = object.next_value()?;
+            let json = Json::new(value);
             match key {
-                Some(key) => before.push((key, object.next_value()?)),
-                None => {
-                    tag = object.next_value_seed(TagSeed(known))?;
-                    break;
+                None if !json.is_null() => {
+                    let known = listed(json, variants);
+                    let tag = Some(value).filter(|_| known.is_none());
+                    return Ok(Self { name, known, tag, before, unread: object });
                 }
+                key => before.push((key.unwrap_or(Cow::Borrowed(name)), value)),
             }
         }
-        Ok(Self { name, tag, before, rest: object })
+        let names = before.iter().map(|(name, _)| &**name);
+        Ok(Self { name, known: inferred(names, variants), tag: None, before, unread: object })
     }
 
-    pub(crate) fn is(&self, value: &str) -> bool {
-        matches!(self.tag, Tag::Known(known) if known == value)
+    /// Returns the value of the discriminator, if it is listed.
+    pub(crate) fn tag(&self) -> Option<&'static str> {
+        self.known
     }
 
     /// Reads the variant, without the discriminator.
     pub(crate) fn variant<T: Object>(self) -> Result<T, A::Error> {
-        T::read_properties(Stream::new(self.before, self.rest))
+        read_variant(self.name, self.before, self.unread)
     }
 
     /// Returns the whole object as JSON.
     pub(crate) fn unknown(mut self) -> Result<Value, A::Error> {
-        let mut whole: Map<String, Value> = self.before.into_iter().collect();
-        match self.tag {
-            Tag::Known(value) => drop(whole.insert(self.name.to_owned(), value.into())),
-            Tag::Other(value) => drop(whole.insert(self.name.to_owned(), value)),
-            Tag::Missing => {}
+        let before = self.before.iter();
+        let mut whole: Map<String, Value> =
+            before.map(|(name, value)| ((**name).to_owned(), Json::new(value).value())).collect();
+        if let Some(tag) = self.tag {
+            whole.insert(self.name.to_owned(), Json::new(tag).value());
         }
-        while let Some((key, value)) = self.rest.next_entry()? {
+        while let Some((key, value)) = self.unread.next_entry()? {
             whole.insert(key, value);
         }
         Ok(Value::Object(whole))
     }
 }
 
+/// Returns the value of an object's discriminator, if it is listed.
+pub(crate) fn tag_of(json: Json<'_>, name: &str, variants: Variants) -> Option<&'static str> {
+    let entries = json.entries()?;
+    match entries.iter().find(|(key, value)| key == name && !value.is_null()) {
+        Some((_, tag)) => listed(*tag, variants),
+        None => inferred(entries.iter().map(|(name, _)| &**name), variants),
+    }
+}
+
+fn listed(tag: Json<'_>, variants: Variants) -> Option<&'static str> {
+    let tag = tag.string()?;
+    variants.iter().map(|(value, _)| *value).find(|value| *value == tag)
+}
+
+/// Returns the variant of an object without a discriminator: some servers omit it where a property has
+/// the same name, as in `{"function": {…}}`. There must be one such variant.
+fn inferred<'a>(names: impl Iterator<Item = &'a str>, variants: Variants) -> Option<&'static str> {
+    let mut found = names.filter_map(|name| {
+        let (value, properties) = variants.iter().find(|(value, _)| *value == name)?;
+        properties.contains(value).then_some(*value)
+    });
+    let first = found.next()?;
+    found.all(|value| value == first).then_some(first)
+}
+
 /// Reads a key. `None` is the discriminator.
 struct KeySeed(&'static str);
 
 impl<'de> DeserializeSeed<'de> for KeySeed {
-    type Value = Option<String>;
+    type Value = Option<Cow<'de, str>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        // As bytes, a key may have lone surrogates.
         deserializer.deserialize_bytes(self)
     }
 }
 
-impl Visitor<'_> for KeySeed {
-    type Value = Option<String>;
+impl<'de> Visitor<'de> for KeySeed {
+    type Value = Option<Cow<'de, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_bytes<E: Error>(self, key: &[u8]) -> Result<Self::Value, E> {
-        if key == self.0.as_bytes() {
-            return Ok(None);
-        }
-        Ok(Some(str::from_utf8(key).map_err(E::custom)?.to_owned()))
+    fn visit_borrowed_bytes<E>(self, key: &'de [u8]) -> Result<Self::Value, E> {
+        Ok((key != self.0.as_bytes()).then(|| String::from_utf8_lossy(key)))
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        self.visit_bytes(key.as_bytes())
-    }
-}
-
-/// Reads the value of a discriminator.
-struct TagSeed(&'static [&'static str]);
-
-impl<'de> DeserializeSeed<'de> for TagSeed {
-    type Value = Tag;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tag, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TagSeed {
-    type Value = Tag;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E: Error>(self, tag: &str) -> Result<Tag, E> {
-        Ok(match self.0.iter().find(|known| **known == tag) {
-            Some(known) => Tag::Known(known),
-            None => Tag::Other(tag.into()),
-        })
-    }
-
-    visit_scalars!(Tag, Tag::Other);
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, items: A) -> Result<Tag, A::Error> {
-        sequence(items).map(Tag::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Tag, A::Error> {
-        object(entries).map(Tag::Other)
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
+        let key = (key != self.0.as_bytes()).then(|| String::from_utf8_lossy(key));
+        Ok(key.map(|key| Cow::Owned(key.into_owned())))
     }
 }

@@ -13,6 +13,7 @@ macro_rules! union {
             $(constants { $($Constant:ident = $constant:literal,)+ })?
             $(text { $Text:ident })?
             $(array { $Array:ident($Item:ty) })?
+            $(scalars { $($Scalar:ident($ScalarType:ty),)+ })?
             $(tagged $tag:literal { $($(#[$variant_attribute:meta])* $Variant:ident($Type:ty) = $value:literal,)+ })?
             $(object { $Object:ident($ObjectType:ty) })?
         }
@@ -35,6 +36,10 @@ macro_rules! union {
                 $Array(Vec<$Item>),
             )?
             $($(
+                #[doc = concat!("A value of type `", stringify!($ScalarType), "`.")]
+                $Scalar($ScalarType),
+            )+)?
+            $($(
                 $(#[$variant_attribute])*
                 $Variant($Type),
             )+)?
@@ -52,9 +57,10 @@ macro_rules! union {
                     $($(Self::$Constant => serializer.serialize_str($constant),)+)?
                     $(Self::$Text(text) => serializer.serialize_str(text),)?
                     $(Self::$Array(items) => serde::Serialize::serialize(items, serializer),)?
+                    $($(Self::$Scalar(scalar) => serde::Serialize::serialize(scalar, serializer),)+)?
                     $($(
                         Self::$Variant(body) => {
-                            $crate::object::write(body, Some(($tag, $value)), serializer)
+                            $crate::property_writer::write(body, Some(($tag, $value)), serializer)
                         }
                     )+)?
                     $(Self::$Object(object) => serde::Serialize::serialize(object, serializer),)?
@@ -92,13 +98,11 @@ macro_rules! union {
 
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, object: A) -> Result<$Name, A::Error> {
                         $(
-                            const KNOWN: &[&str] = &[$($value),+];
-                            let tagged = $crate::tagged_object::TaggedObject::read(object, $tag, KNOWN)?;
-                            $(
-                                if tagged.is($value) {
-                                    return tagged.variant().map($Name::$Variant);
-                                }
-                            )+
+                            let tagged = $crate::tagged_object::TaggedObject::read(object, $tag, $Name::VARIANTS)?;
+                            match tagged.tag() {
+                                $(Some($value) => return tagged.variant().map($Name::$Variant),)+
+                                _ => {}
+                            }
                             return tagged.unknown().map($Name::Unknown);
                         )?
                         $(return $crate::union::object::<$ObjectType, A>(object).map($Name::$Object);)?
@@ -106,30 +110,40 @@ macro_rules! union {
                         $crate::union::object(object).map($Name::Unknown)
                     }
 
-                    $crate::union::visit_scalars!($Name, $Name::Unknown);
+                    $crate::union::visit_scalars!($Name, $Name::from_scalar);
                 }
 
                 deserializer.deserialize_any(Union)
             }
 
-            fn from_json(json: &serde_json::Value) -> Result<Self, $crate::wire::Mismatch> {
-                let known = match json {
-                    serde_json::Value::String(text) => Some(Self::from_text(text)),
-                    $(serde_json::Value::Array(_) => <Vec<$Item> as $crate::wire::Wire>::from_json(json).ok().map(Self::$Array),)?
+            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
+                use $crate::json::Kind;
+
+                let known = match json.kind() {
+                    Kind::String => json.string().map(|text| Self::from_text(&text)),
+                    Kind::Number | Kind::Boolean => Some(Self::from_scalar(json.value())),
+                    $(Kind::List => <Vec<$Item> as $crate::wire::Wire>::from_json(json).ok().map(Self::$Array),)?
                     $(
-                        serde_json::Value::Object(object) => match object.get($tag).and_then(serde_json::Value::as_str) {
+                        Kind::Object => match $crate::tagged_object::tag_of(json, $tag, Self::VARIANTS) {
                             $(Some($value) => {
-                                $crate::object::from_json(json, $tag).ok().map(Self::$Variant)
+                                $crate::property_reader::from_json(json, Some($tag)).ok().map(Self::$Variant)
                             })+
                             _ => None,
                         },
                     )?
-                    $(serde_json::Value::Object(_) => <$ObjectType as $crate::wire::Wire>::from_json(json).ok().map(Self::$Object),)?
+                    $(Kind::Object => <$ObjectType as $crate::wire::Wire>::from_json(json).ok().map(Self::$Object),)?
                     _ => None,
                 };
-                Ok(known.unwrap_or_else(|| Self::Unknown(json.clone())))
+                Ok(known.unwrap_or_else(|| Self::Unknown(json.value())))
             }
         }
+
+        $(
+            impl $Name {
+                const VARIANTS: $crate::tagged_object::Variants =
+                    &[$(($value, <$Type as $crate::object::Object>::NAMES)),+];
+            }
+        )?
 
         impl $Name {
             #[allow(unreachable_code)]
@@ -141,7 +155,30 @@ macro_rules! union {
                 $(return Self::$Text(text.to_owned());)?
                 Self::Unknown(text.into())
             }
+
+            fn from_scalar(value: serde_json::Value) -> Self {
+                $($(
+                    if let Ok(scalar) = <$ScalarType as serde::Deserialize>::deserialize(&value) {
+                        return Self::$Scalar(scalar);
+                    }
+                )+)?
+                Self::Unknown(value)
+            }
         }
+
+        $($(
+            impl From<$ScalarType> for $Name {
+                fn from(scalar: $ScalarType) -> Self {
+                    Self::$Scalar(scalar)
+                }
+            }
+
+            impl From<$ScalarType> for $crate::Field<$Name> {
+                fn from(scalar: $ScalarType) -> Self {
+                    Self::Value(scalar.into())
+                }
+            }
+        )+)?
 
         $($(
             impl From<$Type> for $Name {
@@ -178,6 +215,12 @@ macro_rules! union {
 
             impl From<&str> for $Name {
                 fn from(text: &str) -> Self {
+                    Self::$Text(text.to_owned())
+                }
+            }
+
+            impl From<&String> for $Name {
+                fn from(text: &String) -> Self {
                     Self::$Text(text.to_owned())
                 }
             }
@@ -224,7 +267,7 @@ macro_rules! visit_scalars {
     };
     (@ $Value:ty, $kept:expr, $visit:ident($Scalar:ty)) => {
         fn $visit<E: serde::de::Error>(self, value: $Scalar) -> Result<$Value, E> {
-            Ok($kept(value.into()))
+            Ok($kept(serde_json::Value::from(value)))
         }
     };
 }

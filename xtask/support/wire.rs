@@ -1,16 +1,20 @@
-//! How values are decoded: strictly while a text is read, and tolerantly from parsed JSON.
+//! How values are decoded: strictly while a text is read, and tolerantly from the texts of values.
 //!
 //! Reading is fast, and fails at the first value that is not as the specification says. The text is
-//! then parsed, and each type makes the best of what is there; see [`Wire::from_json`].
+//! then read again, and each type makes the best of what is there; see [`Wire::from_json`].
 
 #![allow(dead_code, reason = "a specification need not have properties of every kind")]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use crate::json::{Json, Kind};
 
 /// A type that the API has on the wire.
 pub trait Wire: Sized {
@@ -24,10 +28,10 @@ pub trait Wire: Sized {
     /// - An optional property of the wrong kind is absent, and its value is kept. A list or map has
     ///   the items that decode, and the whole list or map is kept.
     /// - A variant of a union that does not decode is unknown.
-    fn from_json(json: &Value) -> Result<Self, Mismatch>;
+    fn from_json(json: Json<'_>) -> Result<Self, Mismatch>;
 
     /// Decodes the parts of a value that decode, if it has parts.
-    fn readable_parts(_: &Value) -> Option<Self> {
+    fn readable_parts(_: Json<'_>) -> Option<Self> {
         None
     }
 }
@@ -39,10 +43,13 @@ impl<T: Wire> Decode for T {}
 
 /// Why a value does not decode.
 #[derive(Debug)]
-pub struct Mismatch {
+pub struct Mismatch(Box<Reason>);
+
+#[derive(Debug)]
+struct Reason {
     /// From the value to the whole.
     path: Vec<Step>,
-    reason: String,
+    text: String,
 }
 
 #[derive(Debug)]
@@ -52,43 +59,56 @@ enum Step {
 }
 
 impl Mismatch {
+    fn new(text: String) -> Self {
+        Self(Box::new(Reason { path: Vec::new(), text }))
+    }
+
     /// The value is of the wrong kind.
-    pub(crate) fn kind(found: &Value, expected: &str) -> Self {
-        let found = match found {
-            Value::Null => "null".to_owned(),
-            Value::Bool(value) => format!("boolean `{value}`"),
-            Value::Number(value) if value.is_f64() => format!("floating point `{value}`"),
-            Value::Number(value) => format!("integer `{value}`"),
-            Value::String(text) => format!("string {text:?}"),
-            Value::Array(_) => "sequence".to_owned(),
-            Value::Object(_) => "map".to_owned(),
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn kind(found: Json<'_>, expected: &str) -> Self {
+        let text = crate::decode::excerpt(found.text());
+        let found = match found.kind() {
+            Kind::Null => "null".to_owned(),
+            Kind::Boolean => format!("boolean `{text}`"),
+            Kind::Number if text.contains(['.', 'e', 'E']) => format!("floating point `{text}`"),
+            Kind::Number => format!("integer `{text}`"),
+            Kind::String => format!("string {text}"),
+            Kind::List => "sequence".to_owned(),
+            Kind::Object => "map".to_owned(),
         };
-        let reason = format!("invalid type: {found}, expected {expected}");
-        Self { path: Vec::new(), reason }
+        Self::new(format!("invalid type: {found}, expected {expected}"))
+    }
+
+    pub(crate) fn too_deep() -> Self {
+        Self::new("the value is nested too deeply".to_owned())
     }
 
     pub(crate) fn missing(property: &str) -> Self {
-        Self { path: Vec::new(), reason: format!("missing field `{property}`") }
+        Self::new(format!("missing field `{property}`"))
     }
 
     pub(crate) fn inside(mut self, property: &str) -> Self {
-        self.path.push(Step::Property(property.to_owned()));
+        self.0.path.push(Step::Property(property.to_owned()));
         self
     }
 
     pub(crate) fn at(mut self, index: usize) -> Self {
-        self.path.push(Step::Index(index));
+        self.0.path.push(Step::Index(index));
         self
     }
 
     /// Returns a text with the path and an excerpt of the value.
-    pub(crate) fn describe(&self, whole: &Value) -> String {
+    pub(crate) fn describe(&self, whole: Json<'_>) -> String {
         let mut path = String::new();
         let mut value = Some(whole);
-        for step in self.path.iter().rev() {
+        for step in self.0.path.iter().rev() {
             value = value.and_then(|value| match step {
-                Step::Property(name) => value.get(name),
-                Step::Index(index) => value.get(index),
+                Step::Property(name) => {
+                    let mut entries = value.entries()?.into_iter().rev();
+                    entries.find(|(key, _)| key == name).map(|(_, value)| value)
+                }
+                Step::Index(index) => value.items()?.get(*index).copied(),
             });
             match step {
                 Step::Property(name) if path.is_empty() => path.push_str(name),
@@ -98,9 +118,20 @@ impl Mismatch {
         }
         let location =
             if path.is_empty() { "the top level".to_owned() } else { format!("`{path}`") };
-        let found = crate::decode::excerpt(&value.unwrap_or(whole).to_string());
-        format!("at {location}: {}; found: {found}", self.reason)
+        let found = value.unwrap_or(whole).excerpt();
+        format!("at {location}: {}; found: {found}", self.0.text)
     }
+}
+
+/// Reads a text that is as the specification says.
+pub(crate) fn read_text<T: Wire>(text: &str) -> Result<T, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    T::read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value))
+}
+
+/// Reads a value whose text is known to be one value.
+pub(crate) fn read_part<T: Wire>(text: &RawValue) -> Result<T, serde_json::Error> {
+    T::read(&mut serde_json::Deserializer::from_str(text.get()))
 }
 
 /// Reads a value inside another one.
@@ -146,7 +177,7 @@ impl<T: Wire> Wire for Option<T> {
         deserializer.deserialize_option(Seed::<Self>::new())
     }
 
-    fn from_json(json: &Value) -> Result<Self, Mismatch> {
+    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
         if json.is_null() { Ok(None) } else { T::from_json(json).map(Some) }
     }
 }
@@ -156,7 +187,7 @@ impl<T: Wire> Wire for Box<T> {
         T::read(deserializer).map(Self::new)
     }
 
-    fn from_json(json: &Value) -> Result<Self, Mismatch> {
+    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
         T::from_json(json).map(Self::new)
     }
 }
@@ -182,14 +213,17 @@ impl<T: Wire> Wire for Vec<T> {
         deserializer.deserialize_seq(Seed::<Self>::new())
     }
 
-    fn from_json(json: &Value) -> Result<Self, Mismatch> {
-        let items = json.as_array().ok_or_else(|| Mismatch::kind(json, "a sequence"))?;
-        let items = items.iter().enumerate();
+    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
+        let items = json.items().ok_or_else(|| Mismatch::kind(json, "a sequence"))?;
+        let items = items.into_iter().enumerate();
         items.map(|(index, item)| T::from_json(item).map_err(|error| error.at(index))).collect()
     }
 
-    fn readable_parts(json: &Value) -> Option<Self> {
-        Some(json.as_array()?.iter().filter_map(|item| T::from_json(item).ok()).collect())
+    fn readable_parts(json: Json<'_>) -> Option<Self> {
+        if json.is_null() {
+            return Some(Self::new());
+        }
+        Some(json.items()?.into_iter().filter_map(|item| T::from_json(item).ok()).collect())
     }
 }
 
@@ -214,20 +248,21 @@ impl<T: Wire> Wire for BTreeMap<String, T> {
         deserializer.deserialize_map(Seed::<Self>::new())
     }
 
-    fn from_json(json: &Value) -> Result<Self, Mismatch> {
-        let entries = json.as_object().ok_or_else(|| Mismatch::kind(json, "a map"))?;
-        let entries = entries.iter().map(|(key, value)| {
-            let value = T::from_json(value).map_err(|error| error.inside(key))?;
-            Ok((key.clone(), value))
+    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
+        let entries = json.entries().ok_or_else(|| Mismatch::kind(json, "a map"))?;
+        let entries = entries.into_iter().map(|(key, value)| match T::from_json(value) {
+            Ok(value) => Ok((key, value)),
+            Err(error) => Err(error.inside(&key)),
         });
         entries.collect()
     }
 
-    fn readable_parts(json: &Value) -> Option<Self> {
-        let entries = json.as_object()?.iter();
-        let readable =
-            entries.filter_map(|(key, value)| Some((key.clone(), T::from_json(value).ok()?)));
-        Some(readable.collect())
+    fn readable_parts(json: Json<'_>) -> Option<Self> {
+        if json.is_null() {
+            return Some(Self::new());
+        }
+        let entries = json.entries()?.into_iter();
+        Some(entries.filter_map(|(key, value)| Some((key, T::from_json(value).ok()?))).collect())
     }
 }
 
@@ -239,7 +274,7 @@ macro_rules! scalars {
                 <$Type>::deserialize(deserializer)
             }
 
-            fn from_json($json: &Value) -> Result<Self, Mismatch> {
+            fn from_json($json: Json<'_>) -> Result<Self, Mismatch> {
                 $value.ok_or_else(|| Mismatch::kind($json, $expected))
             }
         }
@@ -248,7 +283,7 @@ macro_rules! scalars {
 
 scalars! {
     String: "a string", json => text(json);
-    bool: "a boolean", json => json.as_bool();
+    bool: "a boolean", json => serde_json::from_str(json.text()).ok();
     f64: "a number", json => number(json);
     f32: "a number", json => number(json).map(|number| number as Self);
     u8: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
@@ -259,39 +294,42 @@ scalars! {
     i16: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
     i32: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
     i64: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
-    (): "null", json => json.as_null();
-    Value: "a value", json => Some(json.clone());
-    Map<String, Value>: "a map", json => json.as_object().cloned();
+    (): "null", json => json.is_null().then_some(());
+    Value: "a value", json => Some(json.value());
+    Map<String, Value>: "a map", json => map(json);
 }
 
 /// Returns a string, or the JSON text of any other value.
-fn text(json: &Value) -> Option<String> {
-    match json {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+fn text(json: Json<'_>) -> Option<String> {
+    match json.kind() {
+        Kind::Null => None,
+        Kind::String => json.string().map(Cow::into_owned),
+        _ => Some(json.text().to_owned()),
     }
 }
 
-fn number(json: &Value) -> Option<f64> {
-    match json {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+fn map(json: Json<'_>) -> Option<Map<String, Value>> {
+    let entries = json.entries()?.into_iter();
+    Some(entries.map(|(name, value)| (name, value.value())).collect())
+}
+
+/// Returns the text of a number, or of a string that may be one.
+fn digits(json: Json<'_>) -> Option<Cow<'_, str>> {
+    match json.kind() {
+        Kind::Number => Some(json.text().into()),
+        Kind::String => json.string().map(|text| text.trim().to_owned().into()),
         _ => None,
     }
 }
 
-fn integer(json: &Value) -> Option<i128> {
+fn number(json: Json<'_>) -> Option<f64> {
+    digits(json)?.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+fn integer(json: Json<'_>) -> Option<i128> {
     /// All integers up to here are exact.
     const MAX_EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
-    let exact = match json {
-        Value::Number(number) => {
-            number.as_u64().map(i128::from).or_else(|| number.as_i64().map(i128::from))
-        }
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    exact.or_else(|| {
+    digits(json)?.parse().ok().or_else(|| {
         let number = number(json)?;
         (number.fract() == 0.0 && number.abs() <= MAX_EXACT).then_some(number as i128)
     })

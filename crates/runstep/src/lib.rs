@@ -33,11 +33,8 @@
 //! # Guides
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(
-    not(feature = "tools"),
-    allow(dead_code, unused_imports, reason = "only the tool loop calls some functions")
-)]
 
+mod arguments;
 mod client;
 pub mod docs;
 mod error;
@@ -61,6 +58,7 @@ mod time;
 pub mod tools;
 mod transport;
 
+pub use arguments::{IntoField, IntoId};
 /// The bytes of a body, from the `bytes` crate.
 pub use bytes::Bytes;
 pub use client::{AccessToken, Client, ClientBuilder, DEFAULT_TIMEOUT};
@@ -69,15 +67,15 @@ pub use into_completed::IntoCompleted;
 pub use pagination::{InvalidEntry, Items, Page, Pages};
 pub use polling::{
     EnsureIdle, EnsureIdleParams, IfActive, Poll, PollAll, PollParams, PollTarget, PolledRun,
-    RunUpdate, RunUpdates,
+    RunUpdate, RunUpdates, WatchRun,
 };
 /// The HTTP client: `Method`, `Client` and `ClientBuilder` are part of the API of this crate.
 pub use reqwest;
 pub use resources::*;
 pub use run_ref::RunRef;
 pub use run_request::{
-    DEFAULT_DEADLINE, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, Plain, RunMode, RunRequest,
-    StartRun,
+    AwaitRun, DEFAULT_DEADLINE, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, Plain, PlainMode,
+    RunMode, RunRequest, StartRun,
 };
 /// An event of a run; see [`RunStream`].
 pub use runstep_api::types::StreamEvent as RunEvent;

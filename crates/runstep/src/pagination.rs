@@ -1,5 +1,8 @@
 //! Pagination of list requests: one page, or a stream of all pages or items.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use runstep_api::Decode;
 use serde_json::Value;
@@ -66,9 +69,15 @@ impl InvalidEntry {
 impl<T> Page<T> {
     /// Returns the cursor of the next page, or `None` on the last page. The list request resumes there
     /// with `after(cursor)`, also in another process.
+    ///
+    /// Also `None` if no entry of the page has a readable id, although [`has_more`](Self::has_more) is
+    /// true. Streams of pages and items yield an error then.
     pub fn next_cursor(&self) -> Option<&str> {
-        let is_empty = self.data.is_empty() && self.invalid.is_empty();
-        self.last_id.as_deref().filter(|_| self.has_more && !is_empty)
+        self.last_id.as_deref().filter(|_| self.has_more && !self.is_empty())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.data.is_empty() && self.invalid.is_empty()
     }
 
     /// Returns all entries, valid and invalid, in the order of the server.
@@ -84,11 +93,22 @@ impl<T> Page<T> {
 
 /// Returns the entries of a list that do not decode, and the id of the last entry. `received` are the
 /// entries as the server sent them, which the list keeps if one of them does not decode.
+///
+/// Fails if the response is not a list at all.
 pub(crate) fn invalid_entries<L, T: Decode>(
     response: &Response<L>,
+    is_empty: bool,
     received: Option<&Value>,
 ) -> Result<(Vec<InvalidEntry>, Option<String>)> {
-    let Some(received) = received else { return Ok((Vec::new(), None)) };
+    let Some(received) = received else {
+        // The decoder accepts lists without `data`, and so every object. Empty lists are short.
+        if is_empty && !is_list(response.body()) {
+            return Err(Error::not_a_list(response.body())
+                .with_status(response.status())
+                .with_headers(response.header_map()));
+        }
+        return Ok((Vec::new(), None));
+    };
     let entries: Vec<Value> = runstep_api::decode_value(received).map_err(|error| {
         Error::undecodable(error, response.body())
             .with_status(response.status())
@@ -102,6 +122,22 @@ pub(crate) fn invalid_entries<L, T: Decode>(
         }
     }
     Ok((invalid, last_id))
+}
+
+/// Returns whether the body has a property by which a list is recognized. An error with status 200 has
+/// none.
+fn is_list(body: &[u8]) -> bool {
+    let Ok(Value::Object(list)) = serde_json::from_slice(body) else { return false };
+    match list.get("data") {
+        Some(Value::Null) | None => {}
+        Some(_) => return true,
+    }
+    let is_error = list.get("error").is_some_and(|error| !error.is_null());
+    let has = |name: &str| list.get(name).is_some_and(|value| !value.is_null());
+    !is_error
+        && (list.get("object").is_some_and(|object| object == "list")
+            || list.contains_key("data")
+            || ["first_id", "last_id", "has_more"].into_iter().any(has))
 }
 
 /// A list request, for any page.
@@ -146,19 +182,74 @@ pub struct Pages<T>(BoxStream<Page<T>>);
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Items<T>(BoxStream<T>);
 
-pub(crate) fn pages<R: PagedRequest>(request: R) -> Pages<R::Item> {
-    let pages = futures_util::stream::try_unfold(Some(request), |request| async move {
-        let Some(mut next) = request else { return Ok(None) };
-        let page = next.clone().fetch().await?;
-        if page.next_cursor().is_some() && page.next_cursor() == next.cursor() {
-            let message = "the server returned the same page again: it ignores `after`";
-            return Err(Error::new(ErrorKind::Decode, message));
+/// Maximum number of cursors that are remembered, so that a list takes at most about 1 MiB.
+const MAX_CURSORS: usize = 1 << 16;
+
+/// The cursors of a list so far, as hashes.
+#[derive(Default)]
+struct Cursors {
+    hasher: RandomState,
+    seen: HashSet<u64>,
+    pages: u64,
+}
+
+impl Cursors {
+    /// Adds the cursor of the next page. Returns an error if it was there before: the server ignores
+    /// cursors, or repeats pages, and the list would have no end.
+    fn add(&mut self, cursor: &str) -> Result<()> {
+        if self.seen.len() >= MAX_CURSORS {
+            // A cycle is noticed nevertheless, if it is not longer than the limit.
+            self.seen.clear();
         }
-        let request = page.next_cursor().map(|cursor| {
-            next.set_cursor(cursor.to_owned());
-            next
-        });
-        Ok(Some((page, request)))
+        if self.seen.insert(self.hasher.hash_one(cursor)) {
+            self.pages += 1;
+            return Ok(());
+        }
+        let message = format!(
+            "the server repeats pages: the cursor {cursor:?} appears again after {} pages; \
+             it ignores or mixes up `after`",
+            self.pages
+        );
+        Err(Error::new(ErrorKind::Decode, message))
+    }
+}
+
+/// The state of a stream of pages.
+enum Position<R> {
+    /// The next page is fetched with this request.
+    Page(R, Cursors),
+    /// There are more pages, but the last one had no cursor.
+    NoCursor,
+    End,
+}
+
+pub(crate) fn pages<R: PagedRequest>(request: R) -> Pages<R::Item> {
+    let mut cursors = Cursors::default();
+    if let Some(cursor) = request.cursor() {
+        cursors.seen.insert(cursors.hasher.hash_one(cursor));
+    }
+    let start = Position::Page(request, cursors);
+    let pages = futures_util::stream::try_unfold(start, |position| async move {
+        let (mut next, mut cursors) = match position {
+            Position::Page(next, cursors) => (next, cursors),
+            Position::NoCursor => {
+                let message = "the server has more pages, but the last page has no entry with an id \
+                    to continue after";
+                return Err(Error::new(ErrorKind::Decode, message));
+            }
+            Position::End => return Ok(None),
+        };
+        let page = next.clone().fetch().await?;
+        let position = match page.next_cursor() {
+            Some(cursor) => {
+                cursors.add(cursor)?;
+                next.set_cursor(cursor.to_owned());
+                Position::Page(next, cursors)
+            }
+            None if page.has_more && !page.is_empty() => Position::NoCursor,
+            None => Position::End,
+        };
+        Ok(Some((page, position)))
     });
     Pages(SyncWrapper::new(pages.boxed()))
 }

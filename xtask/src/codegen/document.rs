@@ -111,10 +111,13 @@ impl Document {
     /// Returns the component schemas that are referred to, other than by a component union that
     /// lists them as alternatives.
     pub fn references_outside_unions(&self) -> BTreeSet<String> {
+        // What an alternative's list or map contains is not an alternative.
         let within_union = |pointer: &str| {
             let path = pointer.strip_prefix("/components/schemas/");
-            path.and_then(|path| path.split_once('/'))
-                .is_some_and(|(_, rest)| rest.starts_with("oneOf/") || rest.starts_with("anyOf/"))
+            path.and_then(|path| path.split_once('/')).is_some_and(|(_, rest)| {
+                (rest.starts_with("oneOf/") || rest.starts_with("anyOf/"))
+                    && !rest.split('/').any(|key| key == "items" || key == "additionalProperties")
+            })
         };
         self.references()
             .iter()

@@ -1,6 +1,8 @@
 //! Stage `enums`: extracts string enums, which become types that keep unknown values. Typify's enums
 //! fail to decode a value that the document does not list.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::document::{Document, description, rust_name};
@@ -44,14 +46,20 @@ fn open_enum(name: &str, schema: &Value) -> OpenEnum {
 pub fn values(schema: &Value) -> Vec<(String, String)> {
     let mut names = Names::default();
     let values = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
-    let values = values.filter_map(Value::as_str);
+    let mut taken = BTreeSet::new();
+    let values = values.filter_map(Value::as_str).filter(|value| taken.insert(*value));
     let pairs = values.map(|value| {
         let name = match rust_name(value) {
             // The variant for unknown values.
             name if name == "Unknown" => "UnknownValue".to_owned(),
             name => name,
         };
-        (names.distinct(&name, &name), value.to_owned())
+        // `Self_2` would not be in camel case.
+        let longer = match name.strip_suffix('_') {
+            Some(keyword) => format!("{keyword}Value"),
+            None => name.clone(),
+        };
+        (names.distinct(&name, &longer), value.to_owned())
     });
     pairs.collect()
 }

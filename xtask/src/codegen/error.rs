@@ -66,6 +66,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns a copy of an error about a part of the document.
+    pub(super) fn copy(&self) -> Option<Self> {
+        match self {
+            Self::Document { pointer, reason, help } => {
+                Some(Self::at(pointer.as_str(), reason.as_str(), help.as_str()))
+            }
+            _ => None,
+        }
+    }
+
     /// Creates an error about a part of the document.
     pub fn at(
         pointer: impl Into<String>,

@@ -32,6 +32,7 @@ pub mod doc_comments;
 pub mod rewrite;
 
 pub mod render;
+pub mod skip;
 pub mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,7 @@ use unions::Unions;
 
 pub use error::Error;
 pub use select::Selection;
+pub use skip::{Skipped, build_supported};
 pub use write::{check, write};
 
 /// A stage of code generation, from a document to code.
@@ -113,9 +115,9 @@ pub const STAGES: [Stage; 10] = [
         name: "unions",
         purpose: "extracts unions: typify's untagged enums try one variant after the other, and \
                   their errors have no reason",
-        run: |generated, _| {
+        run: |generated, selection| {
             (generated.document, generated.unions) =
-                unions::extract_unions(generated.document.take())?;
+                unions::extract_unions(generated.document.take(), selection)?;
             Ok(())
         },
     },
@@ -189,6 +191,8 @@ pub struct Generated {
     pub unions: Unions,
     /// The string enums.
     pub enums: Vec<OpenEnum>,
+    /// The operations that are not supported.
+    pub skipped: Vec<Skipped>,
     // What stages find out for later stages.
     response_only: BTreeSet<String>,
     origins: BTreeMap<String, String>,
@@ -208,10 +212,22 @@ pub struct RequestBody<'a> {
 }
 
 impl Generated {
-    /// Returns what the user of the generator should know: operations that may stream, although the
-    /// document does not say so.
+    /// Returns what the user of the generator should know: operations that are not supported, unions
+    /// without types, and operations that may stream although the document does not say so.
     pub fn notes(&self) -> Vec<String> {
-        event_streams::notes(self)
+        let skipped = self.skipped.iter();
+        let mut notes: Vec<String> = skipped
+            .map(|Skipped { operation, reason }| format!("skipped {operation}: {reason}"))
+            .collect();
+        let untyped = self.unions.unions.iter().filter(|union| union.is_untyped());
+        notes.extend(untyped.map(|union| {
+            format!(
+                "the objects of `{}` have no discriminator, so that they are maps of JSON values",
+                union.name
+            )
+        }));
+        notes.extend(event_streams::notes(self));
+        notes
     }
 
     /// Returns the structs by name, in the order of the code.

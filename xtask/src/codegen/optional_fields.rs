@@ -23,6 +23,9 @@ pub const EMPTY_IF_ABSENT: &str = "x-empty-if-absent";
 /// The properties that the responses of any API always have, in addition to discriminators.
 pub const DEFAULT_ALWAYS_PRESENT: [&str; 2] = ["id", "status"];
 
+/// The list that a page always has: without it, an error with status 200 would be an empty page.
+const ENTRIES: &str = "data";
+
 /// Marks a required property that a response need not have, with [`NONE`] or [`EMPTY`].
 pub const ABSENT: &str = "x-absent";
 
@@ -74,12 +77,14 @@ pub fn make_optional(mut document: Document) -> Result<Document, Error> {
         if request_only.contains(name) {
             continue;
         }
+        let is_stated = always_present.is_some();
         let always_present = always_present.unwrap_or(DEFAULT_ALWAYS_PRESENT.to_vec());
         let required: BTreeSet<String> =
             list(schema, "required").iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
         for (property, schema) in properties.into_iter().flatten() {
             let is_present = always_present.contains(&property.as_str())
+                || (!is_stated && property == ENTRIES && schema.get("items").is_some())
                 || discriminators.contains(property.as_str())
                 || is_constant(&before, schema);
             let is_nullable = schema.get("nullable") == Some(&Value::Bool(true));

@@ -38,6 +38,10 @@ pub struct Selection {
     /// Operations that may respond with events, although the document lists only JSON, with the union
     /// of their events.
     pub streams: BTreeMap<String, String>,
+    /// Whether objects without a discriminator in a union may be maps of JSON values.
+    pub allow_untyped: bool,
+    /// Operations that are not supported, with path and method.
+    pub excluded: BTreeSet<(String, String)>,
 }
 
 impl Selection {
@@ -51,6 +55,9 @@ impl Selection {
     }
 
     fn includes(&self, method: &str, path: &str) -> bool {
+        if self.excluded.contains(&(path.to_owned(), method.to_owned())) {
+            return false;
+        }
         let default = DEFAULT.map(str::to_owned);
         let patterns = if self.patterns.is_empty() { &default[..] } else { &self.patterns };
         let mut included = false;
@@ -151,9 +158,35 @@ pub fn select_operations(mut document: Document, selection: &Selection) -> Resul
         ));
     }
     share_parameters(paths);
+    refer_to_recursion_by_name(&mut document);
     name_operations(&mut document);
     keep_reachable(&mut document);
     Ok(document)
+}
+
+/// Replaces `$recursiveRef: "#"` within a component with `$recursiveAnchor: true` by a reference to it.
+/// Others stay, and are rejected if they are selected.
+fn refer_to_recursion_by_name(document: &mut Document) {
+    for (name, schema) in document.schemas_mut().into_iter().flatten() {
+        let anchor = schema.as_object_mut().and_then(|map| map.shift_remove("$recursiveAnchor"));
+        if anchor == Some(true.into()) {
+            refer_by_name(schema, &reference_to(name));
+        }
+    }
+}
+
+fn refer_by_name(value: &mut Value, reference: &Value) {
+    match value {
+        Value::Object(map) if map.get("$recursiveRef").is_some_and(|target| target == "#") => {
+            map.shift_remove("$recursiveRef");
+            map.extend(reference.as_object().cloned().unwrap_or_default());
+        }
+        Value::Object(map) => {
+            map.values_mut().for_each(|inner| refer_by_name(inner, reference));
+        }
+        Value::Array(list) => list.iter_mut().for_each(|inner| refer_by_name(inner, reference)),
+        _ => {}
+    }
 }
 
 /// Moves the parameters of a path to its operations.
@@ -204,6 +237,13 @@ fn name_operations(document: &mut Document) {
         let name = std::iter::once(method).chain(words).collect::<Vec<_>>().join("_");
         operation.entry("operationId").or_insert_with(|| json!(name));
     }
+}
+
+/// Returns the components that an operation refers to, direct and indirect.
+pub fn components_of(document: &Document, operation: &Value) -> BTreeSet<String> {
+    let mut components = document.reachable(operation);
+    keep_variants(document, &mut components);
+    components
 }
 
 /// Adds the variants of bases with a discriminator, which nothing else may refer to.

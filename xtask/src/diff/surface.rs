@@ -191,6 +191,9 @@ impl Surface {
         if let Some((variant, item)) = &union.array {
             self.add_variant(owner, variant, &format!("Vec<{item}>"), "array");
         }
+        for (variant, kind) in &union.scalars {
+            self.add_variant(owner, variant, kind, "scalar");
+        }
         for variant in &union.tagged {
             self.add_variant(owner, &variant.name, &variant.body_type(), &variant.value);
         }

@@ -368,19 +368,18 @@ fn changes_of_shared_parts_are_reported_once() {
 #[test]
 fn effects_on_callers_are_unknown_without_code() {
     let object = |property: Value| json!({ "type": "object", "properties": { "x": property } });
-    let number_or_text = object(json!({ "oneOf": [{ "type": "string" }, { "type": "integer" }] }));
+    let list = json!({ "type": "array", "items": { "type": "string" }, "contains": {} });
     let text = object(json!({ "type": "string" }));
-    let new = document(number_or_text, json!({}));
+    let new = document(object(list), json!({}));
     assert!(new.generation_error().is_some());
     let changes = diff::compare(&document(text, json!({})), &new);
     assert_eq!(diff::exit_status(&changes), 2);
     insta::assert_snapshot!(report::text(&changes), @"
     POST /runs
-      request .x: became a union  [callers: unknown, wire: compatible]
-      request .x: alternative added: `integer`  [callers: compatible, wire: compatible]
+      request .x: type changed from string to array  [callers: unknown, wire: breaking]
     generated code
-      not compared, since a document does not generate: at /paths/~1runs/post/requestBody/content/application~1json/schema/properties/x/oneOf/1: an alternative must be a string, a list or an object  [callers: unknown, wire: compatible]
-    0 breaking (0 for callers, 0 on the wire), 2 unknown, 1 compatible
+      not compared, since a document does not generate: at /paths/~1runs/post/requestBody/content/application~1json/schema/properties/x/contains: `contains` is not supported  [callers: unknown, wire: compatible]
+    1 breaking (0 for callers, 1 on the wire), 1 unknown, 0 compatible
     ");
 }
 

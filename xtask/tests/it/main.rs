@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod alternatives;
 mod checks;
 mod compat;
 mod diff;
@@ -17,6 +18,7 @@ mod release;
 mod render;
 mod rewrite;
 mod robustness;
+mod skipped;
 mod small_documents;
 mod stages;
 mod vendor_crate;

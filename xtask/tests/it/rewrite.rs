@@ -134,6 +134,7 @@ fn unions_and_enums() {
             constants: vec![pair("Auto", "auto")],
             text: Some("Text".to_owned()),
             array: Some(pair("List", "Usage")),
+            scalars: Vec::new(),
             tag: "type".to_owned(),
             tagged: vec![variant("Say", "say", "say_it")],
             object: Some(pair("Usage", "Usage")),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use xtask::codegen::document::{Document, rust_name};
-use xtask::codegen::{Error, boxing, enums, lower, names, optional_fields, select, unions};
+use xtask::codegen::{self, Error, boxing, enums, lower, names, optional_fields, select, unions};
 
 use crate::{json_content, reference, selection};
 
@@ -122,7 +122,7 @@ fn inline_types_of_operations_are_named() {
 #[test]
 fn unions_are_extracted_and_recursion_through_them_is_boxed() {
     insta::assert_snapshot!(table(include_str!("fixtures/steps/unions.yaml"), |before| {
-        let (after, found) = unions::extract_unions(before)?;
+        let (after, found) = unions::extract_unions(before, &codegen::Selection::default())?;
         let mut text = String::new();
         for unions::Union { name, tag, tagged, .. } in &found.unions {
             text.push_str(&format!("union {name} by {tag}\n"));

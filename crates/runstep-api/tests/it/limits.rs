@@ -57,9 +57,9 @@ fn numbers_are_limited_to_a_range() {
         let expected = format!("`temperature` is {value}; it must be at {limit}");
         assert_eq!(message(&run().temperature(value)), expected);
     }
-    assert_eq!(run().temperature(2).top_p(0).max_prompt_tokens(256).validate(), Ok(()));
-    let expected = "`max_completion_tokens` is 255; it must be at least 256";
-    assert_eq!(message(&run().max_completion_tokens(255)), expected);
+    assert_eq!(run().temperature(2).top_p(0).max_prompt_tokens(1).validate(), Ok(()));
+    let expected = "`max_completion_tokens` is 0; it must be at least 1";
+    assert_eq!(message(&run().max_completion_tokens(0)), expected);
     let strategy = TruncationStrategy::new("last_messages").last_messages(0);
     let expected = "`truncation_strategy.last_messages` is 0; it must be at least 1";
     assert_eq!(message(&run().truncation_strategy(strategy)), expected);

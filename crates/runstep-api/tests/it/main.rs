@@ -6,5 +6,6 @@ mod fields;
 mod limits;
 mod methods;
 mod objects;
+mod odd_values;
 mod operations;
 mod tolerance;

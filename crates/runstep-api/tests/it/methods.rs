@@ -1,6 +1,6 @@
 //! Methods of runs and messages.
 
-use runstep_api::types::{Message, MessageDelta, Run, RunStatus, Thread};
+use runstep_api::types::{Message, MessageDelta, Run, RunList, RunStatus, Thread};
 use runstep_api::{Outcome, decode};
 use serde_json::{Value, json};
 
@@ -101,6 +101,28 @@ fn maps_have_the_entries_that_decode() {
     assert_eq!(thread.metadata.as_ref().unwrap()["user"], "u1");
     let written = serde_json::to_value(&thread).unwrap();
     assert_eq!(written["metadata"], json["metadata"]);
+}
+
+#[test]
+fn object_without_data_is_not_a_list() {
+    for json in [r#"{"detail": "Not Found"}"#, r#"{"error": {"message": "no"}}"#, "{}"] {
+        let error = decode::<RunList>(json.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("missing field `data`"), "{error}");
+    }
+}
+
+#[test]
+fn list_has_the_entries_that_decode_and_keeps_the_others() {
+    let json =
+        json!({"data": [{"id": "r", "thread_id": "t", "status": "queued"}, {"id": 7}, null]});
+    let list = decode::<RunList>(json.to_string().as_bytes()).unwrap();
+    assert_eq!(list.data.len(), 1);
+    assert_eq!(list.other()["data"], json["data"]);
+    assert_eq!(serde_json::to_value(&list).unwrap()["data"], json["data"]);
+    // Servers in Go write null for an empty list.
+    let list = decode::<RunList>(br#"{"data": null}"#).unwrap();
+    assert_eq!(list.data, []);
+    assert!(list.other().is_empty());
 }
 
 /// A run with these times, in seconds: started, completed, failed, cancelled.

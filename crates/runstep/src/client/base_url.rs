@@ -11,8 +11,10 @@ pub(crate) fn configuration_error(message: impl Into<String>) -> Error {
 /// Parses a base URL and checks that paths can be appended and that the key may be sent to it.
 pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Url> {
     // The URL may contain a password, so messages do not repeat it.
-    let url = Url::parse(text.trim())
-        .map_err(|error| configuration_error(format!("invalid base URL: {error}")))?;
+    let url = Url::parse(text.trim()).map_err(|error| {
+        let advice = "expected a URL such as `https://api.example.com/v1`";
+        configuration_error(format!("invalid base URL: {error}; {advice}"))
+    })?;
     let problem = if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         "invalid base URL: expected `https://` or `http://` and a host"
     } else if !url.username().is_empty() || url.password().is_some() {

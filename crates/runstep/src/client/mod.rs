@@ -116,6 +116,7 @@ impl Client {
         if let Some(message) = &self.0.invalid {
             return Err(configuration_error(message));
         }
+        options.check_arguments()?;
         let mut call = CallOptions::default();
         call.headers.clone_from(&self.0.headers);
         if let Some(token) = self.0.auth.token(deadline).await? {

@@ -84,10 +84,15 @@ impl<T> CancelLate<T> {
         match target {
             RunTarget::New { .. } => Self::Created(Box::new(|result| Box::pin(created(result)))),
             RunTarget::Continued { run, .. } | RunTarget::Existing { run, .. } => {
-                let cancel = client.runs(&run.thread_id).cancel(&run.run_id);
-                Self::Existing(run.clone(), cancel.with_options(options).into_future())
+                Self::existing(run.clone(), client, options)
             }
         }
+    }
+
+    /// Returns how a run that exists is cancelled.
+    pub(crate) fn existing(run: RunRef, client: &Client, options: RequestOptions) -> Self {
+        let cancel = client.runs(&run.thread_id).cancel(&run.run_id);
+        Self::Existing(run, cancel.with_options(options).into_future())
     }
 }
 

@@ -8,6 +8,7 @@
 mod cancel_on_drop;
 mod delays;
 mod ensure_idle;
+mod new_steps;
 mod poll;
 mod poll_all;
 mod poll_loop;
@@ -21,6 +22,9 @@ pub use ensure_idle::{EnsureIdle, EnsureIdleParams, IfActive};
 pub use poll::{Poll, PollParams};
 pub use poll_all::{PollAll, PollTarget, PolledRun};
 pub(crate) use poll_loop::has_settled;
-pub(crate) use start::{poll, poll_until, start_run};
+pub use start::WatchRun;
+pub(crate) use start::poll;
+#[cfg(feature = "tools")]
+pub(crate) use start::{poll_until, start_run};
 pub use update::RunUpdate;
 pub use updates::RunUpdates;

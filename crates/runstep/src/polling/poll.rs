@@ -1,13 +1,13 @@
 //! The request that waits for a run.
 
-use std::future::IntoFuture;
+use runstep_api::types::Run;
 
-use super::start::watch;
-use super::updates::RunUpdates;
-use crate::error::Result;
+use super::start::WatchRun;
+use crate::arguments::IntoId;
 use crate::resources::{ExistingRun, Runs};
 use crate::run_ref::RunRef;
-use crate::run_request::{Action, Plain, RunMode, RunRequest};
+use crate::run_request::sealed::Sealed;
+use crate::run_request::{Action, AwaitRun, Plain, RunMode, RunRequest};
 use crate::transport::ResponseFuture;
 
 /// A request that waits for a run; see [`Runs::poll`] and [`docs::polling`](crate::docs::polling).
@@ -33,22 +33,19 @@ impl PollParams {
     }
 }
 
-impl Poll {
-    /// Returns a stream of changes: the current state first, then one item for each change of the
-    /// status or, with [`with_steps`](Self::with_steps), for new steps. The stream ends after the run
-    /// has settled, or after an error.
-    pub fn watch(self) -> RunUpdates {
-        let (_, request) = self.erase(PollParams::into_action);
-        watch(request)
+impl Sealed for PollParams {}
+
+impl WatchRun for PollParams {
+    fn into_watch(self) -> Action {
+        self.into_action()
     }
 }
 
-impl<M: RunMode> IntoFuture for Poll<M> {
-    type Output = Result<M::Polled>;
-    type IntoFuture = ResponseFuture<M::Polled>;
+impl<M: RunMode> AwaitRun<M> for PollParams {
+    type Output = M::Polled;
 
-    fn into_future(self) -> Self::IntoFuture {
-        let (mode, request) = self.erase(PollParams::into_action);
+    fn into_future(request: Poll<M>) -> ResponseFuture<M::Polled> {
+        let (mode, request) = request.erase(Self::into_action);
         mode.poll(request)
     }
 }
@@ -74,8 +71,8 @@ impl Runs {
     /// # Errors
     ///
     /// Awaiting it returns the errors of [`and_poll`](RunRequest::and_poll).
-    pub fn poll(&self, run_id: impl Into<String>) -> Poll {
-        let run = RunRef { thread_id: self.thread_id().to_owned(), run_id: run_id.into() };
+    pub fn poll(&self, run_id: impl IntoId<Run>) -> Poll {
+        let run = RunRef { thread_id: self.thread_id().to_owned(), run_id: run_id.into_id().0 };
         RunRequest::from_params(self.client(), PollParams { run })
     }
 }

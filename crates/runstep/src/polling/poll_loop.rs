@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use runstep_api::types::{Order, Run, RunStatus, RunStep};
+use runstep_api::types::{Run, RunStatus};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::cancel_on_drop::{CancelOnDrop, FINAL_CANCEL_TIMEOUT};
 use super::delays::{PollDelays, ToleratedErrors};
-use super::update::RunUpdate;
+use super::new_steps::{NewSteps, NoSteps};
 use crate::error::{Error, ErrorKind, Result};
 use crate::resources::Runs;
 use crate::run_request::RunOptions;
@@ -26,14 +26,21 @@ pub(crate) fn has_settled(run: &Run) -> bool {
     run.is_terminal() || run.status == RunStatus::RequiresAction
 }
 
-/// Polls one run until it settles.
-pub(super) struct PollLoop {
+/// A change of the run.
+pub(super) struct Change<T> {
+    pub(super) run: Run,
+    pub(super) new_steps: T,
+    pub(super) tolerated_errors: Vec<Error>,
+}
+
+/// Polls one run until it settles, and its steps if `S` says so.
+pub(super) struct PollLoop<S: NewSteps = NoSteps> {
     runs: Runs,
     run_id: String,
     deadline: Instant,
     delays: PollDelays,
     error_policy: PollErrorPolicy,
-    with_steps: bool,
+    steps: S,
     cancel_on_deadline: bool,
     /// Whether to wait until the run has ended, even while it requires action.
     until_terminal: bool,
@@ -44,7 +51,6 @@ pub(super) struct PollLoop {
     next_poll_at: Option<Instant>,
     last_run: Option<Run>,
     reported_status: Option<RunStatus>,
-    last_step_id: Option<String>,
     errors: ToleratedErrors,
     consecutive_errors: u32,
     ended: bool,
@@ -54,6 +60,17 @@ pub(super) struct PollLoop {
 }
 
 impl PollLoop {
+    /// Returns the run when it settles.
+    pub(super) async fn settled_run(mut self: Box<Self>) -> Result<Run> {
+        let mut last = None;
+        while let Some(change) = self.next().await? {
+            last = Some(change.run);
+        }
+        last.ok_or_else(|| Error::new(ErrorKind::Decode, "the poll ended without a run"))
+    }
+}
+
+impl<S: NewSteps> PollLoop<S> {
     pub(super) fn new(runs: Runs, run_id: String, options: &RunOptions, deadline: Instant) -> Self {
         let client = runs.client();
         let guard = match options.cancel_on_drop {
@@ -64,7 +81,7 @@ impl PollLoop {
             deadline,
             delays: PollDelays::of(options, client),
             error_policy: options.error_policy(client),
-            with_steps: options.with_steps,
+            steps: S::new(options),
             cancel_on_deadline: options.cancel_on_deadline,
             until_terminal: false,
             options: options.poll_request_options(client),
@@ -72,7 +89,6 @@ impl PollLoop {
             next_poll_at: None,
             last_run: None,
             reported_status: None,
-            last_step_id: None,
             errors: ToleratedErrors::default(),
             consecutive_errors: 0,
             ended: false,
@@ -89,7 +105,7 @@ impl PollLoop {
     pub(super) fn starting_with(mut self, response: Response<Run>) -> Self {
         let delay = self.delays.next_after_response(response.header_map());
         let run = response.into_inner();
-        if !has_settled(&run) || (run.is_terminal() && !self.with_steps) {
+        if !has_settled(&run) || (run.is_terminal() && !self.steps.are_requested()) {
             self.next_poll_at = Some(deadline_after(delay));
             self.initial_run = Some(run.clone());
         }
@@ -104,18 +120,9 @@ impl PollLoop {
         self
     }
 
-    /// Returns the run when it settles.
-    pub(super) async fn settled_run(mut self: Box<Self>) -> Result<Run> {
-        let mut last = None;
-        while let Some(update) = self.next().await? {
-            last = Some(update.run);
-        }
-        last.ok_or_else(|| Error::new(ErrorKind::Decode, "the poll ended without a run"))
-    }
-
     /// Returns the next change, or `None` after the end. After an error, the run is left to the
     /// caller.
-    pub(super) async fn next(&mut self) -> Result<Option<RunUpdate>> {
+    pub(super) async fn next(&mut self) -> Result<Option<Change<S::Steps>>> {
         let next = self.next_change().await;
         if next.is_err() {
             self.ended = true;
@@ -124,9 +131,9 @@ impl PollLoop {
         next
     }
 
-    async fn next_change(&mut self) -> Result<Option<RunUpdate>> {
+    async fn next_change(&mut self) -> Result<Option<Change<S::Steps>>> {
         if let Some(run) = self.initial_run.take() {
-            return Ok(self.update(run, Vec::new()));
+            return Ok(self.change(run, S::Steps::default()));
         }
         while !self.ended {
             if self.final_poll_sent {
@@ -146,7 +153,7 @@ impl PollLoop {
         Ok(None)
     }
 
-    async fn poll(&mut self, limit: Instant) -> Result<Option<RunUpdate>> {
+    async fn poll(&mut self, limit: Instant) -> Result<Option<Change<S::Steps>>> {
         let Ok(fetched) = timeout_at(limit, self.fetch()).await else {
             return self.on_deadline().await;
         };
@@ -154,7 +161,7 @@ impl PollLoop {
             Ok((run, new_steps, delay)) => {
                 self.consecutive_errors = 0;
                 self.next_poll_at = Some(deadline_after(delay));
-                Ok(self.update(run, new_steps))
+                Ok(self.change(run, new_steps))
             }
             Err(error) if self.error_policy.tolerates(&error, self.consecutive_errors) => {
                 self.consecutive_errors += 1;
@@ -166,20 +173,9 @@ impl PollLoop {
         }
     }
 
-    async fn fetch(&mut self) -> Result<(Run, Vec<RunStep>, Duration)> {
+    async fn fetch(&mut self) -> Result<(Run, S::Steps, Duration)> {
         let (run, delay) = self.retrieve().await?;
-        let mut new_steps = Vec::new();
-        if self.with_steps {
-            let steps = self.runs.steps(&self.run_id).list().with_options(self.options.clone());
-            let mut steps = steps.order(Order::Asc);
-            if let Some(last) = &self.last_step_id {
-                steps = steps.after(last);
-            }
-            new_steps = steps.readable_items().collect_all().await?;
-            if let Some(last) = new_steps.last() {
-                self.last_step_id = Some(last.id.clone());
-            }
-        }
+        let new_steps = self.steps.fetch(&self.runs, &self.run_id, &self.options).await?;
         Ok((run, new_steps, delay))
     }
 
@@ -200,28 +196,28 @@ impl PollLoop {
         if self.until_terminal { run.is_terminal() } else { has_settled(run) }
     }
 
-    /// Returns an update, or `None` if nothing changed.
-    fn update(&mut self, run: Run, new_steps: Vec<RunStep>) -> Option<RunUpdate> {
+    /// Returns a change, or `None` if nothing changed.
+    fn change(&mut self, run: Run, new_steps: S::Steps) -> Option<Change<S::Steps>> {
         self.ended = self.is_end(&run);
         if self.ended {
             self.guard.disarm();
         }
-        if self.reported_status.as_ref() == Some(&run.status) && new_steps.is_empty() {
+        if self.reported_status.as_ref() == Some(&run.status) && S::are_none(&new_steps) {
             return None;
         }
         self.reported_status = Some(run.status.clone());
-        Some(RunUpdate { run, new_steps, tolerated_errors: self.errors.take() })
+        Some(Change { run, new_steps, tolerated_errors: self.errors.take() })
     }
 
     /// Handles the deadline: cancels the run if configured. Returns the run if the cancel request
     /// shows that it had ended, otherwise a deadline error.
-    async fn on_deadline(&mut self) -> Result<Option<RunUpdate>> {
+    async fn on_deadline(&mut self) -> Result<Option<Change<S::Steps>>> {
         let is_end = self.last_run.as_ref().is_some_and(|run| self.is_end(run));
         if self.cancel_on_deadline && !is_end {
             // A failed cancel is less informative than the deadline.
             let ended = timeout(FINAL_CANCEL_TIMEOUT, self.cancel()).await;
             if let Some(run) = ended.ok().flatten() {
-                return Ok(self.update(run, Vec::new()));
+                return Ok(self.change(run, S::Steps::default()));
             }
         }
         let message = match (is_end, self.until_terminal) {

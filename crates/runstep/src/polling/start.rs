@@ -4,32 +4,35 @@ use runstep_api::types::Run;
 use tokio::time::Instant;
 
 use super::cancel_on_drop::{CancelLate, InFlight};
+use super::new_steps::{NewSteps, NoSteps};
 use super::poll_loop::PollLoop;
 use super::updates::RunUpdates;
 use crate::client::Client;
 use crate::error::Result;
 use crate::resources::Runs;
-use crate::run_request::{ErasedRequest, RunOptions, RunRequest, RunTarget, StartRun};
+use crate::run_request::sealed::Sealed;
+use crate::run_request::{Action, ErasedRequest, PlainMode, RunRequest, RunTarget, StartRun};
 use crate::time::deadline_after;
 use crate::transport::{RequestOptions, Response, ResponseFuture};
 
 /// Waits until the run of a request settles.
 pub(crate) fn poll(request: ErasedRequest) -> ResponseFuture<Run> {
-    Box::pin(async move { start(request).await?.settled_run().await })
+    Box::pin(async move { start::<NoSteps>(request).await?.settled_run().await })
 }
 
 /// Waits until a run settles, at most until `deadline`.
+#[cfg(feature = "tools")]
 pub(crate) async fn poll_until(
     runs: Runs,
     run_id: String,
-    options: &RunOptions,
+    options: &crate::run_request::RunOptions,
     deadline: Instant,
 ) -> Result<Run> {
     Box::new(PollLoop::new(runs, run_id, options, deadline)).settled_run().await
 }
 
 /// Starts the deadline, sends the request, and creates the poll loop.
-async fn start(request: ErasedRequest) -> Result<Box<PollLoop>> {
+async fn start<S: NewSteps>(request: ErasedRequest) -> Result<Box<PollLoop<S>>> {
     let deadline = deadline_after(request.options.deadline);
     if let RunTarget::Existing { run, .. } = request.action.target() {
         let runs = request.client.runs(run.thread_id);
@@ -67,16 +70,37 @@ async fn cancel(client: Client, response: Response<Run>, options: RequestOptions
     let _ = client.runs(&run.thread_id).cancel(&run.id).with_options(options).await;
 }
 
-impl<R: StartRun> RunRequest<R> {
-    /// Sends the request when the stream is first read, and returns a stream of the changes of the run,
-    /// by polling: the run as it was created first; see [`Poll::watch`](crate::Poll::watch).
-    pub fn watch(self) -> RunUpdates {
-        let (_, request) = self.erase(R::into_action);
-        RunUpdates::new(start(request))
+/// The parameters of a request whose run can be watched by polling.
+///
+/// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "a stream of events cannot be watched: end this request with `.await`, or use `runs.poll(id).watch()`",
+    label = "`{Self}` opens a stream of events"
+)]
+pub trait WatchRun: Sealed {
+    #[doc(hidden)]
+    fn into_watch(self) -> Action;
+}
+
+#[diagnostic::do_not_recommend]
+impl<R: StartRun> WatchRun for R {
+    fn into_watch(self) -> Action {
+        self.into_action()
     }
 }
 
-/// Returns the stream of the changes of an existing run.
-pub(super) fn watch(request: ErasedRequest) -> RunUpdates {
-    RunUpdates::new(start(request))
+impl<R, M> RunRequest<R, M> {
+    /// Returns a stream of the changes of the run, by polling: the current state first, then one item for
+    /// each change of the status or, with [`with_steps`](Self::with_steps), for new steps. The stream ends
+    /// after the run has settled, or after an error.
+    ///
+    /// A request that creates or continues a run is sent when the stream is first read.
+    pub fn watch(self) -> RunUpdates
+    where
+        R: WatchRun,
+        M: PlainMode,
+    {
+        let (_, request) = self.erase(R::into_watch);
+        RunUpdates::new(start(request))
+    }
 }

@@ -3,7 +3,8 @@
 use futures_util::{StreamExt as _, TryFutureExt as _};
 use sync_wrapper::SyncWrapper;
 
-use super::poll_loop::PollLoop;
+use super::new_steps::StepsAfterLast;
+use super::poll_loop::{Change, PollLoop};
 use super::update::RunUpdate;
 use crate::error::Result;
 use crate::transport::{BoxStream, boxed_stream};
@@ -14,10 +15,15 @@ pub struct RunUpdates(BoxStream<RunUpdate>);
 
 impl RunUpdates {
     /// Creates a stream from a poll loop.
-    pub(super) fn new(start: impl Future<Output = Result<Box<PollLoop>>> + Send + 'static) -> Self {
+    pub(super) fn new(
+        start: impl Future<Output = Result<Box<PollLoop<StepsAfterLast>>>> + Send + 'static,
+    ) -> Self {
         let updates = start.map_ok(|poll_loop| {
             futures_util::stream::try_unfold(poll_loop, |mut poll_loop| async move {
-                Ok(poll_loop.next().await?.map(|update| (update, poll_loop)))
+                let change = poll_loop.next().await?;
+                Ok(change.map(|Change { run, new_steps, tolerated_errors }| {
+                    (RunUpdate { run, new_steps, tolerated_errors }, poll_loop)
+                }))
             })
         });
         Self(SyncWrapper::new(updates.try_flatten_stream().boxed()))

@@ -1,7 +1,9 @@
 //! What the requests about runs do, without their types.
 
 use runstep_api::ByteStream;
-use runstep_api::types::{ResponseFormat, Run, RunInclude, Tool};
+#[cfg(feature = "tools")]
+use runstep_api::types::{ResponseFormat, Tool};
+use runstep_api::types::{Run, RunInclude};
 
 use super::requests::{
     CreateRunParams, CreateThreadAndRunParams, RetrieveRun, SubmitToolOutputsParams,
@@ -16,6 +18,7 @@ macro_rules! start_run {
     ($Params:ident { $($method:item)+ }) => {
         impl Sealed for $Params {}
 
+        #[diagnostic::do_not_recommend]
         impl StartRun for $Params {
             fn into_action(self) -> Action {
                 Action::new(self)
@@ -54,10 +57,12 @@ start_run!(CreateRunParams {
         &self.include
     }
 
+    #[cfg(feature = "tools")]
     fn add_tools(&mut self, tools: Vec<Tool>) {
         self.body.tools.get_or_insert_default().extend(tools);
     }
 
+    #[cfg(feature = "tools")]
     fn set_response_format(&mut self, format: ResponseFormat) {
         self.body.response_format = format.into();
     }
@@ -68,10 +73,12 @@ start_run!(CreateThreadAndRunParams {
         RunTarget::New { thread_id: None, assistant_id: self.body.assistant_id.clone() }
     }
 
+    #[cfg(feature = "tools")]
     fn add_tools(&mut self, tools: Vec<Tool>) {
         self.body.tools.get_or_insert_default().extend(tools);
     }
 
+    #[cfg(feature = "tools")]
     fn set_response_format(&mut self, format: ResponseFormat) {
         self.body.response_format = format.into();
     }

@@ -1,10 +1,11 @@
 //! Operations on assistants: a model with instructions and tools.
 
-use runstep_api::types::{CreateAssistantRequest, Tool, UpdateAssistantRequest};
+use runstep_api::types::{Assistant, CreateAssistantRequest, Tool, UpdateAssistantRequest};
 
 use super::requests::{
     CreateAssistant, DeleteAssistant, ListAssistants, RetrieveAssistant, UpdateAssistant,
 };
+use crate::arguments::IntoId;
 use crate::client::Client;
 
 /// Operations on assistants; see [`Client::assistants`].
@@ -37,8 +38,8 @@ impl Assistants {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn retrieve(&self, assistant_id: impl Into<String>) -> RetrieveAssistant {
-        RetrieveAssistant::new(&self.client, assistant_id)
+    pub fn retrieve(&self, assistant_id: impl IntoId<Assistant>) -> RetrieveAssistant {
+        RetrieveAssistant::new(&self.client, assistant_id.into_id())
     }
 
     /// Lists assistants: `GET /assistants`.
@@ -57,8 +58,12 @@ impl Assistants {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn update(&self, assistant_id: impl Into<String>) -> UpdateAssistant {
-        UpdateAssistant::new(&self.client, assistant_id, UpdateAssistantRequest::default())
+    pub fn update(&self, assistant_id: impl IntoId<Assistant>) -> UpdateAssistant {
+        UpdateAssistant::new(
+            &self.client,
+            assistant_id.into_id(),
+            UpdateAssistantRequest::default(),
+        )
     }
 
     /// Deletes an assistant: `DELETE /assistants/{assistant_id}`.
@@ -67,8 +72,8 @@ impl Assistants {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn delete(&self, assistant_id: impl Into<String>) -> DeleteAssistant {
-        DeleteAssistant::new(&self.client, assistant_id)
+    pub fn delete(&self, assistant_id: impl IntoId<Assistant>) -> DeleteAssistant {
+        DeleteAssistant::new(&self.client, assistant_id.into_id())
     }
 }
 

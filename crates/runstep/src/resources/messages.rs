@@ -1,10 +1,11 @@
 //! Operations on the messages of a thread.
 
 use runstep_api::types::{
-    CreateMessageContent, CreateMessageRequest, MessageRole, UpdateMessageRequest,
+    CreateMessageContent, CreateMessageRequest, Message, MessageRole, Thread, UpdateMessageRequest,
 };
 
 use super::requests::{CreateMessage, DeleteMessage, ListMessages, RetrieveMessage, UpdateMessage};
+use crate::arguments::IntoId;
 use crate::client::Client;
 
 /// Operations on the messages of a thread; see [`Client::messages`].
@@ -16,8 +17,8 @@ pub struct Messages {
 
 impl Client {
     /// Returns the operations on the messages of a thread.
-    pub fn messages(&self, thread_id: impl Into<String>) -> Messages {
-        Messages { client: self.clone(), thread_id: thread_id.into() }
+    pub fn messages(&self, thread_id: impl IntoId<Thread>) -> Messages {
+        Messages { client: self.clone(), thread_id: thread_id.into_id().0 }
     }
 }
 
@@ -52,8 +53,8 @@ impl Messages {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn retrieve(&self, message_id: impl Into<String>) -> RetrieveMessage {
-        RetrieveMessage::new(&self.client, &self.thread_id, message_id)
+    pub fn retrieve(&self, message_id: impl IntoId<Message>) -> RetrieveMessage {
+        RetrieveMessage::new(&self.client, &self.thread_id, message_id.into_id())
     }
 
     /// Updates the metadata of a message: `POST /threads/{thread_id}/messages/{message_id}`.
@@ -62,11 +63,11 @@ impl Messages {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn update(&self, message_id: impl Into<String>) -> UpdateMessage {
+    pub fn update(&self, message_id: impl IntoId<Message>) -> UpdateMessage {
         UpdateMessage::new(
             &self.client,
             &self.thread_id,
-            message_id,
+            message_id.into_id(),
             UpdateMessageRequest::default(),
         )
     }
@@ -77,8 +78,8 @@ impl Messages {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn delete(&self, message_id: impl Into<String>) -> DeleteMessage {
-        DeleteMessage::new(&self.client, &self.thread_id, message_id)
+    pub fn delete(&self, message_id: impl IntoId<Message>) -> DeleteMessage {
+        DeleteMessage::new(&self.client, &self.thread_id, message_id.into_id())
     }
 }
 

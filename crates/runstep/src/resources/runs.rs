@@ -1,12 +1,13 @@
 //! Operations on the runs of a thread.
 
 use runstep_api::types::{
-    CreateMessageContent, CreateMessageRequest, CreateRunRequest, MessageRole,
-    SubmitToolOutputsRequest, Tool, ToolOutput, UpdateRunRequest,
+    Assistant, CreateMessageContent, CreateMessageRequest, CreateRunRequest, MessageRole, Run,
+    SubmitToolOutputsRequest, Thread, Tool, ToolOutput, UpdateRunRequest,
 };
 
 use super::requests::{CancelRun, CreateRun, ListRuns, RetrieveRun, SubmitToolOutputs, UpdateRun};
 use super::steps::Steps;
+use crate::arguments::IntoId;
 use crate::client::Client;
 
 /// Operations on the runs of a thread; see [`Client::runs`].
@@ -18,8 +19,8 @@ pub struct Runs {
 
 impl Client {
     /// Returns the operations on the runs of a thread.
-    pub fn runs(&self, thread_id: impl Into<String>) -> Runs {
-        Runs { client: self.clone(), thread_id: thread_id.into() }
+    pub fn runs(&self, thread_id: impl IntoId<Thread>) -> Runs {
+        Runs { client: self.clone(), thread_id: thread_id.into_id().0 }
     }
 }
 
@@ -50,8 +51,8 @@ impl Runs {
     ///
     /// Awaiting the request returns an error with an [`active_run`](crate::Error::active_run) if another run of the thread is active,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn create(&self, assistant_id: impl Into<String>) -> CreateRun {
-        CreateRun::new(&self.client, &self.thread_id, CreateRunRequest::new(assistant_id))
+    pub fn create(&self, assistant_id: impl IntoId<Assistant>) -> CreateRun {
+        CreateRun::new(&self.client, &self.thread_id, CreateRunRequest::new(assistant_id.into_id()))
     }
 
     /// Lists runs: `GET /threads/{thread_id}/runs`.
@@ -92,8 +93,8 @@ impl Runs {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn retrieve(&self, run_id: impl Into<String>) -> RetrieveRun {
-        RetrieveRun::new(&self.client, &self.thread_id, run_id)
+    pub fn retrieve(&self, run_id: impl IntoId<Run>) -> RetrieveRun {
+        RetrieveRun::new(&self.client, &self.thread_id, run_id.into_id())
     }
 
     /// Updates the metadata of a run: `POST /threads/{thread_id}/runs/{run_id}`.
@@ -111,8 +112,8 @@ impl Runs {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn update(&self, run_id: impl Into<String>) -> UpdateRun {
-        UpdateRun::new(&self.client, &self.thread_id, run_id, UpdateRunRequest::default())
+    pub fn update(&self, run_id: impl IntoId<Run>) -> UpdateRun {
+        UpdateRun::new(&self.client, &self.thread_id, run_id.into_id(), UpdateRunRequest::default())
     }
 
     /// Submits outputs for all tool calls that a run requires:
@@ -135,9 +136,9 @@ impl Runs {
     ///
     /// Awaiting the request returns an error with status 400 if the run does not require outputs or an output is missing,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn submit_tool_outputs(&self, run_id: impl Into<String>) -> SubmitToolOutputs {
+    pub fn submit_tool_outputs(&self, run_id: impl IntoId<Run>) -> SubmitToolOutputs {
         let body = SubmitToolOutputsRequest::new(Vec::new());
-        SubmitToolOutputs::new(&self.client, &self.thread_id, run_id, body)
+        SubmitToolOutputs::new(&self.client, &self.thread_id, run_id.into_id(), body)
     }
 
     /// Cancels a run: `POST /threads/{thread_id}/runs/{run_id}/cancel`.
@@ -158,14 +159,14 @@ impl Runs {
     ///
     /// Awaiting the request returns an error with status 400 if the run has ended already,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn cancel(&self, run_id: impl Into<String>) -> CancelRun {
-        CancelRun::new(&self.client, &self.thread_id, run_id)
+    pub fn cancel(&self, run_id: impl IntoId<Run>) -> CancelRun {
+        CancelRun::new(&self.client, &self.thread_id, run_id.into_id())
     }
 
     /// Returns the operations on the steps of a run.
-    pub fn steps(&self, run_id: impl Into<String>) -> Steps {
+    pub fn steps(&self, run_id: impl IntoId<Run>) -> Steps {
         let (client, thread_id) = (self.client.clone(), self.thread_id.clone());
-        Steps { client, thread_id, run_id: run_id.into() }
+        Steps { client, thread_id, run_id: run_id.into_id().0 }
     }
 }
 

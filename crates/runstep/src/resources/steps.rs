@@ -1,6 +1,9 @@
 //! Operations on the steps of a run.
 
+use runstep_api::types::RunStep;
+
 use super::requests::{ListRunSteps, RetrieveRunStep};
+use crate::arguments::IntoId;
 use crate::client::Client;
 
 /// Operations on the steps of a run; see [`Runs::steps`](crate::Runs::steps).
@@ -52,7 +55,7 @@ impl Steps {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn retrieve(&self, step_id: impl Into<String>) -> RetrieveRunStep {
-        RetrieveRunStep::new(&self.client, &self.thread_id, &self.run_id, step_id)
+    pub fn retrieve(&self, step_id: impl IntoId<RunStep>) -> RetrieveRunStep {
+        RetrieveRunStep::new(&self.client, &self.thread_id, &self.run_id, step_id.into_id())
     }
 }

@@ -1,13 +1,14 @@
 //! Operations on threads: conversations that runs work on.
 
 use runstep_api::types::{
-    CreateMessageContent, CreateMessageRequest, CreateThreadAndRunRequest, CreateThreadRequest,
-    MessageRole, Tool, UpdateThreadRequest,
+    Assistant, CreateMessageContent, CreateMessageRequest, CreateThreadAndRunRequest,
+    CreateThreadRequest, MessageRole, Thread, Tool, UpdateThreadRequest,
 };
 
 use super::requests::{
     CreateThread, CreateThreadAndRun, DeleteThread, RetrieveThread, UpdateThread,
 };
+use crate::arguments::IntoId;
 use crate::client::Client;
 
 /// Operations on threads; see [`Client::threads`].
@@ -40,8 +41,8 @@ impl Threads {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn retrieve(&self, thread_id: impl Into<String>) -> RetrieveThread {
-        RetrieveThread::new(&self.client, thread_id)
+    pub fn retrieve(&self, thread_id: impl IntoId<Thread>) -> RetrieveThread {
+        RetrieveThread::new(&self.client, thread_id.into_id())
     }
 
     /// Updates a thread: `POST /threads/{thread_id}`.
@@ -50,8 +51,8 @@ impl Threads {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn update(&self, thread_id: impl Into<String>) -> UpdateThread {
-        UpdateThread::new(&self.client, thread_id, UpdateThreadRequest::default())
+    pub fn update(&self, thread_id: impl IntoId<Thread>) -> UpdateThread {
+        UpdateThread::new(&self.client, thread_id.into_id(), UpdateThreadRequest::default())
     }
 
     /// Deletes a thread: `DELETE /threads/{thread_id}`.
@@ -60,8 +61,8 @@ impl Threads {
     ///
     /// Awaiting the request returns [`is_not_found`](crate::Error::is_not_found) if it does not exist,
     /// and otherwise the errors of every request; see [`docs::errors`](crate::docs::errors).
-    pub fn delete(&self, thread_id: impl Into<String>) -> DeleteThread {
-        DeleteThread::new(&self.client, thread_id)
+    pub fn delete(&self, thread_id: impl IntoId<Thread>) -> DeleteThread {
+        DeleteThread::new(&self.client, thread_id.into_id())
     }
 
     /// Creates a thread and a run on it in one request: `POST /threads/runs`.
@@ -83,8 +84,11 @@ impl Threads {
     ///
     /// Awaiting the request returns the errors of every request; see
     /// [`docs::errors`](crate::docs::errors).
-    pub fn create_and_run(&self, assistant_id: impl Into<String>) -> CreateThreadAndRun {
-        CreateThreadAndRun::new(&self.client, CreateThreadAndRunRequest::new(assistant_id))
+    pub fn create_and_run(&self, assistant_id: impl IntoId<Assistant>) -> CreateThreadAndRun {
+        CreateThreadAndRun::new(
+            &self.client,
+            CreateThreadAndRunRequest::new(assistant_id.into_id()),
+        )
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a request does, without its type.
 
 use runstep_api::ByteStream;
-use runstep_api::types::{ResponseFormat, Run, RunInclude, Tool};
+#[cfg(feature = "tools")]
+use runstep_api::types::{ResponseFormat, Tool};
+use runstep_api::types::{Run, RunInclude};
 
 use crate::client::Client;
 use crate::run_ref::RunRef;
@@ -53,9 +55,11 @@ pub(crate) trait RunAction: Send + 'static {
     }
 
     /// Adds tool definitions. A run that exists keeps its own.
+    #[cfg(feature = "tools")]
     fn add_tools(&mut self, _tools: Vec<Tool>) {}
 
     /// Sets the format of the answer. A run that exists keeps its own.
+    #[cfg(feature = "tools")]
     fn set_response_format(&mut self, _format: ResponseFormat) {}
 
     /// Returns the suspended round that the request continues, if it does.

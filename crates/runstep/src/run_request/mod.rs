@@ -81,9 +81,41 @@ pub trait RunMode: sealed::Sealed + Send + Sized + 'static {
 /// The parameters of a request that creates a run or continues one.
 ///
 /// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "a request about a run that exists already has no such verb: end it with `.await`",
+    label = "`{Self}` neither creates a run nor continues one",
+    note = "`runs.poll(id).await` waits until the run settles, and `runs.stream(id).await` streams its events"
+)]
 pub trait StartRun: sealed::Sealed + Send + 'static {
     #[doc(hidden)]
     fn into_action(self) -> Action;
+}
+
+/// A mode without a toolbox and without an answer type, whose request can be sent without waiting for
+/// the run: [`Plain`].
+///
+/// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "a request with a toolbox or an answer type waits for its run: end it with `.and_poll()` or `.stream()`",
+    label = "this request has the mode `{Self}`",
+    note = "`runs.poll(id)` and `runs.stream(id)` end with `.await` in every mode"
+)]
+pub trait PlainMode: RunMode {}
+
+impl PlainMode for Plain {}
+
+/// The parameters of a request that can be awaited in the mode `M`.
+///
+/// Requests that create a run or continue one result in the [`Run`]. [`Poll`](crate::Poll) results in what
+/// polling returns in its mode, and [`FollowRun`](crate::FollowRun) in what streaming returns.
+///
+/// The trait is sealed.
+pub trait AwaitRun<M>: sealed::Sealed + Sized {
+    /// What the request results in.
+    type Output;
+
+    #[doc(hidden)]
+    fn into_future(request: RunRequest<Self, M>) -> ResponseFuture<Self::Output>;
 }
 
 pub(crate) mod sealed {
@@ -114,6 +146,7 @@ impl<R> RunRequest<R> {
 }
 
 impl<R, M> RunRequest<R, M> {
+    #[cfg(feature = "tools")]
     pub(crate) fn map_mode<N>(self, change: impl FnOnce(M) -> N) -> RunRequest<R, N> {
         let Self { client, params, options, mode } = self;
         RunRequest { client, params, options, mode: change(mode) }
@@ -126,20 +159,22 @@ impl<R, M> RunRequest<R, M> {
     }
 }
 
-impl<R: StartRun> RunRequest<R> {
+impl<R, M> RunRequest<R, M> {
     /// Sends the request and returns the run with the status, headers and body of the response.
     /// Awaiting the request returns the run alone.
     ///
     /// # Errors
     ///
     /// See [`Error`](crate::Error).
-    pub fn send(self) -> ResponseFuture<Response<Run>> {
+    pub fn send(self) -> ResponseFuture<Response<Run>>
+    where
+        R: StartRun,
+        M: PlainMode,
+    {
         let (_, ErasedRequest { client, action, options }) = self.erase(R::into_action);
         action.send(client, options.request)
     }
-}
 
-impl<R: StartRun, M: RunMode> RunRequest<R, M> {
     /// Sends the request and waits until the run settles: until it has ended or requires action. With a
     /// toolbox, function calls are executed, so that the run ends.
     ///
@@ -157,7 +192,11 @@ impl<R: StartRun, M: RunMode> RunRequest<R, M> {
     ///   [`Configuration`](crate::ErrorKind::Configuration), before anything is sent.
     ///
     /// A run that failed is not an error; see [`IntoCompleted`](crate::IntoCompleted).
-    pub fn and_poll(self) -> ResponseFuture<M::Polled> {
+    pub fn and_poll(self) -> ResponseFuture<M::Polled>
+    where
+        R: StartRun,
+        M: RunMode,
+    {
         let (mode, request) = self.erase(R::into_action);
         mode.poll(request)
     }
@@ -188,18 +227,30 @@ impl<R: StartRun, M: RunMode> RunRequest<R, M> {
     /// Awaiting it returns the errors of the request, and
     /// [`Deadline`](crate::ErrorKind::Deadline) if no response starts before the
     /// [`deadline`](Self::deadline). Errors after that are items of the stream.
-    pub fn stream(self) -> ResponseFuture<M::Streamed> {
+    pub fn stream(self) -> ResponseFuture<M::Streamed>
+    where
+        R: StartRun,
+        M: RunMode,
+    {
         let (mode, request) = self.erase(R::into_action);
         mode.stream(request)
     }
 }
 
-impl<R: StartRun> IntoFuture for RunRequest<R> {
-    type Output = crate::Result<Run>;
-    type IntoFuture = ResponseFuture<Run>;
+impl<R: AwaitRun<M>, M> IntoFuture for RunRequest<R, M> {
+    type Output = crate::Result<R::Output>;
+    type IntoFuture = ResponseFuture<R::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let response = self.send();
+        R::into_future(self)
+    }
+}
+
+impl<R: StartRun, M: PlainMode> AwaitRun<M> for R {
+    type Output = Run;
+
+    fn into_future(request: RunRequest<R, M>) -> ResponseFuture<Run> {
+        let response = request.send();
         Box::pin(async move { response.await.map(Response::into_inner) })
     }
 }

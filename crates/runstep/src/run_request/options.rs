@@ -169,7 +169,7 @@ impl<R, M> RunRequest<R, M> {
     }
 
     /// Sets whether changes include new steps, which costs one more request per poll. Default: false.
-    /// Applies to [`watch`](Self::watch).
+    /// Applies to [`watch`](Self::watch): waiting for the run alone fetches no steps.
     pub fn with_steps(mut self, with_steps: bool) -> Self {
         self.options.with_steps = with_steps;
         self

@@ -1,5 +1,7 @@
 //! One connection of a stream: the body of a response, decoded to run events.
 
+#[cfg(feature = "test-util")]
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -34,6 +36,9 @@ pub(super) struct EventConnection {
     decoder: EventDecoder,
     text_deltas: TextDeltaDecoder,
     idle_timer: Option<IdleTimer>,
+    /// Events that are read before the body, without decoding.
+    #[cfg(feature = "test-util")]
+    recorded: VecDeque<RunEvent>,
 }
 
 impl EventConnection {
@@ -43,7 +48,15 @@ impl EventConnection {
             decoder: EventDecoder::new(max_event_bytes),
             text_deltas: TextDeltaDecoder::default(),
             idle_timer: idle_timeout.map(IdleTimer::new),
+            #[cfg(feature = "test-util")]
+            recorded: VecDeque::new(),
         }
+    }
+
+    /// Adds events that are read before the body.
+    #[cfg(feature = "test-util")]
+    pub(super) fn record(&mut self, events: impl IntoIterator<Item = RunEvent>) {
+        self.recorded.extend(events);
     }
 
     pub(super) fn last_event_id(&self) -> &str {
@@ -56,6 +69,10 @@ impl EventConnection {
     }
 
     pub(super) fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<ConnectionItem> {
+        #[cfg(feature = "test-util")]
+        if let Some(event) = self.recorded.pop_front() {
+            return Poll::Ready(ConnectionItem::Event(event));
+        }
         loop {
             if let Some(event) = self.decoder.next_event() {
                 return Poll::Ready(decode_event(event, &mut self.text_deltas));

@@ -1,13 +1,12 @@
 //! Streams of runs that exist already.
 
-use std::future::IntoFuture;
+use runstep_api::types::{Run, RunInclude};
 
-use runstep_api::types::RunInclude;
-
-use crate::error::Result;
+use crate::arguments::{IntoField, IntoId};
 use crate::resources::{ExistingRun, Runs};
 use crate::run_ref::RunRef;
-use crate::run_request::{Action, Plain, RunMode, RunRequest};
+use crate::run_request::sealed::Sealed;
+use crate::run_request::{Action, AwaitRun, Plain, RunMode, RunRequest};
 use crate::transport::ResponseFuture;
 
 /// A request that streams the events of a run that exists already; see [`Runs::stream`].
@@ -50,8 +49,8 @@ impl Runs {
     ///
     /// Awaiting it returns the errors of [`retrieve`](Self::retrieve). Errors of the stream are those of
     /// [`RunStream::try_next`](crate::RunStream::try_next).
-    pub fn stream(&self, run_id: impl Into<String>) -> FollowRun {
-        let run = RunRef { thread_id: self.thread_id().to_owned(), run_id: run_id.into() };
+    pub fn stream(&self, run_id: impl IntoId<Run>) -> FollowRun {
+        let run = RunRef { thread_id: self.thread_id().to_owned(), run_id: run_id.into_id().0 };
         let params = FollowRunParams { run, include: Vec::new(), last_event_id: String::new() };
         RunRequest::from_params(self.client(), params)
     }
@@ -59,13 +58,14 @@ impl Runs {
 
 impl<M> FollowRun<M> {
     /// Resumes after the event with this id; see
-    /// [`RunStream::last_event_id`](crate::RunStream::last_event_id). An empty id is no position.
+    /// [`RunStream::last_event_id`](crate::RunStream::last_event_id). An empty id, or `None`, is no position.
     /// Snapshots of earlier messages and steps are fetched at the end of the stream.
     ///
     /// Servers define the format of ids and how long they keep events. If the server cannot resume after
     /// this id, all events of the run are synthesized.
-    pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
-        self.params.last_event_id = id.into();
+    pub fn last_event_id(mut self, id: impl IntoField<String>) -> Self {
+        let id = self.options.request.field("last_event_id", id);
+        self.params.last_event_id = id.into_option().unwrap_or_default();
         self
     }
 
@@ -83,12 +83,13 @@ impl FollowRunParams {
     }
 }
 
-impl<M: RunMode> IntoFuture for FollowRun<M> {
-    type Output = Result<M::Streamed>;
-    type IntoFuture = ResponseFuture<M::Streamed>;
+impl Sealed for FollowRunParams {}
 
-    fn into_future(self) -> Self::IntoFuture {
-        let (mode, request) = self.erase(FollowRunParams::into_action);
+impl<M: RunMode> AwaitRun<M> for FollowRunParams {
+    type Output = M::Streamed;
+
+    fn into_future(request: FollowRun<M>) -> ResponseFuture<M::Streamed> {
+        let (mode, request) = request.erase(Self::into_action);
         mode.stream(request)
     }
 }

@@ -27,6 +27,7 @@ mod text_delta_decoder;
 mod text_deltas;
 
 pub use follow::{FollowRun, FollowRunParams};
+#[cfg(feature = "tools")]
 pub(crate) use open::{open, waiting_for_outputs};
 pub use run_stream::{CollectedRun, RunStream, StreamEnd};
 pub use text_deltas::{RunEventSource, TextDeltas};

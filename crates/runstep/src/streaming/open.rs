@@ -9,10 +9,9 @@ use super::recovery::RunOrigin;
 use super::run_api::{ClientRunApi, read_response};
 use super::run_stream::RunStream;
 use super::settings::StreamSettings;
-use crate::client::Client;
 use crate::error::Result;
 use crate::polling::{self, CancelLate, InFlight};
-use crate::run_request::{ErasedRequest, Plain, RunMode, RunOptions, RunTarget};
+use crate::run_request::{ErasedRequest, Plain, RunMode, RunTarget};
 use crate::time::deadline_after;
 use crate::transport::ResponseFuture;
 
@@ -67,7 +66,12 @@ pub(crate) async fn open(request: ErasedRequest) -> Result<RunStream> {
 }
 
 /// Returns the stream of a run that requires outputs, before they are submitted.
-pub(crate) fn waiting_for_outputs(client: Client, options: &RunOptions, run: Run) -> RunStream {
+#[cfg(feature = "tools")]
+pub(crate) fn waiting_for_outputs(
+    client: crate::client::Client,
+    options: &crate::run_request::RunOptions,
+    run: Run,
+) -> RunStream {
     let settings = StreamSettings::new(&client, options, &[]);
     let api = Arc::new(ClientRunApi::new(client, options.related()));
     RunStream::waiting_for_outputs(api, settings, run)

@@ -49,16 +49,10 @@ impl RunStream {
     /// # }
     /// ```
     pub fn from_events(events: impl IntoIterator<Item = RunEvent>) -> Self {
-        let mut bytes = Vec::new();
-        for event in events {
-            let name = event.event().to_owned();
-            match event.data() {
-                Ok(data) => write_event(&mut bytes, &name, &data),
-                // Serializing an event to a string cannot fail; if it does, the stream has an error.
-                Err(error) => write_event(&mut bytes, &name, &error.to_string()),
-            }
-        }
-        Self::from_sse(bytes)
+        // Not as bytes: they cannot represent a carriage return in the data of an unknown event.
+        let mut stream = Self::from_sse(Bytes::new());
+        stream.record(events);
+        stream
     }
 
     /// Creates a stream of recorded server-sent events, for a test: the body of a response with the
@@ -98,16 +92,6 @@ impl RunStream {
         let origin = RunOrigin::new(None, String::new(), &headers, Duration::ZERO);
         Self::for_new_run(Arc::new(NoServer), settings, response, origin)
     }
-}
-
-fn write_event(bytes: &mut Vec<u8>, name: &str, data: &str) {
-    for line in [format!("event: {name}\n")]
-        .into_iter()
-        .chain(data.lines().map(|line| format!("data: {line}\n")))
-    {
-        bytes.extend_from_slice(line.as_bytes());
-    }
-    bytes.push(b'\n');
 }
 
 /// The API of a recording: there is no server.

@@ -39,13 +39,17 @@ pub struct Typed<T, M = Plain> {
 /// A mode that an answer type can be added to: with or without a toolbox.
 ///
 /// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "this request has an answer type already: call `.response_as()` once",
+    label = "this request has the mode `{Self}`"
+)]
 pub trait AcceptsAnswer: RunMode<Polled: Into<ToolRun>, Streamed: RunEventSource> {}
 
 impl AcceptsAnswer for Plain {}
 
 impl AcceptsAnswer for WithToolbox {}
 
-impl<R, M: AcceptsAnswer> RunRequest<R, M> {
+impl<R, M> RunRequest<R, M> {
     /// Requests an answer in JSON that decodes to a `T`. The model receives the schema of the type. The
     /// answer is complete when the run has ended: with a toolbox, after all rounds of calls.
     ///
@@ -75,6 +79,7 @@ impl<R, M: AcceptsAnswer> RunRequest<R, M> {
     /// ```
     pub fn response_as<T>(self) -> RunRequest<R, Typed<T, M>>
     where
+        M: AcceptsAnswer,
         T: DeserializeOwned + JsonSchema + 'static,
     {
         self.map_mode(|base| Typed { base, strict: true, answer: PhantomData })

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use runstep_api::types::Run;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::event::ToolEvent;
 use super::policy::FailurePolicy;
@@ -14,10 +13,14 @@ use super::settings::ToolLoopSettings;
 use super::stream::ToolStream;
 use super::tool_run::ToolRun;
 use super::toolbox::Toolbox;
-use crate::error::{Error, ErrorKind, Result};
-use crate::polling::{poll_until, start_run};
+use crate::client::Client;
+use crate::error::Result;
+use crate::polling::{CancelLate, InFlight, poll_until, start_run};
+use crate::run_ref::RunRef;
 use crate::run_request::sealed::Sealed;
-use crate::run_request::{ErasedRequest, Plain, RunAction, RunMode, RunRequest, RunTarget};
+use crate::run_request::{
+    ErasedRequest, Plain, RunAction, RunMode, RunOptions, RunRequest, RunTarget,
+};
 use crate::streaming::{open, waiting_for_outputs};
 use crate::suspended::{Approval, PendingCall};
 use crate::time::deadline_after;
@@ -33,6 +36,10 @@ pub struct WithToolbox {
 /// A mode without a toolbox.
 ///
 /// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "this request has a toolbox already: put all functions into one `Toolbox`",
+    label = "this request has the mode `{Self}`"
+)]
 pub trait AcceptsToolbox: RunMode {
     /// The same mode with a toolbox.
     type WithToolbox: HasToolbox;
@@ -44,6 +51,10 @@ pub trait AcceptsToolbox: RunMode {
 /// A mode with a toolbox.
 ///
 /// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "this request has no toolbox: call `.toolbox(&tools)` before options of tools",
+    label = "this request has the mode `{Self}`"
+)]
 pub trait HasToolbox: RunMode {
     #[doc(hidden)]
     fn toolbox(&mut self) -> &mut WithToolbox;
@@ -65,7 +76,7 @@ impl HasToolbox for WithToolbox {
     }
 }
 
-impl<R, M: AcceptsToolbox> RunRequest<R, M> {
+impl<R, M> RunRequest<R, M> {
     /// Executes the function calls of the run with these tools, in every round, until the run ends or
     /// requires another action.
     ///
@@ -119,6 +130,7 @@ impl<R, M: AcceptsToolbox> RunRequest<R, M> {
     /// ```
     pub fn toolbox<S>(self, tools: &Toolbox<S>) -> RunRequest<R, M::WithToolbox>
     where
+        M: AcceptsToolbox,
         S: Send + Sync + 'static,
     {
         let toolbox = WithToolbox { settings: ToolLoopSettings::new(tools) };
@@ -127,8 +139,11 @@ impl<R, M: AcceptsToolbox> RunRequest<R, M> {
 }
 
 /// Options of requests with a [`toolbox`](Self::toolbox).
-impl<R, M: HasToolbox> RunRequest<R, M> {
-    fn with_settings(mut self, change: impl FnOnce(&mut ToolLoopSettings)) -> Self {
+impl<R, M> RunRequest<R, M> {
+    fn with_settings(mut self, change: impl FnOnce(&mut ToolLoopSettings)) -> Self
+    where
+        M: HasToolbox,
+    {
         change(&mut self.mode.toolbox().settings);
         self
     }
@@ -137,26 +152,38 @@ impl<R, M: HasToolbox> RunRequest<R, M> {
     ///
     /// The tools of a run replace those of the assistant, and a run can have at most 20. Without them,
     /// the run has the tools that the assistant was created with; see [`Toolbox::definitions`].
-    pub fn attach(self, attach: bool) -> Self {
+    pub fn attach(self, attach: bool) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.attach = attach)
     }
 
     /// Sets the maximum number of rounds of calls. A run that exceeds it is cancelled, and an error of
     /// kind [`Tool`](crate::ErrorKind::Tool) is returned. Default:
     /// [`DEFAULT_MAX_ROUNDS`](crate::tools::DEFAULT_MAX_ROUNDS).
-    pub fn max_rounds(self, rounds: u32) -> Self {
+    pub fn max_rounds(self, rounds: u32) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.max_rounds = rounds)
     }
 
     /// Sets how many calls of a round run concurrently, at least 1. Default:
     /// [`DEFAULT_CONCURRENCY`](crate::tools::DEFAULT_CONCURRENCY).
-    pub fn concurrency(self, calls: usize) -> Self {
+    pub fn concurrency(self, calls: usize) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.concurrency = calls.max(1))
     }
 
     /// Sets how failed calls are handled. Default: the model receives the error, in at most three
     /// consecutive rounds.
-    pub fn failure_policy(self, policy: FailurePolicy) -> Self {
+    pub fn failure_policy(self, policy: FailurePolicy) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.failure_policy = policy)
     }
 
@@ -191,6 +218,7 @@ impl<R, M: HasToolbox> RunRequest<R, M> {
     /// ```
     pub fn approve<F, Fut>(self, hook: F) -> Self
     where
+        M: HasToolbox,
         F: Fn(PendingCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Approval> + Send + 'static,
     {
@@ -218,7 +246,10 @@ impl<R, M: HasToolbox> RunRequest<R, M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on_progress(self, callback: impl Fn(&ToolEvent) + Send + Sync + 'static) -> Self {
+    pub fn on_progress(self, callback: impl Fn(&ToolEvent) + Send + Sync + 'static) -> Self
+    where
+        M: HasToolbox,
+    {
         self.with_settings(|settings| settings.progress = Some(Arc::new(callback)))
     }
 }
@@ -254,17 +285,18 @@ impl WithToolbox {
         let deadline = deadline_after(options.deadline);
         match (request.action.target(), resumed) {
             (RunTarget::Continued { run, .. }, Some(round)) => {
-                let runs = client.runs(run.thread_id);
-                let run = fetch_suspended(&runs, &run.run_id, options.related(), &round);
-                let run = before(deadline, run).await?;
+                let fetched =
+                    fetch_suspended(client.clone(), run.clone(), options.related(), round);
+                let (run, round) = fetch_before(deadline, &client, run, &options, fetched).await?;
+                let runs = client.runs(&run.thread_id);
                 let tool_loop = ToolLoop::new(runs, run, None, options, deadline, self.settings);
                 Ok(tool_loop.resumed(round))
             }
             (RunTarget::Continued { run, .. }, None) => {
                 // The calls that are answered, so that stale state is recognized later.
-                let runs = client.runs(run.thread_id);
-                let required = runs.retrieve(run.run_id).with_options(options.related());
-                let required = before(deadline, required.into_future()).await?;
+                let required = client.runs(&run.thread_id).retrieve(&run.run_id);
+                let required = required.with_options(options.related()).into_future();
+                let required = fetch_before(deadline, &client, run, &options, required).await?;
                 let (runs, response) = start_run(request, deadline).await?;
                 let run = response.into_inner();
                 let tool_loop = ToolLoop::new(runs, run, None, options, deadline, self.settings);
@@ -291,16 +323,16 @@ impl WithToolbox {
         let resumed = request.action.resumed_round()?;
         let (client, options) = (request.client.clone(), request.options.clone());
         let deadline = deadline_after(options.deadline);
-        let (events, created) = match (request.action.target(), &resumed) {
+        let (events, created, resumed) = match (request.action.target(), resumed) {
             (RunTarget::Continued { run, .. }, Some(round)) => {
-                let runs = client.runs(run.thread_id);
-                let run = fetch_suspended(&runs, &run.run_id, options.related(), round);
-                let run = before(deadline, run).await?;
-                (waiting_for_outputs(client.clone(), &options, run), None)
+                let fetched =
+                    fetch_suspended(client.clone(), run.clone(), options.related(), round);
+                let (run, round) = fetch_before(deadline, &client, run, &options, fetched).await?;
+                (waiting_for_outputs(client.clone(), &options, run), None, Some(round))
             }
             (target, _) => {
                 let events = open(request).await?;
-                (events, matches!(target, RunTarget::New { .. }).then(Instant::now))
+                (events, matches!(target, RunTarget::New { .. }).then(Instant::now), None)
             }
         };
         let events = events.with_total_deadline(deadline);
@@ -309,12 +341,22 @@ impl WithToolbox {
     }
 }
 
-/// Fetches the run before it continues, until `deadline`.
-async fn before(deadline: Instant, run: impl Future<Output = Result<Run>>) -> Result<Run> {
-    let message = "the run was not fetched before the deadline; nothing was sent";
-    timeout_at(deadline, run)
-        .await
-        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Deadline, message)))
+/// Fetches a run before it continues, until `deadline`. If the fetch is dropped or reaches the deadline,
+/// the run is cancelled if the options say so.
+async fn fetch_before<T: Send + 'static>(
+    deadline: Instant,
+    client: &Client,
+    run: RunRef,
+    options: &RunOptions,
+    fetched: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let in_flight = InFlight {
+        request: Box::pin(fetched),
+        cancel: Some(CancelLate::existing(run, client, options.related())),
+        on_drop: options.cancel_on_drop,
+        on_deadline: options.cancel_on_deadline,
+    };
+    in_flight.result(deadline).await
 }
 
 impl fmt::Debug for WithToolbox {

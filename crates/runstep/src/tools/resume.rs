@@ -1,6 +1,6 @@
 //! Continues a suspended tool loop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use runstep_api::ByteStream;
 use runstep_api::types::{Run, SubmitToolOutputsRequest, ToolOutput};
@@ -13,7 +13,7 @@ use crate::resources::{Runs, SubmitToolOutputsParams};
 use crate::run_ref::RunRef;
 use crate::run_request::sealed::Sealed;
 use crate::run_request::{Action, Plain, RunAction, RunRequest, RunTarget, StartRun};
-use crate::suspended::{Approval, ResumedRound, SuspendedRun};
+use crate::suspended::{Approval, PendingCall, ResumedRound, SuspendedRun};
 use crate::transport::{RequestOptions, Response, ResponseFuture};
 
 /// A request that continues a suspended tool loop; see [`Runs::resume`].
@@ -106,7 +106,7 @@ impl ResumeRunParams {
         client: &Client,
         options: &RequestOptions,
     ) -> Result<SubmitToolOutputsParams> {
-        let RunRef { thread_id, run_id } = self.suspended.run_ref.clone();
+        let run_ref = self.suspended.run_ref.clone();
         let round = self.combined()?;
         if let Some((call, _)) = round.calls.first() {
             let message = format!(
@@ -115,9 +115,10 @@ impl ResumeRunParams {
             );
             return Err(invalid(message));
         }
-        let runs = client.runs(&thread_id);
-        fetch_suspended(&runs, &run_id, options.for_related_requests(), &round).await?;
+        let related = options.for_related_requests();
+        let (_, round) = fetch_suspended(client.clone(), run_ref.clone(), related, round).await?;
         let body = SubmitToolOutputsRequest::new(round.outputs);
+        let RunRef { thread_id, run_id } = run_ref;
         Ok(SubmitToolOutputsParams { thread_id, run_id, body })
     }
 
@@ -131,6 +132,7 @@ impl ResumeRunParams {
             );
             return Err(invalid(message));
         }
+        check_unique(&calls, &outputs)?;
         let deferred = calls.clone();
         let (mut waiting, mut missing) = (Vec::new(), Vec::new());
         for call in calls {
@@ -165,18 +167,34 @@ impl ResumeRunParams {
 
 /// Fetches the run and checks that it still requires the calls of the suspended round.
 pub(super) async fn fetch_suspended(
-    runs: &Runs,
-    run_id: &str,
+    client: Client,
+    run: RunRef,
     options: RequestOptions,
-    round: &ResumedRound,
-) -> Result<Run> {
-    let run = runs.retrieve(run_id).with_options(options).await?;
+    round: ResumedRound,
+) -> Result<(Run, ResumedRound)> {
+    let run = client.runs(run.thread_id).retrieve(run.run_id).with_options(options).await?;
     if requires_functions_only(&run) && round.is_required_by(&run) {
-        return Ok(run);
+        return Ok((run, round));
     }
     let message = "the run no longer requires the calls of the suspended round; \
         nothing was executed or submitted";
     Err(invalid(message).with_run(Some(run)))
+}
+
+/// Checks that each call of a suspended round is there once: a call that has an output must not be
+/// executed again.
+fn check_unique(calls: &[PendingCall], outputs: &[ToolOutput]) -> Result<()> {
+    let mut ids = HashSet::new();
+    let with_outputs = outputs.iter().filter_map(|output| output.tool_call_id.as_deref());
+    for id in calls.iter().map(|call| call.id.as_str()).chain(with_outputs) {
+        if !ids.insert(id) {
+            let message = format!(
+                "the suspended run is corrupt: it contains the call {id} twice; nothing was sent"
+            );
+            return Err(invalid(message));
+        }
+    }
+    Ok(())
 }
 
 fn invalid(message: impl Into<String>) -> Error {
@@ -185,6 +203,7 @@ fn invalid(message: impl Into<String>) -> Error {
 
 impl Sealed for ResumeRunParams {}
 
+#[diagnostic::do_not_recommend]
 impl StartRun for ResumeRunParams {
     fn into_action(self) -> Action {
         Action::new(self)

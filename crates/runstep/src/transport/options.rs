@@ -6,7 +6,10 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
+use runstep_api::Field;
+
 use super::retry::RetryPolicy;
+use crate::arguments::IntoField;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Options of a single request.
@@ -19,6 +22,15 @@ pub(crate) struct RequestOptions {
     pub(crate) retry: Option<RetryPolicy>,
     /// Whether the response is read as a stream.
     pub(crate) streams: bool,
+    /// The first argument that cannot be sent.
+    pub(crate) invalid: Option<Box<InvalidField>>,
+}
+
+/// A field whose argument cannot be sent.
+#[derive(Clone)]
+pub(crate) struct InvalidField {
+    name: &'static str,
+    reason: String,
 }
 
 impl RequestOptions {
@@ -33,6 +45,30 @@ impl RequestOptions {
             timeout: self.timeout,
             ..Self::default()
         }
+    }
+
+    /// Returns the value of a field. An argument that cannot be sent is an error of the request when it is
+    /// sent; until then, another value of the same field replaces it.
+    pub(crate) fn field<T, Kind>(
+        &mut self,
+        name: &'static str,
+        argument: impl IntoField<T, Kind>,
+    ) -> Field<T> {
+        let is_same = |invalid: &mut Box<InvalidField>| invalid.name == name;
+        self.invalid.take_if(is_same);
+        argument.into_field().unwrap_or_else(|error| {
+            let reason = error.reason().to_owned();
+            self.invalid.get_or_insert_with(|| Box::new(InvalidField { name, reason }));
+            Field::Absent
+        })
+    }
+
+    /// Returns an error if an argument cannot be sent.
+    pub(crate) fn check_arguments(&self) -> Result<()> {
+        let Some(invalid) = &self.invalid else { return Ok(()) };
+        let InvalidField { name, reason } = &**invalid;
+        let message = format!("`{name}` {reason}; nothing was sent");
+        Err(Error::new(ErrorKind::InvalidRequest, message).with_param(name))
     }
 
     /// Inserts the headers into those of the client.

@@ -51,7 +51,7 @@ async fn setters_take_options_and_nulls() {
     let server = crate::harness::RecordingServer::with_json(crate::harness::example("Run")).await;
     let create = |instructions: Option<String>| {
         let create = server.client().runs("thread_1").create("asst_1").instructions(instructions);
-        create.model(Some("m")).temperature(None).response_format(Field::Null)
+        create.model(Some("m")).temperature(None::<f64>).response_format(Field::Null)
     };
     create(Some("Be brief.".to_owned())).await.unwrap();
     create(None).toolbox(&tools()).and_poll().await.unwrap();

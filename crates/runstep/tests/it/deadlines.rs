@@ -9,14 +9,14 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
-use runstep::tools::Toolbox;
+use runstep::tools::{SuspendedRun, Toolbox};
 use runstep::types::Run;
 use runstep::{CreateRun, Error, Result, RunRequest, StartRun, StreamEnd};
 use serde_json::{Value, json};
 
 use crate::harness::{
     Behavior, EVENT_STREAM, RecordedRequest, RecordingServer, ScriptedServer, error_response,
-    http_response, json_response, run_with_status, sse_event,
+    hanging_response, http_response, json_response, run_with_status, sse_event,
 };
 
 const SHORT_DEADLINE: Duration = Duration::from_millis(100);
@@ -33,11 +33,10 @@ enum Wait {
 
 const WAITS: [Wait; 4] = [Wait::Poll, Wait::Stream, Wait::ToolPoll, Wait::ToolStream];
 
+type WaitFuture = Pin<Box<dyn Future<Output = Result<Run>> + Send>>;
+
 impl Wait {
-    fn wait<R: StartRun>(
-        self,
-        request: RunRequest<R>,
-    ) -> Pin<Box<dyn Future<Output = Result<Run>> + Send>> {
+    fn wait<R: StartRun>(self, request: RunRequest<R>) -> WaitFuture {
         let (request, tools) = (request.interval(MILLISECOND), Toolbox::new());
         match self {
             Self::Poll => request.and_poll(),
@@ -252,4 +251,65 @@ async fn deadline_of_a_stream_starts_again_with_submitted_outputs() {
     let output = runstep::types::ToolOutput::default().tool_call_id("call_1").output("12:00");
     events.submit_tool_outputs([output]).await.unwrap();
     assert_eq!(events.final_run().await.unwrap().status, "completed");
+}
+
+/// A server that does not respond to requests that fetch the run.
+async fn server_with_hanging_run() -> RecordingServer {
+    RecordingServer::start_with(|_, request| match request.path().ends_with("/cancel") {
+        true => json_response(&run_with_status("cancelling")),
+        false => hanging_response(),
+    })
+    .await
+}
+
+/// A suspended run with one deferred call.
+fn suspended() -> SuspendedRun {
+    let call = json!({
+        "thread_id": "thread_abc123", "run_id": "run_abc123", "id": "call_1",
+        "name": "refund", "arguments": "{}",
+    });
+    let run_ref = json!({"thread_id": "thread_abc123", "run_id": "run_abc123"});
+    let suspended = json!({"run_ref": run_ref, "calls": [call], "outputs": [], "rounds": 1});
+    serde_json::from_value(suspended).unwrap()
+}
+
+/// A wait that fetches the run before it continues the run.
+fn continued(server: &RecordingServer, case: &str, deadline: Duration, cancel: bool) -> WaitFuture {
+    let (runs, tools) = (server.client().runs("thread_abc123"), Toolbox::new());
+    let resume = runs.resume(suspended()).answer("call_1", "done").toolbox(&tools);
+    let resume = resume.deadline(deadline).cancel_on_deadline(cancel).cancel_on_drop(cancel);
+    let submit = runs.submit_tool_outputs("run_abc123").output("call_1", "done").toolbox(&tools);
+    let submit = submit.deadline(deadline).cancel_on_deadline(cancel).cancel_on_drop(cancel);
+    match case {
+        "resume, polled" => Box::pin(async move { Ok(resume.and_poll().await?.into_run()) }),
+        "resume, streamed" => Box::pin(async move { resume.stream().await?.final_run().await }),
+        _ => Box::pin(async move { Ok(submit.and_poll().await?.into_run()) }),
+    }
+}
+
+const CONTINUED: [&str; 3] = ["resume, polled", "resume, streamed", "submit, polled"];
+
+#[tokio::test]
+async fn run_is_cancelled_at_the_deadline_while_it_is_fetched_to_continue() {
+    for case in CONTINUED {
+        let server = server_with_hanging_run().await;
+        let error = continued(&server, case, SHORT_DEADLINE, true).await.unwrap_err();
+        assert!(error.is_deadline(), "{case}: {error:?}");
+        assert_eq!(error.run().map(|run| run.status.as_str()), Some("cancelling"), "{case}");
+        assert_eq!(cancels(&server), 1, "{case}");
+        let server = server_with_hanging_run().await;
+        let error = continued(&server, case, SHORT_DEADLINE, false).await.unwrap_err();
+        assert!(error.is_deadline() && error.run().is_none(), "{case}: {error:?}");
+        assert_eq!((server.count(), cancels(&server)), (1, 0), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn run_is_cancelled_on_drop_while_it_is_fetched_to_continue() {
+    for case in CONTINUED {
+        let server = server_with_hanging_run().await;
+        let wait = continued(&server, case, Duration::from_secs(600), true);
+        assert!(tokio::time::timeout(SHORT_DEADLINE, wait).await.is_err(), "{case}");
+        assert_cancels(|| cancels(&server), 1, Wait::ToolPoll).await;
+    }
 }

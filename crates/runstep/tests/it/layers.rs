@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "time",
     "run_ref",
     "headers",
     "error",
     "into_completed",
     "suspended",
+    "arguments",
     "transport",
     "client",
     "run_request",

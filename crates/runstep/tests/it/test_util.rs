@@ -43,6 +43,27 @@ async fn recorded_events_are_read_to_the_same_state() {
     assert_eq!(collected.run.status, "completed");
 }
 
+/// Server-sent events have no representation for some of these texts.
+#[tokio::test]
+async fn recorded_events_are_read_unchanged() {
+    let unknown = |event: &str, data: &str| RunEvent::Unknown {
+        event: event.to_owned(),
+        data: data.to_owned(),
+    };
+    let events = vec![
+        unknown("vendor.event", "{\r\"a\": 1}"),
+        unknown("vendor.event", "{\r\n\"a\": 1\r\n}\r"),
+        unknown("vendor.event", "text\n\nwith lines\n"),
+        unknown("vendor\nevent", ""),
+        unknown("", " leading space"),
+    ];
+    let mut stream = RunStream::from_events(events.clone());
+    for event in events {
+        assert_eq!(stream.try_next().await.unwrap(), Some(event));
+    }
+    assert!(stream.try_next().await.is_err(), "there is no terminal event");
+}
+
 #[tokio::test]
 async fn recording_without_an_end_is_an_error_and_sends_nothing() {
     let events: Vec<RunEvent> = recorded_events().await.into_iter().take(4).collect();

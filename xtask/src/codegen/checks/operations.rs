@@ -6,13 +6,16 @@ use heck::ToSnakeCase as _;
 use serde_json::Value;
 
 use super::resolve;
-use crate::codegen::document::{Document, below, is_true, method_name};
+use crate::codegen::document::{Document, below, is_true, kind, method_name, resolve_schema};
 use crate::codegen::error::Error;
 use crate::codegen::lower::JSON;
 
 /// Names of methods and fields that the generated client already has.
 const RESERVED: [&str; 9] =
     ["new", "new_with_client", "api_version", "baseurl", "client", "inner", "pre", "post", "exec"];
+
+/// Methods that `reqwest::Client` has no function for.
+const UNSUPPORTED_METHODS: [&str; 2] = ["options", "trace"];
 
 pub(super) fn check(document: &Document) -> Result<(), Error> {
     let mut ids: BTreeMap<String, String> = BTreeMap::new();
@@ -25,6 +28,9 @@ pub(super) fn check(document: &Document) -> Result<(), Error> {
         };
         if !operation.is_object() {
             return checked.reject(&[], "an operation must be an object");
+        }
+        if UNSUPPORTED_METHODS.contains(&method) {
+            return checked.reject(&[], "the HTTP method is not supported");
         }
         checked.id(operation, &mut ids)?;
         checked.parameters(operation)?;
@@ -126,6 +132,15 @@ impl Operation<'_> {
             }
             if parameter.get("style").is_some_and(|style| style != default_style) {
                 return reject(&["style"], "this parameter style is not supported");
+            }
+            let schema = parameter.get("schema").unwrap_or(&Value::Null);
+            if parameter.get("in").is_some_and(|place| place == "header")
+                && matches!(kind(resolve_schema(self.document, schema)), Some("array" | "object"))
+            {
+                return reject(
+                    &["schema"],
+                    "a header that is a list or an object is not supported",
+                );
             }
             if !arguments.insert(name.to_snake_case()) {
                 return reject(

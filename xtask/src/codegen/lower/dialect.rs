@@ -18,7 +18,7 @@ pub(super) fn constants_become_enums(document: Document) -> Result<Document, Err
 /// In 3.1, null is a type; in 3.0, `nullable` is a keyword. Removes null from types, `enum` and
 /// alternatives. Runs after constants became enums, since `const: null` is another form.
 pub(super) fn null_becomes_nullable(document: Document) -> Result<Document, Error> {
-    each_schema(document, &mut |pointer, schema| {
+    let document = each_schema(document, &mut |pointer, schema| {
         let Some(map) = schema.as_object_mut() else { return Ok(()) };
         let mut nullable = false;
         if let Some(Value::Array(types)) = map.get("type") {
@@ -56,6 +56,15 @@ pub(super) fn null_becomes_nullable(document: Document) -> Result<Document, Erro
             map.insert("nullable".to_owned(), true.into());
         }
         Ok(())
+    })?;
+    // What is left is not an alternative. No type has null as its only value.
+    each_object(document, |_, map| {
+        if map.get("type").is_some_and(|kind| kind == "null")
+            || map.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty)
+        {
+            map.remove("type");
+            map.remove("enum");
+        }
     })
 }
 

@@ -13,8 +13,9 @@ use crate::codegen::error::Error;
 use crate::codegen::rewrite::{Form, WIRE, Wire, other_field};
 
 const HEAD: &str = "//! How objects are read and written.\n\n#![allow(unused_imports, unused_variables)]\n#![allow(clippy::all)]\n\n\
-    use serde::ser::SerializeMap;\n\n\
-    use crate::object::{Object, Other, Source, Writer, newtypes, objects};\nuse crate::structs::*;\n\n";
+    use serde::de::MapAccess;\nuse serde::ser::SerializeMap;\n\n\
+    use crate::object::{Object, newtypes, objects};\nuse crate::other::Other;\n\
+    use crate::property_reader::PropertyReader;\nuse crate::property_writer::PropertyWriter;\nuse crate::structs::*;\n\n";
 
 /// Renders the implementations.
 pub(super) fn render(generated: &Generated) -> Result<String, Error> {
@@ -97,31 +98,27 @@ fn implementation(item: &ItemStruct) -> TokenStream {
             form => form.name(),
         };
         let read = format_ident!("{read}");
-        quote!(#position => #ident = source.#read()?,)
+        quote!(#position => #ident = reader.#read()?,)
     });
     let values = properties.iter().map(|(field, property)| {
         let (ident, name) = (&field.ident, &property.name);
         match property.form {
-            Form::Required => quote!(#ident: source.present(#name, #ident)?),
+            Form::Required => quote!(#ident: reader.present(#name, #ident)?),
             _ => quote!(#ident),
         }
     });
     let writes = listed.iter().map(|(field, property)| {
         let (ident, name) = (&field.ident, &property.name);
-        let write = match property.form {
-            Form::Required => "property",
-            form => form.name(),
-        };
-        let write = format_ident!("{write}");
+        let write = format_ident!("{}", property.form.name());
         quote!(writer.#write(#name, &self.#ident)?;)
     });
     let rest = properties.iter().find(|(_, property)| property.form == Form::Rest);
     let unknown = match rest {
         Some((field, _)) => {
             let ident = &field.ident;
-            quote!(source.rest(&mut #ident)?)
+            quote!(reader.rest(&mut #ident)?)
         }
-        None => quote!(source.unknown()?),
+        None => quote!(reader.unknown()?),
     };
     let write_rest = rest.map(|(field, _)| {
         let ident = &field.ident;
@@ -132,20 +129,24 @@ fn implementation(item: &ItemStruct) -> TokenStream {
         impl Object for #name {
             const NAME: &'static str = #text;
 
-            fn read_properties<S: Source>(mut source: S) -> Result<Self, S::Error> {
+            const NAMES: &'static [&'static str] = &[#(#names),*];
+
+            fn read_properties<'de, A: MapAccess<'de>>(
+                reader: &mut PropertyReader<'de, '_, A>,
+            ) -> Result<Self, A::Error> {
                 #(#declarations)*
-                while let Some(property) = source.next(&[#(#names),*])? {
+                while let Some(property) = reader.next()? {
                     match property {
                         #(#arms)*
                         _ => #unknown,
                     }
                 }
-                Ok(Self { #(#values,)* #other: source.finish() })
+                Ok(Self { #(#values,)* #other: reader.finish() })
             }
 
             fn write_properties<M: SerializeMap>(
                 &self,
-                writer: &mut Writer<'_, M>,
+                writer: &mut PropertyWriter<'_, M>,
             ) -> Result<(), M::Error> {
                 #(#writes)*
                 #write_rest

@@ -102,6 +102,16 @@ fn union_checks(union: &Union, generated: &Generated) -> Checks {
         variants.push((name, limits_of("array")));
         nested.push(item.clone());
     }
+    for (name, rust) in &union.scalars {
+        variants.push((
+            name,
+            limits_of(match rust.as_str() {
+                "i64" => "integer",
+                "f64" => "number",
+                _ => "boolean",
+            }),
+        ));
+    }
     for variant in &union.tagged {
         variants.push((&variant.name, NONE.to_owned()));
         nested.push(rust_name(&variant.body));
@@ -110,6 +120,8 @@ fn union_checks(union: &Union, generated: &Generated) -> Checks {
         variants.push((name, NONE.to_owned()));
         nested.push(body.clone());
     }
+    // Types of other crates have no limits of their own.
+    nested.retain(|name| !name.contains("::"));
     let arms: String = variants
         .iter()
         .map(|(name, limits)| format!("Self::{name}(value) => value.check({limits}),"))

@@ -6,6 +6,7 @@ pub mod limits;
 pub mod operations;
 mod request_template;
 mod requests;
+mod setters;
 mod types;
 
 use std::fmt::Write as _;
@@ -15,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
 use super::unions::Unions;
-use super::{File, Generated};
+use super::{File, Generated, Skipped};
 
 pub use examples::round_trips;
 
@@ -24,15 +25,19 @@ const MANIFEST: &str = include_str!("../../../support/Cargo.toml.template");
 const METHODS: &str = include_str!("../../../support/methods.rs");
 
 /// The modules that every crate has.
-const SUPPORT: [(&str, &str); 12] = [
+const SUPPORT: [(&str, &str); 16] = [
     ("call.rs", include_str!("../../../support/call.rs")),
     ("decode.rs", include_str!("../../../support/decode.rs")),
     ("events.rs", include_str!("../../../support/events.rs")),
     ("field.rs", include_str!("../../../support/field.rs")),
+    ("json.rs", include_str!("../../../support/json.rs")),
     ("json_object.rs", include_str!("../../../support/json_object.rs")),
     ("object.rs", include_str!("../../../support/object.rs")),
     ("open_enum.rs", include_str!("../../../support/open_enum.rs")),
     ("operation.rs", include_str!("../../../support/operation.rs")),
+    ("other.rs", include_str!("../../../support/other.rs")),
+    ("property_reader.rs", include_str!("../../../support/property_reader.rs")),
+    ("property_writer.rs", include_str!("../../../support/property_writer.rs")),
     ("tagged_object.rs", include_str!("../../../support/tagged_object.rs")),
     ("union.rs", include_str!("../../../support/union.rs")),
     ("validate.rs", include_str!("../../../support/validate.rs")),
@@ -80,7 +85,8 @@ pub fn render(
         .replace("{discriminators}", &discriminators(unions))
         .replace("{allow}", allow)
         .replace("{methods}", methods)
-        .replace("{exports}", exports);
+        .replace("{exports}", exports)
+        .replace("{skipped}", &skipped(&generated.skipped));
     let mut files = vec![
         source("lib.rs", &library),
         source("client.rs", &format!("{CLIENT_HEAD}{}", prettyplease::unparse(&code.client))),
@@ -104,6 +110,19 @@ pub fn render(
     let test = if package == API { "tests/it/examples.rs" } else { "tests/examples.rs" };
     files.extend(round_trips(&header, package, Path::new(test), generated));
     Ok(files)
+}
+
+/// Returns a section with the operations that are not supported.
+fn skipped(operations: &[Skipped]) -> String {
+    let mut text = String::new();
+    if !operations.is_empty() {
+        text.push_str("//!\n//! # Operations that are not included\n//!\n");
+    }
+    for Skipped { operation, reason } in operations {
+        // Rustdoc would take brackets and braces for links and code.
+        let _ = writeln!(text, "//! - `{operation}`: {}", reason.replace('[', "\\["));
+    }
+    text
 }
 
 /// Returns the discriminators of all unions, as the elements of a list.

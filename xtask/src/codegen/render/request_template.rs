@@ -5,6 +5,7 @@ pub(super) const HEAD: &str = "//! Request builders: a struct for each operation
     use std::future::IntoFuture;\n\n\
     use runstep_api::types::*;\n\
     use runstep_api::{ByteStream, Field, Operation};\n\n\
+    use crate::arguments::{FieldType, IntoField, InvalidArgument, TextFieldType};\n\
     use crate::client::{Client, SpanIds};\n\
     use crate::error::Result;\n\
     use crate::pagination::{self, Items, Page, PageQuery, PagedRequest, Pages, invalid_entries};\n\
@@ -57,23 +58,23 @@ pub(super) const SEND: &str = r#"
 /// How a request for a list is sent, page by page or item by item.
 pub(super) const SEND_LIST: &str = r#"
     /// Sets the number of items per page, 1 to 100. Default: 20.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.page.limit = Some(limit);
+    pub fn limit(mut self, limit: impl IntoField<u64>) -> Self {
+        self.page.limit = self.options.field("limit", limit).into_option();
         self
     }
     /// Sets the order by creation time. Default: newest first.
-    pub fn order(mut self, order: Order) -> Self {
-        self.page.order = Some(order);
+    pub fn order(mut self, order: impl IntoField<Order>) -> Self {
+        self.page.order = self.options.field("order", order).into_option();
         self
     }
     /// Starts after the item with this id, in the requested order.
-    pub fn after(mut self, id: impl Into<String>) -> Self {
-        self.page.after = Some(id.into());
+    pub fn after(mut self, id: impl IntoField<String>) -> Self {
+        self.page.after = self.options.field("after", id).into_option();
         self
     }
     /// Ends before the item with this id, in the requested order.
-    pub fn before(mut self, id: impl Into<String>) -> Self {
-        self.page.before = Some(id.into());
+    pub fn before(mut self, id: impl IntoField<String>) -> Self {
+        self.page.before = self.options.field("before", id).into_option();
         self
     }
     /// Fetches one page; the same as awaiting the request.
@@ -89,8 +90,9 @@ pub(super) const SEND_LIST: &str = r#"
     pub fn send(self) -> ResponseFuture<Response<OUTPUT>> {
         Box::pin(async move {
             let response = self.execute().await?;
-            let received = response.value().other().get("data");
-            let (invalid, last_id) = invalid_entries::<_, ITEM>(&response, received)?;
+            let list = response.value();
+            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (invalid, last_id) = invalid_entries::<_, ITEM>(&response, is_empty, received)?;
             Ok(response.map(|list| {
                 let last = list.data.last().map(|item| item.id.clone());
                 Page {

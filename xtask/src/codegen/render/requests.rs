@@ -1,16 +1,17 @@
 //! Request builders of the SDK: a struct for each operation, with setters for its optional parameters
 //! and properties, that calls the operation of the generated client.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heck::ToSnakeCase as _;
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use serde_json::Value;
-use syn::{Field, FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type};
+use syn::{FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type};
 
 use super::request_template::{
     AWAITABLE, CONTEXT, EXTRA, HEAD, OPTIONS, PAGED, RUN_CONTEXT, SEND, SEND_LIST,
 };
+use super::setters::{self, argument_types, has_stream_flag, optional_fields, setter};
 use crate::codegen::document::{Document, list, method_name, rust_name};
 use crate::codegen::error::Error;
 use crate::codegen::rewrite::{type_named, wire_name};
@@ -18,9 +19,6 @@ use crate::codegen::{File, Generated};
 
 /// The file, relative to the generated crate.
 const PATH: &str = "../runstep/src/resources/requests.rs";
-
-/// A property without a setter: the builder has the method `stream`.
-const STREAM: &str = "stream";
 
 /// The parameters of list operations that select a page.
 const PAGE: [&str; 4] = ["after", "before", "limit", "order"];
@@ -39,6 +37,7 @@ pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error>
     });
     let methods: BTreeMap<String, &ImplItemFn> = methods.collect();
     let mut text = String::new();
+    let mut field_types = BTreeSet::new();
     for (path, method, operation) in document.operations() {
         let Some(id) = operation.get("operationId").and_then(Value::as_str) else { continue };
         let function = method_name(id);
@@ -53,8 +52,10 @@ pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error>
             parameters: parameters(signature, document, operation)?,
             function,
         };
+        field_types.extend(request.field_types(&structs));
         text.push_str(&request.render(&structs));
     }
+    text.push_str(&argument_types(&field_types, generated));
     let code = prettyplease::unparse(&syn::parse_file(&text)?);
     Ok(File { path: PATH.into(), text: format!("{header}\n{HEAD}{code}") })
 }
@@ -206,6 +207,17 @@ impl Request {
         placeholders.fold(template, |code, (placeholder, text)| code.replace(placeholder, text))
     }
 
+    /// Returns the types of arguments of setters, apart from those of Rust.
+    fn field_types(&self, structs: &BTreeMap<String, &ItemStruct>) -> BTreeSet<String> {
+        let bodies = self.parameters.iter().filter_map(|parameter| match &parameter.kind {
+            Kind::Body(name) => structs.get(name),
+            _ => None,
+        });
+        let has_order = self.parameters.iter().any(|parameter| parameter.kind == Kind::Page);
+        let order = has_order.then(|| "Order".to_owned());
+        bodies.flat_map(|body| setters::field_types(body)).chain(order).collect()
+    }
+
     /// Collects the IDs for the span.
     fn span_ids(&self, body: Option<&ItemStruct>) -> String {
         let ids = self.parameters.iter().filter_map(|parameter| match &parameter.kind {
@@ -277,8 +289,8 @@ fn parameters(
                 value: format!("{name}: None,"),
                 setter: format!(
                     "/// Sets the query parameter `{name}`, which filters the list.
-                    pub fn {name}(mut self, {name}: impl Into<String>) -> Self {{
-                        ROOT.{name} = Some({name}.into());
+                    pub fn {name}(mut self, {name}: impl IntoField<String>) -> Self {{
+                        ROOT.{name} = self.EXTRA_OPTIONS.field({name:?}, {name}).into_option();
                         self
                     }}"
                 ),
@@ -339,7 +351,7 @@ fn item_type(list: &ItemStruct) -> Option<String> {
     type_named(&data.ty, "Vec").map(text)
 }
 
-fn text(tokens: &impl ToTokens) -> String {
+pub(super) fn text(tokens: &impl ToTokens) -> String {
     tokens.to_token_stream().to_string()
 }
 
@@ -356,42 +368,4 @@ fn lower_first(text: &str) -> String {
     characters
         .next()
         .map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
-}
-
-fn has_stream_flag(body: &ItemStruct) -> bool {
-    body.fields.iter().any(|field| wire_name(field) == STREAM)
-}
-
-/// Returns the fields that have a setter.
-fn optional_fields(body: &ItemStruct) -> impl Iterator<Item = &Field> {
-    body.fields.iter().filter(|field| wrapped(field).is_some() && wire_name(field) != STREAM)
-}
-
-/// Returns the type of an optional field's value.
-fn wrapped(field: &Field) -> Option<&Type> {
-    ["Option", "Field"].into_iter().find_map(|name| type_named(&field.ty, name))
-}
-
-/// Renders the setter of a field. A map of strings gets a second one that adds an entry.
-fn setter(field: &Field) -> String {
-    let docs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
-    let docs = quote!(#(#docs)*);
-    let (name, kind) = (text(&field.ident), wrapped(field).unwrap_or(&field.ty));
-    let inner = text(type_named(kind, "Box").unwrap_or(kind));
-    let mut setter = format!(
-        "{docs} pub fn {name}(mut self, {name}: impl Into<Field<{inner}>>) -> Self {{
-            ROOT.body = ROOT.body.{name}({name});
-            self
-        }}"
-    );
-    if text(kind).ends_with("BTreeMap < String , String >") {
-        setter.push_str(&format!(
-            "/// Adds an entry to [`{name}`](Self::{name}). An entry with the same key is replaced.
-            pub fn {name}_entry(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {{
-                ROOT.body.{name}.get_or_insert_default().insert(key.into(), value.into());
-                self
-            }}"
-        ));
-    }
-    setter
 }

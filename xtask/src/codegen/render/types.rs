@@ -52,6 +52,10 @@ fn render_union(text: &mut String, union: &Union) {
     if let Some((name, item)) = &union.array {
         let _ = writeln!(text, "        array {{ {name}({item}) }}");
     }
+    if !union.scalars.is_empty() {
+        let scalars = union.scalars.iter().map(|(name, kind)| format!("{name}({kind}),"));
+        let _ = writeln!(text, "        scalars {{ {} }}", scalars.collect::<Vec<_>>().join(" "));
+    }
     if !union.tagged.is_empty() {
         let _ = writeln!(text, "        tagged {:?} {{", union.tag);
         render_variants(text, &union.tagged);

@@ -172,7 +172,9 @@ pub(super) fn rewrite(
         let form = match absent {
             _ if serde.contains("flatten") => Form::Rest,
             _ if is("Field") => Form::Field,
-            Some(NONE) => Form::Optional,
+            Some(NONE) if is("Option") => Form::Optional,
+            // Any value may be null.
+            Some(NONE) => Form::OrDefault,
             Some(EMPTY) => Form::OrDefault,
             _ if is_constant => Form::OrDefault,
             _ if serde.contains("is_empty") => Form::UnlessDefault,
@@ -190,7 +192,7 @@ pub(super) fn rewrite(
         field.attrs.push(Wire { name, form, in_constructor }.attribute());
     }
     let other = other_field(&Fields::Named(fields.clone()));
-    fields.named.push(parse_quote!(pub(crate) #other: crate::object::Other));
+    fields.named.push(parse_quote!(pub(crate) #other: crate::other::Other));
     Ok(())
 }
 

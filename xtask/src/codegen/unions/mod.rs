@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::document::{Document, description, rust_name, target};
+use super::document::{Document, description, is_true, kind, rust_name, target};
 use super::enums::values;
 use super::error::Error;
 use super::names::{Names, is_string_enum};
+use super::select::Selection;
 use alternatives::outermost_unions;
 use discriminators::find_discriminator;
 use events::events;
@@ -34,6 +35,8 @@ pub struct Union {
     pub text: Option<String>,
     /// The variant for a list, and the type of its items.
     pub array: Option<(String, String)>,
+    /// The variants for integers, numbers and booleans, and their types.
+    pub scalars: Vec<(String, String)>,
     /// The property that is the discriminator.
     pub tag: String,
     /// The objects that have it.
@@ -57,6 +60,13 @@ pub struct Variant {
     pub boxed: bool,
 }
 
+impl Union {
+    /// Returns whether nothing tells its objects apart, so that they are JSON.
+    pub fn is_untyped(&self) -> bool {
+        self.object.as_ref().is_some_and(|(_, body)| body == OBJECT)
+    }
+}
+
 impl Variant {
     /// Returns the Rust type of the variant's field.
     pub fn body_type(&self) -> String {
@@ -76,7 +86,12 @@ pub struct Unions {
 
 /// Extracts the unions of a document, and removes the discriminator from their objects: the enum
 /// reads and writes it.
-pub fn extract_unions(mut document: Document) -> Result<(Document, Unions), Error> {
+///
+/// Objects without a discriminator are an error, or JSON if the selection says so.
+pub fn extract_unions(
+    mut document: Document,
+    selection: &Selection,
+) -> Result<(Document, Unions), Error> {
     let mut found = Unions::default();
     let mut event_objects: Vec<String> = Vec::new();
     for name in outermost_unions(&document) {
@@ -86,7 +101,7 @@ pub fn extract_unions(mut document: Document) -> Result<(Document, Unions), Erro
             let components = alternatives.iter().filter_map(|event| event.component);
             event_objects.extend(components.map(str::to_owned));
         } else {
-            found.unions.push(union(&document, &name, &alternatives)?);
+            found.unions.push(union(&document, &name, &alternatives, selection)?);
         }
     }
     let shared = document.references_outside_unions();
@@ -177,10 +192,39 @@ fn title(schema: &Value) -> Option<String> {
     (rust_name(title) == title).then(|| title.to_owned())
 }
 
+/// The type of objects that nothing tells apart.
+const OBJECT: &str = "serde_json::Map<String, serde_json::Value>";
+
+/// The type of any value.
+const ANY: &str = "serde_json::Value";
+
+/// Returns the variant and the Rust type of a scalar other than a string.
+fn scalar_type(kind: &str) -> Option<(&'static str, &'static str)> {
+    match kind {
+        "integer" => Some(("Integer", "i64")),
+        "number" => Some(("Number", "f64")),
+        "boolean" => Some(("Boolean", "bool")),
+        _ => None,
+    }
+}
+
+/// Returns the Rust type of the items of a list.
+fn item_type(list: &Value) -> String {
+    let items = list.get("items").unwrap_or(&Value::Null);
+    match (target(items), kind(items)) {
+        _ if is_true(items, "nullable") => ANY.to_owned(),
+        (Some(component), _) => rust_name(component),
+        (None, Some("string")) => "String".to_owned(),
+        (None, Some(kind)) => scalar_type(kind).map_or(ANY, |(_, rust)| rust).to_owned(),
+        (None, None) => ANY.to_owned(),
+    }
+}
+
 fn union(
     document: &Document,
     name: &str,
     alternatives: &[Alternative<'_>],
+    selection: &Selection,
 ) -> Result<Union, Error> {
     let mut union = Union {
         name: rust_name(name),
@@ -215,8 +259,12 @@ fn union(
     } else if let [object] = objects.as_slice() {
         let body = rust_name(&object.object_component()?);
         let short = body.strip_suffix(&union.name).or(body.strip_prefix(&union.name));
-        let variant = short.filter(|short| !short.is_empty()).unwrap_or(&body).to_owned();
+        // What is left of `Choice2` is not a name.
+        let short = short.filter(|short| short.starts_with(|first: char| first.is_alphabetic()));
+        let variant = short.unwrap_or(&body).to_owned();
         union.object = Some((variant, body));
+    } else if !objects.is_empty() && selection.allow_untyped {
+        union.object = Some(("Object".to_owned(), OBJECT.to_owned()));
     } else if !objects.is_empty() {
         return Err(Error::at(
             format!("/components/schemas/{name}"),
@@ -229,23 +277,39 @@ fn union(
             union.constants.extend(values(other.schema));
         } else if other.schema.get("type").is_some_and(|kind| kind == "string") {
             union.text = Some(title(other.schema).unwrap_or_else(|| "Text".to_owned()));
-        } else if let Some(items) = other.schema.get("items") {
-            let item = target(items).ok_or_else(|| {
-                Error::at(
-                    format!("{}/items", other.pointer),
-                    "the items of a list inside a union have no name",
-                    "move their schema to the components, and refer to it",
-                )
-            })?;
+        } else if kind(other.schema) == Some("array") {
+            let item = item_type(other.schema);
             let variant = title(other.schema).unwrap_or_else(|| "List".to_owned());
-            union.array = Some((variant, rust_name(item)));
+            union.array = Some(match union.array.take() {
+                // The items of two kinds of lists.
+                Some((variant, first)) if first != item => (variant, ANY.to_owned()),
+                _ => (variant, item),
+            });
+        } else if let Some(scalar) = kind(other.schema).and_then(scalar_type) {
+            let variant = title(other.schema).unwrap_or_else(|| scalar.0.to_owned());
+            if !union.scalars.iter().any(|(_, kind)| kind == scalar.1) {
+                union.scalars.push((variant, scalar.1.to_owned()));
+            }
         } else {
             return Err(Error::at(
                 other.pointer.clone(),
-                "an alternative must be a string, a list or an object",
-                "remove it, or change its type",
+                "an alternative has no type",
+                "remove it, or add its type",
             ));
         }
+    }
+    // An integer is also a number.
+    union.scalars.sort_by_key(|(_, kind)| kind == "f64");
+    let mut names = Names(BTreeSet::from(["Unknown".to_owned()]));
+    names.0.extend(union.tagged.iter().map(|variant| variant.name.clone()));
+    let constants = union.constants.iter_mut().map(|(name, _)| ("Constant", name));
+    let object = union.object.iter_mut().map(|(name, _)| ("Object", name));
+    let text = union.text.iter_mut().map(|name| ("String", name));
+    let array = union.array.iter_mut().map(|(name, _)| ("List", name));
+    let scalars = union.scalars.iter_mut().map(|(name, _)| ("Scalar", name));
+    for (suffix, name) in constants.chain(object).chain(text).chain(array).chain(scalars) {
+        let longer = format!("{name}{suffix}");
+        *name = names.distinct(name, &longer);
     }
     Ok(union)
 }

@@ -98,7 +98,7 @@ fn small_changes_are_classified_as_the_generated_code_is() {
         }
     }
     assert!(compared > 25, "{compared}");
-    assert_eq!(skipped, ["alternative", "types"], "code can be generated from all others");
+    assert_eq!(skipped, Vec::<String>::new());
 }
 
 #[test]

@@ -104,6 +104,7 @@ impl RunState {
     }
 
     /// Creates the state of a run that requires action.
+    #[cfg(feature = "tools")]
     pub(super) fn waiting_for_outputs(run: Run) -> Self {
         Self { run: Some(Box::new(run)), end: Some(StreamEnd::RequiresAction), ..Self::default() }
     }

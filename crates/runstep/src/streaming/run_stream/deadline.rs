@@ -36,6 +36,7 @@ impl RunStream {
     }
 
     /// Sets a deadline that also applies to later segments.
+    #[cfg(feature = "tools")]
     pub(crate) fn with_total_deadline(self, deadline: Instant) -> Self {
         Self { is_deadline_total: true, ..self.with_deadline(deadline) }
     }

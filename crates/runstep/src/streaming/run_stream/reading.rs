@@ -25,6 +25,14 @@ impl RunStream {
         self.has_new_events = false;
     }
 
+    /// Adds events that are read as if the server had sent them.
+    #[cfg(feature = "test-util")]
+    pub(in crate::streaming) fn record(&mut self, events: impl IntoIterator<Item = RunEvent>) {
+        if let State::Reading(connection) = &mut self.state {
+            connection.record(events);
+        }
+    }
+
     /// Applies an item of the connection. Returns `None` if there is nothing to yield.
     pub(super) fn on_connection_item(&mut self, item: ConnectionItem) -> Option<Result<RunEvent>> {
         match item {

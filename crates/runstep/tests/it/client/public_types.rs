@@ -74,13 +74,18 @@ fn every_exported_type_is_checked() {
     let traits = [
         "AcceptsAnswer",
         "AcceptsToolbox",
+        "AwaitRun",
         "Handler",
         "HasToolbox",
         "IntoCompleted",
+        "IntoField",
+        "IntoId",
         "IntoOutput",
+        "PlainMode",
         "RunEventSource",
         "RunMode",
         "StartRun",
+        "WatchRun",
     ];
     let aliases = ["OutputFuture", "Result", "ResponseFuture", "StreamEvent"];
     let exports = [include_str!("../../../src/lib.rs"), include_str!("../../../src/tools/mod.rs")];

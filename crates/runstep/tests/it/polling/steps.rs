@@ -1,5 +1,7 @@
 //! Polls that report new steps along with the run.
 
+use runstep::types::Run;
+
 use super::*;
 
 fn step(number: usize) -> Value {
@@ -90,11 +92,28 @@ async fn steps_are_not_listed_by_default() {
     assert_eq!(server.count(), 2);
 }
 
+/// Reads the changes of a run to the end.
+async fn watched(poll: Poll) -> Result<Run> {
+    let mut updates = poll.watch();
+    let mut last = None;
+    while let Some(update) = updates.try_next().await? {
+        last = Some(update.run);
+    }
+    Ok(last.unwrap())
+}
+
+#[tokio::test]
+async fn steps_are_fetched_for_changes_only() {
+    let server = server_with_steps(&[1, 1], None).await;
+    poll(&server).interval(MILLISECOND).with_steps(true).await.unwrap();
+    assert_eq!(server.count_of("GET", "/steps"), 0);
+}
+
 #[tokio::test]
 async fn failed_list_of_steps_keeps_last_run() {
     let server = server_with_steps(&[1, 1], Some(0)).await;
     let poll = poll(&server).interval(MILLISECOND).with_steps(true);
-    let error = poll.error_policy(PollErrorPolicy::none()).await.unwrap_err();
+    let error = watched(poll.error_policy(PollErrorPolicy::none())).await.unwrap_err();
     assert_eq!(error.status(), Some(500));
     assert_eq!(error.run().map(|run| run.status.as_str()), Some("in_progress"));
 }
@@ -114,7 +133,7 @@ async fn deadline_error_names_missing_steps() {
         .deadline(SHORT_DEADLINE)
         .with_steps(true)
         .error_policy(policy);
-    let result = poll.cancel_on_deadline(true).cancel_on_drop(true).await;
+    let result = watched(poll.cancel_on_deadline(true).cancel_on_drop(true)).await;
     let error = assert_deadline(result, Some("completed"));
     assert!(error.message().contains("steps"), "{error}");
     assert_cancels(&server, 0).await;

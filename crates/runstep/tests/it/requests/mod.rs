@@ -1,5 +1,6 @@
 //! Requests and responses of each operation.
 
+mod arguments;
 mod custom;
 mod limits;
 mod options;

@@ -204,6 +204,88 @@ async fn repeated_page_is_an_error() {
     assert_eq!(server.count(), 2);
 }
 
+#[tokio::test]
+async fn alternating_pages_are_an_error() {
+    let server = RecordingServer::start(|number| match number % 2 {
+        0 => page(&[4, 3], true),
+        _ => page(&[2, 1], true),
+    })
+    .await;
+    let mut pages = server.client().runs("t").list().pages();
+    assert!(pages.try_next().await.unwrap().is_some());
+    assert!(pages.try_next().await.unwrap().is_some());
+    let error = pages.try_next().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Decode);
+    insta::assert_snapshot!(error, @r#"the server repeats pages: the cursor "run_3" appears again after 2 pages; it ignores or mixes up `after`"#);
+    assert!(pages.try_next().await.unwrap().is_none());
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn page_that_repeats_the_first_cursor_is_an_error() {
+    let server = RecordingServer::start(|_| page(&[2, 1], true)).await;
+    let list = server.client().runs("t").list().after("run_1");
+    let error = list.items().collect_all().await.unwrap_err();
+    assert!(error.message().contains("run_1"), "{error}");
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn more_pages_without_a_cursor_are_an_error() {
+    let body = json!({"object": "list", "data": [{"status": "queued"}, 7], "has_more": true});
+    let server = RecordingServer::with_json(body).await;
+    let mut items = server.client().runs("t").list().items();
+    for entry in ["entry 0", "entry 1"] {
+        let error = items.try_next().await.unwrap_err();
+        assert!(error.message().contains(entry), "{error}");
+    }
+    let error = items.try_next().await.unwrap_err();
+    insta::assert_snapshot!(error, @"the server has more pages, but the last page has no entry with an id to continue after");
+    assert!(items.try_next().await.unwrap().is_none());
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn successful_response_that_is_not_a_list_is_an_error() {
+    let not_lists = [
+        json!({"detail": "Not authenticated"}),
+        json!({"error": {"message": "Overloaded.", "code": "overloaded"}}),
+        json!({"error": {"message": "Overloaded.", "code": "overloaded"}, "data": null}),
+        json!({"success": false}),
+        json!({}),
+    ];
+    for body in not_lists {
+        let server = RecordingServer::with_json(body.clone()).await;
+        let runs = server.client().runs("t");
+        let error = runs.list().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Decode, Some(200)), "{body}");
+        let received: Value = serde_json::from_str(error.body().unwrap()).unwrap();
+        assert_eq!(received, body);
+        assert!(runs.list().items().try_next().await.is_err());
+        assert!(runs.ensure_idle(runstep::IfActive::Wait).await.is_err());
+    }
+    let body = json!({"detail": "x".repeat(5000)});
+    let server = RecordingServer::with_json(body).await;
+    let shown = server.client().runs("t").list().await.unwrap_err().to_string();
+    assert!(shown.starts_with("the response is not a list") && shown.len() < 500, "{shown}");
+}
+
+#[tokio::test]
+async fn list_is_recognized_without_data() {
+    let lists = [
+        json!({"object": "list"}),
+        json!({"object": "list", "data": null}),
+        json!({"data": null}),
+        json!({"has_more": false}),
+        json!({"data": [], "error": null}),
+    ];
+    for body in lists {
+        let server = RecordingServer::with_json(body.clone()).await;
+        let page = server.client().runs("t").list().await;
+        assert!(page.is_ok_and(|page| page.data.is_empty()), "{body}");
+    }
+}
+
 /// Every list operation, against the real server.
 #[tokio::test]
 async fn every_list_spans_its_pages() {

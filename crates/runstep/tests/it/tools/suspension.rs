@@ -386,3 +386,30 @@ async fn structured_answer_has_the_suspended_state() {
     assert_eq!(answer.suspended().unwrap().calls.len(), 1);
     assert_eq!(answer.parse().unwrap_err().kind(), ErrorKind::NoAnswer);
 }
+
+/// A call with an output was executed already, or answered by a person.
+#[tokio::test]
+async fn suspended_run_with_a_call_twice_is_an_error() {
+    let (server, tools, log, suspended) = suspended_run(vec![vec![WEATHER, REFUND]]).await;
+    let saved = serde_json::to_value(&suspended).unwrap();
+    let (call, output) = (&saved["calls"][0], &saved["outputs"][0]);
+    let mut call_of_output = call.clone();
+    call_of_output["id"] = output["tool_call_id"].clone();
+    for (property, more) in [("calls", &call_of_output), ("calls", call), ("outputs", output)] {
+        let mut corrupt = saved.clone();
+        corrupt[property].as_array_mut().unwrap().push(more.clone());
+        let corrupt: SuspendedRun = serde_json::from_value(corrupt).unwrap();
+        let resume = || {
+            let resume = server.runs.resume(corrupt.clone()).decide("call_2", Approval::Allow);
+            resume.decide("call_1", Approval::Allow).toolbox(&tools)
+        };
+        for error in
+            [finish(resume()).await.unwrap_err(), resume().stream().await.map(|_| ()).unwrap_err()]
+        {
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+            assert!(error.message().contains("corrupt"), "{error}");
+        }
+    }
+    assert_eq!(entries(&log), ["get_weather Paris"]);
+    assert_eq!(server.submissions(), 0);
+}

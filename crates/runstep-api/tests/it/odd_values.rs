@@ -1,0 +1,238 @@
+//! Values that are valid JSON, but that `serde_json::Value` or the type of a property cannot hold.
+
+use std::collections::BTreeMap;
+
+use runstep_api::decode;
+use runstep_api::types::{
+    Message, MessageContentDelta, RequiredAction, Run, RunList, RunStatus, StreamEvent, Thread,
+    Tool,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// A run with additional properties.
+fn run_with(properties: &str) -> String {
+    format!(r#"{{"id":"run_1","thread_id":"thread_1","status":"queued",{properties}}}"#)
+}
+
+fn decode_run(properties: &str) -> Run {
+    decode(run_with(properties).as_bytes()).unwrap_or_else(|error| panic!("{properties}: {error}"))
+}
+
+/// A list within lists.
+fn nested(levels: usize) -> String {
+    format!("{}{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+#[test]
+fn numbers_that_are_not_listed_are_written_with_all_digits() {
+    for number in [
+        "123456789012345678901234567890",
+        "-18446744073709551616",
+        "0.1234567890123456789012345",
+        "18446744073709551615",
+        "1.0",
+    ] {
+        for value in [number.to_owned(), format!(r#"{{"a":[null,{number}]}}"#)] {
+            let run = decode_run(&format!(r#""cost":{value}"#));
+            let written = serde_json::to_string(&run).unwrap();
+            assert!(written.contains(&format!(r#""cost":{value}"#)), "{value}: {written}");
+            assert_eq!(serde_json::from_str::<Run>(&written).unwrap(), run);
+            // As a value, it is as exact as a value can be.
+            let expected: Value = serde_json::from_str(&value).unwrap();
+            assert_eq!(serde_json::to_value(&run).unwrap()["cost"], expected);
+        }
+    }
+}
+
+#[test]
+fn changed_property_is_written_in_place_of_the_received_one() {
+    let mut run =
+        decode_run(r#""cost":123456789012345678901234567890,"seed":98765432109876543210"#);
+    run.other_mut().insert("cost".to_owned(), json!(5));
+    run.other_mut().remove("seed");
+    let written = serde_json::to_string(&run).unwrap();
+    assert!(written.contains(r#""cost":5"#), "{written}");
+    assert!(!written.contains("seed"), "{written}");
+}
+
+#[test]
+fn property_that_is_not_listed_affects_nothing_but_itself() {
+    for value in ["1e400", r#""\ud800""#, r#"["\udfff x"]"#, &nested(200), r#"{"\ud800":1}"#] {
+        let run = decode_run(&format!(r#""vendor":{value},"model":"m""#));
+        assert_eq!(run.model.as_deref(), Some("m"), "{value}");
+        assert_eq!(run.other()["vendor"], value, "{value}");
+        // The text is written as a string, which any serializer accepts.
+        assert_eq!(serde_json::to_value(&run).unwrap()["vendor"], value);
+        let written = serde_json::to_string(&run).unwrap();
+        assert_eq!(serde_json::from_str::<Run>(&written).unwrap(), run);
+    }
+    let run = decode_run(r#""\ud800":1"#);
+    assert_eq!(run.other().values().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn optional_property_of_the_wrong_kind_is_kept() {
+    for (name, value) in [
+        ("temperature", "1e400"),
+        ("expires_at", "123456789012345678901234567890"),
+        ("usage", &nested(200)),
+        ("required_action", "1e400"),
+    ] {
+        let run = decode_run(&format!(r#""{name}":{value},"model":"m""#));
+        assert_eq!(run.model.as_deref(), Some("m"), "{name}");
+        assert!(run.temperature.is_none() && run.expires_at.is_none() && run.usage.is_none());
+        let written = serde_json::to_string(&run).unwrap();
+        assert!(written.contains(&format!(r#""{name}":"#)), "{written}");
+    }
+    let written =
+        serde_json::to_string(&decode_run(r#""expires_at":98765432109876543210"#)).unwrap();
+    assert!(written.contains(r#""expires_at":98765432109876543210"#), "{written}");
+}
+
+#[test]
+fn lone_surrogate_is_replaced_in_texts() {
+    let text = r#"{"id":"msg_1","role":"assistant","content":[{"type":"text","text":{"value":"a\ud83d b"}}]}"#;
+    let message: Message = decode(text.as_bytes()).unwrap();
+    assert!(
+        message.text().starts_with('a') && message.text().ends_with(" b"),
+        "{}",
+        message.text()
+    );
+    assert!(message.text().contains(char::REPLACEMENT_CHARACTER));
+    let thread: Thread = decode(br#"{"id":"thread_1","metadata":{"k":"\udc00","l":"v"}}"#).unwrap();
+    assert_eq!(thread.metadata.as_ref().unwrap()["l"], "v");
+}
+
+#[test]
+fn variant_that_a_value_cannot_hold_is_unknown() {
+    for tool in [r#"{"type":"vendor","limit":1e400}"#, r#"{"type":"function","function":1e400}"#] {
+        let run = decode_run(&format!(r#""tools":[{tool},{{"type":"code_interpreter"}}]"#));
+        assert_eq!(run.tools[0], Tool::Unknown(tool.into()), "{tool}");
+        assert!(matches!(run.tools[1], Tool::CodeInterpreter(_)));
+    }
+}
+
+#[test]
+fn invalid_entry_does_not_affect_the_other_entries() {
+    let run = run_with(r#""model":"m""#);
+    for entry in ["1e400", r#"{"id":1e400}"#, r#""\ud800""#, &nested(300)] {
+        let list: RunList =
+            decode(format!(r#"{{"data":[{run},{entry},{run}]}}"#).as_bytes()).unwrap();
+        assert_eq!(list.data.len(), 2, "{entry}");
+    }
+}
+
+#[test]
+fn required_property_is_an_error_with_its_path() {
+    for (text, expected) in [
+        (
+            r#"{"id":"run_1","thread_id":"t","status":12345678901234567890123}"#,
+            "at `status`: invalid type: integer `12345678901234567890123`, expected a string; \
+             found: 12345678901234567890123",
+        ),
+        (
+            r#"{"id":"run_1","status":1e400}"#,
+            "at `status`: invalid type: floating point `1e400`, expected a string; found: 1e400",
+        ),
+        (
+            r#"{"id":"run_1", "status":"queued"}"#,
+            "at the top level: missing field `thread_id`; \
+             found: {\"id\":\"run_1\",\"status\":\"queued\"}",
+        ),
+    ] {
+        assert_eq!(decode::<Run>(text.as_bytes()).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn absent_discriminator_is_inferred_from_a_property() {
+    let outputs = r#"{"submit_tool_outputs":{"tool_calls":[]}}"#;
+    for action in [outputs, r#"{"type":null,"submit_tool_outputs":{"tool_calls":[]}}"#] {
+        let run = decode_run(&format!(r#""required_action":{action}"#));
+        let Some(RequiredAction::SubmitToolOutputs(action)) = &run.required_action else {
+            panic!("{:?}", run.required_action);
+        };
+        assert!(action.other().is_empty());
+        let written = serde_json::to_value(&run).unwrap();
+        assert_eq!(written["required_action"]["type"], "submit_tool_outputs");
+    }
+    // The same in an object that is decoded tolerantly.
+    let run = decode_run(&format!(r#""temperature":"x","required_action":{outputs}"#));
+    assert!(matches!(run.required_action, Some(RequiredAction::SubmitToolOutputs(_))));
+    let delta: MessageContentDelta =
+        serde_json::from_str(r#"{"index":0,"text":{"value":"a"}}"#).unwrap();
+    assert!(matches!(delta, MessageContentDelta::Text(_)));
+}
+
+#[test]
+fn discriminator_is_not_inferred_if_several_variants_match() {
+    for tool in [r#"{"function":{},"file_search":{}}"#, r#"{"code_interpreter":{}}"#, "{}"] {
+        let decoded: Tool = serde_json::from_str(tool).unwrap();
+        assert!(matches!(decoded, Tool::Unknown(_)), "{tool}");
+    }
+}
+
+#[test]
+fn first_of_several_discriminators_counts() {
+    let text = r#"{"type":"function","function":{"name":"f"},"type":"code_interpreter"}"#;
+    let tolerant =
+        r#"{"type":"function","function":{"name":"f","strict":"x"},"type":"file_search"}"#;
+    for text in [text, tolerant] {
+        let decoded: Tool = decode(text.as_bytes()).unwrap();
+        let Tool::Function(function) = &decoded else { panic!("{decoded:?}") };
+        assert!(function.other().is_empty());
+        assert_eq!(serde_json::from_str::<Tool>(text).unwrap(), decoded);
+        assert_eq!(serde_json::to_string(&decoded).unwrap().matches("type").count(), 1);
+    }
+}
+
+/// What a program may put a run into.
+#[derive(Deserialize)]
+struct Record {
+    run: Run,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Run>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Either {
+    Number(#[allow(dead_code)] u64),
+    Run(Box<Run>),
+}
+
+#[test]
+fn serde_gives_the_same_result_as_decode() {
+    for properties in [
+        r#""model":"m""#,
+        r#""model":null,"tools":null,"expires_at":"12","cost":123456789012345678901234567890"#,
+        r#""usage":{"prompt_tokens":"many"},"vendor":1e400,"instructions":"\ud800""#,
+    ] {
+        let text = run_with(properties);
+        let decoded: Run = decode(text.as_bytes()).unwrap();
+        assert_eq!(serde_json::from_str::<Run>(&text).unwrap(), decoded);
+        assert_eq!(serde_json::from_slice::<Run>(text.as_bytes()).unwrap(), decoded);
+        assert_eq!(serde_json::from_reader::<_, Run>(text.as_bytes()).unwrap(), decoded);
+        assert_eq!(serde_json::from_str::<Vec<Run>>(&format!("[{text}]")).unwrap(), [decoded]);
+    }
+    // Deserializers that have values, not text.
+    let text = run_with(r#""expires_at":"12","vendor":[1]"#);
+    let decoded: Run = decode(text.as_bytes()).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::from_value::<Run>(value.clone()).unwrap(), decoded);
+    assert_eq!(runstep_api::decode_value::<Run>(&value).unwrap(), decoded);
+    let Record { run, rest } =
+        serde_json::from_str(&format!(r#"{{"run":{text},"other":{text}}}"#)).unwrap();
+    assert_eq!((&run, &rest["other"]), (&decoded, &decoded));
+    let Either::Run(run) = serde_json::from_str(&text).unwrap() else { panic!("not a run") };
+    assert_eq!(*run, decoded);
+    assert_eq!(run.status, RunStatus::Queued);
+}
+
+#[test]
+fn event_with_its_data_keeps_the_text() {
+    let text = r#"{"event":"vendor.event","data":{"n":123456789012345678901234567890}}"#;
+    let event: StreamEvent = serde_json::from_str(text).unwrap();
+    assert_eq!(event.data().unwrap(), r#"{"n":123456789012345678901234567890}"#);
+}

@@ -1,0 +1,141 @@
+//! Writes the properties of an object.
+
+#![allow(dead_code, reason = "a specification need not have properties of every kind")]
+
+use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde_json::Value;
+
+use crate::Field;
+use crate::json::Json;
+use crate::object::Object;
+use crate::other::Other;
+use crate::wire::Wire;
+
+/// Writes properties. A property that is kept among the others, because its value is of the wrong
+/// kind, is written there unless it was set since.
+pub(crate) struct PropertyWriter<'a, M> {
+    map: M,
+    /// The other properties, if there are any.
+    other: Option<&'a Other>,
+    written: Vec<&'static str>,
+}
+
+impl<M: SerializeMap> PropertyWriter<'_, M> {
+    fn property<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
+        if self.other.is_some() {
+            self.written.push(name);
+        }
+        self.map.serialize_entry(name, value)
+    }
+
+    /// Writes a property that must be present. It may be kept among the others: a list that lacks
+    /// what did not decode is written as it was received.
+    pub(crate) fn required<T: Serialize + Wire + PartialEq>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), M::Error> {
+        if let Some(received) = self.other.and_then(|other| other.get(name))
+            && parts(received).is_some_and(|received: T| received == *value)
+        {
+            return Ok(());
+        }
+        self.property(name, value)
+    }
+
+    /// Writes a property unless it has no value.
+    pub(crate) fn optional<T: Serialize + Wire + PartialEq>(
+        &mut self,
+        name: &'static str,
+        value: &Option<T>,
+    ) -> Result<(), M::Error> {
+        value.as_ref().map_or(Ok(()), |value| self.required(name, value))
+    }
+
+    /// Writes a property, as null if it has no value.
+    pub(crate) fn nullable<T: Serialize + Wire + PartialEq>(
+        &mut self,
+        name: &'static str,
+        value: &Option<T>,
+    ) -> Result<(), M::Error> {
+        match value {
+            Some(value) => self.required(name, value),
+            None if self.is_kept(name) => Ok(()),
+            None => self.property(name, value),
+        }
+    }
+
+    /// Writes a property that has the default value of its type if it is absent.
+    pub(crate) fn or_default<T: Serialize + Wire + Default + PartialEq>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), M::Error> {
+        if self.is_kept(name) && *value == T::default() {
+            return Ok(());
+        }
+        self.required(name, value)
+    }
+
+    /// Writes a property unless it has the default value of its type.
+    pub(crate) fn unless_default<T: Serialize + Wire + Default + PartialEq>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), M::Error> {
+        if *value == T::default() { Ok(()) } else { self.required(name, value) }
+    }
+
+    /// Writes the properties of a map.
+    pub(crate) fn rest<'b, T: Serialize + 'b>(
+        &mut self,
+        rest: impl IntoIterator<Item = (&'b String, &'b T)>,
+    ) -> Result<(), M::Error> {
+        rest.into_iter().try_for_each(|(name, value)| self.map.serialize_entry(name, value))
+    }
+
+    /// Writes a property unless it is absent.
+    pub(crate) fn field<T: Serialize + Wire + PartialEq>(
+        &mut self,
+        name: &'static str,
+        value: &Field<T>,
+    ) -> Result<(), M::Error> {
+        match value {
+            Field::Absent => Ok(()),
+            Field::Null => self.property(name, value),
+            Field::Value(value) => self.required(name, value),
+        }
+    }
+
+    fn is_kept(&self, name: &str) -> bool {
+        self.other.is_some_and(|other| other.get(name).is_some())
+    }
+}
+
+/// Returns the parts of a kept value that decode.
+#[cold]
+fn parts<T: Wire>(received: &Value) -> Option<T> {
+    T::readable_parts(Json::new(&serde_json::value::to_raw_value(received).ok()?))
+}
+
+/// Writes an object, with the discriminator first.
+pub(crate) fn write<T: Object, S: serde::Serializer>(
+    object: &T,
+    discriminator: Option<(&'static str, &'static str)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let other = Some(object.other_properties()).filter(|other| !other.is_empty());
+    let is_text = serializer.is_human_readable();
+    let map = serializer.serialize_map(None)?;
+    let mut writer = PropertyWriter { map, other, written: Vec::new() };
+    if let Some((name, value)) = discriminator {
+        writer.property(name, &value)?;
+    }
+    object.write_properties(&mut writer)?;
+    let PropertyWriter { mut map, written, .. } = writer;
+    if let Some(other) = other {
+        other.write(&mut map, &written, is_text)?;
+    }
+    map.end()
+}
