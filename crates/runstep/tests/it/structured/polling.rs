@@ -55,7 +55,8 @@ async fn response_is_parsed_into_the_type() {
         panic!("the request to the model has no schema")
     };
     assert_eq!((format.name.as_str(), format.strict), ("Recipe", true));
-    assert_eq!(format.schema.to_value()["required"], json!(["title", "steps", "persons"]));
+    let schema: Value = serde_json::from_str(format.schema.get()).unwrap();
+    assert_eq!(schema["required"], json!(["title", "steps", "persons"]));
 }
 
 #[tokio::test]
