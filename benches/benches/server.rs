@@ -2,13 +2,18 @@
 //! latency of events on many streams, and idle memory.
 //!
 //! Run it with `cargo bench --bench server` in the folder of this package. An argument selects one
-//! part: `-- memory`, `throughput`, `streams`, `store`, `pages`, `thread_growth`, `sizes` or `soak`. The
-//! benchmark fails on errors, never on slowness. Server and clients share one process and its tokio threads, one per core.
+//! part: `-- memory`, `throughput`, `streams`, `store`, `pages`, `thread_growth`, `refusals`, `sizes`,
+//! `recovery` or `soak`; the last two run only if they are selected. The benchmark fails on errors, never
+//! on slowness. Server and clients share one process and its tokio threads, one per core.
 
 #[path = "server/connection.rs"]
 mod connection;
 #[path = "server/model.rs"]
 mod model;
+#[path = "server/recovery.rs"]
+mod recovery;
+#[path = "server/refusals.rs"]
+mod refusals;
 #[path = "server/store.rs"]
 mod store;
 
@@ -53,7 +58,13 @@ async fn main() -> Result<()> {
     if is_selected("thread_growth") {
         store::measure_thread_growth().await?;
     }
+    if is_selected("refusals") {
+        refusals::measure().await?;
+    }
     // These take minutes.
+    if selected.as_deref() == Some("recovery") {
+        recovery::measure().await?;
+    }
     if selected.as_deref() == Some("soak") {
         store::measure_soak(SOAK_RUNS).await?;
     }

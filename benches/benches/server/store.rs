@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use runstep_benches::Result;
-use runstep_server::{RunningServer, Server};
+use runstep_server::{Durability, RunningServer, Server};
 
 use crate::connection::{Connection, get, string_property};
 use crate::model::InstantModel;
@@ -43,8 +43,8 @@ pub(crate) async fn measure() -> Result<()> {
     println!("\nstreamed runs from creation to completion, each on a new thread; the bare disk");
     println!("syncs {syncs:.0} times a second\n");
     println!(
-        "{:<8} {:>7} {:>8} {:>9} {:>9} {:>10} {:>10} {:>12}",
-        "store", "clients", "runs/s", "p50", "p99", "commits/s", "tx/commit", "commits/run"
+        "{:<8} {:>7} {:>8} {:>9} {:>9} {:>10} {:>10} {:>7} {:>10}",
+        "store", "clients", "runs/s", "p50", "p99", "commits/s", "tx/commit", "tx/run", "CPU/run"
     );
     for clients in [1, 8, 256] {
         for store in ["memory", "sqlite"] {
@@ -56,37 +56,79 @@ pub(crate) async fn measure() -> Result<()> {
             };
             let assistant = create_assistant(server.address()).await?;
             let before = Commits::read(&server).await?;
-            let started = Instant::now();
+            let (started, cpu) = (Instant::now(), cpu_seconds()?);
             let mut durations =
                 measure_runs(&server, clients, Mode::Streamed, &assistant, &Target::NewThread)
                     .await?;
-            let elapsed = started.elapsed().as_secs_f64();
+            let (elapsed, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
             let commits = Commits::read(&server).await?.since(&before);
             let [p50, p99, _] = quantiles(&mut durations);
             let rate = durations.len() as f64 / MEASUREMENT.as_secs_f64();
             println!(
                 "{store:<8} {clients:>7} {rate:>8.0} {p50:>6.2} ms {p99:>6.2} ms {:>10.0} {:>10.1} \
-                 {:>12.2}",
+                 {:>7.2} {:>7.0} µs",
                 commits.commits / elapsed,
                 commits.transactions / commits.commits.max(1.0),
-                commits.transactions / (rate * elapsed)
+                commits.transactions / commits.runs.max(1.0),
+                cpu * 1e6 / commits.runs.max(1.0)
             );
+            if store == "sqlite" {
+                print_aim(clients, rate, p50, syncs);
+            }
             server.shutdown().await?;
         }
     }
+    println!("\nthe bare disk now syncs {:.0} times a second", syncs_per_second(directory.path())?);
     Ok(())
+}
+
+/// Returns the CPU time of the process, clients included, which other load affects less than rates.
+fn cpu_seconds() -> Result<f64> {
+    // Times are in hundredths of a second, after the name of the process in parentheses.
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("the process has no name")?;
+    let times = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    let seconds = times.sum::<std::result::Result<f64, _>>()? / 100.0;
+    Ok(seconds)
+}
+
+/// Compares a result with its aim.
+fn print_aim(clients: usize, rate: f64, p50: f64, syncs: f64) {
+    match clients {
+        1 => println!("         p50 is {:.2} syncs; aim: at most 3", p50 * syncs / 1e3),
+        8 => {
+            let bound = 8.0 * syncs / 3.0;
+            let share = rate / bound * 100.0;
+            println!("         {share:.0} % of 8 x syncs / 3 = {bound:.0}; aim: at least 80 %");
+        }
+        _ => println!("         aim: at least 5000 runs/s"),
+    }
 }
 
 /// Measures memory over many runs, and pages of a list of many.
 pub(crate) async fn measure_soak(runs: usize) -> Result<()> {
     let directory = Directory::new()?;
     let builder = Server::builder().model(InstantModel);
-    let server = builder.data_file(directory.path().join("soak.db")).spawn().await?;
+    let server = builder
+        .data_file(directory.path().join("soak.db"))
+        .durability(Durability::Normal)
+        .spawn()
+        .await?;
     let assistant = create_assistant(server.address()).await?;
     println!("\nresident memory of server and clients over {runs} runs with a data file\n");
+    let mut steps = Vec::new();
     for step in 1..=10 {
         fill_with_runs(&server, &assistant, runs / 10).await?;
-        println!("{:>8} runs {:>8} KiB", step * runs / 10, resident("self")?);
+        let kib = resident("self")?;
+        println!("{:>8} runs {kib:>8} KiB", step * runs / 10);
+        steps.push(kib as f64);
+    }
+    if let [first, .., last] = steps[..] {
+        let growth = (last / first - 1.0) * 100.0;
+        println!(
+            "growth {growth:.1} %; aim: at most 10 %, below 150 MB ({:.0} KiB)",
+            150e6 / 1024.0
+        );
     }
     server.shutdown().await?;
     Ok(())
@@ -96,6 +138,7 @@ pub(crate) async fn measure_soak(runs: usize) -> Result<()> {
 struct Commits {
     commits: f64,
     transactions: f64,
+    runs: f64,
 }
 
 impl Commits {
@@ -109,6 +152,7 @@ impl Commits {
         Ok(Self {
             commits: value("runstep_commit_transactions_count "),
             transactions: value("runstep_commit_transactions_sum "),
+            runs: value("runstep_runs_ended_total{status=\"completed\"} "),
         })
     }
 
@@ -116,6 +160,7 @@ impl Commits {
         Self {
             commits: self.commits - before.commits,
             transactions: self.transactions - before.transactions,
+            runs: self.runs - before.runs,
         }
     }
 }
@@ -136,9 +181,10 @@ fn syncs_per_second(directory: &Path) -> Result<f64> {
 pub(crate) async fn measure_pages() -> Result<()> {
     let directory = Directory::new()?;
     println!("\na page of 20 runs, by the number of runs on the thread\n");
-    for count in [100, 10_000] {
+    let mut medians = Vec::new();
+    for count in [100, 100_000] {
         let file = directory.path().join(format!("pages-{count}.db"));
-        let builder = Server::builder().model(InstantModel).durability(Default::default());
+        let builder = Server::builder().model(InstantModel).durability(Durability::Normal);
         let server = builder.data_file(file).spawn().await?;
         let assistant = create_assistant(server.address()).await?;
         let mut connection = Connection::open(server.address()).await?;
@@ -157,7 +203,11 @@ pub(crate) async fn measure_pages() -> Result<()> {
         }
         let [p50, p99, _] = quantiles(&mut durations);
         println!("{count:>8} runs: p50 {p50:.3} ms, p99 {p99:.3} ms");
+        medians.push(p50);
         server.shutdown().await?;
+    }
+    if let [few, many] = medians[..] {
+        println!("ratio {:.2}; aim: at most 1.5", many / few);
     }
     Ok(())
 }
@@ -181,10 +231,8 @@ pub(crate) async fn measure_thread_growth() -> Result<()> {
         let assistant = create_assistant(server.address()).await?;
         let mut connection = Connection::open(server.address()).await?;
         let thread = connection.call(&crate::connection::post("/v1/threads", "{}")).await?;
-        let target = Target::Thread {
-            id: string_property(thread, "id")?.to_owned(),
-            truncation: "auto",
-        };
+        let target =
+            Target::Thread { id: string_property(thread, "id")?.to_owned(), truncation: "auto" };
         let mut durations = Vec::with_capacity(THREAD_RUNS);
         for _ in 0..THREAD_RUNS {
             let started = Instant::now();

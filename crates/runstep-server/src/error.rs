@@ -202,6 +202,9 @@ pub enum MaintenanceError {
         /// What is wrong with it.
         message: String,
     },
+    /// The rows of the export contradict each other.
+    #[error("the export is not valid: {}", .0.join("; "))]
+    Inconsistent(Vec<String>),
     /// The database failed.
     #[error("the database failed: {0}")]
     Database(String),

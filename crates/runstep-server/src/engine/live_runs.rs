@@ -35,6 +35,10 @@ impl LiveRuns {
         self.0.lock().get(key).cloned()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
     pub(super) fn all(&self) -> Vec<(RunKey, Arc<LiveRun>)> {
         let runs = self.0.lock();
         runs.iter().map(|(key, run)| (key.clone(), Arc::clone(run))).collect()

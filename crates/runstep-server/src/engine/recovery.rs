@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::EngineContext;
-use super::error::Result;
+use super::error::{EngineError, Result};
 use super::execution::RunExecution;
 use super::nodes;
 use super::run_state::RunState;
@@ -22,10 +22,11 @@ pub(super) async fn claim_runs(context: &Arc<EngineContext>) {
     // How often the lease is renewed, and runs without a valid claim are searched for. Leases end at
     // full seconds.
     let all_claimed = Duration::from_secs(context.lease.unsigned_abs()) / 3;
+    let mut failed = Vec::new();
     loop {
-        let interval = match claim(context).await {
-            Ok(true) => all_claimed,
-            Ok(false) => all_claimed.min(BUSY_INTERVAL),
+        let interval = match claim(context, &mut failed).await {
+            Ok(true) if failed.is_empty() => all_claimed,
+            Ok(_) => all_claimed.min(BUSY_INTERVAL),
             Err(error) => {
                 tracing::warn!(target: "runstep_server::store", %error, "runs cannot be claimed");
                 all_claimed.min(BUSY_INTERVAL)
@@ -51,13 +52,17 @@ pub(super) async fn remove_old(context: &EngineContext) {
     }
 }
 
-/// Claims as many runs as this node can queue. Returns whether these were all.
-async fn claim(context: &Arc<EngineContext>) -> Result<bool> {
+/// Claims as many runs as this node can queue. Returns whether these were all. `failed` are claimed
+/// runs that could not be read, for example because other runs use the memory.
+async fn claim(context: &Arc<EngineContext>, failed: &mut Vec<RunKey>) -> Result<bool> {
     let claimant = || Claimant(Arc::clone(&context.node));
     let lease_end = context.clock.now().saturating_add(context.lease);
     let now = context.clock.now();
     let nodes = context.store.renew_lease(claimant(), now, lease_end).await?;
     context.admission.set_nodes(nodes);
+    for key in std::mem::take(failed) {
+        recover(context, key, failed, false).await;
+    }
     loop {
         let limit = context.admission.available().min(BATCH);
         if limit == 0 {
@@ -66,7 +71,7 @@ async fn claim(context: &Arc<EngineContext>) -> Result<bool> {
         let keys = context.store.claim_runs(claimant(), context.clock.now(), limit).await?;
         let is_last = keys.len() < limit;
         for key in keys {
-            recover(context, key).await;
+            recover(context, key, failed, true).await;
         }
         if is_last {
             return Ok(true);
@@ -83,32 +88,56 @@ async fn remove_expired(context: &EngineContext) -> Result<()> {
     Ok(())
 }
 
-async fn recover(context: &Arc<EngineContext>, key: RunKey) {
-    let permit = context.admission.admit_recovered(&key.namespace);
-    let started = async {
-        let record = context.store.run(&key).await?;
-        let live = context.live_run(record.next_event);
-        let state = RunState::load(context, &key, record).await?;
-        // It was admitted before, so it is not refused.
-        let mut reserved = context.quota(&key.namespace).charge();
-        reserved.add(state.texts.execution_bytes());
-        let state = state.with_reserved(reserved);
-        context.live_runs.insert(key.clone(), Arc::clone(&live));
-        RunExecution::new(context, key.clone(), live, state).spawn_recovered(permit);
-        Ok(())
-    };
-    let started: Result<()> = started.await;
-    match started {
+/// Executes a claimed run, or adds it to `failed`. Logs the first failure of a run.
+async fn recover(
+    context: &Arc<EngineContext>,
+    key: RunKey,
+    failed: &mut Vec<RunKey>,
+    is_first: bool,
+) {
+    match start(context, &key).await {
         Ok(()) => {
             tracing::info!(target: "runstep_server::run", run_id = key.run, "run recovered");
         }
+        // Its thread was deleted.
+        Err(EngineError::NotFound { .. }) => {}
         Err(error) => {
-            tracing::error!(
-                target: "runstep_server::run",
-                run_id = key.run,
-                %error,
-                "a run could not be recovered"
-            );
+            if is_first {
+                tracing::error!(
+                    target: "runstep_server::run",
+                    run_id = key.run,
+                    %error,
+                    "a run could not be recovered; trying again"
+                );
+            }
+            failed.push(key);
         }
     }
+}
+
+/// Starts the execution of a claimed run, unless it has ended or belongs to another node.
+async fn start(context: &Arc<EngineContext>, key: &RunKey) -> Result<()> {
+    let record = context.store.run(key).await?;
+    let is_own = record.owner.as_ref().is_some_and(|owner| *owner == context.node);
+    if !is_own || !record.phase.is_executable() {
+        return Ok(());
+    }
+    let live = context.live_run(record.next_event);
+    let state = RunState::load(context, key, record).await?;
+    let (quota, bytes) = (context.quota(&key.namespace), state.texts.execution_bytes());
+    let reserved = match quota.reserve(bytes) {
+        Ok(reserved) => reserved,
+        // Nothing else will free memory. The run was admitted before, so it is not refused.
+        Err(_) if context.live_runs.is_empty() => {
+            let mut reserved = quota.charge();
+            reserved.add(bytes);
+            reserved
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let permit = context.admission.admit_recovered(&key.namespace);
+    let state = state.with_reserved(reserved);
+    context.live_runs.insert(key.clone(), Arc::clone(&live));
+    RunExecution::new(context, key.clone(), live, state).spawn_recovered(permit);
+    Ok(())
 }

@@ -169,4 +169,20 @@ impl Change {
                 | Self::CreateRun(_)
         )
     }
+
+    /// Returns the length of the object that a client creates, without that of a run, whose texts
+    /// are counted with its execution.
+    pub(super) fn created_bytes(&self) -> usize {
+        let messages = |new: &[NewMessage]| -> usize { new.iter().map(|new| new.json.len()).sum() };
+        match self {
+            Self::CreateAssistant(new) | Self::CreateUpstreamObject(new) => new.json.len(),
+            Self::CreateThread(new) => new.thread.json.len() + messages(&new.messages),
+            Self::CreateMessage { message, .. } => message.json.len(),
+            Self::CreateRun(new) => {
+                let thread: usize = new.new_thread.iter().map(|new| messages(&new.messages)).sum();
+                thread + messages(&new.messages)
+            }
+            Self::Replace { .. } | Self::Delete { .. } | Self::WriteRun(_) => 0,
+        }
+    }
 }

@@ -117,6 +117,65 @@ async fn invalid_exports_are_refused_with_their_line() {
         let MaintenanceError::InvalidLine { line: number, .. } = error else { panic!("{error}") };
         assert_eq!(number, line, "{export}");
     }
+    // More rows than a transaction has, and an invalid one.
+    let path = directory.path().join("part.db");
+    let rows = (1..=10_001).map(|key| {
+        format!("{{\"table\":\"namespaces\",\"row\":{{\"key\":{key},\"name\":\"{key}\"}}}}\n")
+    });
+    let export = header(10_002) + &rows.collect::<String>() + "{}";
+    data::import(&path, export.as_bytes(), |_, _| {}).unwrap_err();
+    assert!(builder(&path).app().is_err(), "a server uses a part of the data");
+}
+
+#[tokio::test(start_paused = true)]
+async fn exports_whose_rows_contradict_each_other_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let (_fixture, _run) = completed_run(&path).await;
+    let mut export = Vec::new();
+    data::export(&path, &mut export, |_, _| {}).unwrap();
+    let export = String::from_utf8(export).unwrap();
+    let lines: Vec<&str> = export.lines().collect();
+    let position = |table: &str| {
+        let start = format!("{{\"table\":\"{table}\"");
+        lines.iter().position(|line| line.starts_with(&start)).unwrap()
+    };
+    let tampered = |table: &str, change: &dyn Fn(&mut Value)| {
+        let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let line = &mut lines[position(table)];
+        let mut row: Value = serde_json::from_str(line).unwrap();
+        change(&mut row);
+        *line = row.to_string();
+        lines.join("\n")
+    };
+    let without_thread = {
+        let mut lines: Vec<&str> = lines.clone();
+        lines.remove(position("threads"));
+        let header = json!({"format": "runstep-export", "version": 2, "rows": lines.len() - 1});
+        let header = header.to_string();
+        lines[0] = &header;
+        lines.join("\n")
+    };
+    let replaced = |pointer: &'static str, value: Value| {
+        move |row: &mut Value| *row.pointer_mut(pointer).unwrap() = value.clone()
+    };
+    for (index, (export, problem)) in [
+        (without_thread, "have no thread"),
+        (tampered("assistants", &replaced("/row/id", json!("asst_other"))), "1 assistants are"),
+        (tampered("messages", &replaced("/json", json!([1]))), "1 messages are not valid"),
+        (tampered("steps", &replaced("/row/run", json!(12345))), "1 run steps have no run"),
+        (tampered("runs", &replaced("/json/status", json!("queued"))), "another status"),
+        (tampered("runs", &replaced("/row/phase", json!(0))), "another status"),
+        (tampered("runs", &replaced("/row/ended_at", json!(null))), "without a time"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let copy = directory.path().join(format!("{index}.db"));
+        let error = data::import(&copy, export.as_bytes(), |_, _| {}).unwrap_err();
+        assert!(matches!(error, MaintenanceError::Inconsistent(_)), "{index}: {error}");
+        assert!(error.to_string().contains(problem), "{index}: {error}");
+    }
 }
 
 #[test]
@@ -159,6 +218,26 @@ async fn full_data_file_rejects_creation_until_objects_are_deleted() {
     let bytes: u64 = gauge.unwrap().parse().unwrap();
     assert!((200_000..limit).contains(&bytes), "{bytes}");
     assert!(metrics.contains("\nrunstep_commit_transactions_count "), "{metrics}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn limit_of_the_data_is_exceeded_by_one_request_at_most() {
+    let directory = tempfile::tempdir().unwrap();
+    let limit = 1_000_000;
+    let builder = builder(&directory.path().join("data.db")).max_data_bytes(limit);
+    let client = TestClient::from_router(builder.app().unwrap());
+    let text = "x".repeat(100_000);
+    let body = json!({"messages": [{"role": "user", "content": text}]});
+    // All in few groups of transactions.
+    let requests = (0..60).map(|_| client.post("/threads", body.clone()));
+    let responses = futures_util::future::join_all(requests).await;
+    let accepted = responses.iter().filter(|response| response.status == 200).count();
+    assert!((1..=10).contains(&accepted), "{accepted}");
+    assert!(responses.iter().all(|response| [200, 429].contains(&response.status.as_u16())));
+    let metrics = fetch_metrics(&client).await;
+    let gauge = metrics.lines().find_map(|line| line.strip_prefix("runstep_data_bytes "));
+    let bytes: u64 = gauge.unwrap().parse().unwrap();
+    assert!((limit..limit + 150_000).contains(&bytes), "{bytes}");
 }
 
 #[tokio::test]

@@ -204,6 +204,31 @@ async fn clock_that_jumps_back_changes_neither_order_nor_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn clock_that_jumps_forward_expires_only_what_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let clock = ManualClock::new();
+    let turns = [Turn::text("Hi."), Turn::call("weather", json!({}))];
+    let first = || builder(&path, turns.clone()).clock(clock.clone());
+    let fixture = start(first).await.create_fixture(&["weather"]).await;
+    let completed = fixture.create_run_and_wait(json!({})).await;
+    let waiting = fixture.create_run_and_wait(json!({})).await;
+    let later = ManualClock::starting_at(clock.now() + Duration::from_secs(100 * 24 * 60 * 60));
+    let second = || builder(&path, [Turn::text("Later.")]).clock(later.clone());
+    let fixture = restart(fixture, second).await;
+    assert_eq!(fixture.wait_for_status(&waiting, "expired").await["status"], "expired");
+    assert_eq!(fixture.get_run(&completed).await, completed);
+    let run = fixture.create_run_and_wait(json!({})).await;
+    assert_eq!(run["status"], "completed");
+    // The clock is corrected.
+    let third = || builder(&path, [Turn::text("Again.")]).clock(clock.clone());
+    let fixture = restart(fixture, third).await;
+    assert_eq!(fixture.get_run(&run).await, run);
+    assert_eq!(fixture.create_run_and_wait(json!({})).await["status"], "completed");
+    assert_eq!(fixture.message_texts().await, ["Hello there", "Hi.", "Later.", "Again."]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_have_their_objects_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.db");
@@ -220,4 +245,41 @@ async fn keys_have_their_objects_after_a_restart() {
     };
     let expected: [Vec<String>; 2] = [vec![assistant], Vec::new()];
     assert_eq!([assistants("Bearer first").await, assistants("Bearer second").await], expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_for_which_the_memory_is_in_use_are_recovered_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let client = start(|| builder(&path, [Turn::stall(), Turn::stall(), Turn::stall()])).await;
+    let parameters = json!({"type": "object", "description": "x".repeat(300_000)});
+    let function = json!({"name": "weather", "parameters": parameters});
+    let tools = json!([{"type": "function", "function": function}]);
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        let Fixture { client: _, assistant, thread } = client.create_fixture(&[]).await;
+        let fixture = Fixture { client: client.clone(), assistant, thread };
+        let run = fixture.create_run(json!({"tools": tools})).await;
+        runs.push((fixture.assistant, fixture.thread, run));
+    }
+    run_pending_tasks().await;
+    drop(client);
+    // While a run executes, six copies of its tools are reserved: those of one run fit.
+    let small = || {
+        let turn = || Turn::text("Hi.").initial_delay(Duration::from_secs(5));
+        builder(&path, [turn(), turn(), turn()]).max_stored_bytes(3_300_000)
+    };
+    let client = start(small).await;
+    for (assistant, thread, run) in runs {
+        let fixture = Fixture { client: client.clone(), assistant, thread };
+        let mut messages = Vec::new();
+        for _ in 0..100 {
+            sleep(Duration::from_secs(1)).await;
+            messages = fixture.message_texts().await;
+            if messages.len() > 1 {
+                break;
+            }
+        }
+        assert_eq!(messages, ["Hello there", "Hi."], "{}", id(&run));
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::open::{Durability, FileLock, check_format, open_reader, open_writer};
-use super::schema::COMPLETE_V1;
+use super::schema::{APPLICATION_ID, COMPLETE_V1, COUNT_ROWS};
 use crate::error::{DataFileError, MaintenanceError};
 
 /// The format of exports.
@@ -35,13 +35,19 @@ const TABLES: [&str; 11] = [
     "requests",
 ];
 
-/// Conditions that no row may meet, with what they mean.
-const PROBLEMS: [(&str, &str); 9] = [
-    ("assistants WHERE NOT json_valid(json)", "assistants are not valid JSON"),
-    ("threads WHERE NOT json_valid(json)", "threads are not valid JSON"),
-    ("messages WHERE NOT json_valid(json)", "messages are not valid JSON"),
-    ("runs WHERE NOT json_valid(json)", "runs are not valid JSON"),
-    ("steps WHERE NOT json_valid(json)", "run steps are not valid JSON"),
+/// Conditions that no row may meet, with what they mean. An object that is not valid JSON has no id.
+const PROBLEMS: [(&str, &str); 11] = [
+    (
+        "assistants WHERE iif(json_valid(json), json ->> '$.id' IS NOT id, 1)",
+        "assistants are not valid",
+    ),
+    ("threads WHERE iif(json_valid(json), json ->> '$.id' IS NOT id, 1)", "threads are not valid"),
+    (
+        "messages WHERE iif(json_valid(json), json ->> '$.id' IS NOT id, 1)",
+        "messages are not valid",
+    ),
+    ("runs WHERE iif(json_valid(json), json ->> '$.id' IS NOT id, 1)", "runs are not valid"),
+    ("steps WHERE iif(json_valid(json), json ->> '$.id' IS NOT id, 1)", "run steps are not valid"),
     (
         "messages WHERE thread NOT IN (
              SELECT seq FROM threads UNION ALL SELECT seq FROM deleted_threads)",
@@ -51,6 +57,16 @@ const PROBLEMS: [(&str, &str); 9] = [
         "runs WHERE thread NOT IN (
              SELECT seq FROM threads UNION ALL SELECT seq FROM deleted_threads)",
         "runs have no thread",
+    ),
+    (
+        "runs WHERE thread IN (SELECT seq FROM threads) AND iif(json_valid(json),
+             phase IS NOT CASE json ->> '$.status' WHEN 'queued' THEN 0 WHEN 'in_progress' THEN 1
+                 WHEN 'requires_action' THEN 2 WHEN 'cancelling' THEN 3 ELSE 4 END, 0)",
+        "runs have another status than their phase",
+    ),
+    (
+        "runs WHERE (ended_at IS NULL) <> (phase < 4) AND thread IN (SELECT seq FROM threads)",
+        "runs have ended without a time, or the reverse",
     ),
     ("steps WHERE run NOT IN (SELECT seq FROM runs)", "run steps have no run"),
     ("events WHERE run NOT IN (SELECT seq FROM runs)", "events have no run"),
@@ -109,6 +125,12 @@ pub fn check(path: &Path) -> Result<Vec<String>, MaintenanceError> {
     if !problems.is_empty() {
         return Ok(problems);
     }
+    inconsistencies(&connection)
+}
+
+/// Returns which rows contradict others.
+fn inconsistencies(connection: &Connection) -> Result<Vec<String>, MaintenanceError> {
+    let mut problems = Vec::new();
     for (condition, meaning) in PROBLEMS {
         let sql = format!("SELECT count(*) FROM {condition}");
         let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
@@ -169,7 +191,7 @@ pub fn export(
 /// # Errors
 ///
 /// Returns an error if the file exists and has data, if a server uses it, or if the export is not
-/// valid. The file then has a part of the data; delete it.
+/// valid. The file then has a part of the data, and servers refuse it; delete it.
 pub fn import(
     path: &Path,
     input: impl BufRead,
@@ -199,6 +221,8 @@ pub fn import(
         return Err(invalid(1, message));
     }
     connection.execute_batch("BEGIN IMMEDIATE")?;
+    // Until it is complete, the file is not a data file.
+    connection.pragma_update(None, "application_id", 0)?;
     let mut count = 0;
     for (number, line) in lines {
         let line = line.map_err(MaintenanceError::Stream)?;
@@ -216,6 +240,12 @@ pub fn import(
         return Err(invalid(count + 1, message));
     }
     connection.execute_batch(COMPLETE_V1)?;
+    connection.execute_batch(COUNT_ROWS)?;
+    let problems = inconsistencies(&connection)?;
+    if !problems.is_empty() {
+        return Err(MaintenanceError::Inconsistent(problems));
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.execute_batch("COMMIT")?;
     Ok(())
 }

@@ -36,6 +36,8 @@ pub(super) struct Writer {
 struct WriterStatus {
     /// The size of the data, without free pages.
     bytes: AtomicU64,
+    /// What the transactions of the current group add to it.
+    growth: AtomicU64,
     /// Why the last commit failed.
     failure: Mutex<Option<Arc<str>>>,
 }
@@ -126,11 +128,18 @@ impl Writer {
 
     /// Returns an error if the data exceeds its limit.
     pub(super) fn check_capacity(&self) -> Result<(), QuotaExceeded> {
-        if self.status.bytes.load(Ordering::Relaxed) <= self.max_bytes {
+        let WriterStatus { bytes, growth, .. } = &self.status;
+        let bytes = bytes.load(Ordering::Relaxed).saturating_add(growth.load(Ordering::Relaxed));
+        if bytes <= self.max_bytes {
             return Ok(());
         }
         let limit = usize::try_from(self.max_bytes).unwrap_or(usize::MAX);
         Err(QuotaExceeded::new(limit, "data file"))
+    }
+
+    /// Counts what a transaction of the current group has added.
+    pub(super) fn expect_growth(&self, bytes: usize) {
+        self.status.growth.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Returns why the last commit failed.
@@ -148,6 +157,7 @@ impl Writer {
     ) {
         self.metrics.commit_duration.observe(started.elapsed().as_secs_f64());
         self.metrics.commit_transactions.observe(group as f64);
+        self.status.growth.store(0, Ordering::Relaxed);
         *self.status.failure.lock() = result.err().map(|error| error.to_string().into());
         if let Ok(bytes) = data_bytes(&database.connection) {
             self.status.bytes.store(bytes, Ordering::Relaxed);

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::{self, BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 use tokio::sync::Semaphore;
@@ -100,8 +100,10 @@ impl Readers {
         let readers = Arc::clone(self);
         async move {
             // The semaphore is never closed.
-            let _permit = Arc::clone(&readers.permits).acquire_owned().await.ok();
+            let permit = Arc::clone(&readers.permits).acquire_owned().await.ok();
             let task = tokio::task::spawn_blocking(move || {
+                // The read goes on if the caller no longer waits.
+                let _permit = permit;
                 let idle = readers.idle.lock().pop();
                 let connection = match idle {
                     Some(connection) => connection,
@@ -174,9 +176,20 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, transaction: Transaction) -> BoxFuture<'static, Result<Committed>> {
+        // Counted while it waits for its commit. What executions write is counted there.
+        let quota = self.quota.key(&transaction.namespace);
+        let bytes = transaction.change.created_bytes();
+        let in_transit = match quota.reserve(bytes) {
+            Ok(charge) => charge,
+            Err(error) => return future::ready(Err(error.into())).boxed(),
+        };
         let writer = Arc::clone(&self.writer);
         self.writer.write(move |connection, tables| {
-            tables.commit(connection, &transaction, || Ok(writer.check_capacity()?))
+            let _in_transit = &in_transit;
+            let committed =
+                tables.commit(connection, &transaction, || Ok(writer.check_capacity()?))?;
+            writer.expect_growth(bytes);
+            Ok(committed)
         })
     }
 
@@ -188,8 +201,10 @@ impl Store for SqliteStore {
         now: i64,
     ) -> BoxFuture<'static, Result<Option<Bytes>>> {
         let namespace = namespace.clone();
-        self.readers
-            .read(move |connection| read::recorded(connection, &namespace, &key, &fingerprint, now))
+        let quota = self.quota.key(&namespace);
+        self.readers.read(move |connection| {
+            read::recorded(connection, &namespace, &quota, &key, &fingerprint, now)
+        })
     }
 
     fn claim_runs(

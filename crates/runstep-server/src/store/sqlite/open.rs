@@ -12,7 +12,7 @@ use crate::error::DataFileError;
 
 /// Bytes of the database that a connection caches, as SQLite expects it: negative, in KiB.
 const WRITER_CACHE: i64 = -16 * 1024;
-const READER_CACHE: i64 = -4 * 1024;
+const READER_CACHE: i64 = -2 * 1024;
 /// After how many pages in the write-ahead log a commit copies it into the database.
 const CHECKPOINT_PAGES: i64 = 4000;
 /// The size to which the write-ahead log is truncated after a checkpoint.

@@ -16,10 +16,31 @@ use crate::store::quota::KeyQuota;
 
 type Result<T> = std::result::Result<T, Failure>;
 
+/// A column without its long texts. They have at least 64 KiB, as in the quota.
+macro_rules! short {
+    ($column:literal) => {
+        concat!("iif(octet_length(", $column, ") < 65536, ", $column, ", NULL)")
+    };
+}
+
+/// The columns of an object in a table that has hidden state.
+macro_rules! with_hidden {
+    () => {
+        concat!("id, ", short!("json"), ", ", short!("hidden"), ", version, seq")
+    };
+}
+
+/// The columns of an object in a table that has none.
+macro_rules! without_hidden {
+    ($version:literal) => {
+        concat!("id, ", short!("json"), ", '', ", $version, ", seq")
+    };
+}
+
 /// The table of a collection, and the values of the columns that select its rows.
 struct Scope {
     table: &'static str,
-    /// The columns `id, json, hidden, version`.
+    /// The columns `id, json, hidden, version, seq`, without long texts.
     columns: &'static str,
     /// The condition on the parent, `?2`.
     condition: &'static str,
@@ -40,7 +61,8 @@ pub(super) fn object(
     let Scope { table, columns, condition, parent, .. } = scope;
     let sql = format!("SELECT {columns} FROM {table} WHERE ns = ?1 {condition} AND id = ?3");
     let mut statement = connection.prepare_cached(&sql)?;
-    let read = |row: &Row<'_>| Ok(read_object(row, quota));
+    let reader = TextReader { connection, table, quota };
+    let read = |row: &Row<'_>| Ok(reader.object(row));
     let object = statement.query_row(params![ns, parent, id], read).optional()?;
     object.ok_or_else(|| StoreError::missing(collection.kind(), id))?
 }
@@ -79,8 +101,9 @@ pub(super) fn page(
     let limit = number(query.limit as u64).saturating_add(1);
     let mut rows = statement.query(params![ns, parent, low, high, limit, run])?;
     let mut objects = Vec::new();
+    let reader = TextReader { connection, table, quota };
     while let Some(row) = rows.next()? {
-        objects.push(read_object(row, quota)?);
+        objects.push(reader.object(row)?);
     }
     Ok(range.page(objects, query.limit))
 }
@@ -101,16 +124,20 @@ pub(super) fn context(
     let (thread, revision) =
         thread.ok_or_else(|| StoreError::missing(Kind::Thread, &key.thread))?;
     let after = query.valid_mark(revision);
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, tokens, json FROM messages
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT seq, tokens, ",
+        short!("json"),
+        " FROM messages
          WHERE ns = ?1 AND thread = ?2 AND seq > ?3 AND (run IS NULL OR run <> ?4)
          ORDER BY seq DESC",
-    )?;
+    ))?;
     let start = after.map_or(0, |mark| number(mark.position));
     let mut rows = statement.query(params![ns, thread, start, key.run])?;
     let mut reader = ContextReader::new(query);
+    let texts = TextReader { connection, table: "messages", quota };
     while let Some(row) = rows.next()? {
-        if !reader.take(unsigned(row, 0)?, unsigned(row, 1)?, || bytes(row, 2, quota))? {
+        let json = || texts.text(row, 2, "json");
+        if !reader.take(unsigned(row, 0)?, unsigned(row, 1)?, json)? {
             break;
         }
     }
@@ -124,15 +151,17 @@ pub(super) fn run(
 ) -> Result<RunRecord> {
     let ns = namespace_key(connection, &key.namespace)?;
     let thread = thread_seq(connection, ns, &key.thread)?;
-    let mut statement = connection.prepare_cached(
-        "SELECT id, json, hidden, version, phase, owner, next_event FROM runs
-         WHERE ns = ?1 AND thread = ?2 AND id = ?3",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        with_hidden!(),
+        ", phase, owner, next_event FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3",
+    ))?;
+    let reader = TextReader { connection, table: "runs", quota };
     let run = statement
         .query_row(params![ns, thread, key.run], |row| {
-            let phase = Phase::from_number(row.get(4)?);
-            let (owner, next_event) = (row.get(5)?, row.get::<_, i64>(6)?.unsigned_abs());
-            let object = read_object(row, quota);
+            let phase = Phase::from_number(row.get(5)?);
+            let (owner, next_event) = (row.get(6)?, row.get::<_, i64>(7)?.unsigned_abs());
+            let object = reader.object(row);
             Ok(object.map(|object| RunRecord { object, phase, owner, next_event }))
         })
         .optional()?;
@@ -150,10 +179,12 @@ pub(super) fn events_after(
     let sql = "SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2 AND id = ?3";
     let run: Option<i64> = optional(connection, sql, params![ns, thread, key.run])?;
     let run = run.ok_or_else(|| StoreError::missing(Kind::Run, &key.run))?;
-    let mut statement = connection.prepare_cached(
-        "SELECT first, last, is_done, bytes FROM events
-         WHERE ns = ?1 AND run = ?2 AND last > ?3 ORDER BY last LIMIT 1",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT first, last, is_done, ",
+        short!("bytes"),
+        ", seq FROM events WHERE ns = ?1 AND run = ?2 AND last > ?3 ORDER BY last LIMIT 1",
+    ))?;
+    let reader = TextReader { connection, table: "events", quota };
     let mut rows = statement.query(params![ns, run, number(after)])?;
     let mut chunks = Vec::new();
     while let Some(row) = rows.next()? {
@@ -161,7 +192,7 @@ pub(super) fn events_after(
             first: row.get::<_, i64>(0)?.unsigned_abs(),
             last: row.get::<_, i64>(1)?.unsigned_abs(),
             is_done: row.get(2)?,
-            bytes: bytes(row, 3, quota)?,
+            bytes: reader.text(row, 3, "bytes")?,
         });
     }
     Ok(chunks)
@@ -170,11 +201,15 @@ pub(super) fn events_after(
 pub(super) fn recorded(
     connection: &Connection,
     namespace: &Namespace,
+    quota: &Arc<KeyQuota>,
     key: &str,
     fingerprint: &[u8; 32],
     now: i64,
 ) -> Result<Option<Bytes>> {
-    replay(connection, namespace_key(connection, namespace)?, key, fingerprint, now)
+    let ns = namespace_key(connection, namespace)?;
+    let Some(response) = replay(connection, ns, key, fingerprint, now)? else { return Ok(None) };
+    let charge = quota.reserve(response.len()).map_err(StoreError::from)?;
+    Ok(Some(charge.hold(response.into())))
 }
 
 pub(super) fn expired_runs(connection: &Connection, now: i64, limit: usize) -> Result<Vec<RunKey>> {
@@ -209,21 +244,21 @@ fn scope(connection: &Connection, ns: i64, collection: &Collection) -> Result<Sc
     Ok(match collection {
         Collection::Assistants => Scope {
             table: "assistants",
-            columns: "id, json, hidden, version",
+            columns: with_hidden!(),
             condition: "AND ?2 = 0",
             parent: 0,
             tombstones: Some(ASSISTANTS_LIST),
         },
         Collection::UpstreamObjects => Scope {
             table: "upstream_objects",
-            columns: "id, json, hidden, version",
+            columns: with_hidden!(),
             condition: "AND ?2 = 0",
             parent: 0,
             tombstones: None,
         },
         Collection::Threads => Scope {
             table: "threads",
-            columns: "id, json, '', version",
+            columns: without_hidden!("version"),
             condition: "AND ?2 = 0",
             parent: 0,
             tombstones: None,
@@ -232,7 +267,7 @@ fn scope(connection: &Connection, ns: i64, collection: &Collection) -> Result<Sc
             let thread = thread_seq(connection, ns, thread)?;
             Scope {
                 table: "messages",
-                columns: "id, json, '', version",
+                columns: without_hidden!("version"),
                 condition: "AND thread = ?2",
                 parent: thread,
                 tombstones: Some(thread),
@@ -240,7 +275,7 @@ fn scope(connection: &Connection, ns: i64, collection: &Collection) -> Result<Sc
         }
         Collection::Runs { thread } => Scope {
             table: "runs",
-            columns: "id, json, hidden, version",
+            columns: with_hidden!(),
             condition: "AND thread = ?2",
             parent: thread_seq(connection, ns, thread)?,
             tombstones: None,
@@ -251,7 +286,7 @@ fn scope(connection: &Connection, ns: i64, collection: &Collection) -> Result<Sc
             let seq = optional(connection, sql, params![ns, thread, run])?;
             Scope {
                 table: "steps",
-                columns: "id, json, '', 0",
+                columns: without_hidden!("0"),
                 condition: "AND run = ?2",
                 parent: seq.ok_or_else(|| StoreError::missing(Kind::Run, run))?,
                 tombstones: None,
@@ -274,18 +309,36 @@ fn position(connection: &Connection, ns: i64, scope: &Scope, id: &str) -> Result
     }
 }
 
-fn read_object(row: &Row<'_>, quota: &Arc<KeyQuota>) -> Result<Object> {
-    Ok(Object {
-        id: row.get(0)?,
-        json: bytes(row, 1, quota)?,
-        hidden: bytes(row, 2, quota)?,
-        version: row.get::<_, i64>(3)?.unsigned_abs(),
-    })
+/// Reads texts of a table, which are counted while they are in use.
+struct TextReader<'a> {
+    connection: &'a Connection,
+    table: &'static str,
+    quota: &'a Arc<KeyQuota>,
 }
 
-/// Reads a text, which is counted while it is in use.
-fn bytes(row: &Row<'_>, column: usize, quota: &Arc<KeyQuota>) -> Result<Bytes> {
-    let text = row.get_ref(column)?.as_bytes().map_err(rusqlite::Error::from)?;
-    let charge = quota.reserve(text.len()).map_err(StoreError::from)?;
-    Ok(charge.hold(text.to_vec()))
+impl TextReader<'_> {
+    /// Reads an object from the columns `id, json, hidden, version, seq`.
+    fn object(&self, row: &Row<'_>) -> Result<Object> {
+        Ok(Object {
+            id: row.get(0)?,
+            json: self.text(row, 1, "json")?,
+            hidden: self.text(row, 2, "hidden")?,
+            version: row.get::<_, i64>(3)?.unsigned_abs(),
+        })
+    }
+
+    /// Reads a column that was selected with `short!`. A long text is read from the pages of the
+    /// row, because SQLite would make another copy that the quota does not count.
+    fn text(&self, row: &Row<'_>, index: usize, name: &'static str) -> Result<Bytes> {
+        if let Some(text) = row.get_ref(index)?.as_bytes_or_null().map_err(rusqlite::Error::from)? {
+            return Ok(Bytes::copy_from_slice(text));
+        }
+        let seq = row.get("seq")?;
+        // The row is of the same moment: the statement that returned it is still active.
+        let blob = self.connection.blob_open("main", self.table, name, seq, true)?;
+        let charge = self.quota.reserve(blob.len()).map_err(StoreError::from)?;
+        let mut text = vec![0; blob.len()];
+        blob.read_at_exact(&mut text, 0)?;
+        Ok(charge.hold(text))
+    }
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x5253_5450;
 
 /// The migrations. The `user_version` of a file is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+pub(super) const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
 
 /// `seq` is the order of creation. Namespaces, threads and runs are referred to by their `seq` or
 /// key. The columns of every index start with the namespace, apart from those by time, which are
@@ -107,6 +107,34 @@ CREATE TABLE upstream_objects (
 CREATE UNIQUE INDEX upstream_objects_id ON upstream_objects (ns, id);
 CREATE INDEX upstream_objects_list ON upstream_objects (ns);
 ";
+
+/// Sets the number that follows those of all rows. Reads whole tables.
+macro_rules! count_rows {
+    () => {
+        "
+UPDATE sequence SET next = 1 + (SELECT coalesce(max(number), 0) FROM (
+    SELECT max(seq) AS number FROM assistants UNION ALL SELECT max(seq) FROM threads
+    UNION ALL SELECT max(seq) FROM upstream_objects
+    UNION ALL SELECT max(seq) FROM deleted_threads UNION ALL SELECT max(seq) FROM messages
+    UNION ALL SELECT max(seq) FROM runs UNION ALL SELECT max(seq) FROM steps
+    UNION ALL SELECT max(seq) FROM events UNION ALL SELECT max(seq) FROM tombstones
+    UNION ALL SELECT max(deleted) FROM tombstones UNION ALL SELECT max(revision) FROM threads
+));
+"
+    };
+}
+
+/// The next `seq`, so that the start does not depend on the number of rows.
+const V4: &str = concat!(
+    "
+CREATE TABLE sequence (next INTEGER NOT NULL);
+INSERT INTO sequence (next) VALUES (1);
+",
+    count_rows!()
+);
+
+/// Sets the next `seq` after rows were added that have one.
+pub(super) const COUNT_ROWS: &str = count_rows!();
 
 /// Sets what rows of the first version lack, also those of an export.
 pub(super) const COMPLETE_V1: &str = complete_v1!();

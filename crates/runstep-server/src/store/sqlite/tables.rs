@@ -14,6 +14,9 @@ use crate::store::{IDEMPOTENCY_SECONDS, StoreError};
 /// The list of the tombstones of assistants. Those of messages have the `seq` of their thread.
 pub(super) const ASSISTANTS_LIST: i64 = 0;
 
+/// How many numbers are reserved at a time. A restart skips those that were not used.
+const RESERVED_NUMBERS: i64 = 10_000;
+
 /// The reason why a transaction fails.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -50,35 +53,21 @@ impl ToSql for Json<'_> {
 pub(super) struct Tables {
     /// A number that no row has yet, nor any later one.
     next: i64,
+    /// The number from which on the next process counts.
+    reserved: i64,
     namespaces: HashMap<Namespace, i64>,
 }
 
 impl Tables {
     pub(super) fn new(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut next = 1;
-        for column in [
-            "seq FROM assistants",
-            "seq FROM upstream_objects",
-            "seq FROM threads",
-            "seq FROM deleted_threads",
-            "seq FROM messages",
-            "seq FROM runs",
-            "seq FROM steps",
-            "seq FROM events",
-            "seq FROM tombstones",
-            "deleted FROM tombstones",
-            "revision FROM threads",
-        ] {
-            let (column, table) = column.split_once(' ').unwrap_or_default();
-            let sql = format!("SELECT coalesce(max({column}), 0) {table}");
-            next = next.max(connection.query_row(&sql, [], |row| row.get::<_, i64>(0))? + 1);
-        }
-        Ok(Self { next, namespaces: HashMap::new() })
+        let next = connection.query_row("SELECT next FROM sequence", [], |row| row.get(0))?;
+        Ok(Self { next, reserved: 0, namespaces: HashMap::new() })
     }
 
     /// Forgets what may have been rolled back.
     pub(super) fn forget(&mut self) {
         self.namespaces.clear();
+        self.reserved = 0;
     }
 
     pub(super) fn commit(
@@ -111,6 +100,11 @@ impl Tables {
                     &request.response[..]
                 ],
             )?;
+        }
+        if self.next > self.reserved {
+            // Most transactions do not write this row, because it is ahead of what they use.
+            self.reserved = self.next + RESERVED_NUMBERS;
+            execute(connection, "UPDATE sequence SET next = ?1", [self.reserved])?;
         }
         Ok(committed)
     }

@@ -48,7 +48,7 @@ fn databases_of_other_programs_and_newer_versions_are_refused() {
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
     let error = error(&path);
-    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 3, .. }), "{error}");
+    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 4, .. }), "{error}");
 }
 
 #[test]
@@ -142,15 +142,12 @@ async fn rows_of_deleted_threads_are_removed_in_batches_also_after_a_restart() {
         let namespace = Namespace::new("a");
         store.commit(Transaction { namespace, now: 0, idempotency: None, change }).await.unwrap()
     };
-    let object =
-        |id: &str| NewObject { id: id.to_owned(), json: "{}".into(), hidden: Bytes::new() };
+    let json = |id: &str| format!(r#"{{"id":"{id}","status":"queued"}}"#).into();
+    let object = |id: &str| NewObject { id: id.to_owned(), json: json(id), hidden: Bytes::new() };
     let store = open(&path).unwrap();
     for thread in ["thread_1", "thread_2"] {
-        let messages = (0..25).map(|number| NewMessage {
-            id: format!("msg_{number}"),
-            json: "{}".into(),
-            tokens: 1,
-        });
+        let ids = (0..25).map(|number| format!("msg_{number}"));
+        let messages = ids.map(|id| NewMessage { json: json(&id), id, tokens: 1 });
         let (thread, messages) = (object(thread), messages.collect());
         commit(&store, Change::CreateThread(NewThread { thread, messages })).await;
     }
@@ -198,5 +195,78 @@ async fn rows_of_deleted_threads_are_removed_in_batches_also_after_a_restart() {
         [("messages", 25), ("runs", 1), ("events", 1), ("threads", 1), ("deleted_threads", 0)]
     {
         assert_eq!(count(table), rows, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn interrupted_migrations_are_repeated() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("old.db");
+    let old = Connection::open(&path).unwrap();
+    old.pragma_update(None, "journal_mode", "wal").unwrap();
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "application_id", schema::APPLICATION_ID).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    let text = "x".repeat(1000);
+    for number in 1..=200 {
+        let sql = "INSERT INTO messages VALUES (?1, 1, 1, ?1, NULL, 0, ?2)";
+        old.execute(sql, params![number, format!(r#"{{"content":[],"x":"{text}"}}"#)]).unwrap();
+    }
+    // Without a checkpoint at the end, the log has all of the migration.
+    old.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let before = fs::read(&path).unwrap();
+    let mut migrated = Connection::open(&path).unwrap();
+    migrated.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    schema::migrate(&mut migrated, 1).unwrap();
+    let mut wal = path.clone().into_os_string();
+    wal.push("-wal");
+    let log = fs::read(wal).unwrap();
+    let mut versions = std::collections::BTreeSet::new();
+    for step in 0..=20 {
+        // What a kill leaves at this moment.
+        let copy = directory.path().join(format!("{step}.db"));
+        fs::write(&copy, &before).unwrap();
+        fs::write(copy.with_extension("db-wal"), &log[..log.len() * step / 20]).unwrap();
+        let killed = Connection::open(&copy).unwrap();
+        let read = |sql: &str| killed.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        versions.insert(read("PRAGMA user_version"));
+        drop(killed);
+        drop(open(&copy).unwrap());
+        let connection = open_reader(&copy).unwrap();
+        let read = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(read("PRAGMA user_version"), schema::MIGRATIONS.len() as i64);
+        assert_eq!(read("SELECT count(*) FROM messages"), 200);
+        assert_eq!(read("SELECT next > 200 FROM sequence"), 1);
+    }
+    assert!(versions.contains(&1) && versions.contains(&4), "{versions:?}");
+}
+
+#[tokio::test]
+async fn numbers_are_not_used_again_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let mut last = 0;
+    for round in 0..3 {
+        let store = loop {
+            match open(&path) {
+                Ok(store) => break store,
+                Err(DataFileError::InUse { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        for number in 0..3 {
+            let id = format!("thread_{round}_{number}");
+            let thread = NewObject { id, json: "{}".into(), hidden: Bytes::new() };
+            let change = Change::CreateThread(NewThread { thread, messages: Vec::new() });
+            let (namespace, idempotency) = (Namespace::new("a"), None);
+            store.commit(Transaction { namespace, now: 0, idempotency, change }).await.unwrap();
+            let sql = "SELECT max(seq), count(*) FROM threads";
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+            let (seq, count) = open_reader(&path).unwrap().query_row(sql, [], read).unwrap();
+            assert!(seq > last);
+            assert_eq!(count, round * 3 + number + 1);
+            last = seq;
+        }
     }
 }

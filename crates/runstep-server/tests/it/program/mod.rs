@@ -3,6 +3,8 @@
 mod configuration;
 mod data;
 #[cfg(target_os = "linux")]
+mod disk_failures;
+#[cfg(target_os = "linux")]
 mod memory;
 mod process;
 mod serving;

@@ -7,7 +7,7 @@ use runstep_server::model::{Scripted, Turn};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::harness::{Event, Fixture, event_names};
+use crate::harness::{Event, Fixture, TestClient, event_names};
 
 fn event_ids(events: &[Event]) -> Vec<u64> {
     events.iter().map(|event| event.id.expect("an event without id")).collect()
@@ -254,5 +254,34 @@ async fn end_of_a_run_that_required_action_can_be_streamed() {
         };
         let rest = fixture.client.resumed_events(&fixture.run_path(&run, ""), done).await;
         assert_eq!(event_names(&rest), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn traffic_of_other_keys_does_not_remove_retained_events() {
+    const ROUNDS: usize = 100;
+    let text = "word ".repeat(400);
+    let turn = || Turn::chunks(text.split_inclusive(' ').step_by(20).collect::<Vec<_>>());
+    let turns: Vec<Turn> = (0..2 * ROUNDS + 2).map(|_| turn()).collect();
+    let builder = Server::builder().model(Scripted::new(turns)).api_keys(["first", "second"]);
+    let client = TestClient::from_builder(builder);
+    let reader = client.with_header("authorization", "Bearer first");
+    let reader = reader.create_fixture(&[]).await;
+    let streamed = reader.stream_run(json!({})).await;
+    let streamed_path = reader.run_path(&streamed_run(&streamed), "");
+    let silent = reader.create_run_and_wait(json!({})).await;
+    let silent_path = reader.run_path(&silent, "");
+    let followed = reader.client.resumed_events(&silent_path, 0).await;
+    assert_eq!(followed.len(), streamed.len());
+    let other = client.with_header("authorization", "Bearer second").create_fixture(&[]).await;
+    // About 2 MB of events.
+    for round in 0..ROUNDS {
+        other.stream_run(json!({})).await;
+        other.create_run_and_wait(json!({})).await;
+        let after = round % streamed.len();
+        let rest = reader.client.resumed_events(&streamed_path, after as u64).await;
+        assert_eq!(rest, streamed[after..]);
+        let rest = reader.client.resumed_events(&silent_path, after as u64).await;
+        assert_eq!(rest, followed[after..]);
     }
 }
