@@ -7,7 +7,8 @@ use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{
-    ACCEPT, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE, RETRY_AFTER,
+    ACCEPT, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    RANGE, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -23,11 +24,14 @@ use crate::model::UpstreamResources;
 
 /// The collections that the provider has.
 const COLLECTIONS: [&str; 4] = ["files", "uploads", "vector_stores", "models"];
+/// The methods that are passed on, apart from those for models, which can only be read.
+const METHODS: [Method; 4] = [Method::GET, Method::HEAD, Method::POST, Method::DELETE];
 /// How many pages of a list can have only objects of other keys.
 const MAX_SKIPPED_PAGES: usize = 20;
 /// The headers of requests that are passed on.
-const REQUEST_HEADERS: [HeaderName; 6] = [
+const REQUEST_HEADERS: [HeaderName; 7] = [
     ACCEPT,
+    CONTENT_ENCODING,
     CONTENT_LENGTH,
     CONTENT_TYPE,
     RANGE,
@@ -138,11 +142,11 @@ async fn forward(
         headers.insert(CONTENT_LENGTH, HeaderValue::from(checked.len()));
         body = checked.into();
     }
-    let exchange = Exchange { upstream, engine, access: is_restricted.then_some(access), target };
+    // A response to HEAD has no body to change.
+    let access = (is_restricted && method != Method::HEAD).then_some(access);
+    let exchange = Exchange { upstream, engine, access, target };
     exchange.send(method, headers, body).await
 }
-
-const METHODS: [Method; 4] = [Method::GET, Method::HEAD, Method::POST, Method::DELETE];
 
 /// A request to the provider.
 struct Exchange<'a> {

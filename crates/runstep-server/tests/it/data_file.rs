@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use runstep_server::data::{self, MaintenanceError};
-use runstep_server::model::{Scripted, Turn};
+use runstep_server::model::{Responses, Scripted, Turn};
 use runstep_server::{Durability, Server, ServerBuilder};
 use serde_json::{Value, json};
 
@@ -300,4 +300,25 @@ async fn corrupted_pages_are_reported_and_never_panic() {
         assert!([200, 404, 503].contains(&response.status().as_u16()), "{response:?}");
     }
     assert!(reported > 20, "{reported}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tools_of_another_model_are_rejected_when_a_run_is_created() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    // No request reaches the provider.
+    let model = Responses::builder("http://127.0.0.1:1/v1").build().unwrap();
+    let builder = |path: &Path| Server::builder().data_file(path).durability(Durability::Normal);
+    let client = TestClient::from_router(builder(&path).model(model).app().unwrap());
+    let assistant = client.create_assistant(json!({"tools": [{"type": "file_search"}]})).await;
+    let thread = client.create_thread("Hello there").await;
+    let copy = directory.path().join("copy.db");
+    data::backup(&path, &copy).unwrap();
+    let client = TestClient::from_router(builder(&copy).app().unwrap());
+    let fixture = Fixture { client, assistant, thread };
+    let feature = "the tool 'file_search' without --upstream-api responses";
+    fixture.try_create_run(json!({})).await.expect_unsupported("tools", feature);
+    // Other tools replace those of the assistant.
+    let run = fixture.create_run_and_wait(json!({"tools": []})).await;
+    assert_eq!(run["status"], "completed");
 }
