@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The kind of an [`Error`].
+/// The kind of an [`Error`](super::Error).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
