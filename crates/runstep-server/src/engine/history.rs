@@ -43,7 +43,7 @@ fn run_id(messages: &[Message]) -> Option<&String> {
     messages.first()?.run_id.as_ref()
 }
 
-/// Reads the steps of a run, of which there are none after its retention.
+/// Reads the steps of a run. The list is empty if the run is no longer retained.
 async fn steps(
     context: &EngineContext,
     key: &RunKey,

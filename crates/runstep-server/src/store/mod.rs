@@ -74,7 +74,7 @@ pub(crate) type SharedStore = Arc<dyn Store>;
 /// # Failures
 ///
 /// [`StoreError::Unavailable`] means that nothing was written, so the operation can be repeated.
-/// [`StoreError::UnknownOutcome`] means that the store cannot tell whether a transaction was
+/// [`StoreError::UnknownOutcome`] means that the store does not know whether a transaction was
 /// committed, because the connection was lost during the commit. A store that can find out does so
 /// before it returns. The engine then
 ///

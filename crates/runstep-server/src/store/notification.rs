@@ -1,4 +1,4 @@
-//! What the nodes that share a store tell each other, so that none has to wait for its next poll.
+//! Notifications between the nodes that share a store, so that they need not wait for the next poll.
 
 use super::object::{EventChunk, RunKey};
 

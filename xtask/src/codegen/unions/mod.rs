@@ -61,7 +61,7 @@ pub struct Variant {
 }
 
 impl Union {
-    /// Returns whether nothing tells its objects apart, so that they are JSON.
+    /// Returns whether no property distinguishes its objects, so that they are JSON.
     pub fn is_untyped(&self) -> bool {
         self.object.as_ref().is_some_and(|(_, body)| body == OBJECT)
     }
@@ -192,7 +192,7 @@ fn title(schema: &Value) -> Option<String> {
     (rust_name(title) == title).then(|| title.to_owned())
 }
 
-/// The type of objects that nothing tells apart.
+/// The type of objects that no property distinguishes.
 const OBJECT: &str = "serde_json::Map<String, serde_json::Value>";
 
 /// The type of any value.

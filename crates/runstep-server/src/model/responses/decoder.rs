@@ -225,8 +225,8 @@ impl EventDecoder {
             (Some("completed") | None, _) => Ending::Completed,
             _ => return Err(CallError::invalid_response("reported that its response failed")),
         };
-        // Items that were not streamed. Those of providers without indices and ids cannot be told
-        // from the others.
+        // Items that were not streamed. Those of providers without indices and ids cannot be
+        // distinguished from the others.
         let output = response.output.unwrap_or_default();
         let is_matchable = self.items.iter().all(|state| state.output_index.is_some());
         for (index, raw) in (0..).zip(&output) {
