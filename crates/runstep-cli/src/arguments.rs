@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     api::ApiArguments, ask::AskArguments, assistants::AssistantsCommand,
-    completions::CompletionsArguments, export::ExportArguments, runs::RunsCommand,
-    steps::StepsArguments, threads::ThreadsCommand,
+    completions::CompletionsArguments, doctor::DoctorArguments, export::ExportArguments,
+    runs::RunsCommand, steps::StepsArguments, threads::ThreadsCommand,
 };
 use crate::connection::ConnectionOptions;
 
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Steps(StepsArguments),
     /// Write a thread with its messages, runs and steps as JSON lines
     Export(ExportArguments),
+    /// Examine a provider, for a report: what it is, which operations it has, where it deviates
+    Doctor(DoctorArguments),
     /// Call one operation of the API
     Api(ApiArguments),
     /// Print a completion script for a shell

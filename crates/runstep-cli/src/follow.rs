@@ -136,7 +136,10 @@ impl Follower<'_> {
         tokio::select! {
             answer = prompts.confirm(&question) => match answer? {
                 true => Ok(Interrupted::Cancel(run)),
-                false => Ok(Interrupted::Continue),
+                false => {
+                    self.terminal.note(format!("{} continues", run.run_id));
+                    Ok(Interrupted::Continue)
+                }
             },
             () = self.interrupts.next() => {
                 eprintln!();

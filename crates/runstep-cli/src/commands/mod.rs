@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod ask;
 pub(crate) mod assistants;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod runs;
 pub(crate) mod steps;
@@ -27,6 +28,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         }
         Command::Steps(steps) => Box::pin(steps::run(steps, connection, terminal)).await,
         Command::Export(export) => Box::pin(export::run(export, connection, terminal)).await,
+        Command::Doctor(doctor) => Box::pin(doctor::run(doctor, connection, terminal)).await,
         Command::Api(api) => Box::pin(api::run(api, connection, terminal)).await,
         Command::Completions(completions) => completions::run(&completions, terminal),
     }

@@ -78,6 +78,7 @@ fn argument(flag: &'static str, kind: Kind, help: &'static str) -> Arg {
             argument.num_args(0..=1).require_equals(true).default_missing_value("true")
         }
         Kind::Number | Kind::Integer => argument.allow_negative_numbers(true),
-        Kind::Text(_) | Kind::Map => argument,
+        // Instructions may start with a dash.
+        Kind::Text(_) | Kind::Map => argument.allow_hyphen_values(true),
     }
 }

@@ -274,29 +274,17 @@ mod tests {
     #[test]
     fn the_schema_has_each_placeholder_once() {
         let tool = parse("copy=cp {from} {to} {from}").unwrap().definition();
-        insta::assert_json_snapshot!(tool, @r#"
-        {
-          "type": "function",
-          "function": {
-            "name": "copy",
-            "parameters": {
-              "additionalProperties": false,
-              "properties": {
-                "from": {
-                  "type": "string"
-                },
-                "to": {
-                  "type": "string"
-                }
-              },
-              "required": [
-                "from",
-                "to"
-              ],
-              "type": "object"
-            }
-          }
-        }
-        "#);
+        let tool = serde_json::to_value(tool).unwrap();
+        assert_eq!(tool["function"]["name"], "copy");
+        let text = json!({ "type": "string" });
+        assert_eq!(
+            tool["function"]["parameters"],
+            json!({
+                "type": "object",
+                "required": ["from", "to"],
+                "properties": { "from": text, "to": text },
+                "additionalProperties": false,
+            })
+        );
     }
 }

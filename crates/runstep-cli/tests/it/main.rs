@@ -1,0 +1,17 @@
+//! Tests of the program against a server in the same process.
+
+mod api;
+mod ask;
+mod assistants;
+mod connection;
+mod doctor;
+mod documents;
+mod exit_codes;
+mod export;
+mod harness;
+#[cfg(unix)]
+mod interactive;
+mod output;
+mod runs;
+mod steps;
+mod threads;
