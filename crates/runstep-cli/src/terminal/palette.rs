@@ -52,7 +52,7 @@ impl Palette {
 
     /// Returns the style of a run's status.
     pub(crate) fn run_status(self, status: &RunStatus) -> Style {
-        self.status(&status.to_string())
+        self.status(status.as_ref())
     }
 
     /// Returns the style of a run's or step's status.

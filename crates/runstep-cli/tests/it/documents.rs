@@ -13,6 +13,10 @@ fn run(server: &TestServer, document: &str) {
     for name in ["RUNSTEP_API_KEY", "RUNSTEP_HEADERS", "RUNSTEP_ASSISTANT", "CLICOLOR_FORCE"] {
         cases.env(name, "");
     }
+    cases.insert_var("[URL]", server.base_url()).unwrap();
+    let platform = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
+    cases.insert_var("[PLATFORM]", platform).unwrap();
+    cases.insert_var("[VERSION]", env!("CARGO_PKG_VERSION")).unwrap();
     cases.case(document);
     cases.run();
 }

@@ -29,6 +29,8 @@ fn runs_of_a_thread_are_listed() {
     let lines = server.runstep(&[&list[..], &["--json"]].concat()).ok();
     let run: Value = serde_json::from_str(lines.trim()).unwrap();
     assert_eq!(run, server.get("/threads/thread_abc123/runs/run_abc123"));
+    let waiting = [&list[..], &["--status", "failed,requires_action", "--json"]].concat();
+    assert_eq!(server.runstep(&waiting).ok(), lines);
     let completed = [&list[..], &["--status", "completed"]].concat();
     let finished = server.runstep(&completed).run();
     assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("", "no runs\n"));
@@ -66,14 +68,20 @@ fn runs_of_all_threads_are_listed_page_by_page() {
         "/v1/runs",
         axum::routing::get(move |uri: Uri| async move {
             // This provider ignores the filter.
-            let (data, has_more) = match uri.query().unwrap() {
+            let (data, last_id, has_more) = match uri.query().unwrap() {
                 "limit=20&status=failed" => {
-                    (vec![run("run_3", "failed"), run("run_2", "completed")], true)
+                    (vec![run("run_3", "failed"), run("run_2", "completed")], json!("run_2"), true)
                 }
-                "limit=20&status=failed&after=run_2" => (vec![run("run_1", "failed")], false),
+                // A page can be empty although runs follow.
+                "limit=20&status=failed&after=run_2" => (vec![], json!("run_1b"), true),
+                "limit=20&status=failed&after=run_1b" => {
+                    (vec![run("run_1", "failed")], json!(null), false)
+                }
                 other => panic!("unexpected query {other}"),
             };
-            axum::Json(json!({ "object": "list", "data": data, "has_more": has_more }))
+            axum::Json(
+                json!({ "object": "list", "data": data, "last_id": last_id, "has_more": has_more }),
+            )
         }),
     );
     let server = TestServer::from_router(router);

@@ -1,5 +1,7 @@
 //! The table of operations of the command line: a subcommand of `runstep api` for each.
 
+use std::collections::BTreeSet;
+
 use heck::ToKebabCase as _;
 use serde_json::Value;
 
@@ -19,13 +21,35 @@ const HEAD: &str = "//! The operations of the API, as commands.\n\n\
 /// The content type of a stream of events.
 const EVENTS: &str = "text/event-stream";
 
+/// The flags of the program, which no parameter and no property may have.
+const RESERVED: [&str; 12] = [
+    "allow-plain-http",
+    "api-key-env",
+    "api-key-file",
+    "api-key-header",
+    "base-url",
+    "body",
+    "color",
+    "header",
+    "help",
+    "json",
+    "query",
+    "timeout",
+];
+
 /// Renders the table of the operations.
-pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error> {
+///
+/// # Errors
+///
+/// Returns an error if an operation has two parameters or properties with the same flag, or one with a flag
+/// of the program.
+pub fn render(header: &str, generated: &Generated) -> Result<File, Error> {
     let document = &generated.original;
-    let operations: Vec<String> = document
-        .operations()
-        .filter_map(|(path, method, operation)| render_operation(document, path, method, operation))
-        .collect();
+    let mut operations = Vec::new();
+    for (path, method, operation) in document.operations() {
+        check_flags(document, operation)?;
+        operations.extend(render_operation(document, path, method, operation));
+    }
     let table = format!(
         "/// All operations, in the order of the specification.
         pub(crate) const OPERATIONS: &[Operation] = &[{}];",
@@ -33,6 +57,33 @@ pub(super) fn render(header: &str, generated: &Generated) -> Result<File, Error>
     );
     let code = prettyplease::unparse(&syn::parse_file(&table)?);
     Ok(File { path: PATH.into(), text: format!("{header}\n{HEAD}{code}") })
+}
+
+/// Fails if the flags of an operation are not distinct.
+fn check_flags(document: &Document, operation: &Value) -> Result<(), Error> {
+    let parameters = list(operation, "parameters")
+        .iter()
+        .filter_map(|parameter| document.resolved(parameter).get("name")?.as_str());
+    let body = operation.get("requestBody").and_then(|body| body_schema(document, body));
+    let properties = body.and_then(|schema| schema.get("properties")?.as_object());
+    let properties = properties.into_iter().flat_map(|properties| properties.keys());
+    let mut flags: BTreeSet<String> = RESERVED.map(str::to_owned).into();
+    for name in parameters.chain(properties.map(String::as_str)) {
+        let flag = name.to_kebab_case();
+        if !flags.insert(flag.clone()) {
+            let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+            let reason =
+                format!("the command line has no free flag --{flag} for `{name}` of `{id}`");
+            return Err(Error::Unexpected(reason));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the schema of a request body of JSON.
+fn body_schema<'a>(document: &'a Document, body: &'a Value) -> Option<&'a Value> {
+    let schema = document.resolved(body).get("content")?.get(JSON)?.get("schema")?;
+    Some(resolve_schema(document, schema))
 }
 
 /// Renders an operation. One without an operation ID has no command.
@@ -101,7 +152,7 @@ fn render_parameter(document: &Document, parameter: &Value) -> String {
 
 /// Renders a body of JSON. Properties that are neither a single value nor a map of texts have no flag.
 fn render_body(document: &Document, body: &Value) -> Option<String> {
-    let schema = resolve_schema(document, body.get("content")?.get(JSON)?.get("schema")?);
+    let schema = body_schema(document, body)?;
     let mut simple = String::new();
     let mut other = Vec::new();
     for (name, property) in schema.get("properties").and_then(Value::as_object)? {
@@ -137,7 +188,8 @@ fn simple_kind(document: &Document, schema: &Value) -> Option<String> {
             several => {
                 let is_text = |schema: &&&Value| {
                     let schema = resolve_schema(document, schema);
-                    kind(schema) == Some("string") && schema.get("enum").is_none()
+                    kind(schema) == Some("string")
+                        && schema.get("enum").is_none()
                         && schema.get("const").is_none()
                 };
                 several.iter().find(is_text).map(|_| "Kind::Text(&[])".to_owned())
@@ -146,8 +198,7 @@ fn simple_kind(document: &Document, schema: &Value) -> Option<String> {
     }
     match type_of(schema)? {
         "string" => {
-            let values: Vec<&str> =
-                list(schema, "enum").iter().filter_map(Value::as_str).collect();
+            let values: Vec<&str> = list(schema, "enum").iter().filter_map(Value::as_str).collect();
             Some(format!("Kind::Text(&{values:?})"))
         }
         "integer" => Some("Kind::Integer".to_owned()),

@@ -1,6 +1,6 @@
 //! Renders the result of the stages as files.
 
-mod command_line;
+pub mod command_line;
 mod decoding;
 mod examples;
 pub mod limits;

@@ -32,7 +32,7 @@ pub(crate) struct AskArguments {
     /// The question; `-` reads it from standard input
     question: String,
     /// The assistant
-    #[arg(long, value_name = "ID", env = "RUNSTEP_ASSISTANT")]
+    #[arg(long, value_name = "ID", env = "RUNSTEP_ASSISTANT", hide_env_values = true)]
     assistant: String,
     /// The thread to continue [default: a new thread]
     #[arg(long, value_name = "ID")]
@@ -147,9 +147,9 @@ async fn follow<R: StartRun>(
 /// Shows what happens to a call, on standard error.
 fn show_call(event: &ToolEvent) {
     let message = match event {
-        ToolEvent::Failed { error, .. } => format!("{error}"),
-        ToolEvent::Finished { call, elapsed, .. } => {
-            format!("{} took {} ms", call.name, elapsed.as_millis())
+        ToolEvent::Failed { error, .. } => error.to_string().trim_end().to_owned(),
+        ToolEvent::Finished { call, output, .. } => {
+            format!("{} returned {} bytes", call.name, output.len())
         }
         _ => return,
     };
@@ -232,8 +232,12 @@ fn finish(run: &Run, view: AnswerView, terminal: &mut Terminal) -> Result<Exit, 
         return Ok(Exit::of_run(run));
     }
     terminal.end_line()?;
-    if let Some(reason) = outcome::reason(run) {
-        terminal.warning(format!("the run is {}: {reason}", run.status));
+    match outcome::reason(run) {
+        Some(reason) if run.is_terminal() => {
+            terminal.warning(format!("the run is {}: {reason}", run.status));
+        }
+        Some(reason) => terminal.note(reason),
+        None => {}
     }
     let RunRef { thread_id, run_id, .. } = RunRef::from(run);
     terminal.note(format!("{}; run {run_id}, thread {thread_id}", outcome::summary(run)));

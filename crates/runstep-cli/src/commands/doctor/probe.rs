@@ -13,6 +13,8 @@ use crate::error::CliError;
 
 /// A path that no provider has, to learn how it answers to unknown paths.
 const UNKNOWN: &str = "/runstep-doctor";
+/// Operations that some providers add to the API.
+const EXTENSIONS: [(&str, &str); 2] = [("GET /runs", "/runs"), ("GET /threads", "/threads")];
 /// The operation that needs nothing and would create an object.
 const CREATES: &str = "createThread";
 
@@ -40,6 +42,12 @@ impl Examination<'_> {
                 self.report.authentication = Authentication::Rejected;
             }
             self.report.operations.push(report);
+        }
+        for (id, path) in EXTENSIONS {
+            self.progress.increment();
+            let exchange = Exchange::send(self.client, "GET", path, None).await;
+            let (presence, status) = (presence(&exchange, &unknown, "GET", path), exchange.status);
+            self.report.extensions.push(OperationReport { id, presence, status });
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ pub(super) struct Report {
     /// The known headers of responses.
     headers: BTreeSet<&'static str>,
     pub(super) operations: Vec<OperationReport>,
+    /// Operations that the specification does not have.
+    pub(super) extensions: Vec<OperationReport>,
     /// The requests about existing objects, and of the run.
     pub(super) steps: Vec<Step>,
     pub(super) deviations: Vec<Deviation>,
@@ -103,6 +105,7 @@ impl Report {
             authentication: Authentication::Unknown,
             headers: BTreeSet::new(),
             operations: Vec::new(),
+            extensions: Vec::new(),
             steps: Vec::new(),
             deviations: Vec::new(),
         }
@@ -135,7 +138,7 @@ impl Report {
         let _ = writeln!(text, "- authentication: {authentication}");
         let _ = writeln!(text, "- headers of responses: {headers}");
         text.push_str("\n## Operations\n\n| operation | result | status |\n| --- | --- | --- |\n");
-        for operation in &self.operations {
+        for operation in self.operations.iter().chain(&self.extensions) {
             let presence = match operation.presence {
                 Presence::Present => "yes",
                 Presence::Missing => "**no**",

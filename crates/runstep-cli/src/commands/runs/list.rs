@@ -19,12 +19,15 @@ pub(crate) struct ListArguments {
     /// The thread [default: all threads, which needs a provider with `GET /runs`]
     #[arg(long, value_name = "ID")]
     thread: Option<String>,
-    /// Only runs with this status, such as failed
+    /// Only runs with this status, or one of several: queued,in_progress
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
     /// Only runs of this assistant
     #[arg(long, value_name = "ID")]
     assistant: Option<String>,
+    /// Only runs that contain this text, among those of all threads
+    #[arg(long, value_name = "TEXT", conflicts_with = "thread")]
+    search: Option<String>,
     /// How many runs to list
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
@@ -39,7 +42,9 @@ impl ListArguments {
     }
 
     fn includes(&self, run: &Run) -> bool {
-        self.status.as_ref().is_none_or(|status| run.status.to_string() == *status)
+        let status = run.status.to_string();
+        let is_status = |listed: &String| listed.split(',').any(|listed| listed.trim() == status);
+        self.status.as_ref().is_none_or(is_status)
             && self.assistant.as_ref().is_none_or(|id| run.assistant_id.as_ref() == Some(id))
     }
 }
@@ -70,7 +75,7 @@ pub(super) async fn run(
     rows.extend(runs.iter().map(|run| {
         let mut row = vec![
             Cell::new(&run.id),
-            Cell::new(run.status.to_string()).style(palette.run_status(&run.status)),
+            Cell::new(&run.status).style(palette.run_status(&run.status)),
             Cell::new(run.assistant_id.as_deref().unwrap_or("-")),
             Cell::new(time::timestamp(run.created_at)),
             Cell::new(time::duration(run.duration())),
@@ -125,6 +130,7 @@ async fn of_all_threads(
         for (name, value) in [
             ("status", &arguments.status),
             ("assistant_id", &arguments.assistant),
+            ("search", &arguments.search),
             ("after", &after),
         ] {
             if let Some(value) = value {
@@ -133,7 +139,9 @@ async fn of_all_threads(
         }
         let page: Value = request.await.map_err(unsupported)?;
         let entries = page.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
-        let last = entries.last().and_then(|entry| entry.get("id")?.as_str()).map(str::to_owned);
+        // A page of a filtered list can be empty although runs follow.
+        let last = page.get("last_id").or_else(|| entries.last()?.get("id"));
+        let last = last.and_then(Value::as_str).map(str::to_owned);
         for entry in entries {
             let run: Run = serde_json::from_value(entry.clone())?;
             // A provider may ignore a filter that it does not know.

@@ -35,7 +35,7 @@ pub(super) fn print(run: &Run, terminal: &mut Terminal) -> Result<(), CliError> 
     };
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     row("run", Cell::new(&run.id).style(palette.bold()));
-    row("status", Cell::new(run.status.to_string()).style(palette.run_status(&run.status)));
+    row("status", Cell::new(&run.status).style(palette.run_status(&run.status)));
     row("thread", Cell::new(&run.thread_id));
     row("assistant", Cell::new(or_dash(&run.assistant_id)));
     row("model", Cell::new(or_dash(&run.model)));
@@ -47,7 +47,7 @@ pub(super) fn print(run: &Run, terminal: &mut Terminal) -> Result<(), CliError> 
         let total = count(usage.total_tokens);
         row("tokens", Cell::new(format!("{total} ({prompt} prompt, {completion} completion)")));
     }
-    if let Some(instructions) = &run.instructions {
+    if let Some(instructions) = run.instructions.as_ref().filter(|text| !text.is_empty()) {
         row("instructions", Cell::excerpt(instructions, MAX_VALUE));
     }
     for (key, value) in run.metadata.iter().flatten() {
