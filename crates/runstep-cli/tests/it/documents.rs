@@ -21,6 +21,8 @@ fn run(server: &TestServer, document: &str) {
     cases.run();
 }
 
+/// An example uses the program `echo`, which is a part of the shell on Windows.
+#[cfg(unix)]
 #[test]
 fn the_readme() {
     let server = TestServer::with_turns([

@@ -1,5 +1,7 @@
 //! Tests of the program against a server in the same process.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod api;
 mod ask;
 mod assistants;
