@@ -1,6 +1,6 @@
 //! The arguments of the program.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::commands::{
     api::ApiArguments, ask::AskArguments, assistants::AssistantsCommand,
@@ -8,6 +8,7 @@ use crate::commands::{
     runs::RunsCommand, steps::StepsArguments, threads::ThreadsCommand,
 };
 use crate::connection::ConnectionOptions;
+use crate::terminal::OutputOptions;
 
 /// Asks assistants, and shows their threads, runs and steps, at any provider of the Assistants API.
 ///
@@ -22,34 +23,6 @@ pub(crate) struct Arguments {
     pub(crate) connection: ConnectionOptions,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// How results are printed.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Output")]
-pub(crate) struct OutputOptions {
-    /// Print results as JSON: one object, or one object per line
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// When to use colors; `auto` respects NO_COLOR
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        value_name = "WHEN",
-        default_value_t,
-        hide_possible_values = true
-    )]
-    pub(crate) color: Color,
-}
-
-/// When to use colors.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Color {
-    #[default]
-    Auto,
-    Always,
-    Never,
 }
 
 #[derive(Debug, Subcommand)]

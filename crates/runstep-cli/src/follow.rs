@@ -122,7 +122,8 @@ impl Follower<'_> {
     /// Decides what a Ctrl-C does. A second one while the question is open leaves the run alone.
     async fn on_interrupt(&mut self) -> Result<Interrupted, CliError> {
         let Some(run) = self.run.clone() else {
-            return Err(CliError::Interrupted("interrupted before the run was created".to_owned()));
+            let message = "interrupted before the run was known; if it was created, it continues";
+            return Err(CliError::Interrupted(message.to_owned()));
         };
         if self.policy.without_question {
             return Ok(Interrupted::Cancel(run));

@@ -8,6 +8,7 @@
 mod arguments;
 mod commands;
 mod connection;
+mod dispatch;
 mod error;
 mod exit;
 mod follow;
@@ -26,7 +27,7 @@ use terminal::Terminal;
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut terminal = Terminal::new(&arguments.output);
-    let exit = match Box::pin(commands::run(arguments, &mut terminal)).await {
+    let exit = match Box::pin(dispatch::run(arguments, &mut terminal)).await {
         Ok(exit) => exit,
         Err(error) => {
             terminal.error(&error);

@@ -1,9 +1,7 @@
 //! `runstep completions`: a completion script for a shell.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::terminal::Terminal;
@@ -16,10 +14,11 @@ pub(crate) struct CompletionsArguments {
 
 pub(crate) fn run(
     arguments: &CompletionsArguments,
+    command: &mut clap::Command,
     terminal: &mut Terminal,
 ) -> Result<Exit, CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "runstep", &mut script);
+    clap_complete::generate(arguments.shell, command, "runstep", &mut script);
     terminal.line(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Success)
 }

@@ -72,7 +72,7 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
 ) -> Result<Exit, CliError> {
     let client = connection.client()?;
-    let progress = terminal.progress("objects");
+    let progress = terminal.progress_beside("objects", arguments.output.is_some());
     let Some(path) = &arguments.output else {
         export(&arguments, &client, &progress, &mut Sink::Terminal(terminal)).await?;
         return Ok(Exit::Success);

@@ -2,6 +2,7 @@
 //!
 //! Writes block. They are short, and the program has nothing else to do meanwhile.
 
+mod options;
 mod palette;
 mod progress;
 mod prompt;
@@ -15,8 +16,9 @@ use std::io::{self, IsTerminal as _, Write};
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
-use crate::arguments::{Color, OutputOptions};
 use crate::error::CliError;
+use options::Color;
+pub(crate) use options::OutputOptions;
 pub(crate) use palette::Palette;
 pub(crate) use progress::Progress;
 pub(crate) use prompt::Prompts;
@@ -66,9 +68,17 @@ impl Terminal {
         set.or_else(size).unwrap_or(DEFAULT_WIDTH).clamp(40, 200)
     }
 
-    /// Starts a line of progress.
+    /// Starts a line of progress, for a command that prints its results when it is done.
     pub(crate) fn progress(&self, what: &'static str) -> Progress {
-        Progress::start(what, io::stderr().is_terminal())
+        // JSON lines are printed meanwhile, possibly on the same terminal.
+        let is_apart = !self.is_json || !io::stdout().is_terminal();
+        Progress::start(what, is_apart && io::stderr().is_terminal())
+    }
+
+    /// Starts a line of progress, for a command that prints results to a file or meanwhile.
+    pub(crate) fn progress_beside(&self, what: &'static str, is_file: bool) -> Progress {
+        let is_apart = is_file || !io::stdout().is_terminal();
+        Progress::start(what, is_apart && io::stderr().is_terminal())
     }
 
     fn write(&mut self, text: &str) -> Result<(), CliError> {

@@ -30,6 +30,18 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns a text in which every control character is an escape, also line breaks. Nothing is removed.
+pub(crate) fn verbatim(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match is_unsafe(letter) {
+            true => escaped.extend(letter.escape_unicode()),
+            false => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
 /// Returns a text on one line, truncated to a number of columns.
 pub(crate) fn excerpt(text: &str, max_columns: usize) -> String {
     let line = line(text);
@@ -88,6 +100,7 @@ mod tests {
     #[test]
     fn control_sequences_are_shown_as_escapes() {
         assert_eq!(lines("a\u{1b}[2Jb\r\n\tc\u{9b}"), "a\\u{1b}[2Jb\n\tc\\u{9b}");
+        assert_eq!(verbatim("a\r\nb\u{1b}"), "a\\u{d}\\u{a}b\\u{1b}");
         assert_eq!(line("a\nb\u{7}\u{202e}"), "a b\\u{7}\\u{202e}");
         assert_eq!(lines("Ünïcode 🦀"), "Ünïcode 🦀");
     }

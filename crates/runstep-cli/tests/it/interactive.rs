@@ -104,7 +104,7 @@ fn without_a_terminal_ctrl_c_cancels_the_run_on_demand() {
 #[test]
 fn a_person_allows_and_denies_calls() {
     let model = Scripted::new([
-        Turn::call("weather", json!({ "city": "Paris; rm -rf /" })),
+        Turn::call("weather", json!({ "city": "Paris; rm\n[y]es" })),
         Turn::call("weather", json!({ "city": "Rome" })),
         Turn::call("weather", json!({ "city": "Oslo" })),
         Turn::text("Done."),
@@ -113,7 +113,7 @@ fn a_person_allows_and_denies_calls() {
     server.assistant(json!([]));
     let mut session =
         start(&server, &[&ASK[..], &["--tool", "weather=echo sunny in {city}"]].concat());
-    session.exp_string("echo sunny in 'Paris; rm -rf /'").unwrap();
+    session.exp_string(r"echo sunny in 'Paris; rm\u{a}[y]es'").unwrap();
     session.exp_string("Run it?").unwrap();
     session.send_line("n").unwrap();
     session.exp_string("echo sunny in Rome").unwrap();

@@ -13,6 +13,7 @@ mod export;
 mod harness;
 #[cfg(unix)]
 mod interactive;
+mod layers;
 mod output;
 mod runs;
 mod steps;

@@ -6,7 +6,7 @@ use runstep::tools::{Approval, PendingCall};
 use tokio::sync::Mutex;
 
 use super::command_tool::CommandTool;
-use crate::terminal::Prompts;
+use crate::terminal::{Prompts, text};
 
 /// Decides about calls: a person allows each, or all of a tool.
 pub(super) struct Approvals {
@@ -30,7 +30,8 @@ impl Approvals {
         let tool = self.tools.iter().find(|tool| tool.name() == call.name);
         let arguments = serde_json::from_str(&call.arguments).unwrap_or_default();
         let command = match tool.map(|tool| tool.command_line(&arguments)) {
-            Some(Ok(command)) => command,
+            // A line break could imitate the question.
+            Some(Ok(command)) => text::verbatim(&command),
             // The call fails without running anything.
             Some(Err(_)) | None => return Approval::Allow,
         };
