@@ -71,7 +71,7 @@ impl Follower<'_> {
         view: &mut impl View,
     ) -> Result<Run, CliError> {
         let mut last: Option<Run> = None;
-        let mut failure = None;
+        let (mut failure, mut malformed) = (None, None);
         loop {
             let item = tokio::select! {
                 biased;
@@ -89,6 +89,11 @@ impl Follower<'_> {
             };
             let event = match item {
                 Some(Ok(event)) => event,
+                // The stream continues after it.
+                Some(Err(error)) if error.is_decode() => {
+                    malformed = Some(error);
+                    continue;
+                }
                 Some(Err(error)) => {
                     failure = Some(error);
                     continue;
@@ -105,15 +110,14 @@ impl Follower<'_> {
                 return Err(error);
             }
         }
-        match (last, failure) {
-            (Some(run), None) => Ok(run),
-            // The stream continued after a malformed event.
-            (Some(run), Some(error)) if has_settled(&run) => {
+        match (failure, last, malformed) {
+            (None, Some(run), None) => Ok(run),
+            (None, Some(run), Some(error)) => {
                 self.terminal.warning(format!("an event is missing: {error}"));
                 Ok(run)
             }
-            (_, Some(error)) => Err(error.into()),
-            (None, None) => {
+            (Some(error), _, _) | (None, None, Some(error)) => Err(error.into()),
+            (None, None, None) => {
                 Err(CliError::Unsupported("the provider sent no event of the run".to_owned()))
             }
         }
@@ -175,11 +179,6 @@ fn left_alone(run: &RunRef) -> CliError {
          help: follow it with `runstep runs watch {run_id} --thread {thread_id}`, or cancel it with \
          `runstep runs cancel {run_id} --thread {thread_id}`"
     ))
-}
-
-/// Returns whether waiting for the run has a result.
-fn has_settled(run: &Run) -> bool {
-    run.is_terminal() || run.status == runstep::types::RunStatus::RequiresAction
 }
 
 /// Returns the run within an event.

@@ -1,6 +1,7 @@
 //! `runstep ask`.
 
 use runstep_server::model::{Scripted, Turn};
+use runstep_server::{Fault, Faults, Server};
 use serde_json::{Value, json};
 
 use crate::harness::TestServer;
@@ -128,4 +129,28 @@ fn a_function_of_the_assistant_without_a_command_is_left_to_the_person() {
     assert_eq!(finished.code, Some(14), "{finished}");
     let requests = format!("{:?}", model.requests());
     assert!(requests.contains("\"weather\"") && requests.contains("\"other\""), "{requests}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_that_always_fails_ends_the_run() {
+    let server =
+        TestServer::with_turns((0..6).map(|_| Turn::call("weather", json!({ "city": "Paris" }))));
+    server.weather_assistant();
+    let arguments = [&ASK[..], &["--yes", "--tool", "weather=false {city}"]].concat();
+    let finished = server.runstep(&arguments).run();
+    assert_eq!(finished.code, Some(1), "{finished}");
+    assert!(finished.stderr.contains("error: `weather` failed"), "{finished}");
+    assert_eq!(server.get("/threads/thread_abc123/runs/run_abc123")["status"], "cancelled");
+}
+
+#[test]
+fn a_malformed_event_is_a_warning() {
+    let faults = Faults::new([Fault::malformed_event(2)]);
+    let builder = Server::builder().faults(faults);
+    let server = TestServer::from_builder(builder.model(Scripted::new([Turn::text("Hello.")])));
+    server.assistant(json!([]));
+    let finished = server.runstep(&ASK).run();
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "Hello.\n"), "{finished}");
+    assert!(finished.stderr.contains("warning: an event is missing"), "{finished}");
 }
