@@ -1,7 +1,7 @@
 //! The errors of the program, with what to do about them.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runstep::ErrorKind;
 
@@ -13,9 +13,12 @@ pub(crate) enum CliError {
     /// The arguments do not fit together, or an input is not valid.
     #[error("{0}")]
     Usage(String),
-    /// A file cannot be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    File { action: &'static str, path: PathBuf, source: io::Error },
+    /// An input file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
     /// A file is not valid.
     #[error("{} is not valid: {reason}", path.display())]
     InvalidFile { path: PathBuf, reason: String },
@@ -43,6 +46,16 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
+    /// Returns a function that adds the path to the error of reading a file.
+    pub(crate) fn read(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        move |source| Self::Read { path: path.to_owned(), source }
+    }
+
+    /// Returns a function that adds the path to the error of writing a file.
+    pub(crate) fn write(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        move |source| Self::Write { path: path.to_owned(), source }
+    }
+
     /// Returns an error of the arguments, with what to do.
     pub(crate) fn usage(message: impl std::fmt::Display, help: impl std::fmt::Display) -> Self {
         Self::Usage(format!("{message}\n  help: {help}"))
@@ -52,9 +65,9 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::InvalidFile { .. } => Exit::Usage,
-            Self::File { action: "read", .. } | Self::Input(_) => Exit::Usage,
+            Self::Read { .. } | Self::Input(_) => Exit::Usage,
             Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => Exit::BrokenPipe,
-            Self::File { .. } | Self::Output(_) | Self::Json(_) | Self::Signal(_) => Exit::Failure,
+            Self::Write { .. } | Self::Output(_) | Self::Json(_) | Self::Signal(_) => Exit::Failure,
             Self::Unsupported(_) => Exit::Unsupported,
             Self::Interrupted(_) => Exit::Interrupted,
             Self::Request(error) => of_request(error),

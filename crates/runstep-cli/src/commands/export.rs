@@ -56,14 +56,10 @@ impl Sink<'_> {
                 *count += 1;
                 let json = text::json(serde_json::to_string(value)?);
                 let written = file.write_all(json.as_bytes()).and_then(|()| file.write_all(b"\n"));
-                written.map_err(cannot_write(path))
+                written.map_err(CliError::write(path))
             }
         }
     }
-}
-
-fn cannot_write(path: &Path) -> impl Fn(std::io::Error) -> CliError + '_ {
-    move |source| CliError::File { action: "write", path: path.to_owned(), source }
 }
 
 pub(crate) async fn run(
@@ -85,7 +81,7 @@ pub(crate) async fn run(
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let file =
-        NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(cannot_write(path))?;
+        NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(CliError::write(path))?;
     let mut sink = Sink::File { file, path: path.clone(), count: 0 };
     export(&arguments, &client, &progress, &mut sink).await?;
     drop(progress);
@@ -94,7 +90,7 @@ pub(crate) async fn run(
             true => file.persist(&path),
             false => file.persist_noclobber(&path),
         };
-        persisted.map_err(|error| cannot_write(&path)(error.error))?;
+        persisted.map_err(|error| CliError::write(&path)(error.error))?;
         terminal.note(format!("{count} objects in {}", path.display()));
     }
     Ok(Exit::Success)

@@ -63,8 +63,8 @@ fn read(argument: &str) -> Result<Map<String, Value>, CliError> {
         "-" => (read_limited(std::io::stdin().lock()).map_err(CliError::Input)?, "the body".into()),
         path => {
             let path = Path::new(path);
-            let file = |source| CliError::File { action: "read", path: path.to_owned(), source };
-            let text = std::fs::File::open(path).and_then(read_limited).map_err(file)?;
+            let file = std::fs::File::open(path);
+            let text = file.and_then(read_limited).map_err(CliError::read(path))?;
             (text, path.display().to_string())
         }
     };

@@ -23,8 +23,7 @@ pub(super) struct Definition {
 
 /// Reads a text file.
 pub(super) fn read(path: &Path) -> Result<String, CliError> {
-    let file = |source| CliError::File { action: "read", path: path.to_owned(), source };
-    std::fs::read_to_string(path).map_err(file)
+    std::fs::read_to_string(path).map_err(CliError::read(path))
 }
 
 impl Definition {

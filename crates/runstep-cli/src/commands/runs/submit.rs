@@ -40,11 +40,7 @@ pub(super) async fn run(
     let mut outputs: BTreeMap<String, String> = arguments.outputs.iter().cloned().collect();
     for (call, path) in &arguments.files {
         let path = Path::new(path);
-        let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path).map_err(CliError::read(path))?;
         outputs.insert(call.clone(), text);
     }
     if outputs.is_empty() {
