@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::latency::{Client, Times};
 use super::postgres::Postgres;
-use super::provider::Provider;
+use super::provider::{LONG, Provider};
 use super::{start_node, start_nodes};
 use crate::crash::client::field;
 use crate::programs::{Error, RunningServer, release_binary, target_directory};
@@ -83,9 +83,9 @@ fn runs(nodes: &[RunningServer]) -> Result<String, Error> {
     ))
 }
 
-/// Follows a thousand runs of one second, each on another node than its own.
+/// Follows a thousand runs of ten seconds, each on another node than its own.
 fn streams(binary: &Path, database: &str) -> Result<String, Error> {
-    let provider = Provider::start()?;
+    let provider = Provider::start(LONG)?;
     let options = ["--upstream", &provider.url];
     let start = || start_node(binary, database, &options);
     let nodes = [start()?, start()?, start()?];

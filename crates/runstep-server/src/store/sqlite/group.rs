@@ -84,7 +84,9 @@ where
     }
 
     fn complete(self: Box<Self>, committed: Result<()>) {
-        let Self { result, sender, .. } = *self;
+        let Self { operation, result, sender } = *self;
+        // What it holds until the commit is released before the caller goes on.
+        drop(operation);
         let never_executed = || Err(StoreError::Unavailable("not executed".into()));
         let result = committed.and_then(|()| result.unwrap_or_else(never_executed));
         // The caller may no longer wait.
