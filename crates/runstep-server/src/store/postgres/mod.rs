@@ -2,7 +2,7 @@
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `tables_1.sql`, `functions_1.sql` | the schema: a function for each change |
+//! | `tables_1.sql`, `functions_1.sql`, … | the schema by version: a function for each change |
 //! | `schema.rs` | migrations |
 //! | `connect.rs` | the address, TLS, and the connections |
 //! | `commit.rs` | transactions, one statement each |
