@@ -96,6 +96,26 @@ fn queries_of_pages_use_indexes() {
     }
 }
 
+#[test]
+fn statements_are_not_prepared_again_for_other_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let writer = open_writer(&path, Durability::Full).unwrap();
+    for connection in [&writer, &open_reader(&path).unwrap()] {
+        for sql in [
+            "SELECT seq FROM messages WHERE ns = ?1 AND thread = ?2 AND seq > ?3",
+            "SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2 AND phase < ?3",
+        ] {
+            let mut statement = connection.prepare(sql).unwrap();
+            for value in 0..5 {
+                let rows = statement.query_map([1, value, value], |row| row.get::<_, i64>(0));
+                assert_eq!(rows.unwrap().count(), 0);
+            }
+            assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn files_of_the_first_version_are_migrated() {
     let directory = tempfile::tempdir().unwrap();
