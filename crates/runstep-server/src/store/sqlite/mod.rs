@@ -5,6 +5,7 @@ mod assistants;
 mod claims;
 mod delete;
 mod group;
+mod identity;
 mod open;
 mod read;
 mod replace;
@@ -33,6 +34,7 @@ use crate::metrics::StoreMetrics;
 pub use admin::{backup, check, export, import};
 use assistants::{AssistantCache, PendingChange};
 use group::Writer;
+use identity::FileIdentity;
 pub use open::Durability;
 use open::{FileLock, open_reader, open_writer};
 use tables::Failure;
@@ -80,7 +82,9 @@ impl SqliteStore {
         };
         // No other process executes runs of this file, so no lease is valid.
         connection.execute("DELETE FROM nodes", []).map_err(database)?;
-        let writer = Writer::new(connection, lock, max_bytes, metrics.clone()).map_err(database)?;
+        let identity = FileIdentity::of(path);
+        let writer = Writer::new(connection, lock, identity, max_bytes, metrics.clone());
+        let writer = writer.map_err(database)?;
         let (writer, readers) = (Arc::new(writer), Arc::new(Readers::new(path)));
         let (assistants, path) = (Arc::default(), path.to_owned());
         Ok(Self { writer, readers, assistants, path, metrics, quota })

@@ -290,3 +290,30 @@ async fn numbers_are_not_used_again_after_a_restart() {
         }
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn writes_to_a_deleted_or_replaced_file_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, moved) = (directory.path().join("data.db"), directory.path().join("moved.db"));
+    let store = open(&path).unwrap();
+    let create = |id: &str| {
+        let object =
+            NewObject { id: id.to_owned(), json: Bytes::from_static(b"{}"), hidden: Bytes::new() };
+        let (namespace, change) = (Namespace::new("a"), Change::CreateAssistant(object));
+        store.commit(Transaction { namespace, now: 0, idempotency: None, change })
+    };
+    create("1").await.unwrap();
+    fs::rename(&path, &moved).unwrap();
+    let is_refused = |result: Result<Committed>| {
+        let text = "was deleted or replaced while the server uses it";
+        matches!(result, Err(StoreError::Unavailable(message)) if message.contains(text))
+    };
+    assert!(is_refused(create("2").await), "deleted");
+    fs::copy(&moved, &path).unwrap();
+    assert!(is_refused(create("2").await), "replaced");
+    assert!(store.check_health().is_err());
+    fs::rename(&moved, &path).unwrap();
+    create("2").await.unwrap();
+    assert_eq!(store.check_health(), Ok(()));
+}
