@@ -278,6 +278,9 @@ impl Engine {
         if let Some(started) = started.as_mut().now_or_never() {
             let (subscriber, execution) = started?;
             tokio::spawn(execution);
+            // Lets the execution begin: the events of a fast model are then sent with the response,
+            // and a client that polls needs fewer requests.
+            tokio::task::yield_now().await;
             return Ok(subscriber);
         }
         let (sender, receiver) = oneshot::channel();
