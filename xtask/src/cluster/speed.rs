@@ -114,7 +114,10 @@ fn streams(binary: &Path, database: &str) -> Result<String, Error> {
         let failed = || Err(Error::Measured("a reader panicked".to_owned()));
         times.deltas.extend(reader.join().unwrap_or_else(|_| failed())?);
     }
-    Ok(format!("{STREAMS} streams, each on another node than its run\n{times}"))
+    let (received, sent) = (times.deltas.len(), STREAMS * LONG.chunks as usize);
+    Ok(format!(
+        "{STREAMS} streams, each on another node than its run: {received} of {sent} deltas\n{times}"
+    ))
 }
 
 /// Returns the processor time of this process.
