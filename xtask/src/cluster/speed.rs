@@ -1,4 +1,5 @@
-//! `cargo xtask cluster --speed`: how many runs nodes execute, and what a thousand streams cost.
+//! `cargo xtask cluster --speed`: how many runs nodes execute, the times between nodes, and what a
+//! thousand streams cost.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::latency::{Client, Times};
+use super::latency::{self, Client, Times};
 use super::postgres::Postgres;
 use super::provider::{LONG, Provider};
 use super::{start_node, start_nodes};
@@ -34,6 +35,7 @@ pub(super) fn measure(root: &Path) -> Result<String, Error> {
         let nodes = start_nodes(&binary, &database.url(), count)?;
         println!("{}", runs(&nodes)?);
     }
+    println!("{}", latency::measure(&binary, &database.url())?);
     streams(&binary, &database.url())
 }
 
