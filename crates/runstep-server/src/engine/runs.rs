@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, StreamEvent,
@@ -307,7 +307,7 @@ impl Engine {
         &self,
         state: RunState,
         start: Start,
-    ) -> (Option<Subscriber>, impl Future<Output = ()> + Send + use<>) {
+    ) -> (Option<Subscriber>, BoxFuture<'static, ()>) {
         let Start { first_event, frames, stream, permit } = start;
         let context = &self.context;
         let key = self.run_key(&state.run.thread_id, &state.run.id);
@@ -317,7 +317,7 @@ impl Engine {
         let next = first_event + frames.len() as u64;
         live.log.push(frames, next);
         context.live_runs.insert(key.clone(), Arc::clone(&live));
-        (subscriber, RunExecution::new(context, key, live, state).run(permit))
+        (subscriber, RunExecution::new(context, key, live, state).run(permit).boxed())
     }
 
     /// Subscribes to a run's events after the one with this number. Returns `None` if they are not
