@@ -119,7 +119,7 @@ struct Cluster {
     /// Only start this many nodes and a proxy, print their addresses, and wait
     #[arg(long, value_name = "NODES")]
     serve: Option<usize>,
-    /// Only measure runs a second and streams, with release builds
+    /// Only measure runs a second, the times between nodes and streams, with release builds
     #[arg(long, conflicts_with = "serve")]
     speed: bool,
 }
