@@ -79,6 +79,7 @@ impl Server {
             max_data_bytes: u64::MAX,
             history: History::default(),
             adopted: AdoptedIds::new(),
+            strict_beta_header: false,
         }
     }
 }
@@ -112,6 +113,7 @@ pub struct ServerBuilder {
     max_data_bytes: u64,
     history: History,
     adopted: AdoptedIds,
+    strict_beta_header: bool,
 }
 
 impl ServerBuilder {
@@ -287,6 +289,15 @@ impl ServerBuilder {
         self
     }
 
+    /// Refuses requests for assistants, threads, messages, runs and steps without the header
+    /// `OpenAI-Beta: assistants=v2` with a 400, as the original API did. For tests of clients.
+    ///
+    /// Default: false. The header is then ignored, so that clients of older versions work.
+    pub fn strict_beta_header(mut self, is_strict: bool) -> Self {
+        self.strict_beta_header = is_strict;
+        self
+    }
+
     /// Limits the prompt tokens of a run whose truncation strategy is `auto`, at an estimated four
     /// characters per token. A run's `max_prompt_tokens` can lower the limit. Default: 128,000.
     pub fn max_context_tokens(mut self, limit: u64) -> Self {
@@ -416,8 +427,15 @@ impl ServerBuilder {
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;
         let head_errors = HeadErrors::new(Arc::clone(&metrics));
-        let app =
-            ServerState::new(access, schemas, self.limits, self.poll_after, shutdown, metrics);
+        let app = ServerState::new(
+            access,
+            schemas,
+            self.limits,
+            self.poll_after,
+            self.strict_beta_header,
+            shutdown,
+            metrics,
+        );
         Ok((http::router(app, origins, is_local, self.faults), head_errors))
     }
 
