@@ -22,8 +22,8 @@ enum Command {
     /// Compare two documents and the code generated from them; exit status: 0 for no changes, 1 for
     /// compatible changes, 2 for breaking or unknown ones, 3 for an error
     Diff(Diff),
-    /// Run the official Python and Node clients against the server binary
-    Compat,
+    /// Run the official Python and Node clients and some foreign clients against the server binary
+    Compat(Compat),
     /// Test the server binary against openapi/runs.yaml with requests that schemathesis generates
     Contract(Contract),
     /// Kill the server at random moments, and check that nothing it acknowledged is lost
@@ -92,6 +92,14 @@ struct Diff {
 }
 
 #[derive(clap::Args)]
+struct Compat {
+    /// Also run the foreign clients that take long to install, and record the results in
+    /// docs/compatibility.md
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(clap::Args)]
 struct Contract {
     /// Number of generated requests for each operation, in addition to the examples of its schema
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -157,7 +165,9 @@ fn run() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Codegen(arguments) => generate(arguments).map_err(|error| error.to_string()),
         Command::Diff(arguments) => return diff(arguments),
-        Command::Compat => compat::run(&root()).map_err(|error| error.to_string()),
+        Command::Compat(Compat { all }) => {
+            compat::run(&root(), all).map_err(|error| error.to_string())
+        }
         Command::Contract(Contract { examples }) => {
             contract::run(&root(), examples).map_err(|error| error.to_string())
         }

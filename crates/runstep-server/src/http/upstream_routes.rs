@@ -7,8 +7,8 @@ use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{
-    ACCEPT, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    RANGE, RETRY_AFTER,
+    ACCEPT, ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, RANGE, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -124,7 +124,9 @@ async fn forward(
     let is_model = target.segments.first() == Some(&"models");
     let methods = if is_model { [Method::GET, Method::HEAD].as_slice() } else { &METHODS };
     if !methods.contains(&method) {
-        return Err(ApiError::UnknownMethod(method, path.to_owned()));
+        let allowed = if is_model { "GET,HEAD" } else { "GET,HEAD,POST,DELETE" };
+        let error = ApiError::UnknownMethod(method, path.to_owned());
+        return Ok(([(ALLOW, HeaderValue::from_static(allowed))], error).into_response());
     }
     let Some(upstream) = engine.upstream_resources() else {
         return Err(ApiError::NoUpstreamResources(path.to_owned()));
