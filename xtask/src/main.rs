@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use xtask::{cluster, codegen, compat, contract, crash, diff, msrv, release};
+use xtask::{cluster, codegen, compat, contract, crash, diff, msrv, release, speed};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -31,6 +31,8 @@ enum Command {
     /// Test several nodes on a private Postgres database: the tests of the store, the official
     /// clients, and the times that events and cancellations take between nodes
     Cluster(Cluster),
+    /// Measure runs by each API of providers, and uploads, with a release build
+    Speed,
     /// Check that the dependencies of the published crates support the minimum Rust version
     Msrv,
     /// Check all gates, move the changelog, set the version, commit and tag; by default a dry run
@@ -186,6 +188,7 @@ fn run() -> ExitCode {
         Command::Cluster(Cluster { serve: None, .. }) => {
             cluster::run(&root()).map_err(|error| error.to_string())
         }
+        Command::Speed => speed::run(&root()).map_err(|error| error.to_string()),
         Command::Msrv => msrv::run(&root()).map_err(|error| error.to_string()),
         Command::Release(arguments) => {
             release::run(&root(), &options(arguments)).map_err(|error| error.to_string())

@@ -271,6 +271,12 @@ impl RunningServer {
 }
 
 impl RunningServer {
+    /// Returns the id of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, such as `STOP`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use runstep_server::Server;
 use runstep_server::model::Responses;
 use serde_json::{Value, json};
@@ -66,9 +67,8 @@ fn text(delta: &str) -> Value {
 }
 
 /// Executes a run with this response of a provider. Returns the run.
-async fn run_with(response: MockResponse, is_chat: bool) -> Value {
+async fn run_with(response: MockResponse, is_chat: bool, timeout: Duration) -> Value {
     let upstream = Upstream::new([response]).await;
-    let timeout = Duration::from_millis(150);
     let builder = if is_chat {
         let model = upstream.builder().max_retries(0).idle_timeout(timeout).build().unwrap();
         Server::builder().model(model)
@@ -84,8 +84,8 @@ async fn run_with(response: MockResponse, is_chat: bool) -> Value {
 }
 
 fn pings(mut response: MockResponse, ping: &str) -> MockResponse {
-    for _ in 0..100 {
-        response = response.wait(Duration::from_millis(10)).text(ping);
+    for _ in 0..400 {
+        response = response.wait(Duration::from_millis(20)).text(ping);
     }
     response.hang()
 }
@@ -97,7 +97,7 @@ async fn empty_and_broken_responses_end_the_run_with_what_came() {
     let thinking = delta_chunk(json!({"reasoning_content": "hm"}));
     let old = delta_chunk(json!({"function_call": {"name": "weather", "arguments": "{}"}}));
     let half = "{\"city\":\"Pa";
-    let cases: [(&str, [Option<MockResponse>; 2]); 16] = [
+    let cases: [(&str, [Option<MockResponse>; 2]); 14] = [
         (
             "empty answer",
             [
@@ -188,30 +188,13 @@ async fn empty_and_broken_responses_end_the_run_with_what_came() {
             "text cut by the end of the connection",
             [Some(open_chat([text_delta("Hel")])), Some(open_events([text("Hel")]))],
         ),
-        (
-            "only pings",
-            [
-                Some(pings(MockResponse::stream(), ": ping\n\n")),
-                Some(pings(MockResponse::stream(), ": ping\n\n")),
-            ],
-        ),
-        (
-            "text, then only pings",
-            [
-                Some(pings(open_chat([text_delta("Hel")]), "data: {\"choices\":[]}\n\n")),
-                Some(pings(
-                    open_events([text("Hel")]),
-                    "event: response.in_progress\ndata: {\"type\":\"response.in_progress\"}\n\n",
-                )),
-            ],
-        ),
     ];
     let mut report = String::new();
     for (name, responses) in cases {
         writeln!(report, "{name}").unwrap();
         for (response, api) in responses.into_iter().zip(["chat completions", "responses"]) {
             let Some(response) = response else { continue };
-            let run = run_with(response, api == "chat completions").await;
+            let run = run_with(response, api == "chat completions", Duration::from_secs(60)).await;
             let status = run["status"].as_str().unwrap();
             assert!(["failed", "incomplete"].contains(&status), "{name}, {api}: {run}");
             assert_eq!(run["required_action"], Value::Null, "{name}, {api}");
@@ -224,4 +207,26 @@ async fn empty_and_broken_responses_end_the_run_with_what_came() {
         }
     }
     insta::assert_snapshot!(report);
+}
+
+#[tokio::test]
+async fn provider_that_only_pings_ends_the_run() {
+    let progress = "event: response.in_progress\ndata: {\"type\":\"response.in_progress\"}\n\n";
+    let cases = [
+        (MockResponse::stream(), ": ping\n\n", true),
+        (open_chat([text_delta("Hel")]), "data: {\"choices\":[]}\n\n", true),
+        (MockResponse::stream(), ": ping\n\n", false),
+        (open_events([text("Hel")]), progress, false),
+    ];
+    let timeout = Duration::from_secs(1);
+    let runs =
+        cases.map(|(response, ping, is_chat)| run_with(pings(response, ping), is_chat, timeout));
+    for run in join_all(runs).await {
+        assert_eq!(run["status"], "failed", "{run}");
+        assert_eq!(run["last_error"]["code"], "server_error");
+        // The other message is that of a machine that was too busy to send a ping in time.
+        let message = run["last_error"]["message"].as_str().unwrap();
+        let is_stalled = message.contains("only signs of life") || message.contains("sent nothing");
+        assert!(is_stalled, "{message}");
+    }
 }
