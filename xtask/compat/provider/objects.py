@@ -25,9 +25,24 @@ def now():
 
 
 def find(kind, objects, id):
-    if id not in objects:
+    if not isinstance(id, str) or id not in objects:
         raise missing(kind, id)
     return objects[id]
+
+
+def ids(body, name):
+    """The ids of a list, which may be missing."""
+    value = body.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(id, str) for id in value):
+        raise ApiError(400, f"Invalid '{name}': expected ids.", name)
+    return value
+
+
+def object_field(body, name):
+    value = body.get(name)
+    if not isinstance(value, dict | None):
+        raise ApiError(400, f"Invalid '{name}': expected an object.", name)
+    return value
 
 
 def text(body, name, required=False):
@@ -40,10 +55,17 @@ def text(body, name, required=False):
 
 
 def metadata(body):
-    value = body.get("metadata") or {}
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+    value = object_field(body, "metadata") or {}
+    if not all(isinstance(item, str) for item in value.values()):
         raise ApiError(400, "Invalid 'metadata': expected texts.", "metadata")
     return value
+
+
+def position(items, query, name):
+    for index, item in enumerate(items):
+        if item["id"] == query[name]:
+            return index
+    raise ApiError(400, f"Invalid '{name}': no such object.", name)
 
 
 def page(items, query):
@@ -51,14 +73,10 @@ def page(items, query):
     items = list(items)
     if query.get("order", "desc") == "desc":
         items.reverse()
-    ids = [item["id"] for item in items]
-    for name in ("after", "before"):
-        if name in query and query[name] not in ids:
-            raise ApiError(400, f"Invalid '{name}': no such object.", name)
     if "after" in query:
-        items = items[ids.index(query["after"]) + 1 :]
+        items = items[position(items, query, "after") + 1 :]
     if "before" in query:
-        items = items[: ids.index(query["before"])]
+        items = items[: position(items, query, "before")]
     limit = query.get("limit", "20")
     if not limit.isdigit() or not 1 <= int(limit) <= 10000:
         raise ApiError(400, "Invalid 'limit'.", "limit")
@@ -139,10 +157,7 @@ def pending(id):
 
 def complete_upload(id, body):
     upload = pending(id)
-    ids = body.get("part_ids")
-    if not isinstance(ids, list) or not all(part in parts for part in ids if isinstance(part, str)):
-        raise ApiError(400, "Invalid 'part_ids'.", "part_ids")
-    data = [parts[part] for part in ids]
+    data = [find("part", parts, part) for part in ids(body, "part_ids")]
     content, length = b"".join(part[1] for part in data), sum(part[2] for part in data)
     upload["file"] = create_file(upload["filename"], upload["purpose"], content, length)
     upload["status"] = "completed"
@@ -160,8 +175,8 @@ def counts(number):
 
 
 def create_store(body):
-    ids = body.get("file_ids") or []
-    for id in ids if isinstance(ids, list) else [None]:
+    file_ids = ids(body, "file_ids")
+    for id in file_ids:
         find("file", files, id)
     store = {
         "id": new_id("vs_"),
@@ -171,13 +186,13 @@ def create_store(body):
         "usage_bytes": 0,
         "file_counts": counts(0),
         "status": "completed",
-        "expires_after": body.get("expires_after"),
+        "expires_after": object_field(body, "expires_after"),
         "expires_at": None,
         "last_active_at": now(),
         "metadata": metadata(body),
     }
     stores[store["id"]], store_files[store["id"]] = store, {}
-    for id in ids:
+    for id in file_ids:
         add_to_store(store["id"], {"file_id": id})
     return store
 
@@ -188,7 +203,7 @@ def update_store(store, body):
     if "metadata" in body:
         store["metadata"] = metadata(body)
     if "expires_after" in body:
-        store["expires_after"] = body["expires_after"]
+        store["expires_after"] = object_field(body, "expires_after")
     return store
 
 
@@ -207,7 +222,7 @@ def add_to_store(id, body):
             "type": "static",
             "static": {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400},
         },
-        "attributes": body.get("attributes") or {},
+        "attributes": object_field(body, "attributes") or {},
     }
     store_files[id][file["id"]] = added
     store["usage_bytes"] += file["bytes"]
@@ -216,10 +231,10 @@ def add_to_store(id, body):
 
 
 def create_batch(id, body):
-    ids = body.get("file_ids") or [entry["file_id"] for entry in body.get("files") or []]
-    if not isinstance(ids, list) or not ids:
-        raise ApiError(400, "Invalid 'file_ids'.", "file_ids")
-    added = [add_to_store(id, {"file_id": file}) for file in ids]
+    file_ids = ids(body, "file_ids")
+    if not file_ids:
+        raise ApiError(400, "Invalid 'file_ids': expected ids.", "file_ids")
+    added = [add_to_store(id, {"file_id": file}) for file in file_ids]
     batch = {
         "id": new_id("vsfb_"),
         "object": "vector_store.files_batch",
@@ -359,7 +374,7 @@ def answer(method, path, query, body, content_type):
                 return store_file(id, file)
             case "POST", ["vector_stores", id, "files", file]:
                 found = store_file(id, file)
-                found["attributes"] = body.json().get("attributes") or {}
+                found["attributes"] = object_field(body.json(), "attributes") or {}
                 return found
             case "DELETE", ["vector_stores", id, "files", file]:
                 return remove_from_store(id, file)
