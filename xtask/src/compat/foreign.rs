@@ -28,7 +28,6 @@ enum Runtime {
     OfficialPython,
     Python,
     Node,
-    /// An example in `benches`, which has the client among its dependencies.
     Cargo,
 }
 
@@ -111,18 +110,14 @@ impl ForeignClient {
                 Ok(Client::new(node, target.join("program.mjs")).in_folder(target))
             }
             Runtime::Cargo => {
-                let manifest = folders.root.join("benches/Cargo.toml");
-                Ok(Client::new(example(&manifest)?, PathBuf::new()))
+                let build = ["build", "--quiet", "--locked", "--manifest-path"];
+                let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+                let mut command = Command::new(cargo);
+                command.args(build).arg(scripts.join("Cargo.toml"));
+                programs::succeed(command.arg("--target-dir").arg(&target))?;
+                let program = target.join("debug").join(format!("compat-{}", self.folder));
+                Ok(Client::new(program, PathBuf::new()))
             }
         }
     }
-}
-
-/// Builds the example of async-openai, and returns its path.
-fn example(manifest: &Path) -> Result<PathBuf, Error> {
-    let build = ["build", "--quiet", "--locked", "--example", "async_openai", "--manifest-path"];
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    programs::succeed(Command::new(&cargo).args(build).arg(manifest))?;
-    let folder = manifest.parent().unwrap_or(manifest);
-    Ok(programs::target_directory(folder)?.join("debug/examples/async_openai"))
 }
