@@ -77,7 +77,7 @@ impl Servers {
                     .arg("--api-key-file")
                     .arg(key_file(folder)?)
                     .args(["--max-open-streams", "0", "--max-body-bytes", "65536"])
-                    .args(["--run-lifetime-seconds", "1"]),
+                    .args(["--run-lifetime-seconds", "3"]),
             )?,
             forwarding: with_provider("chat-completions")?,
             responses: with_provider("responses")?,
