@@ -149,10 +149,11 @@ impl Engine {
         if let Some(resources) = request.tool_resources.into_option() {
             built_in_tools::merge(&mut valid.assistant.tool_resources, resources);
         }
-        let (thread, new_thread) = self.new_thread("thread.", thread).await?;
+        let (thread, new_thread, stores) = self.new_thread("thread.", thread).await?;
         let id = thread.id.clone();
         let created = StreamEvent::ThreadCreated(Box::new(thread));
-        self.start(&id, valid, run, Some((new_thread, created))).await
+        let started = self.start(&id, valid, run, Some((new_thread, created))).await;
+        self.delete_if_failed(stores, started).await
     }
 
     /// Validates a create-run request, except for its thread. Returns the assistant, because the

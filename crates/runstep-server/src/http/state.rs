@@ -23,6 +23,8 @@ pub(crate) struct ServerState {
     pub(super) schemas: &'static Schemas,
     pub(super) limits: Limits,
     pub(super) poll_after: Duration,
+    /// Whether requests need the header `OpenAI-Beta: assistants=v2`.
+    pub(super) requires_beta_header: bool,
     pub(super) shutdown: Shutdown,
     pub(super) metrics: Arc<Metrics>,
     /// One permit for each event stream that can be open.
@@ -39,6 +41,7 @@ impl ServerState {
         schemas: &'static Schemas,
         limits: Limits,
         poll_after: Duration,
+        requires_beta_header: bool,
         shutdown: Shutdown,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -51,6 +54,7 @@ impl ServerState {
             body_budget: BodyBudget::new(&limits),
             limits,
             poll_after,
+            requires_beta_header,
             shutdown,
             metrics,
             stream_permits,

@@ -67,6 +67,7 @@ impl Server {
             max_data_bytes: u64::MAX,
             history: History::default(),
             adopted: AdoptedIds::new(),
+            strict_beta_header: false,
         }
     }
 }
@@ -100,6 +101,7 @@ pub struct ServerBuilder {
     max_data_bytes: u64,
     history: History,
     adopted: AdoptedIds,
+    strict_beta_header: bool,
 }
 
 impl ServerBuilder {
@@ -272,6 +274,15 @@ impl ServerBuilder {
     /// Without API keys this is not needed. Default: none.
     pub fn adopt_upstream_ids<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
         self.adopted.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Refuses requests for assistants, threads, messages, runs and steps without the header
+    /// `OpenAI-Beta: assistants=v2` with a 400, as the original API did. For tests of clients.
+    ///
+    /// Default: false. The header is then ignored, so that clients of older versions work.
+    pub fn strict_beta_header(mut self, is_strict: bool) -> Self {
+        self.strict_beta_header = is_strict;
         self
     }
 

@@ -96,8 +96,15 @@ impl ServerBuilder {
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;
         let head_errors = HeadErrors::new(Arc::clone(&metrics));
-        let app =
-            ServerState::new(access, schemas, self.limits, self.poll_after, shutdown, metrics);
+        let app = ServerState::new(
+            access,
+            schemas,
+            self.limits,
+            self.poll_after,
+            self.strict_beta_header,
+            shutdown,
+            metrics,
+        );
         Ok((http::router(app, origins, is_local, self.faults), head_errors))
     }
 
