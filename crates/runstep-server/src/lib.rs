@@ -15,9 +15,14 @@
 //! ```
 //!
 //! The server implements the whole API: the nine operations on runs and run steps, and the
-//! operations that create, list, retrieve, update and delete assistants, threads and messages
-//! (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects
-//! are in memory, or with [`ServerBuilder::data_file`] in a file.
+//! operations that create, list, retrieve, update and delete assistants, threads and messages.
+//! All paths are available under `/` and under `/v1`. Objects are in memory, or with
+//! [`ServerBuilder::data_file`] in a file.
+//!
+//! Operations that the original API lacks list all threads (`GET /threads`) and the runs of all
+//! threads (`GET /runs`), count runs by status (`GET /runs/counts`), stream changes of runs (`GET
+//! /runs/events`), and return the configuration (`GET /server`). `openapi/console.yaml` in the
+//! repository specifies them.
 //!
 //! With [`model::Responses`], runs can use the tools `code_interpreter` and `file_search`, and clients
 //! the provider's files, uploads, vector stores and models. With other models these features get a

@@ -12,11 +12,11 @@ use super::cors::AllowedOrigins;
 use super::error::ApiError;
 use super::faults::{Faults, inject};
 use super::state::ServerState;
-use super::{health, request_context, routes, upstream_routes};
+use super::{console_routes, health, request_context, routes, upstream_routes};
 
 /// Returns the routes of the API.
 fn api() -> Router<Arc<ServerState>> {
-    routes::routes().merge(upstream_routes::routes())
+    routes::routes().merge(upstream_routes::routes()).merge(console_routes::routes())
 }
 
 /// Returns all routes, those of the API both under `/` and under `/v1`. `is_local` means that the

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
@@ -11,6 +12,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::access::Access;
 use super::body::BodyBudget;
 use super::error::ApiError;
+use super::server_info::ServerInfo;
 use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -28,6 +30,8 @@ pub(crate) struct ServerState {
     /// One permit for each event stream that can be open.
     pub(super) stream_permits: Arc<Semaphore>,
     pub(super) body_budget: BodyBudget,
+    /// What `GET /server` returns, as JSON.
+    pub(super) info: Bytes,
     ids: Ids,
     /// Stops all runs and background tasks when the last handler is gone.
     _stop_runs: DropGuard,
@@ -41,6 +45,7 @@ impl ServerState {
         poll_after: Duration,
         shutdown: Shutdown,
         metrics: Arc<Metrics>,
+        info: ServerInfo,
     ) -> Self {
         let permits = limits.max_open_streams.min(Semaphore::MAX_PERMITS);
         let stream_permits = Arc::new(Semaphore::new(permits));
@@ -53,6 +58,8 @@ impl ServerState {
             poll_after,
             shutdown,
             metrics,
+            // Serializing the server's own objects cannot fail.
+            info: serde_json::to_vec(&info).unwrap_or_default().into(),
             stream_permits,
             ids: Ids::default(),
             _stop_runs,

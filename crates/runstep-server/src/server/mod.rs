@@ -2,6 +2,7 @@
 
 mod connection;
 mod connections;
+mod info;
 mod running;
 mod socket;
 mod unread_body;
@@ -375,6 +376,7 @@ impl ServerBuilder {
             false => self.limits.max_stored_bytes_per_key,
         };
         let quota = MemoryQuota::new(limit, key_limit, metrics.stored_bytes.clone());
+        let info = self.info();
         let store: SharedStore = match self.data {
             Data::Memory => Arc::new(MemoryStore::new(Arc::clone(&quota))),
             #[cfg(feature = "postgres")]
@@ -416,8 +418,15 @@ impl ServerBuilder {
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;
         let head_errors = HeadErrors::new(Arc::clone(&metrics));
-        let app =
-            ServerState::new(access, schemas, self.limits, self.poll_after, shutdown, metrics);
+        let app = ServerState::new(
+            access,
+            schemas,
+            self.limits,
+            self.poll_after,
+            shutdown,
+            metrics,
+            info,
+        );
         Ok((http::router(app, origins, is_local, self.faults), head_errors))
     }
 

@@ -9,6 +9,7 @@ mod authentication;
 mod body_limits;
 mod browser_origins;
 mod chat_completions;
+mod console;
 mod data_file;
 mod deletion;
 mod fault_injection;

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x5253_5450;
 
 /// The migrations. The `user_version` of a file is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
+pub(super) const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
 
 /// `seq` is the order of creation. Namespaces, threads and runs are referred to by their `seq` or
 /// key. The columns of every index start with the namespace, apart from those by time, which are
@@ -131,6 +131,34 @@ CREATE TABLE sequence (next INTEGER NOT NULL);
 INSERT INTO sequence (next) VALUES (1);
 ",
     count_rows!()
+);
+
+/// The members of a run that lists filter by. Text that is not JSON has none.
+macro_rules! run_status {
+    () => {
+        "iif(json_valid(json), json ->> '$.status', NULL)"
+    };
+}
+macro_rules! run_assistant {
+    () => {
+        "iif(json_valid(json), json ->> '$.assistant_id', NULL)"
+    };
+}
+pub(super) use {run_assistant, run_status};
+
+/// Lists of all threads and of the runs of all threads.
+const V5: &str = concat!(
+    "
+CREATE INDEX threads_list ON threads (ns);
+CREATE INDEX runs_all ON runs (ns);
+CREATE INDEX runs_by_id ON runs (ns, id);
+CREATE INDEX runs_by_status ON runs (ns, ",
+    run_status!(),
+    ");
+CREATE INDEX runs_by_assistant ON runs (ns, ",
+    run_assistant!(),
+    ");
+"
 );
 
 /// Sets the next `seq` after rows were added that have one.
