@@ -18,6 +18,7 @@ mod router;
 mod routes;
 mod server_info;
 mod state;
+mod ui;
 mod upstream_ownership;
 mod upstream_routes;
 

@@ -12,7 +12,7 @@ use super::cors::AllowedOrigins;
 use super::error::ApiError;
 use super::faults::{Faults, inject};
 use super::state::ServerState;
-use super::{console_routes, health, request_context, routes, upstream_routes};
+use super::{console_routes, health, request_context, routes, ui, upstream_routes};
 
 /// Returns the routes of the API.
 fn api() -> Router<Arc<ServerState>> {
@@ -20,11 +20,12 @@ fn api() -> Router<Arc<ServerState>> {
 }
 
 /// Returns all routes, those of the API both under `/` and under `/v1`. `is_local` means that the
-/// server listens on a loopback address.
+/// server listens on a loopback address. `has_ui` adds the page.
 pub(crate) fn router(
     state: ServerState,
     origins: AllowedOrigins,
     is_local: bool,
+    has_ui: bool,
     faults: Option<Faults>,
 ) -> Router {
     let state = Arc::new(state);
@@ -36,6 +37,7 @@ pub(crate) fn router(
         .merge(health::routes())
         .merge(api())
         .nest("/v1", api())
+        .merge(if has_ui { ui::routes() } else { Router::new() })
         .fallback(|request: Request| async move {
             ApiError::UnknownPath(request.method().clone(), request.uri().path().to_owned())
         })

@@ -67,6 +67,7 @@ impl Server {
             origins: Vec::new(),
             clock: None,
             faults: None,
+            ui: false,
             limits: Limits::default(),
             run_lifetime: RUN_LIFETIME,
             poll_after: POLL_AFTER,
@@ -100,6 +101,7 @@ pub struct ServerBuilder {
     origins: Vec<String>,
     clock: Option<ManualClock>,
     faults: Option<Faults>,
+    ui: bool,
     limits: Limits,
     run_lifetime: Duration,
     poll_after: Duration,
@@ -346,6 +348,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets whether the server has the page `/ui`, which shows threads and runs in a browser. The page
+    /// asks for an API key if there are any, and keeps it in its memory. Default: false.
+    pub fn ui(mut self, ui: bool) -> Self {
+        self.ui = ui;
+        self
+    }
+
     /// Returns the routes, to call without a socket or to serve in another way. They must be called
     /// within a tokio runtime. Their address is unknown, so any `Host` is accepted.
     ///
@@ -427,7 +436,7 @@ impl ServerBuilder {
             metrics,
             info,
         );
-        Ok((http::router(app, origins, is_local, self.faults), head_errors))
+        Ok((http::router(app, origins, is_local, self.ui, self.faults), head_errors))
     }
 
     /// Serves on a free port of the loopback address.
