@@ -10,3 +10,4 @@ pub mod msrv;
 pub mod operations;
 pub mod programs;
 pub mod release;
+pub mod ui;

@@ -1,8 +1,6 @@
 //! Lists of the runs of all threads.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
+use crate::json_text::member;
 
 /// Which runs of a namespace a list has. An empty filter selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,18 +22,9 @@ pub(super) struct RunLabels {
 impl RunLabels {
     /// Reads the labels from the JSON of a run. A text without them has none.
     pub(super) fn read(json: &[u8]) -> Self {
-        #[derive(Deserialize)]
-        struct Members<'a> {
-            #[serde(borrow)]
-            status: Option<Cow<'a, str>>,
-            #[serde(borrow)]
-            assistant_id: Option<Cow<'a, str>>,
-        }
-        let Ok(Members { status, assistant_id }) = serde_json::from_slice(json) else {
-            return Self::default();
-        };
-        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        Self { status: owned(status), assistant_id: owned(assistant_id) }
+        // They are at the start, so that long texts are not read.
+        let text = |name| serde_json::from_slice(json.get(member(json, name)?)?).ok();
+        Self { status: text("status"), assistant_id: text("assistant_id") }
     }
 
     /// Returns whether a filter selects a run with these labels.

@@ -35,6 +35,7 @@ mod shutdown;
 mod spawned_server;
 mod specification;
 mod streaming;
+mod ui;
 mod unknown_paths_and_ids;
 mod unsupported_features;
 

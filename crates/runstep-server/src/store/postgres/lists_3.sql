@@ -3,10 +3,10 @@
 -- The members of a run that lists filter by. The server writes them before all members that a client
 -- determines, so the first match is theirs; a conversion to JSON would fail for texts with \u0000.
 CREATE FUNCTION run_status(p_json text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT substring(left(p_json, 1024) FROM '"status":"([^"]*)"')
+    SELECT substring(substr(p_json, 1, 1024) FROM '"status":"([^"]*)"')
 $$;
 CREATE FUNCTION run_assistant(p_json text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT substring(left(p_json, 1024) FROM '"assistant_id":"([^"]*)"')
+    SELECT substring(substr(p_json, 1, 1024) FROM '"assistant_id":"([^"]*)"')
 $$;
 
 CREATE INDEX threads_list ON threads (ns, seq);

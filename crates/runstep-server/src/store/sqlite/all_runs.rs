@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rusqlite::{Connection, ToSql, params};
 
 use super::read::{Result, TextReader, namespace_key, short, thread_seq, without_hidden};
-use super::schema::{run_assistant, run_status};
 use super::tables::{Failure, number, optional};
 use crate::store::StoreError;
 use crate::store::object::{Namespace, Object};
@@ -79,7 +78,7 @@ pub(super) fn select(filter: &RunFilter, descending: bool) -> String {
         conditions += &equals("thread");
     }
     if filter.assistant.is_some() {
-        conditions += &equals(run_assistant!());
+        conditions += &equals("assistant");
     }
     let subquery = |status: &str| {
         format!(
@@ -90,10 +89,10 @@ pub(super) fn select(filter: &RunFilter, descending: bool) -> String {
     };
     match filter.statuses.len() {
         0 => subquery(""),
-        1 => subquery(&equals(run_status!())),
+        1 => subquery(&equals("status")),
         count => {
             let subqueries =
-                (0..count).map(|_| format!("SELECT * FROM ({})", subquery(&equals(run_status!()))));
+                (0..count).map(|_| format!("SELECT * FROM ({})", subquery(&equals("status"))));
             let union = subqueries.collect::<Vec<_>>().join(" UNION ALL ");
             format!("{union} ORDER BY seq {order} LIMIT ?4")
         }
@@ -110,15 +109,9 @@ pub(super) fn counts(connection: &Connection, namespace: &Namespace) -> Result<V
 }
 
 /// Counts entries of the index, except for runs of deleted threads.
-pub(super) const COUNTS: &str = concat!(
-    "SELECT status, sum(runs) FROM (
-         SELECT ",
-    run_status!(),
-    " AS status, count(*) AS runs FROM runs WHERE ns = ?1 GROUP BY 1
+pub(super) const COUNTS: &str = "SELECT status, sum(runs) FROM (
+         SELECT status, count(*) AS runs FROM runs WHERE ns = ?1 GROUP BY status
          UNION ALL
-         SELECT ",
-    run_status!(),
-    ", -count(*) FROM runs
-         WHERE ns = ?1 AND thread IN (SELECT seq FROM deleted_threads WHERE ns = ?1) GROUP BY 1
-     ) WHERE status IS NOT NULL GROUP BY status HAVING sum(runs) > 0"
-);
+         SELECT status, -count(*) FROM runs
+         WHERE ns = ?1 AND thread IN (SELECT seq FROM deleted_threads WHERE ns = ?1) GROUP BY status
+     ) WHERE status IS NOT NULL GROUP BY status HAVING sum(runs) > 0";

@@ -133,33 +133,32 @@ INSERT INTO sequence (next) VALUES (1);
     count_rows!()
 );
 
-/// The members of a run that lists filter by. Text that is not JSON has none.
-macro_rules! run_status {
+/// Sets what rows of earlier versions lack. Text that is not JSON has no status.
+macro_rules! complete_v5 {
     () => {
-        "iif(json_valid(json), json ->> '$.status', NULL)"
+        "
+UPDATE runs SET status = json ->> '$.status', assistant = json ->> '$.assistant_id'
+WHERE status IS NULL AND json_valid(json);
+"
     };
 }
-macro_rules! run_assistant {
-    () => {
-        "iif(json_valid(json), json ->> '$.assistant_id', NULL)"
-    };
-}
-pub(super) use {run_assistant, run_status};
 
-/// Lists of all threads and of the runs of all threads.
+/// Lists of all threads, and of the runs of all threads. The columns are members of the run.
 const V5: &str = concat!(
     "
+ALTER TABLE runs ADD COLUMN status TEXT;
+ALTER TABLE runs ADD COLUMN assistant TEXT;
 CREATE INDEX threads_list ON threads (ns);
 CREATE INDEX runs_all ON runs (ns);
 CREATE INDEX runs_by_id ON runs (ns, id);
-CREATE INDEX runs_by_status ON runs (ns, ",
-    run_status!(),
-    ");
-CREATE INDEX runs_by_assistant ON runs (ns, ",
-    run_assistant!(),
-    ");
-"
+CREATE INDEX runs_by_status ON runs (ns, status);
+CREATE INDEX runs_by_assistant ON runs (ns, assistant);
+",
+    complete_v5!()
 );
+
+/// Sets what rows of an earlier version lack, also those of an export.
+pub(super) const COMPLETE_V5: &str = complete_v5!();
 
 /// Sets the next `seq` after rows were added that have one.
 pub(super) const COUNT_ROWS: &str = count_rows!();

@@ -45,6 +45,7 @@ fn every_option_is_accepted_from_flags_environment_and_file() {
         ("listen", "[::1]:0"),
         ("api-key-file", "keys"),
         ("allowed-origins", "https://a.example,https://b.example"),
+        ("no-ui", "true"),
         ("data", "data/runs.db"),
         ("durability", "normal"),
         ("retain-events", "90m"),

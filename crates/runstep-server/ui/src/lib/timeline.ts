@@ -67,7 +67,7 @@ export function timeline(run: Run, steps: Step[], now: number): Timeline {
   });
   const thinks = run.status === 'in_progress' || !active;
   if (started !== null && end > position && thinks) {
-    bars.push({ ...model('last', position, end), isOpen: run.status === 'in_progress' });
+    bars.push({ ...model('last', position, end), isOpen: run.status === 'in_progress', failed: run.status === 'failed' });
   }
   return { start, end: Math.max(end, start + 1), bars };
 }

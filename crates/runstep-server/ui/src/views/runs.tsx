@@ -208,15 +208,20 @@ function Counts({ filter }: { filter: Filter }) {
 function Filters({ filter, search }: { filter: Filter; search: { current: HTMLInputElement | null } }) {
   const [text, setText] = useState(filter.search);
   const [metadata, setMetadata] = useState(filter.metadata);
+  // What this component has set. Other values come from elsewhere, such as a link.
+  const sent = useRef({ search: filter.search, metadata: filter.metadata });
   useEffect(() => {
-    setText(filter.search);
-    setMetadata(filter.metadata);
+    if (filter.search !== sent.current.search) setText(filter.search);
+    if (filter.metadata !== sent.current.metadata) setMetadata(filter.metadata);
+    sent.current = { search: filter.search, metadata: filter.metadata };
   }, [filter]);
   // The server is asked when a person stops typing.
   useEffect(() => {
     const isValid = metadata === '' || parseMetadata(metadata) !== null;
     const timer = setTimeout(() => {
-      if (isValid) runList.setFilter({ ...runList.filter, search: text.trim(), metadata: metadata.trim() });
+      if (!isValid) return;
+      sent.current = { search: text.trim(), metadata: metadata.trim() };
+      runList.setFilter({ ...runList.filter, ...sent.current });
     }, 250);
     return () => clearTimeout(timer);
   }, [text, metadata]);

@@ -62,7 +62,7 @@ export function TimelineView({ run, steps, messages, now }: Props) {
                   <span class="timeline-label ellipsis">
                     <span class="chevron" aria-hidden="true">{hasDetails ? (isOpen ? '▾' : '▸') : ''}</span>
                     {bar.label}
-                    {bar.failed && <span class="badge badge-bad">{bar.step?.status}</span>}
+                    {bar.failed && <span class="badge badge-bad">{bar.step?.status ?? 'failed'}</span>}
                   </span>
                   <span class="timeline-track">
                     <span class={`bar bar-${bar.kind} ${bar.isOpen ? 'bar-open' : ''} ${bar.failed ? 'bar-failed' : ''}`} style={position(bar, start, length)} />
