@@ -65,8 +65,9 @@ pub(super) fn attribute(
     changes
 }
 
-/// Marks the effects on callers as unknown, since code cannot be generated from a document.
-pub(super) fn unknown(found: Differences, error: &Error) -> Vec<Change> {
+/// Marks the effects on callers as unknown, since code cannot be generated from a document. Documents
+/// that differ have at least one change, because what prevents the code may be what differs.
+pub(super) fn unknown(found: Differences, documents_differ: bool, error: &Error) -> Vec<Change> {
     let set = |Located { mut change, in_code, .. }: Located| {
         if in_code {
             change.callers = Effect::Unknown;
@@ -74,7 +75,7 @@ pub(super) fn unknown(found: Differences, error: &Error) -> Vec<Change> {
         change
     };
     let mut changes: Vec<Change> = found.changes.into_iter().map(set).collect();
-    if !changes.is_empty() {
+    if documents_differ {
         // Names may differ, too.
         let error = error.to_string();
         let reason = error.lines().next().unwrap_or_default();

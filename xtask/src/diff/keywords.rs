@@ -133,7 +133,7 @@ fn other_properties(old: &Value, new: &Value) -> Option<ChangeKind> {
     })
 }
 
-/// Returns the changes of a default, and of `deprecated`, at a parameter or property.
+/// Returns the changes of a default, and of flags such as `deprecated`, at a parameter or property.
 pub(super) fn annotations(old: [&Value; 2], new: [&Value; 2]) -> Vec<ChangeKind> {
     let find = |values: [&Value; 2], keyword: &str| -> Option<Value> {
         values.into_iter().find_map(|value| value.get(keyword)).cloned()
@@ -150,9 +150,21 @@ pub(super) fn annotations(old: [&Value; 2], new: [&Value; 2]) -> Vec<ChangeKind>
         (None, None) => None,
     };
     found.extend(text.map(|(wire, text)| ChangeKind::of_values(wire, text)));
-    found.extend(deprecation(
-        [old, new].map(|values| values.iter().any(|value| is_true(value, "deprecated"))),
-    ));
+    let flags =
+        |keyword| [old, new].map(|values| values.iter().any(|value| is_true(value, keyword)));
+    found.extend(deprecation(flags("deprecated")));
+    for (keyword, name, wire) in [
+        ("readOnly", "read-only", Breaks::InRequests),
+        ("writeOnly", "write-only", Breaks::InResponses),
+    ] {
+        found.extend(match flags(keyword) {
+            [false, true] => Some(ChangeKind::of_values(wire, format!("{name} now"))),
+            [true, false] => {
+                Some(ChangeKind::of_values(Breaks::Never, format!("no longer {name}")))
+            }
+            _ => None,
+        });
+    }
     found
 }
 

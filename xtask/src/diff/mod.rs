@@ -102,7 +102,9 @@ pub fn compare(old: &Version, new: &Version) -> Vec<Change> {
     let differences = comparison.finish();
     let mut changes = match (&old.surface, &new.surface) {
         (Ok(before), Ok(after)) => callers::attribute(&old.document, differences, before, after),
-        (Err(error), _) | (_, Err(error)) => callers::unknown(differences, error),
+        (Err(error), _) | (_, Err(error)) => {
+            callers::unknown(differences, old.document.0 != new.document.0, error)
+        }
     };
     // A change is listed where it breaks something, which may be a later operation.
     let mut order: Vec<String> = Vec::new();

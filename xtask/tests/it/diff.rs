@@ -384,6 +384,36 @@ fn effects_on_callers_are_unknown_without_code() {
 }
 
 #[test]
+fn properties_become_read_only_or_write_only() {
+    insta::assert_snapshot!(mutated(|document| {
+        let schemas = &mut document["components"]["schemas"];
+        schemas["CreateRunRequest"]["properties"]["model"]["readOnly"] = json!(true);
+        schemas["Run"]["properties"]["model"]["writeOnly"] = json!(true);
+    }), @"
+    POST /threads/runs
+      response 200 .model: write-only now  [callers: compatible, wire: breaking] (also in GET /threads/{thread_id}/runs, POST /threads/{thread_id}/runs and 5 more)
+    POST /threads/{thread_id}/runs
+      request .model: read-only now  [callers: compatible, wire: breaking]
+    2 breaking (0 for callers, 2 on the wire), 0 compatible
+    ");
+}
+
+#[test]
+fn an_unsupported_schema_is_an_unknown_change() {
+    let object = |property: Value| json!({ "type": "object", "properties": { "x": property } });
+    let any = document(object(json!({})), json!({}));
+    let never = || document(object(json!(false)), json!({}));
+    let changes = diff::compare(&any, &never());
+    assert_eq!(diff::exit_status(&changes), 2);
+    insta::assert_snapshot!(report::text(&changes), @"
+    generated code
+      not compared, since a document does not generate: at /paths/~1runs/post/requestBody/content/application~1json/schema/properties/x: a schema must be an object  [callers: unknown, wire: compatible]
+    0 breaking (0 for callers, 0 on the wire), 1 unknown, 0 compatible
+    ");
+    assert_eq!(diff::exit_status(&diff::compare(&never(), &never())), 0);
+}
+
+#[test]
 fn shared_maps_are_compared_once_and_numbers_by_value() {
     insta::assert_snapshot!(mutated(|document| {
         let schemas = &mut document["components"]["schemas"];
