@@ -39,6 +39,7 @@
 //!
 //! - `GET /healthz` returns 200 while the process runs, `GET /readyz` until the server shuts down,
 //!   and `GET /metrics` the metrics in the Prometheus text format. The first two need no key.
+//! - With [`ServerBuilder::ui`], `GET /ui/` is a page that shows threads and runs in a browser.
 //! - During a [shutdown](RunningServer::shutdown) the server handles requests until its runs have
 //!   ended, except for those that create runs. They get a 503 with `Retry-After`.
 //! - Request bodies can be compressed with gzip. Those above 64 KiB share the memory that

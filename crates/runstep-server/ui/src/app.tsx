@@ -56,7 +56,7 @@ export function App() {
   };
   return (
     <>
-      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById('main')?.scrollIntoView(); (document.querySelector('#main a, #main button, #main [tabindex]') as HTMLElement | null)?.focus(); }}>
+      <a class="skip" href="#main" onClick={skipToContent}>
         Skip to content
       </a>
       <header class="top">
@@ -83,6 +83,12 @@ export function App() {
       {isHelpOpen && <Help onClose={() => setHelpOpen(false)} />}
     </>
   );
+}
+
+/** Moves the focus into the view. The fragment of the address names the view itself. */
+function skipToContent(event: Event) {
+  event.preventDefault();
+  document.querySelector<HTMLElement>('#main a, #main button, #main input')?.focus();
 }
 
 function View({ route }: { route: Route }) {

@@ -133,6 +133,8 @@ describe('on a server with samples', () => {
     await page.locator('.row').click();
     await page.locator('.messages .citation').first().waitFor();
     await page.getByText('file-warranty-2025').first().waitFor();
+    await page.locator('.timeline-row', { hasText: 'File search' }).click();
+    await page.locator('.found', { hasText: 'Damage by liquids is not covered' }).waitFor();
     await page.getByRole('button', { name: 'Raw JSON' }).click();
     await page.locator('.json', { hasText: 'thread.run' }).first().waitFor();
     await page.goto(`${server.ui}#/runs`);

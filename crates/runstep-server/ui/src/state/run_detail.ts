@@ -6,6 +6,9 @@ import { isActive, type ContentPart, type Message, type Run, type Step, type Too
 import { feed } from './feed';
 import { Observable } from './observable';
 
+/** Asks for the passages that file searches have found. */
+const PASSAGES = `include[]=${encodeURIComponent('step_details.tool_calls[*].file_search.results[*].content')}`;
+
 interface Delta {
   id: string;
   delta: { content?: ContentPart[]; step_details?: { tool_calls?: ToolCall[] } };
@@ -49,7 +52,7 @@ export class RunDetail extends Observable {
     try {
       const [run, steps, messages] = await Promise.all([
         get<Run>(this.path, signal),
-        all<Step>(`${this.path}/steps?order=asc`, 1000, signal),
+        all<Step>(`${this.path}/steps?order=asc&${PASSAGES}`, 1000, signal),
         all<Message>(`threads/${this.threadId}/messages`, 200, signal),
       ]);
       this.run = run;
