@@ -69,7 +69,7 @@ impl Samples {
     pub(super) async fn create_history(&mut self, clock: &ManualClock) -> Result<()> {
         for assistant in assistants() {
             let assistant = self.post("/assistants", &assistant).await?;
-            self.assistants.push(text(&assistant, "id"));
+            self.assistants.push(text(&assistant, "id").to_owned());
         }
         let start = clock.now();
         for (minutes, question, ending) in HISTORY {
@@ -86,8 +86,8 @@ impl Samples {
                 .into_iter();
             loop {
                 let settled = self.settle(&run, ending == Ending::Cancelled).await?;
-                match (settled["status"].as_str(), outputs.next()) {
-                    (Some("requires_action"), Some(outputs)) => {
+                match (text(&settled, "status"), outputs.next()) {
+                    ("requires_action", Some(outputs)) => {
                         clock.advance(Duration::from_secs(3));
                         self.submit(&settled, &outputs).await?;
                     }
@@ -129,7 +129,7 @@ impl Samples {
         let outputs = self.scene(question).map_or_else(Vec::new, |scene| scene.outputs.clone());
         for outputs in outputs {
             let settled = self.settle(&run, false).await?;
-            if settled["status"] != "requires_action" {
+            if text(&settled, "status") != "requires_action" {
                 return Ok(());
             }
             tokio::time::sleep(FUNCTION_TIME).await;
@@ -153,12 +153,13 @@ impl Samples {
     }
 
     async fn submit(&self, run: &Value, outputs: &[&str]) -> Result<Value> {
-        let calls = run["required_action"]["submit_tool_outputs"]["tool_calls"].as_array();
+        let calls = run.pointer("/required_action/submit_tool_outputs/tool_calls");
         let outputs: Vec<Value> = calls
+            .and_then(Value::as_array)
             .into_iter()
             .flatten()
             .zip(outputs)
-            .map(|(call, output)| json!({"tool_call_id": call["id"], "output": output}))
+            .map(|(call, output)| json!({"tool_call_id": text(call, "id"), "output": output}))
             .collect();
         let body = json!({"tool_outputs": outputs});
         self.post(&path(run, "/submit_tool_outputs"), &body).await
@@ -169,13 +170,17 @@ impl Samples {
         loop {
             let current = self.get(&path(run, "")).await?;
             let is_active =
-                matches!(current["status"].as_str(), Some("queued" | "in_progress" | "cancelling"));
+                matches!(text(&current, "status"), "queued" | "in_progress" | "cancelling");
             if !is_active {
                 return Ok(current);
             }
             if started {
                 let steps = self.get(&path(run, "/steps")).await?;
-                if steps["data"].as_array().is_some_and(|steps| !steps.is_empty()) {
+                if steps
+                    .get("data")
+                    .and_then(Value::as_array)
+                    .is_some_and(|steps| !steps.is_empty())
+                {
                     return Ok(current);
                 }
             }
@@ -205,6 +210,7 @@ fn path(run: &Value, rest: &str) -> String {
     format!("/threads/{}/runs/{}{rest}", text(run, "thread_id"), text(run, "id"))
 }
 
-fn text(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_default().to_owned()
+/// Returns the text of a member, or an empty one.
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
