@@ -42,6 +42,10 @@ macro_rules! objects {
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
                 $crate::property_reader::from_json(json, None)
             }
+
+            fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+                serde_json::to_vec(self)
+            }
         }
 
         impl<'de> serde::Deserialize<'de> for $Name {
@@ -72,6 +76,10 @@ macro_rules! newtypes {
                     return Err($crate::wire::Mismatch::too_deep());
                 }
                 $crate::wire::Wire::from_json(json).map(Self)
+            }
+
+            fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+                serde_json::to_vec(self)
             }
         }
 

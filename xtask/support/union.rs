@@ -116,6 +116,10 @@ macro_rules! union {
                 deserializer.deserialize_any(Union)
             }
 
+            fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+                serde_json::to_vec(self)
+            }
+
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
                 use $crate::json::Kind;
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::Serialize;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -17,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::json::{Json, Kind};
 
 /// A type that the API has on the wire.
-pub trait Wire: Sized {
+pub trait Wire: Sized + Serialize {
     /// Reads a value that is as the specification says.
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 
@@ -33,6 +34,15 @@ pub trait Wire: Sized {
     /// Decodes the parts of a value that decode, if it has parts.
     fn readable_parts(_: Json<'_>) -> Option<Self> {
         None
+    }
+
+    /// Returns the JSON text. Generated types implement it as [`to_vec`] does, because a function
+    /// without type parameters is compiled in this crate only, and `to_vec` in each crate that calls
+    /// it.
+    ///
+    /// [`to_vec`]: serde_json::to_vec
+    fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
     }
 }
 
@@ -224,6 +234,18 @@ impl<T: Wire> Wire for Vec<T> {
             return Some(Self::new());
         }
         Some(json.items()?.into_iter().filter_map(|item| T::from_json(item).ok()).collect())
+    }
+
+    fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut json = vec![b'['];
+        for (index, item) in self.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            json.extend(item.to_json()?);
+        }
+        json.push(b']');
+        Ok(json)
     }
 }
 

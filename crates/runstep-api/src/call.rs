@@ -18,7 +18,8 @@ use reqwest::{StatusCode, Url};
 
 use serde_json::{Map, Value};
 
-use crate::Client;
+use crate::wire::Decode;
+use crate::{Client, encode};
 
 /// Options of a call: headers, query, body fields, and limits. They are the inner value of a
 /// [`Client`].
@@ -139,6 +140,30 @@ impl BaseUrl {
         url.set_path(&path);
         Ok(url)
     }
+}
+
+/// Sets the JSON body of a request.
+#[allow(dead_code, reason = "a specification need not have requests with bodies")]
+#[allow(clippy::result_large_err, reason = "all methods have this error")]
+pub(crate) fn with_json<T: Decode>(
+    request: reqwest::RequestBuilder,
+    body: &T,
+) -> Result<reqwest::RequestBuilder, Error<()>> {
+    let reason = |error| format!("the body cannot be serialized: {error}");
+    let json = encode(body).map_err(|error| Error::InvalidRequest(reason(error)))?;
+    Ok(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json))
+}
+
+/// Sends a request with the options of the client. All methods share it, so that it is compiled once.
+pub(crate) async fn send(
+    client: &Client,
+    mut request: reqwest::Request,
+    operation: &OperationInfo,
+) -> Result<reqwest::Response, Error<()>> {
+    client.pre(&mut request, operation).await?;
+    let result = client.exec(request, operation).await;
+    client.post(&result, operation).await?;
+    Ok(result?)
 }
 
 impl ClientHooks<CallOptions> for Client {

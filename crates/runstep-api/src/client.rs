@@ -83,8 +83,7 @@ impl Client {
         order: Option<&'a Order>,
     ) -> Result<ResponseValue<types::AssistantList>, Error<()>> {
         let url = self.baseurl.join(format_args!("/assistants",))?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -99,10 +98,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "list_assistants",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -121,23 +117,21 @@ impl Client {
         body: &'a types::CreateAssistantRequest,
     ) -> Result<ResponseValue<types::Assistant>, Error<()>> {
         let url = self.baseurl.join(format_args!("/assistants",))?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "create_assistant",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -158,8 +152,7 @@ impl Client {
         let url = self
             .baseurl
             .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -170,10 +163,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "retrieve_assistant",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -196,23 +186,21 @@ impl Client {
         let url = self
             .baseurl
             .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "update_assistant",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -233,8 +221,7 @@ impl Client {
         let url = self
             .baseurl
             .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .delete(url)
             .header(
@@ -245,10 +232,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "delete_assistant",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -267,23 +251,21 @@ impl Client {
         body: &'a types::CreateThreadRequest,
     ) -> Result<ResponseValue<types::Thread>, Error<()>> {
         let url = self.baseurl.join(format_args!("/threads",))?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "create_thread",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -302,23 +284,21 @@ impl Client {
         body: &'a types::CreateThreadAndRunRequest,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
         let url = self.baseurl.join(format_args!("/threads/runs",))?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "create_thread_and_run",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -339,8 +319,7 @@ impl Client {
         let url = self
             .baseurl
             .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -351,10 +330,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "retrieve_thread",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -377,23 +353,21 @@ impl Client {
         let url = self
             .baseurl
             .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "update_thread",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -414,8 +388,7 @@ impl Client {
         let url = self
             .baseurl
             .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .delete(url)
             .header(
@@ -426,10 +399,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "delete_thread",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -462,8 +432,7 @@ impl Client {
             .join(
                 format_args!("/threads/{}/messages", crate ::call::segment(thread_id)),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -479,10 +448,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "list_messages",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -507,23 +473,21 @@ impl Client {
             .join(
                 format_args!("/threads/{}/messages", crate ::call::segment(thread_id)),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "create_message",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -551,8 +515,7 @@ impl Client {
                     ::call::segment(message_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -563,10 +526,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "retrieve_message",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -596,23 +556,21 @@ impl Client {
                     ::call::segment(message_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "update_message",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -640,8 +598,7 @@ impl Client {
                     ::call::segment(message_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .delete(url)
             .header(
@@ -652,10 +609,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "delete_message",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -684,8 +638,7 @@ impl Client {
         let url = self
             .baseurl
             .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -700,10 +653,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "list_runs",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -728,24 +678,22 @@ impl Client {
         let url = self
             .baseurl
             .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .query(&progenitor_client::QueryParam::new("include[]", &include))
             .build()?;
         let info = OperationInfo {
             operation_id: "create_run",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -773,8 +721,7 @@ impl Client {
                     ::call::segment(run_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -785,10 +732,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "retrieve_run",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -818,23 +762,21 @@ impl Client {
                     ::call::segment(run_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "update_run",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -864,23 +806,21 @@ impl Client {
                     ::call::segment(thread_id), crate ::call::segment(run_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "submit_tool_outputs",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -908,8 +848,7 @@ impl Client {
                     ::call::segment(run_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .post(url)
             .header(
@@ -920,10 +859,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "cancel_run",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -961,8 +897,7 @@ impl Client {
                     ::call::segment(run_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -978,10 +913,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "list_run_steps",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1013,8 +945,7 @@ impl Client {
                     crate ::call::segment(run_id), crate ::call::segment(step_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -1026,10 +957,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "retrieve_run_step",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1043,25 +971,23 @@ impl Client {
         body: &'a types::CreateThreadAndRunRequest,
     ) -> Result<ResponseValue<ByteStream>, Error<()>> {
         let url = self.baseurl.join(format_args!("/threads/runs",))?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static(
-                    "text/event-stream, application/json",
-                ),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static(
+                            "text/event-stream, application/json",
+                        ),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "create_thread_and_run",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => Ok(ResponseValue::stream(response)),
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1079,26 +1005,24 @@ impl Client {
         let url = self
             .baseurl
             .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static(
-                    "text/event-stream, application/json",
-                ),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static(
+                            "text/event-stream, application/json",
+                        ),
+                    ),
+                body,
+            )?
             .query(&progenitor_client::QueryParam::new("include[]", &include))
             .build()?;
         let info = OperationInfo {
             operation_id: "create_run",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => Ok(ResponseValue::stream(response)),
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1120,8 +1044,7 @@ impl Client {
                     ::call::segment(run_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header(
@@ -1134,10 +1057,7 @@ impl Client {
         let info = OperationInfo {
             operation_id: "retrieve_run",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => Ok(ResponseValue::stream(response)),
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1160,25 +1080,23 @@ impl Client {
                     ::call::segment(thread_id), crate ::call::segment(run_id)
                 ),
             )?;
-        #[allow(unused_mut)]
-        let mut request = self
-            .client
-            .post(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static(
-                    "text/event-stream, application/json",
-                ),
-            )
-            .json(&body)
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static(
+                            "text/event-stream, application/json",
+                        ),
+                    ),
+                body,
+            )?
             .build()?;
         let info = OperationInfo {
             operation_id: "submit_tool_outputs",
         };
-        self.pre(&mut request, &info).await?;
-        let result = self.exec(request, &info).await;
-        self.post(&result, &info).await?;
-        let response = result?;
+        let response = crate::call::send(self, request, &info).await?;
         match response.status().as_u16() {
             200u16 => Ok(ResponseValue::stream(response)),
             _ => Err(Error::UnexpectedResponse(response)),

@@ -3,7 +3,9 @@
 
 //! Decodes responses. Errors name the JSON path, the expected type and the actual value.
 
+use bytes::Bytes;
 use progenitor_client::{Error, ResponseValue};
+use reqwest::StatusCode;
 use serde::de::{Deserialize as _, DeserializeOwned, Deserializer, Error as _};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -229,15 +231,23 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
+/// Serializes a value of this crate as JSON.
+///
+/// The result is that of [`serde_json::to_vec`], but the code is compiled once, in this crate.
+///
+/// # Errors
+///
+/// Returns an error if a map has a key that is not a string.
+pub fn encode<T: Decode>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    value.to_json()
+}
+
 /// Reads and decodes a success response.
 pub(crate) async fn response<T: Decode, E>(
-    mut response: reqwest::Response,
+    response: reqwest::Response,
     options: &CallOptions,
 ) -> Result<ResponseValue<T>, Error<E>> {
-    let status = response.status();
-    // If the caller drops the future, the headers are available.
-    options.response_headers.put(status, std::mem::take(response.headers_mut()));
-    let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
+    let (status, body) = read(response, options).await.map_err(Error::ResponseBodyError)?;
     match decode(&body) {
         Ok(value) => {
             options.response_headers.put_body(body);
@@ -245,4 +255,15 @@ pub(crate) async fn response<T: Decode, E>(
         }
         Err(error) => Err(Error::InvalidResponsePayload(body, error)),
     }
+}
+
+/// Reads the body of a response.
+async fn read(
+    mut response: reqwest::Response,
+    options: &CallOptions,
+) -> reqwest::Result<(StatusCode, Bytes)> {
+    let status = response.status();
+    // If the caller drops the future, the headers are available.
+    options.response_headers.put(status, std::mem::take(response.headers_mut()));
+    Ok((status, response.bytes().await?))
 }

@@ -55,7 +55,7 @@ mod wire;
 
 pub use call::{CallOptions, ReadError, ResponseHeaders};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
-pub use decode::{decode, decode_any, decode_value};
+pub use decode::{decode, decode_any, decode_value, encode};
 pub use field::Field;
 pub use json_object::JsonObject;
 pub use methods::Outcome;

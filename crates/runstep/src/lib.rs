@@ -77,6 +77,8 @@ pub use run_request::{
     AwaitRun, DEFAULT_DEADLINE, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_EVENT_BYTES, Plain, PlainMode,
     RunMode, RunRequest, StartRun,
 };
+/// The specification that the types are generated from: an OpenAPI document as JSON.
+pub use runstep_api::OPENAPI;
 /// An event of a run; see [`RunStream`].
 pub use runstep_api::types::StreamEvent as RunEvent;
 /// A request field that distinguishes "left out" from null, the status of a run with its data, and

@@ -306,7 +306,8 @@ fn as_written(error: Error, origins: &BTreeMap<String, String>, original: &Docum
     Error::Document { pointer, reason, help }
 }
 
-/// Generates the files of `runstep-api`, and the request builders of the SDK.
+/// Generates the files of `runstep-api`, the request builders of the SDK, and the operations of the command
+/// line.
 ///
 /// # Errors
 ///

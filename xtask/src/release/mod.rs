@@ -145,6 +145,7 @@ fn left_to_do(tag: &str) -> String {
          \x20    cargo publish -p runstep-api\n\
          \x20    cargo publish -p runstep-server\n\
          \x20    cargo publish -p runstep\n\
+         \x20    cargo publish -p runstep-cli\n\
          4. Publish the draft release, which has the server's binaries after its workflow ended"
     )
 }

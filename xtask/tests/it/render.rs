@@ -131,3 +131,41 @@ fn requests_have_setters_for_optional_parameters_and_properties() {
     }
     insta::assert_snapshot!(names.trim());
 }
+
+/// Renders the table of the command line for a body with these properties.
+fn commands(properties: &Value) -> Result<String, codegen::Error> {
+    let schemas = json!({
+        "Text": { "type": "string", "enum": ["a", "b"] },
+        "Texts": { "type": "object", "additionalProperties": { "type": "string" } },
+        "Thing": { "type": "object", "properties": { "a": { "type": "string" } } },
+    });
+    Ok(render::command_line::render("", &generated(properties, &schemas))?.text)
+}
+
+#[test]
+fn properties_with_one_value_become_flags() {
+    let nullable = |schema: Value| json!({ "oneOf": [schema, { "type": "null" }] });
+    let text = commands(&json!({
+        "some_text": { "type": ["string", "null"], "description": "A text." },
+        "choice": nullable(reference("Text")),
+        "count": { "type": "integer" },
+        "ratio": { "type": "number" },
+        "stream": { "type": "boolean" },
+        "pairs": nullable(reference("Texts")),
+        "content": { "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] },
+        "things": { "type": "array", "items": reference("Thing") },
+        "thing": reference("Thing"),
+    }))
+    .unwrap();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn flags_of_an_operation_are_distinct() {
+    for property in ["json", "base_url", "body"] {
+        let error = commands(&json!({ property: { "type": "string" } })).unwrap_err();
+        assert!(error.to_string().contains("has no free flag"), "{error}");
+    }
+    let same = json!({ "a_b": { "type": "string" }, "aB": { "type": "string" } });
+    assert!(commands(&same).unwrap_err().to_string().contains("--a-b"));
+}

@@ -86,15 +86,31 @@ fn unexpected_generated_code_is_an_error() {
         };
         rewrite::rewrite(code.parse().unwrap(), &context).map(drop)
     };
-    rewrite("impl Client { pub async fn get(&self) { ResponseValue::from_response(x) } }").unwrap();
+    let method = |rest: &str| {
+        let sends = "self.pre(&mut request, &info).await?; let result = self.exec(request, &info).await; \
+                     self.post(&result, &info).await?; let response = result?;";
+        rewrite(&format!("impl Client {{ pub async fn get(&self) {{ {sends} {rest} }} }}"))
+    };
+    method("ResponseValue::from_response(x)").unwrap();
     rewrite("impl Client { pub fn name(&self) {} }").unwrap();
-    let error = rewrite("impl Client { pub async fn get(&self) { ResponseValue::decode(x) } }");
-    let error = error.unwrap_err().to_string();
+    let error = method("ResponseValue::decode(x)").unwrap_err().to_string();
     assert!(error.contains("`get` has no `ResponseValue::from_response` to replace"), "{error}");
-    let error = rewrite(
-        "impl Client { pub async fn get(&self) { ResponseValue::empty(x); send(\"api-version\") } }",
-    );
-    assert!(error.unwrap_err().to_string().contains("`get` still sends `api-version`"));
+    let error = method("ResponseValue::empty(x); send(\"api-version\")").unwrap_err().to_string();
+    assert!(error.contains("`get` still sends `api-version`"), "{error}");
+    for (sends, reason) in [
+        ("", "`get` does not call `pre`"),
+        ("self.pre(&mut request, &info).await?; a();", "`get` sends its request in another way"),
+        (
+            "self.pre(&mut request, &info).await?; a(); b(); c();",
+            "`get` sends its request in another way",
+        ),
+    ] {
+        let code = format!(
+            "impl Client {{ pub async fn get(&self) {{ {sends} ResponseValue::empty(x) }} }}"
+        );
+        let error = rewrite(&code).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
     let error = rewrite("pub mod types { pub enum Odd {} pub struct Run { pub odd: Odd } }");
     assert!(
         error.unwrap_err().to_string().contains("it has an enum `Odd` that no stage extracted")

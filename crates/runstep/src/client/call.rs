@@ -16,7 +16,7 @@ use super::Client;
 use super::idempotency::new_idempotency_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::deadline_after;
-use crate::transport::response_body::{self, ResponseReader};
+use crate::transport::response_body::{self, AnyResponse, CompletedCall, ResponseReader};
 use crate::transport::{RequestOptions, Response};
 
 /// The ids that a span records.
@@ -32,8 +32,11 @@ pub(crate) struct SpanIds<'a> {
 /// The result of a method of the generated client.
 pub(crate) type ApiResult<T> = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>;
 
+/// The result of an attempt, whose type of value only the caller of the operation knows.
+pub(crate) type AttemptResult = std::result::Result<AnyResponse, runstep_api::Error<()>>;
+
 /// One attempt of a request.
-pub(crate) type AttemptFuture<'a, T> = Pin<Box<dyn Future<Output = ApiResult<T>> + Send + 'a>>;
+pub(crate) type AttemptFuture<'a> = Pin<Box<dyn Future<Output = AttemptResult> + Send + 'a>>;
 
 /// Whether a request may be sent more than once.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +101,7 @@ impl Client {
         F: Fn(runstep_api::Client) -> Fut + Sync,
         Fut: Future<Output = ApiResult<T>> + Send + 'a,
     {
-        self.call_traced(operation, ids, options, call, response_body::json)
+        self.call_traced(operation, ids, options, call, response_body::json::<T>)
     }
 
     /// Calls an operation whose response is read as a stream. Returns when the response starts.
@@ -122,10 +125,10 @@ impl Client {
         ids: SpanIds<'_>,
         options: &'a RequestOptions,
         call: F,
-        read: ResponseReader<T>,
+        read: ResponseReader,
     ) -> impl Future<Output = Result<Response<T>>>
     where
-        T: 'static,
+        T: Send + 'static,
         F: Fn(runstep_api::Client) -> Fut + Sync,
         Fut: Future<Output = ApiResult<T>> + Send + 'a,
     {
@@ -133,8 +136,12 @@ impl Client {
         let record = span.clone();
         let repeatability = Repeatability::of(&operation.method());
         let called = async move {
-            let attempt = |api| -> AttemptFuture<'a, T> { Box::pin(call(api)) };
-            self.call_with_retries(repeatability, options, &attempt, read, record).await
+            let attempt = |api| -> AttemptFuture<'a> {
+                let sent = call(api);
+                Box::pin(async move { sent.await.map(AnyResponse::new) })
+            };
+            let result = self.call_with_retries(repeatability, options, &attempt, read, record);
+            result.await.map(CompletedCall::into_response)
         };
         called.instrument(span)
     }
@@ -163,18 +170,16 @@ impl Client {
 
     /// Sends a request until it succeeds or is not retried. `span` records the result.
     ///
-    /// Attempts are boxed, so that this is compiled once per type of response and not per operation.
-    pub(crate) async fn call_with_retries<'a, T>(
+    /// Attempts are boxed, and the type of the value is erased, so that this is compiled once and not per
+    /// operation.
+    pub(crate) async fn call_with_retries<'a>(
         &self,
         repeatability: Repeatability,
         options: &RequestOptions,
-        call: &(dyn Fn(runstep_api::Client) -> AttemptFuture<'a, T> + Sync),
-        read: ResponseReader<T>,
+        call: &(dyn Fn(runstep_api::Client) -> AttemptFuture<'a> + Sync),
+        read: ResponseReader,
         span: tracing::Span,
-    ) -> Result<Response<T>>
-    where
-        T: 'static,
-    {
+    ) -> Result<CompletedCall> {
         let idempotency_key = match repeatability.is_idempotent {
             true => None,
             false => new_idempotency_key(),
@@ -198,9 +203,9 @@ impl Client {
                 Ok(Ok(response)) => {
                     span.record("http.response.status_code", response.status().as_u16());
                     if !repeatability.is_idempotent {
-                        record_ids(&span, &*response);
+                        record_ids(&span, response.value());
                     }
-                    return Ok(Response::new(response, attempt.headers.take_body()));
+                    return Ok(CompletedCall { response, body: attempt.headers.take_body() });
                 }
                 Ok(Err(error)) => Some(error),
                 Err(_) => None,
@@ -217,16 +222,16 @@ impl Client {
     /// specification does not list, an error, or `None` if the request must be sent again: after the
     /// delay, or at once with a new token. `error` is `None` after a timeout.
     #[allow(clippy::too_many_arguments, reason = "the cold half of `call_with_retries`")]
-    async fn on_failure<T: 'static>(
+    async fn on_failure(
         &self,
         repeatability: Repeatability,
         options: &RequestOptions,
         error: Option<runstep_api::Error<()>>,
         attempt: Attempt,
-        read: ResponseReader<T>,
+        read: ResponseReader,
         retries: &mut RetryState,
         span: &tracing::Span,
-    ) -> Result<Option<Response<T>>> {
+    ) -> Result<Option<CompletedCall>> {
         let result = match error {
             Some(error) => {
                 response_body::after_error(error, attempt.headers, read, attempt.deadline).await
@@ -237,10 +242,11 @@ impl Client {
             }
         };
         let error = match result {
-            Ok(response) => {
-                span.record("http.response.status_code", response.status());
+            Ok(completed) => {
+                let response = &completed.response;
+                span.record("http.response.status_code", response.status().as_u16());
                 record_ids(span, response.value());
-                return Ok(Some(response));
+                return Ok(Some(completed));
             }
             Err(error) => error,
         };
@@ -273,8 +279,7 @@ impl Client {
 
 /// Records the ids of the object that a request has created.
 #[cold]
-fn record_ids<T: 'static>(span: &tracing::Span, response: &T) {
-    let object: &dyn Any = response;
+fn record_ids(span: &tracing::Span, object: &dyn Any) {
     if let Some(run) = object.downcast_ref::<Run>() {
         span.record("gen_ai.conversation.id", &run.thread_id);
         span.record("runstep.run.id", &run.id);

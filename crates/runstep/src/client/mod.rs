@@ -24,7 +24,7 @@ use base_url::configuration_error;
 
 pub use auth::AccessToken;
 pub use builder::{ClientBuilder, DEFAULT_TIMEOUT};
-pub(crate) use call::{ApiResult, AttemptFuture, Repeatability, SpanIds};
+pub(crate) use call::{AttemptFuture, AttemptResult, Repeatability, SpanIds};
 
 /// A client for the Run and Run Step API.
 ///

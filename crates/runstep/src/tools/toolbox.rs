@@ -149,9 +149,7 @@ impl<S: Send + Sync + 'static> Toolbox<S> {
         let tools = Arc::make_mut(&mut self.tools);
         match Tool::deserialize(&tool) {
             // Keep the JSON if decoding it would lose a property.
-            Ok(known) if serde_json::to_value(&known).is_ok_and(|same| same == tool) => {
-                tools.other_tools.push(known);
-            }
+            Ok(known) if is_json_of(&known, &tool) => tools.other_tools.push(known),
             _ => tools.other_tools.push(Tool::Unknown(tool)),
         }
         self
@@ -292,4 +290,10 @@ impl<S> fmt::Debug for Toolbox<S> {
             .field("errors", &self.tools.errors)
             .finish_non_exhaustive()
     }
+}
+
+fn is_json_of(tool: &Tool, expected: &Value) -> bool {
+    runstep_api::encode(tool).is_ok_and(|json| {
+        serde_json::from_slice::<Value>(&json).is_ok_and(|json| json == *expected)
+    })
 }

@@ -1,9 +1,13 @@
 //! Converts results of the generated client to values and errors.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 
-use runstep_api::{ByteStream, ReadError, ResponseHeaders, ResponseValue};
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use runstep_api::{ReadError, ResponseHeaders, ResponseValue};
 use tokio::time::{Instant, timeout_at};
 
 use super::response::Response;
@@ -11,20 +15,77 @@ use crate::error::{Error, ErrorKind, MAX_BODY, Result, Source};
 
 type Api = runstep_api::Error<()>;
 
-/// Reads a successful response whose status the specification does not list.
-pub(crate) type ResponseReader<T> = fn(reqwest::Response, ResponseHeaders) -> ReadFuture<T>;
+/// A response with a value of any type. Code that takes it is compiled once, and not per type of value.
+pub(crate) struct AnyResponse(Box<dyn Erased>);
 
-pub(crate) type ReadFuture<T> =
-    Pin<Box<dyn Future<Output = std::result::Result<ResponseValue<T>, Api>> + Send>>;
+trait Erased: Send {
+    fn status(&self) -> StatusCode;
+    fn value(&self) -> &dyn Any;
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+impl<T: Send + 'static> Erased for ResponseValue<T> {
+    fn status(&self) -> StatusCode {
+        ResponseValue::status(self)
+    }
+
+    fn value(&self) -> &dyn Any {
+        &**self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+impl AnyResponse {
+    pub(crate) fn new<T: Send + 'static>(response: ResponseValue<T>) -> Self {
+        Self(Box::new(response))
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    pub(crate) fn value(&self) -> &dyn Any {
+        self.0.value()
+    }
+}
+
+/// The result of a call: the response, and its body if it was read as a whole.
+pub(crate) struct CompletedCall {
+    pub(crate) response: AnyResponse,
+    pub(crate) body: Bytes,
+}
+
+impl CompletedCall {
+    /// Returns the response with its value, which has the type that the attempts of the call return.
+    pub(crate) fn into_response<T: 'static>(self) -> Response<T> {
+        #[allow(clippy::expect_used, reason = "a call has attempts and a reader of one type")]
+        let response = self
+            .response
+            .0
+            .into_any()
+            .downcast::<ResponseValue<T>>()
+            .expect("all attempts of a call return a value of the type of the call");
+        Response::new(*response, self.body)
+    }
+}
+
+/// Reads a successful response whose status the specification does not list.
+pub(crate) type ResponseReader = fn(reqwest::Response, ResponseHeaders) -> ReadFuture;
+
+pub(crate) type ReadFuture =
+    Pin<Box<dyn Future<Output = std::result::Result<AnyResponse, Api>> + Send>>;
 
 /// Handles a response that the generated client rejects. Returns a value if the response is a success
 /// nevertheless, and otherwise an error with the body, which is read until `deadline`.
-pub(crate) async fn after_error<T>(
+pub(crate) async fn after_error(
     error: Api,
     response_headers: ResponseHeaders,
-    read: ResponseReader<T>,
+    read: ResponseReader,
     deadline: Instant,
-) -> Result<Response<T>> {
+) -> Result<CompletedCall> {
     let (mut status, mut headers) = response_headers.take();
     let error = match error {
         // The specification lists 200 only, but a run that was created with 201 exists.
@@ -32,7 +93,7 @@ pub(crate) async fn after_error<T>(
             (status, headers) = (Some(response.status()), response.headers().clone());
             match timeout_at(deadline, read(response, response_headers.clone())).await {
                 Ok(Ok(response)) => {
-                    return Ok(Response::new(response, response_headers.take_body()));
+                    return Ok(CompletedCall { response, body: response_headers.take_body() });
                 }
                 Ok(Err(error)) => error,
                 Err(_) => return Err(Error::timed_out().with_head(status, &headers)),
@@ -64,23 +125,34 @@ pub(crate) async fn after_error<T>(
 pub(crate) fn json<T: runstep_api::Decode + Send + 'static>(
     response: reqwest::Response,
     response_headers: ResponseHeaders,
-) -> ReadFuture<T> {
-    Box::pin(async move {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.map_err(Api::ResponseBodyError)?;
-        match runstep_api::decode(&body) {
-            Ok(value) => {
-                response_headers.put_body(body);
-                Ok(ResponseValue::new(value, status, headers))
-            }
-            Err(error) => Err(Api::InvalidResponsePayload(body, error)),
+) -> ReadFuture {
+    Box::pin(decoded(response, response_headers, |body, status, headers| {
+        let value = runstep_api::decode::<T>(body)?;
+        Ok(AnyResponse::new(ResponseValue::new(value, status, headers)))
+    }))
+}
+
+type Decoder = fn(&[u8], StatusCode, HeaderMap) -> serde_json::Result<AnyResponse>;
+
+async fn decoded(
+    response: reqwest::Response,
+    response_headers: ResponseHeaders,
+    decode: Decoder,
+) -> std::result::Result<AnyResponse, Api> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await.map_err(Api::ResponseBodyError)?;
+    match decode(&body, status, headers) {
+        Ok(value) => {
+            response_headers.put_body(body);
+            Ok(value)
         }
-    })
+        Err(error) => Err(Api::InvalidResponsePayload(body, error)),
+    }
 }
 
 /// Returns the response as a byte stream.
-pub(crate) fn bytes(response: reqwest::Response, _: ResponseHeaders) -> ReadFuture<ByteStream> {
-    Box::pin(std::future::ready(Ok(ResponseValue::stream(response))))
+pub(crate) fn bytes(response: reqwest::Response, _: ResponseHeaders) -> ReadFuture {
+    Box::pin(std::future::ready(Ok(AnyResponse::new(ResponseValue::stream(response)))))
 }
 
 /// Creates the error for an error response. Reads its body up to a limit.

@@ -148,6 +148,8 @@ macro_rules! round_trip {
                 let decoded: types::$Type = serde_json::from_value(example.clone()).unwrap();
                 let written = serde_json::to_value(&decoded).unwrap();
                 assert_eq!(&written, example);
+                let json = serde_json::to_vec(&decoded).unwrap();
+                assert_eq!({crate}::encode(&decoded).unwrap(), json);
                 let debug = format!("{decoded:?}");
                 assert!(!debug.contains("Unknown"), "{debug}");
             }

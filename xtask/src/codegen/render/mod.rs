@@ -1,5 +1,6 @@
 //! Renders the result of the stages as files.
 
+pub mod command_line;
 mod decoding;
 mod examples;
 pub mod limits;
@@ -54,13 +55,15 @@ const UNUSED: &str = "#![allow(\n    dead_code,\n    unused_imports,\n    unused
 /// The crate that the SDK uses.
 const API: &str = "runstep-api";
 
-/// Renders the files of `runstep-api`, with the methods of its types, and the request builders of the SDK.
+/// Renders the files of `runstep-api`, with the methods of its types, the request builders of the SDK, and
+/// the operations of the command line.
 pub fn render_workspace(specification: &Path, generated: &Generated) -> Result<Vec<File>, Error> {
     let header = header(specification)?;
     let mut files = render(specification, API, generated)?;
     files.push(File { path: "src/methods.rs".into(), text: format!("{header}\n{METHODS}") });
     files.push(examples::objects(&header, API, generated));
     files.push(requests::render(&header, generated)?);
+    files.push(command_line::render(&header, generated)?);
     Ok(files)
 }
 

@@ -18,6 +18,8 @@ use crate::codegen::lower::JSON;
 /// - Drops the header `api-version`, which the API does not have.
 /// - Decodes responses with `crate::decode::response`, whose errors have a JSON path.
 /// - Parses the base URL once.
+/// - Sends all requests with `crate::call::send`, and serializes bodies with `crate::call::with_json`, so
+///   that both are compiled once, in the generated crate.
 /// - Adds a second method to operations that may respond with an event stream.
 ///
 /// Progenitor's code must have the expected form: if one of these changes does not apply, the
@@ -40,6 +42,10 @@ pub(super) fn rewrite(client: &mut File, event_streams: &BTreeSet<String>) -> Re
                 // Only the empty map is left.
                 function.block.stmts.retain(|statement| !is_about_headers(statement));
                 DropHeaders.visit_block_mut(&mut function.block);
+            }
+            JsonBodies.visit_block_mut(&mut function.block);
+            if function.sig.asyncness.is_some() {
+                share_sending(function)?;
             }
             let mut decode = Decode::default();
             decode.visit_block_mut(&mut function.block);
@@ -83,6 +89,71 @@ fn adds_version(statement: &Stmt) -> bool {
 fn is_about_headers(statement: &Stmt) -> bool {
     let text = quote!(#statement).to_string();
     text.contains("header_map") && !text.contains("let mut request")
+}
+
+/// Replaces the statements that send a request by one that calls `crate::call::send`.
+fn share_sending(function: &mut ImplItemFn) -> Result<(), Error> {
+    const REPLACED: [&str; 4] = [
+        "self . pre (& mut request , & info) . await ? ;",
+        "let result = self . exec (request , & info) . await ;",
+        "self . post (& result , & info) . await ? ;",
+        "let response = result ? ;",
+    ];
+    let statements = &mut function.block.stmts;
+    let Some(first) = statements.iter().position(|statement| is_text(statement, REPLACED[0]))
+    else {
+        return Err(Error::Unexpected(format!("`{}` does not call `pre`", function.sig.ident)));
+    };
+    let range = first..first + REPLACED.len();
+    let is_expected = statements.get(range.clone()).is_some_and(|found| {
+        found.iter().zip(REPLACED).all(|(statement, text)| is_text(statement, text))
+    });
+    if !is_expected {
+        let reason = format!("`{}` sends its request in another way", function.sig.ident);
+        return Err(Error::Unexpected(reason));
+    }
+    statements.splice(
+        range,
+        [parse_quote!(let response = crate::call::send(self, request, &info).await?;)],
+    );
+    for statement in statements {
+        RequestIsMoved.visit_stmt_mut(statement);
+    }
+    Ok(())
+}
+
+fn is_text(statement: &Stmt, text: &str) -> bool {
+    quote!(#statement).to_string() == text
+}
+
+/// Removes `mut` from the variable `request`, which is not changed in the method.
+struct RequestIsMoved;
+
+impl VisitMut for RequestIsMoved {
+    fn visit_local_mut(&mut self, local: &mut syn::Local) {
+        if let syn::Pat::Ident(name) = &mut local.pat
+            && name.ident == "request"
+        {
+            name.mutability = None;
+            local.attrs.clear();
+        }
+    }
+}
+
+/// Replaces `.json(&body)` in method chains.
+struct JsonBodies;
+
+impl VisitMut for JsonBodies {
+    fn visit_expr_mut(&mut self, expression: &mut Expr) {
+        visit_mut::visit_expr_mut(self, expression);
+        if let Expr::MethodCall(call) = expression
+            && call.method == "json"
+            && call.args.first() == Some(&parse_quote!(&body))
+        {
+            let request = &call.receiver;
+            *expression = parse_quote!(crate::call::with_json(#request, body)?);
+        }
+    }
 }
 
 /// Removes `.headers(header_map)` from method chains.

@@ -18,9 +18,11 @@ use sync_wrapper::SyncWrapper;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use crate::client::{ApiResult, AttemptFuture, Client, Repeatability};
+use crate::client::{AttemptFuture, AttemptResult, Client, Repeatability};
 use crate::error::{Error, ErrorKind, Result, Source};
-use crate::transport::response_body::{ReadFuture, ResponseReader, bytes};
+use crate::transport::response_body::{
+    AnyResponse, CompletedCall, ReadFuture, ResponseReader, bytes,
+};
 use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy};
 
 pub use form::Form;
@@ -183,7 +185,7 @@ impl Request {
     async fn call<T: 'static>(
         self,
         accept: &'static str,
-        read: ResponseReader<T>,
+        read: ResponseReader,
     ) -> Result<Response<T>> {
         let Self { client, options, method, path, body } = self;
         let url = path::join(client.base_url(), &path)?;
@@ -218,7 +220,7 @@ impl Request {
             otel.status_code = Empty,
         );
         let stream = std::sync::Mutex::new(stream);
-        let attempt = |api: runstep_api::Client| -> AttemptFuture<'static, T> {
+        let attempt = |api: runstep_api::Client| -> AttemptFuture<'static> {
             let mut request = reqwest::Request::new(method.clone(), url.clone());
             let headers = request.headers_mut();
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -235,6 +237,7 @@ impl Request {
             .call_with_retries(repeatability, &options, &attempt, read, record)
             .instrument(span)
             .await
+            .map(CompletedCall::into_response)
     }
 }
 
@@ -258,11 +261,11 @@ fn to_body(chunks: &[Bytes], method: &Method, headers: &mut HeaderMap) -> Option
     }
 }
 
-async fn send<T>(
+async fn send(
     api: runstep_api::Client,
     mut request: reqwest::Request,
-    read: ResponseReader<T>,
-) -> ApiResult<T> {
+    read: ResponseReader,
+) -> AttemptResult {
     let options = api.inner();
     for (name, value) in &options.headers {
         request.headers_mut().insert(name, value.clone());
@@ -277,12 +280,12 @@ async fn send<T>(
     }
 }
 
-fn read_bytes(response: reqwest::Response, response_headers: ResponseHeaders) -> ReadFuture<Bytes> {
+fn read_bytes(response: reqwest::Response, response_headers: ResponseHeaders) -> ReadFuture {
     Box::pin(async move {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response::read(response).await?;
         response_headers.put_body(body.clone());
-        Ok(ResponseValue::new(body, status, headers))
+        Ok(AnyResponse::new(ResponseValue::new(body, status, headers)))
     })
 }
 

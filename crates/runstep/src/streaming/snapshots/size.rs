@@ -1,19 +1,15 @@
 //! Sizes of messages, steps and deltas.
 
-use std::io::{self, Write};
-
+use runstep_api::Decode;
 use runstep_api::types::{MessageContentDelta, MessageDeltaBody, StepDetailsDelta, ToolCallDelta};
-use serde::Serialize;
 
 /// Size of a new part in addition to its text, in bytes.
 pub(super) const PART_BYTES: usize = 128;
 
 /// Returns the length of an object's JSON in bytes.
-pub(in crate::streaming) fn json_size(object: &impl Serialize) -> usize {
-    let mut size = ByteCounter(0);
+pub(in crate::streaming) fn json_size(object: &impl Decode) -> usize {
     // Objects that were decoded from JSON serialize without errors.
-    let _ = serde_json::to_writer(&mut size, object);
-    size.0
+    runstep_api::encode(object).map_or(0, |json| json.len())
 }
 
 /// Returns how many bytes a delta adds to a message. Indexes and ids are not counted.
@@ -49,18 +45,4 @@ pub(super) fn of_step_delta(delta: &StepDetailsDelta) -> usize {
 
 fn length(text: Option<&String>) -> usize {
     text.map_or(0, String::len)
-}
-
-/// Counts the written bytes.
-struct ByteCounter(usize);
-
-impl Write for ByteCounter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.saturating_add(bytes.len());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -9,7 +9,7 @@ use runstep_api::types::{
     FunctionToolCallDelta, RunStep, RunStepDelta, RunStepDeltaBody, StepDetails, StepDetailsDelta,
     ToolCall, ToolCallDelta, ToolCallsStepDetailsDelta,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{IndexMap, append, item_within, set, set_option, suffix_after, unknown};
 
@@ -193,10 +193,8 @@ fn delta_of_call(known: Option<&ToolCall>, call: &ToolCall, index: u64) -> Optio
             delta.into()
         }
         (ToolCall::FileSearch(call), None) => {
-            let search = match serde_json::to_value(&call.file_search) {
-                Ok(Value::Object(search)) => search,
-                _ => return None,
-            };
+            let search = runstep_api::encode(&call.file_search).ok()?;
+            let search: Map<String, Value> = serde_json::from_slice(&search).ok()?;
             let mut delta = FileSearchToolCallDelta::new(index, search);
             delta.id = Some(call.id.clone());
             delta.into()
