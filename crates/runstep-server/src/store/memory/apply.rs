@@ -120,10 +120,7 @@ impl State {
                 tenant.charge.remove(size(&removed));
             }
             Collection::Threads => {
-                let tombstones = tenant.threads.tombstones();
                 let thread = tenant.threads.remove(id).ok_or_else(missing)?;
-                let tombstones = tenant.threads.tombstones() - tombstones;
-                tenant.charge.add(tombstones * TOMBSTONE_BYTES);
                 thread.runs.iter().for_each(|run| tenant.runs.remove(run.number));
                 let active = thread.active_run.as_ref().and_then(|run| thread.runs.get(run));
                 let active = active.map(|run| (run.object.id.clone(), run.number, run.expires_at));

@@ -31,7 +31,7 @@ pub(super) struct Tenant {
     pub(super) runs: RunIndex,
     pub(super) requests: HashMap<String, RequestRow>,
     pub(super) quota: Arc<KeyQuota>,
-    /// The memory of assistants, ids of the provider's objects, requests and tombstones.
+    /// The memory of assistants, ids of the provider's objects and requests.
     pub(super) charge: QuotaCharge,
 }
 
