@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use runstep_api::types::{RunIncompleteReason, RunStatus, StreamEvent, Usage};
@@ -121,8 +122,15 @@ impl RunExecution {
         };
         let functions: Vec<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
         let mut slow_subscriber_budget = SLOW_SUBSCRIBER_BUDGET;
+        let metrics = Arc::clone(&self.writer.context.metrics);
+        let mut started = Some(Instant::now());
         let mut events = self.writer.context.model.respond(request);
         while let Some(event) = self.next_event(&mut events).await {
+            match (&event, started.take()) {
+                (Ok(_), Some(started)) => metrics.record_first_event(started.elapsed()),
+                (Err(error), _) => metrics.record_model_error(error_kind(error)),
+                _ => {}
+            }
             // Lets a cancellation and the expiry interrupt a model that is always ready.
             tokio::task::consume_budget().await;
             if let Ok(event) = &event {
@@ -302,4 +310,13 @@ impl RunExecution {
 
 pub(super) fn server_error(message: &str) -> ModelError {
     ModelError::new(ModelErrorKind::Server, message)
+}
+
+/// Returns the kind of an error as metrics have it.
+fn error_kind(error: &ModelError) -> &'static str {
+    match error.kind {
+        ModelErrorKind::RateLimit => "rate_limit",
+        ModelErrorKind::InvalidPrompt => "invalid_prompt",
+        ModelErrorKind::Server => "server",
+    }
 }

@@ -18,15 +18,20 @@ pub(super) async fn run(context: &Arc<EngineContext>) {
 
 async fn apply(context: &EngineContext, notification: Notification) {
     match notification {
-        Notification::RunChanged(key) => context.followers.notify(&key, None),
+        Notification::RunChanged(key) => {
+            context.followers.notify(&key, None);
+            context.run_feed.publish_run(&key);
+        }
         Notification::RunStopped(key) => {
             stop_if_over(context, &key).await;
             context.followers.notify(&key, None);
+            context.run_feed.publish_run(&key);
         }
         Notification::Deltas(key, deltas) => context.followers.notify(&key, Some(deltas)),
         Notification::RunsReleased => context.claims.notify_one(),
         Notification::Lost => {
             context.followers.notify_all();
+            context.run_feed.publish_lost();
             context.claims.notify_one();
             check_live_runs(context).await;
         }

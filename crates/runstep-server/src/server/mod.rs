@@ -2,6 +2,7 @@
 
 mod connection;
 mod connections;
+mod info;
 mod running;
 mod socket;
 mod start;
@@ -54,6 +55,7 @@ impl Server {
             origins: Vec::new(),
             clock: None,
             faults: None,
+            ui: false,
             limits: Limits::default(),
             run_lifetime: RUN_LIFETIME,
             poll_after: POLL_AFTER,
@@ -88,6 +90,7 @@ pub struct ServerBuilder {
     origins: Vec<String>,
     clock: Option<ManualClock>,
     faults: Option<Faults>,
+    ui: bool,
     limits: Limits,
     run_lifetime: Duration,
     poll_after: Duration,
@@ -341,6 +344,13 @@ impl ServerBuilder {
     /// Sets the faults to inject. Default: none.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);
+        self
+    }
+
+    /// Sets whether the server has the page `/ui`, which shows threads and runs in a browser. The page
+    /// asks for an API key if there are any, and keeps it in its memory. Default: false.
+    pub fn ui(mut self, ui: bool) -> Self {
+        self.ui = ui;
         self
     }
 }

@@ -12,7 +12,7 @@ use super::{Data, RunningServer, ServerBuilder};
 use crate::clock::Clock;
 use crate::engine::{EngineFactory, EngineOptions};
 use crate::error::StartError;
-use crate::http::{self, Access, AllowedOrigins, HeadErrors, ServerState};
+use crate::http::{self, Access, AllowedOrigins, HeadErrors, RequestSettings, ServerState};
 use crate::metrics::Metrics;
 use crate::schema::Schemas;
 use crate::shutdown::Shutdown;
@@ -55,6 +55,7 @@ impl ServerBuilder {
             false => self.limits.max_stored_bytes_per_key,
         };
         let quota = MemoryQuota::new(limit, key_limit, metrics.stored_bytes.clone());
+        let info = self.info();
         let store: SharedStore = match self.data {
             Data::Memory => Arc::new(MemoryStore::new(Arc::clone(&quota))),
             #[cfg(feature = "postgres")]
@@ -96,16 +97,13 @@ impl ServerBuilder {
         let access = Access::new(&self.keys, &engines)?;
         let origins = AllowedOrigins::new(&self.origins)?;
         let head_errors = HeadErrors::new(Arc::clone(&metrics));
-        let app = ServerState::new(
-            access,
-            schemas,
-            self.limits,
-            self.poll_after,
-            self.strict_beta_header,
-            shutdown,
-            metrics,
-        );
-        Ok((http::router(app, origins, is_local, self.faults), head_errors))
+        let settings = RequestSettings {
+            limits: self.limits,
+            poll_after: self.poll_after,
+            requires_beta_header: self.strict_beta_header,
+        };
+        let app = ServerState::new(access, schemas, settings, shutdown, metrics, info);
+        Ok((http::router(app, origins, is_local, self.ui, self.faults), head_errors))
     }
 
     /// Serves on a free port of the loopback address.
@@ -146,6 +144,6 @@ impl ServerBuilder {
     }
 }
 
-fn seconds(duration: Duration) -> i64 {
+pub(super) fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,7 @@
 //! What every store must do: the same cases run on all of them, and so do random transactions,
 //! whose results are compared with a plain model.
 
+mod all_runs;
 mod cases;
 mod claims;
 mod contexts;

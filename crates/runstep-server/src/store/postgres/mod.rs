@@ -7,10 +7,13 @@
 //! | `connect.rs` | the address, TLS, and the connections |
 //! | `commit.rs` | transactions, one statement each |
 //! | `repeat.rs` | transactions whose outcome is not known |
+//! | `lists_4.sql` | indexes for lists of all threads and runs |
 //! | `read.rs` | reads |
+//! | `all_runs.rs` | lists of the runs of all threads |
 //! | `claims.rs` | claims, leases and retention |
 //! | `notify.rs`, `message.rs` | notifications between nodes |
 
+mod all_runs;
 mod claims;
 mod commit;
 mod connect;
@@ -36,7 +39,7 @@ use super::notification::Notification;
 use super::object::{Collection, EventChunk, Namespace, Object, RunKey, RunRecord};
 use super::page::{ObjectPage, PageQuery};
 use super::transaction::{Claimant, Committed, Transaction};
-use super::{MemoryQuota, QuotaExceeded, Result, Retention, Store, StoreError};
+use super::{MemoryQuota, QuotaExceeded, Result, Retention, RunFilter, Store, StoreError};
 use crate::error::DatabaseError;
 use crate::metrics::StoreMetrics;
 use connect::Pool;
@@ -290,6 +293,24 @@ impl Store for PostgresStore {
     fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>> {
         let (key, quota) = (key.clone(), self.0.quota.key(&key.namespace));
         self.0.read(|client| async move { read::run(&client, &key, &quota).await })
+    }
+
+    fn runs(
+        &self,
+        namespace: &Namespace,
+        filter: RunFilter,
+        query: PageQuery,
+    ) -> BoxFuture<'static, Result<ObjectPage>> {
+        let namespace = namespace.clone();
+        let quota = self.0.quota.key(&namespace);
+        self.0.read(|client| async move {
+            all_runs::page(&client, &namespace, &quota, &filter, &query).await
+        })
+    }
+
+    fn run_counts(&self, namespace: &Namespace) -> BoxFuture<'static, Result<Vec<(String, u64)>>> {
+        let namespace = namespace.clone();
+        self.0.read(|client| async move { all_runs::counts(&client, &namespace).await })
     }
 
     fn events_after(

@@ -1,6 +1,7 @@
 //! A store in one SQLite file.
 
 mod admin;
+mod all_runs;
 mod assistants;
 mod claims;
 mod delete;
@@ -28,7 +29,7 @@ use super::object::{Collection, EventChunk, Namespace, Object, RunKey, RunRecord
 use super::page::{ObjectPage, PageQuery};
 use super::quota::MemoryQuota;
 use super::transaction::{Change, Claimant, Committed, Transaction};
-use super::{Result, Retention, Store, StoreError};
+use super::{Result, Retention, RunFilter, Store, StoreError};
 use crate::error::DataFileError;
 use crate::metrics::StoreMetrics;
 pub use admin::{backup, check, export, import};
@@ -196,6 +197,23 @@ impl Store for SqliteStore {
     fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>> {
         let (key, quota) = (key.clone(), self.quota.key(&key.namespace));
         self.readers.read(move |connection| read::run(connection, &key, &quota))
+    }
+
+    fn runs(
+        &self,
+        namespace: &Namespace,
+        filter: RunFilter,
+        query: PageQuery,
+    ) -> BoxFuture<'static, Result<ObjectPage>> {
+        let namespace = namespace.clone();
+        let quota = self.quota.key(&namespace);
+        self.readers
+            .read(move |connection| all_runs::page(connection, &namespace, &quota, &filter, &query))
+    }
+
+    fn run_counts(&self, namespace: &Namespace) -> BoxFuture<'static, Result<Vec<(String, u64)>>> {
+        let namespace = namespace.clone();
+        self.readers.read(move |connection| all_runs::counts(connection, &namespace))
     }
 
     fn events_after(

@@ -48,7 +48,7 @@ fn databases_of_other_programs_and_newer_versions_are_refused() {
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
     let error = error(&path);
-    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 4, .. }), "{error}");
+    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 5, .. }), "{error}");
 }
 
 #[test]
@@ -83,14 +83,10 @@ fn queries_of_pages_use_indexes() {
          ORDER BY seq DESC",
         "SELECT seq FROM events WHERE ns = 1 AND run = 1 LIMIT ?3",
         "SELECT seq FROM steps WHERE ns = 1 AND run = 1 LIMIT ?3",
+        "SELECT json FROM threads WHERE ns = 1 AND seq > ?3 ORDER BY seq DESC LIMIT 5",
         "SELECT ns, list, id FROM tombstones WHERE ns = 1 AND list = 1 LIMIT ?3",
     ] {
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let parameters = statement.parameter_count();
-        let values = rusqlite::params_from_iter(vec![1; parameters]);
-        let plan = statement.query_map(values, |row| row.get::<_, String>(3)).unwrap();
-        let plan: Vec<String> = plan.map(Result::unwrap).collect();
-        let plan = plan.join("\n");
+        let plan = plan(&connection, sql);
         assert!(plan.contains("INDEX"), "{sql}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
     }
@@ -114,6 +110,39 @@ fn statements_are_not_prepared_again_for_other_values() {
             assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
         }
     }
+}
+
+#[test]
+fn lists_of_all_runs_use_an_index_of_the_filter() {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = open_writer(&directory.path().join("data.db"), Durability::Full).unwrap();
+    let status = |count: usize| vec!["failed".to_owned(); count];
+    let (assistant, thread) = (Some("asst_1".to_owned()), Some("thread_1".to_owned()));
+    for (filter, index) in [
+        (RunFilter::default(), "runs_all"),
+        (RunFilter { statuses: status(1), ..RunFilter::default() }, "runs_by_status"),
+        (RunFilter { assistant, ..RunFilter::default() }, "runs_by_assistant"),
+        (RunFilter { thread, ..RunFilter::default() }, "runs_list"),
+    ] {
+        for descending in [false, true] {
+            let plan = plan(&connection, &all_runs::select(&filter, descending));
+            assert!(plan.contains(&format!("INDEX {index}")), "{filter:?}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
+        }
+    }
+    // The pages of several statuses are merged.
+    let filter = RunFilter { statuses: status(2), ..RunFilter::default() };
+    let plan_of_two = plan(&connection, &all_runs::select(&filter, true));
+    assert_eq!(plan_of_two.matches("INDEX runs_by_status").count(), 2, "{plan_of_two}");
+    let counts = plan(&connection, all_runs::COUNTS);
+    assert!(counts.contains("COVERING INDEX runs_by_status"), "{counts}");
+}
+
+fn plan(connection: &Connection, sql: &str) -> String {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let values = rusqlite::params_from_iter(vec![1; statement.parameter_count()]);
+    let plan = statement.query_map(values, |row| row.get::<_, String>(3)).unwrap();
+    plan.map(Result::unwrap).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
