@@ -27,6 +27,18 @@ python_tools() {
     fi
 }
 
+# Installs Chromium with the package manager of Debian, unless a browser is installed.
+browser() {
+    local name
+    for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
+        if command -v "$name" >/dev/null; then
+            return
+        fi
+    done
+    apt-get update --quiet=2
+    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends chromium >/dev/null
+}
+
 # Installs the packages of .ci/tools/package-lock.json, by hash.
 node_tools() {
     mkdir -p "$tools/node"

@@ -11,3 +11,4 @@ pub mod operations;
 pub mod programs;
 pub mod release;
 pub mod speed;
+pub mod ui;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use xtask::{cluster, codegen, compat, contract, crash, diff, msrv, release, speed};
+use xtask::{cluster, codegen, compat, contract, crash, diff, msrv, release, speed, ui};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -35,6 +35,8 @@ enum Command {
     Speed,
     /// Check that the dependencies of the published crates support the minimum Rust version
     Msrv,
+    /// Build the page of the server, compare it with the embedded files, and test it in a browser
+    Ui(Ui),
     /// Check all gates, move the changelog, set the version, commit and tag; by default a dry run
     Release(Release),
 }
@@ -129,9 +131,16 @@ struct Cluster {
     /// Only start this many nodes and a proxy, print their addresses, and wait
     #[arg(long, value_name = "NODES")]
     serve: Option<usize>,
-    /// Only measure runs a second and streams, with release builds
+    /// Only measure runs a second, the times between nodes and streams, with release builds
     #[arg(long, conflicts_with = "serve")]
     speed: bool,
+}
+
+#[derive(clap::Args)]
+struct Ui {
+    /// Replace the embedded files by those of the build, without tests
+    #[arg(long)]
+    write: bool,
 }
 
 #[derive(clap::Args)]
@@ -190,6 +199,7 @@ fn run() -> ExitCode {
         }
         Command::Speed => speed::run(&root()).map_err(|error| error.to_string()),
         Command::Msrv => msrv::run(&root()).map_err(|error| error.to_string()),
+        Command::Ui(Ui { write }) => ui::run(&root(), write).map_err(|error| error.to_string()),
         Command::Release(arguments) => {
             release::run(&root(), &options(arguments)).map_err(|error| error.to_string())
         }

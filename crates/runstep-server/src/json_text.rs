@@ -98,8 +98,8 @@ impl LongMembers {
     }
 }
 
-/// Returns where the value of a member is in the text of an object.
-fn member(json: &[u8], name: &str) -> Option<Range<usize>> {
+/// Returns where the value of a member is in the text of an object. Reads the text up to its end.
+pub(crate) fn member(json: &[u8], name: &str) -> Option<Range<usize>> {
     let (mut position, mut depth) = (0, 0_usize);
     let (mut expects_name, mut is_found, mut start) = (false, false, None);
     while let Some(byte) = json.get(position) {

@@ -15,9 +15,14 @@
 //! ```
 //!
 //! The server implements the whole API: the nine operations on runs and run steps, and the
-//! operations that create, list, retrieve, update and delete assistants, threads and messages
-//! (threads cannot be listed). All paths are available under `/` and under `/v1`. Objects
-//! are in memory, or with [`ServerBuilder::data_file`] in a file.
+//! operations that create, list, retrieve, update and delete assistants, threads and messages.
+//! All paths are available under `/` and under `/v1`. Objects are in memory, or with
+//! [`ServerBuilder::data_file`] in a file.
+//!
+//! Operations that the original API lacks list all threads (`GET /threads`) and the runs of all
+//! threads (`GET /runs`), count runs by status (`GET /runs/counts`), stream changes of runs (`GET
+//! /runs/events`), and return the configuration (`GET /server`). `openapi/console.yaml` in the
+//! repository specifies them.
 //!
 //! With [`model::Responses`], runs can use the tools `code_interpreter` and `file_search`, and clients
 //! the provider's files, uploads, vector stores and models. With other models these features get a
@@ -34,6 +39,7 @@
 //!
 //! - `GET /healthz` returns 200 while the process runs, `GET /readyz` until the server shuts down,
 //!   and `GET /metrics` the metrics in the Prometheus text format. The first two need no key.
+//! - With [`ServerBuilder::ui`], `GET /ui/` is a page that shows threads and runs in a browser.
 //! - During a [shutdown](RunningServer::shutdown) the server handles requests until its runs have
 //!   ended, except for those that create runs. They get a 503 with `Retry-After`.
 //! - Request bodies can be compressed with gzip. Those above 64 KiB share the memory that

@@ -17,6 +17,8 @@ const REQUEST_BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0,
 /// Histogram buckets in seconds. A run takes up to its lifetime.
 const RUN_BUCKETS: [f64; 8] = [1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 300.0, 600.0];
 
+/// Histogram buckets in seconds. A provider takes from a fraction of a second up to its timeout.
+const MODEL_BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0];
 /// Histogram buckets in seconds. A commit waits for the disk.
 const COMMIT_BUCKETS: [f64; 9] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
 /// Histogram buckets of transactions in a commit.
@@ -39,6 +41,8 @@ pub(crate) struct Metrics {
     runs_ended: Family<[(&'static str, String); 1], Counter>,
     run_duration: Histogram,
     tokens: Family<Label, Counter>,
+    first_event: Histogram,
+    model_errors: Family<Label, Counter>,
     pub(crate) events: Counter,
     pub(crate) runs_queued: Gauge,
     pub(crate) runs_in_progress: Gauge,
@@ -108,6 +112,13 @@ impl Metrics {
                 Histogram::new(RUN_BUCKETS),
             ),
             tokens: add(all, "tokens", "Tokens of ended runs by kind"),
+            first_event: register(
+                all,
+                "model_first_event_seconds",
+                "Seconds from a request to the model to the first event of its response",
+                Histogram::new(MODEL_BUCKETS),
+            ),
+            model_errors: add(all, "model_errors", "Failed responses of the model by kind"),
             events: add(all, "events", "Events of runs"),
             runs_queued: add(all, "runs_queued", "Runs in the queue"),
             runs_in_progress: add(all, "runs_in_progress", "Runs in progress"),
@@ -135,6 +146,14 @@ impl Metrics {
         self.requests.get_or_create(&RequestLabels { operation, status }).inc();
         let label = [("operation", operation)];
         self.request_duration.get_or_create(&label).observe(duration.as_secs_f64());
+    }
+
+    pub(crate) fn record_first_event(&self, duration: Duration) {
+        self.first_event.observe(duration.as_secs_f64());
+    }
+
+    pub(crate) fn record_model_error(&self, kind: &'static str) {
+        self.model_errors.get_or_create(&[("kind", kind)]).inc();
     }
 
     pub(crate) fn record_run_created(&self) {

@@ -13,6 +13,7 @@ use super::error::Result;
 use super::expiry::Expiry;
 use super::idempotency::RequestId;
 use super::live_runs::{LiveRun, LiveRuns};
+use super::run_feed::RunFeed;
 use super::run_texts::SharedRunTexts;
 use super::upstream_objects::AdoptedIds;
 use crate::clock::Clock;
@@ -82,6 +83,7 @@ pub(super) struct EngineContext {
     /// Names this process in claims.
     pub(super) node: Arc<str>,
     pub(super) live_runs: LiveRuns,
+    pub(super) run_feed: RunFeed,
     pub(super) followers: Arc<Followers>,
     /// Notified when there may be runs to claim.
     pub(super) claims: Notify,
@@ -118,6 +120,7 @@ impl EngineFactory {
             context_cache: ContextCache::default(),
             node,
             live_runs: LiveRuns::default(),
+            run_feed: RunFeed::default(),
             followers: Arc::default(),
             claims: Notify::new(),
             deletions: Notify::new(),

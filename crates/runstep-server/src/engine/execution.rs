@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use runstep_api::types::{RunIncompleteReason, RunStatus, StreamEvent, Usage};
@@ -50,21 +51,19 @@ impl RunExecution {
         Self { writer, output: ModelOutput::default(), ready_events: 0 }
     }
 
-    /// Starts the execution as a task.
-    pub(super) fn spawn(mut self, permit: QueuePermit) {
-        let active = permit.active();
-        tokio::spawn(async move {
-            let _active = active;
-            // If the model panics, the run must not stay in progress.
-            let end = match AssertUnwindSafe(self.execute(permit)).catch_unwind().await {
-                Ok(end) => end,
-                Err(_) => {
-                    let message = "The model failed unexpectedly.";
-                    ExecutionEnd::Finished(Outcome::Failed(server_error(message)))
-                }
-            };
-            self.end(end).await;
-        });
+    /// Executes the run. Belongs into a task, because nothing else executes the run while this node
+    /// has claimed it.
+    pub(super) async fn run(mut self, permit: QueuePermit) {
+        let _active = permit.active();
+        // If the model panics, the run must not stay in progress.
+        let end = match AssertUnwindSafe(self.execute(permit)).catch_unwind().await {
+            Ok(end) => end,
+            Err(_) => {
+                let message = "The model failed unexpectedly.";
+                ExecutionEnd::Finished(Outcome::Failed(server_error(message)))
+            }
+        };
+        self.end(end).await;
     }
 
     /// Continues a run whose node has stopped.
@@ -79,7 +78,9 @@ impl RunExecution {
                 let error = server_error("The server stopped while the model was generating.");
                 tokio::spawn(self.finish_in_status(status, Outcome::Failed(error)));
             }
-            _ => self.spawn(permit),
+            _ => {
+                tokio::spawn(self.run(permit));
+            }
         }
     }
 
@@ -121,8 +122,15 @@ impl RunExecution {
         };
         let functions: Vec<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
         let mut slow_subscriber_budget = SLOW_SUBSCRIBER_BUDGET;
+        let metrics = Arc::clone(&self.writer.context.metrics);
+        let mut started = Some(Instant::now());
         let mut events = self.writer.context.model.respond(request);
         while let Some(event) = self.next_event(&mut events).await {
+            match (&event, started.take()) {
+                (Ok(_), Some(started)) => metrics.record_first_event(started.elapsed()),
+                (Err(error), _) => metrics.record_model_error(error_kind(error)),
+                _ => {}
+            }
             // Lets a cancellation and the expiry interrupt a model that is always ready.
             tokio::task::consume_budget().await;
             if let Ok(event) = &event {
@@ -190,7 +198,7 @@ impl RunExecution {
             writer.transition(RunStatus::InProgress);
             writer.emit(StreamEvent::RunInProgress(Box::new(writer.state.run.clone())));
         }
-        prompt::request(&writer.context, &writer.key, &writer.state).await
+        prompt::request(&writer.context, &writer.key, &mut writer.state).await
     }
 
     async fn end(mut self, end: ExecutionEnd) {
@@ -302,4 +310,13 @@ impl RunExecution {
 
 pub(super) fn server_error(message: &str) -> ModelError {
     ModelError::new(ModelErrorKind::Server, message)
+}
+
+/// Returns the kind of an error as metrics have it.
+fn error_kind(error: &ModelError) -> &'static str {
+    match error.kind {
+        ModelErrorKind::RateLimit => "rate_limit",
+        ModelErrorKind::InvalidPrompt => "invalid_prompt",
+        ModelErrorKind::Server => "server",
+    }
 }

@@ -108,7 +108,7 @@ impl Engine {
         let namespace = self.namespace.clone();
         let now = self.context.clock.now();
         let transaction = Transaction { namespace, now, idempotency, change };
-        outcome::commit_run_write(&self.context.store, transaction).await
+        outcome::commit_run_write(&self.context, transaction).await
     }
 
     /// Returns the response of a request that started an execution.

@@ -37,7 +37,9 @@ impl Engine {
                     object.json = view(&object.json)?;
                 }
                 let charge = self.quota().reserve(length(&page.objects))?;
-                Ok(charge.hold(list(&page.objects, page.has_more)))
+                let first = page.objects.first().map(|object| object.id.as_str());
+                let last = page.objects.last().map(|object| object.id.as_str());
+                Ok(charge.hold(compose(&page.objects, first, last, page.has_more)))
             }
             Err(StoreError::UnknownCursor(cursor)) => Err(unknown_cursor(kind, query, cursor)),
             Err(error) => Err(error.into()),
@@ -46,12 +48,17 @@ impl Engine {
 }
 
 /// Returns the length of a list of objects.
-fn length(objects: &[Object]) -> usize {
+pub(super) fn length(objects: &[Object]) -> usize {
     objects.iter().map(|object| object.json.len() + 1).sum::<usize>() + LIST_BYTES
 }
 
-/// Composes a list object from stored objects.
-fn list(objects: &[Object], has_more: bool) -> Vec<u8> {
+/// Composes a list object from stored objects and the ids of its cursors.
+pub(super) fn compose(
+    objects: &[Object],
+    first: Option<&str>,
+    last: Option<&str>,
+    has_more: bool,
+) -> Vec<u8> {
     const START: &[u8] = br#"{"object":"list","data":["#;
     let mut list = Vec::with_capacity(length(objects));
     list.extend_from_slice(START);
@@ -61,17 +68,17 @@ fn list(objects: &[Object], has_more: bool) -> Vec<u8> {
         }
         list.extend_from_slice(&object.json);
     }
-    let id = |object: Option<&Object>| {
+    let id = |id: Option<&str>| {
         // Ids have no characters that JSON escapes.
-        object.map_or_else(|| "null".to_owned(), |object| format!("\"{}\"", object.id))
+        id.map_or_else(|| "null".to_owned(), |id| format!("\"{id}\""))
     };
-    let (first, last) = (id(objects.first()), id(objects.last()));
+    let (first, last) = (id(first), id(last));
     let end = format!("],\"first_id\":{first},\"last_id\":{last},\"has_more\":{has_more}}}");
     list.extend_from_slice(end.as_bytes());
     list
 }
 
-fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> EngineError {
+pub(super) fn unknown_cursor(kind: &str, query: &PageQuery, cursor: UnknownCursor) -> EngineError {
     let (param, id) = match cursor {
         UnknownCursor::After => ("after", &query.after),
         UnknownCursor::Before => ("before", &query.before),

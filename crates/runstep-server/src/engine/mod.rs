@@ -29,6 +29,8 @@ mod outcome;
 mod output;
 mod prompt;
 mod recovery;
+mod run_feed;
+mod run_search;
 mod run_state;
 mod run_texts;
 mod run_writer;
@@ -43,6 +45,8 @@ mod vector_stores;
 
 pub(crate) use context::{Engine, EngineFactory, EngineOptions};
 pub(crate) use error::EngineError;
+pub(crate) use run_feed::{RunUpdate, RunUpdates};
+pub(crate) use run_search::RunSearch;
 pub(crate) use runs::RunView;
 pub(crate) use upstream_objects::AdoptedIds;
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 
+use super::context::EngineContext;
+use super::run_feed::RunChange;
 use crate::store::{
     Change, Committed, Namespace, Result, RunKey, SharedStore, StoreError, Transaction,
 };
@@ -25,20 +27,26 @@ struct Evidence {
 
 /// Commits a transaction that creates or writes a run. Reads the run back if the outcome is not
 /// known: returns [`StoreError::Unavailable`] if nothing was written. Others are committed as they
-/// are.
+/// are. Subscribers to changes of runs are notified.
 pub(super) fn commit_run_write(
-    store: &SharedStore,
+    context: &Arc<EngineContext>,
     transaction: Transaction,
 ) -> BoxFuture<'static, Result<Committed>> {
     let evidence = Evidence::of(&transaction.namespace, &transaction.change);
-    let (store, commit) = (Arc::clone(store), store.commit(transaction));
+    let change = RunChange::of(&transaction.change);
+    let change = change.map(|change| (transaction.namespace.clone(), change));
+    let (context, commit) = (Arc::clone(context), context.store.commit(transaction));
     async move {
-        match (commit.await, evidence) {
+        let committed = match (commit.await, evidence) {
             (Err(StoreError::UnknownOutcome(reason)), Some(evidence)) => {
-                find_out(&store, evidence, reason).await
+                find_out(&context.store, evidence, reason).await
             }
             (committed, _) => committed,
+        };
+        if let (Ok(_), Some((namespace, change))) = (&committed, change) {
+            context.run_feed.publish(&namespace, change);
         }
+        committed
     }
     .boxed()
 }

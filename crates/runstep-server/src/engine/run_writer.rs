@@ -164,7 +164,7 @@ impl RunWriter {
             idempotency: None,
             change: Change::WriteRun(Box::new(write)),
         };
-        outcome::commit_run_write(&self.context.store, transaction)
+        outcome::commit_run_write(&self.context, transaction)
     }
 
     /// Waits until the transaction in flight is committed. Never returns if there is none.

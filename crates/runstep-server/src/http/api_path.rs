@@ -6,7 +6,8 @@ use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 
 /// The first segments of the routes that can have a prefix.
-const ROOTS: [&str; 6] = ["assistants", "threads", "files", "uploads", "vector_stores", "models"];
+const ROOTS: [&str; 8] =
+    ["assistants", "threads", "runs", "files", "uploads", "vector_stores", "models", "server"];
 
 /// Removes the prefix of a request's path, so that all prefixes share the routes. The handlers find
 /// the whole path in `OriginalUri`.

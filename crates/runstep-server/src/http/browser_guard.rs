@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::middleware::Next;
@@ -27,7 +28,9 @@ pub(super) async fn check(
 ) -> Result<Response, ApiError> {
     let headers = request.headers();
     let mut origins = headers.get_all(ORIGIN).iter();
-    if let Some(origin) = origins.find(|origin| !guard.origins.contains(origin)) {
+    if let Some(origin) = origins
+        .find(|origin| !guard.origins.contains(origin) && !is_own_origin(origin, headers.get(HOST)))
+    {
         let origin = String::from_utf8_lossy(origin.as_bytes());
         return Err(ApiError::ForbiddenOrigin(origin.into_owned()));
     }
@@ -40,6 +43,22 @@ pub(super) async fn check(
         }
     }
     Ok(next.run(request).await)
+}
+
+/// Returns whether an origin is that of the server's own page. A host name can be another page's, so
+/// it has to be an IP address or `localhost`.
+fn is_own_origin(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
+    let (Ok(origin), Some(Ok(host))) = (origin.to_str(), host.map(HeaderValue::to_str)) else {
+        return false;
+    };
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let is_named = |host: &str| {
+        let name = host.parse::<Authority>().map(|authority| authority.host().to_owned());
+        let name = name.unwrap_or_default();
+        name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_err()
+    };
+    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+        && (!is_named(host) || is_loopback(host))
 }
 
 /// Returns whether a host, with or without a port, is `localhost` or a loopback address.

@@ -14,6 +14,8 @@ pub(super) struct Query {
     pub(super) run_id: Option<String>,
     /// Whether steps have the passages that file searches have found.
     pub(super) with_passages: bool,
+    /// The parameters that select the objects of a list, with their values.
+    pub(super) filters: Vec<(String, String)>,
 }
 
 /// A set of query parameters.
@@ -27,6 +29,8 @@ pub(super) struct Empty;
 pub(super) struct Include;
 /// A query for a page.
 pub(super) struct Page;
+/// A query for a page of the runs of all threads.
+pub(super) struct RunList;
 /// A query for a page of messages, optionally those of one run.
 pub(super) struct MessagePage;
 /// A query for a page of run steps.
@@ -41,6 +45,19 @@ impl Parameters for Include {
 impl Parameters for Page {
     const NAMES: &[&str] = &["limit", "order", "after", "before"];
 }
+impl Parameters for RunList {
+    const NAMES: &[&str] = &[
+        "limit",
+        "order",
+        "after",
+        "before",
+        "status",
+        "assistant_id",
+        "thread_id",
+        "search",
+        "metadata[]",
+    ];
+}
 impl Parameters for MessagePage {
     const NAMES: &[&str] = &["limit", "order", "after", "before", "run_id"];
 }
@@ -53,13 +70,16 @@ impl Query {
     pub(super) fn parse(query: &str, parameters: &[&str]) -> Result<Self, ApiError> {
         let limit = Operation::DEFAULT_PAGE_LIMIT as usize;
         let page = PageQuery { limit, newest_first: true, after: None, before: None };
-        let mut parsed = Self { page, run_id: None, with_passages: false };
+        let mut parsed = Self { page, run_id: None, with_passages: false, filters: Vec::new() };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             // Azure's clients send it with every request.
             if name == "api-version" {
                 continue;
             }
-            if !parameters.contains(&name.as_ref()) {
+            // Each key of metadata has a parameter of its own.
+            let is_metadata = name.starts_with("metadata[") && name.ends_with(']');
+            let known = if is_metadata { "metadata[]" } else { &*name };
+            if !parameters.contains(&known) {
                 let message = format!("Unknown query parameter: '{name}'.");
                 return Err(ApiError::parameter(&name, "unknown_parameter", message));
             }
@@ -69,10 +89,11 @@ impl Query {
                 "after" => parsed.page.after = Some(value.into_owned()),
                 "before" => parsed.page.before = Some(value.into_owned()),
                 "run_id" => parsed.run_id = Some(value.into_owned()),
-                _ => {
+                "include[]" => {
                     check_include(&value)?;
                     parsed.with_passages = true;
                 }
+                _ => parsed.filters.push((name.into_owned(), value.into_owned())),
             }
         }
         Ok(parsed)

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 
 use super::error::ApiError;
 use super::state::ServerState;
-use super::upstream_routes;
+use super::{console_routes, upstream_routes};
 use crate::operation::Operation;
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
@@ -29,11 +29,10 @@ pub(super) async fn wrap_request(
 ) -> Response {
     let started = Instant::now();
     let id = client_request_id(request.headers()).or_else(|| state.new_request_id());
-    let collection = request
-        .extensions()
-        .get::<MatchedPath>()
-        .and_then(|path| upstream_routes::collection(path.as_str()));
-    let operation = operation(&request).map_or(collection.unwrap_or("none"), Operation::id);
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let collection = path.and_then(upstream_routes::collection);
+    let other = || collection.or_else(|| path.and_then(console_routes::operation));
+    let operation = operation(&request).map(Operation::id).or_else(other).unwrap_or("none");
     // A long file takes its time, in which the connection has its own limits.
     let timeout = match collection {
         Some(_) => state.limits.request_timeout.max(TRANSFER_TIMEOUT),

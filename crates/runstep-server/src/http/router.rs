@@ -13,14 +13,15 @@ use super::cors::AllowedOrigins;
 use super::error::ApiError;
 use super::faults::{Faults, inject};
 use super::state::ServerState;
-use super::{api_path, health, request_context, routes, upstream_routes};
+use super::{api_path, console_routes, health, request_context, routes, ui, upstream_routes};
 
 /// Returns all routes, those of the API also with the prefixes of [`api_path`]. `is_local` means that
-/// the server listens on a loopback address.
+/// the server listens on a loopback address. `has_ui` adds the page.
 pub(crate) fn router(
     state: ServerState,
     origins: AllowedOrigins,
     is_local: bool,
+    has_ui: bool,
     faults: Option<Faults>,
 ) -> Router {
     let state = Arc::new(state);
@@ -32,6 +33,8 @@ pub(crate) fn router(
         .merge(health::routes())
         .merge(routes::routes())
         .merge(upstream_routes::routes())
+        .merge(console_routes::routes())
+        .merge(if has_ui { ui::routes() } else { Router::new() })
         .fallback(async |method: Method, OriginalUri(uri): OriginalUri| {
             ApiError::UnknownPath(method, uri.path().to_owned())
         })

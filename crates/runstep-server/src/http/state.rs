@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
@@ -11,6 +12,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::access::Access;
 use super::body::BodyBudget;
 use super::error::ApiError;
+use super::server_info::ServerInfo;
 use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -30,20 +32,29 @@ pub(crate) struct ServerState {
     /// One permit for each event stream that can be open.
     pub(super) stream_permits: Arc<Semaphore>,
     pub(super) body_budget: BodyBudget,
+    /// What `GET /server` returns, as JSON.
+    pub(super) info: Bytes,
     ids: Ids,
     /// Stops all runs and background tasks when the last handler is gone.
     _stop_runs: DropGuard,
+}
+
+/// How requests are served.
+pub(crate) struct RequestSettings {
+    pub(crate) limits: Limits,
+    /// When clients poll a run again.
+    pub(crate) poll_after: Duration,
+    pub(crate) requires_beta_header: bool,
 }
 
 impl ServerState {
     pub(crate) fn new(
         access: Access,
         schemas: &'static Schemas,
-        limits: Limits,
-        poll_after: Duration,
-        requires_beta_header: bool,
+        RequestSettings { limits, poll_after, requires_beta_header }: RequestSettings,
         shutdown: Shutdown,
         metrics: Arc<Metrics>,
+        info: ServerInfo,
     ) -> Self {
         let permits = limits.max_open_streams.min(Semaphore::MAX_PERMITS);
         let stream_permits = Arc::new(Semaphore::new(permits));
@@ -57,6 +68,8 @@ impl ServerState {
             requires_beta_header,
             shutdown,
             metrics,
+            // Serializing the server's own objects cannot fail.
+            info: serde_json::to_vec(&info).unwrap_or_default().into(),
             stream_permits,
             ids: Ids::default(),
             _stop_runs,

@@ -68,6 +68,10 @@ impl Model for Offline {
         response.event(ModelEvent::Usage { prompt_tokens, completion_tokens });
         response.stream(self.timing)
     }
+
+    fn description(&self) -> String {
+        "offline".to_owned()
+    }
 }
 
 /// The conversation since the last user message.

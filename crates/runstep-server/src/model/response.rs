@@ -34,6 +34,12 @@ pub trait Model: Send + Sync + 'static {
         false
     }
 
+    /// Returns what the model is, for operators, such as the API and the address of a provider. It
+    /// must not contain secrets. Default: `custom`.
+    fn description(&self) -> String {
+        "custom".to_owned()
+    }
+
     /// Returns the files and vector stores of the model's provider, which the server passes on to its
     /// clients. Default: none.
     fn resources(&self) -> Option<UpstreamResources> {
@@ -54,6 +60,10 @@ impl<M: Model + ?Sized> Model for Arc<M> {
         M::supports_built_in_tools(self)
     }
 
+    fn description(&self) -> String {
+        M::description(self)
+    }
+
     fn resources(&self) -> Option<UpstreamResources> {
         M::resources(self)
     }
@@ -70,6 +80,10 @@ impl<M: Model + ?Sized> Model for Box<M> {
 
     fn supports_built_in_tools(&self) -> bool {
         M::supports_built_in_tools(self)
+    }
+
+    fn description(&self) -> String {
+        M::description(self)
     }
 
     fn resources(&self) -> Option<UpstreamResources> {

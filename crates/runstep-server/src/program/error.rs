@@ -79,6 +79,13 @@ pub(crate) enum ProgramError {
     Maintenance(#[from] MaintenanceError),
     #[error("{0}")]
     Start(#[from] StartError),
+    #[error(
+        "--demo has a model of its own, and no API keys\n  \
+         help: remove --{option}"
+    )]
+    DemoWith { option: &'static str },
+    #[error("the samples of the demo cannot be created: {0}")]
+    Demo(reqwest::Error),
     #[error("serving failed: {0}")]
     Serve(io::Error),
 }
@@ -87,6 +94,7 @@ impl ProgramError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Serve(_)
+            | Self::Demo(_)
             | Self::DataDirectory { .. }
             | Self::DamagedFile { .. }
             | Self::NotReady { .. }

@@ -3,6 +3,7 @@
 mod commands;
 mod configuration;
 mod data;
+mod demo;
 mod error;
 mod files;
 mod keys;
@@ -20,6 +21,7 @@ use runstep_server::{Durability, History, Server};
 use self::commands::Command;
 use self::configuration::Configuration;
 use self::data::DataLocation;
+use self::demo::Demo;
 use self::error::ProgramError;
 use self::keys::Keys;
 pub(crate) use self::options::Arguments;
@@ -52,20 +54,30 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), ProgramError> {
             _ => Err(ProgramError::NoDataFile),
         };
     }
+    if arguments.demo && keys.is_some() {
+        return Err(ProgramError::DemoWith { option: "api-key-file" });
+    }
+    if arguments.demo && upstream.is_some() {
+        return Err(ProgramError::DemoWith { option: "upstream" });
+    }
     logs::start(settings.log_level, settings.log_format);
     if let Some(keys) = &keys {
         keys.warn_if_world_readable();
     }
-    serve(&configuration, keys, upstream).await
+    serve(&configuration, keys, upstream, arguments.demo).await
 }
 
 async fn serve(
     configuration: &Configuration,
     keys: Option<Keys>,
     upstream: Option<Upstream>,
+    with_demo: bool,
 ) -> Result<(), ProgramError> {
     let settings = &configuration.settings;
-    let data = DataLocation::prepare(configuration.data.as_ref())?;
+    let data = match &configuration.data {
+        None if with_demo => DataLocation::Memory,
+        data => DataLocation::prepare(data.as_ref())?,
+    };
     let mut server = Server::builder()
         .durability(match settings.durability {
             options::Durability::Full => Durability::Full,
@@ -94,7 +106,8 @@ async fn serve(
         .max_buffered_body_bytes(settings.max_buffered_body_bytes)
         .max_connections(settings.max_connections)
         .request_timeout(Duration::from_secs(settings.request_timeout_seconds))
-        .shutdown_timeout(Duration::from_secs(settings.shutdown_timeout_seconds));
+        .shutdown_timeout(Duration::from_secs(settings.shutdown_timeout_seconds))
+        .ui(!settings.no_ui);
     match &data {
         DataLocation::Memory => {}
         DataLocation::File(path) => server = server.data_file(path),
@@ -112,13 +125,36 @@ async fn serve(
     if let Some(upstream) = upstream {
         server = server.model(upstream.model);
     }
+    let mut demo = None;
+    if with_demo {
+        let (configured, builder) = Demo::configure(server);
+        (demo, server) = (Some(configured), builder);
+    }
     let mut signals = Signals::new().map_err(ProgramError::Serve)?;
     let server = server.spawn_on(settings.listen).await?;
     print(&format!(
         "runstep-server listens on {}\nrunstep-server keeps its data in {data}\n",
         server.base_url()
     ));
-    signals.next().await.map_err(ProgramError::Serve)?;
+    let samples = match &demo {
+        Some(demo) => Some((demo, demo.fill(server.base_url()).await?)),
+        None => None,
+    };
+    if !settings.no_ui {
+        let page = server.base_url();
+        let page = page.trim_end_matches("v1");
+        print(&format!("runstep-server shows threads and runs on {page}ui/\n"));
+    }
+    let traffic = async {
+        match samples {
+            Some((demo, samples)) => demo.run(samples).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        signal = signals.next() => signal.map_err(ProgramError::Serve)?,
+        () = traffic => {}
+    }
     tokio::select! {
         result = server.shutdown() => result.map_err(ProgramError::Serve),
         second = signals.next() => {

@@ -28,6 +28,10 @@ pub(crate) struct Arguments {
     /// Print the resulting options, without secrets, and exit
     #[arg(long)]
     pub(super) check_config: bool,
+    /// Fill the server with sample runs, and let a model of its own respond, to try the page. Without
+    /// --data nothing is kept
+    #[arg(long)]
+    pub(super) demo: bool,
     #[command(flatten)]
     pub(super) options: Options,
     #[command(subcommand)]
@@ -82,6 +86,12 @@ pub(super) struct Options {
     /// tests of clients
     #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     strict_beta_header: Option<bool>,
+    /// Do not serve the page /ui, which shows threads and runs in a browser
+    #[arg(
+        long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true"
+    )]
+    no_ui: Option<bool>,
 
     /// The file that keeps all objects, the address of a Postgres database that several servers can
     /// share, or :memory: to lose them at the end. Without it runstep.db in the data directory of the

@@ -6,6 +6,7 @@
 //! | `object.rs` | what is stored: objects as JSON text, runs, events |
 //! | `transaction.rs` | changes, as values |
 //! | `context.rs` | the messages that a prompt contains |
+//! | `run_filter.rs` | lists of the runs of all threads |
 //! | `notification.rs` | news between the nodes that share a store |
 //! | `memory/` | [`MemoryStore`], which keeps everything in the process |
 //! | `sqlite/` | [`SqliteStore`], which keeps everything in one file |
@@ -20,6 +21,7 @@ mod page;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod quota;
+mod run_filter;
 mod sqlite;
 mod transaction;
 
@@ -29,7 +31,7 @@ use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
-pub(crate) use context::{Context, ContextMark, ContextQuery};
+pub(crate) use context::{Context, ContextMark, ContextMessage, ContextQuery};
 pub(crate) use memory::MemoryStore;
 pub(crate) use notification::Notification;
 pub(crate) use object::{
@@ -41,6 +43,7 @@ pub use postgres::{PostgresAddress, PostgresAddressError};
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::{PostgresOptions, PostgresStore};
 pub(crate) use quota::{KeyQuota, MemoryQuota, QuotaCharge, QuotaExceeded, json_length};
+pub(crate) use run_filter::RunFilter;
 pub use sqlite::{Durability, backup, check, export, import};
 pub(crate) use sqlite::{SqliteOptions, SqliteStore};
 pub(crate) use transaction::{
@@ -117,6 +120,18 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Reads a run and the state that its object does not have.
     fn run(&self, key: &RunKey) -> BoxFuture<'static, Result<RunRecord>>;
 
+    /// Reads a page of the runs of all threads, in the order of their creation. Its cost depends on
+    /// the number of runs that one criterion of the filter selects, not on the number of all runs.
+    fn runs(
+        &self,
+        namespace: &Namespace,
+        filter: RunFilter,
+        query: PageQuery,
+    ) -> BoxFuture<'static, Result<ObjectPage>>;
+
+    /// Returns how many runs have each status. Statuses without runs are left out.
+    fn run_counts(&self, namespace: &Namespace) -> BoxFuture<'static, Result<Vec<(String, u64)>>>;
+
     /// Reads events of a run after the one with this number, in order: one or more chunks, or none
     /// if no later event is retained.
     fn events_after(
@@ -147,6 +162,9 @@ pub(crate) trait Store: Send + Sync + 'static {
         now: i64,
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<RunKey>>>;
+
+    /// Returns the runs that a node has claimed and that are queued or in progress.
+    fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>>;
 
     /// Renews the lease of a node up to a time. All of its claims are valid until then. Returns how
     /// many nodes have a valid lease, with this one.

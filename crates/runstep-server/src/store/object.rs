@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-/// A collection of objects of one kind. Threads have no list.
+/// A collection of objects of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Collection {
     Assistants,

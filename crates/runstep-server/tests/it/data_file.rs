@@ -75,7 +75,7 @@ async fn export_can_be_imported() {
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect();
     let rows = lines.len() - 1;
-    assert_eq!(lines[0], json!({"format": "runstep-export", "version": 2, "rows": rows}));
+    assert_eq!(lines[0], json!({"format": "runstep-export", "version": 3, "rows": rows}));
     // Objects are nested, not strings.
     assert!(lines.iter().any(|line| line["json"]["object"] == "thread.run"));
 
@@ -102,7 +102,7 @@ async fn invalid_exports_are_refused_with_their_line() {
         (String::new(), 1),
         ("{}\n".to_owned(), 1),
         ("{\"format\":\"other\",\"version\":1,\"rows\":0}\n".to_owned(), 1),
-        ("{\"format\":\"runstep-export\",\"version\":3,\"rows\":0}\n".to_owned(), 1),
+        ("{\"format\":\"runstep-export\",\"version\":4,\"rows\":0}\n".to_owned(), 1),
         (header(1), 1),
         (header(2) + row + "\nnot JSON\n", 3),
         (header(2) + row + "\n" + row + "\n", 3),

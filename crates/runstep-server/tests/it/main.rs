@@ -10,6 +10,7 @@ mod body_limits;
 mod broken_responses;
 mod browser_origins;
 mod chat_completions;
+mod console;
 mod data_file;
 mod deletion;
 mod fault_injection;
@@ -36,6 +37,7 @@ mod shutdown;
 mod spawned_server;
 mod specification;
 mod streaming;
+mod ui;
 mod unknown_paths_and_ids;
 mod unsupported_features;
 

@@ -48,7 +48,7 @@ async fn wrong_method_error_lists_allowed_methods() {
     let run = format!("/threads/{}/runs/run_x", fixture.thread);
     let cases = [
         (Method::DELETE, "/assistants".to_owned(), "GET,HEAD,POST"),
-        (Method::GET, "/threads".to_owned(), "POST"),
+        (Method::PUT, "/threads".to_owned(), "POST,GET,HEAD"),
         (Method::PUT, "/threads/runs".to_owned(), "GET,HEAD,POST,DELETE"),
         (Method::DELETE, run.clone(), "GET,HEAD,POST"),
         (Method::PATCH, format!("/v1{}", fixture.thread_path()), "GET,HEAD,POST,DELETE"),

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../it/console/mod.rs"]
+mod console;
 #[path = "../it/deletion.rs"]
 mod deletion;
 #[allow(dead_code, unused_imports, reason = "other tests of `it` use the rest of the harness")]

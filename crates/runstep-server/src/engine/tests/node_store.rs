@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use crate::store::{
     Change, Claimant, Collection, Committed, Context, ContextQuery, EventChunk, MemoryQuota,
     MemoryStore, Namespace, Notification, Object, ObjectPage, PageQuery, Phase, Result, Retention,
-    RunKey, RunRecord, SharedStore, Store, StoreError, Transaction,
+    RunFilter, RunKey, RunRecord, SharedStore, Store, StoreError, Transaction,
 };
 
 /// A store in memory that several engines share.
@@ -87,6 +87,19 @@ impl Store for NodeStore {
         self.inner.run(key)
     }
 
+    fn runs(
+        &self,
+        namespace: &Namespace,
+        filter: RunFilter,
+        query: PageQuery,
+    ) -> BoxFuture<'static, Result<ObjectPage>> {
+        self.inner.runs(namespace, filter, query)
+    }
+
+    fn run_counts(&self, namespace: &Namespace) -> BoxFuture<'static, Result<Vec<(String, u64)>>> {
+        self.inner.run_counts(namespace)
+    }
+
     fn events_after(
         &self,
         key: &RunKey,
@@ -153,6 +166,10 @@ impl Store for NodeStore {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<RunKey>>> {
         self.inner.claim_runs(claimant, now, limit)
+    }
+
+    fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        self.inner.claimed_runs(claimant)
     }
 
     fn renew_lease(

@@ -62,6 +62,11 @@ impl Model for ChatCompletions {
     fn supports_images(&self) -> bool {
         true
     }
+
+    fn description(&self) -> String {
+        let host = self.upstream.endpoint.host_str().unwrap_or_default();
+        format!("chat completions of {host}")
+    }
 }
 
 impl fmt::Debug for ChatCompletions {

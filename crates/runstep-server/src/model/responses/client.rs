@@ -97,6 +97,11 @@ impl Model for Responses {
         true
     }
 
+    fn description(&self) -> String {
+        let host = self.upstream.endpoint.host_str().unwrap_or_default();
+        format!("responses of {host}")
+    }
+
     fn supports_built_in_tools(&self) -> bool {
         true
     }

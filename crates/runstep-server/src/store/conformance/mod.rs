@@ -1,6 +1,7 @@
 //! What every store must do: the same cases run on all of them, and so do random transactions,
 //! whose results are compared with a plain model.
 
+mod all_runs;
 mod cases;
 mod claims;
 mod contexts;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use prometheus_client::metrics::gauge::Gauge;
 use tempfile::TempDir;
 
-use super::context::ContextMessage;
 use super::*;
 use crate::metrics::StoreMetrics;
 

@@ -6,11 +6,13 @@ use axum::body::Bytes;
 
 use super::State;
 use super::rows::{
-    MessageRow, RequestRow, RunRow, TOMBSTONE_BYTES, Tenant, ThreadRow, chunk_size, size,
+    INDEXED_RUN_BYTES, MessageRow, RequestRow, RunRow, TOMBSTONE_BYTES, Tenant, ThreadRow,
+    chunk_size, size,
 };
 use crate::store::memory::ordered::Ordered;
 use crate::store::object::{Collection, Kind, Namespace, Object, Phase, RunKey};
 use crate::store::quota::{KeyQuota, MemoryQuota, object_size};
+use crate::store::run_filter::RunLabels;
 use crate::store::transaction::{
     Change, Committed, Idempotency, MessageWrite, NewObject, NewRun, NewThread, RunWrite,
     Transaction,
@@ -119,6 +121,7 @@ impl State {
             }
             Collection::Threads => {
                 let thread = tenant.threads.remove(id).ok_or_else(missing)?;
+                thread.runs.iter().for_each(|run| tenant.runs.remove(run.number));
                 let active = thread.active_run.as_ref().and_then(|run| thread.runs.get(run));
                 let active = active.map(|run| (run.object.id.clone(), run.number, run.expires_at));
                 self.deleted.push(thread.into_remains());
@@ -162,17 +165,21 @@ impl State {
             events: vec![new.events],
             number,
         };
-        thread.charge.add(size(&run.object) + run.event_bytes());
+        thread.charge.add(size(&run.object) + INDEXED_RUN_BYTES + run.event_bytes());
+        let labels = RunLabels::read(&run.object.json);
         thread.active_run = Some(run.object.id.clone());
         let key = run_key(namespace, &new.thread, &run.object.id);
         thread.runs.insert(run.object.id.clone(), run);
+        tenant.runs.insert(number, &key, labels);
         self.executable.insert(number, key);
         Ok(())
     }
 
     fn write_run(&mut self, namespace: &Namespace, now: i64, write: RunWrite) -> Result<u64> {
         let key = run_key(namespace, &write.thread, &write.run);
-        let thread = self.tenant(namespace)?.thread(&write.thread)?;
+        let tenant = self.tenant(namespace)?;
+        let thread = tenant.threads.get_mut(&write.thread);
+        let thread = thread.ok_or_else(|| StoreError::missing(Kind::Thread, &write.thread))?;
         let ThreadRow { runs, messages, charge, active_run, .. } = thread;
         let run = runs.get_mut(&write.run);
         let run = run.ok_or_else(|| StoreError::missing(Kind::Run, &write.run))?;
@@ -226,6 +233,7 @@ impl State {
         run.object.json = update.json;
         run.object.hidden = update.hidden;
         charge.add(size(&run.object));
+        tenant.runs.update(run.number, RunLabels::read(&run.object.json));
         run.phase = update.phase;
         run.expires_at = update.expires_at;
         run.owner = update.owner;

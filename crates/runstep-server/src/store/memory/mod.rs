@@ -1,5 +1,6 @@
 //! A store in the memory of the process. Nothing survives the process.
 
+mod all_runs;
 mod apply;
 mod ordered;
 mod read;
@@ -14,12 +15,12 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 
 use super::context::{Context, ContextQuery};
-use super::object::{Collection, EventChunk, Kind, Namespace, Object, RunKey, RunRecord};
+use super::object::{Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord};
 use super::page::{ObjectPage, PageQuery};
 use super::quota::MemoryQuota;
 use super::transaction::{Claimant, Committed, Transaction};
-use super::{Result, Retention, Store, StoreError};
-use rows::{EndedRuns, RunRow, Tenant, ThreadRemains, ThreadRow, size};
+use super::{Result, Retention, RunFilter, Store, StoreError};
+use rows::{EndedRuns, INDEXED_RUN_BYTES, RunRow, Tenant, ThreadRemains, ThreadRow, size};
 
 pub(in crate::store) use ordered::MAX_TOMBSTONES;
 
@@ -112,11 +113,15 @@ impl State {
     }
 
     fn remove_run(&mut self, key: &RunKey) {
-        let tenant = self.tenants.get_mut(&key.namespace);
-        if let Some(thread) = tenant.and_then(|tenant| tenant.threads.get_mut(&key.thread))
+        let Some(Tenant { threads, runs, .. }) = self.tenants.get_mut(&key.namespace) else {
+            return;
+        };
+        if let Some(thread) = threads.get_mut(&key.thread)
             && let Some(run) = thread.runs.remove(&key.run)
         {
-            thread.charge.remove(size(&run.object) + run.steps.iter().map(size).sum::<usize>());
+            let steps: usize = run.steps.iter().map(size).sum();
+            thread.charge.remove(size(&run.object) + INDEXED_RUN_BYTES + steps);
+            runs.remove(run.number);
         }
     }
 
@@ -209,6 +214,21 @@ impl Store for MemoryStore {
         done(self.state.lock().run(key).map(RunRow::record))
     }
 
+    fn runs(
+        &self,
+        namespace: &Namespace,
+        filter: RunFilter,
+        query: PageQuery,
+    ) -> BoxFuture<'static, Result<ObjectPage>> {
+        done(self.state.lock().runs(namespace, &filter, &query))
+    }
+
+    fn run_counts(&self, namespace: &Namespace) -> BoxFuture<'static, Result<Vec<(String, u64)>>> {
+        let state = self.state.lock();
+        let tenant = state.tenants.get(namespace);
+        done(Ok(tenant.map_or_else(Vec::new, |tenant| tenant.runs.counts())))
+    }
+
     fn events_after(
         &self,
         key: &RunKey,
@@ -253,6 +273,17 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<RunKey>>> {
         done(Ok(self.state.lock().claim(&claimant, now, limit)))
+    }
+
+    fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        let state = self.state.lock();
+        let is_claimed = |key: &&RunKey| {
+            state.run(key).is_ok_and(|run| {
+                matches!(run.phase, Phase::Queued | Phase::InProgress)
+                    && run.owner.as_ref() == Some(&claimant.0)
+            })
+        };
+        done(Ok(state.executable.values().filter(is_claimed).cloned().collect()))
     }
 
     fn renew_lease(

@@ -47,6 +47,8 @@ impl<T> Ordered<T> {
         self.tombstones.push_back(id.to_owned());
         if self.tombstones.len() > MAX_TOMBSTONES
             && let Some(oldest) = self.tombstones.pop_front()
+            // An id can be in use again.
+            && self.get(&oldest).is_none()
         {
             self.positions.remove(&oldest);
         }

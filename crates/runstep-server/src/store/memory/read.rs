@@ -63,7 +63,10 @@ impl State {
                 };
                 run.ok_or_else(missing)?.steps.page(query, |_| true, Object::clone)
             }
-            Collection::Threads => Ok(None),
+            Collection::Threads => match tenant {
+                Some(tenant) => tenant.threads.page(query, |_| true, |row| row.object.clone()),
+                None => empty.page(query, |_| true, Object::clone),
+            },
         };
         let page = page.map_err(StoreError::UnknownCursor)?;
         Ok(page.map_or(ObjectPage { objects: Vec::new(), has_more: false }, |(objects, range)| {

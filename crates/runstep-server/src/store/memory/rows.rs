@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 
+use super::all_runs::RunIndex;
 use super::ordered::Ordered;
 use crate::store::object::{EventChunk, Object, Phase, RunKey, RunRecord};
 use crate::store::quota::{KeyQuota, QuotaCharge, object_size};
@@ -12,6 +13,8 @@ use crate::store::transaction::NewMessage;
 
 /// An estimate of the memory of a deleted object's remembered position.
 pub(super) const TOMBSTONE_BYTES: usize = 128;
+/// An estimate of the memory of a run in the list of all runs.
+pub(super) const INDEXED_RUN_BYTES: usize = 384;
 /// An estimate of the memory of a chunk besides its events.
 const CHUNK_BYTES: usize = 64;
 /// How many messages and runs are freed within an operation.
@@ -23,7 +26,9 @@ const MAX_ENDED_BYTES: usize = 16 * 1024 * 1024;
 pub(super) struct Tenant {
     pub(super) assistants: Ordered<Object>,
     pub(super) upstream_objects: Ordered<Object>,
-    pub(super) threads: HashMap<String, ThreadRow>,
+    pub(super) threads: Ordered<ThreadRow>,
+    /// The runs of all threads.
+    pub(super) runs: RunIndex,
     pub(super) requests: HashMap<String, RequestRow>,
     pub(super) quota: Arc<KeyQuota>,
     /// The memory of assistants, ids of the provider's objects and requests.
@@ -78,7 +83,8 @@ impl Tenant {
         Self {
             assistants: Ordered::default(),
             upstream_objects: Ordered::default(),
-            threads: HashMap::new(),
+            threads: Ordered::default(),
+            runs: RunIndex::default(),
             requests: HashMap::new(),
             charge: quota.charge(),
             quota,

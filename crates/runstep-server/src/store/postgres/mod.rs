@@ -2,20 +2,25 @@
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `tables_1.sql`, `functions_1.sql` | the schema: a function for each change |
+//! | `tables_1.sql`, `functions_1.sql`, … | the schema by version: a function for each change |
 //! | `schema.rs` | migrations |
 //! | `connect.rs` | the address, TLS, and the connections |
 //! | `commit.rs` | transactions, one statement each |
+//! | `repeat.rs` | transactions whose outcome is not known |
+//! | `lists_4.sql` | indexes for lists of all threads and runs |
 //! | `read.rs` | reads |
+//! | `all_runs.rs` | lists of the runs of all threads |
 //! | `claims.rs` | claims, leases and retention |
 //! | `notify.rs`, `message.rs` | notifications between nodes |
 
+mod all_runs;
 mod claims;
 mod commit;
 mod connect;
 mod message;
 mod notify;
 mod read;
+mod repeat;
 mod schema;
 
 use std::future::Future;
@@ -34,7 +39,7 @@ use super::notification::Notification;
 use super::object::{Collection, EventChunk, Namespace, Object, RunKey, RunRecord};
 use super::page::{ObjectPage, PageQuery};
 use super::transaction::{Claimant, Committed, Transaction};
-use super::{MemoryQuota, QuotaExceeded, Result, Retention, Store, StoreError};
+use super::{MemoryQuota, QuotaExceeded, Result, Retention, RunFilter, Store, StoreError};
 use crate::error::DatabaseError;
 use crate::metrics::StoreMetrics;
 use connect::Pool;
@@ -115,7 +120,7 @@ impl Failure {
         match self {
             Self::Refused(_) => false,
             Self::Unavailable(_) | Self::Timeout => true,
-            Self::Database(error) => commit::is_transient(error),
+            Self::Database(error) => repeat::is_transient(error),
         }
     }
 
@@ -200,7 +205,7 @@ impl Shared {
             let (current, quota) = (Arc::clone(&transaction), &quota);
             let attempt = |client| async move {
                 if is_repeated {
-                    commit::repeat(&client, &current, quota).await
+                    repeat::repeat(&client, &current, quota).await
                 } else {
                     commit::commit(&client, &current).await
                 }
@@ -290,6 +295,24 @@ impl Store for PostgresStore {
         self.0.read(|client| async move { read::run(&client, &key, &quota).await })
     }
 
+    fn runs(
+        &self,
+        namespace: &Namespace,
+        filter: RunFilter,
+        query: PageQuery,
+    ) -> BoxFuture<'static, Result<ObjectPage>> {
+        let namespace = namespace.clone();
+        let quota = self.0.quota.key(&namespace);
+        self.0.read(|client| async move {
+            all_runs::page(&client, &namespace, &quota, &filter, &query).await
+        })
+    }
+
+    fn run_counts(&self, namespace: &Namespace) -> BoxFuture<'static, Result<Vec<(String, u64)>>> {
+        let namespace = namespace.clone();
+        self.0.read(|client| async move { all_runs::counts(&client, &namespace).await })
+    }
+
     fn events_after(
         &self,
         key: &RunKey,
@@ -334,6 +357,10 @@ impl Store for PostgresStore {
         self.0.read(move |client| async move {
             claims::claim_runs(&client, &claimant, now, limit).await
         })
+    }
+
+    fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        self.0.read(move |client| async move { claims::claimed_runs(&client, &claimant).await })
     }
 
     fn renew_lease(

@@ -15,7 +15,7 @@ use crate::store::page::{ObjectPage, PageQuery, PageRange, UnknownCursor};
 use crate::store::quota::KeyQuota;
 use crate::store::{IDEMPOTENCY_SECONDS, StoreError};
 
-type Result<T, E = Failure> = std::result::Result<T, E>;
+pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// How a collection is selected. `$1` is the namespace, `$2` and `$3` the ids of the thread and the
 /// run.
@@ -65,12 +65,9 @@ impl<'a> Scope<'a> {
             Collection::UpstreamObjects => {
                 Self { table: "upstream_objects", tombstones: "NULL", ..all }
             }
-            Collection::Threads => Self {
-                table: "threads",
-                columns: "id, json, '', version",
-                tombstones: "NULL",
-                ..all
-            },
+            Collection::Threads => {
+                Self { table: "threads", columns: "id, json, '', version", tombstones: "-1", ..all }
+            }
             Collection::Messages { thread } => Self {
                 table: "messages",
                 columns: "id, json, '', version",
@@ -337,7 +334,7 @@ pub(super) async fn recorded(
 }
 
 /// Reads the columns `id, json, hidden, version`.
-fn read_object(row: &Row, quota: &Arc<KeyQuota>) -> Result<Object> {
+pub(super) fn read_object(row: &Row, quota: &Arc<KeyQuota>) -> Result<Object> {
     Ok(Object {
         id: row.try_get(0)?,
         json: text(row, 1, quota)?,

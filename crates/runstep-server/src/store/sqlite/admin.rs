@@ -11,12 +11,12 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::open::{Durability, FileLock, check_format, open_reader, open_writer};
-use super::schema::{APPLICATION_ID, COMPLETE_V1, COUNT_ROWS};
+use super::schema::{APPLICATION_ID, COMPLETE_V1, COMPLETE_V5, COUNT_ROWS};
 use crate::error::{DataFileError, MaintenanceError};
 
 /// The format of exports.
 const FORMAT: &str = "runstep-export";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// How many rows are imported in a transaction.
 const IMPORT_BATCH: u64 = 10_000;
 
@@ -240,6 +240,7 @@ pub fn import(
         return Err(invalid(count + 1, message));
     }
     connection.execute_batch(COMPLETE_V1)?;
+    connection.execute_batch(COMPLETE_V5)?;
     connection.execute_batch(COUNT_ROWS)?;
     let problems = inconsistencies(&connection)?;
     if !problems.is_empty() {

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::tables::{
-    ACTIVE_RUN, ASSISTANTS_LIST, Result, Tables, check_idle, execute, number, optional, thread_seq,
+    ACTIVE_RUN, ASSISTANTS_LIST, Result, THREADS_LIST, Tables, check_idle, execute, number,
+    optional, thread_seq,
 };
 use crate::store::StoreError;
 use crate::store::memory::MAX_TOMBSTONES;
@@ -44,6 +45,7 @@ impl Tables {
                 execute(connection, sql, [thread, ns])?;
                 let sql = "UPDATE runs SET phase = 4 WHERE ns = ?1 AND thread = ?2 AND phase < 4";
                 execute(connection, sql, [ns, thread])?;
+                self.bury(connection, ns, THREADS_LIST, id, thread)?;
                 Ok(active)
             }
             Collection::Messages { thread } => {
@@ -74,7 +76,7 @@ impl Tables {
     ) -> Result<()> {
         execute(
             connection,
-            "INSERT INTO tombstones (ns, list, id, seq, deleted) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO tombstones (ns, list, id, seq, deleted) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![ns, list, id, seq, self.seq()],
         )?;
         execute(

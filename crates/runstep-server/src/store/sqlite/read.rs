@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::tables::{ASSISTANTS_LIST, Failure, number, optional, replay};
+use super::tables::{ASSISTANTS_LIST, Failure, THREADS_LIST, number, optional, replay};
 use crate::store::StoreError;
 use crate::store::context::{Context, ContextQuery, ContextReader};
 use crate::store::object::{
@@ -14,7 +14,7 @@ use crate::store::object::{
 use crate::store::page::{ObjectPage, PageQuery, PageRange, UnknownCursor};
 use crate::store::quota::KeyQuota;
 
-type Result<T> = std::result::Result<T, Failure>;
+pub(super) type Result<T> = std::result::Result<T, Failure>;
 
 /// A column without its long texts. They have at least 64 KiB, as in the quota.
 macro_rules! short {
@@ -36,6 +36,8 @@ macro_rules! without_hidden {
         concat!("id, ", short!("json"), ", '', ", $version, ", seq")
     };
 }
+
+pub(super) use {short, without_hidden};
 
 /// The table of a collection, and the values of the columns that select its rows.
 struct Scope {
@@ -229,12 +231,12 @@ pub(super) fn read_key(row: &Row<'_>) -> rusqlite::Result<RunKey> {
 }
 
 /// Returns the key of a namespace, or a key that no namespace has.
-fn namespace_key(connection: &Connection, namespace: &Namespace) -> Result<i64> {
+pub(super) fn namespace_key(connection: &Connection, namespace: &Namespace) -> Result<i64> {
     let sql = "SELECT key FROM namespaces WHERE name = ?1";
     Ok(optional(connection, sql, [namespace.as_str()])?.unwrap_or(-1))
 }
 
-fn thread_seq(connection: &Connection, ns: i64, id: &str) -> Result<i64> {
+pub(super) fn thread_seq(connection: &Connection, ns: i64, id: &str) -> Result<i64> {
     let sql = "SELECT seq FROM threads WHERE ns = ?1 AND id = ?2";
     let seq = optional(connection, sql, params![ns, id])?;
     Ok(seq.ok_or_else(|| StoreError::missing(Kind::Thread, id))?)
@@ -261,7 +263,7 @@ fn scope(connection: &Connection, ns: i64, collection: &Collection) -> Result<Sc
             columns: without_hidden!("version"),
             condition: "AND ?2 = 0",
             parent: 0,
-            tombstones: None,
+            tombstones: Some(THREADS_LIST),
         },
         Collection::Messages { thread } => {
             let thread = thread_seq(connection, ns, thread)?;
@@ -310,15 +312,15 @@ fn position(connection: &Connection, ns: i64, scope: &Scope, id: &str) -> Result
 }
 
 /// Reads texts of a table, which are counted while they are in use.
-struct TextReader<'a> {
-    connection: &'a Connection,
-    table: &'static str,
-    quota: &'a Arc<KeyQuota>,
+pub(super) struct TextReader<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) table: &'static str,
+    pub(super) quota: &'a Arc<KeyQuota>,
 }
 
 impl TextReader<'_> {
     /// Reads an object from the columns `id, json, hidden, version, seq`.
-    fn object(&self, row: &Row<'_>) -> Result<Object> {
+    pub(super) fn object(&self, row: &Row<'_>) -> Result<Object> {
         Ok(Object {
             id: row.get(0)?,
             json: self.text(row, 1, "json")?,

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::tables::{Json, Result, Tables, check_idle, execute, number, optional, thread_seq};
 use crate::store::StoreError;
 use crate::store::object::{EventChunk, Kind, Phase};
+use crate::store::run_filter::RunLabels;
 use crate::store::transaction::{MessageWrite, NewRun, RunWrite};
 
 /// The columns of a run that transactions need.
@@ -33,11 +34,12 @@ impl Tables {
             self.insert_message(connection, ns, thread, None, message)?;
         }
         let seq = self.seq();
+        let labels = RunLabels::read(&new.run.json);
         execute(
             connection,
             "INSERT INTO runs (seq, ns, thread, id, version, phase, expires_at, has_events, owner,
-                 next_event, hidden, json)
-             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, 1, ?7, ?8, ?9, ?10)",
+                 next_event, hidden, json, status, assistant)
+             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, 1, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 seq,
                 ns,
@@ -48,7 +50,9 @@ impl Tables {
                 new.owner,
                 number(new.next_event),
                 Json(&new.run.hidden),
-                Json(&new.run.json)
+                Json(&new.run.json),
+                labels.status,
+                labels.assistant_id
             ],
         )?;
         self.insert_events(connection, ns, seq, &new.events)
@@ -120,7 +124,7 @@ impl Tables {
         execute(
             connection,
             "UPDATE runs SET version = version + 1, phase = ?2, expires_at = ?3, ended_at = ?4,
-                 owner = ?5, next_event = ?6, hidden = ?7, json = ?8
+                 owner = ?5, next_event = ?6, hidden = ?7, json = ?8, status = ?9
              WHERE seq = ?1",
             params![
                 run.seq,
@@ -130,7 +134,8 @@ impl Tables {
                 update.owner,
                 next_event,
                 Json(&update.hidden),
-                Json(&update.json)
+                Json(&update.json),
+                RunLabels::read(&update.json).status
             ],
         )?;
         Ok(run.version + 1)

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x5253_5450;
 
 /// The migrations. The `user_version` of a file is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
+pub(super) const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
 
 /// `seq` is the order of creation. Namespaces, threads and runs are referred to by their `seq` or
 /// key. The columns of every index start with the namespace, apart from those by time, which are
@@ -132,6 +132,33 @@ INSERT INTO sequence (next) VALUES (1);
 ",
     count_rows!()
 );
+
+/// Sets what rows of earlier versions lack. Text that is not JSON has no status.
+macro_rules! complete_v5 {
+    () => {
+        "
+UPDATE runs SET status = json ->> '$.status', assistant = json ->> '$.assistant_id'
+WHERE status IS NULL AND json_valid(json);
+"
+    };
+}
+
+/// Lists of all threads, and of the runs of all threads. The columns are members of the run.
+const V5: &str = concat!(
+    "
+ALTER TABLE runs ADD COLUMN status TEXT;
+ALTER TABLE runs ADD COLUMN assistant TEXT;
+CREATE INDEX threads_list ON threads (ns);
+CREATE INDEX runs_all ON runs (ns);
+CREATE INDEX runs_by_id ON runs (ns, id);
+CREATE INDEX runs_by_status ON runs (ns, status);
+CREATE INDEX runs_by_assistant ON runs (ns, assistant);
+",
+    complete_v5!()
+);
+
+/// Sets what rows of an earlier version lack, also those of an export.
+pub(super) const COMPLETE_V5: &str = complete_v5!();
 
 /// Sets the next `seq` after rows were added that have one.
 pub(super) const COUNT_ROWS: &str = count_rows!();

@@ -13,6 +13,8 @@ use crate::store::{IDEMPOTENCY_SECONDS, StoreError};
 
 /// The list of the tombstones of assistants. Those of messages have the `seq` of their thread.
 pub(super) const ASSISTANTS_LIST: i64 = 0;
+/// The list of the tombstones of threads.
+pub(super) const THREADS_LIST: i64 = -1;
 
 /// How many numbers are reserved at a time. A restart skips those that were not used.
 const RESERVED_NUMBERS: i64 = 10_000;

@@ -48,7 +48,7 @@ fn databases_of_other_programs_and_newer_versions_are_refused() {
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
     let error = error(&path);
-    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 4, .. }), "{error}");
+    assert!(matches!(error, DataFileError::Newer { version: 99, supported: 5, .. }), "{error}");
 }
 
 #[test]
@@ -83,17 +83,66 @@ fn queries_of_pages_use_indexes() {
          ORDER BY seq DESC",
         "SELECT seq FROM events WHERE ns = 1 AND run = 1 LIMIT ?3",
         "SELECT seq FROM steps WHERE ns = 1 AND run = 1 LIMIT ?3",
+        "SELECT json FROM threads WHERE ns = 1 AND seq > ?3 ORDER BY seq DESC LIMIT 5",
         "SELECT ns, list, id FROM tombstones WHERE ns = 1 AND list = 1 LIMIT ?3",
     ] {
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let parameters = statement.parameter_count();
-        let values = rusqlite::params_from_iter(vec![1; parameters]);
-        let plan = statement.query_map(values, |row| row.get::<_, String>(3)).unwrap();
-        let plan: Vec<String> = plan.map(Result::unwrap).collect();
-        let plan = plan.join("\n");
+        let plan = plan(&connection, sql);
         assert!(plan.contains("INDEX"), "{sql}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
     }
+}
+
+#[test]
+fn statements_are_not_prepared_again_for_other_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let writer = open_writer(&path, Durability::Full).unwrap();
+    for connection in [&writer, &open_reader(&path).unwrap()] {
+        for sql in [
+            "SELECT seq FROM messages WHERE ns = ?1 AND thread = ?2 AND seq > ?3",
+            "SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2 AND phase < ?3",
+        ] {
+            let mut statement = connection.prepare(sql).unwrap();
+            for value in 0..5 {
+                let rows = statement.query_map([1, value, value], |row| row.get::<_, i64>(0));
+                assert_eq!(rows.unwrap().count(), 0);
+            }
+            assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+        }
+    }
+}
+
+#[test]
+fn lists_of_all_runs_use_an_index_of_the_filter() {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = open_writer(&directory.path().join("data.db"), Durability::Full).unwrap();
+    let status = |count: usize| vec!["failed".to_owned(); count];
+    let (assistant, thread) = (Some("asst_1".to_owned()), Some("thread_1".to_owned()));
+    for (filter, index) in [
+        (RunFilter::default(), "runs_all"),
+        (RunFilter { statuses: status(1), ..RunFilter::default() }, "runs_by_status"),
+        (RunFilter { assistant, ..RunFilter::default() }, "runs_by_assistant"),
+        (RunFilter { thread, ..RunFilter::default() }, "runs_list"),
+    ] {
+        for descending in [false, true] {
+            let plan = plan(&connection, &all_runs::select(&filter, descending));
+            assert!(plan.contains(&format!("INDEX {index}")), "{filter:?}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
+        }
+    }
+    // The pages of several statuses are merged.
+    let filter = RunFilter { statuses: status(2), ..RunFilter::default() };
+    let plan_of_two = plan(&connection, &all_runs::select(&filter, true));
+    assert_eq!(plan_of_two.matches("INDEX runs_by_status").count(), 2, "{plan_of_two}");
+    let counts = plan(&connection, all_runs::COUNTS);
+    assert!(counts.contains("COVERING INDEX runs_by_status"), "{counts}");
+}
+
+fn plan(connection: &Connection, sql: &str) -> String {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let values = rusqlite::params_from_iter(vec![1; statement.parameter_count()]);
+    let plan = statement.query_map(values, |row| row.get::<_, String>(3)).unwrap();
+    plan.map(Result::unwrap).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
@@ -269,4 +318,31 @@ async fn numbers_are_not_used_again_after_a_restart() {
             last = seq;
         }
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn writes_to_a_deleted_or_replaced_file_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, moved) = (directory.path().join("data.db"), directory.path().join("moved.db"));
+    let store = open(&path).unwrap();
+    let create = |id: &str| {
+        let object =
+            NewObject { id: id.to_owned(), json: Bytes::from_static(b"{}"), hidden: Bytes::new() };
+        let (namespace, change) = (Namespace::new("a"), Change::CreateAssistant(object));
+        store.commit(Transaction { namespace, now: 0, idempotency: None, change })
+    };
+    create("1").await.unwrap();
+    fs::rename(&path, &moved).unwrap();
+    let is_refused = |result: Result<Committed>| {
+        let text = "was deleted or replaced while the server uses it";
+        matches!(result, Err(StoreError::Unavailable(message)) if message.contains(text))
+    };
+    assert!(is_refused(create("2").await), "deleted");
+    fs::copy(&moved, &path).unwrap();
+    assert!(is_refused(create("2").await), "replaced");
+    assert!(store.check_health().is_err());
+    fs::rename(&moved, &path).unwrap();
+    create("2").await.unwrap();
+    assert_eq!(store.check_health(), Ok(()));
 }

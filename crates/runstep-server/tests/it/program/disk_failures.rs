@@ -86,12 +86,12 @@ async fn check_restart(mut failed: Program, path: &Path, threads: &[Value]) {
 #[tokio::test]
 async fn failed_writes_refuse_changes_and_lose_nothing() {
     let mut counts = Vec::new();
-    for blocks in [600, 1111, 2000, 4000, 8500] {
+    for blocks in [760, 1111, 2000, 4000, 8500] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("data.db");
         let limited = limited_program(&path, blocks).serve();
         let threads = fill(&limited).await;
-        assert_eq!(get(&limited, "/readyz").await.status(), 503);
+        assert_eq!(get(&limited, "/readyz").await.status(), 503, "{blocks} blocks");
         assert_eq!(get(&limited, "/healthz").await.status(), 200);
         check_present(&limited, &threads).await;
         check_restart(limited, &path, &threads).await;

@@ -6,6 +6,7 @@ mod data;
 mod disk_failures;
 #[cfg(target_os = "linux")]
 mod memory;
+mod page;
 mod process;
 mod serving;
 mod signals;
