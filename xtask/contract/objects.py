@@ -39,9 +39,48 @@ def waiting_run(thread_id):
     return run["id"]
 
 
+def file():
+    files = {"file": ("manual.txt", b"The manual.")}
+    response = session.post(BASE_URL + "/files", files=files, data={"purpose": "assistants"})
+    response.raise_for_status()
+    return response.json()["id"]
+
+
+def upload():
+    return post("/uploads", filename="data", purpose="assistants", bytes=4, mime_type="text/plain")["id"]
+
+
+def upload_part(upload_id):
+    path = f"/uploads/{upload_id}/parts"
+    response = session.post(BASE_URL + path, files={"data": ("part", b"data")})
+    response.raise_for_status()
+    return response.json()["id"]
+
+
+def vector_store(file_id):
+    return post("/vector_stores", name="Manuals", file_ids=[file_id])["id"]
+
+
+def provider_ids_for(parameters):
+    """Returns IDs of new objects that the provider has."""
+    ids = {}
+    if "file_id" in parameters:
+        ids["file_id"] = file()
+    if "upload_id" in parameters:
+        ids["upload_id"] = upload()
+    if "vector_store_id" in parameters:
+        ids["vector_store_id"] = vector_store(ids.get("file_id") or file())
+    if "batch_id" in parameters:
+        path = f"/vector_stores/{ids['vector_store_id']}/file_batches"
+        ids["batch_id"] = post(path, file_ids=[file()])["id"]
+    if "model" in parameters:
+        ids["model"] = "gpt-4o"
+    return ids
+
+
 def ids_for(parameters):
     """Returns IDs of new objects for path parameters."""
-    ids = {}
+    ids = provider_ids_for(parameters)
     if "assistant_id" in parameters:
         ids["assistant_id"] = assistant()
     if "thread_id" in parameters:
@@ -59,6 +98,12 @@ def ids_for(parameters):
 def body_fields(body, ids):
     """Returns the fields of a body that refer to other objects, with the IDs of existing ones."""
     fields = {}
+    if "file_id" in body:
+        fields["file_id"] = file()
+    if "file_ids" in body:
+        fields["file_ids"] = [file()]
+    if "part_ids" in body and "upload_id" in ids:
+        fields["part_ids"] = [upload_part(ids["upload_id"])]
     if "assistant_id" in body:
         fields["assistant_id"] = assistant()
     if "tool_outputs" in body and "run_id" in ids:

@@ -10,4 +10,5 @@ pub mod msrv;
 pub mod operations;
 pub mod programs;
 pub mod release;
+pub mod speed;
 pub mod ui;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use xtask::{cluster, codegen, compat, contract, crash, diff, msrv, release, ui};
+use xtask::{cluster, codegen, compat, contract, crash, diff, msrv, release, speed, ui};
 
 /// Maintainer commands of runstep.
 #[derive(Parser)]
@@ -22,8 +22,8 @@ enum Command {
     /// Compare two documents and the code generated from them; exit status: 0 for no changes, 1 for
     /// compatible changes, 2 for breaking or unknown ones, 3 for an error
     Diff(Diff),
-    /// Run the official Python and Node clients against the server binary
-    Compat,
+    /// Run the official Python and Node clients and some foreign clients against the server binary
+    Compat(Compat),
     /// Test the server binary against openapi/runs.yaml with requests that schemathesis generates
     Contract(Contract),
     /// Kill the server at random moments, and check that nothing it acknowledged is lost
@@ -31,6 +31,8 @@ enum Command {
     /// Test several nodes on a private Postgres database: the tests of the store, the official
     /// clients, and the times that events and cancellations take between nodes
     Cluster(Cluster),
+    /// Measure runs by each API of providers, and uploads, with a release build
+    Speed,
     /// Check that the dependencies of the published crates support the minimum Rust version
     Msrv,
     /// Build the page of the server, compare it with the embedded files, and test it in a browser
@@ -94,6 +96,14 @@ struct Diff {
 }
 
 #[derive(clap::Args)]
+struct Compat {
+    /// Also run the foreign clients that take long to install, and record the results in
+    /// docs/compatibility.md
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(clap::Args)]
 struct Contract {
     /// Number of generated requests for each operation, in addition to the examples of its schema
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -121,7 +131,7 @@ struct Cluster {
     /// Only start this many nodes and a proxy, print their addresses, and wait
     #[arg(long, value_name = "NODES")]
     serve: Option<usize>,
-    /// Only measure runs a second and streams, with release builds
+    /// Only measure runs a second, the times between nodes and streams, with release builds
     #[arg(long, conflicts_with = "serve")]
     speed: bool,
 }
@@ -166,7 +176,9 @@ fn run() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Codegen(arguments) => generate(arguments).map_err(|error| error.to_string()),
         Command::Diff(arguments) => return diff(arguments),
-        Command::Compat => compat::run(&root()).map_err(|error| error.to_string()),
+        Command::Compat(Compat { all }) => {
+            compat::run(&root(), all).map_err(|error| error.to_string())
+        }
         Command::Contract(Contract { examples }) => {
             contract::run(&root(), examples).map_err(|error| error.to_string())
         }
@@ -185,6 +197,7 @@ fn run() -> ExitCode {
         Command::Cluster(Cluster { serve: None, .. }) => {
             cluster::run(&root()).map_err(|error| error.to_string())
         }
+        Command::Speed => speed::run(&root()).map_err(|error| error.to_string()),
         Command::Msrv => msrv::run(&root()).map_err(|error| error.to_string()),
         Command::Ui(Ui { write }) => ui::run(&root(), write).map_err(|error| error.to_string()),
         Command::Release(arguments) => {

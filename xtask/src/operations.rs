@@ -21,6 +21,12 @@ struct Operation {
 }
 
 impl Operations {
+    /// Returns an empty list.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Reads the operations of a file.
     ///
     /// # Errors

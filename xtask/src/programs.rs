@@ -132,6 +132,38 @@ pub fn python_with(folder: &Path, lock: &Path) -> Result<PathBuf, Error> {
     Ok(python)
 }
 
+/// Creates a virtual environment with the packages of a list of versions, without hashes, and returns
+/// its Python. Packages may be built from their source.
+///
+/// # Errors
+///
+/// Returns an error if Python is missing, or a package cannot be installed.
+pub fn python_with_versions(folder: &Path, versions: &Path) -> Result<PathBuf, Error> {
+    let python = folder.join("bin/python");
+    install_once(folder, versions, || {
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
+        succeed(Command::new(&python).args(pip).arg("--requirement").arg(versions))
+    })?;
+    Ok(python)
+}
+
+/// Creates a certificate of this machine, and its key, which only its user can read. Returns both
+/// files.
+///
+/// # Errors
+///
+/// Returns an error if a file cannot be written.
+pub fn certify(folder: &Path) -> Result<(PathBuf, PathBuf), Error> {
+    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+    let certified = rcgen::generate_simple_self_signed(names)
+        .map_err(|error| Error::Measured(error.to_string()))?;
+    let (certificate, key) = (folder.join("server.crt"), folder.join("server.key"));
+    fs::write(&certificate, certified.cert.pem()).map_err(file(&certificate))?;
+    write_secret(&key, &certified.signing_key.serialize_pem())?;
+    Ok((certificate, key))
+}
+
 /// Runs a program until it exits.
 ///
 /// # Errors
@@ -239,6 +271,12 @@ impl RunningServer {
 }
 
 impl RunningServer {
+    /// Returns the id of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, such as `STOP`.
     ///
     /// # Errors

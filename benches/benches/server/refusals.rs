@@ -1,12 +1,13 @@
 //! The latency of other requests while clients send large bodies that are refused.
 
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use runstep_benches::Result;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::connection::{Connection, get};
+use crate::connection::get;
 use crate::{quantiles, resident};
 
 const CLIENTS: usize = 4;
@@ -37,8 +38,6 @@ async fn measure_program(child: &mut std::process::Child) -> Result<()> {
     let address = rest.split('/').next().unwrap_or_default().parse()?;
     let id = child.id().to_string();
     let before = resident(&id)?;
-    let mut connection = Connection::open(address).await?;
-    let health = get("/healthz");
     println!("\n{CLIENTS} clients send bodies of {BODY_BYTES} bytes that get a 400\n");
     for kind in ["a wrong type after a long text", "many values"] {
         // A valid start, and an error at the end.
@@ -61,17 +60,12 @@ async fn measure_program(child: &mut std::process::Child) -> Result<()> {
                 tokio::spawn(async move { refuse(address, &request, end).await })
             })
             .collect();
-        let mut durations = Vec::new();
-        while Instant::now() < end {
-            let started = Instant::now();
-            connection.call(&health).await?;
-            durations.push(started.elapsed().as_secs_f64() * 1e3);
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let probe = std::thread::spawn(move || probe(address, end));
         let mut refused = 0;
         for client in clients {
             refused += client.await??;
         }
+        let mut durations = probe.join().map_err(|_| "the probe panicked")??;
         let [p50, p99, max] = quantiles(&mut durations);
         println!(
             "{kind}: {refused} refused; /healthz p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.1} ms; \
@@ -81,6 +75,27 @@ async fn measure_program(child: &mut std::process::Child) -> Result<()> {
     tokio::time::sleep(Duration::from_secs(5)).await;
     println!("resident memory: {before} KiB before, {} KiB 5 s after", resident(&id)?);
     Ok(())
+}
+
+/// Requests `/healthz` until `end`, on a thread of its own, so that the other clients do not delay it.
+/// Returns the durations in milliseconds.
+fn probe(address: std::net::SocketAddr, end: Instant) -> Result<Vec<f64>> {
+    let mut socket = std::net::TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    let (health, mut buffer) = (get("/healthz"), [0; 4096]);
+    let mut durations = Vec::new();
+    while Instant::now() < end {
+        let started = Instant::now();
+        socket.write_all(&health)?;
+        // The response is short, so it arrives as a whole.
+        let read = socket.read(&mut buffer)?;
+        if !buffer.get(..read).unwrap_or_default().starts_with(b"HTTP/1.1 200 ") {
+            return Err("/healthz did not get a 200".into());
+        }
+        durations.push(started.elapsed().as_secs_f64() * 1e3);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(durations)
 }
 
 /// Sends requests until `end`. Returns how many got a 400.

@@ -8,6 +8,7 @@ import "./polling.mjs";
 import "./streaming.mjs";
 import "./errors.mjs";
 import "./limits.mjs";
-import "./chat_completions.mjs";
+import "./providers.mjs";
+import "./application.mjs";
 
 await run();

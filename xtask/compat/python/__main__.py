@@ -9,6 +9,7 @@ import polling  # noqa: F401
 import streaming  # noqa: F401
 import errors  # noqa: F401
 import limits  # noqa: F401
-import chat_completions  # noqa: F401
+import providers  # noqa: F401
+import application  # noqa: F401
 
 harness.run()

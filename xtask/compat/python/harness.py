@@ -37,9 +37,13 @@ def raise_timeout(*_):
     raise TimeoutError(f"timed out after {CHECK_TIMEOUT_SECONDS} s")
 
 
+def add_check(topic, name, body):
+    checks.append((topic, name.replace("_", " "), body))
+
+
 def check(function):
     """Adds a check, whose name is that of the function. The other client has checks of the same names."""
-    checks.append(function)
+    add_check(function.__module__, function.__name__, function)
     return function
 
 
@@ -58,12 +62,12 @@ def expect_error(kind, status, part, call):
 def run():
     report(client=f"openai {openai.__version__}", runtime=f"Python {sys.version.split()[0]}")
     signal.signal(signal.SIGALRM, raise_timeout)
-    for function in checks:
+    for topic, name, body in checks:
         signal.alarm(CHECK_TIMEOUT_SECONDS)
         try:
-            function()
+            body()
             failure = None
         except Exception:
             failure = traceback.format_exc()
         signal.alarm(0)
-        report(topic=function.__module__, check=function.__name__.replace("_", " "), failure=failure)
+        report(topic=topic, check=name, failure=failure)

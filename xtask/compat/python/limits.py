@@ -1,4 +1,4 @@
-"""A server with low limits: it requires a key, and allows 64 KiB per request, no streams, and 1 s per run."""
+"""A server with low limits: it requires a key, and allows 64 KiB per request, no streams, and 3 s per run."""
 
 import os
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use super::provider::Provider;
+use super::provider::{Provider, SHORT};
 use super::{LEASE_SECONDS, start_node};
 use crate::crash::client::field;
 use crate::programs::Error;
@@ -61,7 +61,7 @@ impl fmt::Display for Times {
 
 /// Measures with nodes of its own, whose provider is a mock.
 pub(super) fn measure(binary: &Path, database: &str) -> Result<Times, Error> {
-    let provider = Provider::start()?;
+    let provider = Provider::start(SHORT)?;
     let start = || start_node(binary, database, &["--upstream", &provider.url]);
     let mut first = start()?;
     let (second, third) = (start()?, start()?);

@@ -146,13 +146,7 @@ impl Programs {
 
     /// Creates a certificate for the server, and its key, which only its user can read.
     fn certify(&self, directory: &Path) -> Result<(), Error> {
-        let failed = |error: rcgen::Error| Error::Measured(error.to_string());
-        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let certified = rcgen::generate_simple_self_signed(names).map_err(failed)?;
-        let certificate = directory.join(CERTIFICATE);
-        fs::write(&certificate, certified.cert.pem()).map_err(file(&certificate))?;
-        let key = directory.join(KEY);
-        programs::write_secret(&key, &certified.signing_key.serialize_pem())?;
+        let (_, key) = programs::certify(directory)?;
         self.give(&key)
     }
 }

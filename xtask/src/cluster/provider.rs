@@ -12,8 +12,16 @@ use serde_json::json;
 use crate::programs::{Error, file};
 
 /// How many chunks a response has, and the time between them.
-const CHUNKS: usize = 40;
-const INTERVAL: Duration = Duration::from_millis(25);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) chunks: u32,
+    pub(super) interval: Duration,
+}
+
+/// A response of one second.
+pub(super) const SHORT: Pace = Pace { chunks: 40, interval: Duration::from_millis(25) };
+/// A response of ten seconds.
+pub(super) const LONG: Pace = Pace { chunks: 200, interval: Duration::from_millis(50) };
 
 /// A running provider. Its threads end with the process.
 pub(super) struct Provider {
@@ -21,13 +29,13 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    pub(super) fn start() -> Result<Self, Error> {
+    pub(super) fn start(pace: Pace) -> Result<Self, Error> {
         let start = || -> io::Result<Self> {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let url = format!("http://{}/v1", listener.local_addr()?);
             thread::spawn(move || {
                 for client in listener.incoming().flatten() {
-                    thread::spawn(move || respond(client));
+                    thread::spawn(move || respond(client, pace));
                 }
             });
             Ok(Self { url })
@@ -47,7 +55,7 @@ fn start_time() -> Instant {
 }
 
 /// Reads a request, and responds with a stream of chunks.
-fn respond(client: TcpStream) -> io::Result<()> {
+fn respond(client: TcpStream, pace: Pace) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut length = 0;
     loop {
@@ -65,10 +73,11 @@ fn respond(client: TcpStream) -> io::Result<()> {
     client.write_all(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n",
     )?;
-    for index in 0..=CHUNKS {
-        thread::sleep(INTERVAL);
+    let started = Instant::now();
+    for index in 0..=pace.chunks {
+        thread::sleep((started + pace.interval * (index + 1)).duration_since(Instant::now()));
         let sent = start_time().elapsed().as_micros();
-        let choice = if index < CHUNKS {
+        let choice = if index < pace.chunks {
             json!({"index": 0, "delta": {"content": format!("{sent} ")}, "finish_reason": null})
         } else {
             json!({"index": 0, "delta": {}, "finish_reason": "stop"})

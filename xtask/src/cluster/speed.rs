@@ -1,4 +1,5 @@
-//! `cargo xtask cluster --speed`: how many runs nodes execute, and what a thousand streams cost.
+//! `cargo xtask cluster --speed`: how many runs nodes execute, the times between nodes, and what a
+//! thousand streams cost.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -9,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::latency::{Client, Times};
+use super::latency::{self, Client, Times};
 use super::postgres::Postgres;
-use super::provider::Provider;
+use super::provider::{LONG, Provider};
 use super::{start_node, start_nodes};
 use crate::crash::client::field;
 use crate::programs::{Error, RunningServer, release_binary, target_directory};
@@ -34,6 +35,7 @@ pub(super) fn measure(root: &Path) -> Result<String, Error> {
         let nodes = start_nodes(&binary, &database.url(), count)?;
         println!("{}", runs(&nodes)?);
     }
+    println!("{}", latency::measure(&binary, &database.url())?);
     streams(&binary, &database.url())
 }
 
@@ -83,9 +85,9 @@ fn runs(nodes: &[RunningServer]) -> Result<String, Error> {
     ))
 }
 
-/// Follows a thousand runs of one second, each on another node than its own.
+/// Follows a thousand runs of ten seconds, each on another node than its own.
 fn streams(binary: &Path, database: &str) -> Result<String, Error> {
-    let provider = Provider::start()?;
+    let provider = Provider::start(LONG)?;
     let options = ["--upstream", &provider.url];
     let start = || start_node(binary, database, &options);
     let nodes = [start()?, start()?, start()?];
@@ -114,7 +116,10 @@ fn streams(binary: &Path, database: &str) -> Result<String, Error> {
         let failed = || Err(Error::Measured("a reader panicked".to_owned()));
         times.deltas.extend(reader.join().unwrap_or_else(|_| failed())?);
     }
-    Ok(format!("{STREAMS} streams, each on another node than its run\n{times}"))
+    let (received, sent) = (times.deltas.len(), STREAMS * LONG.chunks as usize);
+    Ok(format!(
+        "{STREAMS} streams, each on another node than its run: {received} of {sent} deltas\n{times}"
+    ))
 }
 
 /// Returns the processor time of this process.

@@ -1,4 +1,4 @@
-//! Installs the official clients, and runs their scripts.
+//! Installs clients, and runs their scripts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,22 +6,40 @@ use std::process::Command;
 
 use crate::programs::{self, Error, file, install_once, succeed};
 
-/// A client and the scripts that use it.
+/// A client and the script that uses it.
 pub(super) struct Client {
     program: PathBuf,
+    /// Empty for a program that needs none.
     script: PathBuf,
+    folder: Option<PathBuf>,
 }
 
 impl Client {
-    /// Installs the Python client, in a virtual environment.
-    pub(super) fn python(scripts: &Path, folder: &Path) -> Result<Self, Error> {
-        let program = programs::python_with(folder, &scripts.join("requirements.txt"))?;
-        Ok(Self { program, script: scripts.to_owned() })
+    pub(super) fn new(program: PathBuf, script: PathBuf) -> Self {
+        Self { program, script, folder: None }
     }
 
-    /// Installs the Node client. Node resolves packages next to the scripts, so the scripts are
-    /// copied to the packages.
+    /// Sets the current folder of the script.
+    pub(super) fn in_folder(mut self, folder: PathBuf) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
+    /// Installs the official Python client, in a virtual environment.
+    pub(super) fn python(scripts: &Path, folder: &Path) -> Result<Self, Error> {
+        let program = programs::python_with(folder, &scripts.join("requirements.txt"))?;
+        Ok(Self::new(program, scripts.to_owned()))
+    }
+
+    /// Installs the official Node client.
     pub(super) fn node(scripts: &Path, folder: &Path) -> Result<Self, Error> {
+        Self::install_node(scripts, folder)?;
+        Ok(Self::new(node_in(folder), folder.join("main.mjs")))
+    }
+
+    /// Installs the packages of a folder. Node resolves packages next to the scripts, so the scripts
+    /// are copied to the packages.
+    pub(super) fn install_node(scripts: &Path, folder: &Path) -> Result<(), Error> {
         fs::create_dir_all(folder).map_err(file(folder))?;
         for entry in fs::read_dir(scripts).map_err(file(scripts))? {
             let entry = entry.map_err(file(scripts))?;
@@ -31,14 +49,19 @@ impl Client {
         install_once(folder, &scripts.join("package-lock.json"), || {
             let npm_ci = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
             succeed(Command::new("npm").args(npm_ci).current_dir(folder))
-        })?;
-        Ok(Self { program: node_in(folder), script: folder.join("main.mjs") })
+        })
     }
 
-    /// Runs the scripts in an environment, and returns their output.
+    /// Runs the script in an environment, and returns its output.
     pub(super) fn run(&self, environment: &[(&str, String)]) -> Result<String, Error> {
         let mut command = Command::new(&self.program);
-        command.arg(&self.script).envs(environment.iter().map(|(name, value)| (*name, value)));
+        if !self.script.as_os_str().is_empty() {
+            command.arg(&self.script);
+        }
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command.envs(environment.iter().map(|(name, value)| (*name, value)));
         command.env_remove("OPENAI_ORG_ID").env_remove("OPENAI_PROJECT_ID");
         programs::output(command.env("PYTHONDONTWRITEBYTECODE", "1"))
     }

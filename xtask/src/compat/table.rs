@@ -38,6 +38,26 @@ impl Table {
         table
     }
 
+    /// Adds the checks of foreign clients, each of which has its own, and their failures.
+    pub fn add_foreign<'a>(&mut self, reports: impl Iterator<Item = &'a Report> + Clone) {
+        for report in reports.clone() {
+            self.line(&report.client, [&report.runtime]);
+            if report.checks.is_empty() {
+                self.failed += 1;
+                self.text.push_str("  no checks\n");
+            }
+            for check in &report.checks {
+                let is_passed = check.failure.is_none();
+                self.count([is_passed].into_iter());
+                self.line(
+                    &format!("  {}", check.check),
+                    [if is_passed { "passed" } else { "FAILED" }],
+                );
+            }
+        }
+        reports.for_each(|report| self.failures(std::slice::from_ref(report)));
+    }
+
     fn checks(&mut self, reports: &[Report]) {
         let mut names: Vec<(&str, &str)> = Vec::new();
         for check in reports.iter().flat_map(|report| &report.checks) {

@@ -1,6 +1,11 @@
-//! Reports of the official clients' scripts, and the table of their results.
+//! Reports of the clients' scripts, the table of their results, and the record of the results.
 
+use std::fs;
+use std::path::Path;
+
+use xtask::compat::foreign::CLIENTS;
 use xtask::compat::report::Report;
+use xtask::compat::results::{ClientResult, Results};
 use xtask::compat::table::Table;
 use xtask::operations::Operations;
 
@@ -77,4 +82,95 @@ fn line_that_is_not_a_report_is_an_error() {
         error,
         "the scripts printed a line that is not a report: Traceback (most recent call last):"
     );
+}
+
+const FOREIGN: &str = r#"{"client": "other 3.0.0", "runtime": "Python 3.11.0"}
+{"topic": "other", "check": "run completes", "failure": null}
+{"topic": "other", "check": "function is called", "failure": "it was not"}
+"#;
+
+#[test]
+fn checks_of_foreign_clients_are_counted_on_their_own() {
+    let mut table = Table::new(&operations(), &[report(NODE)]);
+    let before = (table.passed, table.failed);
+    table.add_foreign([&report(FOREIGN), &report("")].into_iter());
+    // A program that reports nothing has failed.
+    assert_eq!((table.passed, table.failed), (before.0 + 1, before.1 + 2));
+    assert!(
+        table.text.contains("other 3.0.0 on Python 3.11.0, other: function is called\nit was not")
+    );
+}
+
+/// Results of all clients, which have the same checks.
+fn results(client: &str) -> Results {
+    let result = || {
+        let report = report(&FOREIGN.replace("other 3.0.0", client));
+        ClientResult::new(&report)
+    };
+    let foreign = CLIENTS.iter().map(|client| (client.folder.to_owned(), result()));
+    Results { official: vec![result()], foreign: foreign.collect() }
+}
+
+#[test]
+fn only_checks_that_have_passed_are_recorded() {
+    let recorded = &results("other 3.0.0").official[0];
+    assert_eq!((&*recorded.client, &*recorded.language), ("other 3.0.0", "Python"));
+    assert_eq!(recorded.checks, [("other".to_owned(), "run completes".to_owned())]);
+}
+
+#[test]
+fn record_must_have_the_results_of_a_run_and_the_page_those_of_the_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (record, guide) = (folder.path().join("results.json"), folder.path().join("page.md"));
+    let operations = operations();
+    results("other 3.0.0").write(&record, &guide, &operations).expect("it is written");
+    let recorded = Results::read(&record).expect("it is valid");
+    let check = |run: &Results| match recorded.check(run, &guide, &operations) {
+        Ok(()) => "up to date".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(check(&results("other 3.0.0")), "up to date");
+    let mut some = results("other 3.0.0");
+    some.foreign.retain(|folder, _| folder == "litellm");
+    assert_eq!(check(&some), "up to date");
+    let mut newer = results("other 3.0.1");
+    newer.official = results("other 3.0.0").official;
+    assert!(check(&newer).starts_with("the record of ag2 is not up to date; run `cargo xtask"));
+    newer.official = results("other 3.0.1").official;
+    assert!(check(&newer).starts_with("the record of the official clients is not up to date"));
+    fs::write(&guide, "# Compatibility\n").expect("it is written");
+    assert!(check(&some).contains("page.md is not up to date"));
+    let mut incomplete = results("other 3.0.0");
+    incomplete.foreign.remove("litellm");
+    let error = incomplete.check(&some, &guide, &operations).expect_err("a client is missing");
+    assert!(error.to_string().starts_with("the record of litellm is not up to date"));
+    some.foreign.clear();
+    let error = incomplete.check(&some, &guide, &operations).expect_err("a client is missing");
+    assert!(error.to_string().starts_with("the list of foreign clients is not up to date"));
+}
+
+#[test]
+fn record_has_the_pinned_version_of_each_foreign_client() {
+    let compat = Path::new(env!("CARGO_MANIFEST_DIR")).join("compat");
+    let recorded = Results::read(&compat.join("results.json")).expect("it is valid");
+    for client in &CLIENTS {
+        let folder = compat.join("foreign").join(client.folder);
+        let pins = ["requirements.txt", "package.json", "Cargo.toml"]
+            .map(|name| fs::read_to_string(folder.join(name)));
+        let result = &recorded.foreign[client.folder];
+        let (name, version) = result.client.split_once(' ').expect("a version");
+        // The others use packages of other folders.
+        for pinned in pins.into_iter().flatten() {
+            let pin = [
+                format!("{name}=={version}\n"),
+                format!("\"{name}\": \"{version}\""),
+                format!("{name} = {{ version = \"={version}\""),
+            ];
+            assert!(
+                pin.iter().any(|pin| pinned.contains(pin)),
+                "{}: {name} {version}",
+                client.folder
+            );
+        }
+    }
 }

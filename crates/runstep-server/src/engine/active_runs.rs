@@ -108,7 +108,8 @@ impl Engine {
         let stream = is_streamed(&request.stream);
         let engine = self.identify("submitToolOutputsToRun", &[thread_id, run_id], request);
         let replay = |recorded| engine.replay_run(recorded, stream);
-        engine.once(engine.submit_until_current(thread_id, run_id, request), replay).await
+        let submit = engine.submit_until_current(thread_id, run_id, request);
+        engine.once(Box::pin(submit), replay).await
     }
 
     async fn submit_until_current(

@@ -12,6 +12,7 @@ use super::context::Engine;
 use super::error::Result;
 use super::idempotency::Recorded;
 use super::transactions::new_object;
+use super::vector_stores::NewVectorStores;
 use super::{built_in_tools, capabilities, objects, run_texts};
 use crate::json_text::LongMembers;
 use crate::store::{Change, Collection, NewObject, PageQuery};
@@ -56,12 +57,17 @@ impl Engine {
             Some(request.response_format.into_option().unwrap_or(ResponseFormat::Auto));
         // Clients read these as objects, also if there are none.
         let resources = request.tool_resources.into_option();
-        assistant.tool_resources = Some(self.create_resources("", resources).await?);
+        let mut stores = NewVectorStores::default();
+        match self.create_resources("", resources, &mut stores).await {
+            Ok(resources) => assistant.tool_resources = Some(resources),
+            Err(error) => return self.delete_if_failed(stores, Err(error)).await,
+        }
         let hidden = HiddenSettings { reasoning_effort: request.reasoning_effort.into_option() };
         let object =
             NewObject { hidden: objects::json(&hidden), ..new_object(&assistant.id, &assistant) };
         let json = object.json.clone();
-        self.commit(Change::CreateAssistant(object), &json, 0).await?;
+        let committed = self.commit(Change::CreateAssistant(object), &json, 0).await;
+        self.delete_if_failed(stores, committed.map_err(Into::into)).await?;
         Ok(json)
     }
 

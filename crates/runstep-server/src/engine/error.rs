@@ -77,6 +77,11 @@ impl From<StoreError> for EngineError {
 }
 
 impl EngineError {
+    /// Returns whether the request may have succeeded although it has an error.
+    pub(super) fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Replayed)
+    }
+
     pub(crate) fn unsupported(param: impl Into<String>, feature: impl Into<String>) -> Self {
         Self::Unsupported { param: param.into(), feature: feature.into() }
     }

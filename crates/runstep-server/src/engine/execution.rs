@@ -51,21 +51,19 @@ impl RunExecution {
         Self { writer, output: ModelOutput::default(), ready_events: 0 }
     }
 
-    /// Starts the execution as a task.
-    pub(super) fn spawn(mut self, permit: QueuePermit) {
-        let active = permit.active();
-        tokio::spawn(async move {
-            let _active = active;
-            // If the model panics, the run must not stay in progress.
-            let end = match AssertUnwindSafe(self.execute(permit)).catch_unwind().await {
-                Ok(end) => end,
-                Err(_) => {
-                    let message = "The model failed unexpectedly.";
-                    ExecutionEnd::Finished(Outcome::Failed(server_error(message)))
-                }
-            };
-            self.end(end).await;
-        });
+    /// Executes the run. Belongs into a task, because nothing else executes the run while this node
+    /// has claimed it.
+    pub(super) async fn run(mut self, permit: QueuePermit) {
+        let _active = permit.active();
+        // If the model panics, the run must not stay in progress.
+        let end = match AssertUnwindSafe(self.execute(permit)).catch_unwind().await {
+            Ok(end) => end,
+            Err(_) => {
+                let message = "The model failed unexpectedly.";
+                ExecutionEnd::Finished(Outcome::Failed(server_error(message)))
+            }
+        };
+        self.end(end).await;
     }
 
     /// Continues a run whose node has stopped.
@@ -80,7 +78,9 @@ impl RunExecution {
                 let error = server_error("The server stopped while the model was generating.");
                 tokio::spawn(self.finish_in_status(status, Outcome::Failed(error)));
             }
-            _ => self.spawn(permit),
+            _ => {
+                tokio::spawn(self.run(permit));
+            }
         }
     }
 
@@ -198,7 +198,7 @@ impl RunExecution {
             writer.transition(RunStatus::InProgress);
             writer.emit(StreamEvent::RunInProgress(Box::new(writer.state.run.clone())));
         }
-        prompt::request(&writer.context, &writer.key, &writer.state).await
+        prompt::request(&writer.context, &writer.key, &mut writer.state).await
     }
 
     async fn end(mut self, end: ExecutionEnd) {

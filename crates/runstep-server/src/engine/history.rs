@@ -7,19 +7,20 @@ use super::prompt::message_item;
 use super::run_state::{created_message, load_steps};
 use super::{conversation, objects};
 use crate::model::ConversationItem;
-use crate::store::{Context, RunKey, StoreError};
+use crate::store::{ContextMessage, RunKey, StoreError};
 
 /// The number of runs whose calls are read at a time, the newest. Those of older ones are omitted.
 const MAX_RUNS: usize = 64;
 
-/// Returns the items of messages, oldest first.
+/// Returns the items of messages, of which the newest is the first. Those of the result are in the
+/// opposite order.
 pub(super) async fn items(
     context: &EngineContext,
     key: &RunKey,
-    read: &Context,
+    messages: &[ContextMessage],
 ) -> Result<Vec<ConversationItem>, StoreError> {
     let parse = |json| objects::parse_stored(json);
-    let messages = read.messages.iter().rev().map(|message| parse(&message.json));
+    let messages = messages.iter().rev().map(|message| parse(&message.json));
     let messages: Vec<Message> = messages.collect::<Result<_, _>>()?;
     let runs = || messages.chunk_by(|first, second| first.run_id == second.run_id);
     let mut older_runs = runs().filter(|messages| run_id(messages).is_some()).count();

@@ -1,11 +1,12 @@
 //! What this node learns of the others that share the store.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
 use super::context::EngineContext;
-use crate::store::{Notification, Phase, RunKey, StoreError};
+use crate::store::{Claimant, Notification, Phase, RunKey, StoreError};
 
 /// Applies the notifications of other nodes. Returns when there are no more.
 pub(super) async fn run(context: &Arc<EngineContext>) {
@@ -37,16 +38,26 @@ async fn apply(context: &EngineContext, notification: Notification) {
     }
 }
 
-/// Finds what notifications may have missed: executions that have to stop.
+/// Finds what notifications may have missed: executions that have to stop. Reads all runs at once.
 pub(super) async fn check_live_runs(context: &EngineContext) {
-    for (key, _) in context.live_runs.all() {
-        stop_if_over(context, &key).await;
+    // Taken before the read, which may not find a run that starts after it.
+    let live = context.live_runs.all();
+    if live.is_empty() {
+        return;
+    }
+    let claimant = Claimant(Arc::clone(&context.node));
+    // After an error, the executions find out when they write.
+    let Ok(claimed) = context.store.claimed_runs(claimant).await else { return };
+    let claimed: HashSet<RunKey> = claimed.into_iter().collect();
+    for (key, run) in live {
+        if !claimed.contains(&key) {
+            run.cancel.cancel();
+        }
     }
 }
 
 /// Stops the execution of a run that is being cancelled, was deleted, or belongs to another node,
-/// which may have ended it.
-/// The execution then reads what has happened.
+/// which may have ended it. The execution then reads what has happened.
 async fn stop_if_over(context: &EngineContext, key: &RunKey) {
     let Some(live) = context.live_runs.get(key) else { return };
     let is_over = match context.store.run(key).await {

@@ -15,7 +15,7 @@ use super::{built_in_tools, conversation, history, objects};
 use crate::model::{
     Conversation, ConversationItem, ModelRequest, ToolChoice, UserPart, item_tokens, prompt_tokens,
 };
-use crate::store::{Collection, ContextQuery, Kind, PageQuery, RunKey, StoreError};
+use crate::store::{Collection, ContextMessage, ContextQuery, Kind, PageQuery, RunKey, StoreError};
 
 /// The part of a prompt that the first message of a thread can have, if the thread is truncated: one
 /// of this many.
@@ -30,7 +30,7 @@ const MAX_FIRST_MESSAGE_SHARE: u64 = 4;
 pub(super) async fn request(
     context: &EngineContext,
     key: &RunKey,
-    state: &RunState,
+    state: &mut RunState,
 ) -> Result<ModelRequest, Outcome> {
     match build(context, key, state).await {
         Ok(Some(request)) => Ok(request),
@@ -45,8 +45,9 @@ pub(super) async fn request(
 async fn build(
     context: &EngineContext,
     key: &RunKey,
-    state: &RunState,
+    state: &mut RunState,
 ) -> Result<Option<ModelRequest>, StoreError> {
+    let known = state.thread_messages.take();
     let (run, used) = (&state.run, state.hidden.usage());
     let mut request = ModelRequest::new(run.model.clone().unwrap_or_default(), Vec::new());
     request.instructions = run.instructions.clone().filter(|text| !text.is_empty());
@@ -77,12 +78,13 @@ async fn build(
         Some(max_messages) => {
             let query = ContextQuery { max_tokens, max_messages, after: None };
             let read = context.store.context(key, query).await?;
-            let mut conversation = Conversation::from(history::items(context, key, &read).await?);
+            let mut conversation =
+                Conversation::from(history::items(context, key, &read.messages).await?);
             // The calls of earlier runs are not in the limits of the read.
             conversation.truncate_oldest(max_tokens);
             conversation
         }
-        None => newest_messages(context, key, max_tokens).await?,
+        None => newest_messages(context, key, known, max_tokens).await?,
     };
     let tokens = own_tokens + request.conversation.tokens();
     if token_limit.is_some_and(|limit| tokens > limit) {
@@ -98,8 +100,13 @@ async fn build(
 async fn newest_messages(
     context: &EngineContext,
     key: &RunKey,
+    known: Option<Vec<ContextMessage>>,
     max_tokens: u64,
 ) -> Result<Conversation, StoreError> {
+    if let Some(messages) = known {
+        let conversation = history::items(context, key, &messages).await?.into();
+        return with_first_message(context, key, conversation, max_tokens).await;
+    }
     let cached = context.context_cache.take(key);
     // What is cached is enough for the longest prompt of any run.
     let query = ContextQuery {
@@ -112,7 +119,7 @@ async fn newest_messages(
         Some(cached) if read.is_continuation => cached.conversation,
         _ => Conversation::new(),
     };
-    conversation.extend(history::items(context, key, &read).await?);
+    conversation.extend(history::items(context, key, &read.messages).await?);
     conversation.truncate_oldest(context.context_tokens);
     let cached = CachedContext { conversation: conversation.clone(), mark: read.mark };
     context.context_cache.insert(key, cached);

@@ -12,10 +12,16 @@ use super::error::Result;
 use super::objects;
 use super::run_texts::RunTexts;
 use crate::json_text::LongMembers;
-use crate::store::{Collection, PageQuery, QuotaCharge, RunKey, RunRecord, StoreError};
+use crate::store::{
+    Collection, ContextMessage, NewMessage, NewThread, PageQuery, QuotaCharge, RunKey, RunRecord,
+    StoreError,
+};
 
 /// The page size with which all entries of a list are read.
 const PAGE: usize = 100;
+
+/// The length of all messages of a new thread that are kept for its run.
+const MAX_KNOWN_BYTES: usize = 4096;
 
 /// A run, and what has changed since it was stored.
 #[derive(Clone, Debug)]
@@ -31,6 +37,9 @@ pub(super) struct RunState {
     pub(super) steps: Vec<StepState>,
     /// The messages of steps that are not completed, and those of this execution.
     pub(super) messages: Vec<MessageState>,
+    /// The messages of the thread, the newest first, if they are known without reading them. They
+    /// do not change while the run is active.
+    pub(super) thread_messages: Option<Vec<ContextMessage>>,
 }
 
 /// State of a run that its object does not have.
@@ -80,8 +89,16 @@ impl HiddenState {
 impl RunState {
     /// Creates the state of a run without steps.
     pub(super) fn new(run: Run, texts: RunTexts, hidden: HiddenState) -> Self {
-        let (steps, messages) = (Vec::new(), Vec::new());
-        Self { run, texts, reserved: None, hidden, version: 0, steps, messages }
+        Self {
+            run,
+            texts,
+            reserved: None,
+            hidden,
+            version: 0,
+            steps: Vec::new(),
+            messages: Vec::new(),
+            thread_messages: None,
+        }
     }
 
     /// Keeps the memory for copies of the long members reserved.
@@ -101,10 +118,9 @@ impl RunState {
         let run = objects::parse(&rest)?;
         let texts = context.run_texts.get(&quota, members);
         let hidden = objects::parse(&record.object.hidden)?;
-        let version = record.object.version;
-        let steps = load_steps(context, key).await?;
-        let messages = Vec::new();
-        let mut state = Self { run, texts, reserved: None, hidden, version, steps, messages };
+        let mut state = Self::new(run, texts, hidden);
+        state.version = record.object.version;
+        state.steps = load_steps(context, key).await?;
         let open: Vec<String> = state.open_steps().filter_map(created_message).collect();
         for id in open {
             let collection = Collection::messages(&key.thread);
@@ -150,6 +166,14 @@ impl RunState {
     pub(super) fn has_output(&self) -> bool {
         self.steps.len() > self.hidden.steps_before_request
     }
+}
+
+/// Returns the messages of a thread that is created with a run, unless they are long: the run may
+/// wait in the queue.
+pub(super) fn known_messages(thread: &NewThread) -> Option<Vec<ContextMessage>> {
+    let length: usize = thread.messages.iter().map(|message| message.json.len()).sum();
+    let message = |new: &NewMessage| ContextMessage { json: new.json.clone(), tokens: new.tokens };
+    (length <= MAX_KNOWN_BYTES).then(|| thread.messages.iter().rev().map(message).collect())
 }
 
 pub(super) fn is_open(step: &RunStep) -> bool {

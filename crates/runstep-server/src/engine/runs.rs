@@ -4,11 +4,13 @@ use std::mem;
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, StreamEvent,
     ToolResources, UpdateRunRequest,
 };
+use tokio::sync::oneshot;
 
 use super::admission::QueuePermit;
 use super::assistants::HiddenSettings;
@@ -20,12 +22,12 @@ use super::journal::RESERVED_EVENTS;
 use super::run_state::{HiddenState, RunState};
 use super::run_texts::RunTexts;
 use super::transactions::new_message;
-use super::{built_in_tools, capabilities, objects, run_texts};
+use super::{built_in_tools, capabilities, objects, run_state, run_texts};
 use crate::events::{Frame, Frames, Subscriber};
 use crate::json_text::LongMembers;
 use crate::store::{
-    Change, Collection, EventChunk, NewObject, NewRun, NewThread, PageQuery, Phase, QuotaCharge,
-    RunRecord, StoreError,
+    Change, Collection, EventChunk, NewMessage, NewObject, NewRun, NewThread, PageQuery, Phase,
+    QuotaCharge, RunRecord, StoreError,
 };
 
 /// The number of the first event of a run.
@@ -147,10 +149,11 @@ impl Engine {
         if let Some(resources) = request.tool_resources.into_option() {
             built_in_tools::merge(&mut valid.assistant.tool_resources, resources);
         }
-        let (thread, new_thread) = self.new_thread("thread.", thread).await?;
+        let (thread, new_thread, stores) = self.new_thread("thread.", thread).await?;
         let id = thread.id.clone();
         let created = StreamEvent::ThreadCreated(Box::new(thread));
-        self.start(&id, valid, run, Some((new_thread, created))).await
+        let started = self.start(&id, valid, run, Some((new_thread, created))).await;
+        self.delete_if_failed(stores, started).await
     }
 
     /// Validates a create-run request, except for its thread. Returns the assistant, because the
@@ -205,7 +208,7 @@ impl Engine {
             let message = objects::request_message(ids, now, thread_id, message);
             new_message(&message)
         });
-        let messages = messages.collect();
+        let messages: Vec<NewMessage> = messages.collect();
         let effort = mem::take(&mut request.reasoning_effort).into_option();
         let hidden = HiddenState {
             reasoning_effort: effort.or(settings.reasoning_effort),
@@ -216,6 +219,8 @@ impl Engine {
         let run = objects::run(ids, now, context.run_lifetime, thread_id, &assistant, request);
 
         let (new_thread, thread_created) = new_thread.unzip();
+        let known = new_thread.as_ref().filter(|_| messages.is_empty());
+        let known = known.and_then(run_state::known_messages);
         let run_events = [
             StreamEvent::RunCreated(Box::new(run.clone())),
             StreamEvent::RunQueued(Box::new(run.clone())),
@@ -241,7 +246,8 @@ impl Engine {
             next_event: next + RESERVED_EVENTS,
             events,
         }));
-        let state = RunState::new(run, texts, hidden).with_reserved(reserved);
+        let mut state = RunState::new(run, texts, hidden).with_reserved(reserved);
+        state.thread_messages = known;
         let start = Start { first_event: FIRST_EVENT, frames, stream, permit };
         let subscriber = match self.commit_and_execute(change, json, state, start).await {
             Ok(subscriber) => subscriber,
@@ -254,9 +260,9 @@ impl Engine {
         Ok((view, subscriber))
     }
 
-    /// Commits a change that puts a run into the queue, and starts its execution. Does so in a task,
-    /// because this node has claimed the run: if the client disconnects meanwhile, the run must
-    /// execute nevertheless.
+    /// Commits a change that puts a run into the queue, and starts its execution. Does so in a task
+    /// if the store has to wait, because this node has claimed the run: if the client disconnects
+    /// meanwhile, the run must execute nevertheless.
     pub(super) async fn commit_and_execute(
         &self,
         change: Change,
@@ -265,17 +271,44 @@ impl Engine {
         start: Start,
     ) -> Result<Option<Subscriber>, StoreError> {
         let engine = self.clone();
-        let task = tokio::spawn(async move {
+        let mut started = Box::pin(async move {
             let committed = engine.commit(change, &json, start.first_event).await?;
             state.version = committed.version;
-            Ok(engine.execute(state, start))
+            Ok::<_, StoreError>(engine.execution(state, start))
+        });
+        if let Some(started) = started.as_mut().now_or_never() {
+            let (subscriber, execution) = started?;
+            tokio::spawn(execution);
+            // Lets the execution begin: the events of a fast model are then sent with the response,
+            // and a client that polls needs fewer requests.
+            tokio::task::yield_now().await;
+            return Ok(subscriber);
+        }
+        let (sender, receiver) = oneshot::channel();
+        // The same task executes the run.
+        tokio::spawn(async move {
+            // The client may have disconnected.
+            match started.await {
+                Ok((subscriber, execution)) => {
+                    let _ = sender.send(Ok(subscriber));
+                    execution.await;
+                }
+                Err(error) => {
+                    let _ = sender.send(Err(error));
+                }
+            }
         });
         let stopped = |_| Err(StoreError::Unavailable("the server is shutting down".into()));
-        task.await.unwrap_or_else(stopped)
+        receiver.await.unwrap_or_else(stopped)
     }
 
-    /// Starts an execution of a run. Its log begins with these events, which are stored already.
-    fn execute(&self, state: RunState, start: Start) -> Option<Subscriber> {
+    /// Returns an execution of a run, which is live from now on. Its log begins with these events,
+    /// which are stored already.
+    fn execution(
+        &self,
+        state: RunState,
+        start: Start,
+    ) -> (Option<Subscriber>, BoxFuture<'static, ()>) {
         let Start { first_event, frames, stream, permit } = start;
         let context = &self.context;
         let key = self.run_key(&state.run.thread_id, &state.run.id);
@@ -285,8 +318,7 @@ impl Engine {
         let next = first_event + frames.len() as u64;
         live.log.push(frames, next);
         context.live_runs.insert(key.clone(), Arc::clone(&live));
-        RunExecution::new(context, key, live, state).spawn(permit);
-        subscriber
+        (subscriber, RunExecution::new(context, key, live, state).run(permit).boxed())
     }
 
     /// Subscribes to a run's events after the one with this number. Returns `None` if they are not

@@ -1,12 +1,16 @@
 //! Operations on threads.
 
 use axum::body::Bytes;
-use runstep_api::types::{CreateThreadRequest, DeletedThread, Thread, UpdateThreadRequest};
+use runstep_api::types::{
+    CreateMessageRequest, CreateThreadRequest, CreateToolResources, DeletedThread, Thread,
+    ToolResources, UpdateThreadRequest,
+};
 
 use super::context::Engine;
 use super::error::Result;
 use super::idempotency::Recorded;
 use super::transactions::{new_message, new_object};
+use super::vector_stores::NewVectorStores;
 use super::{built_in_tools, objects};
 use crate::json_text::LongMembers;
 use crate::store::{Change, Collection, NewThread};
@@ -18,18 +22,20 @@ impl Engine {
     }
 
     async fn try_create_thread(&self, request: CreateThreadRequest) -> Result<Bytes> {
-        let (_, new) = self.new_thread("", request).await?;
+        let (_, new, stores) = self.new_thread("", request).await?;
         let json = new.thread.json.clone();
-        self.commit(Change::CreateThread(new), &json, 0).await?;
+        let committed = self.commit(Change::CreateThread(new), &json, 0).await;
+        self.delete_if_failed(stores, committed.map_err(Into::into)).await?;
         Ok(json)
     }
 
-    /// Creates a thread that is not stored yet. `prefix` precedes the names of fields in errors.
+    /// Creates a thread that is not stored yet, with its new vector stores. `prefix` precedes the names
+    /// of fields in errors.
     pub(super) async fn new_thread(
         &self,
         prefix: &str,
         request: CreateThreadRequest,
-    ) -> Result<(Thread, NewThread)> {
+    ) -> Result<(Thread, NewThread, NewVectorStores)> {
         let model = self.context.capabilities();
         model.check_tool_resources(
             &format!("{prefix}tool_resources"),
@@ -45,8 +51,11 @@ impl Engine {
         let (ids, now) = (&self.context.ids, self.context.clock.now());
         let mut thread = Thread::new(ids.next("thread"), now);
         let resources = request.tool_resources.into_option();
-        thread.tool_resources = Some(self.create_resources(prefix, resources).await?);
-        self.attach(&mut thread.tool_resources, &messages).await?;
+        let mut stores = NewVectorStores::default();
+        match self.new_thread_resources(prefix, resources, &messages, &mut stores).await {
+            Ok(resources) => thread.tool_resources = resources,
+            Err(error) => return self.delete_if_failed(stores, Err(error)).await,
+        }
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = messages.into_iter().map(|message| {
             let message = objects::request_message(ids, now, &thread.id, message);
@@ -54,7 +63,19 @@ impl Engine {
         });
         let messages = messages.collect();
         let new = NewThread { thread: new_object(&thread.id, &thread), messages };
-        Ok((thread, new))
+        Ok((thread, new, stores))
+    }
+
+    async fn new_thread_resources(
+        &self,
+        prefix: &str,
+        resources: Option<CreateToolResources>,
+        messages: &[CreateMessageRequest],
+        stores: &mut NewVectorStores,
+    ) -> Result<Option<ToolResources>> {
+        let mut resources = Some(self.create_resources(prefix, resources, stores).await?);
+        self.attach(&mut resources, messages, stores).await?;
+        Ok(resources)
     }
 
     pub(crate) async fn thread(&self, id: &str) -> Result<Bytes> {

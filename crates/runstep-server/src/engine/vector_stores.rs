@@ -17,6 +17,10 @@ use crate::store::Collection;
 /// API does.
 const EXPIRES_AFTER_DAYS: u64 = 7;
 
+/// The ids of vector stores that a request has created.
+#[derive(Default)]
+pub(super) struct NewVectorStores(Vec<String>);
+
 impl Engine {
     fn upstream(&self) -> Result<UpstreamResources> {
         // `capabilities` has rejected what needs one.
@@ -26,11 +30,12 @@ impl Engine {
     }
 
     /// Returns the resources of a new object. Creates the vector stores that the request lists files
-    /// for.
+    /// for, and adds their ids to `new`.
     pub(super) async fn create_resources(
         &self,
         prefix: &str,
         resources: Option<CreateToolResources>,
+        new: &mut NewVectorStores,
     ) -> Result<ToolResources> {
         let inputs = resources.as_ref().and_then(|resources| {
             resources.file_search.as_ref()?.vector_stores.clone().filter(|list| !list.is_empty())
@@ -45,6 +50,7 @@ impl Engine {
             let body = serde_json::to_value(input).unwrap_or_default();
             let id = upstream.create_vector_store(&body).await;
             let id = id.map_err(|error| rejected(&param, error))?;
+            new.0.push(id.clone());
             self.adopt(&id).await?;
             ids.push(id);
         }
@@ -53,11 +59,12 @@ impl Engine {
 
     /// Adds the files that messages attach to the resources of their thread: those for the code
     /// interpreter to its files, and those for file search to the vector store, which is created for
-    /// the first of them. Returns whether the resources have changed.
+    /// the first of them, and whose id is added to `new`. Returns whether the resources have changed.
     pub(super) async fn attach(
         &self,
         resources: &mut Option<ToolResources>,
         messages: &[CreateMessageRequest],
+        new: &mut NewVectorStores,
     ) -> Result<bool> {
         let code_files: Vec<&String> = messages.iter().flat_map(code_files).collect();
         let mut is_changed = false;
@@ -94,9 +101,29 @@ impl Engine {
             .create_vector_store(&body)
             .await
             .map_err(|error| rejected("attachments", error))?;
+        new.0.push(id.clone());
         self.adopt(&id).await?;
         stores.push(id);
         Ok(true)
+    }
+
+    /// Deletes the vector stores that a request has created, if it has certainly failed. If it may have
+    /// succeeded, an object can refer to them. Returns the result of the request.
+    pub(super) async fn delete_if_failed<T>(
+        &self,
+        new: NewVectorStores,
+        result: Result<T>,
+    ) -> Result<T> {
+        let has_failed = result.as_ref().is_err_and(|error| !error.is_uncertain());
+        if has_failed && let Some(upstream) = self.context.model.resources() {
+            for id in new.0 {
+                let is_deleted = upstream.delete_vector_store(&id).await.is_ok();
+                if !is_deleted || self.forget(&id).await.is_err() {
+                    tracing::warn!("a vector store of a request that has failed stays");
+                }
+            }
+        }
+        result
     }
 
     /// Does the same for messages that are added to a stored thread.
@@ -114,7 +141,9 @@ impl Engine {
         }
         let stored = self.object(Collection::Threads, thread_id).await?;
         let mut thread: Thread = objects::parse(&stored.json)?;
-        if self.attach(&mut thread.tool_resources, messages).await? {
+        let mut new = NewVectorStores::default();
+        let attached = self.attach(&mut thread.tool_resources, messages, &mut new).await;
+        if self.delete_if_failed(new, attached).await? {
             let created = thread.tool_resources.unwrap_or_default();
             // Not recorded under the idempotency key, which belongs to the message.
             let engine = Self { request: None, ..self.clone() };

@@ -15,6 +15,7 @@ use crate::engine::Engine;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const MAX_KEY_LENGTH: usize = 255;
+const BETA: &str = "openai-beta";
 
 /// A request of an authenticated client, whose query may have the parameters `P`. Handlers can only
 /// reach an engine through this.
@@ -37,6 +38,9 @@ impl<Ids: DeserializeOwned + Send, P: Parameters> FromRequestParts<Arc<ServerSta
         state: &Arc<ServerState>,
     ) -> Result<Self, ApiError> {
         let engine = state.access.engine(&parts.headers)?;
+        if state.requires_beta_header && !has_beta_header(&parts.headers) {
+            return Err(ApiError::BetaHeader);
+        }
         let engine = match idempotency_key(&parts.headers)? {
             Some(key) => Arc::new(engine.with_idempotency_key(key)),
             None => Arc::clone(engine),
@@ -47,6 +51,12 @@ impl<Ids: DeserializeOwned + Send, P: Parameters> FromRequestParts<Arc<ServerSta
         let query = Query::parse(parts.uri.query().unwrap_or_default(), P::NAMES)?;
         Ok(Self { state: Arc::clone(state), engine, ids, query, parameters: PhantomData })
     }
+}
+
+/// Returns whether a client asks for the version of the API that the server has.
+fn has_beta_header(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(BETA).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|beta| beta.trim() == "assistants=v2")
 }
 
 /// Returns the key under which a client can repeat the request.

@@ -84,6 +84,12 @@ pub(crate) enum ApiError {
     /// The message hides the key, because it may be valid elsewhere.
     #[error("Incorrect API key provided: ********.")]
     WrongKey,
+    /// The server requires the header of the beta, as the original API did.
+    #[error(
+        "The header 'OpenAI-Beta' of the request must have the value 'assistants=v2', because this \
+         server was started with --strict-beta-header."
+    )]
+    BetaHeader,
     /// A web page of this origin sent the request.
     #[error(
         "This server requires no API key, so it does not accept requests from web pages. To accept \
@@ -157,6 +163,7 @@ impl ApiError {
             Self::MissingKey | Self::WrongKey => {
                 (StatusCode::UNAUTHORIZED, Some("invalid_api_key"))
             }
+            Self::BetaHeader => (StatusCode::BAD_REQUEST, Some("invalid_beta")),
             Self::ForbiddenOrigin(_) | Self::ForbiddenHost(_) => {
                 (StatusCode::FORBIDDEN, Some("forbidden"))
             }
@@ -198,6 +205,7 @@ impl ApiError {
         match self {
             Self::Parameter(violation) => Some(&*violation.param).filter(|name| !name.is_empty()),
             Self::Engine(error) => error.param(),
+            Self::BetaHeader => Some("OpenAI-Beta"),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! The API over HTTP: routes, authentication, validation, responses and middleware.
 
 mod access;
+mod api_path;
 mod body;
 mod browser_guard;
 mod caller;

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use super::error::ApiError;
 use super::state::ServerState;
 use super::{console_routes, upstream_routes};
-use crate::operation::{Operation, from_route};
+use crate::operation::Operation;
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// The time limit of a request whose body is passed on to the model's provider.
@@ -69,7 +69,7 @@ pub(super) async fn wrap_request(
 /// Returns the operation that a request matches.
 pub(super) fn operation(request: &Request) -> Option<Operation> {
     let path = request.extensions().get::<MatchedPath>()?;
-    from_route(request.method(), path.as_str())
+    Operation::from_route(request.method(), path.as_str())
 }
 
 /// Returns the request id that a client sent, if it is safe to log.

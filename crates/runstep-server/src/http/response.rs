@@ -32,7 +32,7 @@ impl IntoResponse for JsonText {
     }
 }
 
-/// The part of the request's path before `/threads`, which is empty or `/v1`.
+/// The part of the request's path before `/threads`, such as `/v1`.
 pub(super) struct Prefix(String);
 
 impl Prefix {

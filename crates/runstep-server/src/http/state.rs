@@ -25,6 +25,8 @@ pub(crate) struct ServerState {
     pub(super) schemas: &'static Schemas,
     pub(super) limits: Limits,
     pub(super) poll_after: Duration,
+    /// Whether requests need the header `OpenAI-Beta: assistants=v2`.
+    pub(super) requires_beta_header: bool,
     pub(super) shutdown: Shutdown,
     pub(super) metrics: Arc<Metrics>,
     /// One permit for each event stream that can be open.
@@ -38,11 +40,13 @@ pub(crate) struct ServerState {
 }
 
 impl ServerState {
+    #[expect(clippy::too_many_arguments, reason = "each is used once, by the builder")]
     pub(crate) fn new(
         access: Access,
         schemas: &'static Schemas,
         limits: Limits,
         poll_after: Duration,
+        requires_beta_header: bool,
         shutdown: Shutdown,
         metrics: Arc<Metrics>,
         info: ServerInfo,
@@ -56,6 +60,7 @@ impl ServerState {
             body_budget: BodyBudget::new(&limits),
             limits,
             poll_after,
+            requires_beta_header,
             shutdown,
             metrics,
             // Serializing the server's own objects cannot fail.

@@ -7,8 +7,8 @@ use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{
-    ACCEPT, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    RANGE, RETRY_AFTER,
+    ACCEPT, ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, RANGE, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -58,7 +58,6 @@ pub(super) fn routes() -> Router<Arc<ServerState>> {
 
 /// Returns the collection of a route, which names the operation in logs and metrics.
 pub(super) fn collection(route: &str) -> Option<&'static str> {
-    let route = route.strip_prefix("/v1").unwrap_or(route);
     let name = route.strip_prefix('/')?.split('/').next()?;
     COLLECTIONS.into_iter().find(|collection| *collection == name)
 }
@@ -66,18 +65,20 @@ pub(super) fn collection(route: &str) -> Option<&'static str> {
 /// What a path names.
 struct Target<'a> {
     segments: Vec<&'a str>,
-    query: Option<&'a str>,
+    query: String,
 }
 
 impl<'a> Target<'a> {
     /// Parses a path. Segments are ids and names, so that none leads to another endpoint.
     fn parse(path: &'a str, query: Option<&'a str>) -> Option<Self> {
-        let path = path.strip_prefix("/v1").unwrap_or(path);
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
         let is_segment =
             |segment: &&str| !["", ".", ".."].contains(segment) && segment.bytes().all(is_allowed);
-        segments.iter().all(is_segment).then_some(Self { segments, query })
+        // The version that clients of Azure ask for is not one of the provider's.
+        let query = query.unwrap_or_default().split('&');
+        let query = query.filter(|pair| !pair.starts_with("api-version=")).collect::<Vec<_>>();
+        segments.iter().all(is_segment).then(|| Self { segments, query: query.join("&") })
     }
 
     /// Returns the path at the provider. The id of a file in a container has both ids.
@@ -89,15 +90,12 @@ impl<'a> Target<'a> {
             }
             (segments, _) => format!("/{}", segments.join("/")),
         };
-        match self.query {
-            Some(query) => format!("{path}?{query}"),
-            None => path,
-        }
+        if self.query.is_empty() { path } else { format!("{path}?{}", self.query) }
     }
 
     /// Returns the path of the page after an id.
     fn page_after(&self, id: &str) -> String {
-        let query = form_urlencoded::parse(self.query.unwrap_or_default().as_bytes());
+        let query = form_urlencoded::parse(self.query.as_bytes());
         let kept = query.filter(|(name, _)| !["after", "before"].contains(&name.as_ref()));
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(kept).append_pair("after", id);
@@ -115,18 +113,20 @@ impl<'a> Target<'a> {
 
 async fn forward(
     State(state): State<Arc<ServerState>>,
-    OriginalUri(uri): OriginalUri,
+    OriginalUri(original): OriginalUri,
     request: Request,
 ) -> Result<Response, ApiError> {
     let engine = state.access.engine(request.headers())?;
-    let (method, path) = (request.method().clone(), uri.path());
-    let Some(target) = Target::parse(path, uri.query()) else {
+    let (method, uri, path) = (request.method().clone(), request.uri().clone(), original.path());
+    let Some(target) = Target::parse(uri.path(), uri.query()) else {
         return Err(ApiError::UnknownPath(method, path.to_owned()));
     };
     let is_model = target.segments.first() == Some(&"models");
     let methods = if is_model { [Method::GET, Method::HEAD].as_slice() } else { &METHODS };
     if !methods.contains(&method) {
-        return Err(ApiError::UnknownMethod(method, path.to_owned()));
+        let allowed = if is_model { "GET,HEAD" } else { "GET,HEAD,POST,DELETE" };
+        let error = ApiError::UnknownMethod(method, path.to_owned());
+        return Ok(([(ALLOW, HeaderValue::from_static(allowed))], error).into_response());
     }
     let Some(upstream) = engine.upstream_resources() else {
         return Err(ApiError::NoUpstreamResources(path.to_owned()));

@@ -24,12 +24,16 @@ const ITEM_BYTES: usize = 64;
 /// ```
 #[derive(Clone, Default)]
 pub struct Conversation {
-    segments: Vec<Segment>,
+    /// All segments but the newest. Clones share the list, too: its length is that of the thread.
+    older: Arc<Vec<Segment>>,
+    newest: Segment,
     length: usize,
+    tokens: u64,
+    bytes: usize,
 }
 
 /// Consecutive items. Those before `start` do not belong to the conversation.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Segment {
     items: Arc<Vec<ConversationItem>>,
     start: usize,
@@ -39,10 +43,6 @@ struct Segment {
 }
 
 impl Segment {
-    fn new(items: Vec<ConversationItem>) -> Self {
-        Self::with_start(Arc::new(items), 0)
-    }
-
     fn with_start(items: Arc<Vec<ConversationItem>>, start: usize) -> Self {
         let mut segment = Self { items, start, tokens: 0, bytes: 0 };
         segment.tokens = segment.iter().map(item_tokens).sum();
@@ -63,16 +63,18 @@ impl Conversation {
 
     /// Appends an item.
     pub fn push(&mut self, item: ConversationItem) {
-        self.length += 1;
-        match self.segments.last_mut() {
-            Some(last) if last.items.len() < SEGMENT_ITEMS => {
-                last.tokens += item_tokens(&item);
-                last.bytes += item_bytes(&item);
-                // Copies the items of this segment if they are shared.
-                Arc::make_mut(&mut last.items).push(item);
-            }
-            _ => self.segments.push(Segment::new(vec![item])),
+        if self.newest.items.len() >= SEGMENT_ITEMS {
+            let full = std::mem::take(&mut self.newest);
+            Arc::make_mut(&mut self.older).push(full);
         }
+        let (tokens, bytes) = (item_tokens(&item), item_bytes(&item));
+        self.newest.tokens += tokens;
+        self.newest.bytes += bytes;
+        // Copies the items of this segment if they are shared.
+        Arc::make_mut(&mut self.newest.items).push(item);
+        self.length += 1;
+        self.tokens += tokens;
+        self.bytes += bytes;
     }
 
     /// Returns the number of items.
@@ -92,74 +94,105 @@ impl Conversation {
 
     /// Iterates over the items, oldest first.
     pub fn iter(&self) -> Iter<'_> {
-        Iter(self.segments.iter().flatten())
+        Iter(self.segments().flatten())
+    }
+
+    fn segments(&self) -> Segments<'_> {
+        self.older.iter().chain(std::iter::once(&self.newest))
     }
 
     /// Estimates the tokens of all items.
     pub(crate) fn tokens(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.tokens).sum()
+        self.tokens
     }
 
     /// Estimates the memory of all items in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.bytes).sum()
+        self.bytes
     }
 
     /// Inserts an item before all others.
     pub(crate) fn insert_first(&mut self, item: ConversationItem) {
-        self.segments.insert(0, Segment::new(vec![item]));
-        self.length += 1;
+        let first = Segment::with_start(Arc::new(vec![item]), 0);
+        Arc::make_mut(&mut self.older).insert(0, first);
+        self.count();
     }
 
     /// Removes the oldest items beyond a limit of tokens, but not the newest item. Calls whose message
     /// is removed are removed with it: providers reject outputs without their calls.
     pub(crate) fn truncate_oldest(&mut self, max_tokens: u64) {
-        let mut remaining = max_tokens;
-        let mut position = self.segments.len();
-        while let Some(segment) = position.checked_sub(1).and_then(|last| self.segments.get(last))
-            && segment.tokens <= remaining
+        let mut excess = self.tokens.saturating_sub(max_tokens);
+        if excess == 0 {
+            return;
+        }
+        let mut removed = 0;
+        while let Some(segment) = self.older.get(removed)
+            && segment.tokens < excess
         {
-            remaining -= segment.tokens;
-            position -= 1;
+            excess -= segment.tokens;
+            removed += 1;
         }
-        let is_newest = position == self.segments.len();
-        let removed: Vec<Segment> = self.segments.drain(..position).collect();
-        if let Some(partial) = removed.last() {
-            let mut start = partial.items.len();
-            for item in partial.iter().rev() {
-                let tokens = item_tokens(item);
-                let is_only_item = is_newest && start == partial.items.len();
-                if tokens > remaining && !is_only_item {
-                    break;
-                }
-                remaining = remaining.saturating_sub(tokens);
-                start -= 1;
-            }
-            if start < partial.items.len() {
-                self.segments.insert(0, Segment::with_start(Arc::clone(&partial.items), start));
-            }
+        if removed > 0 {
+            Arc::make_mut(&mut self.older).drain(..removed);
         }
-        if position > 0 {
-            self.remove_leading_calls();
+        let (first, kept) = match self.older.first() {
+            Some(first) => (first, 0),
+            None => (&self.newest, 1),
+        };
+        let mut items = first.iter();
+        while items.len() > kept
+            && excess > 0
+            && let Some(item) = items.next()
+        {
+            excess = excess.saturating_sub(item_tokens(item));
         }
-        self.length = self.segments.iter().map(|segment| segment.iter().len()).sum();
+        self.shorten_first(items.len());
+        self.remove_leading_calls();
+        self.count();
     }
 
     fn remove_leading_calls(&mut self) {
-        while let Some(first) = self.segments.first() {
-            let messages = first.iter().skip_while(|item| !is_message(item)).count();
-            let removed = first.iter().len() - messages;
-            if removed == 0 {
+        loop {
+            let first = self.older.first().unwrap_or(&self.newest);
+            let length = first.iter().len();
+            let kept = first.iter().skip_while(|item| !is_message(item)).count();
+            self.shorten_first(kept);
+            // A segment without messages is removed, and the next one is the first.
+            if length == 0 || kept > 0 {
                 return;
-            }
-            let rest = Segment::with_start(Arc::clone(&first.items), first.start + removed);
-            self.segments.remove(0);
-            if messages > 0 {
-                self.segments.insert(0, rest);
             }
         }
     }
+
+    /// Keeps this many of the newest items of the first segment.
+    fn shorten_first(&mut self, kept: usize) {
+        let first = self.older.first().unwrap_or(&self.newest);
+        if kept == first.iter().len() {
+            return;
+        }
+        let start = first.items.len().saturating_sub(kept);
+        let shortened = Segment::with_start(Arc::clone(&first.items), start);
+        if self.older.is_empty() {
+            self.newest = shortened;
+            return;
+        }
+        let older = Arc::make_mut(&mut self.older);
+        match older.first_mut() {
+            Some(first) if kept > 0 => *first = shortened,
+            _ => drop(older.drain(..1)),
+        }
+    }
+
+    /// Sets the sums over all segments.
+    fn count(&mut self) {
+        self.length = self.segments().map(|segment| segment.iter().len()).sum();
+        self.tokens = self.segments().map(|segment| segment.tokens).sum();
+        self.bytes = self.segments().map(|segment| segment.bytes).sum();
+    }
 }
+
+/// All segments, oldest first.
+type Segments<'a> = std::iter::Chain<std::slice::Iter<'a, Segment>, std::iter::Once<&'a Segment>>;
 
 fn is_message(item: &ConversationItem) -> bool {
     matches!(
@@ -199,7 +232,7 @@ fn item_bytes(item: &ConversationItem) -> usize {
 
 /// An iterator over the items of a conversation.
 #[derive(Clone)]
-pub struct Iter<'a>(std::iter::Flatten<std::slice::Iter<'a, Segment>>);
+pub struct Iter<'a>(std::iter::Flatten<Segments<'a>>);
 
 impl<'a> IntoIterator for &'a Segment {
     type Item = &'a ConversationItem;
@@ -325,6 +358,22 @@ mod tests {
             assert_eq!(newest.last(), Some(&user(200)));
         }
         assert_eq!(numbers(&all), (0..200).collect::<Vec<_>>(), "the clones changed it");
+    }
+
+    #[test]
+    fn calls_without_their_message_are_removed_across_segments() {
+        let output = |number: usize| ConversationItem::ToolOutput {
+            call_id: number.to_string(),
+            output: "x".repeat(4),
+        };
+        let mut conversation = Conversation::from(vec![user(0)]);
+        conversation.extend((0..150).map(output));
+        conversation.push(user(1));
+        let (all, last) = (conversation.clone(), item_tokens(&user(1)));
+        conversation.truncate_oldest(all.tokens() - 1);
+        assert_eq!(numbers(&conversation), [1]);
+        assert_eq!((conversation.len(), conversation.tokens()), (1, last));
+        assert_eq!((all.len(), conversation.bytes() < all.bytes()), (152, true));
     }
 
     #[test]

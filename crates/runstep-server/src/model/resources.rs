@@ -116,6 +116,12 @@ impl UpstreamResources {
         id(&self.post("/vector_stores", body).await?)
     }
 
+    /// Deletes a vector store.
+    pub(crate) async fn delete_vector_store(&self, id: &str) -> Result<(), ResourceError> {
+        let path = format!("/vector_stores/{id}");
+        self.request(Method::DELETE, &path, "", Bytes::new()).await.map(|_| ())
+    }
+
     /// Adds a file to a vector store.
     pub(crate) async fn add_to_vector_store(
         &self,

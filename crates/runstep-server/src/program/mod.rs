@@ -99,6 +99,7 @@ async fn serve(
             options::HistoryMode::MessagesOnly => History::MessagesOnly,
         })
         .adopt_upstream_ids(&settings.adopt)
+        .strict_beta_header(settings.strict_beta_header)
         .max_context_tokens(settings.max_context_tokens)
         .max_stored_bytes(settings.max_stored_bytes)
         .max_stored_bytes_per_key(settings.max_stored_bytes_per_key)

@@ -88,6 +88,10 @@ pub(super) struct Options {
         default_missing_value = "true"
     )]
     no_ui: Option<bool>,
+    /// Whether requests need the header 'OpenAI-Beta: assistants=v2', as the original API demanded; for
+    /// tests of clients
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    strict_beta_header: Option<bool>,
 
     /// The file that keeps all objects, the address of a Postgres database that several servers can
     /// share, or :memory: to lose them at the end. Without it runstep.db in the data directory of the

@@ -16,6 +16,7 @@ pub(super) struct Settings {
     pub(super) api_key_file: Option<PathBuf>,
     pub(super) allowed_origins: Vec<String>,
     pub(super) no_ui: bool,
+    pub(super) strict_beta_header: bool,
     pub(super) data: Option<String>,
     pub(super) durability: Durability,
     pub(super) retain_events: OptionDuration,

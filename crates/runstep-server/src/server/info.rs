@@ -1,6 +1,7 @@
 //! What clients can learn of the configuration.
 
-use super::{Data, ServerBuilder, seconds};
+use super::start::seconds;
+use super::{Data, ServerBuilder};
 use crate::http::{DataInfo, LimitInfo, ModelInfo, RunInfo, ServerInfo};
 
 impl ServerBuilder {

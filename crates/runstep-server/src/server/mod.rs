@@ -5,32 +5,23 @@ mod connections;
 mod info;
 mod running;
 mod socket;
+mod start;
 mod unread_body;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use secrecy::SecretString;
-use tokio::net::TcpListener;
 
-use crate::clock::{Clock, ManualClock};
-use crate::engine::{AdoptedIds, EngineFactory, EngineOptions};
-use crate::error::StartError;
-use crate::http::{self, Access, AllowedOrigins, Faults, HeadErrors, ServerState};
+use crate::clock::ManualClock;
+use crate::engine::AdoptedIds;
+use crate::http::Faults;
 use crate::limits::{History, Limits};
-use crate::metrics::Metrics;
 use crate::model::{Model, Offline};
-use crate::schema::Schemas;
-use crate::shutdown::Shutdown;
-use crate::store::{
-    Durability, MemoryQuota, MemoryStore, Retention, SharedStore, SqliteOptions, SqliteStore,
-};
+use crate::store::Durability;
 #[cfg(feature = "postgres")]
-use crate::store::{PostgresAddress, PostgresOptions, PostgresStore};
-use connections::{Connections, ShutdownSettings};
+use crate::store::PostgresAddress;
 pub use running::RunningServer;
 
 /// As with the original API.
@@ -41,9 +32,6 @@ const RETAIN_EVENTS: Duration = Duration::from_secs(24 * 60 * 60);
 const LEASE: Duration = Duration::from_secs(30);
 const MAX_DATABASE_CONNECTIONS: usize = 16;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many polls of a client fit between the end of the last run and that of the server.
-const FINAL_POLLS: u32 = 5;
-const MAX_FINAL_POLL_TIME: Duration = Duration::from_secs(1);
 
 /// A server of the Run and Run Step API.
 ///
@@ -81,6 +69,7 @@ impl Server {
             max_data_bytes: u64::MAX,
             history: History::default(),
             adopted: AdoptedIds::new(),
+            strict_beta_header: false,
         }
     }
 }
@@ -115,6 +104,7 @@ pub struct ServerBuilder {
     max_data_bytes: u64,
     history: History,
     adopted: AdoptedIds,
+    strict_beta_header: bool,
 }
 
 impl ServerBuilder {
@@ -290,6 +280,15 @@ impl ServerBuilder {
         self
     }
 
+    /// Refuses requests for assistants, threads, messages, runs and steps without the header
+    /// `OpenAI-Beta: assistants=v2` with a 400, as the original API did. For tests of clients.
+    ///
+    /// Default: false. The header is then ignored, so that clients of older versions work.
+    pub fn strict_beta_header(mut self, is_strict: bool) -> Self {
+        self.strict_beta_header = is_strict;
+        self
+    }
+
     /// Limits the prompt tokens of a run whose truncation strategy is `auto`, at an estimated four
     /// characters per token. A run's `max_prompt_tokens` can lower the limit. Default: 128,000.
     pub fn max_context_tokens(mut self, limit: u64) -> Self {
@@ -354,129 +353,4 @@ impl ServerBuilder {
         self.ui = ui;
         self
     }
-
-    /// Returns the routes, to call without a socket or to serve in another way. They must be called
-    /// within a tokio runtime. Their address is unknown, so any `Host` is accepted.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StartError::ApiKey`] or [`StartError::Origin`] if a key or origin is not valid,
-    /// [`StartError::DataFile`] if the data file cannot be used, [`StartError::Database`] if the
-    /// address of the database cannot be used, and [`StartError::Specification`] if
-    /// the built-in specification is not valid, which is a bug.
-    pub fn app(self) -> Result<Router, StartError> {
-        let (app, _) = self.router(Shutdown::default(), false)?;
-        Ok(app)
-    }
-
-    /// Returns the routes, and the responses to requests that cannot be routed.
-    fn router(
-        self,
-        shutdown: Shutdown,
-        is_local: bool,
-    ) -> Result<(Router, HeadErrors), StartError> {
-        let schemas =
-            Schemas::embedded().map_err(|error| StartError::Specification(error.to_string()))?;
-        let metrics = Arc::new(Metrics::new());
-        let limit = self.limits.max_stored_bytes;
-        // Without keys, all clients share the objects and the quota.
-        let key_limit = match self.keys.is_empty() {
-            true => usize::MAX,
-            false => self.limits.max_stored_bytes_per_key,
-        };
-        let quota = MemoryQuota::new(limit, key_limit, metrics.stored_bytes.clone());
-        let info = self.info();
-        let store: SharedStore = match self.data {
-            Data::Memory => Arc::new(MemoryStore::new(Arc::clone(&quota))),
-            #[cfg(feature = "postgres")]
-            Data::Postgres(address) => Arc::new(PostgresStore::new(PostgresOptions {
-                address: *address,
-                max_connections: self.max_database_connections,
-                max_bytes: self.max_data_bytes,
-                metrics: metrics.store.clone(),
-                quota: Arc::clone(&quota),
-            })?),
-            Data::File(path) => Arc::new(SqliteStore::open(
-                &path,
-                SqliteOptions {
-                    durability: self.durability,
-                    max_bytes: self.max_data_bytes,
-                    metrics: metrics.store.clone(),
-                    quota: Arc::clone(&quota),
-                },
-            )?),
-        };
-        let engines = EngineFactory::new(EngineOptions {
-            model: self.model,
-            clock: self.clock.map_or_else(Clock::system, Clock::Manual),
-            limits: self.limits.clone(),
-            run_lifetime: self.run_lifetime,
-            stop_runs: shutdown.stop_runs.clone(),
-            active_runs: shutdown.active_runs.clone(),
-            metrics: Arc::clone(&metrics),
-            store,
-            lease: seconds(self.lease).max(1),
-            quota,
-            retention: Retention {
-                events: seconds(self.retain_events),
-                runs: self.retain_runs.map(seconds),
-            },
-            history: self.history,
-            adopted: self.adopted,
-        });
-        let access = Access::new(&self.keys, &engines)?;
-        let origins = AllowedOrigins::new(&self.origins)?;
-        let head_errors = HeadErrors::new(Arc::clone(&metrics));
-        let app = ServerState::new(
-            access,
-            schemas,
-            self.limits,
-            self.poll_after,
-            shutdown,
-            metrics,
-            info,
-        );
-        Ok((http::router(app, origins, is_local, self.ui, self.faults), head_errors))
-    }
-
-    /// Serves on a free port of the loopback address.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StartError::Listen`] if no port can be bound, and the errors of
-    /// [`app`](Self::app).
-    pub async fn spawn(self) -> Result<RunningServer, StartError> {
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        self.spawn_on(address).await
-    }
-
-    /// Serves on an address. Port 0 selects a free one.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StartError::Listen`] if the address cannot be bound, [`StartError::Database`] if the
-    /// database cannot be reached or upgraded, and the errors of [`app`](Self::app).
-    pub async fn spawn_on(self, address: SocketAddr) -> Result<RunningServer, StartError> {
-        let limits = self.limits.clone();
-        let settings = ShutdownSettings {
-            timeout: self.shutdown_timeout,
-            final_poll_time: (FINAL_POLLS * self.poll_after).min(MAX_FINAL_POLL_TIME),
-        };
-        #[cfg(feature = "postgres")]
-        if let Data::Postgres(address) = &self.data {
-            // Reports errors early.
-            PostgresStore::migrate(address).await?;
-        }
-        let shutdown = Shutdown::default();
-        let app = self.router(shutdown.clone(), address.ip().is_loopback())?;
-        let listen_error = |source| StartError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
-        let connections = Connections::new(listener, app, &limits, shutdown.clone(), settings);
-        Ok(RunningServer::new(address, shutdown, tokio::spawn(connections.serve())))
-    }
-}
-
-fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

@@ -31,7 +31,7 @@ use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
-pub(crate) use context::{Context, ContextMark, ContextQuery};
+pub(crate) use context::{Context, ContextMark, ContextMessage, ContextQuery};
 pub(crate) use memory::MemoryStore;
 pub(crate) use notification::Notification;
 pub(crate) use object::{
@@ -162,6 +162,9 @@ pub(crate) trait Store: Send + Sync + 'static {
         now: i64,
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<RunKey>>>;
+
+    /// Returns the runs that a node has claimed and that are queued or in progress.
+    fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>>;
 
     /// Renews the lease of a node up to a time. All of its claims are valid until then. Returns how
     /// many nodes have a valid lease, with this one.

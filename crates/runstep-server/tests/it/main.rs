@@ -7,6 +7,7 @@
 
 mod authentication;
 mod body_limits;
+mod broken_responses;
 mod browser_origins;
 mod chat_completions;
 mod console;
@@ -21,6 +22,7 @@ mod limits;
 mod logging;
 mod manual_clock;
 mod memory_quota;
+mod nulls_and_defaults;
 mod objects;
 mod observability;
 mod pagination;

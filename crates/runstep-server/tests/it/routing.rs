@@ -13,10 +13,21 @@ use crate::harness::{Fixture, TestClient, id, merged, run_pending_tasks, tool_ou
 
 const POLL_AFTER: &str = "openai-poll-after-ms";
 
+/// What clients put before the path of an operation.
+const PREFIXES: [&str; 7] = [
+    "",
+    "/v1",
+    "/openai",
+    "/openai/v1",
+    "/openai/deployments/gpt-4o",
+    "/api/projects/some%20project",
+    "/api/projects/some%20project/openai/v1",
+];
+
 #[tokio::test(start_paused = true)]
-async fn every_operation_is_served_with_and_without_version_prefix() {
+async fn every_operation_is_served_with_the_prefixes_of_all_clients() {
     let call = || Turn::call("weather", json!({}));
-    for prefix in ["", "/v1"] {
+    for prefix in PREFIXES {
         let client =
             TestClient::with_turns([call(), Turn::text("Done."), call(), Turn::text("Done.")]);
         let fixture = client.create_fixture(&["weather"]).await;
@@ -65,10 +76,13 @@ async fn every_operation_is_served_with_and_without_version_prefix() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_prefixes_share_objects() {
+async fn all_prefixes_share_objects() {
     let client = TestClient::with_model(Offline::new());
     let thread = client.post("/threads", json!({})).await.ok();
-    assert_eq!(client.get(&format!("/v1/threads/{}", id(&thread))).await.ok(), thread);
+    for prefix in PREFIXES {
+        let path = format!("{prefix}/threads/{}?api-version=2025-05-01", id(&thread));
+        assert_eq!(client.get(&path).await.ok(), thread);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +175,7 @@ async fn content_location(client: &TestClient, method: Method, path: &str, body:
 #[tokio::test(start_paused = true)]
 async fn content_location_of_a_stream_uses_the_requested_prefix() {
     let mut patterns = Vec::new();
-    for prefix in ["", "/v1", "/tenant/v1"] {
+    for prefix in ["", "/v1", "/tenant/v1", "/openai/deployments/gpt-4o"] {
         let turns = [Turn::call("weather", json!({})), Turn::text("Done."), Turn::text("Done.")];
         let app = Server::builder().model(Scripted::new(turns)).app().unwrap();
         let client = TestClient::from_router(Router::new().nest("/tenant", app.clone()).merge(app));
@@ -194,6 +208,7 @@ async fn content_location_of_a_stream_uses_the_requested_prefix() {
     /threads/THREAD/runs/RUN
     /v1/threads/THREAD/runs/RUN
     /tenant/v1/threads/THREAD/runs/RUN
+    /openai/deployments/gpt-4o/threads/THREAD/runs/RUN
     ");
 }
 

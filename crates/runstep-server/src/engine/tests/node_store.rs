@@ -168,6 +168,10 @@ impl Store for NodeStore {
         self.inner.claim_runs(claimant, now, limit)
     }
 
+    fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        self.inner.claimed_runs(claimant)
+    }
+
     fn renew_lease(
         &self,
         claimant: Claimant,

@@ -5,6 +5,7 @@ use super::*;
 on_all_stores! {
     runs_are_claimed_once_and_in_order,
     namespaces_take_turns_in_claims,
+    claimed_runs_are_those_that_execute,
     claims_end_with_the_lease,
     node_without_its_claim_cannot_write,
     waiting_runs_expire_in_order,
@@ -67,6 +68,28 @@ async fn namespaces_take_turns_in_claims(harness: Harness) {
     assert_eq!(claimed.iter().collect::<Vec<_>>(), expected);
     let claimed = store.claim_runs(node("a"), 0, 9).await.unwrap();
     assert_eq!(claimed.iter().collect::<Vec<_>>(), [&first[2], &others[1]]);
+}
+
+async fn claimed_runs_are_those_that_execute(harness: Harness) {
+    let keys = create_runs(&harness, 5).await;
+    let store = &harness.store;
+    store.renew_lease(node("a"), 0, 10).await.unwrap();
+    assert_eq!(store.claim_runs(node("a"), 0, 4).await.unwrap(), keys[..4]);
+    store.claim_runs(node("b"), 0, 9).await.unwrap();
+    let write = |key: &RunKey, phase| {
+        let update = Some(RunUpdate { owner: Some("a".into()), ..update(phase) });
+        Change::WriteRun(Box::new(RunWrite { update, ..empty_write(&key.thread, &key.run, 1) }))
+    };
+    harness.commit(write(&keys[1], Phase::InProgress)).await.unwrap();
+    harness.commit(write(&keys[2], Phase::Cancelling)).await.unwrap();
+    let mut claimed = store.claimed_runs(node("a")).await.unwrap();
+    claimed.sort();
+    assert_eq!(claimed, [keys[0].clone(), keys[1].clone(), keys[3].clone()]);
+    assert_eq!(store.claimed_runs(node("b")).await.unwrap(), [keys[4].clone()]);
+    let id = keys[0].thread.clone();
+    harness.commit(Change::Delete { collection: Collection::Threads, id }).await.unwrap();
+    harness.commit(write(&keys[3], Phase::Ended)).await.unwrap();
+    assert_eq!(store.claimed_runs(node("a")).await.unwrap(), [keys[1].clone()]);
 }
 
 async fn claims_end_with_the_lease(harness: Harness) {

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use prometheus_client::metrics::gauge::Gauge;
 use tempfile::TempDir;
 
-use super::context::ContextMessage;
 use super::*;
 use crate::metrics::StoreMetrics;
 

@@ -15,7 +15,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 
 use super::context::{Context, ContextQuery};
-use super::object::{Collection, EventChunk, Kind, Namespace, Object, RunKey, RunRecord};
+use super::object::{Collection, EventChunk, Kind, Namespace, Object, Phase, RunKey, RunRecord};
 use super::page::{ObjectPage, PageQuery};
 use super::quota::MemoryQuota;
 use super::transaction::{Claimant, Committed, Transaction};
@@ -273,6 +273,17 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<RunKey>>> {
         done(Ok(self.state.lock().claim(&claimant, now, limit)))
+    }
+
+    fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        let state = self.state.lock();
+        let is_claimed = |key: &&RunKey| {
+            state.run(key).is_ok_and(|run| {
+                matches!(run.phase, Phase::Queued | Phase::InProgress)
+                    && run.owner.as_ref() == Some(&claimant.0)
+            })
+        };
+        done(Ok(state.executable.values().filter(is_claimed).cloned().collect()))
     }
 
     fn renew_lease(

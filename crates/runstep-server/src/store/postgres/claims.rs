@@ -29,6 +29,17 @@ pub(super) async fn claim_runs(
     rows.iter().map(read_key).collect()
 }
 
+pub(super) async fn claimed_runs(client: &Client, claimant: &Claimant) -> Result<Vec<RunKey>> {
+    // The first condition is that of the index.
+    let sql = "
+        SELECT namespaces.name, threads.id, runs.id FROM runs
+        JOIN threads ON threads.seq = runs.thread JOIN namespaces ON namespaces.key = runs.ns
+        WHERE runs.phase IN (0, 1, 3) AND runs.phase <> 3 AND runs.owner = $1";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[&&*claimant.0]).await?;
+    rows.iter().map(read_key).collect()
+}
+
 pub(super) async fn renew_lease(
     client: &Client,
     claimant: &Claimant,

@@ -2,11 +2,12 @@
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `tables_1.sql`, `functions_1.sql` | the schema: a function for each change |
+//! | `tables_1.sql`, `functions_1.sql`, … | the schema by version: a function for each change |
 //! | `schema.rs` | migrations |
 //! | `connect.rs` | the address, TLS, and the connections |
 //! | `commit.rs` | transactions, one statement each |
-//! | `lists_3.sql` | indexes for lists of all threads and runs |
+//! | `lists_4.sql` | indexes for lists of all threads and runs |
+//! | `repeat.rs` | transactions whose outcome is not known |
 //! | `read.rs` | reads |
 //! | `all_runs.rs` | lists of the runs of all threads |
 //! | `claims.rs` | claims, leases and retention |
@@ -19,6 +20,7 @@ mod connect;
 mod message;
 mod notify;
 mod read;
+mod repeat;
 mod schema;
 
 use std::future::Future;
@@ -118,7 +120,7 @@ impl Failure {
         match self {
             Self::Refused(_) => false,
             Self::Unavailable(_) | Self::Timeout => true,
-            Self::Database(error) => commit::is_transient(error),
+            Self::Database(error) => repeat::is_transient(error),
         }
     }
 
@@ -203,7 +205,7 @@ impl Shared {
             let (current, quota) = (Arc::clone(&transaction), &quota);
             let attempt = |client| async move {
                 if is_repeated {
-                    commit::repeat(&client, &current, quota).await
+                    repeat::repeat(&client, &current, quota).await
                 } else {
                     commit::commit(&client, &current).await
                 }
@@ -355,6 +357,10 @@ impl Store for PostgresStore {
         self.0.read(move |client| async move {
             claims::claim_runs(&client, &claimant, now, limit).await
         })
+    }
+
+    fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        self.0.read(move |client| async move { claims::claimed_runs(&client, &claimant).await })
     }
 
     fn renew_lease(

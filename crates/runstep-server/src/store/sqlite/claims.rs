@@ -36,3 +36,14 @@ pub(super) fn claim_runs(
     }
     Ok(rows.into_iter().map(|(key, _)| key).collect())
 }
+
+/// Returns the runs that a node has claimed and that are queued or in progress.
+pub(super) fn claimed_runs(connection: &Connection, claimant: &Claimant) -> Result<Vec<RunKey>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT namespaces.name, threads.id, runs.id FROM runs INDEXED BY runs_active
+         JOIN threads ON threads.seq = runs.thread JOIN namespaces ON namespaces.key = runs.ns
+         WHERE runs.phase < 4 AND runs.phase IN (0, 1) AND runs.owner = ?1",
+    )?;
+    let keys = statement.query_map([&claimant.0], read_key)?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
+}

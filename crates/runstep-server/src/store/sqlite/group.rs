@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::identity::FileIdentity;
 use super::open::FileLock;
 use super::tables::{Failure, Tables};
 use super::unavailable;
@@ -52,6 +53,7 @@ struct Queue {
 struct Database {
     connection: Connection,
     tables: Tables,
+    identity: FileIdentity,
 }
 
 /// A transaction that waits.
@@ -84,7 +86,9 @@ where
     }
 
     fn complete(self: Box<Self>, committed: Result<()>) {
-        let Self { result, sender, .. } = *self;
+        let Self { operation, result, sender } = *self;
+        // What it holds until the commit is released before the caller goes on.
+        drop(operation);
         let never_executed = || Err(StoreError::Unavailable("not executed".into()));
         let result = committed.and_then(|()| result.unwrap_or_else(never_executed));
         // The caller may no longer wait.
@@ -96,6 +100,7 @@ impl Writer {
     pub(super) fn new(
         connection: Connection,
         lock: FileLock,
+        identity: FileIdentity,
         max_bytes: u64,
         metrics: StoreMetrics,
     ) -> rusqlite::Result<Self> {
@@ -104,7 +109,7 @@ impl Writer {
         status.bytes.store(bytes, Ordering::Relaxed);
         metrics.data_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         let tables = Tables::new(&connection)?;
-        let database = Mutex::new(Database { connection, tables });
+        let database = Mutex::new(Database { connection, tables, identity });
         Ok(Self { queue: Mutex::default(), database, status, max_bytes, metrics, _lock: lock })
     }
 
@@ -206,6 +211,7 @@ impl Writer {
 
 impl Database {
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+        self.identity.check()?;
         let result = self.connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
             for job in group {
                 job.execute(&self.connection, &mut self.tables)?;

@@ -2,9 +2,11 @@
 
 mod admin;
 mod all_runs;
+mod assistants;
 mod claims;
 mod delete;
 mod group;
+mod identity;
 mod open;
 mod read;
 mod replace;
@@ -26,12 +28,14 @@ use super::context::{Context, ContextQuery};
 use super::object::{Collection, EventChunk, Namespace, Object, RunKey, RunRecord};
 use super::page::{ObjectPage, PageQuery};
 use super::quota::MemoryQuota;
-use super::transaction::{Claimant, Committed, Transaction};
+use super::transaction::{Change, Claimant, Committed, Transaction};
 use super::{Result, Retention, RunFilter, Store, StoreError};
 use crate::error::DataFileError;
 use crate::metrics::StoreMetrics;
 pub use admin::{backup, check, export, import};
+use assistants::{AssistantCache, PendingChange};
 use group::Writer;
+use identity::FileIdentity;
 pub use open::Durability;
 use open::{FileLock, open_reader, open_writer};
 use tables::Failure;
@@ -43,6 +47,7 @@ const READERS: usize = 4;
 pub(crate) struct SqliteStore {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
+    assistants: Arc<AssistantCache>,
     path: PathBuf,
     metrics: StoreMetrics,
     quota: Arc<MemoryQuota>,
@@ -78,9 +83,24 @@ impl SqliteStore {
         };
         // No other process executes runs of this file, so no lease is valid.
         connection.execute("DELETE FROM nodes", []).map_err(database)?;
-        let writer = Writer::new(connection, lock, max_bytes, metrics.clone()).map_err(database)?;
+        let identity = FileIdentity::of(path);
+        let writer = Writer::new(connection, lock, identity, max_bytes, metrics.clone());
+        let writer = writer.map_err(database)?;
         let (writer, readers) = (Arc::new(writer), Arc::new(Readers::new(path)));
-        Ok(Self { writer, readers, path: path.to_owned(), metrics, quota })
+        let (assistants, path) = (Arc::default(), path.to_owned());
+        Ok(Self { writer, readers, assistants, path, metrics, quota })
+    }
+}
+
+impl SqliteStore {
+    /// Marks the assistant that a transaction changes.
+    fn begin_change(&self, transaction: &Transaction) -> Option<PendingChange> {
+        let id = match &transaction.change {
+            Change::Replace { collection: Collection::Assistants, object, .. } => &object.id,
+            Change::Delete { collection: Collection::Assistants, id } => id,
+            _ => return None,
+        };
+        Some(self.assistants.begin_change(&transaction.namespace, id))
     }
 }
 
@@ -137,10 +157,22 @@ impl Store for SqliteStore {
         collection: Collection,
         id: &str,
     ) -> BoxFuture<'static, Result<Object>> {
+        let mut cache = None;
+        if collection == Collection::Assistants {
+            if let Some(assistant) = self.assistants.get(namespace, id) {
+                return future::ready(Ok(assistant)).boxed();
+            }
+            cache = Some((Arc::clone(&self.assistants), self.assistants.revision()));
+        }
         let (namespace, id) = (namespace.clone(), id.to_owned());
         let quota = self.quota.key(&namespace);
-        self.readers
-            .read(move |connection| read::object(connection, &namespace, &quota, &collection, &id))
+        self.readers.read(move |connection| {
+            let object = read::object(connection, &namespace, &quota, &collection, &id)?;
+            if let Some((cache, revision)) = &cache {
+                cache.insert(&namespace, &object, *revision);
+            }
+            Ok(object)
+        })
     }
 
     fn page(
@@ -201,9 +233,9 @@ impl Store for SqliteStore {
             Ok(charge) => charge,
             Err(error) => return future::ready(Err(error.into())).boxed(),
         };
-        let writer = Arc::clone(&self.writer);
+        let (writer, pending) = (Arc::clone(&self.writer), self.begin_change(&transaction));
         self.writer.write(move |connection, tables| {
-            let _in_transit = &in_transit;
+            let _held = (&in_transit, &pending);
             let committed =
                 tables.commit(connection, &transaction, || Ok(writer.check_capacity()?))?;
             writer.expect_growth(bytes);
@@ -233,6 +265,10 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'static, Result<Vec<RunKey>>> {
         self.writer
             .write(move |connection, _| claims::claim_runs(connection, &claimant, now, limit))
+    }
+
+    fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>> {
+        self.readers.read(move |connection| claims::claimed_runs(connection, &claimant))
     }
 
     fn renew_lease(

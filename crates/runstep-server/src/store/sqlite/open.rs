@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::schema::{APPLICATION_ID, MIGRATIONS, migrate};
@@ -104,7 +105,7 @@ pub(super) fn open_writer(
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         connection.pragma_update(None, "journal_size_limit", MAX_WAL_BYTES)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        prepare_statements(connection)?;
         migrate(connection, version)
     };
     configure(&mut connection).map_err(database)?;
@@ -126,8 +127,16 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", READER_CACHE)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    prepare_statements(&connection)?;
     Ok(connection)
+}
+
+/// Keeps prepared statements. Their plans do not depend on the values that are bound: otherwise SQLite
+/// prepares some of them again for each new value.
+fn prepare_statements(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Checks that a file belongs to this program and is not too new. Returns its version, which is 0

@@ -125,6 +125,26 @@ fn plan(connection: &Connection, sql: &str) -> String {
     plan.map(Result::unwrap).collect::<Vec<_>>().join("\n")
 }
 
+#[test]
+fn statements_are_not_prepared_again_for_other_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let writer = open_writer(&path, Durability::Full).unwrap();
+    for connection in [&writer, &open_reader(&path).unwrap()] {
+        for sql in [
+            "SELECT seq FROM messages WHERE ns = ?1 AND thread = ?2 AND seq > ?3",
+            "SELECT seq FROM runs WHERE ns = ?1 AND thread = ?2 AND phase < ?3",
+        ] {
+            let mut statement = connection.prepare(sql).unwrap();
+            for value in 0..5 {
+                let rows = statement.query_map([1, value, value], |row| row.get::<_, i64>(0));
+                assert_eq!(rows.unwrap().count(), 0);
+            }
+            assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn files_of_the_first_version_are_migrated() {
     let directory = tempfile::tempdir().unwrap();
@@ -298,4 +318,31 @@ async fn numbers_are_not_used_again_after_a_restart() {
             last = seq;
         }
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn writes_to_a_deleted_or_replaced_file_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, moved) = (directory.path().join("data.db"), directory.path().join("moved.db"));
+    let store = open(&path).unwrap();
+    let create = |id: &str| {
+        let object =
+            NewObject { id: id.to_owned(), json: Bytes::from_static(b"{}"), hidden: Bytes::new() };
+        let (namespace, change) = (Namespace::new("a"), Change::CreateAssistant(object));
+        store.commit(Transaction { namespace, now: 0, idempotency: None, change })
+    };
+    create("1").await.unwrap();
+    fs::rename(&path, &moved).unwrap();
+    let is_refused = |result: Result<Committed>| {
+        let text = "was deleted or replaced while the server uses it";
+        matches!(result, Err(StoreError::Unavailable(message)) if message.contains(text))
+    };
+    assert!(is_refused(create("2").await), "deleted");
+    fs::copy(&moved, &path).unwrap();
+    assert!(is_refused(create("2").await), "replaced");
+    assert!(store.check_health().is_err());
+    fs::rename(&moved, &path).unwrap();
+    create("2").await.unwrap();
+    assert_eq!(store.check_health(), Ok(()));
 }

@@ -38,10 +38,12 @@ fn assert_valid(source: &str, component: &str, value: &Value) {
     assert!(errors.is_empty(), "{source} is not a valid {component}: {errors:#?}\n{value:#}");
 }
 
-/// Finds the operation at a path, with or without the `/v1` prefix.
+/// Finds the operation at a path, with or without a prefix.
 fn operation(method: &Method, path: &str) -> Option<Operation> {
     let path = path.split('?').next().unwrap_or_default();
-    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let prefixes = ["/openai/deployments/gpt-4o", "/openai/v1", "/openai", "/v1"];
+    let path = path.strip_prefix("/api/projects/some%20project").unwrap_or(path);
+    let path = prefixes.iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
     let matches = |template: &str| {
         let (template, path) = (template.split('/'), path.split('/'));
         template.clone().count() == path.clone().count()

@@ -35,6 +35,11 @@ impl ObjectRequests {
         };
         let (path, _) = path.split_once('?').unwrap_or((path, ""));
         let segments: Vec<&str> = path.split('/').collect();
+        if method == "POST" && request.body.to_string().contains("file-missing") {
+            let error = json!({"error": {"message": "No such File object: file-missing",
+                "type": "invalid_request_error", "param": null, "code": null}});
+            return Some(MockResponse::json(404, &error));
+        }
         let object = match (method, segments.as_slice()) {
             ("POST", ["files"]) => json!({"id": format!("file-{number}"), "object": "file"}),
             ("POST", ["uploads"]) => json!({"id": format!("upload_{number}"), "object": "upload"}),

@@ -49,6 +49,9 @@ async fn requests_are_passed_on_with_query_body_and_status() {
     send(client, "POST", "/v1/vector_stores/vs_1/search?limit=2", "{}").await;
     send(client, "GET", "/v1/models", "").await;
     send(client, "DELETE", "/v1/vector_stores/vs_1", "").await;
+    let azure = "/openai/deployments/gpt-4o/files?api-version=2024-05-01&purpose=assistants";
+    send(client, "GET", azure, "").await;
+    send(client, "GET", "/api/projects/p/vector_stores/vs_1?api-version=v1", "").await;
     let (status, _, body) = send(client, "GET", "/v1/files/file-missing", "").await;
     assert_eq!((status, body.contains("No such File object")), (404, true), "{body}");
     let expected = [
@@ -57,6 +60,8 @@ async fn requests_are_passed_on_with_query_body_and_status() {
         "POST /vector_stores/vs_1/search?limit=2",
         "GET /models",
         "DELETE /vector_stores/vs_1",
+        "GET /files?purpose=assistants",
+        "GET /vector_stores/vs_1",
         "GET /files/file-missing",
     ];
     assert_eq!(requests.lines(), expected);

@@ -150,3 +150,25 @@ async fn attachments_for_file_search_are_in_the_vector_store_of_the_thread() {
     let tools = &upstream.requests()[0].body["tools"];
     assert_eq!(*tools, json!([{"type": "file_search", "vector_store_ids": ["vs_1"]}]));
 }
+
+#[tokio::test]
+async fn vector_stores_of_failed_requests_are_deleted() {
+    let (upstream, requests) = provider([]).await;
+    let fixture = fixture(&upstream, built_in_tools()).await;
+    let one = json!({"file_search": {"vector_stores": [{"file_ids": ["file-1"]}]}});
+    let attachment = json!({"file_id": "file-missing", "tools": [{"type": "file_search"}]});
+    let message = json!({"role": "user", "content": "Search.", "attachments": [attachment]});
+    let thread = json!({"tool_resources": one, "messages": [message]});
+    let cases = [
+        ("/threads", thread.clone()),
+        ("/threads/runs", fixture.run_body(json!({"thread": thread}))),
+    ];
+    for (path, body) in cases {
+        let before = requests.lines().len();
+        fixture.client.post(path, body).await.expect_error(400);
+        let lines = requests.lines();
+        let id = format!("vs_{}", before + 1);
+        assert_eq!(lines[before], "POST /vector_stores", "{path}");
+        assert_eq!(lines.last(), Some(&format!("DELETE /vector_stores/{id}")), "{path}");
+    }
+}

@@ -1,4 +1,4 @@
--- Version 3: lists of all threads, and of the runs of all threads.
+-- Version 4: lists of all threads, and of the runs of all threads.
 
 -- The members of a run that lists filter by. The server writes them before all members that a client
 -- determines, so the first match is theirs; a conversion to JSON would fail for texts with \u0000.
