@@ -48,7 +48,6 @@ pub(crate) struct RequestSettings {
 }
 
 impl ServerState {
-    #[expect(clippy::too_many_arguments, reason = "each is used once, by the builder")]
     pub(crate) fn new(
         access: Access,
         schemas: &'static Schemas,
