@@ -11,8 +11,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::schema::{APPLICATION_ID, MIGRATIONS, migrate};
 use crate::error::DataFileError;
 
-/// Bytes of the database that a connection caches, as SQLite expects it: negative, in KiB.
-const WRITER_CACHE: i64 = -16 * 1024;
+/// Bytes of the database that a connection caches, as SQLite expects it: negative, in KiB. They add to
+/// the memory bound, because a write of a long run reads many pages: those before its indexed columns.
+const WRITER_CACHE: i64 = -4 * 1024;
 const READER_CACHE: i64 = -2 * 1024;
 /// After how many pages in the write-ahead log a commit copies it into the database.
 const CHECKPOINT_PAGES: i64 = 4000;
