@@ -102,18 +102,20 @@ fn uploads(provider: &Provider, server: &RunningServer, folder: &Path) -> Result
     // The memory of the first request is not that of a long one.
     upload(&server.url, &small)?;
     let before = peak_memory(server)?;
+    let cpu_before = cpu_time(server)?;
     let (mut direct, mut through) = (Vec::new(), Vec::new());
     for _ in 0..UPLOADS {
         direct.push(upload(&provider.url, &path)?);
         through.push(upload(&server.url, &path)?);
     }
+    let busy = (cpu_time(server)? - cpu_before) / through.iter().sum::<f64>() * 100.0;
     let memory = peak_memory(server)?.saturating_sub(before);
     fs::remove_file(&path).map_err(file(&path))?;
     let megabytes = (UPLOAD_BYTES / 1024 / 1024) as f64;
     let [direct, through] = [direct, through].map(|times| megabytes / median(times));
     Ok(format!(
         "an upload of {megabytes} MiB with curl: {direct:.0} MiB/s; through the server: {through:.0} \
-         MiB/s, {:.0} %; {memory} KiB more memory",
+         MiB/s, {:.0} %; the server uses {busy:.0} % of a core for it, and {memory} KiB more memory",
         through / direct * 100.0
     ))
 }
@@ -130,6 +132,20 @@ fn upload(url: &str, path: &Path) -> Result<f64, Error> {
             .arg(format!("{url}/files")),
     )?;
     taken.trim().parse().map_err(|_| Error::MissingOutput("time of curl"))
+}
+
+/// Returns the CPU time of a server so far, of user and system, in seconds.
+fn cpu_time(server: &RunningServer) -> Result<f64, Error> {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let path = Path::new("/proc").join(server.id().to_string()).join("stat");
+    let status = fs::read_to_string(&path).map_err(file(&path))?;
+    // The name of the program is the second field, and may contain spaces.
+    let fields = status.rsplit(") ").next().unwrap_or_default().split(' ');
+    let ticks: Vec<f64> = fields.skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+    match ticks.as_slice() {
+        [user, system] => Ok((user + system) / TICKS_PER_SECOND),
+        _ => Err(Error::MissingOutput("CPU time of the server")),
+    }
 }
 
 /// Returns the largest resident memory of a server so far, in KiB.
