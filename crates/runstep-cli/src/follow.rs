@@ -10,7 +10,7 @@ use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::terminal::Terminal;
 
-/// How long cancelling may take if nobody waits for its result.
+/// The time limit of a cancellation whose result is not used.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Shows the events of a run.
@@ -163,7 +163,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Cancels the run that nobody waits for any more. Errors are ignored: there is no reader.
+    /// Cancels a run whose output is no longer read. Errors are ignored, because they cannot be printed.
     async fn on_closed_output(&self) {
         if let (true, Some(run)) = (self.policy.on_closed_output, &self.run) {
             let cancelled = self.client.runs(&run.thread_id).cancel(&run.run_id);
@@ -182,7 +182,7 @@ fn left_alone(run: &RunRef) -> CliError {
 }
 
 /// Returns the run within an event.
-fn run_of(event: &RunEvent) -> Option<&Run> {
+pub(crate) fn run_of(event: &RunEvent) -> Option<&Run> {
     match event {
         RunEvent::RunCreated(run)
         | RunEvent::RunQueued(run)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A line with a spinner on standard error. It is not drawn if that is no terminal.
+/// A line with a spinner on standard error. It is not drawn if that is not a terminal.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {

@@ -14,7 +14,7 @@ fn is_unsafe(letter: char) -> bool {
         || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Returns a text whose lines and tabs are kept. Carriage returns are removed.
+/// Returns a text with its line breaks and tabs. Carriage returns are removed.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |letter| matches!(letter, '\n' | '\t'))
 }

@@ -23,7 +23,7 @@ fn colors_are_used_on_demand() {
     server.assistant(json!([]));
     let ask = ["ask", "Hi", "--assistant", "asst_abc123", "--color", "always"];
     let finished = server.runstep(&ask).run();
-    // Somebody looks at the colors, so the text of the model is escaped.
+    // Colored output is for a terminal, so the text of the model is escaped.
     assert_eq!(finished.stdout, "\\u{1b}[31mHi\n");
     assert!(finished.stderr.starts_with("\u{1b}[2mcompleted"), "{finished}");
     let list = ["runs", "list", "--thread", "thread_abc123"];

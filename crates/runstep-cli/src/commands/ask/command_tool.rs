@@ -160,7 +160,7 @@ impl CommandTool {
         Ok(expanded)
     }
 
-    /// Returns the command of a call, quoted so that its arguments are told apart.
+    /// Returns the command of a call, quoted so that each argument is visible as one.
     pub(super) fn command_line(&self, values: &Arguments) -> Result<String, CommandError> {
         let arguments = self.expand(values)?;
         let words = std::iter::once(&self.program).chain(&arguments);

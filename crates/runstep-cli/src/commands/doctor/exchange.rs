@@ -19,7 +19,7 @@ const HEADERS: [&str; 8] = [
     "cf-ray",
 ];
 
-/// A response, or why there is none.
+/// A response, or the reason why none was received.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     pub(super) status: Option<u16>,

@@ -127,8 +127,8 @@ impl Examination<'_> {
     }
 }
 
-/// Returns whether an operation exists. The answer to an unknown path tells a missing operation from a
-/// missing object.
+/// Returns whether an operation exists. A missing operation has the same response as an unknown path,
+/// and a missing object has another one.
 fn presence(exchange: &Exchange, unknown: &Exchange, method: &str, path: &str) -> Presence {
     let anonymous = |exchange: &Exchange, method: &str, path: &str| {
         let message = exchange.api_message.as_deref()?;

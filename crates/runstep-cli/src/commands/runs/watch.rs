@@ -8,7 +8,7 @@ use runstep::{Client, RunEvent, RunRef};
 use super::RunArguments;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::follow::{CancelPolicy, Follower, View};
+use crate::follow::{CancelPolicy, Follower, View, run_of};
 use crate::interrupts::Interrupts;
 use crate::outcome;
 use crate::terminal::{Terminal, text, time};
@@ -119,17 +119,10 @@ impl View for RunView {
         if terminal.is_json {
             return terminal.json(event);
         }
+        if let Some(run) = run_of(event) {
+            return self.run(run, terminal);
+        }
         match event {
-            RunEvent::RunCreated(run)
-            | RunEvent::RunQueued(run)
-            | RunEvent::RunInProgress(run)
-            | RunEvent::RunRequiresAction(run)
-            | RunEvent::RunCompleted(run)
-            | RunEvent::RunIncomplete(run)
-            | RunEvent::RunFailed(run)
-            | RunEvent::RunCancelling(run)
-            | RunEvent::RunCancelled(run)
-            | RunEvent::RunExpired(run) => self.run(run, terminal),
             RunEvent::StepCompleted(step)
             | RunEvent::StepFailed(step)
             | RunEvent::StepCancelled(step)

@@ -222,7 +222,7 @@ impl Pool {
             .copied()
     }
 
-    /// Returns a connection to a migrated database, or why there is none.
+    /// Returns a connection to a migrated database, or the error that prevents one.
     pub(super) async fn get(&self) -> Result<Object, String> {
         self.prepare().await.map_err(|error| error.to_string())?;
         self.pool.get().await.map_err(|error| message(&error).to_string())

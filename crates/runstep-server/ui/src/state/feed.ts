@@ -13,7 +13,7 @@ export type FeedEvent =
 const MIN_DELAY = 500;
 const MAX_DELAY = 10_000;
 
-/** Reconnects until it is stopped. After each connection `ready` tells that lists have to be read. */
+/** Reconnects until it is stopped. Calls `ready` after each connection, because lists may have changed. */
 class Feed extends Observable {
   state: 'connecting' | 'live' | 'paused' | 'lost' = 'paused';
   private readonly receivers = new Set<(event: FeedEvent) => void>();
