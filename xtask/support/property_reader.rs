@@ -228,7 +228,7 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
             Ok(value) => Ok(Some(value)),
             Err(mismatch) => match T::readable_parts(json) {
                 Some(parts) => {
-                    self.keep(json);
+                    self.keep::<T>(json);
                     Ok(Some(parts))
                 }
                 None => Err(self.fail_inside(mismatch)),
@@ -246,7 +246,7 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
         if let Ok(value) = T::from_json(json) {
             return Ok(Some(value));
         }
-        self.keep(json);
+        self.keep::<T>(json);
         Ok(T::readable_parts(json))
     }
 
@@ -268,11 +268,14 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
     }
 
     /// Keeps the current property, unless it is null.
-    #[inline(never)]
-    fn keep(&mut self, json: Json<'_>) {
-        if !json.is_null() {
-            let name = self.take_name();
-            self.other.insert(name, json);
+    fn keep<T: Wire>(&mut self, json: Json<'_>) {
+        if json.is_null() {
+            return;
+        }
+        let name = self.take_name();
+        self.other.insert(name.clone(), json);
+        if let Some(parts) = T::readable_parts(json) {
+            self.other.insert_parts(&name, parts);
         }
     }
 

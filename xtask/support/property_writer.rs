@@ -4,13 +4,10 @@
 
 use serde::Serialize;
 use serde::ser::SerializeMap;
-use serde_json::Value;
 
 use crate::Field;
-use crate::json::Json;
 use crate::object::Object;
 use crate::other::Other;
-use crate::wire::Wire;
 
 /// Writes properties. A property that is kept among the others, because its value is of the wrong
 /// kind, is written there unless it was set since.
@@ -31,21 +28,19 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
 
     /// Writes a property that must be present. It may be kept among the others: a list that lacks
     /// what did not decode is written as it was received.
-    pub(crate) fn required<T: Serialize + Wire + PartialEq>(
+    pub(crate) fn required<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if let Some(received) = self.other.and_then(|other| other.get(name))
-            && parts(received).is_some_and(|received: T| received == *value)
-        {
+        if self.other.is_some_and(|other| other.has_parts(name, value)) {
             return Ok(());
         }
         self.property(name, value)
     }
 
     /// Writes a property unless it has no value.
-    pub(crate) fn optional<T: Serialize + Wire + PartialEq>(
+    pub(crate) fn optional<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &Option<T>,
@@ -54,7 +49,7 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 
     /// Writes a property, as null if it has no value.
-    pub(crate) fn nullable<T: Serialize + Wire + PartialEq>(
+    pub(crate) fn nullable<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &Option<T>,
@@ -67,7 +62,7 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 
     /// Writes a property that has the default value of its type if it is absent.
-    pub(crate) fn or_default<T: Serialize + Wire + Default + PartialEq>(
+    pub(crate) fn or_default<T: Serialize + Default + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
@@ -79,7 +74,7 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 
     /// Writes a property unless it has the default value of its type.
-    pub(crate) fn unless_default<T: Serialize + Wire + Default + PartialEq>(
+    pub(crate) fn unless_default<T: Serialize + Default + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
@@ -96,7 +91,7 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 
     /// Writes a property unless it is absent.
-    pub(crate) fn field<T: Serialize + Wire + PartialEq>(
+    pub(crate) fn field<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &Field<T>,
@@ -111,12 +106,6 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     fn is_kept(&self, name: &str) -> bool {
         self.other.is_some_and(|other| other.get(name).is_some())
     }
-}
-
-/// Returns the parts of a kept value that decode.
-#[cold]
-fn parts<T: Wire>(received: &Value) -> Option<T> {
-    T::readable_parts(Json::new(&serde_json::value::to_raw_value(received).ok()?))
 }
 
 /// Writes an object, with the discriminator first.
