@@ -102,33 +102,45 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
         Some(position)
     }
 
+    // The methods assign to a variable of the caller, so that the caller has no value to drop if a
+    // call fails. They are compiled once per type of property, not once per property.
+
     /// Reads the value of a property that must be present.
-    pub(crate) fn required<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
-        if self.tolerance.is_some() {
-            return self.tolerant_required();
-        }
-        self.value().map(Some)
+    pub(crate) fn required<T: Wire>(&mut self, property: &mut Option<T>) -> Result<(), A::Error> {
+        *property = match self.tolerance {
+            Some(_) => self.tolerant_required()?,
+            None => Some(self.value()?),
+        };
+        Ok(())
     }
 
     /// Reads the value of a property that may be null.
-    pub(crate) fn optional<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
-        if self.tolerance.is_some() {
-            return self.tolerant_optional();
-        }
-        self.value()
+    pub(crate) fn optional<T: Wire>(&mut self, property: &mut Option<T>) -> Result<(), A::Error> {
+        *property = match self.tolerance {
+            Some(_) => self.tolerant_optional()?,
+            None => self.value()?,
+        };
+        Ok(())
     }
 
     /// Reads the value of a property for which null is the default value of its type.
-    pub(crate) fn or_default<T: Wire + Default>(&mut self) -> Result<T, A::Error> {
-        self.optional().map(Option::unwrap_or_default)
+    pub(crate) fn or_default<T: Wire + Default>(
+        &mut self,
+        property: &mut T,
+    ) -> Result<(), A::Error> {
+        let mut value = None;
+        self.optional(&mut value)?;
+        *property = value.unwrap_or_default();
+        Ok(())
     }
 
     /// Reads the value of a property for which null and absent differ.
-    pub(crate) fn field<T: Wire>(&mut self) -> Result<Field<T>, A::Error> {
-        if self.tolerance.is_some() {
-            return self.tolerant_field();
-        }
-        self.value().map(|value: Option<T>| value.map_or(Field::Null, Field::Value))
+    pub(crate) fn field<T: Wire>(&mut self, property: &mut Field<T>) -> Result<(), A::Error> {
+        *property = match self.tolerance {
+            Some(_) => self.tolerant_field()?,
+            None => self.value::<Option<T>>()?.map_or(Field::Null, Field::Value),
+        };
+        Ok(())
     }
 
     /// Reads the value of a property that is not listed, into a map of such properties.
@@ -169,16 +181,16 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
         Ok(())
     }
 
-    /// Returns the value of a property that must be present.
-    pub(crate) fn present<T>(
-        &mut self,
-        property: &'static str,
-        value: Option<T>,
-    ) -> Result<T, A::Error> {
-        value.ok_or_else(|| match &self.tolerance {
+    /// Returns the error of an object without the first property that is missing.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn missing(&mut self, properties: &[(&'static str, bool)]) -> A::Error {
+        let missing = properties.iter().find(|(_, is_missing)| *is_missing);
+        let property = missing.map_or("", |(name, _)| name);
+        match &self.tolerance {
             Some(_) => self.fail(Mismatch::missing(property)),
             None => A::Error::missing_field(property),
-        })
+        }
     }
 
     /// Returns the properties that are not listed.
