@@ -8,14 +8,12 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Field;
 use crate::json::Json;
-use crate::object::Object;
 use crate::other::Other;
 use crate::wire::{Mismatch, Seed, Wire, read_part};
 
@@ -70,12 +68,33 @@ impl<'de> Entries<'de> {
 }
 
 /// Where a tolerant reader returns why the object does not decode.
-struct Tolerance<'f> {
-    object: Json<'f>,
-    failure: &'f mut Option<Mismatch>,
+pub(crate) struct Tolerance<'f> {
+    pub(crate) object: Json<'f>,
+    pub(crate) failure: &'f mut Option<Mismatch>,
 }
 
-impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
+impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
+    pub(crate) fn new(
+        names: &'static [&'static str],
+        discriminator: Option<&'static str>,
+        before: Option<&'r mut Entries<'de>>,
+        unread: A,
+        tolerance: Option<Tolerance<'r>>,
+    ) -> Self {
+        Self {
+            names,
+            discriminator,
+            before,
+            unread,
+            value: None,
+            position: 0,
+            expected: 0,
+            name: String::new(),
+            tolerance,
+            other: Other::default(),
+        }
+    }
+
     /// Reads the next name. Returns its position, or the number of listed properties if it is not
     /// listed, and `None` at the end.
     #[inline]
@@ -350,98 +369,4 @@ impl Visitor<'_> for NameSeed<'_> {
         }
         Ok(position)
     }
-}
-
-/// Reads an object.
-pub(crate) struct ObjectVisitor<'f, T> {
-    object: PhantomData<T>,
-    discriminator: Option<&'static str>,
-    tolerance: Option<Tolerance<'f>>,
-}
-
-impl<T> ObjectVisitor<'_, T> {
-    /// Reads an object strictly.
-    pub(crate) const fn strict() -> Self {
-        Self { object: PhantomData, discriminator: None, tolerance: None }
-    }
-}
-
-impl<'r, T: Object> ObjectVisitor<'r, T> {
-    fn read<'de: 'r, A: MapAccess<'de>>(
-        self,
-        before: Option<&'r mut Entries<'de>>,
-        unread: A,
-    ) -> Result<T, A::Error> {
-        T::read_properties(&mut PropertyReader {
-            names: T::NAMES,
-            discriminator: self.discriminator,
-            before,
-            unread,
-            value: None,
-            position: 0,
-            expected: 0,
-            name: String::new(),
-            tolerance: self.tolerance,
-            other: Other::default(),
-        })
-    }
-}
-
-impl<'de, T: Object> Visitor<'de> for ObjectVisitor<'_, T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "struct {}", T::NAME)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        self.read(None, map)
-    }
-}
-
-/// Reads a variant of a union strictly, from the properties before and after the discriminator.
-pub(crate) fn read_variant<'de, T: Object, A: MapAccess<'de>>(
-    discriminator: &'static str,
-    mut before: Entries<'de>,
-    unread: A,
-) -> Result<T, A::Error> {
-    ObjectVisitor { discriminator: Some(discriminator), ..ObjectVisitor::strict() }
-        .read(Some(&mut before), unread)
-}
-
-/// Decodes an object tolerantly.
-pub(crate) fn from_json<T: Object>(
-    json: Json<'_>,
-    discriminator: Option<&'static str>,
-) -> Result<T, Mismatch> {
-    if json.is_too_deep() {
-        return Err(Mismatch::too_deep());
-    }
-    let mut failure = None;
-    let tolerance = Some(Tolerance { object: json, failure: &mut failure });
-    let visitor = ObjectVisitor { object: PhantomData, discriminator, tolerance };
-    let mut deserializer = serde_json::Deserializer::from_str(json.text());
-    read_object(&mut deserializer, visitor).map_err(|error| mismatch(error, failure, json, T::NAME))
-}
-
-/// Reads an object. What it calls is large, and is compiled once because this is not inlined.
-#[inline(never)]
-pub(crate) fn read_object<'de, T: Object, D: Deserializer<'de>>(
-    deserializer: D,
-    visitor: ObjectVisitor<'_, T>,
-) -> Result<T, D::Error> {
-    deserializer.deserialize_map(visitor)
-}
-
-/// Returns why an object does not decode: the error of its deserializer says so only if the value is
-/// not an object.
-#[cold]
-#[inline(never)]
-fn mismatch(
-    _: serde_json::Error,
-    failure: Option<Mismatch>,
-    json: Json<'_>,
-    name: &str,
-) -> Mismatch {
-    failure.unwrap_or_else(|| Mismatch::kind(json, &format!("struct {name}")))
 }

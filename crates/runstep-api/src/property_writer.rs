@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "a specification need not have properties of every kind")]
 
 use serde::Serialize;
-use serde::ser::SerializeMap;
+use serde::ser::{SerializeMap, Serializer};
 
 use crate::Field;
 use crate::object::Object;
@@ -18,15 +18,48 @@ pub(crate) struct PropertyWriter<'a, M> {
     map: M,
     /// The other properties, if there are any.
     other: Option<&'a Other>,
+    is_text: bool,
     written: Vec<&'static str>,
 }
 
-impl<M: SerializeMap> PropertyWriter<'_, M> {
-    fn property<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
+impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
+    /// Starts an object, with the discriminator first.
+    #[inline(never)]
+    fn start<S: Serializer<SerializeMap = M, Error = M::Error>>(
+        other: &'a Other,
+        discriminator: Option<(&'static str, &'static str)>,
+        serializer: S,
+    ) -> Result<Self, M::Error> {
+        let other = Some(other).filter(|other| !other.is_empty());
+        let is_text = serializer.is_human_readable();
+        let map = serializer.serialize_map(None)?;
+        let mut writer = Self { map, other, is_text, written: Vec::new() };
+        if let Some((name, value)) = discriminator {
+            writer.property(name, &value)?;
+        }
+        Ok(writer)
+    }
+
+    /// Writes the other properties, and ends the object.
+    #[inline(never)]
+    fn end(mut self) -> Result<M::Ok, M::Error> {
+        if let Some(other) = self.other {
+            other.write(&mut self.map, &self.written, self.is_text)?;
+        }
+        self.map.end()
+    }
+
+    #[inline(never)]
+    fn name(&mut self, name: &'static str) -> Result<(), M::Error> {
         if self.other.is_some() {
             self.written.push(name);
         }
-        self.map.serialize_entry(name, value)
+        self.map.serialize_key(name)
+    }
+
+    fn property<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
+        self.name(name)?;
+        self.map.serialize_value(value)
     }
 
     /// Writes a property that must be present. It may be kept among the others: a list that lacks
@@ -111,23 +144,14 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 }
 
-/// Writes an object, with the discriminator first.
-pub(crate) fn write<T: Object, S: serde::Serializer>(
+/// Writes an object, with the discriminator first. Only what depends on its type is compiled for each
+/// type.
+pub(crate) fn write<T: Object, S: Serializer>(
     object: &T,
     discriminator: Option<(&'static str, &'static str)>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let other = Some(object.other_properties()).filter(|other| !other.is_empty());
-    let is_text = serializer.is_human_readable();
-    let map = serializer.serialize_map(None)?;
-    let mut writer = PropertyWriter { map, other, written: Vec::new() };
-    if let Some((name, value)) = discriminator {
-        writer.property(name, &value)?;
-    }
+    let mut writer = PropertyWriter::start(object.other_properties(), discriminator, serializer)?;
     object.write_properties(&mut writer)?;
-    let PropertyWriter { mut map, written, .. } = writer;
-    if let Some(other) = other {
-        other.write(&mut map, &written, is_text)?;
-    }
-    map.end()
+    writer.end()
 }
