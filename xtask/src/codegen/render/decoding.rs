@@ -100,8 +100,7 @@ fn implementation(item: &ItemStruct) -> TokenStream {
         let read = format_ident!("{read}");
         quote!(#position => reader.#read(&mut #ident)?,)
     });
-    let values: Vec<&Option<Ident>> =
-        properties.iter().map(|(field, _)| &field.ident).collect();
+    let values: Vec<&Option<Ident>> = properties.iter().map(|(field, _)| &field.ident).collect();
     let required = properties.iter().filter(|(_, property)| property.form == Form::Required);
     let (required, required_names): (Vec<&Option<Ident>>, Vec<&String>) =
         required.map(|(field, property)| (&field.ident, &property.name)).unzip();
