@@ -33,6 +33,7 @@ mod json_object;
 #[rustfmt::skip]
 mod limits;
 {methods}mod object;
+mod object_reader;
 mod open_enum;
 mod operation;
 #[rustfmt::skip]

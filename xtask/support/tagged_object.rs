@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::json::Json;
 use crate::object::Object;
-use crate::property_reader::{Entries, read_variant};
+use crate::object_reader::read_variant;
+use crate::property_reader::Entries;
 
 /// The variants of a union: the values of the discriminator, with the properties of each.
 pub(crate) type Variants = &'static [(&'static str, &'static [&'static str])];

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::json::{Json, Kind};
 
 /// A type that the API has on the wire.
-pub trait Wire: Sized + Serialize {
+pub trait Wire: Serialize + Sized + Send + Sync + 'static {
     /// Reads a value that is as the specification says.
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 

@@ -144,14 +144,19 @@ impl Object for ErrorResponse {
         let mut error = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => error = reader.required()?,
+                0 => reader.required(&mut error)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            error: reader.present("error", error)?,
-            other: reader.finish(),
-        })
+        match (error,) {
+            (Some(error),) => {
+                Ok(Self {
+                    error,
+                    other: reader.finish(),
+                })
+            }
+            (error,) => Err(reader.missing(&[("error", error.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -176,10 +181,10 @@ impl Object for ErrorObject {
         let mut type_ = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => code = reader.optional()?,
-                1 => message = reader.or_default()?,
-                2 => param = reader.optional()?,
-                3 => type_ = reader.optional()?,
+                0 => reader.optional(&mut code)?,
+                1 => reader.or_default(&mut message)?,
+                2 => reader.optional(&mut param)?,
+                3 => reader.optional(&mut type_)?,
                 _ => reader.unknown()?,
             }
         }
@@ -237,7 +242,7 @@ impl Object for FileSearchTool {
         let mut file_search = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_search = reader.optional()?,
+                0 => reader.optional(&mut file_search)?,
                 _ => reader.unknown()?,
             }
         }
@@ -290,8 +295,8 @@ impl Object for FileSearchOptions {
         let mut ranking_options = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => max_num_results = reader.optional()?,
-                1 => ranking_options = reader.optional()?,
+                0 => reader.optional(&mut max_num_results)?,
+                1 => reader.optional(&mut ranking_options)?,
                 _ => reader.unknown()?,
             }
         }
@@ -323,8 +328,8 @@ impl Object for FileSearchRankingOptions {
         let mut score_threshold = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => ranker = reader.optional()?,
-                1 => score_threshold = reader.optional()?,
+                0 => reader.optional(&mut ranker)?,
+                1 => reader.optional(&mut score_threshold)?,
                 _ => reader.unknown()?,
             }
         }
@@ -355,14 +360,19 @@ impl Object for FunctionTool {
         let mut function = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => function = reader.required()?,
+                0 => reader.required(&mut function)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            function: reader.present("function", function)?,
-            other: reader.finish(),
-        })
+        match (function,) {
+            (Some(function),) => {
+                Ok(Self {
+                    function,
+                    other: reader.finish(),
+                })
+            }
+            (function,) => Err(reader.missing(&[("function", function.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -392,20 +402,25 @@ impl Object for FunctionDefinition {
         let mut strict = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => description = reader.optional()?,
-                1 => name = reader.required()?,
-                2 => parameters = reader.optional()?,
-                3 => strict = reader.field()?,
+                0 => reader.optional(&mut description)?,
+                1 => reader.required(&mut name)?,
+                2 => reader.optional(&mut parameters)?,
+                3 => reader.field(&mut strict)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            description,
-            name: reader.present("name", name)?,
-            parameters,
-            strict,
-            other: reader.finish(),
-        })
+        match (name,) {
+            (Some(name),) => {
+                Ok(Self {
+                    description,
+                    name,
+                    parameters,
+                    strict,
+                    other: reader.finish(),
+                })
+            }
+            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -431,16 +446,21 @@ impl Object for NamedToolChoice {
         let mut function = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => type_ = reader.required()?,
-                1 => function = reader.optional()?,
+                0 => reader.required(&mut type_)?,
+                1 => reader.optional(&mut function)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            type_: reader.present("type", type_)?,
-            function,
-            other: reader.finish(),
-        })
+        match (type_,) {
+            (Some(type_),) => {
+                Ok(Self {
+                    type_,
+                    function,
+                    other: reader.finish(),
+                })
+            }
+            (type_,) => Err(reader.missing(&[("type", type_.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -463,14 +483,19 @@ impl Object for NamedFunction {
         let mut name = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => name = reader.required()?,
+                0 => reader.required(&mut name)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            name: reader.present("name", name)?,
-            other: reader.finish(),
-        })
+        match (name,) {
+            (Some(name),) => {
+                Ok(Self {
+                    name,
+                    other: reader.finish(),
+                })
+            }
+            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -538,14 +563,21 @@ impl Object for JsonSchemaResponseFormat {
         let mut json_schema = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => json_schema = reader.required()?,
+                0 => reader.required(&mut json_schema)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            json_schema: reader.present("json_schema", json_schema)?,
-            other: reader.finish(),
-        })
+        match (json_schema,) {
+            (Some(json_schema),) => {
+                Ok(Self {
+                    json_schema,
+                    other: reader.finish(),
+                })
+            }
+            (json_schema,) => {
+                Err(reader.missing(&[("json_schema", json_schema.is_none())]))
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -570,20 +602,25 @@ impl Object for JsonSchemaDefinition {
         let mut strict = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => description = reader.optional()?,
-                1 => name = reader.required()?,
-                2 => schema = reader.optional()?,
-                3 => strict = reader.field()?,
+                0 => reader.optional(&mut description)?,
+                1 => reader.required(&mut name)?,
+                2 => reader.optional(&mut schema)?,
+                3 => reader.field(&mut strict)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            description,
-            name: reader.present("name", name)?,
-            schema,
-            strict,
-            other: reader.finish(),
-        })
+        match (name,) {
+            (Some(name),) => {
+                Ok(Self {
+                    description,
+                    name,
+                    schema,
+                    strict,
+                    other: reader.finish(),
+                })
+            }
+            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -609,16 +646,21 @@ impl Object for TruncationStrategy {
         let mut last_messages = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => type_ = reader.required()?,
-                1 => last_messages = reader.field()?,
+                0 => reader.required(&mut type_)?,
+                1 => reader.field(&mut last_messages)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            type_: reader.present("type", type_)?,
-            last_messages,
-            other: reader.finish(),
-        })
+        match (type_,) {
+            (Some(type_),) => {
+                Ok(Self {
+                    type_,
+                    last_messages,
+                    other: reader.finish(),
+                })
+            }
+            (type_,) => Err(reader.missing(&[("type", type_.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -642,8 +684,8 @@ impl Object for ToolResources {
         let mut file_search = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => code_interpreter = reader.optional()?,
-                1 => file_search = reader.optional()?,
+                0 => reader.optional(&mut code_interpreter)?,
+                1 => reader.optional(&mut file_search)?,
                 _ => reader.unknown()?,
             }
         }
@@ -674,7 +716,7 @@ impl Object for CodeInterpreterResources {
         let mut file_ids = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_ids = reader.optional()?,
+                0 => reader.optional(&mut file_ids)?,
                 _ => reader.unknown()?,
             }
         }
@@ -703,7 +745,7 @@ impl Object for FileSearchResources {
         let mut vector_store_ids = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => vector_store_ids = reader.optional()?,
+                0 => reader.optional(&mut vector_store_ids)?,
                 _ => reader.unknown()?,
             }
         }
@@ -733,8 +775,8 @@ impl Object for CreateToolResources {
         let mut file_search = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => code_interpreter = reader.optional()?,
-                1 => file_search = reader.optional()?,
+                0 => reader.optional(&mut code_interpreter)?,
+                1 => reader.optional(&mut file_search)?,
                 _ => reader.unknown()?,
             }
         }
@@ -766,8 +808,8 @@ impl Object for CreateFileSearchResources {
         let mut vector_stores = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => vector_store_ids = reader.optional()?,
-                1 => vector_stores = reader.optional()?,
+                0 => reader.optional(&mut vector_store_ids)?,
+                1 => reader.optional(&mut vector_stores)?,
                 _ => reader.unknown()?,
             }
         }
@@ -804,9 +846,9 @@ impl Object for VectorStoreInput {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_ids = reader.optional()?,
-                1 => chunking_strategy = reader.optional()?,
-                2 => metadata = reader.field()?,
+                0 => reader.optional(&mut file_ids)?,
+                1 => reader.optional(&mut chunking_strategy)?,
+                2 => reader.field(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -862,14 +904,19 @@ impl Object for StaticChunkingStrategy {
         let mut static_ = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => static_ = reader.required()?,
+                0 => reader.required(&mut static_)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            static_: reader.present("static", static_)?,
-            other: reader.finish(),
-        })
+        match (static_,) {
+            (Some(static_),) => {
+                Ok(Self {
+                    static_,
+                    other: reader.finish(),
+                })
+            }
+            (static_,) => Err(reader.missing(&[("static", static_.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -895,18 +942,31 @@ impl Object for StaticChunking {
         let mut chunk_overlap_tokens = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => max_chunk_size_tokens = reader.required()?,
-                1 => chunk_overlap_tokens = reader.required()?,
+                0 => reader.required(&mut max_chunk_size_tokens)?,
+                1 => reader.required(&mut chunk_overlap_tokens)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            max_chunk_size_tokens: reader
-                .present("max_chunk_size_tokens", max_chunk_size_tokens)?,
-            chunk_overlap_tokens: reader
-                .present("chunk_overlap_tokens", chunk_overlap_tokens)?,
-            other: reader.finish(),
-        })
+        match (max_chunk_size_tokens, chunk_overlap_tokens) {
+            (Some(max_chunk_size_tokens), Some(chunk_overlap_tokens)) => {
+                Ok(Self {
+                    max_chunk_size_tokens,
+                    chunk_overlap_tokens,
+                    other: reader.finish(),
+                })
+            }
+            (max_chunk_size_tokens, chunk_overlap_tokens) => {
+                Err(
+                    reader
+                        .missing(
+                            &[
+                                ("max_chunk_size_tokens", max_chunk_size_tokens.is_none()),
+                                ("chunk_overlap_tokens", chunk_overlap_tokens.is_none()),
+                            ],
+                        ),
+                )
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -955,38 +1015,43 @@ impl Object for Assistant {
         let mut response_format = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => created_at = reader.optional()?,
-                3 => name = reader.optional()?,
-                4 => description = reader.optional()?,
-                5 => model = reader.optional()?,
-                6 => instructions = reader.optional()?,
-                7 => tools = reader.or_default()?,
-                8 => tool_resources = reader.optional()?,
-                9 => metadata = reader.optional()?,
-                10 => temperature = reader.optional()?,
-                11 => top_p = reader.optional()?,
-                12 => response_format = reader.optional()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.optional(&mut created_at)?,
+                3 => reader.optional(&mut name)?,
+                4 => reader.optional(&mut description)?,
+                5 => reader.optional(&mut model)?,
+                6 => reader.optional(&mut instructions)?,
+                7 => reader.or_default(&mut tools)?,
+                8 => reader.optional(&mut tool_resources)?,
+                9 => reader.optional(&mut metadata)?,
+                10 => reader.optional(&mut temperature)?,
+                11 => reader.optional(&mut top_p)?,
+                12 => reader.optional(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            created_at,
-            name,
-            description,
-            model,
-            instructions,
-            tools,
-            tool_resources,
-            metadata,
-            temperature,
-            top_p,
-            response_format,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    object,
+                    created_at,
+                    name,
+                    description,
+                    model,
+                    instructions,
+                    tools,
+                    tool_resources,
+                    metadata,
+                    temperature,
+                    top_p,
+                    response_format,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1042,34 +1107,39 @@ impl Object for CreateAssistantRequest {
         let mut response_format = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => model = reader.required()?,
-                1 => name = reader.field()?,
-                2 => description = reader.field()?,
-                3 => instructions = reader.field()?,
-                4 => reasoning_effort = reader.field()?,
-                5 => tools = reader.optional()?,
-                6 => tool_resources = reader.field()?,
-                7 => metadata = reader.field()?,
-                8 => temperature = reader.field()?,
-                9 => top_p = reader.field()?,
-                10 => response_format = reader.field()?,
+                0 => reader.required(&mut model)?,
+                1 => reader.field(&mut name)?,
+                2 => reader.field(&mut description)?,
+                3 => reader.field(&mut instructions)?,
+                4 => reader.field(&mut reasoning_effort)?,
+                5 => reader.optional(&mut tools)?,
+                6 => reader.field(&mut tool_resources)?,
+                7 => reader.field(&mut metadata)?,
+                8 => reader.field(&mut temperature)?,
+                9 => reader.field(&mut top_p)?,
+                10 => reader.field(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            model: reader.present("model", model)?,
-            name,
-            description,
-            instructions,
-            reasoning_effort,
-            tools,
-            tool_resources,
-            metadata,
-            temperature,
-            top_p,
-            response_format,
-            other: reader.finish(),
-        })
+        match (model,) {
+            (Some(model),) => {
+                Ok(Self {
+                    model,
+                    name,
+                    description,
+                    instructions,
+                    reasoning_effort,
+                    tools,
+                    tool_resources,
+                    metadata,
+                    temperature,
+                    top_p,
+                    response_format,
+                    other: reader.finish(),
+                })
+            }
+            (model,) => Err(reader.missing(&[("model", model.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1123,17 +1193,17 @@ impl Object for UpdateAssistantRequest {
         let mut response_format = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => model = reader.optional()?,
-                1 => name = reader.field()?,
-                2 => description = reader.field()?,
-                3 => instructions = reader.field()?,
-                4 => reasoning_effort = reader.field()?,
-                5 => tools = reader.optional()?,
-                6 => tool_resources = reader.field()?,
-                7 => metadata = reader.field()?,
-                8 => temperature = reader.field()?,
-                9 => top_p = reader.field()?,
-                10 => response_format = reader.field()?,
+                0 => reader.optional(&mut model)?,
+                1 => reader.field(&mut name)?,
+                2 => reader.field(&mut description)?,
+                3 => reader.field(&mut instructions)?,
+                4 => reader.field(&mut reasoning_effort)?,
+                5 => reader.optional(&mut tools)?,
+                6 => reader.field(&mut tool_resources)?,
+                7 => reader.field(&mut metadata)?,
+                8 => reader.field(&mut temperature)?,
+                9 => reader.field(&mut top_p)?,
+                10 => reader.field(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1192,11 +1262,11 @@ impl Object for AssistantList {
         let mut has_more = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => object = reader.or_default()?,
-                1 => data = reader.or_default()?,
-                2 => first_id = reader.optional()?,
-                3 => last_id = reader.optional()?,
-                4 => has_more = reader.or_default()?,
+                0 => reader.or_default(&mut object)?,
+                1 => reader.or_default(&mut data)?,
+                2 => reader.optional(&mut first_id)?,
+                3 => reader.optional(&mut last_id)?,
+                4 => reader.or_default(&mut has_more)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1235,18 +1305,23 @@ impl Object for DeletedAssistant {
         let mut deleted = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => deleted = reader.optional()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.optional(&mut deleted)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            deleted,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    object,
+                    deleted,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1280,22 +1355,27 @@ impl Object for Thread {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => created_at = reader.optional()?,
-                3 => tool_resources = reader.optional()?,
-                4 => metadata = reader.optional()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.optional(&mut created_at)?,
+                3 => reader.optional(&mut tool_resources)?,
+                4 => reader.optional(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            created_at,
-            tool_resources,
-            metadata,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    object,
+                    created_at,
+                    tool_resources,
+                    metadata,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1323,9 +1403,9 @@ impl Object for CreateThreadRequest {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => messages = reader.optional()?,
-                1 => tool_resources = reader.field()?,
-                2 => metadata = reader.field()?,
+                0 => reader.optional(&mut messages)?,
+                1 => reader.field(&mut tool_resources)?,
+                2 => reader.field(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1359,8 +1439,8 @@ impl Object for UpdateThreadRequest {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => tool_resources = reader.field()?,
-                1 => metadata = reader.field()?,
+                0 => reader.field(&mut tool_resources)?,
+                1 => reader.field(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1393,18 +1473,23 @@ impl Object for DeletedThread {
         let mut deleted = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => deleted = reader.optional()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.optional(&mut deleted)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            deleted,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    object,
+                    deleted,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1456,40 +1541,45 @@ impl Object for Message {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => created_at = reader.optional()?,
-                3 => thread_id = reader.optional()?,
-                4 => status = reader.optional()?,
-                5 => incomplete_details = reader.optional()?,
-                6 => completed_at = reader.optional()?,
-                7 => incomplete_at = reader.optional()?,
-                8 => role = reader.optional()?,
-                9 => content = reader.or_default()?,
-                10 => assistant_id = reader.optional()?,
-                11 => run_id = reader.optional()?,
-                12 => attachments = reader.optional()?,
-                13 => metadata = reader.optional()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.optional(&mut created_at)?,
+                3 => reader.optional(&mut thread_id)?,
+                4 => reader.optional(&mut status)?,
+                5 => reader.optional(&mut incomplete_details)?,
+                6 => reader.optional(&mut completed_at)?,
+                7 => reader.optional(&mut incomplete_at)?,
+                8 => reader.optional(&mut role)?,
+                9 => reader.or_default(&mut content)?,
+                10 => reader.optional(&mut assistant_id)?,
+                11 => reader.optional(&mut run_id)?,
+                12 => reader.optional(&mut attachments)?,
+                13 => reader.optional(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            created_at,
-            thread_id,
-            status,
-            incomplete_details,
-            completed_at,
-            incomplete_at,
-            role,
-            content,
-            assistant_id,
-            run_id,
-            attachments,
-            metadata,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    object,
+                    created_at,
+                    thread_id,
+                    status,
+                    incomplete_details,
+                    completed_at,
+                    incomplete_at,
+                    role,
+                    content,
+                    assistant_id,
+                    run_id,
+                    attachments,
+                    metadata,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1524,7 +1614,7 @@ impl Object for MessageIncompleteDetails {
         let mut reason = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => reason = reader.optional()?,
+                0 => reader.optional(&mut reason)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1553,14 +1643,19 @@ impl Object for ImageFileContent {
         let mut image_file = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => image_file = reader.required()?,
+                0 => reader.required(&mut image_file)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            image_file: reader.present("image_file", image_file)?,
-            other: reader.finish(),
-        })
+        match (image_file,) {
+            (Some(image_file),) => {
+                Ok(Self {
+                    image_file,
+                    other: reader.finish(),
+                })
+            }
+            (image_file,) => Err(reader.missing(&[("image_file", image_file.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1583,16 +1678,21 @@ impl Object for ImageFile {
         let mut detail = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.required()?,
-                1 => detail = reader.optional()?,
+                0 => reader.required(&mut file_id)?,
+                1 => reader.optional(&mut detail)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            file_id: reader.present("file_id", file_id)?,
-            detail,
-            other: reader.finish(),
-        })
+        match (file_id,) {
+            (Some(file_id),) => {
+                Ok(Self {
+                    file_id,
+                    detail,
+                    other: reader.finish(),
+                })
+            }
+            (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1615,14 +1715,19 @@ impl Object for ImageUrlContent {
         let mut image_url = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => image_url = reader.required()?,
+                0 => reader.required(&mut image_url)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            image_url: reader.present("image_url", image_url)?,
-            other: reader.finish(),
-        })
+        match (image_url,) {
+            (Some(image_url),) => {
+                Ok(Self {
+                    image_url,
+                    other: reader.finish(),
+                })
+            }
+            (image_url,) => Err(reader.missing(&[("image_url", image_url.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1645,16 +1750,21 @@ impl Object for ImageUrl {
         let mut detail = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => url = reader.required()?,
-                1 => detail = reader.optional()?,
+                0 => reader.required(&mut url)?,
+                1 => reader.optional(&mut detail)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            url: reader.present("url", url)?,
-            detail,
-            other: reader.finish(),
-        })
+        match (url,) {
+            (Some(url),) => {
+                Ok(Self {
+                    url,
+                    detail,
+                    other: reader.finish(),
+                })
+            }
+            (url,) => Err(reader.missing(&[("url", url.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1677,14 +1787,19 @@ impl Object for TextContent {
         let mut text = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => text = reader.required()?,
+                0 => reader.required(&mut text)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            text: reader.present("text", text)?,
-            other: reader.finish(),
-        })
+        match (text,) {
+            (Some(text),) => {
+                Ok(Self {
+                    text,
+                    other: reader.finish(),
+                })
+            }
+            (text,) => Err(reader.missing(&[("text", text.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1707,8 +1822,8 @@ impl Object for MessageText {
         let mut annotations = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => value = reader.or_default()?,
-                1 => annotations = reader.or_default()?,
+                0 => reader.or_default(&mut value)?,
+                1 => reader.or_default(&mut annotations)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1739,7 +1854,7 @@ impl Object for RefusalContent {
         let mut refusal = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => refusal = reader.or_default()?,
+                0 => reader.or_default(&mut refusal)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1776,10 +1891,10 @@ impl Object for FileCitationAnnotation {
         let mut end_index = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => text = reader.or_default()?,
-                1 => file_citation = reader.optional()?,
-                2 => start_index = reader.optional()?,
-                3 => end_index = reader.optional()?,
+                0 => reader.or_default(&mut text)?,
+                1 => reader.optional(&mut file_citation)?,
+                2 => reader.optional(&mut start_index)?,
+                3 => reader.optional(&mut end_index)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1814,14 +1929,19 @@ impl Object for FileCitation {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.required()?,
+                0 => reader.required(&mut file_id)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            file_id: reader.present("file_id", file_id)?,
-            other: reader.finish(),
-        })
+        match (file_id,) {
+            (Some(file_id),) => {
+                Ok(Self {
+                    file_id,
+                    other: reader.finish(),
+                })
+            }
+            (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1851,10 +1971,10 @@ impl Object for FilePathAnnotation {
         let mut end_index = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => text = reader.or_default()?,
-                1 => file_path = reader.optional()?,
-                2 => start_index = reader.optional()?,
-                3 => end_index = reader.optional()?,
+                0 => reader.or_default(&mut text)?,
+                1 => reader.optional(&mut file_path)?,
+                2 => reader.optional(&mut start_index)?,
+                3 => reader.optional(&mut end_index)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1889,14 +2009,19 @@ impl Object for FilePath {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.required()?,
+                0 => reader.required(&mut file_id)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            file_id: reader.present("file_id", file_id)?,
-            other: reader.finish(),
-        })
+        match (file_id,) {
+            (Some(file_id),) => {
+                Ok(Self {
+                    file_id,
+                    other: reader.finish(),
+                })
+            }
+            (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1919,8 +2044,8 @@ impl Object for Attachment {
         let mut tools = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.optional()?,
-                1 => tools = reader.optional()?,
+                0 => reader.optional(&mut file_id)?,
+                1 => reader.optional(&mut tools)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1959,20 +2084,32 @@ impl Object for CreateMessageRequest {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => role = reader.required()?,
-                1 => content = reader.required()?,
-                2 => attachments = reader.field()?,
-                3 => metadata = reader.field()?,
+                0 => reader.required(&mut role)?,
+                1 => reader.required(&mut content)?,
+                2 => reader.field(&mut attachments)?,
+                3 => reader.field(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            role: reader.present("role", role)?,
-            content: reader.present("content", content)?,
-            attachments,
-            metadata,
-            other: reader.finish(),
-        })
+        match (role, content) {
+            (Some(role), Some(content)) => {
+                Ok(Self {
+                    role,
+                    content,
+                    attachments,
+                    metadata,
+                    other: reader.finish(),
+                })
+            }
+            (role, content) => {
+                Err(
+                    reader
+                        .missing(
+                            &[("role", role.is_none()), ("content", content.is_none())],
+                        ),
+                )
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -1997,7 +2134,7 @@ impl Object for UpdateMessageRequest {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => metadata = reader.field()?,
+                0 => reader.field(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2026,14 +2163,19 @@ impl Object for TextContentPart {
         let mut text = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => text = reader.required()?,
+                0 => reader.required(&mut text)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            text: reader.present("text", text)?,
-            other: reader.finish(),
-        })
+        match (text,) {
+            (Some(text),) => {
+                Ok(Self {
+                    text,
+                    other: reader.finish(),
+                })
+            }
+            (text,) => Err(reader.missing(&[("text", text.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -2065,11 +2207,11 @@ impl Object for MessageList {
         let mut has_more = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => object = reader.or_default()?,
-                1 => data = reader.or_default()?,
-                2 => first_id = reader.optional()?,
-                3 => last_id = reader.optional()?,
-                4 => has_more = reader.or_default()?,
+                0 => reader.or_default(&mut object)?,
+                1 => reader.or_default(&mut data)?,
+                2 => reader.optional(&mut first_id)?,
+                3 => reader.optional(&mut last_id)?,
+                4 => reader.or_default(&mut has_more)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2108,18 +2250,23 @@ impl Object for DeletedMessage {
         let mut deleted = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => deleted = reader.optional()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.optional(&mut deleted)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            deleted,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    object,
+                    deleted,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -2197,66 +2344,82 @@ impl Object for Run {
         let mut response_format = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => created_at = reader.optional()?,
-                3 => thread_id = reader.required()?,
-                4 => assistant_id = reader.optional()?,
-                5 => status = reader.required()?,
-                6 => required_action = reader.optional()?,
-                7 => last_error = reader.optional()?,
-                8 => expires_at = reader.optional()?,
-                9 => started_at = reader.optional()?,
-                10 => cancelled_at = reader.optional()?,
-                11 => failed_at = reader.optional()?,
-                12 => completed_at = reader.optional()?,
-                13 => incomplete_details = reader.optional()?,
-                14 => model = reader.optional()?,
-                15 => instructions = reader.optional()?,
-                16 => tools = reader.or_default()?,
-                17 => metadata = reader.optional()?,
-                18 => usage = reader.optional()?,
-                19 => temperature = reader.optional()?,
-                20 => top_p = reader.optional()?,
-                21 => max_prompt_tokens = reader.optional()?,
-                22 => max_completion_tokens = reader.optional()?,
-                23 => truncation_strategy = reader.optional()?,
-                24 => tool_choice = reader.optional()?,
-                25 => parallel_tool_calls = reader.optional()?,
-                26 => response_format = reader.optional()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.optional(&mut created_at)?,
+                3 => reader.required(&mut thread_id)?,
+                4 => reader.optional(&mut assistant_id)?,
+                5 => reader.required(&mut status)?,
+                6 => reader.optional(&mut required_action)?,
+                7 => reader.optional(&mut last_error)?,
+                8 => reader.optional(&mut expires_at)?,
+                9 => reader.optional(&mut started_at)?,
+                10 => reader.optional(&mut cancelled_at)?,
+                11 => reader.optional(&mut failed_at)?,
+                12 => reader.optional(&mut completed_at)?,
+                13 => reader.optional(&mut incomplete_details)?,
+                14 => reader.optional(&mut model)?,
+                15 => reader.optional(&mut instructions)?,
+                16 => reader.or_default(&mut tools)?,
+                17 => reader.optional(&mut metadata)?,
+                18 => reader.optional(&mut usage)?,
+                19 => reader.optional(&mut temperature)?,
+                20 => reader.optional(&mut top_p)?,
+                21 => reader.optional(&mut max_prompt_tokens)?,
+                22 => reader.optional(&mut max_completion_tokens)?,
+                23 => reader.optional(&mut truncation_strategy)?,
+                24 => reader.optional(&mut tool_choice)?,
+                25 => reader.optional(&mut parallel_tool_calls)?,
+                26 => reader.optional(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            created_at,
-            thread_id: reader.present("thread_id", thread_id)?,
-            assistant_id,
-            status: reader.present("status", status)?,
-            required_action,
-            last_error,
-            expires_at,
-            started_at,
-            cancelled_at,
-            failed_at,
-            completed_at,
-            incomplete_details,
-            model,
-            instructions,
-            tools,
-            metadata,
-            usage,
-            temperature,
-            top_p,
-            max_prompt_tokens,
-            max_completion_tokens,
-            truncation_strategy,
-            tool_choice,
-            parallel_tool_calls,
-            response_format,
-            other: reader.finish(),
-        })
+        match (id, thread_id, status) {
+            (Some(id), Some(thread_id), Some(status)) => {
+                Ok(Self {
+                    id,
+                    object,
+                    created_at,
+                    thread_id,
+                    assistant_id,
+                    status,
+                    required_action,
+                    last_error,
+                    expires_at,
+                    started_at,
+                    cancelled_at,
+                    failed_at,
+                    completed_at,
+                    incomplete_details,
+                    model,
+                    instructions,
+                    tools,
+                    metadata,
+                    usage,
+                    temperature,
+                    top_p,
+                    max_prompt_tokens,
+                    max_completion_tokens,
+                    truncation_strategy,
+                    tool_choice,
+                    parallel_tool_calls,
+                    response_format,
+                    other: reader.finish(),
+                })
+            }
+            (id, thread_id, status) => {
+                Err(
+                    reader
+                        .missing(
+                            &[
+                                ("id", id.is_none()),
+                                ("thread_id", thread_id.is_none()),
+                                ("status", status.is_none()),
+                            ],
+                        ),
+                )
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -2304,15 +2467,26 @@ impl Object for SubmitToolOutputsAction {
         let mut submit_tool_outputs = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => submit_tool_outputs = reader.required()?,
+                0 => reader.required(&mut submit_tool_outputs)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            submit_tool_outputs: reader
-                .present("submit_tool_outputs", submit_tool_outputs)?,
-            other: reader.finish(),
-        })
+        match (submit_tool_outputs,) {
+            (Some(submit_tool_outputs),) => {
+                Ok(Self {
+                    submit_tool_outputs,
+                    other: reader.finish(),
+                })
+            }
+            (submit_tool_outputs,) => {
+                Err(
+                    reader
+                        .missing(
+                            &[("submit_tool_outputs", submit_tool_outputs.is_none())],
+                        ),
+                )
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -2334,7 +2508,7 @@ impl Object for RequiredToolOutputs {
         let mut tool_calls = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => tool_calls = reader.or_default()?,
+                0 => reader.or_default(&mut tool_calls)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2364,16 +2538,28 @@ impl Object for RequiredFunctionToolCall {
         let mut function = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => function = reader.required()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.required(&mut function)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            function: reader.present("function", function)?,
-            other: reader.finish(),
-        })
+        match (id, function) {
+            (Some(id), Some(function)) => {
+                Ok(Self {
+                    id,
+                    function,
+                    other: reader.finish(),
+                })
+            }
+            (id, function) => {
+                Err(
+                    reader
+                        .missing(
+                            &[("id", id.is_none()), ("function", function.is_none())],
+                        ),
+                )
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -2397,16 +2583,21 @@ impl Object for RequiredFunction {
         let mut arguments = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => name = reader.required()?,
-                1 => arguments = reader.or_default()?,
+                0 => reader.required(&mut name)?,
+                1 => reader.or_default(&mut arguments)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            name: reader.present("name", name)?,
-            arguments,
-            other: reader.finish(),
-        })
+        match (name,) {
+            (Some(name),) => {
+                Ok(Self {
+                    name,
+                    arguments,
+                    other: reader.finish(),
+                })
+            }
+            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -2430,8 +2621,8 @@ impl Object for RunError {
         let mut message = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => code = reader.optional()?,
-                1 => message = reader.or_default()?,
+                0 => reader.optional(&mut code)?,
+                1 => reader.or_default(&mut message)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2462,7 +2653,7 @@ impl Object for RunIncompleteDetails {
         let mut reason = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => reason = reader.optional()?,
+                0 => reader.optional(&mut reason)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2497,9 +2688,9 @@ impl Object for Usage {
         let mut total_tokens = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => completion_tokens = reader.optional()?,
-                1 => prompt_tokens = reader.optional()?,
-                2 => total_tokens = reader.optional()?,
+                0 => reader.optional(&mut completion_tokens)?,
+                1 => reader.optional(&mut prompt_tokens)?,
+                2 => reader.optional(&mut total_tokens)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2542,11 +2733,11 @@ impl Object for RunList {
         let mut has_more = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => object = reader.or_default()?,
-                1 => data = reader.or_default()?,
-                2 => first_id = reader.optional()?,
-                3 => last_id = reader.optional()?,
-                4 => has_more = reader.or_default()?,
+                0 => reader.or_default(&mut object)?,
+                1 => reader.or_default(&mut data)?,
+                2 => reader.optional(&mut first_id)?,
+                3 => reader.optional(&mut last_id)?,
+                4 => reader.or_default(&mut has_more)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2617,46 +2808,53 @@ impl Object for CreateRunRequest {
         let mut response_format = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => assistant_id = reader.required()?,
-                1 => model = reader.field()?,
-                2 => reasoning_effort = reader.field()?,
-                3 => instructions = reader.field()?,
-                4 => additional_instructions = reader.field()?,
-                5 => additional_messages = reader.field()?,
-                6 => tools = reader.field()?,
-                7 => metadata = reader.field()?,
-                8 => temperature = reader.field()?,
-                9 => top_p = reader.field()?,
-                10 => stream = reader.field()?,
-                11 => max_prompt_tokens = reader.field()?,
-                12 => max_completion_tokens = reader.field()?,
-                13 => truncation_strategy = reader.field()?,
-                14 => tool_choice = reader.field()?,
-                15 => parallel_tool_calls = reader.optional()?,
-                16 => response_format = reader.field()?,
+                0 => reader.required(&mut assistant_id)?,
+                1 => reader.field(&mut model)?,
+                2 => reader.field(&mut reasoning_effort)?,
+                3 => reader.field(&mut instructions)?,
+                4 => reader.field(&mut additional_instructions)?,
+                5 => reader.field(&mut additional_messages)?,
+                6 => reader.field(&mut tools)?,
+                7 => reader.field(&mut metadata)?,
+                8 => reader.field(&mut temperature)?,
+                9 => reader.field(&mut top_p)?,
+                10 => reader.field(&mut stream)?,
+                11 => reader.field(&mut max_prompt_tokens)?,
+                12 => reader.field(&mut max_completion_tokens)?,
+                13 => reader.field(&mut truncation_strategy)?,
+                14 => reader.field(&mut tool_choice)?,
+                15 => reader.optional(&mut parallel_tool_calls)?,
+                16 => reader.field(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            assistant_id: reader.present("assistant_id", assistant_id)?,
-            model,
-            reasoning_effort,
-            instructions,
-            additional_instructions,
-            additional_messages,
-            tools,
-            metadata,
-            temperature,
-            top_p,
-            stream,
-            max_prompt_tokens,
-            max_completion_tokens,
-            truncation_strategy,
-            tool_choice,
-            parallel_tool_calls,
-            response_format,
-            other: reader.finish(),
-        })
+        match (assistant_id,) {
+            (Some(assistant_id),) => {
+                Ok(Self {
+                    assistant_id,
+                    model,
+                    reasoning_effort,
+                    instructions,
+                    additional_instructions,
+                    additional_messages,
+                    tools,
+                    metadata,
+                    temperature,
+                    top_p,
+                    stream,
+                    max_prompt_tokens,
+                    max_completion_tokens,
+                    truncation_strategy,
+                    tool_choice,
+                    parallel_tool_calls,
+                    response_format,
+                    other: reader.finish(),
+                })
+            }
+            (assistant_id,) => {
+                Err(reader.missing(&[("assistant_id", assistant_id.is_none())]))
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -2726,44 +2924,51 @@ impl Object for CreateThreadAndRunRequest {
         let mut response_format = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => assistant_id = reader.required()?,
-                1 => thread = reader.optional()?,
-                2 => model = reader.field()?,
-                3 => instructions = reader.field()?,
-                4 => tools = reader.field()?,
-                5 => tool_resources = reader.field()?,
-                6 => metadata = reader.field()?,
-                7 => temperature = reader.field()?,
-                8 => top_p = reader.field()?,
-                9 => stream = reader.field()?,
-                10 => max_prompt_tokens = reader.field()?,
-                11 => max_completion_tokens = reader.field()?,
-                12 => truncation_strategy = reader.field()?,
-                13 => tool_choice = reader.field()?,
-                14 => parallel_tool_calls = reader.optional()?,
-                15 => response_format = reader.field()?,
+                0 => reader.required(&mut assistant_id)?,
+                1 => reader.optional(&mut thread)?,
+                2 => reader.field(&mut model)?,
+                3 => reader.field(&mut instructions)?,
+                4 => reader.field(&mut tools)?,
+                5 => reader.field(&mut tool_resources)?,
+                6 => reader.field(&mut metadata)?,
+                7 => reader.field(&mut temperature)?,
+                8 => reader.field(&mut top_p)?,
+                9 => reader.field(&mut stream)?,
+                10 => reader.field(&mut max_prompt_tokens)?,
+                11 => reader.field(&mut max_completion_tokens)?,
+                12 => reader.field(&mut truncation_strategy)?,
+                13 => reader.field(&mut tool_choice)?,
+                14 => reader.optional(&mut parallel_tool_calls)?,
+                15 => reader.field(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            assistant_id: reader.present("assistant_id", assistant_id)?,
-            thread,
-            model,
-            instructions,
-            tools,
-            tool_resources,
-            metadata,
-            temperature,
-            top_p,
-            stream,
-            max_prompt_tokens,
-            max_completion_tokens,
-            truncation_strategy,
-            tool_choice,
-            parallel_tool_calls,
-            response_format,
-            other: reader.finish(),
-        })
+        match (assistant_id,) {
+            (Some(assistant_id),) => {
+                Ok(Self {
+                    assistant_id,
+                    thread,
+                    model,
+                    instructions,
+                    tools,
+                    tool_resources,
+                    metadata,
+                    temperature,
+                    top_p,
+                    stream,
+                    max_prompt_tokens,
+                    max_completion_tokens,
+                    truncation_strategy,
+                    tool_choice,
+                    parallel_tool_calls,
+                    response_format,
+                    other: reader.finish(),
+                })
+            }
+            (assistant_id,) => {
+                Err(reader.missing(&[("assistant_id", assistant_id.is_none())]))
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -2800,7 +3005,7 @@ impl Object for UpdateRunRequest {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => metadata = reader.field()?,
+                0 => reader.field(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2830,16 +3035,23 @@ impl Object for SubmitToolOutputsRequest {
         let mut stream = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => tool_outputs = reader.required()?,
-                1 => stream = reader.field()?,
+                0 => reader.required(&mut tool_outputs)?,
+                1 => reader.field(&mut stream)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            tool_outputs: reader.present("tool_outputs", tool_outputs)?,
-            stream,
-            other: reader.finish(),
-        })
+        match (tool_outputs,) {
+            (Some(tool_outputs),) => {
+                Ok(Self {
+                    tool_outputs,
+                    stream,
+                    other: reader.finish(),
+                })
+            }
+            (tool_outputs,) => {
+                Err(reader.missing(&[("tool_outputs", tool_outputs.is_none())]))
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -2863,8 +3075,8 @@ impl Object for ToolOutput {
         let mut output = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => tool_call_id = reader.optional()?,
-                1 => output = reader.optional()?,
+                0 => reader.optional(&mut tool_call_id)?,
+                1 => reader.optional(&mut output)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2927,44 +3139,61 @@ impl Object for RunStep {
         let mut usage = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => created_at = reader.optional()?,
-                3 => assistant_id = reader.optional()?,
-                4 => thread_id = reader.required()?,
-                5 => run_id = reader.required()?,
-                6 => type_ = reader.optional()?,
-                7 => status = reader.required()?,
-                8 => step_details = reader.or_default()?,
-                9 => last_error = reader.optional()?,
-                10 => expired_at = reader.optional()?,
-                11 => cancelled_at = reader.optional()?,
-                12 => failed_at = reader.optional()?,
-                13 => completed_at = reader.optional()?,
-                14 => metadata = reader.optional()?,
-                15 => usage = reader.optional()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.optional(&mut created_at)?,
+                3 => reader.optional(&mut assistant_id)?,
+                4 => reader.required(&mut thread_id)?,
+                5 => reader.required(&mut run_id)?,
+                6 => reader.optional(&mut type_)?,
+                7 => reader.required(&mut status)?,
+                8 => reader.or_default(&mut step_details)?,
+                9 => reader.optional(&mut last_error)?,
+                10 => reader.optional(&mut expired_at)?,
+                11 => reader.optional(&mut cancelled_at)?,
+                12 => reader.optional(&mut failed_at)?,
+                13 => reader.optional(&mut completed_at)?,
+                14 => reader.optional(&mut metadata)?,
+                15 => reader.optional(&mut usage)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            created_at,
-            assistant_id,
-            thread_id: reader.present("thread_id", thread_id)?,
-            run_id: reader.present("run_id", run_id)?,
-            type_,
-            status: reader.present("status", status)?,
-            step_details,
-            last_error,
-            expired_at,
-            cancelled_at,
-            failed_at,
-            completed_at,
-            metadata,
-            usage,
-            other: reader.finish(),
-        })
+        match (id, thread_id, run_id, status) {
+            (Some(id), Some(thread_id), Some(run_id), Some(status)) => {
+                Ok(Self {
+                    id,
+                    object,
+                    created_at,
+                    assistant_id,
+                    thread_id,
+                    run_id,
+                    type_,
+                    status,
+                    step_details,
+                    last_error,
+                    expired_at,
+                    cancelled_at,
+                    failed_at,
+                    completed_at,
+                    metadata,
+                    usage,
+                    other: reader.finish(),
+                })
+            }
+            (id, thread_id, run_id, status) => {
+                Err(
+                    reader
+                        .missing(
+                            &[
+                                ("id", id.is_none()),
+                                ("thread_id", thread_id.is_none()),
+                                ("run_id", run_id.is_none()),
+                                ("status", status.is_none()),
+                            ],
+                        ),
+                )
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3002,8 +3231,8 @@ impl Object for RunStepError {
         let mut message = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => code = reader.optional()?,
-                1 => message = reader.or_default()?,
+                0 => reader.optional(&mut code)?,
+                1 => reader.or_default(&mut message)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3034,14 +3263,21 @@ impl Object for MessageCreationStepDetails {
         let mut message_creation = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => message_creation = reader.required()?,
+                0 => reader.required(&mut message_creation)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            message_creation: reader.present("message_creation", message_creation)?,
-            other: reader.finish(),
-        })
+        match (message_creation,) {
+            (Some(message_creation),) => {
+                Ok(Self {
+                    message_creation,
+                    other: reader.finish(),
+                })
+            }
+            (message_creation,) => {
+                Err(reader.missing(&[("message_creation", message_creation.is_none())]))
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3063,14 +3299,19 @@ impl Object for MessageCreation {
         let mut message_id = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => message_id = reader.required()?,
+                0 => reader.required(&mut message_id)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            message_id: reader.present("message_id", message_id)?,
-            other: reader.finish(),
-        })
+        match (message_id,) {
+            (Some(message_id),) => {
+                Ok(Self {
+                    message_id,
+                    other: reader.finish(),
+                })
+            }
+            (message_id,) => Err(reader.missing(&[("message_id", message_id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3092,7 +3333,7 @@ impl Object for ToolCallsStepDetails {
         let mut tool_calls = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => tool_calls = reader.or_default()?,
+                0 => reader.or_default(&mut tool_calls)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3122,16 +3363,21 @@ impl Object for CodeInterpreterToolCall {
         let mut code_interpreter = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => code_interpreter = reader.or_default()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut code_interpreter)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            code_interpreter,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    code_interpreter,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3155,8 +3401,8 @@ impl Object for CodeInterpreterCall {
         let mut outputs = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => input = reader.or_default()?,
-                1 => outputs = reader.or_default()?,
+                0 => reader.or_default(&mut input)?,
+                1 => reader.or_default(&mut outputs)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3187,7 +3433,7 @@ impl Object for CodeInterpreterLogsOutput {
         let mut logs = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => logs = reader.or_default()?,
+                0 => reader.or_default(&mut logs)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3216,14 +3462,19 @@ impl Object for CodeInterpreterImageOutput {
         let mut image = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => image = reader.required()?,
+                0 => reader.required(&mut image)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            image: reader.present("image", image)?,
-            other: reader.finish(),
-        })
+        match (image,) {
+            (Some(image),) => {
+                Ok(Self {
+                    image,
+                    other: reader.finish(),
+                })
+            }
+            (image,) => Err(reader.missing(&[("image", image.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3245,14 +3496,19 @@ impl Object for CodeInterpreterImage {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.required()?,
+                0 => reader.required(&mut file_id)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            file_id: reader.present("file_id", file_id)?,
-            other: reader.finish(),
-        })
+        match (file_id,) {
+            (Some(file_id),) => {
+                Ok(Self {
+                    file_id,
+                    other: reader.finish(),
+                })
+            }
+            (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3275,16 +3531,21 @@ impl Object for FileSearchToolCall {
         let mut file_search = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => file_search = reader.or_default()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut file_search)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            file_search,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    file_search,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3308,8 +3569,8 @@ impl Object for FileSearchCall {
         let mut results = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => ranking_options = reader.optional()?,
-                1 => results = reader.optional()?,
+                0 => reader.optional(&mut ranking_options)?,
+                1 => reader.optional(&mut results)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3341,8 +3602,8 @@ impl Object for FileSearchCallRankingOptions {
         let mut score_threshold = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => ranker = reader.optional()?,
-                1 => score_threshold = reader.optional()?,
+                0 => reader.optional(&mut ranker)?,
+                1 => reader.optional(&mut score_threshold)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3376,10 +3637,10 @@ impl Object for FileSearchResult {
         let mut content = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.optional()?,
-                1 => file_name = reader.optional()?,
-                2 => score = reader.optional()?,
-                3 => content = reader.optional()?,
+                0 => reader.optional(&mut file_id)?,
+                1 => reader.optional(&mut file_name)?,
+                2 => reader.optional(&mut score)?,
+                3 => reader.optional(&mut content)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3415,8 +3676,8 @@ impl Object for FileSearchResultContent {
         let mut text = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => type_ = reader.optional()?,
-                1 => text = reader.optional()?,
+                0 => reader.optional(&mut type_)?,
+                1 => reader.optional(&mut text)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3448,16 +3709,28 @@ impl Object for FunctionToolCall {
         let mut function = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => function = reader.required()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.required(&mut function)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            function: reader.present("function", function)?,
-            other: reader.finish(),
-        })
+        match (id, function) {
+            (Some(id), Some(function)) => {
+                Ok(Self {
+                    id,
+                    function,
+                    other: reader.finish(),
+                })
+            }
+            (id, function) => {
+                Err(
+                    reader
+                        .missing(
+                            &[("id", id.is_none()), ("function", function.is_none())],
+                        ),
+                )
+            }
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3482,18 +3755,23 @@ impl Object for FunctionCall {
         let mut output = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => name = reader.required()?,
-                1 => arguments = reader.or_default()?,
-                2 => output = reader.optional()?,
+                0 => reader.required(&mut name)?,
+                1 => reader.or_default(&mut arguments)?,
+                2 => reader.optional(&mut output)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            name: reader.present("name", name)?,
-            arguments,
-            output,
-            other: reader.finish(),
-        })
+        match (name,) {
+            (Some(name),) => {
+                Ok(Self {
+                    name,
+                    arguments,
+                    output,
+                    other: reader.finish(),
+                })
+            }
+            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3527,11 +3805,11 @@ impl Object for RunStepList {
         let mut has_more = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => object = reader.or_default()?,
-                1 => data = reader.or_default()?,
-                2 => first_id = reader.optional()?,
-                3 => last_id = reader.optional()?,
-                4 => has_more = reader.or_default()?,
+                0 => reader.or_default(&mut object)?,
+                1 => reader.or_default(&mut data)?,
+                2 => reader.optional(&mut first_id)?,
+                3 => reader.optional(&mut last_id)?,
+                4 => reader.or_default(&mut has_more)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3570,18 +3848,23 @@ impl Object for RunStepDelta {
         let mut delta = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => delta = reader.or_default()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.or_default(&mut delta)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            delta,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    object,
+                    delta,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -3605,7 +3888,7 @@ impl Object for RunStepDeltaBody {
         let mut step_details = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => step_details = reader.optional()?,
+                0 => reader.optional(&mut step_details)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3634,7 +3917,7 @@ impl Object for MessageCreationStepDetailsDelta {
         let mut message_creation = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => message_creation = reader.optional()?,
+                0 => reader.optional(&mut message_creation)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3663,7 +3946,7 @@ impl Object for MessageCreationDelta {
         let mut message_id = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => message_id = reader.optional()?,
+                0 => reader.optional(&mut message_id)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3692,7 +3975,7 @@ impl Object for ToolCallsStepDetailsDelta {
         let mut tool_calls = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => tool_calls = reader.optional()?,
+                0 => reader.optional(&mut tool_calls)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3723,9 +4006,9 @@ impl Object for CodeInterpreterToolCallDelta {
         let mut code_interpreter = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => id = reader.optional()?,
-                2 => code_interpreter = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut id)?,
+                2 => reader.optional(&mut code_interpreter)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3759,8 +4042,8 @@ impl Object for CodeInterpreterCallDelta {
         let mut outputs = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => input = reader.optional()?,
-                1 => outputs = reader.optional()?,
+                0 => reader.optional(&mut input)?,
+                1 => reader.optional(&mut outputs)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3792,8 +4075,8 @@ impl Object for CodeInterpreterLogsOutputDelta {
         let mut logs = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => logs = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut logs)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3825,8 +4108,8 @@ impl Object for CodeInterpreterImageOutputDelta {
         let mut image = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => image = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut image)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3857,7 +4140,7 @@ impl Object for CodeInterpreterImageDelta {
         let mut file_id = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.optional()?,
+                0 => reader.optional(&mut file_id)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3888,9 +4171,9 @@ impl Object for FileSearchToolCallDelta {
         let mut file_search = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => id = reader.optional()?,
-                2 => file_search = reader.or_default()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut id)?,
+                2 => reader.or_default(&mut file_search)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3925,9 +4208,9 @@ impl Object for FunctionToolCallDelta {
         let mut function = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => id = reader.optional()?,
-                2 => function = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut id)?,
+                2 => reader.optional(&mut function)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3962,9 +4245,9 @@ impl Object for FunctionCallDelta {
         let mut output = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => name = reader.optional()?,
-                1 => arguments = reader.optional()?,
-                2 => output = reader.optional()?,
+                0 => reader.optional(&mut name)?,
+                1 => reader.optional(&mut arguments)?,
+                2 => reader.optional(&mut output)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3999,18 +4282,23 @@ impl Object for MessageDelta {
         let mut delta = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => id = reader.required()?,
-                1 => object = reader.or_default()?,
-                2 => delta = reader.or_default()?,
+                0 => reader.required(&mut id)?,
+                1 => reader.or_default(&mut object)?,
+                2 => reader.or_default(&mut delta)?,
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
-            id: reader.present("id", id)?,
-            object,
-            delta,
-            other: reader.finish(),
-        })
+        match (id,) {
+            (Some(id),) => {
+                Ok(Self {
+                    id,
+                    object,
+                    delta,
+                    other: reader.finish(),
+                })
+            }
+            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+        }
     }
     fn write_properties<M: SerializeMap>(
         &self,
@@ -4035,8 +4323,8 @@ impl Object for MessageDeltaBody {
         let mut content = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => role = reader.optional()?,
-                1 => content = reader.optional()?,
+                0 => reader.optional(&mut role)?,
+                1 => reader.optional(&mut content)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4068,8 +4356,8 @@ impl Object for ImageFileContentDelta {
         let mut image_file = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => image_file = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut image_file)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4101,8 +4389,8 @@ impl Object for ImageFileDelta {
         let mut detail = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.optional()?,
-                1 => detail = reader.optional()?,
+                0 => reader.optional(&mut file_id)?,
+                1 => reader.optional(&mut detail)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4134,8 +4422,8 @@ impl Object for ImageUrlContentDelta {
         let mut image_url = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => image_url = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut image_url)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4167,8 +4455,8 @@ impl Object for ImageUrlDelta {
         let mut detail = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => url = reader.optional()?,
-                1 => detail = reader.optional()?,
+                0 => reader.optional(&mut url)?,
+                1 => reader.optional(&mut detail)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4200,8 +4488,8 @@ impl Object for TextContentDelta {
         let mut text = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => text = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut text)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4233,8 +4521,8 @@ impl Object for MessageTextDelta {
         let mut annotations = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => value = reader.optional()?,
-                1 => annotations = reader.optional()?,
+                0 => reader.optional(&mut value)?,
+                1 => reader.optional(&mut annotations)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4266,8 +4554,8 @@ impl Object for RefusalContentDelta {
         let mut refusal = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => refusal = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut refusal)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4308,11 +4596,11 @@ impl Object for FileCitationAnnotationDelta {
         let mut end_index = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => text = reader.optional()?,
-                2 => file_citation = reader.optional()?,
-                3 => start_index = reader.optional()?,
-                4 => end_index = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut text)?,
+                2 => reader.optional(&mut file_citation)?,
+                3 => reader.optional(&mut start_index)?,
+                4 => reader.optional(&mut end_index)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4350,8 +4638,8 @@ impl Object for FileCitationDelta {
         let mut quote = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.optional()?,
-                1 => quote = reader.optional()?,
+                0 => reader.optional(&mut file_id)?,
+                1 => reader.optional(&mut quote)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4392,11 +4680,11 @@ impl Object for FilePathAnnotationDelta {
         let mut end_index = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => index = reader.optional()?,
-                1 => text = reader.optional()?,
-                2 => file_path = reader.optional()?,
-                3 => start_index = reader.optional()?,
-                4 => end_index = reader.optional()?,
+                0 => reader.optional(&mut index)?,
+                1 => reader.optional(&mut text)?,
+                2 => reader.optional(&mut file_path)?,
+                3 => reader.optional(&mut start_index)?,
+                4 => reader.optional(&mut end_index)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4433,7 +4721,7 @@ impl Object for FilePathDelta {
         let mut file_id = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => file_id = reader.optional()?,
+                0 => reader.optional(&mut file_id)?,
                 _ => reader.unknown()?,
             }
         }

@@ -37,6 +37,7 @@ mod json_object;
 mod limits;
 mod methods;
 mod object;
+mod object_reader;
 mod open_enum;
 mod operation;
 #[rustfmt::skip]

@@ -188,7 +188,7 @@ impl Message {
             MessageContent::Unknown(part) => plain_text(part),
             _ => None,
         });
-        let plain = self.other().get("content").and_then(Value::as_str);
+        let plain = self.other.get("content").and_then(Value::as_str);
         parts.chain(plain).collect()
     }
 }
@@ -205,16 +205,20 @@ impl MessageDelta {
     /// Returns the text that the delta adds: its text parts, concatenated. As in
     /// [`Message::text`], strings are text.
     pub fn text(&self) -> Cow<'_, str> {
-        let parts = self.delta.content.iter().flatten().filter_map(|part| match part {
-            MessageContentDelta::Text(part) => match &part.text {
-                Some(text) => text.value.as_deref(),
-                None => part.other().get("text").and_then(Value::as_str),
-            },
-            MessageContentDelta::Unknown(part) => plain_text(part),
-            _ => None,
-        });
-        let parts = parts.chain(self.delta.other().get("content").and_then(Value::as_str));
         // A delta usually has one part, which needs no copy.
-        parts.map(Cow::Borrowed).reduce(|text, more| text + more).unwrap_or_default()
+        let mut text = Cow::default();
+        for part in self.delta.content.iter().flatten() {
+            text += match part {
+                MessageContentDelta::Text(part) => match &part.text {
+                    Some(text) => text.value.as_deref(),
+                    None => part.other.get("text").and_then(Value::as_str),
+                },
+                MessageContentDelta::Unknown(part) => plain_text(part),
+                _ => None,
+            }
+            .unwrap_or_default();
+        }
+        text += self.delta.other.get("content").and_then(Value::as_str).unwrap_or_default();
+        text
     }
 }

@@ -39,11 +39,11 @@ macro_rules! objects {
     ($($Name:ident,)+) => {$(
         impl $crate::wire::Wire for $Name {
             fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::property_reader::read_object(deserializer, $crate::property_reader::ObjectVisitor::strict())
+                $crate::object_reader::read_object(deserializer, $crate::object_reader::ObjectVisitor::strict())
             }
 
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
-                $crate::property_reader::from_json(json, None)
+                $crate::object_reader::from_json(json, None)
             }
 
             fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {

@@ -3,8 +3,9 @@
 
 //! The properties of an object that the specification does not list.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::ser::SerializeMap;
 use serde_json::value::RawValue;
@@ -24,6 +25,7 @@ pub(crate) struct Other(Option<Box<Properties>>);
 struct Properties {
     values: Map<String, Value>,
     texts: Vec<Text>,
+    parts: Vec<Parts>,
 }
 
 impl PartialEq for Properties {
@@ -39,6 +41,13 @@ struct Text {
     /// What the property was read as.
     value: Value,
     json: Box<RawValue>,
+}
+
+/// What was decoded of a property that did not decode as a whole.
+#[derive(Clone)]
+struct Parts {
+    name: String,
+    value: Arc<dyn Any + Send + Sync>,
 }
 
 impl fmt::Debug for Other {
@@ -66,11 +75,25 @@ impl Other {
         self.0.as_deref()?.values.get(name)
     }
 
+    /// Returns whether a property is here whose decoded parts have this value.
+    pub(crate) fn has_parts<T: PartialEq + 'static>(&self, name: &str, value: &T) -> bool {
+        let parts = self.0.as_deref().and_then(|properties| properties.parts_of(name));
+        parts.and_then(<dyn Any + Send + Sync>::downcast_ref) == Some(value)
+    }
+
+    /// Adds the decoded parts of a property that is here.
+    pub(crate) fn insert_parts<T: Send + Sync + 'static>(&mut self, name: &str, parts: T) {
+        if let Some(properties) = &mut self.0 {
+            properties.parts.push(Parts { name: name.to_owned(), value: Arc::new(parts) });
+        }
+    }
+
     /// Adds a property. The last of several properties with the same name is kept.
     pub(crate) fn insert(&mut self, name: String, json: Json<'_>) {
         let value = json.value();
         let properties = self.0.get_or_insert_default();
         properties.texts.retain(|text| text.name != name);
+        properties.parts.retain(|parts| parts.name != name);
         if has_long_number(json.text())
             && let Ok(json) = RawValue::from_string(json.text().to_owned())
         {
@@ -100,6 +123,13 @@ impl Other {
             }
         }
         Ok(())
+    }
+}
+
+impl Properties {
+    fn parts_of(&self, name: &str) -> Option<&(dyn Any + Send + Sync)> {
+        self.values.get(name)?;
+        self.parts.iter().find(|parts| parts.name == name).map(|parts| &*parts.value)
     }
 }
 

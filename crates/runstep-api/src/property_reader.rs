@@ -8,14 +8,12 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Field;
 use crate::json::Json;
-use crate::object::Object;
 use crate::other::Other;
 use crate::wire::{Mismatch, Seed, Wire, read_part};
 
@@ -70,12 +68,33 @@ impl<'de> Entries<'de> {
 }
 
 /// Where a tolerant reader returns why the object does not decode.
-struct Tolerance<'f> {
-    object: Json<'f>,
-    failure: &'f mut Option<Mismatch>,
+pub(crate) struct Tolerance<'f> {
+    pub(crate) object: Json<'f>,
+    pub(crate) failure: &'f mut Option<Mismatch>,
 }
 
-impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
+impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
+    pub(crate) fn new(
+        names: &'static [&'static str],
+        discriminator: Option<&'static str>,
+        before: Option<&'r mut Entries<'de>>,
+        unread: A,
+        tolerance: Option<Tolerance<'r>>,
+    ) -> Self {
+        Self {
+            names,
+            discriminator,
+            before,
+            unread,
+            value: None,
+            position: 0,
+            expected: 0,
+            name: String::new(),
+            tolerance,
+            other: Other::default(),
+        }
+    }
+
     /// Reads the next name. Returns its position, or the number of listed properties if it is not
     /// listed, and `None` at the end.
     #[inline]
@@ -105,33 +124,45 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
         Some(position)
     }
 
+    // The methods assign to a variable of the caller, so that the caller has no value to drop if a
+    // call fails. They are compiled once per type of property, not once per property.
+
     /// Reads the value of a property that must be present.
-    pub(crate) fn required<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
-        if self.tolerance.is_some() {
-            return self.tolerant_required();
-        }
-        self.value().map(Some)
+    pub(crate) fn required<T: Wire>(&mut self, property: &mut Option<T>) -> Result<(), A::Error> {
+        *property = match self.tolerance {
+            Some(_) => self.tolerant_required()?,
+            None => Some(self.value()?),
+        };
+        Ok(())
     }
 
     /// Reads the value of a property that may be null.
-    pub(crate) fn optional<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
-        if self.tolerance.is_some() {
-            return self.tolerant_optional();
-        }
-        self.value()
+    pub(crate) fn optional<T: Wire>(&mut self, property: &mut Option<T>) -> Result<(), A::Error> {
+        *property = match self.tolerance {
+            Some(_) => self.tolerant_optional()?,
+            None => self.value()?,
+        };
+        Ok(())
     }
 
     /// Reads the value of a property for which null is the default value of its type.
-    pub(crate) fn or_default<T: Wire + Default>(&mut self) -> Result<T, A::Error> {
-        self.optional().map(Option::unwrap_or_default)
+    pub(crate) fn or_default<T: Wire + Default>(
+        &mut self,
+        property: &mut T,
+    ) -> Result<(), A::Error> {
+        let mut value = None;
+        self.optional(&mut value)?;
+        *property = value.unwrap_or_default();
+        Ok(())
     }
 
     /// Reads the value of a property for which null and absent differ.
-    pub(crate) fn field<T: Wire>(&mut self) -> Result<Field<T>, A::Error> {
-        if self.tolerance.is_some() {
-            return self.tolerant_field();
-        }
-        self.value().map(|value: Option<T>| value.map_or(Field::Null, Field::Value))
+    pub(crate) fn field<T: Wire>(&mut self, property: &mut Field<T>) -> Result<(), A::Error> {
+        *property = match self.tolerance {
+            Some(_) => self.tolerant_field()?,
+            None => self.value::<Option<T>>()?.map_or(Field::Null, Field::Value),
+        };
+        Ok(())
     }
 
     /// Reads the value of a property that is not listed, into a map of such properties.
@@ -172,16 +203,16 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
         Ok(())
     }
 
-    /// Returns the value of a property that must be present.
-    pub(crate) fn present<T>(
-        &mut self,
-        property: &'static str,
-        value: Option<T>,
-    ) -> Result<T, A::Error> {
-        value.ok_or_else(|| match &self.tolerance {
+    /// Returns the error of an object without the first property that is missing.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn missing(&mut self, properties: &[(&'static str, bool)]) -> A::Error {
+        let missing = properties.iter().find(|(_, is_missing)| *is_missing);
+        let property = missing.map_or("", |(name, _)| name);
+        match &self.tolerance {
             Some(_) => self.fail(Mismatch::missing(property)),
             None => A::Error::missing_field(property),
-        })
+        }
     }
 
     /// Returns the properties that are not listed.
@@ -231,7 +262,7 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
             Ok(value) => Ok(Some(value)),
             Err(mismatch) => match T::readable_parts(json) {
                 Some(parts) => {
-                    self.keep(json);
+                    self.keep::<T>(json);
                     Ok(Some(parts))
                 }
                 None => Err(self.fail_inside(mismatch)),
@@ -249,7 +280,7 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
         if let Ok(value) = T::from_json(json) {
             return Ok(Some(value));
         }
-        self.keep(json);
+        self.keep::<T>(json);
         Ok(T::readable_parts(json))
     }
 
@@ -271,11 +302,14 @@ impl<'de, A: MapAccess<'de>> PropertyReader<'de, '_, A> {
     }
 
     /// Keeps the current property, unless it is null.
-    #[inline(never)]
-    fn keep(&mut self, json: Json<'_>) {
-        if !json.is_null() {
-            let name = self.take_name();
-            self.other.insert(name, json);
+    fn keep<T: Wire>(&mut self, json: Json<'_>) {
+        if json.is_null() {
+            return;
+        }
+        let name = self.take_name();
+        self.other.insert(name.clone(), json);
+        if let Some(parts) = T::readable_parts(json) {
+            self.other.insert_parts(&name, parts);
         }
     }
 
@@ -335,98 +369,4 @@ impl Visitor<'_> for NameSeed<'_> {
         }
         Ok(position)
     }
-}
-
-/// Reads an object.
-pub(crate) struct ObjectVisitor<'f, T> {
-    object: PhantomData<T>,
-    discriminator: Option<&'static str>,
-    tolerance: Option<Tolerance<'f>>,
-}
-
-impl<T> ObjectVisitor<'_, T> {
-    /// Reads an object strictly.
-    pub(crate) const fn strict() -> Self {
-        Self { object: PhantomData, discriminator: None, tolerance: None }
-    }
-}
-
-impl<'r, T: Object> ObjectVisitor<'r, T> {
-    fn read<'de: 'r, A: MapAccess<'de>>(
-        self,
-        before: Option<&'r mut Entries<'de>>,
-        unread: A,
-    ) -> Result<T, A::Error> {
-        T::read_properties(&mut PropertyReader {
-            names: T::NAMES,
-            discriminator: self.discriminator,
-            before,
-            unread,
-            value: None,
-            position: 0,
-            expected: 0,
-            name: String::new(),
-            tolerance: self.tolerance,
-            other: Other::default(),
-        })
-    }
-}
-
-impl<'de, T: Object> Visitor<'de> for ObjectVisitor<'_, T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "struct {}", T::NAME)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        self.read(None, map)
-    }
-}
-
-/// Reads a variant of a union strictly, from the properties before and after the discriminator.
-pub(crate) fn read_variant<'de, T: Object, A: MapAccess<'de>>(
-    discriminator: &'static str,
-    mut before: Entries<'de>,
-    unread: A,
-) -> Result<T, A::Error> {
-    ObjectVisitor { discriminator: Some(discriminator), ..ObjectVisitor::strict() }
-        .read(Some(&mut before), unread)
-}
-
-/// Decodes an object tolerantly.
-pub(crate) fn from_json<T: Object>(
-    json: Json<'_>,
-    discriminator: Option<&'static str>,
-) -> Result<T, Mismatch> {
-    if json.is_too_deep() {
-        return Err(Mismatch::too_deep());
-    }
-    let mut failure = None;
-    let tolerance = Some(Tolerance { object: json, failure: &mut failure });
-    let visitor = ObjectVisitor { object: PhantomData, discriminator, tolerance };
-    let mut deserializer = serde_json::Deserializer::from_str(json.text());
-    read_object(&mut deserializer, visitor).map_err(|error| mismatch(error, failure, json, T::NAME))
-}
-
-/// Reads an object. What it calls is large, and is compiled once because this is not inlined.
-#[inline(never)]
-pub(crate) fn read_object<'de, T: Object, D: Deserializer<'de>>(
-    deserializer: D,
-    visitor: ObjectVisitor<'_, T>,
-) -> Result<T, D::Error> {
-    deserializer.deserialize_map(visitor)
-}
-
-/// Returns why an object does not decode: the error of its deserializer says so only if the value is
-/// not an object.
-#[cold]
-#[inline(never)]
-fn mismatch(
-    _: serde_json::Error,
-    failure: Option<Mismatch>,
-    json: Json<'_>,
-    name: &str,
-) -> Mismatch {
-    failure.unwrap_or_else(|| Mismatch::kind(json, &format!("struct {name}")))
 }

@@ -6,14 +6,11 @@
 #![allow(dead_code, reason = "a specification need not have properties of every kind")]
 
 use serde::Serialize;
-use serde::ser::SerializeMap;
-use serde_json::Value;
+use serde::ser::{SerializeMap, Serializer};
 
 use crate::Field;
-use crate::json::Json;
 use crate::object::Object;
 use crate::other::Other;
-use crate::wire::Wire;
 
 /// Writes properties. A property that is kept among the others, because its value is of the wrong
 /// kind, is written there unless it was set since.
@@ -21,34 +18,65 @@ pub(crate) struct PropertyWriter<'a, M> {
     map: M,
     /// The other properties, if there are any.
     other: Option<&'a Other>,
+    is_text: bool,
     written: Vec<&'static str>,
 }
 
-impl<M: SerializeMap> PropertyWriter<'_, M> {
-    fn property<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
+impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
+    /// Starts an object, with the discriminator first.
+    #[inline(never)]
+    fn start<S: Serializer<SerializeMap = M, Error = M::Error>>(
+        other: &'a Other,
+        discriminator: Option<(&'static str, &'static str)>,
+        serializer: S,
+    ) -> Result<Self, M::Error> {
+        let other = Some(other).filter(|other| !other.is_empty());
+        let is_text = serializer.is_human_readable();
+        let map = serializer.serialize_map(None)?;
+        let mut writer = Self { map, other, is_text, written: Vec::new() };
+        if let Some((name, value)) = discriminator {
+            writer.property(name, &value)?;
+        }
+        Ok(writer)
+    }
+
+    /// Writes the other properties, and ends the object.
+    #[inline(never)]
+    fn end(mut self) -> Result<M::Ok, M::Error> {
+        if let Some(other) = self.other {
+            other.write(&mut self.map, &self.written, self.is_text)?;
+        }
+        self.map.end()
+    }
+
+    #[inline(never)]
+    fn name(&mut self, name: &'static str) -> Result<(), M::Error> {
         if self.other.is_some() {
             self.written.push(name);
         }
-        self.map.serialize_entry(name, value)
+        self.map.serialize_key(name)
+    }
+
+    fn property<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
+        self.name(name)?;
+        self.map.serialize_value(value)
     }
 
     /// Writes a property that must be present. It may be kept among the others: a list that lacks
     /// what did not decode is written as it was received.
-    pub(crate) fn required<T: Serialize + Wire + PartialEq>(
+    pub(crate) fn required<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if let Some(received) = self.other.and_then(|other| other.get(name))
-            && parts(received).is_some_and(|received: T| received == *value)
-        {
+        if self.other.is_some_and(|other| other.has_parts(name, value)) {
             return Ok(());
         }
         self.property(name, value)
     }
 
     /// Writes a property unless it has no value.
-    pub(crate) fn optional<T: Serialize + Wire + PartialEq>(
+    pub(crate) fn optional<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &Option<T>,
@@ -57,7 +85,7 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 
     /// Writes a property, as null if it has no value.
-    pub(crate) fn nullable<T: Serialize + Wire + PartialEq>(
+    pub(crate) fn nullable<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &Option<T>,
@@ -70,7 +98,7 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 
     /// Writes a property that has the default value of its type if it is absent.
-    pub(crate) fn or_default<T: Serialize + Wire + Default + PartialEq>(
+    pub(crate) fn or_default<T: Serialize + Default + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
@@ -82,7 +110,7 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 
     /// Writes a property unless it has the default value of its type.
-    pub(crate) fn unless_default<T: Serialize + Wire + Default + PartialEq>(
+    pub(crate) fn unless_default<T: Serialize + Default + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
@@ -99,7 +127,7 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 
     /// Writes a property unless it is absent.
-    pub(crate) fn field<T: Serialize + Wire + PartialEq>(
+    pub(crate) fn field<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &Field<T>,
@@ -116,29 +144,14 @@ impl<M: SerializeMap> PropertyWriter<'_, M> {
     }
 }
 
-/// Returns the parts of a kept value that decode.
-#[cold]
-fn parts<T: Wire>(received: &Value) -> Option<T> {
-    T::readable_parts(Json::new(&serde_json::value::to_raw_value(received).ok()?))
-}
-
-/// Writes an object, with the discriminator first.
-pub(crate) fn write<T: Object, S: serde::Serializer>(
+/// Writes an object, with the discriminator first. Only what depends on its type is compiled for each
+/// type.
+pub(crate) fn write<T: Object, S: Serializer>(
     object: &T,
     discriminator: Option<(&'static str, &'static str)>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let other = Some(object.other_properties()).filter(|other| !other.is_empty());
-    let is_text = serializer.is_human_readable();
-    let map = serializer.serialize_map(None)?;
-    let mut writer = PropertyWriter { map, other, written: Vec::new() };
-    if let Some((name, value)) = discriminator {
-        writer.property(name, &value)?;
-    }
+    let mut writer = PropertyWriter::start(object.other_properties(), discriminator, serializer)?;
     object.write_properties(&mut writer)?;
-    let PropertyWriter { mut map, written, .. } = writer;
-    if let Some(other) = other {
-        other.write(&mut map, &written, is_text)?;
-    }
-    map.end()
+    writer.end()
 }

@@ -133,7 +133,7 @@ macro_rules! union {
                     $(
                         Kind::Object => match $crate::tagged_object::tag_of(json, $tag, Self::VARIANTS) {
                             $(Some($value) => {
-                                $crate::property_reader::from_json(json, Some($tag)).ok().map(Self::$Variant)
+                                $crate::object_reader::from_json(json, Some($tag)).ok().map(Self::$Variant)
                             })+
                             _ => None,
                         },

@@ -130,6 +130,12 @@ impl EngineFactory {
         }))
     }
 
+    /// Starts background tasks, if they are not running yet: recovery and expiry of runs. Must be called
+    /// within a tokio runtime.
+    pub(crate) fn start_background_tasks(&self) {
+        self.0.expiry.start(&self.0);
+    }
+
     /// Creates an engine for the objects of a namespace.
     pub(crate) fn engine(&self, namespace: Namespace) -> Arc<Engine> {
         let context = Arc::clone(&self.0);
@@ -167,7 +173,7 @@ impl Engine {
         Ok(self.context.store.check_health()?)
     }
 
-    /// Starts background tasks, if they are not running yet: recovery and expiry of runs.
+    /// Starts background tasks as [`EngineFactory::start_background_tasks`] does.
     pub(crate) fn start_background_tasks(&self) {
         self.context.expiry.start(&self.context);
     }

@@ -26,7 +26,8 @@ const MAX_FINAL_POLL_TIME: Duration = Duration::from_secs(1);
 
 impl ServerBuilder {
     /// Returns the routes, to call without a socket or to serve in another way. They must be called
-    /// within a tokio runtime. Their address is unknown, so any `Host` is accepted.
+    /// within a tokio runtime. Their address is unknown, so any `Host` is accepted. Runs of an earlier
+    /// process are recovered at the first request, because only then a runtime is certain.
     ///
     /// # Errors
     ///
@@ -35,16 +36,16 @@ impl ServerBuilder {
     /// address of the database cannot be used, and [`StartError::Specification`] if
     /// the built-in specification is not valid, which is a bug.
     pub fn app(self) -> Result<Router, StartError> {
-        let (app, _) = self.router(Shutdown::default(), false)?;
+        let (app, ..) = self.router(Shutdown::default(), false)?;
         Ok(app)
     }
 
-    /// Returns the routes, and the responses to requests that cannot be routed.
+    /// Returns the routes, the responses to requests that cannot be routed, and the engines.
     fn router(
         self,
         shutdown: Shutdown,
         is_local: bool,
-    ) -> Result<(Router, HeadErrors), StartError> {
+    ) -> Result<(Router, HeadErrors, EngineFactory), StartError> {
         let schemas =
             Schemas::embedded().map_err(|error| StartError::Specification(error.to_string()))?;
         let metrics = Arc::new(Metrics::new());
@@ -103,7 +104,7 @@ impl ServerBuilder {
             requires_beta_header: self.strict_beta_header,
         };
         let app = ServerState::new(access, schemas, settings, shutdown, metrics, info);
-        Ok((http::router(app, origins, is_local, self.ui, self.faults), head_errors))
+        Ok((http::router(app, origins, is_local, self.ui, self.faults), head_errors, engines))
     }
 
     /// Serves on a free port of the loopback address.
@@ -135,10 +136,14 @@ impl ServerBuilder {
             PostgresStore::migrate(address).await?;
         }
         let shutdown = Shutdown::default();
-        let app = self.router(shutdown.clone(), address.ip().is_loopback())?;
+        let (app, head_errors, engines) =
+            self.router(shutdown.clone(), address.ip().is_loopback())?;
         let listen_error = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
+        // Runs of an earlier process do not wait for the first request.
+        engines.start_background_tasks();
+        let app = (app, head_errors);
         let connections = Connections::new(listener, app, &limits, shutdown.clone(), settings);
         Ok(RunningServer::new(address, shutdown, tokio::spawn(connections.serve())))
     }

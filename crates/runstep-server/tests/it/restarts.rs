@@ -96,6 +96,35 @@ async fn queued_run_executes_after_a_restart() {
     assert_eq!(run["status"], "completed");
 }
 
+#[tokio::test(start_paused = true)]
+async fn spawned_server_recovers_runs_before_the_first_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.db");
+    let client = start(|| builder(&path, [Turn::stall()])).await;
+    let fixture = client.create_fixture(&[]).await;
+    fixture.create_run(json!({})).await;
+    run_pending_tasks().await;
+    drop((client, fixture));
+    let model = Scripted::new([Turn::text("Hi.")]);
+    let server = loop {
+        let builder = Server::builder().model(model.clone()).data_file(&path);
+        match builder.spawn().await {
+            Ok(server) => break server,
+            Err(StartError::DataFile(DataFileError::InUse { .. })) => {
+                sleep(Duration::from_millis(10)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let recovered = async {
+        while model.remaining() > 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), recovered).await.expect("the run is recovered");
+    server.shutdown().await.unwrap();
+}
+
 /// A run that has generated a part of its message. Returns the events so far.
 async fn interrupted_run(path: &Path) -> (Fixture, Vec<Event>) {
     let turns = || [Turn::text("It is").and_stall()];

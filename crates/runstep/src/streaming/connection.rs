@@ -2,21 +2,20 @@
 
 #[cfg(feature = "test-util")]
 use std::collections::VecDeque;
-use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use runstep_api::types::StreamEvent as RunEvent;
 use sync_wrapper::SyncWrapper;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::sse::{EventDecoder, EventTooLong, ServerSentEvent, decode_utf8};
 use super::text_delta_decoder::TextDeltaDecoder;
 use crate::error::{Error, ErrorKind, Result, Source};
-use crate::time::deadline_after;
+use crate::time::after;
 
 /// The body of a response.
 pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
@@ -35,7 +34,7 @@ pub(super) struct EventConnection {
     body: SyncWrapper<Body>,
     decoder: EventDecoder,
     text_deltas: TextDeltaDecoder,
-    idle_timer: Option<IdleTimer>,
+    idle: Option<IdleTimeout>,
     /// Events that are read before the body, without decoding.
     #[cfg(feature = "test-util")]
     recorded: VecDeque<RunEvent>,
@@ -47,7 +46,7 @@ impl EventConnection {
             body: SyncWrapper::new(body),
             decoder: EventDecoder::new(max_event_bytes),
             text_deltas: TextDeltaDecoder::default(),
-            idle_timer: idle_timeout.map(IdleTimer::new),
+            idle: idle_timeout.map(IdleTimeout::new),
             #[cfg(feature = "test-util")]
             recorded: VecDeque::new(),
         }
@@ -68,6 +67,23 @@ impl EventConnection {
         self.decoder.retry()
     }
 
+    /// Returns when the idle timeout ends, if nothing arrives until then. `None` without a timeout.
+    pub(super) fn idle_at(&mut self, now: Instant) -> Option<Instant> {
+        let idle = self.idle.as_mut()?;
+        if std::mem::take(&mut idle.has_received) {
+            idle.at = after(now, idle.timeout);
+        }
+        Some(idle.at)
+    }
+
+    /// Returns the end of a connection whose idle timeout has passed.
+    pub(super) fn idle_error(&self) -> ConnectionItem {
+        let timeout = self.idle.as_ref().map_or(Duration::ZERO, |idle| idle.timeout);
+        let message = format!("no data was received for {timeout:?}");
+        ConnectionItem::Closed(Some(Error::new(ErrorKind::Timeout, message)))
+    }
+
+    /// Reads the next item. The caller observes the idle timeout.
     pub(super) fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<ConnectionItem> {
         #[cfg(feature = "test-util")]
         if let Some(event) = self.recorded.pop_front() {
@@ -80,18 +96,15 @@ impl EventConnection {
             match self.body.get_mut().as_mut().poll_next(context) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.decoder.push(bytes);
-                    if let Some(timer) = &mut self.idle_timer {
-                        timer.has_received = true;
+                    if let Some(idle) = &mut self.idle {
+                        idle.has_received = true;
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(ConnectionItem::Closed(Some(error)));
                 }
                 Poll::Ready(None) => return Poll::Ready(ConnectionItem::Closed(None)),
-                Poll::Pending => {
-                    let Some(timer) = &mut self.idle_timer else { return Poll::Pending };
-                    return timer.poll(context).map(|error| ConnectionItem::Closed(Some(error)));
-                }
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -122,34 +135,16 @@ fn malformed(name: &[u8], data: &[u8], error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Decode, message).with_source(Source::Json(error)).with_body(data)
 }
 
-/// Detects an idle connection. The timer is polled only if there is nothing to read, and reset only
-/// after it has fired, because most of the time bytes have arrived by then.
-struct IdleTimer {
+/// Detects an idle connection.
+struct IdleTimeout {
     timeout: Duration,
-    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whether bytes have arrived since `at` was computed.
     has_received: bool,
-    deadline: Instant,
+    at: Instant,
 }
 
-impl IdleTimer {
+impl IdleTimeout {
     fn new(timeout: Duration) -> Self {
-        Self { timeout, sleep: None, has_received: true, deadline: Instant::now() }
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Error> {
-        if std::mem::take(&mut self.has_received) {
-            self.deadline = deadline_after(self.timeout);
-        }
-        let deadline = self.deadline;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        loop {
-            ready!(sleep.as_mut().poll(context));
-            if sleep.deadline() >= deadline {
-                break;
-            }
-            sleep.as_mut().reset(deadline);
-        }
-        let message = format!("no data was received for {:?}", self.timeout);
-        Poll::Ready(Error::new(ErrorKind::Timeout, message))
+        Self { timeout, has_received: true, at: Instant::now() }
     }
 }

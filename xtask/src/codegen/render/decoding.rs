@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use syn::visit_mut::VisitMut;
 use syn::{Attribute, Field, Fields, File, ItemStruct};
@@ -98,15 +98,24 @@ fn implementation(item: &ItemStruct) -> TokenStream {
             form => form.name(),
         };
         let read = format_ident!("{read}");
-        quote!(#position => #ident = reader.#read()?,)
+        quote!(#position => reader.#read(&mut #ident)?,)
     });
-    let values = properties.iter().map(|(field, property)| {
-        let (ident, name) = (&field.ident, &property.name);
-        match property.form {
-            Form::Required => quote!(#ident: reader.present(#name, #ident)?),
-            _ => quote!(#ident),
-        }
-    });
+    let values: Vec<&Option<Ident>> = properties.iter().map(|(field, _)| &field.ident).collect();
+    let required = properties.iter().filter(|(_, property)| property.form == Form::Required);
+    let (required, required_names): (Vec<&Option<Ident>>, Vec<&String>) =
+        required.map(|(field, property)| (&field.ident, &property.name)).unzip();
+    let whole = quote!(Self { #(#values,)* #other: reader.finish() });
+    let value = match required.as_slice() {
+        [] => quote!(Ok(#whole)),
+        required => quote! {
+            match (#(#required,)*) {
+                (#(Some(#required),)*) => Ok(#whole),
+                (#(#required,)*) => {
+                    Err(reader.missing(&[#((#required_names, #required.is_none())),*]))
+                }
+            }
+        },
+    };
     let writes = listed.iter().map(|(field, property)| {
         let (ident, name) = (&field.ident, &property.name);
         let write = format_ident!("{}", property.form.name());
@@ -141,7 +150,7 @@ fn implementation(item: &ItemStruct) -> TokenStream {
                         _ => #unknown,
                     }
                 }
-                Ok(Self { #(#values,)* #other: reader.finish() })
+                #value
             }
 
             fn write_properties<M: SerializeMap>(

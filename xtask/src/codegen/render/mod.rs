@@ -26,7 +26,7 @@ const MANIFEST: &str = include_str!("../../../support/Cargo.toml.template");
 const METHODS: &str = include_str!("../../../support/methods.rs");
 
 /// The modules that every crate has.
-const SUPPORT: [(&str, &str); 16] = [
+const SUPPORT: [(&str, &str); 17] = [
     ("call.rs", include_str!("../../../support/call.rs")),
     ("decode.rs", include_str!("../../../support/decode.rs")),
     ("events.rs", include_str!("../../../support/events.rs")),
@@ -34,6 +34,7 @@ const SUPPORT: [(&str, &str); 16] = [
     ("json.rs", include_str!("../../../support/json.rs")),
     ("json_object.rs", include_str!("../../../support/json_object.rs")),
     ("object.rs", include_str!("../../../support/object.rs")),
+    ("object_reader.rs", include_str!("../../../support/object_reader.rs")),
     ("open_enum.rs", include_str!("../../../support/open_enum.rs")),
     ("operation.rs", include_str!("../../../support/operation.rs")),
     ("other.rs", include_str!("../../../support/other.rs")),

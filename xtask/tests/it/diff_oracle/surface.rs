@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Fields, FnArg, ImplItem, Item, Visibility};
+use syn::{Fields, FnArg, ImplItem, Item, PatType, Visibility};
 use xtask::codegen;
 
 use crate::all_operations;
@@ -77,8 +77,9 @@ fn collect(item: &Item, found: &mut BTreeSet<String>) {
                 if let ImplItem::Fn(method) = inner
                     && is_public(&method.vis)
                 {
+                    let body = text(&method.block);
                     let argument = |argument: &FnArg| match argument {
-                        FnArg::Typed(argument) => text(&argument.ty),
+                        FnArg::Typed(argument) => named_argument(argument, &body),
                         FnArg::Receiver(receiver) => text(receiver),
                     };
                     let arguments: Vec<String> = method.sig.inputs.iter().map(argument).collect();
@@ -89,6 +90,16 @@ fn collect(item: &Item, found: &mut BTreeSet<String>) {
         }
         Item::Macro(item) => collect_macro(item, found),
         _ => {}
+    }
+}
+
+/// Returns an argument with its name, which says what it means: two arguments of one type can change
+/// places. The name of an argument in the path means nothing.
+fn named_argument(argument: &PatType, body: &str) -> String {
+    let (name, kind) = (text(&argument.pat), text(&argument.ty));
+    match body.contains(&format!("segment ({name})")) {
+        true => kind,
+        false => format!("{name}: {kind}"),
     }
 }
 

@@ -1,14 +1,14 @@
-//! The deadline of a stream, and `Cancelling`.
+//! Timeouts and the deadline of a stream, and `Cancelling`.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::StreamExt as _;
 use runstep_api::types::Run;
 use sync_wrapper::SyncWrapper;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
-use super::{RunStream, State};
+use super::{RunStream, State, Step};
 use crate::error::{Error, ErrorKind};
 use crate::polling::{FINAL_CANCEL_TIMEOUT, has_settled};
 use crate::run_ref::RunRef;
@@ -23,6 +23,16 @@ pub(super) enum Cancelled {
     Run(Option<Box<Run>>),
     /// The state of a run that could not be cancelled.
     State(Box<FetchedState>),
+}
+
+/// Why a stream stops waiting.
+enum Timeout {
+    /// The deadline of the stream.
+    Deadline,
+    /// Nothing was received for the idle timeout.
+    Idle,
+    /// The response did not end in time after the terminal event.
+    Trailer,
 }
 
 /// Cancels the run, with a timeout.
@@ -43,7 +53,6 @@ impl RunStream {
 
     fn set_deadline(&mut self, deadline: Instant) {
         self.deadline = deadline;
-        self.deadline_timer = None;
     }
 
     /// Starts the time of a new segment.
@@ -53,22 +62,48 @@ impl RunStream {
         }
     }
 
-    /// Returns `Ready` once the deadline has passed, if it applies to the current state.
-    pub(super) fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if !matches!(self.state, State::Reading(_) | State::Recovering(_) | State::Reconciling(_)) {
-            return Poll::Pending;
-        }
+    /// Waits for the first timeout that applies to the current state, and handles it.
+    pub(super) fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        let now = Instant::now();
+        let Some((at, timeout)) = self.next_timeout(now) else { return Poll::Pending };
         // A task whose budget is used up would not see the timer.
-        if Instant::now() >= self.deadline {
-            return Poll::Ready(());
+        if now < at {
+            ready!(self.timer.poll(at, context));
         }
-        let deadline = self.deadline;
-        let timer = self.deadline_timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        timer.as_mut().poll(context)
+        let item = match (timeout, &self.state) {
+            (Timeout::Deadline, _) => self.on_deadline().map(Err),
+            (Timeout::Idle, State::Reading(connection) | State::Draining(connection, _)) => {
+                let end = connection.idle_error();
+                self.on_connection_item(end)
+            }
+            (Timeout::Idle | Timeout::Trailer, _) => {
+                self.state = State::Idle;
+                None
+            }
+        };
+        Poll::Ready(item.map_or(Step::Continue, Step::Item))
+    }
+
+    fn next_timeout(&mut self, now: Instant) -> Option<(Instant, Timeout)> {
+        let (at, timeout) = match &self.state {
+            State::Reading(_) | State::Recovering(_) | State::Reconciling(_) => {
+                (self.deadline, Timeout::Deadline)
+            }
+            State::Draining(_, until) => (*until, Timeout::Trailer),
+            State::Cancelling(_) | State::Idle => return None,
+        };
+        let idle_at = match &mut self.state {
+            State::Reading(connection) | State::Draining(connection, _) => connection.idle_at(now),
+            _ => None,
+        };
+        match idle_at {
+            Some(idle_at) if idle_at < at => Some((idle_at, Timeout::Idle)),
+            _ => Some((at, timeout)),
+        }
     }
 
     /// Handles the deadline. Returns an error, unless the run is cancelled first.
-    pub(super) fn on_deadline(&mut self) -> Option<Error> {
+    fn on_deadline(&mut self) -> Option<Error> {
         if let State::Reconciling(_) = self.state {
             // The run has settled. The stream ends without the missing content.
             self.state = State::Idle;

@@ -52,7 +52,7 @@ use futures_core::Stream;
 use runstep_api::types::Run;
 use runstep_api::types::StreamEvent as RunEvent;
 use sync_wrapper::SyncWrapper;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::connection::EventConnection;
 use super::recovery::{FetchOutcome, Recovery, RunLocation, RunOrigin};
@@ -62,7 +62,7 @@ use super::settings::StreamSettings;
 use crate::error::{Error, Result};
 use crate::polling::CancelOnDrop;
 use crate::run_ref::RunRef;
-use crate::time::deadline_after;
+use crate::time::{Timer, deadline_after};
 use deadline::{CancelFuture, Cancelled};
 use reconciling::{ReconcileFuture, SnapshotGap};
 
@@ -103,8 +103,8 @@ pub struct RunStream {
     guard: CancelOnDrop,
     /// When the stream ends with an error unless the run has settled.
     deadline: Instant,
-    /// Created when the stream first waits, because only then a runtime is certain.
-    deadline_timer: Option<Pin<Box<Sleep>>>,
+    /// One timer for all timeouts, because polling a timer costs as much as decoding an event.
+    timer: Timer,
     /// Whether the deadline applies to all segments, not only to the current one.
     is_deadline_total: bool,
 }
@@ -114,7 +114,8 @@ enum State {
     /// Reads events from a connection.
     Reading(Box<EventConnection>),
     /// Reads the rest of a response after the terminal event, so that the connection can be reused.
-    Draining(Box<EventConnection>, Pin<Box<Sleep>>),
+    /// Until this instant at most.
+    Draining(Box<EventConnection>, Instant),
     /// Resumes the events or fetches the run after the connection was lost.
     Recovering(SyncWrapper<ApiFuture<'static, FetchOutcome>>),
     /// Fetches the content of malformed events after the terminal event.
@@ -205,7 +206,7 @@ impl RunStream {
     ) -> Self {
         Self {
             deadline: deadline_after(settings.deadline),
-            deadline_timer: None,
+            timer: Timer::default(),
             is_deadline_total: false,
             api,
             settings,
@@ -265,15 +266,11 @@ impl Stream for RunStream {
                 stream.is_synthesized = true;
                 return Poll::Ready(Some(Ok(event)));
             }
-            let polled = stream.poll_state(context);
-            if polled.is_pending() {
-                ready!(stream.poll_deadline(context));
-                if let Some(error) = stream.on_deadline() {
-                    return Poll::Ready(Some(Err(error)));
-                }
-                continue;
-            }
-            match ready!(polled) {
+            let step = match stream.poll_state(context) {
+                Poll::Ready(step) => step,
+                Poll::Pending => ready!(stream.poll_timeout(context)),
+            };
+            match step {
                 Step::Item(item) => return Poll::Ready(Some(item)),
                 Step::Continue => {}
                 Step::End => return Poll::Ready(None),
@@ -296,9 +293,9 @@ impl RunStream {
                 let item = ready!(connection.poll_item(context));
                 self.on_connection_item(item)
             }
-            State::Draining(connection, timeout) => {
+            State::Draining(connection, until) => {
                 // Checked first, so that a server that never ends its response is not read forever.
-                if timeout.as_mut().poll(context).is_ready() {
+                if Instant::now() >= *until {
                     self.state = State::Idle;
                     return Poll::Ready(Step::Continue);
                 }

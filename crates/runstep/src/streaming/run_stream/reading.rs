@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use runstep_api::types::StreamEvent as RunEvent;
-use tokio::time::sleep_until;
 
 use super::{RunStream, SnapshotGap, State};
 use crate::error::Result;
@@ -76,8 +75,7 @@ impl RunStream {
             (State::Reading(_), true) | (State::Draining(..), false) => {
                 self.state = match std::mem::replace(&mut self.state, State::Idle) {
                     State::Reading(connection) => {
-                        let timeout = sleep_until(deadline_after(TRAILER_TIMEOUT));
-                        State::Draining(connection, Box::pin(timeout))
+                        State::Draining(connection, deadline_after(TRAILER_TIMEOUT))
                     }
                     // A later event supersedes the terminal event.
                     State::Draining(connection, _) => {
