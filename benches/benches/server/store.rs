@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use runstep_benches::Result;
+use runstep_server::model::Offline;
 use runstep_server::{Durability, RunningServer, Server};
 
 use crate::connection::{Connection, get, string_property};
@@ -217,16 +218,22 @@ pub(crate) async fn measure_pages() -> Result<()> {
 const THREAD_RUNS: usize = 20_000;
 const SAMPLE: usize = 200;
 
-/// Compares the first runs of a thread with the last of many, each with a new message.
+/// Compares the first runs of a thread with the last of many, each with a new message: with a model that
+/// ignores the conversation, and with the one of the program.
 pub(crate) async fn measure_thread_growth() -> Result<()> {
     let directory = Directory::new()?;
     println!("\nruns of one thread: the first {SAMPLE}, and those up to number {THREAD_RUNS}\n");
-    println!("{:<8} {:>10} {:>10} {:>7}", "store", "first", "last", "ratio");
-    for store in ["memory", "sqlite"] {
-        let builder = Server::builder().model(InstantModel).max_stored_bytes(usize::MAX);
+    println!("{:<8} {:<8} {:>10} {:>10} {:>7}", "store", "model", "first", "last", "ratio");
+    let combinations = ["memory", "sqlite"].map(|store| [(store, "instant"), (store, "offline")]);
+    for (store, model) in combinations.into_iter().flatten() {
+        let builder = Server::builder().max_stored_bytes(usize::MAX);
+        let builder = match model {
+            "instant" => builder.model(InstantModel),
+            _ => builder.model(Offline::new()),
+        };
         let server = match store {
             "memory" => builder.spawn().await?,
-            _ => builder.data_file(directory.path().join("growth.db")).spawn().await?,
+            _ => builder.data_file(directory.path().join(model)).spawn().await?,
         };
         let assistant = create_assistant(server.address()).await?;
         let mut connection = Connection::open(server.address()).await?;
@@ -242,7 +249,7 @@ pub(crate) async fn measure_thread_growth() -> Result<()> {
         let mut last = durations.split_off(THREAD_RUNS - SAMPLE);
         durations.truncate(SAMPLE);
         let ([first, ..], [last, ..]) = (quantiles(&mut durations), quantiles(&mut last));
-        println!("{store:<8} {first:>7.3} ms {last:>7.3} ms {:>7.2}", last / first);
+        println!("{store:<8} {model:<8} {first:>7.3} ms {last:>7.3} ms {:>7.2}", last / first);
         server.shutdown().await?;
     }
     Ok(())

@@ -17,6 +17,8 @@ pub struct ForeignClient {
     pub folder: &'static str,
     /// What it is, for people.
     pub title: &'static str,
+    /// Why its package is not the newest one, as a sentence.
+    pub pin: Option<&'static str>,
     /// Whether it is installed and run in each gate, and not only with `--all`.
     pub is_fast: bool,
     runtime: Runtime,
@@ -40,7 +42,10 @@ pub const CLIENTS: [ForeignClient; 12] = [
     slow("langchain", "LangChain for Python", Runtime::Python),
     slow("langchain-js", "LangChain for JavaScript", Runtime::Node),
     slow("llama-index", "LlamaIndex", Runtime::Python),
-    slow("ag2", "AG2 (AutoGen)", Runtime::Python),
+    ForeignClient {
+        pin: Some("0.8.7 and 0.9.10 crash in their own code while they poll a run."),
+        ..slow("ag2", "AG2 (AutoGen)", Runtime::Python)
+    },
     slow(
         "semantic-kernel",
         "Semantic Kernel for Python; its agent of Azure over https",
@@ -52,11 +57,11 @@ pub const CLIENTS: [ForeignClient; 12] = [
 ];
 
 const fn fast(folder: &'static str, title: &'static str, runtime: Runtime) -> ForeignClient {
-    ForeignClient { folder, title, is_fast: true, runtime }
+    ForeignClient { folder, title, pin: None, is_fast: true, runtime }
 }
 
 const fn slow(folder: &'static str, title: &'static str, runtime: Runtime) -> ForeignClient {
-    ForeignClient { folder, title, is_fast: false, runtime }
+    ForeignClient { folder, title, pin: None, is_fast: false, runtime }
 }
 
 /// Where the scripts and the installed packages are.

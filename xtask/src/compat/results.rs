@@ -117,6 +117,14 @@ impl Results {
             let (title, package) = (client.title, &result.client);
             let _ = writeln!(text, "| {title} | `{package}` | {mark} | {} |", checks.join("; "));
         }
+        let pinned = CLIENTS.iter().filter_map(|client| {
+            let result = self.foreign.get(client.folder)?;
+            Some(format!("- `{}` is pinned: {}\n", result.client, client.pin?))
+        });
+        let pinned = pinned.collect::<String>();
+        if !pinned.is_empty() {
+            let _ = write!(text, "\nPackages that are not the newest ones:\n\n{pinned}");
+        }
         self.official(&mut text);
         text.push_str(
             "\n## Operations\n\nBoth official clients have called each of these with success. `cargo xtask contract` sends \

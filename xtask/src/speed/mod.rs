@@ -2,6 +2,7 @@
 //! what the server adds to an upload.
 
 mod provider;
+mod relay;
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -92,31 +93,38 @@ fn body(assistant: &Value) -> Value {
         "thread": {"messages": [{"role": "user", "content": "Hi"}]}})
 }
 
-/// Compares uploads to the provider with those through the server.
+/// Compares uploads to the provider with those through the server, and through a relay.
 fn uploads(provider: &Provider, server: &RunningServer, folder: &Path) -> Result<String, Error> {
     let path = folder.join("upload.bin");
     let created = File::create(&path).and_then(|file| file.set_len(UPLOAD_BYTES));
     created.map_err(file(&path))?;
     let small = folder.join("small.bin");
     fs::write(&small, vec![b'x'; 1024 * 1024]).map_err(file(&small))?;
+    let relay = relay::start(provider.address)?;
     // The memory of the first request is not that of a long one.
     upload(&server.url, &small)?;
     let before = peak_memory(server)?;
     let cpu_before = cpu_time(server)?;
-    let (mut direct, mut through) = (Vec::new(), Vec::new());
+    let (mut direct, mut relayed, mut through) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..UPLOADS {
         direct.push(upload(&provider.url, &path)?);
+        relayed.push(upload(&relay, &path)?);
         through.push(upload(&server.url, &path)?);
     }
-    let busy = (cpu_time(server)? - cpu_before) / through.iter().sum::<f64>() * 100.0;
+    let megabytes = (UPLOAD_BYTES / 1024 / 1024) as f64;
+    let cpu = (cpu_time(server)? - cpu_before) * 1000.0 / (UPLOADS as f64 * megabytes);
     let memory = peak_memory(server)?.saturating_sub(before);
     fs::remove_file(&path).map_err(file(&path))?;
-    let megabytes = (UPLOAD_BYTES / 1024 / 1024) as f64;
-    let [direct, through] = [direct, through].map(|times| megabytes / median(times));
+    let [direct, relayed, through] =
+        [direct, relayed, through].map(|times| megabytes / median(times));
+    let percent = |rate: f64, whole: f64| rate / whole * 100.0;
     Ok(format!(
-        "an upload of {megabytes} MiB with curl: {direct:.0} MiB/s; through the server: {through:.0} \
-         MiB/s, {:.0} %; the server uses {busy:.0} % of a core for it, and {memory} KiB more memory",
-        through / direct * 100.0
+        "an upload of {megabytes} MiB with curl: {direct:.0} MiB/s; through a relay that only copies: \
+         {relayed:.0} MiB/s, {:.0} %; through the server: {through:.0} MiB/s, {:.0} %, which is {:.0} % \
+         of the relay; the server uses {cpu:.2} ms of CPU time for a MiB, and {memory} KiB more memory",
+        percent(relayed, direct),
+        percent(through, direct),
+        percent(through, relayed),
     ))
 }
 

@@ -2,7 +2,7 @@
 //! content it discards.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -18,6 +18,7 @@ const READ_BYTES: usize = 256 * 1024;
 /// A running provider. Its threads end with the process.
 pub(super) struct Provider {
     pub(super) url: String,
+    pub(super) address: SocketAddr,
 }
 
 /// The responses, as bytes on the wire.
@@ -31,7 +32,7 @@ impl Provider {
     pub(super) fn start() -> Result<Self, Error> {
         let start = || -> io::Result<Self> {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            let url = format!("http://{}/v1", listener.local_addr()?);
+            let address = listener.local_addr()?;
             let responses = Arc::new(Responses {
                 chat_completions: with_head("text/event-stream", &chat_completions()),
                 responses: with_head("text/event-stream", &responses()),
@@ -43,7 +44,7 @@ impl Provider {
                     thread::spawn(move || serve(client, &responses));
                 }
             });
-            Ok(Self { url })
+            Ok(Self { url: format!("http://{address}/v1"), address })
         };
         start().map_err(file(Path::new("provider")))
     }

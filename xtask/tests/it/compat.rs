@@ -150,6 +150,20 @@ fn record_must_have_the_results_of_a_run_and_the_page_those_of_the_record() {
 }
 
 #[test]
+fn page_is_generated_from_the_record() {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = xtask.parent().expect("the workspace");
+    let operations = Operations::read(&root.join("openapi/runs.yaml")).expect("it is valid");
+    let recorded = Results::read(&xtask.join("compat/results.json")).expect("it is valid");
+    let page = fs::read_to_string(root.join("docs/compatibility.md")).expect("it exists");
+    assert_eq!(recorded.markdown(&operations), page, "run `cargo xtask compat --all`");
+    for client in CLIENTS.iter().filter(|client| client.pin.is_some()) {
+        let package = &recorded.foreign[client.folder].client;
+        assert!(page.contains(&format!("- `{package}` is pinned: ")), "{package}");
+    }
+}
+
+#[test]
 fn record_has_the_pinned_version_of_each_foreign_client() {
     let compat = Path::new(env!("CARGO_MANIFEST_DIR")).join("compat");
     let recorded = Results::read(&compat.join("results.json")).expect("it is valid");

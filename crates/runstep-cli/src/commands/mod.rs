@@ -9,3 +9,9 @@ pub(crate) mod export;
 pub(crate) mod runs;
 pub(crate) mod steps;
 pub(crate) mod threads;
+
+/// Parses how many entries to list.
+fn count(argument: &str) -> Result<u64, String> {
+    let count = argument.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "expected a whole number of at least 1".to_owned())
+}

@@ -53,6 +53,17 @@ fn pages_are_followed_up_to_the_limit() {
 }
 
 #[test]
+fn limits_are_at_least_one() {
+    let server = TestServer::from_router(Router::new());
+    for (command, limit) in [("runs", "0"), ("assistants", "0"), ("runs", "-1"), ("runs", "all")] {
+        let finished = server.runstep(&[command, "list", &format!("--limit={limit}")]).run();
+        assert_eq!(finished.code, Some(2), "{finished}");
+        let reason = format!("'{limit}' for '--limit <N>': expected a whole number of at least 1");
+        assert!(finished.stderr.contains(&reason), "{finished}");
+    }
+}
+
+#[test]
 fn runs_of_all_threads_need_a_provider_that_lists_them() {
     let server = TestServer::from_router(Router::new());
     insta::assert_snapshot!(server.runstep(&["runs", "list"]).run());

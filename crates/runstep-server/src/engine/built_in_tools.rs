@@ -82,10 +82,10 @@ pub(super) fn created(resources: Option<CreateToolResources>) -> ToolResources {
     created.code_interpreter = resources.code_interpreter;
     created.file_search = resources.file_search.map(|search| {
         let mut created = FileSearchResources::default();
-        created.vector_store_ids = Some(search.vector_store_ids.unwrap_or_default());
+        created.vector_store_ids = search.vector_store_ids;
         created
     });
-    created
+    with_lists(created)
 }
 
 /// Applies the resources of an update. Null removes them.
@@ -100,10 +100,22 @@ pub(super) fn update(current: &mut Option<ToolResources>, field: &Field<ToolReso
 /// Replaces the resources of the tools that a request names. Those of other tools stay.
 pub(super) fn merge(current: &mut Option<ToolResources>, changes: ToolResources) {
     let current = current.get_or_insert_default();
+    let changes = with_lists(changes);
     if let Some(resources) = changes.code_interpreter {
         current.code_interpreter = Some(resources);
     }
     if let Some(resources) = changes.file_search {
         current.file_search = Some(resources);
     }
+}
+
+/// Adds the lists that a request leaves out, which are empty in responses of the original API.
+fn with_lists(mut resources: ToolResources) -> ToolResources {
+    if let Some(resources) = &mut resources.code_interpreter {
+        resources.file_ids.get_or_insert_default();
+    }
+    if let Some(resources) = &mut resources.file_search {
+        resources.vector_store_ids.get_or_insert_default();
+    }
+    resources
 }

@@ -8,6 +8,7 @@ use runstep_api::types::{
     ResponseFormat, Tool, ToolChoice,
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use super::context::{Engine, EngineContext};
 use super::error::{EngineError, Result};
@@ -75,15 +76,17 @@ impl Capabilities {
         Err(EngineError::unsupported(param, format!("{feature}{WITHOUT_BUILT_IN_TOOLS}")))
     }
 
-    /// Rejects resources of tools that the model does not have. An empty object is accepted.
+    /// Rejects resources of tools that the model does not have. Objects and lists without content are
+    /// accepted.
     pub(super) fn check_tool_resources(
         self,
         param: &str,
         resources: Option<&impl Serialize>,
     ) -> Result<()> {
         let value = resources.map(|resources| serde_json::to_value(resources).unwrap_or_default());
-        let first = value.as_ref().and_then(|value| value.as_object()?.keys().next());
-        first.map_or(Ok(()), |name| self.check(format!("{param}.{name}"), "tool resources"))
+        let mut members = value.as_ref().and_then(Value::as_object).into_iter().flatten();
+        let used = members.find(|(_, resources)| has_content(resources));
+        used.map_or(Ok(()), |(name, _)| self.check(format!("{param}.{name}"), "tool resources"))
     }
 
     /// Rejects stored tools that the model does not have.
@@ -233,4 +236,14 @@ fn check_image_url(param: &str, url: &str) -> Result<()> {
         shorten(url, MAX_QUOTED_CHARACTERS)
     );
     Err(EngineError::invalid(param, message))
+}
+
+/// Returns whether a value has more than objects and lists without content.
+fn has_content(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => items.iter().any(has_content),
+        Value::Object(members) => members.values().any(has_content),
+        _ => true,
+    }
 }

@@ -24,8 +24,13 @@ const ITEM_BYTES: usize = 64;
 /// ```
 #[derive(Clone, Default)]
 pub struct Conversation {
-    /// All segments but the newest. Clones share the list, too: its length is that of the thread.
+    /// The first segments, if they are not those of `older`: an inserted one, and one that is shortened.
+    leading: Vec<Segment>,
+    /// The segments before the newest, without those of `leading`. Clones share the list, too: its
+    /// length is that of the thread.
     older: Arc<Vec<Segment>>,
+    /// How many segments of `older` do not belong to the conversation, the first ones.
+    skipped: usize,
     newest: Segment,
     length: usize,
     tokens: u64,
@@ -65,7 +70,9 @@ impl Conversation {
     pub fn push(&mut self, item: ConversationItem) {
         if self.newest.items.len() >= SEGMENT_ITEMS {
             let full = std::mem::take(&mut self.newest);
-            Arc::make_mut(&mut self.older).push(full);
+            let older = Arc::make_mut(&mut self.older);
+            older.drain(..std::mem::take(&mut self.skipped));
+            older.push(full);
         }
         let (tokens, bytes) = (item_tokens(&item), item_bytes(&item));
         self.newest.tokens += tokens;
@@ -98,7 +105,8 @@ impl Conversation {
     }
 
     fn segments(&self) -> Segments<'_> {
-        self.older.iter().chain(std::iter::once(&self.newest))
+        let older = self.older.get(self.skipped..).unwrap_or_default();
+        self.leading.iter().chain(older).chain(std::iter::once(&self.newest))
     }
 
     /// Estimates the tokens of all items.
@@ -114,46 +122,42 @@ impl Conversation {
     /// Inserts an item before all others.
     pub(crate) fn insert_first(&mut self, item: ConversationItem) {
         let first = Segment::with_start(Arc::new(vec![item]), 0);
-        Arc::make_mut(&mut self.older).insert(0, first);
-        self.count();
+        self.length += 1;
+        self.tokens += first.tokens;
+        self.bytes += first.bytes;
+        self.leading.insert(0, first);
     }
 
     /// Removes the oldest items beyond a limit of tokens, but not the newest item. Calls whose message
     /// is removed are removed with it: providers reject outputs without their calls.
+    ///
+    /// The cost depends on the number of removed items, and not on the length of the conversation.
     pub(crate) fn truncate_oldest(&mut self, max_tokens: u64) {
-        let mut excess = self.tokens.saturating_sub(max_tokens);
-        if excess == 0 {
+        if self.tokens <= max_tokens {
             return;
         }
-        let mut removed = 0;
-        while let Some(segment) = self.older.get(removed)
-            && segment.tokens < excess
-        {
-            excess -= segment.tokens;
-            removed += 1;
-        }
-        if removed > 0 {
-            Arc::make_mut(&mut self.older).drain(..removed);
-        }
-        let (first, kept) = match self.older.first() {
-            Some(first) => (first, 0),
-            None => (&self.newest, 1),
-        };
-        let mut items = first.iter();
+        while self.first().tokens < self.tokens - max_tokens && self.remove_first() {}
+        let mut excess = self.tokens - max_tokens;
+        let kept = usize::from(self.is_newest_first());
+        let mut items = self.first().iter();
         while items.len() > kept
             && excess > 0
             && let Some(item) = items.next()
         {
             excess = excess.saturating_sub(item_tokens(item));
         }
-        self.shorten_first(items.len());
+        let kept = items.len();
+        self.shorten_first(kept);
         self.remove_leading_calls();
-        self.count();
+        // The segments can be freed only if no clone has them.
+        if let Some(older) = Arc::get_mut(&mut self.older) {
+            older.drain(..std::mem::take(&mut self.skipped));
+        }
     }
 
     fn remove_leading_calls(&mut self) {
         loop {
-            let first = self.older.first().unwrap_or(&self.newest);
+            let first = self.first();
             let length = first.iter().len();
             let kept = first.iter().skip_while(|item| !is_message(item)).count();
             self.shorten_first(kept);
@@ -164,35 +168,66 @@ impl Conversation {
         }
     }
 
+    /// Returns the first segment.
+    fn first(&self) -> &Segment {
+        let first = self.leading.first().or_else(|| self.older.get(self.skipped));
+        first.unwrap_or(&self.newest)
+    }
+
+    /// Returns whether the newest segment is the only one.
+    fn is_newest_first(&self) -> bool {
+        self.leading.is_empty() && self.skipped == self.older.len()
+    }
+
+    /// Removes the first segment. Returns `false` if it is the newest, which is not removed.
+    fn remove_first(&mut self) -> bool {
+        if self.is_newest_first() {
+            return false;
+        }
+        let first = self.first();
+        let (length, tokens, bytes) = (first.iter().len(), first.tokens, first.bytes);
+        self.length -= length;
+        self.tokens -= tokens;
+        self.bytes -= bytes;
+        if self.leading.is_empty() {
+            self.skipped += 1;
+        } else {
+            self.leading.remove(0);
+        }
+        true
+    }
+
     /// Keeps this many of the newest items of the first segment.
     fn shorten_first(&mut self, kept: usize) {
-        let first = self.older.first().unwrap_or(&self.newest);
+        let first = self.first();
         if kept == first.iter().len() {
             return;
         }
         let start = first.items.len().saturating_sub(kept);
         let shortened = Segment::with_start(Arc::clone(&first.items), start);
-        if self.older.is_empty() {
+        let (tokens, bytes) = (shortened.tokens, shortened.bytes);
+        if self.remove_first() {
+            if kept == 0 {
+                return;
+            }
+            self.leading.insert(0, shortened);
+        } else {
+            self.length -= self.newest.iter().len();
+            self.tokens -= self.newest.tokens;
+            self.bytes -= self.newest.bytes;
             self.newest = shortened;
-            return;
         }
-        let older = Arc::make_mut(&mut self.older);
-        match older.first_mut() {
-            Some(first) if kept > 0 => *first = shortened,
-            _ => drop(older.drain(..1)),
-        }
-    }
-
-    /// Sets the sums over all segments.
-    fn count(&mut self) {
-        self.length = self.segments().map(|segment| segment.iter().len()).sum();
-        self.tokens = self.segments().map(|segment| segment.tokens).sum();
-        self.bytes = self.segments().map(|segment| segment.bytes).sum();
+        self.length += kept;
+        self.tokens += tokens;
+        self.bytes += bytes;
     }
 }
 
 /// All segments, oldest first.
-type Segments<'a> = std::iter::Chain<std::slice::Iter<'a, Segment>, std::iter::Once<&'a Segment>>;
+type Segments<'a> = std::iter::Chain<
+    std::iter::Chain<std::slice::Iter<'a, Segment>, std::slice::Iter<'a, Segment>>,
+    std::iter::Once<&'a Segment>,
+>;
 
 fn is_message(item: &ConversationItem) -> bool {
     matches!(
@@ -327,65 +362,4 @@ impl PartialEq<Vec<ConversationItem>> for Conversation {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn user(number: usize) -> ConversationItem {
-        // One token each.
-        ConversationItem::User(format!("{number:04}"))
-    }
-
-    fn numbers(conversation: &Conversation) -> Vec<usize> {
-        let number = |item: &ConversationItem| match item {
-            ConversationItem::User(text) => text.parse().unwrap(),
-            _ => unreachable!(),
-        };
-        conversation.iter().map(number).collect()
-    }
-
-    #[test]
-    fn oldest_items_are_removed_within_and_between_segments() {
-        let all: Conversation = (0..200).map(user).collect();
-        assert_eq!((all.len(), all.tokens()), (200, 200));
-        for limit in [0, 1, 2, 71, 72, 73, 136, 199, 200, 1000] {
-            let mut newest = all.clone();
-            newest.truncate_oldest(limit as u64);
-            let count = limit.clamp(1, 200);
-            assert_eq!(numbers(&newest), (200 - count..200).collect::<Vec<_>>(), "{limit}");
-            assert_eq!((newest.len(), newest.tokens()), (count, count as u64));
-            newest.push(user(200));
-            assert_eq!(newest.len(), count + 1);
-            assert_eq!(newest.last(), Some(&user(200)));
-        }
-        assert_eq!(numbers(&all), (0..200).collect::<Vec<_>>(), "the clones changed it");
-    }
-
-    #[test]
-    fn calls_without_their_message_are_removed_across_segments() {
-        let output = |number: usize| ConversationItem::ToolOutput {
-            call_id: number.to_string(),
-            output: "x".repeat(4),
-        };
-        let mut conversation = Conversation::from(vec![user(0)]);
-        conversation.extend((0..150).map(output));
-        conversation.push(user(1));
-        let (all, last) = (conversation.clone(), item_tokens(&user(1)));
-        conversation.truncate_oldest(all.tokens() - 1);
-        assert_eq!(numbers(&conversation), [1]);
-        assert_eq!((conversation.len(), conversation.tokens()), (1, last));
-        assert_eq!((all.len(), conversation.bytes() < all.bytes()), (152, true));
-    }
-
-    #[test]
-    fn newest_item_is_kept_whatever_its_length() {
-        let mut conversation: Conversation = (0..64).map(user).collect();
-        conversation.push(ConversationItem::User("x".repeat(400)));
-        conversation.truncate_oldest(99);
-        assert_eq!((conversation.len(), conversation.tokens()), (1, 100));
-        conversation.truncate_oldest(0);
-        assert_eq!(conversation.len(), 1);
-        let mut empty = Conversation::new();
-        empty.truncate_oldest(0);
-        assert!(empty.is_empty());
-    }
-}
+mod tests;

@@ -86,16 +86,26 @@ struct CurrentTurn<'a> {
 impl<'a> CurrentTurn<'a> {
     fn new(conversation: &'a Conversation) -> Self {
         let mut turn = Self::default();
-        for item in conversation {
+        // The newest items come first, because a thread can be long.
+        let mut items = Vec::new();
+        for item in conversation.iter().rev() {
             match item {
-                ConversationItem::User(text) => turn = Self { user: Some(text), ..Self::default() },
+                ConversationItem::User(text) => turn.user = Some(text),
                 ConversationItem::UserParts(parts) => {
-                    let user = parts.iter().find_map(|part| match part {
+                    turn.user = parts.iter().find_map(|part| match part {
                         UserPart::Text(text) => Some(text.as_str()),
                         _ => None,
                     });
-                    turn = Self { user, ..Self::default() };
                 }
+                item => {
+                    items.push(item);
+                    continue;
+                }
+            }
+            break;
+        }
+        for item in items.into_iter().rev() {
+            match item {
                 ConversationItem::ToolCalls(calls) => turn.calls.extend(calls),
                 ConversationItem::ToolOutput { call_id, output } => {
                     let call = turn.calls.iter().find(|call| call.id == *call_id);

@@ -132,14 +132,15 @@ async fn serve(
     }
     let mut signals = Signals::new().map_err(ProgramError::Serve)?;
     let server = server.spawn_on(settings.listen).await?;
-    print(&format!(
-        "runstep-server listens on {}\nrunstep-server keeps its data in {data}\n",
-        server.base_url()
-    ));
+    // The samples are created first, so that their requests are not logged after the address.
     let samples = match &demo {
         Some(demo) => Some((demo, demo.fill(server.base_url()).await?)),
         None => None,
     };
+    print(&format!(
+        "runstep-server listens on {}\nrunstep-server keeps its data in {data}\n",
+        server.base_url()
+    ));
     if !settings.no_ui {
         let page = server.base_url();
         let page = page.trim_end_matches("v1");

@@ -14,6 +14,9 @@ const COMPONENTS: &str = "#/components/schemas/";
 ///   Schema would accept them, and the server would then ignore a field without an error.
 /// - Integers are within `i64`, which is what the API's types hold.
 ///
+/// It makes them more tolerant in one way: an object with alternatives, of which each requires other
+/// properties, can have none of them. The original API treats it as an object whose lists are empty.
+///
 /// Returns the part of the document that request bodies need, and the names of their components.
 pub(super) fn prepare(openapi: &str) -> Result<(Value, BTreeSet<String>), SchemaError> {
     let mut document: Value = serde_json::from_str(openapi)
@@ -94,6 +97,11 @@ fn restrict(schema: &mut Value, rejects_unknown: bool) -> Result<(), SchemaError
             schema.insert("additionalProperties".to_owned(), false.into());
         }
     }
+    if let Some(Value::Array(variants)) = schema.get_mut("oneOf")
+        && variants.iter().all(is_requirement)
+    {
+        variants.push(json!({"maxProperties": 0}));
+    }
     for (keyword, value) in schema {
         match (keyword.as_str(), value) {
             ("properties", Value::Object(members)) => {
@@ -110,6 +118,11 @@ fn restrict(schema: &mut Value, rejects_unknown: bool) -> Result<(), SchemaError
         }
     }
     Ok(())
+}
+
+/// Returns whether a schema only requires properties.
+fn is_requirement(schema: &Value) -> bool {
+    schema.as_object().is_some_and(|schema| schema.keys().eq(["required"]))
 }
 
 /// Returns whether a schema accepts integers and no other numbers.

@@ -68,7 +68,7 @@ fn schemas() -> Schemas {
         ]},
         "Resources": {
             "type": "object",
-            "properties": {"ids": {"type": "array"}, "stores": {"type": "array"}},
+            "properties": {"ids": {"type": "array"}, "stores": {"type": "array"}, "name": {"type": "string"}},
             "oneOf": [{"required": ["ids"]}, {"required": ["stores"]}],
         },
         "Node": {
@@ -111,6 +111,7 @@ fn valid_bodies_pass() {
         json!({"effort": "low", "metadata": {"a": "b", "c": ""}, "content": "x"}),
         json!({"metadata": null, "format": null, "content": ["x"]}),
         json!({"format": "auto", "resources": {"ids": []}}),
+        json!({"resources": {}}),
         json!({"format": {"type": "json"}, "limited": "abc", "mixed": {"a": "x", "b": "y"}}),
         json!({"tools": [{"type": "search"}, {"type": "function", "function": {"name": "f", "parameters": {"any": {"thing": 1}}}}]}),
         json!({"node": {"next": {"next": null}}}),
@@ -158,7 +159,7 @@ fn violations_name_the_field() {
         json!({"format": 1}),
         json!({"content": {}}),
         json!({"content": ["a", 1]}),
-        json!({"resources": {}}),
+        json!({"resources": {"name": "x"}}),
         json!({"resources": {"ids": [], "stores": []}}),
         json!({"limited": "abcd"}),
         json!({"limited": 1}),

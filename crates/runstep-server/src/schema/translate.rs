@@ -155,6 +155,8 @@ fn flatten<'a>(
             {
                 flatten(union, context, variants);
             }
+            // Accepts an object without members, which is not one of the alternatives to choose.
+            Some((_, Kind::MaxProperties { limit: 0 })) => {}
             _ => variants.push(errors),
         }
     }
@@ -199,7 +201,8 @@ fn required_groups(error: &ValidationError<'_>, document: &Value) -> Vec<Vec<Str
         let names = variant.get("required").and_then(Value::as_array).into_iter().flatten();
         names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
     };
-    variants.into_iter().flatten().map(group).collect()
+    let groups = variants.into_iter().flatten().map(group);
+    groups.filter(|group: &Vec<String>| !group.is_empty()).collect()
 }
 
 /// Returns whether the schema with the violated bound is one of integers.

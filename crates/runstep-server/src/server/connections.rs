@@ -20,6 +20,9 @@ use crate::shutdown::Shutdown;
 
 /// Delay after an error such as an exhausted table of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// How much hyper reads at a time, and the maximum length of a head, in bytes. Several such buffers
+/// are in memory while an upload is passed on. A power of two, to which hyper grows its buffer.
+const MAX_BUFFER_BYTES: usize = 256 * 1024;
 /// Time for runs to store their state after they were stopped.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for streams to send their final `error` event after their runs were stopped.
@@ -57,6 +60,7 @@ impl Connections {
     ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout);
+        http.max_buf_size(MAX_BUFFER_BYTES);
         let permits = limits.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             listener,

@@ -4,7 +4,7 @@ use runstep_server::Server;
 use runstep_server::model::{Responses, Scripted, Turn};
 use serde_json::{Value, json};
 
-use crate::harness::{Fixture, TestClient, call_ids, function_tool, merged};
+use crate::harness::{Fixture, TestClient, call_ids, function_tool, id, merged};
 
 /// A fixture whose model has built-in tools and never gets a request.
 async fn fixture() -> Fixture {
@@ -126,6 +126,29 @@ async fn empty_file_ids_are_kept() {
     let message = json!({"role": "user", "content": "Hi", "attachments": []});
     let body = json!({"messages": [message], "tool_resources": resources});
     assert_eq!(fixture.client.post("/threads", body).await.ok()["tool_resources"], resources);
+    // Lists that are left out are empty, too.
+    for (files, search) in [
+        (json!({}), json!({})),
+        (json!({"file_ids": null}), json!({"vector_store_ids": null})),
+        (json!({}), json!({"vector_store_ids": null, "vector_stores": null})),
+        (json!({}), json!({"vector_store_ids": [], "vector_stores": null})),
+    ] {
+        let given = json!({"code_interpreter": files, "file_search": search});
+        for (path, fields) in [("/assistants", json!({"model": "m"})), ("/threads", json!({}))] {
+            let created = json!({"tool_resources": given});
+            let created = fixture.client.post(path, merged(fields, created)).await.ok();
+            assert_eq!(created["tool_resources"], resources, "{path}: {given}");
+            // Updates do not create vector stores.
+            if search.get("vector_stores").is_some() {
+                continue;
+            }
+            let path = format!("{path}/{}", id(&created));
+            let cleared = json!({"tool_resources": null});
+            fixture.client.post(&path, cleared).await.ok();
+            let updated = fixture.client.post(&path, json!({"tool_resources": given})).await.ok();
+            assert_eq!(updated["tool_resources"], resources, "{path}: {given}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use runstep::types::{Assistant, Tool};
 
+use crate::commands::count;
 use crate::connection::{ConnectionOptions, pair};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -30,7 +31,7 @@ pub(crate) enum AssistantsCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArguments {
     /// How many assistants to list
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = count)]
     limit: u64,
 }
 

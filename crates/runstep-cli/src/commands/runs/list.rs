@@ -5,6 +5,7 @@ use runstep::types::Run;
 use runstep::{Client, Error};
 use serde_json::Value;
 
+use crate::commands::count;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::outcome;
@@ -29,7 +30,7 @@ pub(crate) struct ListArguments {
     #[arg(long, value_name = "TEXT", conflicts_with = "thread")]
     search: Option<String>,
     /// How many runs to list
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = count)]
     limit: u64,
     /// List all runs
     #[arg(long, conflicts_with = "limit")]

@@ -40,6 +40,10 @@ async fn demo_has_runs_of_every_lasting_status_in_memory() {
     let program = builder_with(&["--demo"]).serve();
     assert_eq!(program.data(), "memory");
     let expected = ["cancelled", "completed", "expired", "failed", "incomplete", "requires_action"];
+    // The samples exist when the address is printed, so that it comes after their log events.
+    let counts: Value = serde_json::from_str(&get(&program, "/runs/counts").await.1).unwrap();
+    let all: u64 = counts["statuses"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    assert!(all > 20, "{counts}");
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         let counts: Value = serde_json::from_str(&get(&program, "/runs/counts").await.1).unwrap();
