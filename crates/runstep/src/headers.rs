@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::{CONTENT_LOCATION, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LOCATION, DATE, HeaderMap, RETRY_AFTER};
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
@@ -16,6 +16,14 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
 /// Returns the URL or path of the object that the response is about.
 pub(crate) fn content_location(headers: &HeaderMap) -> Option<&str> {
     text(headers, CONTENT_LOCATION.as_str())
+}
+
+/// Returns the content encoding of a response that was not decoded, if it has one.
+///
+/// An HTTP client that decodes a response removes the header.
+pub(crate) fn unsupported_encoding(headers: &HeaderMap) -> Option<&str> {
+    let encoding = text(headers, CONTENT_ENCODING.as_str())?;
+    (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
 }
 
 /// Returns when the response was created, in seconds since the Unix epoch.
@@ -37,9 +45,10 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// Returns the delay before the next poll of a run.
+/// Returns the delay before the next poll of a run. A delay of zero counts as not set.
 pub(crate) fn poll_after(headers: &HeaderMap) -> Option<Duration> {
-    milliseconds(headers, "openai-poll-after-ms").or_else(|| retry_after(headers))
+    let requested = milliseconds(headers, "openai-poll-after-ms").filter(|delay| !delay.is_zero());
+    requested.or_else(|| retry_after(headers).filter(|delay| !delay.is_zero()))
 }
 
 /// Returns whether the server requests or forbids a retry.
@@ -55,6 +64,7 @@ fn milliseconds(headers: &HeaderMap, name: &str) -> Option<Duration> {
     duration(text(headers, name)?.parse::<f64>().ok()? / 1000.0)
 }
 
+/// Returns `None` for numbers that are not valid delays: negative ones, and those that are not finite.
 fn duration(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
+    Duration::try_from_secs_f64(seconds).ok()
 }

@@ -25,6 +25,41 @@ async fn configured_interval_overrides_server_interval() {
     assert_eq!(run.status, "completed");
 }
 
+/// After a failed poll, zero requests the shortest delay.
+#[tokio::test(start_paused = true)]
+async fn retry_after_zero_is_bounded_by_the_minimum() {
+    let server = RecordingServer::start(|number| match number {
+        0 | 1 => http_response(429, &[("retry-after", "0")], "{}"),
+        _ => json_response(&run_with_status("completed")),
+    })
+    .await;
+    let start = tokio::time::Instant::now();
+    poll(&server).deadline(HOUR).backoff(Backoff::new(HOUR, HOUR)).await.unwrap();
+    let elapsed = start.elapsed().as_millis();
+    assert!((40..=45).contains(&elapsed), "elapsed {elapsed} ms");
+}
+
+/// The delays of the caller apply: a minute.
+#[tokio::test(start_paused = true)]
+async fn server_interval_that_is_not_a_valid_delay_is_ignored() {
+    for name in ["openai-poll-after-ms", "retry-after", "retry-after-ms"] {
+        for value in ["NaN", "-5", "0", "0.0", "inf"] {
+            let server = RecordingServer::start(move |number| {
+                let status = if number == 0 { "queued" } else { "completed" };
+                let mut response = json_response(&run_with_status(status));
+                response.headers_mut().insert(name, value.parse().unwrap());
+                response
+            })
+            .await;
+            let start = tokio::time::Instant::now();
+            let minute = HOUR / 60;
+            let poll = poll(&server).backoff(Backoff::new(minute, minute).jitter(0.0));
+            poll.deadline(HOUR).await.unwrap();
+            assert!(start.elapsed() >= minute, "{name}: {value}: {:?}", start.elapsed());
+        }
+    }
+}
+
 #[tokio::test]
 async fn invalid_server_interval_is_ignored() {
     let server = server_with_changed_responses(&["queued", "completed"], |response| {
@@ -57,9 +92,7 @@ async fn server_sets_interval_after_failed_polls() {
         ("retry-after", "60", 120_000),
         ("retry-after-ms", "60000", 120_000),
         // Shorter than the minimum.
-        ("openai-poll-after-ms", "0", 20),
-        ("retry-after", "0", 40),
-        ("retry-after", "-5", 40),
+        ("openai-poll-after-ms", "1", 20),
     ] {
         let server = RecordingServer::start(respond_with_interval(name, value)).await;
         // `openai-poll-after-ms` counts only on successful responses: after the 429, the

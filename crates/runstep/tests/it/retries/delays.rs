@@ -19,7 +19,6 @@ async fn retry_after_overrides_backoff() {
     for (name, value) in [
         ("retry-after", "0".to_owned()),
         ("retry-after", "0.005".to_owned()),
-        ("retry-after", "-3".to_owned()),
         ("retry-after-ms", "5".to_owned()),
         ("retry-after-ms", "2.5".to_owned()),
         ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT".to_owned()),
@@ -35,6 +34,21 @@ async fn retry_after_overrides_backoff() {
             let run = tokio::time::timeout(Duration::from_secs(20), post(&client)).await;
             run.unwrap_or_else(|_| panic!("{name}: {value} was ignored")).unwrap();
             assert_eq!(server.count(), 2);
+        }
+    }
+}
+
+/// The delays of the policy apply: a day.
+#[tokio::test(start_paused = true)]
+async fn retry_after_that_is_not_a_valid_delay_is_ignored() {
+    for name in ["retry-after", "retry-after-ms"] {
+        for value in ["NaN", "-3", "-0.5", "inf", "-inf", "soon", ""] {
+            let failure = Behavior::status(429).with_header(name, value);
+            let server = ScriptedServer::start([failure, ok()]).await;
+            let start = Instant::now();
+            retrieve_run(&client_with_long_delays(&server)).await.unwrap();
+            let hours = start.elapsed().as_secs() / 3600;
+            assert!((18..=24).contains(&hours), "{name}: {value}: {hours} h");
         }
     }
 }
