@@ -6,6 +6,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
 use super::ApiError;
+use crate::headers::unsupported_encoding;
 
 /// Maximum length of an excerpt, in characters.
 const MAX_EXCERPT: usize = 200;
@@ -48,18 +49,43 @@ pub(crate) fn describe(headers: &HeaderMap, body: &[u8], truncated: Option<&str>
     if text.is_empty() {
         return "the response has no body".to_owned();
     }
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    format!(
-        "the response is not an API error ({}): {}",
-        kind.unwrap_or("no content type"),
-        excerpt(text)
-    )
+    describe_unexpected("an API error", headers, body)
 }
 
-/// Returns the beginning of a text on one line.
+/// Describes a response that is not what was expected, with its content type and an excerpt.
+pub(crate) fn describe_unexpected(expected: &str, headers: &HeaderMap, body: &[u8]) -> String {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = excerpt(kind.unwrap_or("no content type"));
+    let kind = match unsupported_encoding(headers) {
+        Some(encoding) => {
+            format!("{kind}; the content encoding {} is not supported", excerpt(encoding))
+        }
+        None => kind,
+    };
+    let text = excerpt(&String::from_utf8_lossy(body));
+    let text = if text.is_empty() { "it has no body" } else { text.as_str() };
+    format!("the response is not {expected} ({kind}): {text}")
+}
+
+/// Returns the beginning of a text on one line. Control characters are escaped.
 pub(crate) fn excerpt(text: &str) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    truncate(&line, MAX_EXCERPT).into_owned()
+    escape_controls(&truncate(&line, MAX_EXCERPT)).into_owned()
+}
+
+/// Escapes control characters, which terminals interpret.
+pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => escaped.extend(character.escape_default()),
+            false => escaped.push(character),
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// Truncates a text to a number of characters.

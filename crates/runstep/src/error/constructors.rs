@@ -7,9 +7,12 @@ use reqwest::header::HeaderMap;
 use runstep_api::types::{ErrorObject, Run};
 
 use super::body::{self, truncate};
+use super::cause;
 use super::{ActiveRun, ApiError, Error, ErrorKind, Inner, MAX_BODY, Source, TokenError};
 use crate::headers;
 
+/// Maximum length of a URL that the HTTP client accepts, in bytes.
+const MAX_URL_BYTES: usize = 65_534;
 const TIMED_OUT: &str = "the request timed out";
 /// Maximum length of each text in errors that are collected in lists, in characters.
 const MAX_COLLECTED: usize = 4 * 1024;
@@ -65,14 +68,44 @@ impl Error {
             _ if error.is_connect() => "could not connect to the server",
             _ => "the connection failed",
         };
-        Self::new(kind, message).with_source(Source::Http(error.without_url()))
+        let error = error.without_url();
+        let message = match kind {
+            ErrorKind::Timeout => message.to_owned(),
+            _ => cause::with_cause(message, &error),
+        };
+        Self::new(kind, message).with_source(Source::Http(error))
+    }
+
+    /// Creates the error for a request that cannot be built.
+    pub(crate) fn not_built(error: reqwest::Error) -> Self {
+        let url_bytes = error.url().map_or(0, |url| url.as_str().len());
+        let error = error.without_url();
+        let message = match url_bytes > MAX_URL_BYTES {
+            true => format!(
+                "the request cannot be built: its URL has {url_bytes} bytes, and at most \
+                 {MAX_URL_BYTES} are allowed"
+            ),
+            false => cause::with_cause("the request cannot be built", &error),
+        };
+        Self::new(ErrorKind::InvalidRequest, message).with_source(Source::Http(error))
     }
 
     /// Creates the error for the body of a response that cannot be decoded.
     pub(crate) fn undecodable(error: serde_json::Error, body: &[u8]) -> Self {
-        Self::new(ErrorKind::Decode, format!("the response cannot be decoded: {error}"))
+        let message = format!("the response cannot be decoded: {error}");
+        Self::new(ErrorKind::Decode, body::escape_controls(&message))
             .with_source(Source::Json(error))
             .with_body(body)
+    }
+
+    /// Creates the error for a response to a streaming request that is not a stream of events. `start`
+    /// is the beginning of its body.
+    pub(crate) fn not_events(status: u16, headers: &HeaderMap, start: &[u8]) -> Self {
+        let message = body::describe_unexpected("a stream of events", headers, start);
+        Self::new(ErrorKind::Decode, message)
+            .with_status(status)
+            .with_headers(headers)
+            .with_body(start)
     }
 
     /// Creates the error for the body of a successful response to a list request that is not a list.
@@ -107,6 +140,12 @@ impl Error {
     }
 
     pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
+        if matches!(self.0.source, Some(Source::Json(_)))
+            && let Some(encoding) = headers::unsupported_encoding(headers)
+        {
+            let hint = format!("the content encoding {} is not supported", body::excerpt(encoding));
+            self = self.with_context(&hint);
+        }
         self.0.request_id = headers::request_id(headers).map(str::to_owned);
         self.0.retry_after = headers::retry_after(headers);
         self.0.should_retry = headers::should_retry(headers);
@@ -129,6 +168,15 @@ impl Error {
             code: error.code.clone(),
         };
         event
+    }
+
+    /// Returns the error object of an `error` event that has the format of an error response, if it has
+    /// a message.
+    pub(crate) fn parse_event(data: &[u8]) -> Option<ErrorObject> {
+        let ApiError { message, kind, param, code } = body::parse(data);
+        let mut error = ErrorObject::new(message?);
+        (error.type_, error.param, error.code) = (kind, param, code);
+        Some(error)
     }
 
     /// Prefixes the message with context.

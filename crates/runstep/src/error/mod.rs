@@ -1,6 +1,7 @@
 //! The error type of the crate.
 
 mod body;
+mod cause;
 mod constructors;
 mod display;
 mod kind;

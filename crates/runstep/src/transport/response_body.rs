@@ -110,10 +110,7 @@ pub(crate) async fn after_error(
             Some(message) => Error::new(ErrorKind::Decode, message).with_head(status, &headers),
             None => Error::http(error).with_head(status, &headers),
         },
-        Api::CommunicationError(error) if error.is_builder() => {
-            Error::new(ErrorKind::InvalidRequest, "the request cannot be built")
-                .with_source(Source::Http(error.without_url()))
-        }
+        Api::CommunicationError(error) if error.is_builder() => Error::not_built(error),
         Api::CommunicationError(error) | Api::InvalidUpgrade(error) => Error::http(error),
         other @ (Api::InvalidRequest(_) | Api::Custom(_) | Api::ErrorResponse(_)) => {
             Error::new(ErrorKind::InvalidRequest, other.to_string())

@@ -151,7 +151,7 @@ async fn truncated_body_is_a_connection_error() {
     let error = retrieve_run(&client).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
     assert!(!error.is_connect() && !error.is_decode());
-    assert_eq!(error.to_string(), "the connection failed (status 200)");
+    insta::assert_snapshot!(error, @r#"the connection failed: end of file before message length reached (status 200)"#);
     assert!(error.source().is_some());
 }
 
@@ -240,10 +240,57 @@ async fn refused_connection_is_a_connect_error() {
     let error = retrieve_run(&client).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
     assert!(error.is_connect() && !error.is_timeout());
-    assert_eq!(error.to_string(), "could not connect to the server");
+    let message = "could not connect to the server: tcp connect error: ";
+    assert!(error.to_string().starts_with(message), "{error}");
+    assert!(error.to_string().to_lowercase().contains("refused"), "{error}");
     assert_eq!((error.status(), error.body(), error.request_id()), (None, None, None));
     assert!(error.source().unwrap().source().is_some());
     text(&error);
+}
+
+/// The server does not speak TLS.
+#[tokio::test]
+async fn failed_handshake_is_named_in_message() {
+    let server = RecordingServer::with_response(200, JSON, "{}").await;
+    let url = server.base_url().replace("http://", "https://");
+    let client = builder_without_retries(&url).build().unwrap();
+    let error = retrieve_run(&client).await.unwrap_err();
+    assert!(error.is_connect(), "{error:?}");
+    // The TLS library defines the text.
+    let cause = error.message().strip_prefix("could not connect to the server: ").unwrap();
+    assert!(!cause.is_empty() && !cause.contains("refused"), "{error}");
+    text(&error);
+}
+
+#[tokio::test]
+async fn too_long_id_is_named_in_message() {
+    let server = RecordingServer::with_response(200, JSON, "{}").await;
+    let runs = server.client().runs("thread_abc123");
+    let error = runs.retrieve("x".repeat(100_000)).await.unwrap_err();
+    assert_eq!((error.kind(), server.count()), (ErrorKind::InvalidRequest, 0));
+    let message = "the request cannot be built: its URL has 1000";
+    assert!(error.message().starts_with(message), "{error}");
+    assert!(error.message().ends_with("bytes, and at most 65534 are allowed"), "{error}");
+}
+
+#[tokio::test]
+async fn control_characters_of_excerpts_are_escaped() {
+    let body = "\u{1b}[31mred\u{0}\u{9b}m\n\tend";
+    let error = retrieve_error(&RecordingServer::with_response(502, &[], body).await).await;
+    insta::assert_snapshot!(error, @r#"the response is not an API error (no content type): \u{1b}[31mred\u{0}\u{9b}m end (status 502)"#);
+}
+
+#[tokio::test]
+async fn unsupported_content_encoding_is_named_in_message() {
+    let headers = &[("content-type", "application/json"), ("content-encoding", "gzip")];
+    let body = "\u{1f}\u{8}not JSON";
+    for status in [200, 201, 500] {
+        let server = RecordingServer::with_response(status, headers, body).await;
+        let error = retrieve_error(&server).await;
+        let message = "the content encoding gzip is not supported";
+        assert!(error.message().contains(message), "{error}");
+        assert!(!error.to_string().contains(char::is_control), "{error}");
+    }
 }
 
 #[tokio::test]
