@@ -118,6 +118,9 @@ impl<R, M> RunRequest<R, M> {
     /// [`cancel_on_deadline`](Self::cancel_on_deadline) by another five. If no response has arrived
     /// until then, the error has no run.
     ///
+    /// A stream also observes it while events are ready, unless the run has settled. Up to 31 events can be
+    /// read after it before a slow caller is detected.
+    ///
     /// For a [`RunStream`](crate::RunStream) the time starts again when
     /// [`submit_tool_outputs`](crate::RunStream::submit_tool_outputs) continues it.
     pub fn deadline(mut self, deadline: Duration) -> Self {

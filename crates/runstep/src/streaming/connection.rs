@@ -12,6 +12,7 @@ use runstep_api::types::StreamEvent as RunEvent;
 use sync_wrapper::SyncWrapper;
 use tokio::time::Instant;
 
+use super::event_ids::EventIds;
 use super::sse::{EventDecoder, EventTooLong, ServerSentEvent, decode_utf8};
 use super::text_delta_decoder::TextDeltaDecoder;
 use crate::error::{Error, ErrorKind, Result, Source};
@@ -83,14 +84,22 @@ impl EventConnection {
         ConnectionItem::Closed(Some(Error::new(ErrorKind::Timeout, message)))
     }
 
-    /// Reads the next item. The caller observes the idle timeout.
-    pub(super) fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<ConnectionItem> {
+    /// Reads the next item, without events that are duplicates according to their ids. The caller
+    /// observes the idle timeout.
+    pub(super) fn poll_item(
+        &mut self,
+        ids: &mut EventIds,
+        context: &mut Context<'_>,
+    ) -> Poll<ConnectionItem> {
         #[cfg(feature = "test-util")]
         if let Some(event) = self.recorded.pop_front() {
             return Poll::Ready(ConnectionItem::Event(event));
         }
         loop {
             if let Some(event) = self.decoder.next_event() {
+                if ids.is_duplicate(&event) {
+                    continue;
+                }
                 return Poll::Ready(decode_event(event, &mut self.text_deltas));
             }
             match self.body.get_mut().as_mut().poll_next(context) {
@@ -114,7 +123,7 @@ fn decode_event(
     event: std::result::Result<ServerSentEvent<'_>, EventTooLong>,
     text_deltas: &mut TextDeltaDecoder,
 ) -> ConnectionItem {
-    let ServerSentEvent { name, data } = match event {
+    let ServerSentEvent { name, data, .. } = match event {
         Ok(event) => event,
         Err(error) => {
             return ConnectionItem::Malformed(Error::new(ErrorKind::Decode, error.to_string()));
@@ -122,11 +131,22 @@ fn decode_event(
     };
     let decoded = match name {
         b"thread.message.delta" => text_deltas.decode(&data),
+        b"error" => decode_error_event(&data),
         _ => RunEvent::decode(&decode_utf8(name), &decode_utf8(&data)),
     };
     match decoded {
         Ok(event) => ConnectionItem::Event(event),
         Err(error) => ConnectionItem::Malformed(malformed(name, &data, error)),
+    }
+}
+
+/// Decodes an `error` event: an error object, or one nested in the property `error` as in the body of an
+/// error response.
+fn decode_error_event(data: &[u8]) -> serde_json::Result<RunEvent> {
+    let decoded = RunEvent::decode("error", &decode_utf8(data));
+    match decoded {
+        Ok(RunEvent::Error(error)) if !error.message.is_empty() => Ok(RunEvent::Error(error)),
+        decoded => Error::parse_event(data).map_or(decoded, |error| Ok(RunEvent::Error(error))),
     }
 }
 

@@ -10,11 +10,13 @@
 //! to snapshots and synthesizes the events that a lost connection has dropped.
 
 mod connection;
+mod event_ids;
 mod follow;
 mod open;
 #[cfg(feature = "test-util")]
 mod recorded;
 mod recovery;
+mod response;
 mod run_api;
 mod run_state;
 mod run_stream;

@@ -6,7 +6,8 @@ use runstep_api::types::Run;
 use tokio::time::Instant;
 
 use super::recovery::RunOrigin;
-use super::run_api::{ClientRunApi, read_response};
+use super::response::read_response;
+use super::run_api::ClientRunApi;
 use super::run_stream::RunStream;
 use super::settings::StreamSettings;
 use crate::error::Result;

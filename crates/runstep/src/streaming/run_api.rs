@@ -5,22 +5,17 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use reqwest::header::CONTENT_TYPE;
-use runstep_api::ByteStream;
 use runstep_api::types::{Message, Order, Run, RunInclude, RunStep, Thread, ToolOutput};
 
 use super::connection::Body;
+use super::response::read_response;
 use super::snapshots::{MAX_SNAPSHOT_BYTES, json_size, snapshots_too_large};
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::headers;
 use crate::resources::SubmitToolOutputs;
 use crate::run_ref::RunRef;
-use crate::transport::{RequestOptions, Response, RetryPolicy};
-
-/// Maximum length of a JSON response to a streaming request, as with every other request.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
+use crate::transport::{RequestOptions, RetryPolicy};
 
 /// How many of the newest runs of a thread are searched for a new run.
 const NEWEST_RUNS: u64 = 20;
@@ -174,30 +169,4 @@ impl RunApi for ClientRunApi {
         let cancel = self.client.runs(run.thread_id).cancel(run.run_id);
         cancel.with_options(self.options.clone()).into_future()
     }
-}
-
-/// Distinguishes a stream of events from a JSON object by the content type of the response.
-pub(super) async fn read_response(response: Response<ByteStream>) -> Result<StreamResponse> {
-    let content_type = response.header_map().get(CONTENT_TYPE).map(|value| value.as_bytes());
-    let is_json = content_type
-        .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"application/json"));
-    let poll_after = headers::poll_after(response.header_map());
-    if !is_json {
-        let body = response.into_inner().into_inner().map_err(Error::http);
-        return Ok(StreamResponse::Events(Box::pin(body)));
-    }
-    let headers = response.header_map().clone();
-    let mut body = Vec::new();
-    let mut chunks = response.into_inner().into_inner();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| Error::http(error).with_headers(&headers))?;
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            let message = format!("the response exceeds {MAX_RESPONSE_BYTES} bytes");
-            return Err(Error::new(ErrorKind::Decode, message).with_headers(&headers));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let run = runstep_api::decode(&body)
-        .map_err(|error| Error::undecodable(error, &body).with_headers(&headers))?;
-    Ok(StreamResponse::Run(Box::new(FetchedRun { run, poll_after })))
 }

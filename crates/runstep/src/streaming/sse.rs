@@ -44,6 +44,16 @@ pub(crate) struct ServerSentEvent<'a> {
     pub(crate) name: &'a [u8],
     /// The data. Several data lines are joined by `\n`.
     pub(crate) data: Cow<'a, [u8]>,
+    /// The id of the event, or of an earlier one. Empty if the server sends none.
+    pub(crate) last_id: &'a str,
+    has_id: bool,
+}
+
+impl<'a> ServerSentEvent<'a> {
+    /// Returns the id of the event itself.
+    pub(crate) fn own_id(&self) -> Option<&'a str> {
+        (self.has_id && !self.last_id.is_empty()).then_some(self.last_id)
+    }
 }
 
 /// An event exceeds the length limit. The decoder skips it and continues with the next event.
@@ -273,7 +283,7 @@ impl EventDecoder {
             1 => Cow::Borrowed(self.slice(fields.data.clone())),
             _ => Cow::Owned(join_data(self.slice(lines))),
         };
-        ServerSentEvent { name, data }
+        ServerSentEvent { name, data, last_id: &self.last_id, has_id: fields.id.is_some() }
     }
 
     /// Buffers an incomplete line, or returns an error if the event exceeds the limit.

@@ -179,24 +179,24 @@ impl RunState {
             RunEvent::RunCreated(run) => self.run = Some(run.clone()),
             RunEvent::RunQueued(run) => {
                 self.is_queued = true;
-                self.apply_run(run, None);
+                self.apply_run(run);
             }
             RunEvent::RunInProgress(run) => {
                 self.is_in_progress = true;
-                self.apply_run(run, None);
+                self.apply_run(run);
             }
             RunEvent::RunCancelling(run) => {
                 self.is_cancelling = true;
-                self.apply_run(run, None);
+                self.apply_run(run);
             }
             RunEvent::RunRequiresAction(run) => {
-                self.apply_run(run, Some(StreamEnd::RequiresAction));
+                return self.apply_end(run, StreamEnd::RequiresAction);
             }
-            RunEvent::RunCompleted(run) => self.apply_run(run, Some(StreamEnd::Completed)),
-            RunEvent::RunIncomplete(run) => self.apply_run(run, Some(StreamEnd::Incomplete)),
-            RunEvent::RunFailed(run) => self.apply_run(run, Some(StreamEnd::Failed)),
-            RunEvent::RunCancelled(run) => self.apply_run(run, Some(StreamEnd::Cancelled)),
-            RunEvent::RunExpired(run) => self.apply_run(run, Some(StreamEnd::Expired)),
+            RunEvent::RunCompleted(run) => return self.apply_end(run, StreamEnd::Completed),
+            RunEvent::RunIncomplete(run) => return self.apply_end(run, StreamEnd::Incomplete),
+            RunEvent::RunFailed(run) => return self.apply_end(run, StreamEnd::Failed),
+            RunEvent::RunCancelled(run) => return self.apply_end(run, StreamEnd::Cancelled),
+            RunEvent::RunExpired(run) => return self.apply_end(run, StreamEnd::Expired),
             RunEvent::StepCreated(step) => self.apply_step(step, true),
             RunEvent::StepInProgress(step) => self.apply_step(step, false),
             RunEvent::StepCompleted(step)
@@ -223,9 +223,19 @@ impl RunState {
         true
     }
 
-    fn apply_run(&mut self, run: &Run, end: Option<StreamEnd>) {
+    fn apply_run(&mut self, run: &Run) {
         self.run = Some(Box::new(run.clone()));
-        self.end = end;
+        self.end = None;
+    }
+
+    /// Applies a terminal event. Returns `false` for one that the server emits again.
+    fn apply_end(&mut self, run: &Run, end: StreamEnd) -> bool {
+        if self.end == Some(end) && self.run.as_deref() == Some(run) {
+            return false;
+        }
+        self.run = Some(Box::new(run.clone()));
+        self.end = Some(end);
+        true
     }
 
     fn apply_step(&mut self, step: &RunStep, created: bool) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use runstep_api::types::Run;
@@ -33,6 +34,38 @@ enum Timeout {
     Idle,
     /// The response did not end in time after the terminal event.
     Trailer,
+}
+
+/// Reads the clock while events are ready, without a cost per event.
+///
+/// A slow caller is detected by the time between two readings; from then on the clock is read before
+/// each event. A fast one takes 32 events in at most [`FAST`](Self::FAST), so that a deadline is noticed
+/// late by 31 events at most, once.
+#[derive(Default)]
+pub(super) struct EventClock {
+    skipped_events: u8,
+    last_reading: Option<Instant>,
+}
+
+impl EventClock {
+    /// How many events are read between two readings while the caller is fast.
+    const SKIPPED_EVENTS: u8 = 31;
+    /// The maximum time between two readings of a fast caller.
+    const FAST: Duration = Duration::from_millis(1);
+
+    /// Returns whether an instant has passed, according to the last reading of the clock.
+    pub(super) fn has_passed(&mut self, at: Instant) -> bool {
+        if let Some(skipped) = self.skipped_events.checked_sub(1) {
+            self.skipped_events = skipped;
+            return false;
+        }
+        let now = Instant::now();
+        let last = self.last_reading.replace(now);
+        if last.is_some_and(|last| now - last <= Self::FAST) {
+            self.skipped_events = Self::SKIPPED_EVENTS;
+        }
+        now >= at
+    }
 }
 
 /// Cancels the run, with a timeout.
@@ -103,7 +136,7 @@ impl RunStream {
     }
 
     /// Handles the deadline. Returns an error, unless the run is cancelled first.
-    fn on_deadline(&mut self) -> Option<Error> {
+    pub(super) fn on_deadline(&mut self) -> Option<Error> {
         if let State::Reconciling(_) = self.state {
             // The run has settled. The stream ends without the missing content.
             self.state = State::Idle;

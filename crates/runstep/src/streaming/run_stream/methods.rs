@@ -86,12 +86,11 @@ impl RunStream {
     ///
     /// `None` if there is no such position, for example because the last event was synthesized.
     pub fn last_event_id(&self) -> Option<&str> {
-        let id = match &self.state {
-            State::Reading(connection) if !connection.last_event_id().is_empty() => {
-                connection.last_event_id()
-            }
-            _ => &self.last_event_id,
+        let connection_id = match &self.state {
+            State::Reading(connection) => self.ids.position(connection.last_event_id()),
+            _ => "",
         };
+        let id = if connection_id.is_empty() { &self.last_event_id } else { connection_id };
         (!id.is_empty() && self.synthesized.is_empty()).then_some(id)
     }
 

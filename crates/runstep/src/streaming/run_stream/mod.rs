@@ -55,6 +55,7 @@ use sync_wrapper::SyncWrapper;
 use tokio::time::Instant;
 
 use super::connection::EventConnection;
+use super::event_ids::EventIds;
 use super::recovery::{FetchOutcome, Recovery, RunLocation, RunOrigin};
 use super::run_api::{ApiFuture, RunApi, StreamResponse};
 use super::run_state::RunState;
@@ -63,7 +64,7 @@ use crate::error::{Error, Result};
 use crate::polling::CancelOnDrop;
 use crate::run_ref::RunRef;
 use crate::time::{Timer, deadline_after};
-use deadline::{CancelFuture, Cancelled};
+use deadline::{CancelFuture, Cancelled, EventClock};
 use reconciling::{ReconcileFuture, SnapshotGap};
 
 pub use super::run_state::StreamEnd;
@@ -107,6 +108,8 @@ pub struct RunStream {
     timer: Timer,
     /// Whether the deadline applies to all segments, not only to the current one.
     is_deadline_total: bool,
+    clock: EventClock,
+    ids: EventIds,
 }
 
 /// The states of a stream; see the module documentation.
@@ -166,6 +169,7 @@ impl RunStream {
         let location = RunLocation::Confirmed(run);
         let mut stream = Self::start(api, settings, RunState::default(), location, response);
         if is_resumed {
+            stream.ids.resume_after(&last_event_id);
             stream.last_event_id = last_event_id;
             stream.is_resumed = true;
             // The events before the position are not part of the snapshots.
@@ -208,6 +212,8 @@ impl RunStream {
             deadline: deadline_after(settings.deadline),
             timer: Timer::default(),
             is_deadline_total: false,
+            clock: EventClock::default(),
+            ids: EventIds::default(),
             api,
             settings,
             state: State::Idle,
@@ -290,7 +296,12 @@ impl RunStream {
     fn poll_state(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         let item = match &mut self.state {
             State::Reading(connection) => {
-                let item = ready!(connection.poll_item(context));
+                // Events that are ready do not extend the deadline.
+                if self.clock.has_passed(self.deadline) {
+                    let item = self.on_deadline().map(Err);
+                    return Poll::Ready(item.map_or(Step::Continue, Step::Item));
+                }
+                let item = ready!(connection.poll_item(&mut self.ids, context));
                 self.on_connection_item(item)
             }
             State::Draining(connection, until) => {
@@ -299,7 +310,7 @@ impl RunStream {
                     self.state = State::Idle;
                     return Poll::Ready(Step::Continue);
                 }
-                let item = ready!(connection.poll_item(context));
+                let item = ready!(connection.poll_item(&mut self.ids, context));
                 self.on_connection_item(item)
             }
             State::Recovering(fetch) => {

@@ -31,7 +31,7 @@ impl RunStream {
         self.run_state.clear_error();
         let (mut has_new_id, mut retry_delay) = (false, Duration::ZERO);
         if let State::Reading(connection) = &state {
-            let id = connection.last_event_id();
+            let id = self.ids.position(connection.last_event_id());
             if HeaderValue::try_from(id).is_err() {
                 // The id cannot be sent, and earlier ids would repeat events.
                 self.last_event_id.clear();
@@ -52,8 +52,8 @@ impl RunStream {
                     true => recovery.delay_after_error(error).ok(),
                     false => None,
                 };
-                if !has_new_id && retry.is_none() {
-                    // Resuming does not help: fetch the run.
+                if !has_new_id && (retry.is_none() || self.has_new_events) {
+                    // Resuming does not help, or repeats new events without ids: fetch the run.
                     self.last_event_id.clear();
                 }
                 delay = retry.unwrap_or_else(|| recovery.delay_after_success(None));
@@ -105,6 +105,7 @@ impl RunStream {
         let delay = match outcome {
             Ok(FetchOutcome::Resumed(body)) => {
                 self.read(body);
+                self.ids.resume_after(&self.last_event_id);
                 self.recovery = Some(recovery);
                 return None;
             }

@@ -59,6 +59,7 @@ impl RunStream {
             self.gap = SnapshotGap::Open;
         }
         self.last_event_id.clear();
+        self.ids.start_segment();
         match response {
             StreamResponse::Events(body) => self.read(body),
             StreamResponse::Run(fetched) => {

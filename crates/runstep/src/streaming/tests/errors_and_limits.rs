@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use runstep_api::types::StreamEvent as RunEvent;
 use runstep_server::model::Turn;
 use tokio::time::Instant;
 
@@ -171,6 +172,39 @@ async fn response_that_continues_after_the_terminal_event_is_dropped() {
     }
     assert_eq!(stream.end(), Some(StreamEnd::Completed));
     assert!(count - segments[0].events.len() <= 10, "{count}");
+}
+
+#[tokio::test]
+async fn events_that_are_ready_do_not_extend_the_deadline() {
+    let segments = answer().await;
+    let is_delta = |event: &RunEvent| matches!(event, RunEvent::MessageDelta(_));
+    let first = segments[0].events.iter().position(is_delta).unwrap();
+    let delta = segments[0].bytes.slice(segments[0].ends[first - 1]..segments[0].ends[first]);
+    let before = segments[0].bytes.slice(..segments[0].ends[first - 1]);
+    let bytes = Bytes::from([&before[..], &delta.repeat(3000)].concat());
+    let deadline = Duration::from_millis(300);
+    // The caller is slow from the start, or after the first events.
+    for fast_events in [0, 100] {
+        let body = Box::pin(futures_util::stream::iter([Ok(bytes.clone())]));
+        let settings = StreamSettings { deadline, ..settings() };
+        let mut stream = Player::new(&segments).stream_of(body, settings);
+        let (start, mut count) = (Instant::now(), 0);
+        let error = loop {
+            match stream.try_next().await {
+                Ok(event) => assert!(event.is_some()),
+                Err(error) => break error,
+            }
+            count += 1;
+            if count > fast_events {
+                tokio::time::advance(Duration::from_millis(2)).await;
+            }
+        };
+        assert!(error.is_deadline(), "{error}");
+        assert_eq!(stream.end(), Some(StreamEnd::DeadlineExceeded));
+        assert!(stream.try_next().await.unwrap().is_none());
+        let late = start.elapsed() - deadline;
+        assert!(late <= 32 * Duration::from_millis(2), "{fast_events} fast events: {late:?}");
+    }
 }
 
 /// Another client has submitted the outputs: the response continues, and then becomes idle.

@@ -7,3 +7,5 @@ mod event_lines;
 mod fixtures;
 mod follow_up_requests;
 mod following;
+mod replays;
+mod unexpected_responses;
