@@ -95,6 +95,9 @@ fn is_variable_name(text: &str) -> bool {
 
 /// Returns whether a text looks like a path, rather than like a key.
 fn is_path(path: &Path) -> bool {
+    if path.to_string_lossy().starts_with("sk-") {
+        return false;
+    }
     let has_folder = path.parent().is_some_and(|folder| folder != Path::new(""));
     has_folder || path.extension().is_some() || path.as_os_str().len() < 16
 }

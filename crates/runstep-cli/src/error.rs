@@ -98,10 +98,9 @@ impl CliError {
             Self::Deadline { run: Some(run), .. } => {
                 Some(format!("the run continues; {}", follow_or_cancel(run)).into())
             }
-            Self::Deadline { run: None, .. } => Some(
-                "no response arrived before the deadline; if the run was created, it continues"
-                    .into(),
-            ),
+            Self::Deadline { run: None, .. } => {
+                Some("if a run was created, it continues; set a later --deadline".into())
+            }
             _ => None,
         }
     }

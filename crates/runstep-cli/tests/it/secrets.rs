@@ -101,7 +101,8 @@ fn a_key_in_place_of_a_name_is_not_shown() {
     for (option, value, reason) in [
         ("--api-key-env", "sk-proj-abc123", "the environment variable of --api-key-env is not set"),
         ("--api-key-env", "sk_live_abc123", "the environment variable of --api-key-env is not set"),
-        ("--api-key-file", "sk-proj-abc123-and-more", "cannot read the file of --api-key-file"),
+        ("--api-key-file", "abc123-abc123-abc123", "cannot read the file of --api-key-file"),
+        ("--api-key-file", "sk-abc123", "cannot read the file of --api-key-file"),
         ("--header", "sk-proj-abc123", "--header is not valid"),
     ] {
         let finished = server.runstep(&[&list[..], &[option, value]].concat()).run();
