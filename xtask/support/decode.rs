@@ -19,8 +19,8 @@ const MAX_EXCERPT: usize = 80;
 /// A value that is not as the specification says is accepted if something can be made of it:
 ///
 /// - A property is only required if the object is useless without it.
-/// - A string that is another kind of value is its JSON text. A number may be a numeric string. A lone
-///   surrogate in a string is replaced.
+/// - A string that is another kind of value is its JSON text. A number or boolean may be such a string, and a
+///   boolean may be 0 or 1. A lone surrogate in a string is replaced.
 /// - Any other property of the wrong kind is absent, and its value is in `other()` of the object. If
 ///   items of a list do not decode, the list has the others, and the whole list is there.
 /// - A variant of a union that does not decode is `Unknown`. If the discriminator is absent, it is
@@ -37,7 +37,8 @@ const MAX_EXCERPT: usize = 80;
 /// Returns an error if the text is not JSON, or if a required property is absent or of the wrong
 /// kind. The error names the JSON path, the expected type and an excerpt of the actual value.
 pub fn decode<T: Decode>(json: &[u8]) -> Result<T, serde_json::Error> {
-    match str::from_utf8(json) {
+    // Some servers send a byte order mark.
+    match str::from_utf8(json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json)) {
         Ok(text) => decode_text(text),
         Err(error) => Err(not_json(json, &error)),
     }

@@ -6,7 +6,7 @@
 //! # Compatibility
 //!
 //! - An enum value or a union variant that the document does not list becomes `Unknown`, and is
-//!   serialized unchanged.
+//!   serialized unchanged, except for numbers that [`serde_json::Value`] cannot hold exactly.
 //! - A property that the document does not list is kept, and serialized unchanged: see `other()` of
 //!   each object.
 //! - In responses, only the properties are required without which an object is useless, such as its

@@ -1,6 +1,7 @@
 //! The properties of an object that the specification does not list.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -21,8 +22,9 @@ pub(crate) struct Other(Option<Box<Properties>>);
 #[derive(Clone, Default)]
 struct Properties {
     values: Map<String, Value>,
-    texts: Vec<Text>,
-    parts: Vec<Parts>,
+    texts: BTreeMap<String, Text>,
+    /// What was decoded of properties that did not decode as a whole.
+    parts: BTreeMap<String, Arc<dyn Any + Send + Sync>>,
 }
 
 impl PartialEq for Properties {
@@ -34,17 +36,9 @@ impl PartialEq for Properties {
 /// The text of a property, which may have a number that [`Value`] cannot hold exactly.
 #[derive(Clone)]
 struct Text {
-    name: String,
     /// What the property was read as.
     value: Value,
     json: Box<RawValue>,
-}
-
-/// What was decoded of a property that did not decode as a whole.
-#[derive(Clone)]
-struct Parts {
-    name: String,
-    value: Arc<dyn Any + Send + Sync>,
 }
 
 impl fmt::Debug for Other {
@@ -72,16 +66,26 @@ impl Other {
         self.0.as_deref()?.values.get(name)
     }
 
-    /// Returns whether a property is here whose decoded parts have this value.
-    pub(crate) fn has_parts<T: PartialEq + 'static>(&self, name: &str, value: &T) -> bool {
-        let parts = self.0.as_deref().and_then(|properties| properties.parts_of(name));
-        parts.and_then(<dyn Any + Send + Sync>::downcast_ref) == Some(value)
+    /// Returns what was decoded of a property that is here, if parts of it were.
+    pub(crate) fn parts(&self, name: &str) -> Option<&(dyn Any + Send + Sync)> {
+        let properties = self.0.as_deref()?;
+        properties.values.get(name)?;
+        properties.parts.get(name).map(|parts| &**parts)
     }
 
     /// Adds the decoded parts of a property that is here.
     pub(crate) fn insert_parts<T: Send + Sync + 'static>(&mut self, name: &str, parts: T) {
         if let Some(properties) = &mut self.0 {
-            properties.parts.push(Parts { name: name.to_owned(), value: Arc::new(parts) });
+            properties.parts.insert(name.to_owned(), Arc::new(parts));
+        }
+    }
+
+    /// Removes a property.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if let Some(properties) = &mut self.0 {
+            properties.values.remove(name);
+            properties.texts.remove(name);
+            properties.parts.remove(name);
         }
     }
 
@@ -89,12 +93,12 @@ impl Other {
     pub(crate) fn insert(&mut self, name: String, json: Json<'_>) {
         let value = json.value();
         let properties = self.0.get_or_insert_default();
-        properties.texts.retain(|text| text.name != name);
-        properties.parts.retain(|parts| parts.name != name);
+        properties.texts.remove(&name);
+        properties.parts.remove(&name);
         if has_long_number(json.text())
             && let Ok(json) = RawValue::from_string(json.text().to_owned())
         {
-            properties.texts.push(Text { name: name.clone(), value: value.clone(), json });
+            properties.texts.insert(name.clone(), Text { value: value.clone(), json });
         }
         properties.values.insert(name, value);
     }
@@ -112,21 +116,14 @@ impl Other {
             if written.contains(&name.as_str()) {
                 continue;
             }
-            let mut texts = properties.texts.iter().filter(|_| is_text);
-            match texts.find(|text| text.name == *name && text.value == *value) {
+            let text = properties.texts.get(name).filter(|_| is_text);
+            match text.filter(|text| text.value == *value) {
                 // A value that is a string in place of what `Value` cannot hold stays one.
                 Some(text) if !text.is_replaced() => map.serialize_entry(name, &text.json)?,
                 _ => map.serialize_entry(name, value)?,
             }
         }
         Ok(())
-    }
-}
-
-impl Properties {
-    fn parts_of(&self, name: &str) -> Option<&(dyn Any + Send + Sync)> {
-        self.values.get(name)?;
-        self.parts.iter().find(|parts| parts.name == name).map(|parts| &*parts.value)
     }
 }
 

@@ -271,9 +271,10 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
     #[inline(never)]
     fn tolerant_optional<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
         let json = self.json()?;
-        if json.is_null() {
-            return Ok(None);
-        }
+        if json.is_null() { Ok(None) } else { self.tolerant_value(json) }
+    }
+
+    fn tolerant_value<T: Wire>(&mut self, json: Json<'_>) -> Result<Option<T>, A::Error> {
         if let Ok(value) = T::from_json(json) {
             return Ok(Some(value));
         }
@@ -283,18 +284,20 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
 
     #[cold]
     fn tolerant_field<T: Wire>(&mut self) -> Result<Field<T>, A::Error> {
-        let text = self.text()?;
-        if Json::new(text).is_null() {
+        let json = self.json()?;
+        if json.is_null() {
             return Ok(Field::Null);
         }
-        self.value = Some(text);
-        self.tolerant_optional().map(Field::from)
+        self.tolerant_value(json).map(Field::from)
     }
 
-    /// Returns the value of the current property.
+    /// Returns the value of the current property, the last one if it is repeated.
     #[inline(never)]
     fn json(&mut self) -> Result<Json<'de>, A::Error> {
         let text = self.text()?;
+        if let Some(name) = self.names.get(self.position) {
+            self.other.remove(name);
+        }
         Ok(self.child(text))
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "a specification need not have properties of every kind")]
 
+use std::any::Any;
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -9,13 +11,12 @@ use crate::Field;
 use crate::object::Object;
 use crate::other::Other;
 
-/// Writes properties. A property that is kept among the others, because its value is of the wrong
-/// kind, is written there unless it was set since.
+/// Writes properties. A property that is kept among the others, because its value did not decode, is
+/// written there unless it was changed since.
 pub(crate) struct PropertyWriter<'a, M> {
     map: M,
     /// The other properties, if there are any.
     other: Option<&'a Other>,
-    is_text: bool,
     written: Vec<&'static str>,
 }
 
@@ -28,9 +29,8 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
         serializer: S,
     ) -> Result<Self, M::Error> {
         let other = Some(other).filter(|other| !other.is_empty());
-        let is_text = serializer.is_human_readable();
         let map = serializer.serialize_map(None)?;
-        let mut writer = Self { map, other, is_text, written: Vec::new() };
+        let mut writer = Self { map, other, written: Vec::new() };
         if let Some((name, value)) = discriminator {
             writer.property(name, &value)?;
         }
@@ -41,7 +41,9 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     #[inline(never)]
     fn end(mut self) -> Result<M::Ok, M::Error> {
         if let Some(other) = self.other {
-            other.write(&mut self.map, &self.written, self.is_text)?;
+            // Only this serializer knows JSON text. Others get the value.
+            let is_text = std::any::type_name::<M>().contains("serde_json::ser::");
+            other.write(&mut self.map, &self.written, is_text)?;
         }
         self.map.end()
     }
@@ -60,16 +62,14 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Writes a property that must be present. It may be kept among the others: a list that lacks
-    /// what did not decode is written as it was received.
+    /// what did not decode is written as it was received, if it is what was decoded.
     pub(crate) fn required<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if self.other.is_some_and(|other| other.has_parts(name, value)) {
-            return Ok(());
-        }
-        self.property(name, value)
+        let parts = self.parts(name).and_then(|parts| parts.downcast_ref::<T>());
+        if parts == Some(value) { Ok(()) } else { self.property(name, value) }
     }
 
     /// Writes a property unless it has no value.
@@ -78,7 +78,10 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
         name: &'static str,
         value: &Option<T>,
     ) -> Result<(), M::Error> {
-        value.as_ref().map_or(Ok(()), |value| self.required(name, value))
+        match value {
+            Some(value) => self.required(name, value),
+            None => self.absent(name),
+        }
     }
 
     /// Writes a property, as null if it has no value.
@@ -89,7 +92,7 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     ) -> Result<(), M::Error> {
         match value {
             Some(value) => self.required(name, value),
-            None if self.is_kept(name) => Ok(()),
+            None if self.is_unchanged(name) => Ok(()),
             None => self.property(name, value),
         }
     }
@@ -100,10 +103,10 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if self.is_kept(name) && *value == T::default() {
-            return Ok(());
+        match self.is_unchanged(name) && *value == T::default() {
+            true => Ok(()),
+            false => self.required(name, value),
         }
-        self.required(name, value)
     }
 
     /// Writes a property unless it has the default value of its type.
@@ -112,7 +115,10 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if *value == T::default() { Ok(()) } else { self.required(name, value) }
+        match self.parts(name).is_none() && *value == T::default() {
+            true => Ok(()),
+            false => self.required(name, value),
+        }
     }
 
     /// Writes the properties of a map.
@@ -130,14 +136,29 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
         value: &Field<T>,
     ) -> Result<(), M::Error> {
         match value {
-            Field::Absent => Ok(()),
+            Field::Absent => self.absent(name),
             Field::Null => self.property(name, value),
             Field::Value(value) => self.required(name, value),
         }
     }
 
-    fn is_kept(&self, name: &str) -> bool {
-        self.other.is_some_and(|other| other.get(name).is_some())
+    /// Writes nothing for a property without a value. If it had one, it was removed.
+    fn absent(&mut self, name: &'static str) -> Result<(), M::Error> {
+        if self.parts(name).is_some() {
+            self.written.push(name);
+        }
+        Ok(())
+    }
+
+    /// Returns whether a property is kept of which nothing was decoded, so that it has no value unless
+    /// one was set since.
+    fn is_unchanged(&self, name: &str) -> bool {
+        self.other.is_some_and(|other| other.get(name).is_some() && other.parts(name).is_none())
+    }
+
+    /// Returns what was decoded of a property that is kept.
+    fn parts(&self, name: &str) -> Option<&'a (dyn Any + Send + Sync)> {
+        self.other?.parts(name)
     }
 }
 

@@ -25,7 +25,8 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
     /// Decodes a value that differs from the specification:
     ///
     /// - A string that is another kind of value, other than an enum, is its JSON text.
-    /// - A number may be a numeric string, and an integer may be written with a decimal point.
+    /// - A number may be a numeric string, and an integer may be written with a decimal point. A boolean
+    ///   may be such a string, or 0 or 1.
     /// - An optional property of the wrong kind is absent, and its value is kept. A list or map has
     ///   the items that decode, and the whole list or map is kept.
     /// - A variant of a union that does not decode is unknown.
@@ -305,7 +306,7 @@ macro_rules! scalars {
 
 scalars! {
     String: "a string", json => text(json);
-    bool: "a boolean", json => serde_json::from_str(json.text()).ok();
+    bool: "a boolean", json => boolean(json);
     f64: "a number", json => number(json);
     f32: "a number", json => number(json).map(|number| number as Self);
     u8: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
@@ -327,6 +328,15 @@ fn text(json: Json<'_>) -> Option<String> {
         Kind::Null => None,
         Kind::String => json.string().map(Cow::into_owned),
         _ => Some(json.text().to_owned()),
+    }
+}
+
+/// Returns a boolean, which may be a string or the number 0 or 1.
+fn boolean(json: Json<'_>) -> Option<bool> {
+    match json.text().trim_matches('"') {
+        "true" | "True" | "1" => Some(true),
+        "false" | "False" | "0" => Some(false),
+        _ => None,
     }
 }
 

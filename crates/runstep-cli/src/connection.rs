@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runstep::{Client, SecretString};
+use runstep::Client;
 
 use crate::error::CliError;
+use crate::input::{self, MAX_KEY_KIB};
+use crate::secrets::Secrets;
 
 /// The variables of a provider. The key and the headers of a set are sent only to its own base URL.
 struct Variables {
@@ -44,23 +46,60 @@ pub(crate) struct ConnectionOptions {
     api_key_header: bool,
     /// Header of every request, such as 'X-Team: blue'. Other users of the machine can see it: put
     /// secrets into RUNSTEP_HEADERS, one header per line
-    #[arg(long = "header", global = true, value_name = "NAME: VALUE", value_parser = header)]
-    headers: Vec<(String, String)>,
+    #[arg(long = "header", global = true, value_name = "NAME: VALUE")]
+    headers: Vec<String>,
     /// Query parameter of every request, such as api-version=2024-05-01-preview
     #[arg(long = "query", global = true, value_name = "NAME=VALUE", value_parser = pair)]
     query: Vec<(String, String)>,
     /// Allow plain HTTP to other machines, where anyone on the network path can read the key
     #[arg(long, global = true)]
     allow_plain_http: bool,
-    /// Time limit of one request, such as 30s [default: 10m]
-    #[arg(long, global = true, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    /// Time limit of one request, of at least 1ms, such as 30s [default: 10m]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = time_limit)]
     timeout: Option<Duration>,
+    /// The secrets of the client, as soon as it is created.
+    #[arg(skip)]
+    pub(crate) secrets: Secrets,
 }
 
 /// Parses a header.
-fn header(argument: &str) -> Result<(String, String), String> {
-    let (name, value) = argument.split_once(':').ok_or("expected `NAME: VALUE`")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
+fn header(argument: &str) -> Option<(&str, &str)> {
+    let (name, value) = argument.split_once(':')?;
+    Some((name.trim(), value.trim()))
+}
+
+/// Parses the time limit of an operation. With none at all it could not succeed.
+pub(crate) fn time_limit(argument: &str) -> Result<Duration, String> {
+    let limit = humantime::parse_duration(argument).map_err(|error| error.to_string())?;
+    match limit >= Duration::from_millis(1) {
+        true => Ok(limit),
+        false => Err("expected a duration of at least 1ms, such as 30s".to_owned()),
+    }
+}
+
+/// Returns whether the name of a header or of a parameter says that its value is a secret.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["auth", "key", "token", "secret", "cookie", "password", "credential", "signature"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// Returns whether a text looks like the name of an environment variable, rather than like a key.
+fn is_variable_name(text: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_uppercase() || letter == '_';
+    text.len() <= 64
+        && text.starts_with(is_letter)
+        && text.chars().all(|letter| is_letter(letter) || letter.is_ascii_digit())
+}
+
+/// Returns whether a text looks like a path, rather than like a key.
+fn is_path(path: &Path) -> bool {
+    if path.to_string_lossy().starts_with("sk-") {
+        return false;
+    }
+    let has_folder = path.parent().is_some_and(|folder| folder != Path::new(""));
+    has_folder || path.extension().is_some() || path.as_os_str().len() < 16
 }
 
 /// Parses a name and a value.
@@ -99,19 +138,27 @@ impl ConnectionOptions {
         }
     }
 
-    fn api_key(&self, variables: Option<&Variables>) -> Result<Option<SecretString>, CliError> {
+    fn api_key(&self, variables: Option<&Variables>) -> Result<Option<String>, CliError> {
         if let Some(path) = &self.api_key_file {
-            return Ok(Some(read_key(path)?));
+            return read_key(path).map(Some);
         }
         if let Some(name) = &self.api_key_env {
             let key = variable(name).ok_or_else(|| {
-                let message =
-                    format!("the environment variable {name} of --api-key-env is not set");
-                CliError::usage(message, "set it to the API key")
+                // The argument may be the key itself.
+                match is_variable_name(name) {
+                    true => CliError::usage(
+                        format!("the environment variable {name} of --api-key-env is not set"),
+                        "set it to the API key",
+                    ),
+                    false => CliError::usage(
+                        "the environment variable of --api-key-env is not set",
+                        "--api-key-env is the name of a variable with the API key, not the key",
+                    ),
+                }
             })?;
-            return Ok(Some(key.into()));
+            return Ok(Some(key));
         }
-        Ok(variables.and_then(|set| variable(set.api_key)).map(SecretString::from))
+        Ok(variables.and_then(|set| variable(set.api_key)))
     }
 
     /// Returns the base URL.
@@ -134,24 +181,39 @@ impl ConnectionOptions {
             if line.trim().is_empty() {
                 continue;
             }
-            let (name, value) = header(line).map_err(|_| {
+            let (name, value) = header(line).ok_or_else(|| {
                 CliError::usage(
                     "a line of RUNSTEP_HEADERS is not a header",
                     "write one `NAME: VALUE` per line",
                 )
             })?;
+            self.secrets.add_header(value);
             builder = builder.header(name, value);
         }
-        for (name, value) in &self.headers {
+        for argument in &self.headers {
+            // The argument is not shown: it may be a key.
+            let (name, value) = header(argument).ok_or_else(|| {
+                CliError::usage("--header is not valid", "expected `NAME: VALUE`")
+            })?;
+            if is_secret(name) {
+                self.secrets.add_header(value);
+            }
             builder = builder.header(name, value);
         }
         for (name, value) in &self.query {
+            if is_secret(name) {
+                self.secrets.add(value);
+            }
             builder = builder.query(name, value);
         }
         if let Some(timeout) = self.timeout {
             builder = builder.timeout(timeout);
         }
-        builder = match self.api_key(variables)? {
+        let key = self.api_key(variables)?;
+        if let Some(key) = &key {
+            self.secrets.add(key);
+        }
+        builder = match key {
             Some(key) if self.api_key_header => builder.api_key_header(key),
             Some(key) => builder.api_key(key),
             None => builder,
@@ -160,12 +222,16 @@ impl ConnectionOptions {
     }
 }
 
-fn read_key(path: &Path) -> Result<SecretString, CliError> {
-    let text = std::fs::read_to_string(path).map_err(CliError::read(path))?;
+fn read_key(path: &Path) -> Result<String, CliError> {
+    let shown = match is_path(path) {
+        true => path,
+        false => Path::new("the file of --api-key-file"),
+    };
+    let text = input::read_file(path, MAX_KEY_KIB).map_err(|error| error.with_path(shown))?;
     match text.lines().next().map(str::trim).filter(|key| !key.is_empty()) {
-        Some(key) => Ok(key.into()),
+        Some(key) => Ok(key.to_owned()),
         None => Err(CliError::InvalidFile {
-            path: path.to_owned(),
+            path: shown.to_owned(),
             reason: "its first line has no API key".to_owned(),
         }),
     }

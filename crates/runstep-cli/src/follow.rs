@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use runstep::types::Run;
-use runstep::{Client, RunEvent, RunEventSource, RunRef};
+use runstep::tools::ToolStream;
+use runstep::types::{Message, Run};
+use runstep::{Client, RunEvent, RunEventSource, RunRef, RunStream};
 
-use crate::error::CliError;
+use crate::error::{CliError, follow_or_cancel};
 use crate::interrupts::Interrupts;
 use crate::terminal::Terminal;
 
@@ -17,6 +18,29 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) trait View {
     /// Shows an event.
     fn event(&mut self, event: &RunEvent, terminal: &mut Terminal) -> Result<(), CliError>;
+
+    /// Shows what no event completed. `messages` are the snapshots of all messages of the run.
+    fn end(&mut self, messages: &[Message], terminal: &mut Terminal) -> Result<(), CliError> {
+        let _ = (messages, terminal);
+        Ok(())
+    }
+}
+
+/// A stream that has snapshots of its messages.
+pub(crate) trait HasMessages {
+    fn messages(&self) -> &[Message];
+}
+
+impl HasMessages for RunStream {
+    fn messages(&self) -> &[Message] {
+        self.messages()
+    }
+}
+
+impl HasMessages for ToolStream {
+    fn messages(&self) -> &[Message] {
+        self.messages()
+    }
 }
 
 /// What Ctrl-C and a closed output do to the run.
@@ -58,14 +82,14 @@ impl Follower<'_> {
                         self.cancel(&run).await?;
                     }
                 }
-                result = &mut request => return Ok(result?),
+                result = &mut request => return result.map_err(|error| self.failure(error)),
             }
         }
     }
 
     /// Reads a stream to its end, and returns the last state of the run. After a cancellation, returns
     /// the run that ended.
-    pub(crate) async fn stream<S: RunEventSource>(
+    pub(crate) async fn stream<S: RunEventSource + HasMessages>(
         &mut self,
         mut events: S,
         view: &mut impl View,
@@ -78,9 +102,11 @@ impl Follower<'_> {
                 () = self.interrupts.next() => match self.on_interrupt().await? {
                     Interrupted::Continue => continue,
                     Interrupted::Cancel(run) => {
+                        let shown = view.end(events.messages(), self.terminal);
                         // Stops the calls of tools, too.
                         drop(events);
                         self.cancel(&run).await?;
+                        shown?;
                         let waiting = self.client.runs(&run.thread_id).poll(&run.run_id);
                         return self.request(waiting.into_future()).await;
                     }
@@ -110,17 +136,30 @@ impl Follower<'_> {
                 return Err(error);
             }
         }
+        if let Err(error) = view.end(events.messages(), self.terminal) {
+            self.on_closed_output().await;
+            return Err(error);
+        }
         match (failure, last, malformed) {
             (None, Some(run), None) => Ok(run),
             (None, Some(run), Some(error)) => {
                 self.terminal.warning(format!("an event is missing: {error}"));
                 Ok(run)
             }
-            (Some(error), _, _) | (None, None, Some(error)) => Err(error.into()),
+            (Some(error), _, _) | (None, None, Some(error)) => Err(self.failure(error)),
             (None, None, None) => {
                 Err(CliError::Unsupported("the provider sent no event of the run".to_owned()))
             }
         }
+    }
+
+    /// Returns the error of a request or a stream. After a deadline, it names the run.
+    fn failure(&self, error: runstep::Error) -> CliError {
+        if !error.is_deadline() {
+            return error.into();
+        }
+        let run = error.run().map(RunRef::from).or_else(|| self.run.clone());
+        CliError::Deadline { error, run }
     }
 
     /// Decides what a Ctrl-C does. A second one while the question is open leaves the run alone.
@@ -173,11 +212,10 @@ impl Follower<'_> {
 }
 
 fn left_alone(run: &RunRef) -> CliError {
-    let RunRef { thread_id, run_id, .. } = run;
     CliError::Interrupted(format!(
-        "interrupted; {run_id} continues\n  \
-         help: follow it with `runstep runs watch {run_id} --thread {thread_id}`, or cancel it with \
-         `runstep runs cancel {run_id} --thread {thread_id}`"
+        "interrupted; {} continues\n  help: {}",
+        run.run_id,
+        follow_or_cancel(run)
     ))
 }
 

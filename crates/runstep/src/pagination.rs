@@ -1,11 +1,12 @@
 //! Pagination of list requests: one page, or a stream of all pages or items.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use runstep_api::Decode;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sync_wrapper::SyncWrapper;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -46,8 +47,10 @@ pub struct Page<T> {
 pub struct InvalidEntry {
     /// The zero-based position in the page, counting valid and invalid entries.
     pub index: usize,
-    /// The entry as the server sent it.
+    /// The entry as the server sent it. An entry that [`Value`] cannot hold, for example because of a
+    /// number such as `1e400`, is a string with its JSON text.
     pub json: Value,
+    text: String,
     reason: String,
 }
 
@@ -61,8 +64,7 @@ impl std::error::Error for InvalidEntry {}
 
 impl InvalidEntry {
     fn into_error(self) -> Error {
-        let json = self.json.to_string();
-        Error::new(ErrorKind::Decode, self.to_string()).with_body(json.as_bytes())
+        Error::new(ErrorKind::Decode, self.to_string()).with_body(self.text.as_bytes())
     }
 }
 
@@ -91,16 +93,16 @@ impl<T> Page<T> {
     }
 }
 
-/// Returns the entries of a list that do not decode, and the id of the last entry. `received` are the
-/// entries as the server sent them, which the list keeps if one of them does not decode.
+/// Returns the entries of a list that do not decode, and the id of the last entry. `is_partial` means
+/// that there are such entries.
 ///
 /// Fails if the response is not a list at all.
 pub(crate) fn invalid_entries<L, T: Decode>(
     response: &Response<L>,
     is_empty: bool,
-    received: Option<&Value>,
+    is_partial: bool,
 ) -> Result<(Vec<InvalidEntry>, Option<String>)> {
-    let Some(received) = received else {
+    if !is_partial {
         // The decoder accepts lists without `data`, and so every object. Empty lists are short.
         if is_empty && !is_list(response.body()) {
             return Err(Error::not_a_list(response.body())
@@ -108,36 +110,52 @@ pub(crate) fn invalid_entries<L, T: Decode>(
                 .with_headers(response.header_map()));
         }
         return Ok((Vec::new(), None));
-    };
-    let entries: Vec<Value> = runstep_api::decode_value(received).map_err(|error| {
+    }
+    // From the text, because a `Value` cannot hold every entry.
+    let entries = entries(response.body()).map_err(|error| {
         Error::undecodable(error, response.body())
             .with_status(response.status())
             .with_headers(response.header_map())
     })?;
-    let last_id = entries.last().and_then(|last| Some(last.get("id")?.as_str()?.to_owned()));
+    let last_id = entries.last().and_then(|last| {
+        let last: BTreeMap<String, &RawValue> = serde_json::from_str(last.get()).ok()?;
+        serde_json::from_str(last.get("id")?.get()).ok()
+    });
     let mut invalid = Vec::new();
-    for (index, json) in entries.into_iter().enumerate() {
-        if let Err(error) = runstep_api::decode_value::<T>(&json) {
-            invalid.push(InvalidEntry { index, json, reason: error.to_string() });
+    for (index, entry) in entries.into_iter().enumerate() {
+        if let Err(error) = runstep_api::decode::<T>(entry.get().as_bytes()) {
+            let (text, reason) = (entry.get().to_owned(), error.to_string());
+            let json = serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()));
+            invalid.push(InvalidEntry { index, json, text, reason });
         }
     }
     Ok((invalid, last_id))
 }
 
+/// Returns the texts of the entries of a list. The last `data` counts, as for the decoder.
+fn entries(body: &[u8]) -> serde_json::Result<Vec<&RawValue>> {
+    let mut list: BTreeMap<String, &RawValue> = serde_json::from_slice(without_mark(body))?;
+    list.remove("data").map_or(Ok(Vec::new()), |data| serde_json::from_str(data.get()))
+}
+
 /// Returns whether the body has a property by which a list is recognized. An error with status 200 has
 /// none.
 fn is_list(body: &[u8]) -> bool {
-    let Ok(Value::Object(list)) = serde_json::from_slice(body) else { return false };
-    match list.get("data") {
-        Some(Value::Null) | None => {}
-        Some(_) => return true,
-    }
-    let is_error = list.get("error").is_some_and(|error| !error.is_null());
-    let has = |name: &str| list.get(name).is_some_and(|value| !value.is_null());
-    !is_error
-        && (list.get("object").is_some_and(|object| object == "list")
-            || list.contains_key("data")
-            || ["first_id", "last_id", "has_more"].into_iter().any(has))
+    let list: BTreeMap<String, &RawValue> = match serde_json::from_slice(without_mark(body)) {
+        Ok(list) => list,
+        Err(_) => return false,
+    };
+    let has = |name: &str| list.get(name).is_some_and(|value| value.get() != "null");
+    has("data")
+        || !has("error")
+            && (list.get("object").is_some_and(|object| object.get() == "\"list\"")
+                || list.contains_key("data")
+                || ["first_id", "last_id", "has_more"].into_iter().any(has))
+}
+
+/// Returns the text after a byte order mark.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
 
 /// A list request, for any page.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use runstep_api::decode;
 use runstep_api::types::{
-    Message, MessageContentDelta, RequiredAction, Run, RunList, RunStatus, StreamEvent, Thread,
-    Tool,
+    CreateThreadRequest, Message, MessageContentDelta, RequiredAction, Run, RunList, RunStatus,
+    StreamEvent, Thread, Tool,
 };
+use runstep_api::{Field, decode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -235,4 +235,83 @@ fn event_with_its_data_keeps_the_text() {
     let text = r#"{"event":"vendor.event","data":{"n":123456789012345678901234567890}}"#;
     let event: StreamEvent = serde_json::from_str(text).unwrap();
     assert_eq!(event.data().unwrap(), r#"{"n":123456789012345678901234567890}"#);
+}
+
+/// A list of which one item does not decode.
+const RUNS: &str = r#"{"object":"list","data":[{"id":"run_1","thread_id":"thread_1","status":"queued"},{"x":1}],"has_more":false}"#;
+
+/// Decodes, changes and serializes a value.
+fn changed<T: runstep_api::Decode>(text: &str, change: impl FnOnce(&mut T)) -> Value {
+    let mut value = decode::<T>(text.as_bytes()).unwrap();
+    change(&mut value);
+    serde_json::to_value(&value).unwrap()
+}
+
+#[test]
+fn list_without_the_items_that_do_not_decode_is_written_as_received() {
+    let received: Value = serde_json::from_str(RUNS).unwrap();
+    assert_eq!(changed::<RunList>(RUNS, |_| {})["data"], received["data"]);
+    let message = r#"{"id":"msg_1","role":"user","attachments":[{"file_id":"a"},5]}"#;
+    let written = changed::<Message>(message, |message| message.role = Some("assistant".into()));
+    assert_eq!(written["attachments"], json!([{ "file_id": "a" }, 5]));
+    assert_eq!(written["role"], "assistant");
+}
+
+#[test]
+fn list_that_is_changed_or_removed_is_written_so() {
+    assert_eq!(changed::<RunList>(RUNS, |list| list.data.clear())["data"], json!([]));
+    let message = r#"{"id":"msg_1","role":"user","attachments":[{"file_id":"a"},5],"metadata":{"a":"b","c":[]}}"#;
+    let written = changed::<Message>(message, |message| {
+        message.attachments = None;
+        message.metadata = None;
+    });
+    for removed in ["attachments", "metadata"] {
+        assert!(written.get(removed).is_none_or(Value::is_null), "{written}");
+    }
+    let written = changed::<Message>(message, |message| {
+        message.attachments = Some(Vec::new());
+        message.metadata.get_or_insert_default().insert("e".to_owned(), "f".to_owned());
+    });
+    assert_eq!(written["attachments"], json!([]));
+    assert_eq!(written["metadata"]["e"], "f");
+    let request = r#"{"messages":[{"role":"user","content":"Hi"},7],"metadata":{"a":"b","c":[]}}"#;
+    let written = changed::<CreateThreadRequest>(request, |request| {
+        request.messages = Field::Absent.into_option();
+        request.metadata = Field::Absent;
+    });
+    assert_eq!(written, json!({}));
+}
+
+#[test]
+fn last_of_repeated_properties_counts() {
+    let run = decode_run(r#""tools":5,"tools":[],"temperature":"x","temperature":1"#);
+    assert_eq!((run.tools.len(), run.temperature), (0, Some(1.0)));
+    assert!(run.other().is_empty(), "{:?}", run.other());
+}
+
+#[test]
+fn booleans_in_other_forms_are_booleans() {
+    for (text, expected) in [("\"true\"", true), ("1", true), ("\"false\"", false), ("0", false)] {
+        let list = RUNS.replace("false", text);
+        assert_eq!(decode::<RunList>(list.as_bytes()).unwrap().has_more, expected, "{text}");
+    }
+    let list = decode::<RunList>(RUNS.replace("false", "\"yes\"").as_bytes()).unwrap();
+    assert_eq!(list.other()["has_more"], "yes");
+}
+
+#[test]
+fn byte_order_mark_is_skipped() {
+    let list = format!("\u{feff}{RUNS}");
+    assert_eq!(decode::<RunList>(list.as_bytes()).unwrap().data.len(), 1);
+}
+
+#[test]
+fn many_long_numbers_are_written_with_all_digits() {
+    // The time was quadratic, and several seconds here.
+    let properties: Vec<String> =
+        (0..40_000).map(|index| format!(r#""p{index}":1234567890123456789"#)).collect();
+    let run = decode_run(&properties.join(","));
+    assert_eq!(run.other().len(), 40_000);
+    let written = String::from_utf8(runstep_api::encode(&run).unwrap()).unwrap();
+    assert!(properties.iter().step_by(9_999).all(|property| written.contains(property)));
 }

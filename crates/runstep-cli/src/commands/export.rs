@@ -9,6 +9,7 @@ use runstep::types::Order;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use super::entries::ListErrors;
 use crate::connection::ConnectionOptions;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -70,7 +71,9 @@ pub(crate) async fn run(
     let client = connection.client()?;
     let progress = terminal.progress_beside("objects", arguments.output.is_some());
     let Some(path) = &arguments.output else {
-        export(&arguments, &client, &progress, &mut Sink::Terminal(terminal)).await?;
+        let errors = export(&arguments, &client, &progress, &mut Sink::Terminal(terminal)).await?;
+        drop(progress);
+        errors.finish(terminal)?;
         return Ok(Exit::Success);
     };
     if path.exists() && !arguments.force {
@@ -83,8 +86,10 @@ pub(crate) async fn run(
     let file =
         NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(CliError::write(path))?;
     let mut sink = Sink::File { file, path: path.clone(), count: 0 };
-    export(&arguments, &client, &progress, &mut sink).await?;
+    let errors = export(&arguments, &client, &progress, &mut sink).await?;
     drop(progress);
+    // An incomplete file does not appear.
+    errors.finish(terminal)?;
     if let Sink::File { file, path, count } = sink {
         let persisted = match arguments.force {
             true => file.persist(&path),
@@ -96,13 +101,15 @@ pub(crate) async fn run(
     Ok(Exit::Success)
 }
 
-/// Writes the thread, its messages and its runs, oldest first, and the steps after their run.
+/// Writes the thread, its messages and its runs, oldest first, and the steps after their run. What cannot
+/// be read is left out and returned.
 async fn export(
     arguments: &ExportArguments,
     client: &Client,
     progress: &Progress,
     sink: &mut Sink<'_>,
-) -> Result<(), CliError> {
+) -> Result<ListErrors, CliError> {
+    let mut errors = ListErrors::default();
     let includes = |kind| arguments.only.is_empty() || arguments.only.contains(&kind);
     let thread = client.threads().retrieve(&arguments.thread).await?;
     if includes(Kind::Thread) {
@@ -111,25 +118,28 @@ async fn export(
     if includes(Kind::Messages) {
         let messages = client.messages(&thread.id).list().limit(PAGE).order(Order::Asc);
         let mut messages = messages.items();
-        while let Some(message) = messages.try_next().await? {
+        while let Some(message) = errors.next(&mut messages).await {
             sink.write(&message, progress)?;
         }
     }
-    if !includes(Kind::Runs) && !includes(Kind::Steps) {
-        return Ok(());
+    if errors.has_failed() || !includes(Kind::Runs) && !includes(Kind::Steps) {
+        return Ok(errors);
     }
     let runs = client.runs(&thread.id);
     let mut listed = runs.list().limit(PAGE).order(Order::Asc).items();
-    while let Some(run) = listed.try_next().await? {
+    while let Some(run) = errors.next(&mut listed).await {
         if includes(Kind::Runs) {
             sink.write(&run, progress)?;
         }
         if includes(Kind::Steps) {
             let mut steps = runs.steps(&run.id).list().limit(PAGE).order(Order::Asc).items();
-            while let Some(step) = steps.try_next().await? {
+            while let Some(step) = errors.next(&mut steps).await {
                 sink.write(&step, progress)?;
             }
         }
+        if errors.has_failed() {
+            break;
+        }
     }
-    Ok(())
+    Ok(errors)
 }

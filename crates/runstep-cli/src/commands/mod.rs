@@ -5,6 +5,7 @@ pub(crate) mod ask;
 pub(crate) mod assistants;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+mod entries;
 pub(crate) mod export;
 pub(crate) mod runs;
 pub(crate) mod steps;

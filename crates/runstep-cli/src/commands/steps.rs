@@ -2,6 +2,7 @@
 
 use runstep::types::{Order, Run, RunStep};
 
+use super::entries::ListErrors;
 use super::runs::RunArguments;
 use crate::connection::ConnectionOptions;
 use crate::error::CliError;
@@ -26,10 +27,11 @@ pub(crate) async fn run(
     let runs = client.runs(&thread);
     let retrieved = runs.retrieve(&run).await?;
     let mut steps = Vec::new();
+    let mut errors = ListErrors::default();
     {
         let progress = terminal.progress("steps");
         let mut items = runs.steps(&run).list().limit(100).order(Order::Asc).items();
-        while let Some(step) = items.try_next().await? {
+        while let Some(step) = errors.next(&mut items).await {
             steps.push(step);
             progress.increment();
         }
@@ -38,9 +40,10 @@ pub(crate) async fn run(
         for step in &steps {
             terminal.json(step)?;
         }
-        return Ok(Exit::Success);
+    } else {
+        print(&retrieved, &steps, terminal)?;
     }
-    print(&retrieved, &steps, terminal)?;
+    errors.finish(terminal)?;
     Ok(Exit::Success)
 }
 
@@ -112,7 +115,7 @@ fn print(run: &Run, steps: &[RunStep], terminal: &mut Terminal) -> Result<(), Cl
     lines.extend(table);
     terminal.table(&lines)?;
     if let Some(reason) = outcome::reason(run) {
-        terminal.line(text::lines(&reason))?;
+        terminal.reason(&reason)?;
     }
     Ok(())
 }

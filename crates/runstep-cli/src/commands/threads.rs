@@ -4,6 +4,7 @@ use clap::Subcommand;
 use runstep::types::{Annotation, Message, MessageContent, MessageRole, Order};
 use serde_json::json;
 
+use super::entries::ListErrors;
 use crate::connection::ConnectionOptions;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -33,12 +34,13 @@ pub(crate) async fn run(
     let client = connection.client()?;
     let thread = client.threads().retrieve(&arguments.thread).await?;
     let mut messages = Vec::new();
+    let mut errors = ListErrors::default();
     {
         let progress = terminal.progress("messages");
         let list = client.messages(&arguments.thread).list().limit(100).order(Order::Desc);
         let mut items = list.items();
         while arguments.last.is_none_or(|last| messages.len() < last) {
-            let Some(message) = items.try_next().await? else { break };
+            let Some(message) = errors.next(&mut items).await else { break };
             messages.push(message);
             progress.increment();
         }
@@ -46,9 +48,10 @@ pub(crate) async fn run(
     messages.reverse();
     if terminal.is_json {
         terminal.json(&json!({ "thread": thread, "messages": messages }))?;
+        errors.finish(terminal)?;
         return Ok(Exit::Success);
     }
-    if messages.is_empty() {
+    if messages.is_empty() && errors.is_empty() {
         terminal.note(format!("{} has no messages", thread.id));
     }
     for (index, message) in messages.iter().enumerate() {
@@ -57,6 +60,7 @@ pub(crate) async fn run(
         }
         print(message, terminal)?;
     }
+    errors.finish(terminal)?;
     Ok(Exit::Success)
 }
 

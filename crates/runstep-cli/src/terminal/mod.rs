@@ -17,6 +17,7 @@ use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
 use crate::error::CliError;
+use crate::secrets::Secrets;
 use options::Color;
 pub(crate) use options::OutputOptions;
 pub(crate) use palette::Palette;
@@ -39,10 +40,12 @@ pub(crate) struct Terminal {
     /// The styles of standard error.
     pub(crate) error_palette: Palette,
     pub(crate) prompts: Prompts,
+    /// What errors must not show.
+    pub(crate) secrets: Secrets,
 }
 
 impl Terminal {
-    pub(crate) fn new(options: &OutputOptions) -> Self {
+    pub(crate) fn new(options: &OutputOptions, secrets: Secrets) -> Self {
         let stdout_color = uses_color(options.color, &io::stdout());
         let is_terminal = io::stdout().is_terminal();
         let output: Box<dyn Write + Send> = match stdout_color {
@@ -58,6 +61,7 @@ impl Terminal {
             palette: Palette::new(stdout_color && !options.json),
             error_palette: Palette::new(uses_color(options.color, &io::stderr())),
             prompts: Prompts::default(),
+            secrets,
         }
     }
 
@@ -101,6 +105,12 @@ impl Terminal {
             true => self.write(&text::lines(text)),
             false => self.write(text),
         }
+    }
+
+    /// Prints why a run did not complete. The texts of its errors may contain secrets.
+    pub(crate) fn reason(&mut self, reason: &str) -> Result<(), CliError> {
+        let reason = self.secrets.hide(reason).into_owned();
+        self.line(text::lines(&reason))
     }
 
     /// Ends a line that was begun.
@@ -152,7 +162,7 @@ impl Terminal {
         let message = error.to_string();
         let mut lines = format!("{style}error{style:#}: {}", text::lines(&message));
         if let Some(help) = error.help() {
-            lines.push_str(&format!("\n  help: {help}"));
+            lines.push_str(&format!("\n  help: {}", text::lines(&help)));
         }
         self.error_lines(&lines);
     }
@@ -168,7 +178,7 @@ impl Terminal {
             false => ColorChoice::Never,
         };
         let mut stderr = AutoStream::new(io::stderr(), choice);
-        let _ = writeln!(stderr, "{lines}");
+        let _ = writeln!(stderr, "{}", self.secrets.hide(lines));
     }
 }
 

@@ -98,7 +98,7 @@ fn bodies_that_are_not_valid_are_not_sent() {
     let (server, requests) = recording_server();
     for (arguments, reason) in [
         (&["create-assistant"][..], "the body has no `model`"),
-        (&["create-assistant", "--body", "{\"model\""], "not a JSON object"),
+        (&["create-assistant", "--body", "{\"model\""], "not valid JSON"),
         (&["create-assistant", "--model", "a", "--temperature", "NaN"], "not a finite number"),
         (&["retrieve-run", "--thread-id", "t", "--run-id", ".."], "`..` is not an id"),
         (&["retrieve-run", "--thread-id", "t"], "--run-id"),

@@ -154,3 +154,54 @@ fn a_malformed_event_is_a_warning() {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "Hello.\n"), "{finished}");
     assert!(finished.stderr.contains("warning: an event is missing"), "{finished}");
 }
+
+/// A provider whose stream has these events between the start and the end of the run.
+fn streaming_server(events: &[(&str, Value)]) -> TestServer {
+    let run = |status: &str| {
+        json!({ "id": "run_1", "object": "thread.run", "thread_id": "thread_1",
+            "assistant_id": "asst_abc123", "status": status })
+    };
+    let mut stream = vec![("thread.run.created", run("queued"))];
+    stream.extend(events.iter().cloned());
+    stream.push(("thread.run.completed", run("completed")));
+    let lines = stream.iter().map(|(event, data)| format!("event: {event}\ndata: {data}\n\n"));
+    let body = lines.collect::<String>() + "event: done\ndata: [DONE]\n\n";
+    TestServer::from_router(
+        axum::Router::new().fallback(async move || ([("content-type", "text/event-stream")], body)),
+    )
+}
+
+fn message(id: &str, text: &str) -> Value {
+    let content = json!([{ "type": "text", "text": { "value": text, "annotations": [] } }]);
+    let content = if text.is_empty() { json!([]) } else { content };
+    json!({ "id": id, "object": "thread.message", "thread_id": "thread_1", "role": "assistant",
+        "run_id": "run_1", "status": "in_progress", "content": content })
+}
+
+fn delta(id: &str, text: &str) -> Value {
+    json!({ "id": id, "object": "thread.message.delta", "delta": { "content":
+        [{ "index": 0, "type": "text", "text": { "value": text } }] } })
+}
+
+#[test]
+fn messages_that_no_event_completes_are_part_of_the_answer() {
+    let events = [
+        ("thread.message.created", message("msg_1", "")),
+        ("thread.message.delta", delta("msg_1", "Hel")),
+        ("thread.message.created", message("msg_2", "")),
+        ("thread.message.delta", delta("msg_2", "Bye.")),
+        ("thread.message.completed", message("msg_2", "Bye.")),
+        ("thread.message.delta", delta("msg_1", "lo.")),
+        // The text is not part of a delta.
+        ("thread.message.created", message("msg_3", "Again.")),
+    ];
+    let server = streaming_server(&events);
+    let json = server.runstep(&[&ASK[..], &["--json"]].concat()).ok();
+    let answer: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(answer["text"], "Hello.\n\nBye.\n\nAgain.");
+    let ids: Vec<&Value> =
+        answer["messages"].as_array().unwrap().iter().map(|message| &message["id"]).collect();
+    assert_eq!(ids, ["msg_1", "msg_2", "msg_3"]);
+    // Each part of a text is printed once.
+    assert_eq!(server.runstep(&ASK).ok(), "Hel\n\nBye.\n\nlo.\n\nAgain.\n");
+}

@@ -111,3 +111,47 @@ fn a_provider_that_cannot_be_reached_is_an_error() {
     let finished = crate::harness::Program::new(&["doctor", "--base-url", "http://127.0.0.1:1/v1"]);
     assert_eq!(finished.run().code, Some(5));
 }
+
+/// Returns the report about a provider with the same response to every request.
+fn report_about(
+    status: StatusCode,
+    content_type: &'static str,
+    body: &'static str,
+) -> (Option<i32>, Value) {
+    let response = async move || (status, [("content-type", content_type)], body);
+    let server = TestServer::from_router(Router::new().fallback(response));
+    let finished = server.runstep(&["doctor", "--json", "--thread", "t", "--model", "m"]).run();
+    (finished.code, serde_json::from_str(&finished.stdout).unwrap())
+}
+
+#[test]
+fn a_server_that_is_not_a_provider_is_not_certified() {
+    let (html, json) = ("text/html; charset=utf-8", "application/json");
+    for (status, content_type, body) in [
+        (StatusCode::OK, html, "<html>Welcome!</html>"),
+        (StatusCode::OK, json, r#"{"ok": true}"#),
+        (StatusCode::OK, json, "[]"),
+        (StatusCode::OK, json, r#"{"object": "list", "data": []}"#),
+        (StatusCode::BAD_REQUEST, html, "<html>Bad request</html>"),
+        (StatusCode::NOT_FOUND, html, "<html>Not found</html>"),
+        (StatusCode::BAD_GATEWAY, html, "<html>Bad gateway</html>"),
+    ] {
+        let (code, report) = report_about(status, content_type, body);
+        assert_eq!(code, Some(7), "{status} {body} {report:#}");
+        assert_eq!(report["authentication"], "unknown", "{status} {body} {report:#}");
+        assert_eq!(operations(&report, "present"), Vec::<String>::new(), "{report:#}");
+        let steps = report["steps"].as_array().unwrap().iter();
+        let good = steps.filter(|step| step["is_success"] == true).count();
+        assert!(body.contains("data") || good == 0, "{status} {body} {report:#}");
+    }
+    let (_, report) = report_about(StatusCode::OK, html, "<html>Welcome!</html>");
+    let deviations = report["deviations"].to_string();
+    assert!(deviations.contains("the body is not JSON (text/html; charset=utf-8)"), "{report:#}");
+}
+
+#[test]
+fn json_of_another_content_type_is_a_deviation() {
+    let (_, report) = report_about(StatusCode::OK, "text/plain", r#"{"id": "x", "object": "y"}"#);
+    let deviation = "the content type is text/plain; expected application/json";
+    assert!(report["deviations"].to_string().contains(deviation), "{report:#}");
+}

@@ -56,8 +56,23 @@ fn a_deadline_has_a_code_and_leaves_the_run() {
     server.weather_assistant();
     let finished = server.runstep(&[&ASK[..], &["--deadline", "1s"]].concat()).run();
     assert_eq!(finished.code, Some(15), "{finished}");
-    assert!(finished.stderr.contains("the run continues"), "{finished}");
+    let commands = "the run continues; follow it with `runstep runs watch run_abc123 --thread \
+        thread_abc123`, or cancel it with `runstep runs cancel run_abc123 --thread thread_abc123`";
+    assert!(finished.stderr.contains(commands), "{finished}");
     assert_eq!(server.get("/threads/thread_abc123/runs/run_abc123")["status"], "in_progress");
+    let watch = ["runs", "watch", "run_abc123", "--thread", "thread_abc123", "--deadline", "0s"];
+    let finished = server.runstep(&watch).run();
+    assert_eq!(finished.code, Some(15), "{finished}");
+    assert!(finished.stderr.contains(commands), "{finished}");
+}
+
+#[test]
+fn a_deadline_before_any_response_does_not_say_that_the_run_continues() {
+    let server = TestServer::from_router(Router::new().fallback(std::future::pending::<()>));
+    let finished = server.runstep(&[&ASK[..], &["--deadline", "10ms"]].concat()).run();
+    assert_eq!(finished.code, Some(15), "{finished}");
+    assert!(finished.stderr.contains("if a run was created, it continues"), "{finished}");
+    assert!(!finished.stderr.contains("the run continues"), "{finished}");
 }
 
 #[test]

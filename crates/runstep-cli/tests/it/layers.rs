@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up.
-const LAYERS: [&str; 10] = [
+const LAYERS: [&str; 12] = [
     "exit",
     "error",
+    "input",
+    "secrets",
     "terminal",
     "interrupts",
     "outcome",

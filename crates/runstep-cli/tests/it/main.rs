@@ -11,10 +11,13 @@ mod documents;
 mod exit_codes;
 mod export;
 mod harness;
+mod input;
 #[cfg(unix)]
 mod interactive;
 mod layers;
+mod lists;
 mod output;
 mod runs;
+mod secrets;
 mod steps;
 mod threads;

@@ -86,3 +86,20 @@ fn help_lists_the_commands() {
     insta::assert_snapshot!(Program::new(&["--help"]).ok());
     insta::assert_snapshot!("ask_help", Program::new(&["ask", "--help"]).ok());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_help_that_cannot_be_written_is_an_error() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in [&["--help"][..], &["--version"], &["ask", "--help"], &["api", "-h"]] {
+        let mut command = Program::new(arguments).command();
+        let output = command.stdout(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} {output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.starts_with("error: cannot write the output"), "{stderr}");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Program::new(&["--help"]).command().stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(141), "{output:?}");
+}

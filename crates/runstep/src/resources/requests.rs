@@ -95,11 +95,14 @@ impl ListAssistants {
         Box::pin(async move {
             let response = self.execute().await?;
             let list = response.value();
-            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (is_empty, is_partial) = (
+                list.data.is_empty(),
+                list.other().contains_key("data"),
+            );
             let (invalid, last_id) = invalid_entries::<
                 _,
                 Assistant,
-            >(&response, is_empty, received)?;
+            >(&response, is_empty, is_partial)?;
             Ok(
                 response
                     .map(|list| {
@@ -1311,11 +1314,14 @@ impl ListMessages {
         Box::pin(async move {
             let response = self.execute().await?;
             let list = response.value();
-            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (is_empty, is_partial) = (
+                list.data.is_empty(),
+                list.other().contains_key("data"),
+            );
             let (invalid, last_id) = invalid_entries::<
                 _,
                 Message,
-            >(&response, is_empty, received)?;
+            >(&response, is_empty, is_partial)?;
             Ok(
                 response
                     .map(|list| {
@@ -1860,11 +1866,14 @@ impl ListRuns {
         Box::pin(async move {
             let response = self.execute().await?;
             let list = response.value();
-            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (is_empty, is_partial) = (
+                list.data.is_empty(),
+                list.other().contains_key("data"),
+            );
             let (invalid, last_id) = invalid_entries::<
                 _,
                 Run,
-            >(&response, is_empty, received)?;
+            >(&response, is_empty, is_partial)?;
             Ok(
                 response
                     .map(|list| {
@@ -2642,11 +2651,14 @@ impl ListRunSteps {
         Box::pin(async move {
             let response = self.execute().await?;
             let list = response.value();
-            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
+            let (is_empty, is_partial) = (
+                list.data.is_empty(),
+                list.other().contains_key("data"),
+            );
             let (invalid, last_id) = invalid_entries::<
                 _,
                 RunStep,
-            >(&response, is_empty, received)?;
+            >(&response, is_empty, is_partial)?;
             Ok(
                 response
                     .map(|list| {

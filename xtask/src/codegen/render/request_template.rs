@@ -91,8 +91,8 @@ pub(super) const SEND_LIST: &str = r#"
         Box::pin(async move {
             let response = self.execute().await?;
             let list = response.value();
-            let (is_empty, received) = (list.data.is_empty(), list.other().get("data"));
-            let (invalid, last_id) = invalid_entries::<_, ITEM>(&response, is_empty, received)?;
+            let (is_empty, is_partial) = (list.data.is_empty(), list.other().contains_key("data"));
+            let (invalid, last_id) = invalid_entries::<_, ITEM>(&response, is_empty, is_partial)?;
             Ok(response.map(|list| {
                 let last = list.data.last().map(|item| item.id.clone());
                 Page {

@@ -1,6 +1,5 @@
 //! The request body of an operation, from flags and from `--body`.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use clap::ArgMatches;
@@ -9,9 +8,7 @@ use serde_json::{Map, Value};
 use super::command::BODY;
 use super::operation::{Body, Kind, Property};
 use crate::error::CliError;
-
-/// Maximum length of a body, in bytes. The longest texts of the API are shorter.
-const MAX_BODY: u64 = 64 * 1024 * 1024;
+use crate::input::{self, MAX_BODY_KIB};
 
 /// Returns the body, or `None` if the operation needs none and nothing is set.
 pub(super) fn body(body: &Body, matches: &ArgMatches) -> Result<Option<Value>, CliError> {
@@ -59,24 +56,33 @@ fn value(property: &Property, matches: &ArgMatches) -> Result<Option<Value>, Cli
 /// Reads the argument of `--body`: JSON, a file, or `-` for standard input.
 fn read(argument: &str) -> Result<Map<String, Value>, CliError> {
     let (text, source) = match argument {
-        json if json.trim_start().starts_with('{') => (json.to_owned(), "--body".to_owned()),
-        "-" => (read_limited(std::io::stdin().lock()).map_err(CliError::Input)?, "the body".into()),
-        path => {
-            let path = Path::new(path);
-            let file = std::fs::File::open(path);
-            let text = file.and_then(read_limited).map_err(CliError::read(path))?;
-            (text, path.display().to_string())
-        }
+        "-" => (input::read_stdin(MAX_BODY_KIB)?, "the body".to_owned()),
+        json if is_json(json) => (json.to_owned(), "--body".to_owned()),
+        path => (
+            input::read_file(Path::new(path), MAX_BODY_KIB)?,
+            Path::new(path).display().to_string(),
+        ),
     };
-    let invalid = |error| CliError::Usage(format!("{source} is not a JSON object: {error}"));
-    serde_json::from_str(&text).map_err(invalid)
+    if text.trim().is_empty() {
+        return Err(CliError::usage(format!("{source} is empty"), "write a JSON object"));
+    }
+    let value: Value = serde_json::from_str(&text)
+        .map_err(|error| CliError::Usage(format!("{source} is not valid JSON: {error}")))?;
+    let kind = match value {
+        Value::Object(properties) => return Ok(properties),
+        Value::Array(_) => "an array",
+        Value::String(_) => "a text",
+        Value::Number(_) => "a number",
+        Value::Bool(_) => "a boolean",
+        Value::Null => "null",
+    };
+    Err(CliError::Usage(format!("{source} is {kind}; expected a JSON object")))
 }
 
-fn read_limited(input: impl std::io::Read) -> std::io::Result<String> {
-    let mut text = String::new();
-    let length = input.take(MAX_BODY + 1).read_to_string(&mut text)?;
-    if u64::try_from(length).is_ok_and(|length| length > MAX_BODY) {
-        return Err(std::io::Error::other("the body is longer than 64 MiB"));
-    }
-    Ok(text)
+/// Returns whether an argument is JSON, also if it is not valid or not an object, rather than a path.
+fn is_json(argument: &str) -> bool {
+    let start = argument.trim_start();
+    start.is_empty()
+        || start.starts_with(['{', '[', '"'])
+        || serde_json::from_str::<serde::de::IgnoredAny>(start).is_ok()
 }

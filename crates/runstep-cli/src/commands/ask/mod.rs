@@ -4,7 +4,6 @@ mod approval;
 mod command_tool;
 mod view;
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,19 +12,18 @@ use runstep::types::{Run, Tool};
 use runstep::{Client, RunRef, RunRequest, StartRun};
 use serde_json::json;
 
-use crate::connection::ConnectionOptions;
+use crate::connection::{ConnectionOptions, time_limit};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::follow::{CancelPolicy, Follower};
+use crate::input::{self, MAX_QUESTION_KIB};
 use crate::interrupts::Interrupts;
 use crate::outcome;
+use crate::secrets::Secrets;
 use crate::terminal::{Prompts, Terminal, text};
 use approval::Approvals;
 use command_tool::CommandTool;
 use view::AnswerView;
-
-/// Maximum length of a question from standard input, in bytes.
-const MAX_QUESTION: u64 = 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AskArguments {
@@ -51,8 +49,8 @@ pub(crate) struct AskArguments {
     /// Run the commands of tools without asking
     #[arg(long)]
     yes: bool,
-    /// Time limit of one call of a tool
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
+    /// Time limit of one call of a tool, of at least 1ms
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = time_limit)]
     tool_timeout: Duration,
     /// How long to wait for the end of the run
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = humantime::parse_duration)]
@@ -73,8 +71,8 @@ pub(crate) async fn run(
             "use --yes to run them without asking",
         ));
     }
-    let client = connection.client()?;
     let question = question(&arguments.question)?;
+    let client = connection.client()?;
     let tools = match arguments.tools.is_empty() {
         true => None,
         false => Some(tools(&arguments, connection, &client, terminal.prompts.clone()).await?),
@@ -131,6 +129,7 @@ async fn follow<R: StartRun>(
         let events = follower.request(request.stream()).await?;
         return Box::pin(follower.stream(events, view)).await;
     };
+    let secrets = follower.terminal.secrets.clone();
     let request = request
         .toolbox(&toolbox)
         // The definitions are part of the request: those of the toolbox lack the names of arguments.
@@ -139,13 +138,13 @@ async fn follow<R: StartRun>(
             let approvals = Arc::clone(&approvals);
             async move { approvals.decide(&call).await }
         })
-        .on_progress(show_call);
+        .on_progress(move |event| show_call(event, &secrets));
     let events = follower.request(request.stream()).await?;
     Box::pin(follower.stream(events, view)).await
 }
 
 /// Shows what happens to a call, on standard error.
-fn show_call(event: &ToolEvent) {
+fn show_call(event: &ToolEvent, secrets: &Secrets) {
     let message = match event {
         ToolEvent::Failed { error, .. } => error.to_string().trim_end().to_owned(),
         ToolEvent::Finished { call, output, .. } => {
@@ -153,7 +152,7 @@ fn show_call(event: &ToolEvent) {
         }
         _ => return,
     };
-    eprintln!("{}", text::lines(&message));
+    eprintln!("{}", text::lines(&secrets.hide(&message)));
 }
 
 /// What a run with tools needs.
@@ -201,16 +200,14 @@ async fn tools(
     Ok(Tools { toolbox, approvals, definitions })
 }
 
-/// Returns the question, from standard input if it is `-`.
+/// Returns the question, from standard input of at most 1 MiB if it is `-`.
 fn question(argument: &str) -> Result<String, CliError> {
-    if argument != "-" {
-        return Ok(argument.to_owned());
-    }
-    let mut question = String::new();
-    let mut input = std::io::stdin().lock().take(MAX_QUESTION + 1);
-    input.read_to_string(&mut question).map_err(CliError::Input)?;
-    if u64::try_from(question.len()).is_ok_and(|length| length > MAX_QUESTION) {
-        return Err(CliError::Usage("the question is longer than 1 MiB".to_owned()));
+    let question = match argument {
+        "-" => input::read_stdin(MAX_QUESTION_KIB)?,
+        question => question.to_owned(),
+    };
+    if question.trim().is_empty() {
+        return Err(CliError::usage("the question is empty", "write it as the argument of `ask`"));
     }
     Ok(question)
 }

@@ -1,7 +1,9 @@
 //! Prints the text of an answer while it is generated.
 
+use std::collections::HashMap;
+
 use runstep::RunEvent;
-use runstep::types::{Message, MessageContent};
+use runstep::types::{Message, MessageContent, MessageRole};
 
 use crate::error::CliError;
 use crate::follow::View;
@@ -10,13 +12,15 @@ use crate::terminal::Terminal;
 /// Prints the messages of a run.
 #[derive(Default)]
 pub(crate) struct AnswerView {
-    /// The message that is printed, and the length of its printed text.
-    current: Option<(String, usize)>,
+    /// The message that is printed.
+    current: Option<String>,
+    /// The lengths of the printed texts, by message.
+    printed: HashMap<String, usize>,
     messages: Vec<Message>,
 }
 
 impl AnswerView {
-    /// Returns the completed messages, oldest first.
+    /// Returns the messages, oldest first.
     pub(crate) fn into_messages(self) -> Vec<Message> {
         self.messages
     }
@@ -25,26 +29,21 @@ impl AnswerView {
         if text.is_empty() || terminal.is_json {
             return Ok(());
         }
-        match &mut self.current {
-            Some((current, printed)) if current == id => *printed += text.len(),
-            current => {
-                if current.is_some() {
-                    terminal.end_line()?;
-                    terminal.line("")?;
-                }
-                *current = Some((id.to_owned(), text.len()));
+        if self.current.as_deref() != Some(id) {
+            if self.current.is_some() {
+                terminal.end_line()?;
+                terminal.line("")?;
             }
+            self.current = Some(id.to_owned());
         }
+        *self.printed.entry(id.to_owned()).or_default() += text.len();
         terminal.foreign_text(text)
     }
 
     /// Prints what no delta contained.
     fn complete(&mut self, message: &Message, terminal: &mut Terminal) -> Result<(), CliError> {
         let text = message.text();
-        let printed = match &self.current {
-            Some((current, printed)) if *current == message.id => *printed,
-            _ => 0,
-        };
+        let printed = self.printed.get(&message.id).copied().unwrap_or_default();
         if let Some(rest) = text.get(printed..) {
             self.print(&message.id, rest, terminal)?;
         }
@@ -75,5 +74,18 @@ impl View for AnswerView {
             RunEvent::RunRequiresAction(_) => terminal.end_line(),
             _ => Ok(()),
         }
+    }
+
+    fn end(&mut self, messages: &[Message], terminal: &mut Terminal) -> Result<(), CliError> {
+        for message in messages {
+            let is_complete = self.messages.iter().any(|complete| complete.id == message.id);
+            if !is_complete && message.role != Some(MessageRole::User) {
+                self.complete(message, terminal)?;
+            }
+        }
+        // The snapshots have the order of the run.
+        let position = |id: &str| messages.iter().position(|message| message.id == id);
+        self.messages.sort_by_key(|message| position(&message.id));
+        Ok(())
     }
 }

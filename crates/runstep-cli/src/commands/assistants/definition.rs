@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::commands::api::operation::Operation;
 use crate::commands::api::operations::OPERATIONS;
 use crate::error::CliError;
+use crate::input::{self, MAX_ASSISTANT_KIB};
 
 /// The key with the id of the assistant.
 const ID: &str = "id";
@@ -21,9 +22,9 @@ pub(super) struct Definition {
     pub(super) properties: Map<String, Value>,
 }
 
-/// Reads a text file.
+/// Reads a file of an assistant, or of its instructions.
 pub(super) fn read(path: &Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(CliError::read(path))
+    input::read_file(path, MAX_ASSISTANT_KIB)
 }
 
 impl Definition {

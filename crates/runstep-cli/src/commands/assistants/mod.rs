@@ -9,6 +9,7 @@ use clap::Subcommand;
 use runstep::types::{Assistant, Tool};
 
 use crate::commands::count;
+use crate::commands::entries::ListErrors;
 use crate::connection::{ConnectionOptions, pair};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -65,18 +66,24 @@ pub(crate) async fn run(
     let client = connection.client()?;
     match command {
         AssistantsCommand::List(arguments) => {
-            let mut items = client.assistants().list().limit(arguments.limit.min(100)).items();
+            let request = client.assistants().list().limit(arguments.limit.min(100));
+            let mut items = request.items();
+            let mut errors = ListErrors::default();
             let mut assistants = Vec::new();
             let mut count = 0;
             while count < arguments.limit {
-                let Some(assistant) = items.try_next().await? else { break };
+                let Some(assistant) = errors.next(&mut items).await else { break };
                 count += 1;
                 match terminal.is_json {
                     true => terminal.json(&assistant)?,
                     false => assistants.push(assistant),
                 }
             }
-            list(&assistants, terminal)?;
+            // An empty list is certain only without errors.
+            if !assistants.is_empty() || errors.is_empty() {
+                list(&assistants, terminal)?;
+            }
+            errors.finish(terminal)?;
         }
         AssistantsCommand::Create(arguments) => {
             let instructions = match &arguments.instructions_file {

@@ -42,7 +42,7 @@ impl Examination<'_> {
             self.report.operations.iter_mut().find(|entry| entry.id == "createThread")
         {
             entry.status = thread.status;
-            entry.presence = match thread.is_success() {
+            entry.presence = match thread.is_api_object() && thread.id().is_some() {
                 true => Presence::Present,
                 false => Presence::Unknown,
             };

@@ -57,15 +57,20 @@ pub(crate) async fn run(
     if let Some(model) = &arguments.model {
         Box::pin(examination.live(model)).await;
     }
-    let Examination { report, progress, .. } = examination;
+    let Examination { mut report, progress, .. } = examination;
     drop(progress);
+    report.hide(&connection.secrets);
     match terminal.is_json {
         true => terminal.json(&report)?,
         false => terminal.line(text::lines(&report.to_markdown()).trim_end())?,
     }
     Ok(match report.authentication {
         Authentication::Rejected => Exit::Authentication,
-        _ => Exit::Success,
+        Authentication::Accepted => Exit::Success,
+        Authentication::Unknown => {
+            terminal.warning("no response has the format of the API; check the base URL");
+            Exit::Decode
+        }
     })
 }
 
@@ -82,6 +87,7 @@ impl Examination<'_> {
         };
         self.progress.increment();
         let exchange = Exchange::send(self.client, operation.method, path, body).await;
+        self.report.add_deviations(operation.id, exchange.content_deviation());
         if let (Some(json), Some(schema), true) =
             (&exchange.json, operation.response, exchange.is_success())
         {
@@ -95,7 +101,7 @@ impl Examination<'_> {
 
 impl Report {
     /// Adds deviations, each once.
-    fn add_deviations(&mut self, operation: &str, violations: Vec<String>) {
+    fn add_deviations(&mut self, operation: &str, violations: impl IntoIterator<Item = String>) {
         for description in violations.into_iter().take(MAX_DEVIATIONS) {
             let deviation = Deviation { operation: operation.to_owned(), description };
             if !self.deviations.contains(&deviation) {

@@ -32,15 +32,9 @@ impl Examination<'_> {
             return Err(error.into());
         }
         let unknown = Exchange::send(self.client, "GET", UNKNOWN, None).await;
-        self.report.authentication = match unknown.status {
-            Some(401 | 403) => Authentication::Rejected,
-            _ => Authentication::Accepted,
-        };
+        self.note_authentication(&unknown, &unknown);
         for operation in OPERATIONS {
             let report = self.probe_operation(operation, &unknown).await?;
-            if report.status == Some(401) || report.status == Some(403) {
-                self.report.authentication = Authentication::Rejected;
-            }
             self.report.operations.push(report);
         }
         for (id, path) in EXTENSIONS {
@@ -50,6 +44,19 @@ impl Examination<'_> {
             self.report.extensions.push(OperationReport { id, presence, status });
         }
         Ok(())
+    }
+
+    /// Records what a response says about the key. A page that a server returns for every path says
+    /// nothing.
+    fn note_authentication(&mut self, exchange: &Exchange, unknown: &Exchange) {
+        let authentication = &mut self.report.authentication;
+        if matches!(exchange.status, Some(401 | 403)) {
+            *authentication = Authentication::Rejected;
+        } else if *authentication == Authentication::Unknown
+            && (exchange.is_api_error() || exchange.is_api_object() && !unknown.is_api_object())
+        {
+            *authentication = Authentication::Accepted;
+        }
     }
 
     async fn probe_operation(
@@ -81,6 +88,7 @@ impl Examination<'_> {
             self.call("deleteAssistant", &path, None).await;
         }
         self.check_error(operation.id, &exchange);
+        self.note_authentication(&exchange, unknown);
         let presence = presence(&exchange, unknown, operation.method, &path);
         Ok(report(presence, exchange.status))
     }
@@ -95,7 +103,7 @@ impl Examination<'_> {
             None => vec!["the body of an error is not JSON".to_owned()],
         };
         let errors = violations.into_iter().map(|violation| format!("error response: {violation}"));
-        self.report.add_deviations(operation, errors.collect());
+        self.report.add_deviations(operation, errors);
     }
 
     /// Reads an existing thread, to compare its objects with the specification.
@@ -128,19 +136,23 @@ impl Examination<'_> {
 }
 
 /// Returns whether an operation exists. A missing operation has the same response as an unknown path,
-/// and a missing object has another one.
+/// and a missing object has another one. A response in another format than that of the API proves nothing.
 fn presence(exchange: &Exchange, unknown: &Exchange, method: &str, path: &str) -> Presence {
     let anonymous = |exchange: &Exchange, method: &str, path: &str| {
         let message = exchange.api_message.as_deref()?;
         Some(message.replace(path, "PATH").replace(method, "METHOD"))
     };
+    let is_same = || {
+        exchange.status == unknown.status
+            && anonymous(exchange, method, path) == anonymous(unknown, "GET", UNKNOWN)
+    };
     match exchange.status {
-        Some(200..300 | 400 | 409 | 422) => Presence::Present,
+        // A server that has an object at every path does not show which operations it has.
+        Some(200..300) if exchange.is_api_object() && !unknown.is_api_object() => Presence::Present,
         Some(405 | 501) => Presence::Missing,
-        Some(404) if unknown.status == Some(404) => {
-            let is_same = anonymous(exchange, method, path) == anonymous(unknown, "GET", UNKNOWN);
-            if is_same { Presence::Missing } else { Presence::Present }
-        }
+        Some(404) if is_same() => Presence::Missing,
+        Some(404) if unknown.status == Some(404) && exchange.is_api_error() => Presence::Present,
+        Some(400 | 409 | 422) if exchange.is_api_error() && !is_same() => Presence::Present,
         _ => Presence::Unknown,
     }
 }

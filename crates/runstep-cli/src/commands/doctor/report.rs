@@ -1,5 +1,6 @@
 //! The report of an examination, without keys and without the content of objects.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use super::exchange::Exchange;
 use crate::exit::Exit;
+use crate::secrets::Secrets;
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -75,9 +77,13 @@ pub(super) struct Deviation {
 impl Step {
     /// Creates the step of a request.
     pub(super) fn new(name: &'static str, exchange: &Exchange) -> Self {
-        let status = exchange.status.map(|status| format!("status {status}"));
+        let is_success = exchange.is_api_object();
+        let status = exchange.status.map(|status| match is_success {
+            true => format!("status {status}"),
+            false => format!("status {status}, but the body is not an object of the API"),
+        });
         let detail = exchange.error.clone().or(status).unwrap_or_default();
-        Self { name, is_success: exchange.is_success(), detail }
+        Self { name, is_success, detail }
     }
 
     pub(super) fn succeeded(name: &'static str, detail: String) -> Self {
@@ -119,6 +125,17 @@ impl Report {
             false => None,
         };
         self.provider = self.provider.or(by_header);
+    }
+
+    /// Removes secrets from the texts of the provider.
+    pub(super) fn hide(&mut self, secrets: &Secrets) {
+        let details = self.steps.iter_mut().map(|step| &mut step.detail);
+        let descriptions = self.deviations.iter_mut().map(|deviation| &mut deviation.description);
+        for text in details.chain(descriptions) {
+            if let Cow::Owned(hidden) = secrets.hide(text) {
+                *text = hidden;
+            }
+        }
     }
 
     /// Returns the report as Markdown.

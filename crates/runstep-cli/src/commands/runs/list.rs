@@ -6,6 +6,7 @@ use runstep::{Client, Error};
 use serde_json::Value;
 
 use crate::commands::count;
+use crate::commands::entries::ListErrors;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::outcome;
@@ -55,16 +56,29 @@ pub(super) async fn run(
     client: &Client,
     terminal: &mut Terminal,
 ) -> Result<Exit, CliError> {
-    let runs = match &arguments.thread {
+    let (runs, errors) = match &arguments.thread {
         Some(thread) => of_thread(arguments, client, thread, terminal).await?,
         None => of_all_threads(arguments, client, terminal).await?,
     };
-    if terminal.is_json {
-        return Ok(Exit::Success);
+    if !terminal.is_json {
+        print(arguments, &runs, &errors, terminal)?;
     }
+    errors.finish(terminal)?;
+    Ok(Exit::Success)
+}
+
+fn print(
+    arguments: &ListArguments,
+    runs: &[Run],
+    errors: &ListErrors,
+    terminal: &mut Terminal,
+) -> Result<(), CliError> {
     if runs.is_empty() {
-        terminal.note("no runs");
-        return Ok(Exit::Success);
+        // An empty list is certain only without errors.
+        if errors.is_empty() {
+            terminal.note("no runs");
+        }
+        return Ok(());
     }
     let palette = terminal.palette;
     let with_thread = arguments.thread.is_none();
@@ -85,8 +99,7 @@ pub(super) async fn run(
         row.extend(with_thread.then(|| Cell::new(&run.thread_id)));
         row
     }));
-    terminal.table(&rows)?;
-    Ok(Exit::Success)
+    terminal.table(&rows)
 }
 
 /// Prints the runs of a thread as JSON, or returns them.
@@ -95,13 +108,13 @@ async fn of_thread(
     client: &Client,
     thread: &str,
     terminal: &mut Terminal,
-) -> Result<Vec<Run>, CliError> {
+) -> Result<(Vec<Run>, ListErrors), CliError> {
     let progress = terminal.progress("runs");
     let mut items = client.runs(thread).list().limit(arguments.limit().min(MAX_PAGE)).items();
-    let mut runs = Vec::new();
+    let (mut runs, mut errors) = (Vec::new(), ListErrors::default());
     let mut count = 0;
     while count < arguments.limit() {
-        let Some(run) = items.try_next().await? else { break };
+        let Some(run) = errors.next(&mut items).await else { break };
         if !arguments.includes(&run) {
             continue;
         }
@@ -112,7 +125,7 @@ async fn of_thread(
             false => runs.push(run),
         }
     }
-    Ok(runs)
+    Ok((runs, errors))
 }
 
 /// Prints the runs of all threads as JSON, or returns them. The official API has no such operation.
@@ -120,9 +133,9 @@ async fn of_all_threads(
     arguments: &ListArguments,
     client: &Client,
     terminal: &mut Terminal,
-) -> Result<Vec<Run>, CliError> {
+) -> Result<(Vec<Run>, ListErrors), CliError> {
     let progress = terminal.progress("runs");
-    let mut runs = Vec::new();
+    let (mut runs, mut errors) = (Vec::new(), ListErrors::default());
     let mut count = 0;
     let mut after: Option<String> = None;
     loop {
@@ -138,13 +151,29 @@ async fn of_all_threads(
                 request = request.query(name, value);
             }
         }
-        let page: Value = request.await.map_err(unsupported)?;
-        let entries = page.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+        let page: Value = match request.await {
+            Ok(page) => page,
+            Err(error) if after.is_none() => return Err(unsupported(error)),
+            Err(error) => {
+                errors.fail(error);
+                return Ok((runs, errors));
+            }
+        };
+        let Some(entries) = page.get("data").and_then(Value::as_array).cloned() else {
+            errors.add("the response is not a list, because it has no `data`");
+            return Ok((runs, errors));
+        };
         // A page of a filtered list can be empty although runs follow.
         let last = page.get("last_id").or_else(|| entries.last()?.get("id"));
         let last = last.and_then(Value::as_str).map(str::to_owned);
-        for entry in entries {
-            let run: Run = serde_json::from_value(entry.clone())?;
+        for (index, entry) in entries.into_iter().enumerate() {
+            let run = match serde_json::from_value::<Run>(entry.clone()) {
+                Ok(run) => run,
+                Err(error) => {
+                    errors.add(format!("entry {index} of the page cannot be decoded: {error}"));
+                    continue;
+                }
+            };
             // A provider may ignore a filter that it does not know.
             if !arguments.includes(&run) {
                 continue;
@@ -156,13 +185,13 @@ async fn of_all_threads(
                 false => runs.push(run),
             }
             if count == arguments.limit() {
-                return Ok(runs);
+                return Ok((runs, errors));
             }
         }
         let has_more = page.get("has_more").and_then(Value::as_bool).unwrap_or_default();
         // A cursor that stays the same would never end.
         if !has_more || last.is_none() || last == after {
-            return Ok(runs);
+            return Ok((runs, errors));
         }
         after = last;
     }

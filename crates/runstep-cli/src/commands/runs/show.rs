@@ -8,7 +8,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::outcome;
 use crate::terminal::table::Cell;
-use crate::terminal::{Terminal, text, time};
+use crate::terminal::{Terminal, time};
 
 /// The columns of a value that can be long.
 const MAX_VALUE: usize = 200;
@@ -55,7 +55,7 @@ pub(super) fn print(run: &Run, terminal: &mut Terminal) -> Result<(), CliError> 
     }
     terminal.table(&rows)?;
     if let Some(reason) = outcome::reason(run) {
-        terminal.line(text::lines(&reason))?;
+        terminal.reason(&reason)?;
     }
     Ok(())
 }

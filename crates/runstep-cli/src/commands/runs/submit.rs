@@ -1,6 +1,6 @@
 //! `runstep runs submit`: the outputs that a run waits for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use runstep::Client;
@@ -12,6 +12,7 @@ use super::watch::{RunView, finish, follower};
 use crate::connection::pair;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::input::{self, MAX_OUTPUT_KIB};
 use crate::outcome;
 use crate::terminal::Terminal;
 
@@ -37,12 +38,7 @@ pub(super) async fn run(
 ) -> Result<Exit, CliError> {
     let RunArguments { run, thread } = &arguments.run;
     let runs = client.runs(thread);
-    let mut outputs: BTreeMap<String, String> = arguments.outputs.iter().cloned().collect();
-    for (call, path) in &arguments.files {
-        let path = Path::new(path);
-        let text = std::fs::read_to_string(path).map_err(CliError::read(path))?;
-        outputs.insert(call.clone(), text);
-    }
+    let mut outputs = given_outputs(arguments)?;
     if outputs.is_empty() {
         outputs = ask(&runs.retrieve(run).await?, terminal).await?;
     }
@@ -58,6 +54,23 @@ pub(super) async fn run(
     let events = follower.request(request.stream()).await?;
     let run = Box::pin(follower.stream(events, &mut RunView::default())).await?;
     finish(&run, terminal)
+}
+
+/// Returns the outputs of the arguments.
+fn given_outputs(arguments: &SubmitArguments) -> Result<BTreeMap<String, String>, CliError> {
+    let mut calls = HashSet::new();
+    let mut given = arguments.outputs.iter().chain(&arguments.files);
+    if let Some((call, _)) = given.find(|(call, _)| !calls.insert(call)) {
+        return Err(CliError::usage(
+            format!("the call {call} has more than one output"),
+            "use --output or --output-file once for each call",
+        ));
+    }
+    let mut outputs: BTreeMap<String, String> = arguments.outputs.iter().cloned().collect();
+    for (call, path) in &arguments.files {
+        outputs.insert(call.clone(), input::read_file(Path::new(path), MAX_OUTPUT_KIB)?);
+    }
+    Ok(outputs)
 }
 
 /// Asks for the output of each call that the run waits for.

@@ -60,7 +60,7 @@ pub(super) fn finish(run: &Run, terminal: &mut Terminal) -> Result<Exit, CliErro
     if !terminal.is_json
         && let Some(reason) = outcome::reason(run)
     {
-        terminal.line(text::lines(&reason))?;
+        terminal.reason(&reason)?;
     }
     Ok(Exit::of_run(run))
 }

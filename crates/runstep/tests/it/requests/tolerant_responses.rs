@@ -57,6 +57,35 @@ async fn invalid_entry_does_not_lose_its_page() {
     );
 }
 
+/// Entries that `serde_json::Value` cannot hold, valid or not.
+#[tokio::test]
+async fn entry_that_a_value_cannot_hold_does_not_lose_its_page() {
+    let run =
+        |more: &str| format!(r#"{{"id":"run_1","thread_id":"thread_1","status":"queued"{more}}}"#);
+    let nested = format!(r#"{{"x":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
+    let odd = r#","instructions":"a\ud83d""#;
+    let cases = [
+        (run(""), r#"{"x":"\ud83d"}"#.to_owned()),
+        (run(""), r#"{"x":1e400}"#.to_owned()),
+        (run(""), nested),
+        (run(odd), r#"{"x":1}"#.to_owned()),
+    ];
+    for (valid, invalid) in cases {
+        for mark in ["", "\u{feff}"] {
+            let body = format!(r#"{mark}{{"data":[{valid},{invalid},{valid}],"has_more":false}}"#);
+            let headers = &[("content-type", "application/json")];
+            let server = RecordingServer::with_response(200, headers, body.clone()).await;
+            let runs = server.client().runs("thread_1");
+            let page = runs.list().await.unwrap();
+            assert_eq!((page.data.len(), page.invalid.len()), (2, 1), "{body}");
+            let items: Vec<_> = runs.list().items().collect().await;
+            let error = items[1].as_ref().unwrap_err();
+            assert!(invalid.starts_with(error.body().unwrap().trim_end_matches('…')), "{error:?}");
+            assert_eq!(items.len(), 3, "{body}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn invalid_item_is_an_error_in_its_place() {
     let server = RecordingServer::with_json(page_with_invalid_entry()).await;
@@ -254,4 +283,16 @@ async fn text_deltas_continue_after_an_invalid_event() {
     let items: Vec<_> = stream.text_deltas().collect().await;
     let texts: Vec<_> = items.iter().map(|item| item.as_deref().ok()).collect();
     assert_eq!(texts, [Some("a"), None, Some("b")]);
+}
+
+/// Only `serde_json` knows the text with which a long number is exact.
+#[test]
+fn other_serializers_get_values() {
+    let run = br#"{"id":"run_1","thread_id":"thread_1","status":"queued",
+        "trace_id":"1234567890123456","ts":1700000000.1234567}"#;
+    let run: runstep::types::Run = serde_json::from_slice(run).unwrap();
+    let yaml = serde_yaml_ng::to_string(&run).unwrap();
+    let value: Value = serde_yaml_ng::from_str(&yaml).unwrap();
+    assert_eq!(value["trace_id"], "1234567890123456");
+    assert_eq!(value["ts"], json!(1_700_000_000.123_456_7));
 }
