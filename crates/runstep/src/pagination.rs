@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sync_wrapper::SyncWrapper;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, without_mark};
 use crate::transport::{BoxStream, Response, ResponseFuture, boxed_stream};
 
 /// The page that a list request asks for.
@@ -151,11 +151,6 @@ fn is_list(body: &[u8]) -> bool {
             && (list.get("object").is_some_and(|object| object.get() == "\"list\"")
                 || list.contains_key("data")
                 || ["first_id", "last_id", "has_more"].into_iter().any(has))
-}
-
-/// Returns the text after a byte order mark.
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
 
 /// A list request, for any page.

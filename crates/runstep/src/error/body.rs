@@ -13,7 +13,9 @@ const MAX_EXCERPT: usize = 200;
 
 /// Extracts the fields of an API error. Fields of other types are ignored.
 pub(crate) fn parse(body: &[u8]) -> ApiError {
-    let Ok(response) = serde_json::from_slice::<Value>(body) else { return ApiError::default() };
+    let Ok(response) = serde_json::from_slice::<Value>(without_mark(body)) else {
+        return ApiError::default();
+    };
     let error = match response.get("error") {
         Some(Value::String(message)) => {
             return ApiError { message: Some(message.clone()), ..ApiError::default() };
@@ -94,4 +96,9 @@ pub(crate) fn truncate(text: &str, max_characters: usize) -> Cow<'_, str> {
         Some(start) => Cow::Owned(format!("{start}…")),
         None => Cow::Borrowed(text),
     }
+}
+
+/// Returns the text after a byte order mark, which some servers send before JSON.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }

@@ -296,3 +296,12 @@ fn other_serializers_get_values() {
     assert_eq!(value["trace_id"], "1234567890123456");
     assert_eq!(value["ts"], json!(1_700_000_000.123_456_7));
 }
+
+#[tokio::test]
+async fn error_after_a_byte_order_mark_is_an_api_error() {
+    let headers = &[("content-type", "application/json")];
+    let body = "\u{feff}{\"error\":{\"message\":\"No such run.\",\"code\":\"not_found\"}}";
+    let server = RecordingServer::with_response(404, headers, body).await;
+    let error = server.client().runs("thread_1").retrieve("run_1").await.unwrap_err();
+    assert_eq!((error.code(), error.status()), (Some("not_found"), Some(404)));
+}
