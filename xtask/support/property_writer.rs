@@ -41,7 +41,8 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     #[inline(never)]
     fn end(mut self) -> Result<M::Ok, M::Error> {
         if let Some(other) = self.other {
-            // Only this serializer knows JSON text. Others get the value.
+            // Only `serde_json` can write a number from its text. If the name of its type changes, long
+            // numbers are written as floats.
             let is_text = std::any::type_name::<M>().contains("serde_json::ser::");
             other.write(&mut self.map, &self.written, is_text)?;
         }
