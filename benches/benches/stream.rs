@@ -2,7 +2,8 @@
 //! parsing and with other crates.
 //!
 //! Run it with `cargo bench --bench stream` in the folder of this package. The benchmark fails on
-//! errors, never on slowness.
+//! errors, never on slowness. With `-- profile`, only runstep reads, with three events per chunk, for a
+//! profiler.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -31,6 +32,9 @@ fn main() -> Result<()> {
     let bytes: usize = events.iter().map(String::len).sum();
     println!("{DELTAS} deltas, {bytes} bytes\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if std::env::args().any(|argument| argument == "profile") {
+        return runtime.block_on(profile(&events));
+    }
     runtime.block_on(async {
         for chunking in [
             Chunking::FlushedEvents,
@@ -108,6 +112,16 @@ async fn measure_clients(events: &[String], chunking: Chunking) -> Result<()> {
         ratio(runstep, unparsed),
         ratio(async_openai, runstep)
     );
+    Ok(())
+}
+
+/// Reads the events several times with runstep alone.
+async fn profile(events: &[String]) -> Result<()> {
+    let server = EventServer::start(events, Chunking::EventsPerChunk(3))?;
+    let client = runstep::Client::builder(server.base_url()).build()?;
+    for _ in 0..ROUNDS {
+        read_with_runstep(&client).await?;
+    }
     Ok(())
 }
 

@@ -96,8 +96,24 @@ impl EventConnection {
             return Poll::Ready(ConnectionItem::Event(event));
         }
         loop {
+            // Fast path: most events are text deltas, which repeat their predecessor.
+            if let Some(delta) = self.text_deltas.decode_repeated(self.decoder.unread()) {
+                self.decoder.skip_decoded(delta.length, delta.id.clone());
+                let last_id = self.decoder.last_event_id();
+                if ids.is_duplicate(own_id(delta.id.is_some(), last_id), last_id) {
+                    continue;
+                }
+                return Poll::Ready(ConnectionItem::Event(delta.into_event()));
+            }
             if let Some(event) = self.decoder.next_event() {
-                if ids.is_duplicate(&event) {
+                let is_duplicate = match &event {
+                    Ok(event) => {
+                        ids.is_duplicate(own_id(event.has_id, event.last_id), event.last_id)
+                    }
+                    // The id of a skipped event is unknown.
+                    Err(_) => ids.is_duplicate(None, ""),
+                };
+                if is_duplicate {
                     continue;
                 }
                 return Poll::Ready(decode_event(event, &mut self.text_deltas));
@@ -119,24 +135,30 @@ impl EventConnection {
     }
 }
 
+/// Returns the id of an event itself. An empty id is none.
+fn own_id(has_id: bool, last_id: &str) -> Option<&str> {
+    (has_id && !last_id.is_empty()).then_some(last_id)
+}
+
 fn decode_event(
     event: std::result::Result<ServerSentEvent<'_>, EventTooLong>,
     text_deltas: &mut TextDeltaDecoder,
 ) -> ConnectionItem {
-    let ServerSentEvent { name, data, .. } = match event {
+    let event = match event {
         Ok(event) => event,
         Err(error) => {
             return ConnectionItem::Malformed(Error::new(ErrorKind::Decode, error.to_string()));
         }
     };
-    let decoded = match name {
-        b"thread.message.delta" => text_deltas.decode(&data),
-        b"error" => decode_error_event(&data),
-        _ => RunEvent::decode(&decode_utf8(name), &decode_utf8(&data)),
+    let ServerSentEvent { name, data, .. } = &event;
+    let decoded = match *name {
+        b"thread.message.delta" => text_deltas.decode(data, event.lines),
+        b"error" => decode_error_event(data),
+        _ => RunEvent::decode(&decode_utf8(name), &decode_utf8(data)),
     };
     match decoded {
         Ok(event) => ConnectionItem::Event(event),
-        Err(error) => ConnectionItem::Malformed(malformed(name, &data, error)),
+        Err(error) => ConnectionItem::Malformed(malformed(name, data, error)),
     }
 }
 

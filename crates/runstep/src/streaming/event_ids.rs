@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::sse::{EventTooLong, ServerSentEvent};
-
 /// How many ids are remembered, apart from the first one. Each takes 8 bytes.
 const MAX_RECENT_IDS: usize = 8 * 1024;
 
@@ -55,16 +53,9 @@ impl EventIds {
         }
     }
 
-    /// Records the id of an event. Returns `true` for a duplicate.
-    pub(super) fn is_duplicate(
-        &mut self,
-        event: &Result<ServerSentEvent<'_>, EventTooLong>,
-    ) -> bool {
-        let (own_id, last_id) = match event {
-            Ok(event) => (event.own_id(), event.last_id),
-            // The id of a skipped event is unknown.
-            Err(_) => (None, ""),
-        };
+    /// Records the id of an event, if it has one itself, and the last id of the connection. Returns
+    /// `true` for a duplicate.
+    pub(super) fn is_duplicate(&mut self, own_id: Option<&str>, last_id: &str) -> bool {
         match (std::mem::take(&mut self.connection), own_id) {
             (Connection::New, Some(id)) => {
                 self.record(id);

@@ -11,6 +11,7 @@
 
 mod connection;
 mod event_ids;
+mod event_template;
 mod follow;
 mod open;
 #[cfg(feature = "test-util")]

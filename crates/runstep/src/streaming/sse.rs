@@ -46,14 +46,10 @@ pub(crate) struct ServerSentEvent<'a> {
     pub(crate) data: Cow<'a, [u8]>,
     /// The id of the event, or of an earlier one. Empty if the server sends none.
     pub(crate) last_id: &'a str,
-    has_id: bool,
-}
-
-impl<'a> ServerSentEvent<'a> {
-    /// Returns the id of the event itself.
-    pub(crate) fn own_id(&self) -> Option<&'a str> {
-        (self.has_id && !self.last_id.is_empty()).then_some(self.last_id)
-    }
+    /// Whether the event itself has an id.
+    pub(crate) has_id: bool,
+    /// The bytes of the event, up to the end of the empty line.
+    pub(crate) lines: &'a [u8],
 }
 
 /// An event exceeds the length limit. The decoder skips it and continues with the next event.
@@ -176,6 +172,31 @@ impl EventDecoder {
         self.retry
     }
 
+    /// Returns the bytes from the start of the current event, at most as many as an event can have.
+    /// Empty if the event cannot be decoded by itself.
+    pub(crate) fn unread(&self) -> &[u8] {
+        match self.position {
+            Position::Event => {
+                let bytes = self.bytes().get(self.start..).unwrap_or_default();
+                bytes.get(..self.limit).unwrap_or(bytes)
+            }
+            Position::Start | Position::OversizedEvent { .. } => &[],
+        }
+    }
+
+    /// Skips an event of this length at the start of the [`unread`](Self::unread) bytes, after the caller
+    /// has decoded it. The event has data, and its last line ends in `\n`.
+    pub(crate) fn skip_decoded(&mut self, length: usize, id: Option<Range<usize>>) {
+        if let Some(id) = id {
+            self.set_last_id(self.start + id.start..self.start + id.end);
+        }
+        self.fields = Fields::default();
+        self.start += length;
+        self.read = self.start;
+        self.scanned = self.start;
+        self.after_return = false;
+    }
+
     fn bytes(&self) -> &[u8] {
         if self.joined.is_empty() { &self.chunk } else { &self.joined }
     }
@@ -213,6 +234,7 @@ impl EventDecoder {
         }
         let bytes = self.bytes();
         let length = match bytes.get(self.scanned..)? {
+            [] => return None,
             // Fast path for the empty line that ends an event.
             [b'\n', ..] => 0,
             rest => match memchr2(b'\n', b'\r', rest) {
@@ -266,24 +288,30 @@ impl EventDecoder {
         let lines = self.start..end;
         self.start = self.read;
         if let Some(id) = &fields.id {
-            let mut last_id = std::mem::take(&mut self.last_id);
-            last_id.clear();
-            last_id.push_str(&decode_utf8(self.slice(id.clone())));
-            self.last_id = last_id;
+            self.set_last_id(id.clone());
         }
         (fields.data_lines > 0).then_some((fields, lines))
     }
 
-    fn event(&self, fields: &Fields, lines: Range<usize>) -> ServerSentEvent<'_> {
+    fn set_last_id(&mut self, id: Range<usize>) {
+        let mut last_id = std::mem::take(&mut self.last_id);
+        last_id.clear();
+        last_id.push_str(&decode_utf8(self.slice(id)));
+        self.last_id = last_id;
+    }
+
+    fn event(&self, fields: &Fields, mut lines: Range<usize>) -> ServerSentEvent<'_> {
         let name = match &fields.name {
             Some(name) if !name.is_empty() => self.slice(name.clone()),
             _ => b"message",
         };
         let data = match fields.data_lines {
             1 => Cow::Borrowed(self.slice(fields.data.clone())),
-            _ => Cow::Owned(join_data(self.slice(lines))),
+            _ => Cow::Owned(join_data(self.slice(lines.clone()))),
         };
-        ServerSentEvent { name, data, last_id: &self.last_id, has_id: fields.id.is_some() }
+        lines.end = self.read;
+        let (has_id, lines) = (fields.id.is_some(), self.slice(lines));
+        ServerSentEvent { name, data, last_id: &self.last_id, has_id, lines }
     }
 
     /// Buffers an incomplete line, or returns an error if the event exceeds the limit.
@@ -334,7 +362,7 @@ impl EventDecoder {
 
 /// Returns the name of a field, and the range of its value in the line. The name of a comment is
 /// empty.
-fn field(line: &[u8]) -> (&[u8], Range<usize>) {
+pub(super) fn field(line: &[u8]) -> (&[u8], Range<usize>) {
     // The name is short, so a plain loop is faster than setting up a search.
     let colon = line.iter().position(|byte| *byte == b':');
     let Some(colon) = colon else { return (line, line.len()..line.len()) };

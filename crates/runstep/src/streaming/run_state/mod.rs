@@ -258,7 +258,9 @@ impl RunState {
 
     /// Records whether the last event of an object was its created event.
     fn mark(&mut self, id: &str, created: bool) {
-        self.created_ids.retain(|created_id| created_id != id);
+        if !self.created_ids.is_empty() {
+            self.created_ids.retain(|created_id| created_id != id);
+        }
         if created {
             self.created_ids.push(id.to_owned());
         }

@@ -20,7 +20,7 @@ pub(super) fn index_map(message: &Message) -> IndexMap {
 
 pub(super) fn extend(message: &mut Message, indexes: &mut IndexMap, body: &MessageDeltaBody) {
     set_option(&mut message.role, body.role.as_ref());
-    for (place, delta) in (0..).zip(body.content.iter().flatten()) {
+    for (place, delta) in (0..).zip(body.content.as_deref().unwrap_or_default()) {
         let index = match delta {
             MessageContentDelta::Text(delta) => delta.index,
             MessageContentDelta::Refusal(delta) => delta.index,
@@ -56,7 +56,7 @@ fn extend_part(part: &mut MessageContent, indexes: &mut Vec<u64>, delta: &Messag
         (MessageContent::Text(part), MessageContentDelta::Text(delta)) => {
             let Some(text) = &delta.text else { return };
             append(&mut part.text.value, text.value.as_ref());
-            for (place, delta) in (0..).zip(text.annotations.iter().flatten()) {
+            for (place, delta) in (0..).zip(text.annotations.as_deref().unwrap_or_default()) {
                 extend_annotations(&mut part.text.annotations, indexes, place, delta);
             }
         }

@@ -80,8 +80,11 @@ impl Snapshots {
     /// Applies a delta to a message. Deltas of unknown messages are ignored until the complete message
     /// arrives.
     pub(super) fn extend_message(&mut self, delta: &MessageDelta) {
-        let mut known = self.messages.iter_mut().zip(&mut self.message_indexes).rev();
-        if let Some((message, indexes)) = known.find(|(message, _)| message.id == delta.id) {
+        let at = self.messages.iter().rposition(|message| message.id == delta.id);
+        let Some(at) = at else { return };
+        if let (Some(message), Some(indexes)) =
+            (self.messages.get_mut(at), self.message_indexes.get_mut(at))
+        {
             let parts = message.content.len();
             message::extend(message, indexes, &delta.delta);
             let added = (message.content.len() - parts) * size::PART_BYTES;

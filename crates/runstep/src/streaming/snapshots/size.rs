@@ -14,7 +14,8 @@ pub(in crate::streaming) fn json_size(object: &impl Decode) -> usize {
 
 /// Returns how many bytes a delta adds to a message. Indexes and ids are not counted.
 pub(super) fn of_message_delta(delta: &MessageDeltaBody) -> usize {
-    let sizes = delta.content.iter().flatten().map(|delta| match delta {
+    let parts = delta.content.as_deref().unwrap_or_default();
+    let sizes = parts.iter().map(|delta| match delta {
         MessageContentDelta::Text(delta) => delta.text.as_ref().map_or(0, |text| {
             length(text.value.as_ref()) + text.annotations.as_ref().map_or(0, json_size)
         }),

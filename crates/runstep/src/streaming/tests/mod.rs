@@ -6,6 +6,7 @@ mod lost_connections;
 mod reconciliation;
 mod recording;
 mod reference_decoder;
+mod repeated_deltas;
 mod reused_call_ids;
 mod run_identification;
 mod snapshot_size;

@@ -5,10 +5,10 @@ use runstep_api::types::StreamEvent as RunEvent;
 
 use crate::streaming::text_delta_decoder::TextDeltaDecoder;
 
-const PLAIN: &str = r#"{"id":"msg_1","object":"thread.message.delta","delta":{"content":[{"index":0,"type":"text","text":{"value":"TEXT"}}]}}"#;
+pub(super) const PLAIN: &str = r#"{"id":"msg_1","object":"thread.message.delta","delta":{"content":[{"index":0,"type":"text","text":{"value":"TEXT"}}]}}"#;
 
 /// Deltas as servers write them, and some with several strings that could be the text.
-const FORMS: &[&str] = &[
+pub(super) const FORMS: &[&str] = &[
     PLAIN,
     r#"{"id": "msg_1", "object": "thread.message.delta", "delta": {"content": [{"type": "text", "index": 12, "text": {"value": "TEXT", "annotations": []}}]}} "#,
     r#"{"id":"msg_1","delta":{"role":"assistant","content":[{"index":0,"type":"text","text":{"value" : "TEXT"}}]}}"#,
@@ -26,7 +26,7 @@ const FORMS: &[&str] = &[
 #[track_caller]
 fn assert_same(decoder: &mut TextDeltaDecoder, data: &str) {
     let whole = RunEvent::decode("thread.message.delta", data);
-    match (decoder.decode(data.as_bytes()), whole) {
+    match (decoder.decode(data.as_bytes(), b""), whole) {
         (Ok(decoded), Ok(whole)) => assert_eq!(decoded, whole, "{data}"),
         (Err(error), Err(whole)) => assert_eq!(error.to_string(), whole.to_string(), "{data}"),
         (decoded, whole) => panic!("{data}: {decoded:?} instead of {whole:?}"),
@@ -64,7 +64,7 @@ fn invalid_utf_8_is_replaced() {
     assert_same(&mut decoder, PLAIN);
     let (prefix, suffix) = PLAIN.split_once("TEXT").unwrap();
     let data = [prefix.as_bytes(), b"\xFF", suffix.as_bytes()].concat();
-    let decoded = decoder.decode(&data).unwrap();
+    let decoded = decoder.decode(&data, b"").unwrap();
     let whole = RunEvent::decode("thread.message.delta", &PLAIN.replace("TEXT", "\u{FFFD}"));
     assert_eq!(decoded, whole.unwrap());
 }
