@@ -78,6 +78,9 @@ pub(super) struct FetchedState {
 pub(super) struct RunState {
     /// Whether the request creates the thread, so that `thread.created` comes first.
     creates_thread: bool,
+    /// Whether the stream begins within the run, so that the first delta of an object may not be its
+    /// beginning.
+    begins_within_run: bool,
     thread_id: Option<String>,
     run: Option<Box<Run>>,
     snapshots: Snapshots,
@@ -96,6 +99,11 @@ impl RunState {
     /// Creates the state of a run that is created together with its thread.
     pub(super) fn with_new_thread() -> Self {
         Self { creates_thread: true, ..Self::default() }
+    }
+
+    /// Creates the state of a run whose earlier events are not part of the stream.
+    pub(super) fn within_run() -> Self {
+        Self { begins_within_run: true, ..Self::default() }
     }
 
     /// Creates the state of a run that continues after outputs of these calls.
@@ -169,11 +177,15 @@ impl RunState {
         match event {
             RunEvent::MessageDelta(delta) => {
                 self.mark(&delta.id, false);
-                self.snapshots.extend_message(delta);
+                if !self.begins_within_run || self.snapshots.message(&delta.id).is_some() {
+                    self.snapshots.extend_message(delta, self.run.as_deref());
+                }
             }
             RunEvent::StepDelta(delta) => {
                 self.mark(&delta.id, false);
-                self.snapshots.extend_step(delta);
+                if !self.begins_within_run || self.snapshots.step(&delta.id).is_some() {
+                    self.snapshots.extend_step(delta, self.run.as_deref());
+                }
             }
             RunEvent::ThreadCreated(thread) => self.thread_id = Some(thread.id.clone()),
             RunEvent::RunCreated(run) => self.run = Some(run.clone()),

@@ -55,14 +55,14 @@ impl Synthesizer<'_> {
 
     /// Emits the created, in-progress and delta events of a step and of its message.
     pub(super) fn emit_step_progress(&mut self, step: &RunStep, message: Option<&Message>) {
-        if self.state.snapshots.step(&step.id).is_none() {
+        if !self.state.snapshots.has_step_event(&step.id) {
             self.emit(RunEvent::StepCreated(new_step(step)));
         }
         if self.state.created_ids.contains(&step.id) {
             self.emit(RunEvent::StepInProgress(new_step(step)));
         }
         if let Some(message) = message {
-            if self.state.snapshots.message(&message.id).is_none() {
+            if !self.state.snapshots.has_message_event(&message.id) {
                 self.emit(RunEvent::MessageCreated(new_message(message)));
             }
             if self.state.created_ids.contains(&message.id) {

@@ -167,7 +167,8 @@ impl RunStream {
     ) -> Self {
         let is_resumed = !last_event_id.is_empty() && matches!(response, StreamResponse::Events(_));
         let location = RunLocation::Confirmed(run);
-        let mut stream = Self::start(api, settings, RunState::default(), location, response);
+        let run_state = if is_resumed { RunState::within_run() } else { RunState::default() };
+        let mut stream = Self::start(api, settings, run_state, location, response);
         if is_resumed {
             stream.ids.resume_after(&last_event_id);
             stream.last_event_id = last_event_id;

@@ -5,8 +5,8 @@ use runstep_api::types::{
     FileCitationDelta, FilePath, FilePathAnnotation, FilePathAnnotationDelta, FilePathDelta,
     ImageFile, ImageFileContent, ImageFileContentDelta, ImageFileDelta, ImageUrl, ImageUrlContent,
     ImageUrlContentDelta, ImageUrlDelta, Message, MessageContent, MessageContentDelta,
-    MessageDelta, MessageDeltaBody, MessageText, MessageTextDelta, RefusalContent,
-    RefusalContentDelta, TextContent, TextContentDelta,
+    MessageDelta, MessageDeltaBody, MessageRole, MessageStatus, MessageText, MessageTextDelta,
+    RefusalContent, RefusalContentDelta, Run, TextContent, TextContentDelta,
 };
 
 use super::{IndexMap, append, item_within, set, set_option, suffix_after, unknown};
@@ -16,6 +16,24 @@ pub(super) fn index_map(message: &Message) -> IndexMap {
         MessageContent::Text(part) => part.text.annotations.len(),
         _ => 0,
     }))
+}
+
+/// Creates a message without content before its first delta is applied. Fields that neither the delta nor
+/// the run has are unset.
+pub(super) fn from_delta(delta: &MessageDelta, run: Option<&Run>) -> Message {
+    let (status, role) = (MessageStatus::InProgress, MessageRole::Assistant);
+    let mut message = Message::new(delta.id.clone(), 0, "", status, role, Vec::new());
+    (message.created_at, message.status, message.role) = (None, None, None);
+    message.thread_id = run.map(|run| run.thread_id.clone());
+    message.run_id = run.map(|run| run.id.clone());
+    message
+}
+
+/// Returns whether a message has neither content nor ended.
+pub(super) fn is_empty(message: &Message) -> bool {
+    let has_ended =
+        matches!(message.status, Some(MessageStatus::Completed | MessageStatus::Incomplete));
+    message.content.is_empty() && !has_ended
 }
 
 pub(super) fn extend(message: &mut Message, indexes: &mut IndexMap, body: &MessageDeltaBody) {

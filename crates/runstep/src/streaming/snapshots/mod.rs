@@ -5,7 +5,7 @@ mod size;
 mod step;
 mod unknown;
 
-use runstep_api::types::{Message, MessageDelta, RunStep, RunStepDelta, StepDetails};
+use runstep_api::types::{Message, MessageDelta, Run, RunStep, RunStepDelta, StepDetails};
 
 use crate::error::{Error, ErrorKind};
 
@@ -59,31 +59,72 @@ impl Snapshots {
         self.steps.iter().rfind(|step| step.id == id)
     }
 
-    /// Stores a complete message and replaces an earlier state.
+    /// Returns whether an event with the message itself has arrived, not only deltas.
+    pub(super) fn has_message_event(&self, id: &str) -> bool {
+        let at = self.messages.iter().rposition(|message| message.id == id);
+        at.and_then(|at| self.message_indexes.get(at)).is_some_and(|indexes| indexes.has_event)
+    }
+
+    /// Returns whether an event with the step itself has arrived, not only deltas.
+    pub(super) fn has_step_event(&self, id: &str) -> bool {
+        let at = self.steps.iter().rposition(|step| step.id == id);
+        at.and_then(|at| self.step_indexes.get(at)).is_some_and(|indexes| indexes.has_event)
+    }
+
+    /// Stores a message and replaces an earlier state. Content from deltas that arrived before the
+    /// message remains until a message with content replaces it.
     pub(super) fn put_message(&mut self, message: &Message) {
         let at = self.messages.iter().rposition(|known| known.id == message.id);
-        let indexes = IndexMap { size: json_size(message), ..message::index_map(message) };
+        let mut message = message.clone();
+        let mut indexes = message::index_map(&message);
+        if let Some((known, known_indexes)) =
+            both_mut(&mut self.messages, &mut self.message_indexes, at)
+        {
+            self.size -= known_indexes.size;
+            if known_indexes.began_with_delta && message::is_empty(&message) {
+                message.content = std::mem::take(&mut known.content);
+                indexes = std::mem::take(known_indexes);
+            }
+        }
+        indexes.set_event(json_size(&message));
         self.size += indexes.size;
-        put(&mut self.messages, at, message.clone());
-        self.size -= put(&mut self.message_indexes, at, indexes).map_or(0, |known| known.size);
+        put(&mut self.messages, at, message);
+        put(&mut self.message_indexes, at, indexes);
     }
 
-    /// Stores a complete step and replaces an earlier state.
+    /// Stores a step and replaces an earlier state, with the same exception as for messages.
     pub(super) fn put_step(&mut self, step: &RunStep) {
         let at = self.steps.iter().rposition(|known| known.id == step.id);
-        let indexes = IndexMap { size: json_size(step), ..step::index_map(step) };
+        let mut step = step.clone();
+        let mut indexes = step::index_map(&step);
+        if let Some((known, known_indexes)) = both_mut(&mut self.steps, &mut self.step_indexes, at)
+        {
+            self.size -= known_indexes.size;
+            if known_indexes.began_with_delta && step::is_empty(&step) {
+                std::mem::swap(&mut step.step_details, &mut known.step_details);
+                indexes = std::mem::take(known_indexes);
+            }
+        }
+        indexes.set_event(json_size(&step));
         self.size += indexes.size;
-        put(&mut self.steps, at, step.clone());
-        self.size -= put(&mut self.step_indexes, at, indexes).map_or(0, |known| known.size);
+        put(&mut self.steps, at, step);
+        put(&mut self.step_indexes, at, indexes);
     }
 
-    /// Applies a delta to a message. Deltas of unknown messages are ignored until the complete message
-    /// arrives.
-    pub(super) fn extend_message(&mut self, delta: &MessageDelta) {
+    /// Applies a delta to a message. The first delta of an unknown message creates it, with the ids of the
+    /// run, if they are known: some servers emit deltas before the message.
+    pub(super) fn extend_message(&mut self, delta: &MessageDelta, run: Option<&Run>) {
         let at = self.messages.iter().rposition(|message| message.id == delta.id);
-        let Some(at) = at else { return };
-        if let (Some(message), Some(indexes)) =
-            (self.messages.get_mut(at), self.message_indexes.get_mut(at))
+        let at = at.unwrap_or_else(|| {
+            let message = message::from_delta(delta, run);
+            let indexes = IndexMap::of_delta(json_size(&message));
+            self.size += indexes.size;
+            put(&mut self.messages, None, message);
+            put(&mut self.message_indexes, None, indexes);
+            self.messages.len() - 1
+        });
+        if let Some((message, indexes)) =
+            both_mut(&mut self.messages, &mut self.message_indexes, Some(at))
         {
             let parts = message.content.len();
             message::extend(message, indexes, &delta.delta);
@@ -92,12 +133,19 @@ impl Snapshots {
         }
     }
 
-    /// Applies a delta to a step. Deltas of unknown steps are ignored.
-    pub(super) fn extend_step(&mut self, delta: &RunStepDelta) {
-        let mut known = self.steps.iter_mut().zip(&mut self.step_indexes).rev();
-        if let Some((step, indexes)) = known.find(|(step, _)| step.id == delta.id)
-            && let Some(details) = &delta.delta.step_details
-        {
+    /// Applies a delta to a step. The first delta of an unknown step creates it, as for messages.
+    pub(super) fn extend_step(&mut self, delta: &RunStepDelta, run: Option<&Run>) {
+        let Some(details) = &delta.delta.step_details else { return };
+        let known = self.steps.iter().rposition(|step| step.id == delta.id);
+        let at = known.or_else(|| {
+            let step = step::from_delta(&delta.id, details, run)?;
+            let indexes = IndexMap::of_delta(json_size(&step));
+            self.size += indexes.size;
+            put(&mut self.steps, None, step);
+            put(&mut self.step_indexes, None, indexes);
+            Some(self.steps.len() - 1)
+        });
+        if let Some((step, indexes)) = both_mut(&mut self.steps, &mut self.step_indexes, at) {
             let parts = calls(step);
             step::extend(&mut step.step_details, indexes, details);
             let added = (calls(step) - parts) * size::PART_BYTES;
@@ -106,14 +154,23 @@ impl Snapshots {
     }
 }
 
-/// Replaces the item at a position and returns it, or appends an item.
-fn put<T>(items: &mut Vec<T>, at: Option<usize>, item: T) -> Option<T> {
+/// Returns the items at a position of two lists.
+fn both_mut<'a, T, U>(
+    items: &'a mut [T],
+    others: &'a mut [U],
+    at: Option<usize>,
+) -> Option<(&'a mut T, &'a mut U)> {
+    Some((items.get_mut(at?)?, others.get_mut(at?)?))
+}
+
+/// Replaces the item at a position, or appends an item.
+fn put<T>(items: &mut Vec<T>, at: Option<usize>, item: T) {
     if let Some(known) = at.and_then(|at| items.get_mut(at)) {
-        return Some(std::mem::replace(known, item));
+        *known = item;
+        return;
     }
     reserve_one(items);
     items.push(item);
-    None
 }
 
 fn calls(step: &RunStep) -> usize {
@@ -131,13 +188,28 @@ struct IndexMap {
     indexes: Vec<u64>,
     within: Vec<Vec<u64>>,
     size: usize,
+    /// Whether the first event of the object was a delta.
+    began_with_delta: bool,
+    /// Whether an event with the object itself has arrived.
+    has_event: bool,
 }
 
 impl IndexMap {
     /// Creates the map of a complete list from the number of items within each item.
     fn whole(within: impl Iterator<Item = usize>) -> Self {
         let within: Vec<Vec<u64>> = within.map(|count| (0..count as u64).collect()).collect();
-        Self { indexes: (0..within.len() as u64).collect(), within, size: 0 }
+        Self { indexes: (0..within.len() as u64).collect(), within, ..Self::default() }
+    }
+
+    /// Creates the map of an object that begins with a delta.
+    fn of_delta(size: usize) -> Self {
+        Self { size, began_with_delta: true, ..Self::default() }
+    }
+
+    /// Records an event with the object itself, and the size of the object.
+    fn set_event(&mut self, size: usize) {
+        self.size = size;
+        self.has_event = true;
     }
 
     /// Adds to the size and returns the added bytes.

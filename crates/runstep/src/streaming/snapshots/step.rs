@@ -6,8 +6,9 @@ use runstep_api::types::{
     CodeInterpreterLogsOutputDelta, CodeInterpreterOutput, CodeInterpreterOutputDelta,
     CodeInterpreterToolCall, CodeInterpreterToolCallDelta, FileSearchCall, FileSearchToolCall,
     FileSearchToolCallDelta, FunctionCall, FunctionCallDelta, FunctionToolCall,
-    FunctionToolCallDelta, RunStep, RunStepDelta, RunStepDeltaBody, StepDetails, StepDetailsDelta,
-    ToolCall, ToolCallDelta, ToolCallsStepDetailsDelta,
+    FunctionToolCallDelta, MessageCreation, MessageCreationStepDetails, Run, RunStep, RunStepDelta,
+    RunStepDeltaBody, RunStepStatus, RunStepType, StepDetails, StepDetailsDelta, ToolCall,
+    ToolCallDelta, ToolCallsStepDetails, ToolCallsStepDetailsDelta,
 };
 use serde_json::{Map, Value};
 
@@ -22,6 +23,37 @@ pub(super) fn index_map(step: &RunStep) -> IndexMap {
         ToolCall::CodeInterpreter(call) => call.code_interpreter.outputs.len(),
         _ => 0,
     }))
+}
+
+/// Creates a step without details before its first delta is applied. Fields that neither the delta nor
+/// the run has are unset or empty.
+pub(super) fn from_delta(id: &str, delta: &StepDetailsDelta, run: Option<&Run>) -> Option<RunStep> {
+    let (step_type, details) = match delta {
+        StepDetailsDelta::MessageCreation(_) => {
+            let details = MessageCreationStepDetails::new(MessageCreation::new(""));
+            (Some(RunStepType::MessageCreation), details.into())
+        }
+        StepDetailsDelta::ToolCalls(_) => {
+            (Some(RunStepType::ToolCalls), ToolCallsStepDetails::new(Vec::new()).into())
+        }
+        StepDetailsDelta::Unknown(_) => (None, StepDetails::Unknown(unknown::empty())),
+        _ => return None,
+    };
+    let (thread_id, run_id) = run.map_or(("", ""), |run| (&run.thread_id, &run.id));
+    let (status, new_type) = (RunStepStatus::InProgress, RunStepType::ToolCalls);
+    let mut step = RunStep::new(id, 0, "", thread_id, run_id, new_type, status, details);
+    (step.created_at, step.assistant_id, step.type_) = (None, None, step_type);
+    Some(step)
+}
+
+/// Returns whether a step has neither details nor ended.
+pub(super) fn is_empty(step: &RunStep) -> bool {
+    let is_empty = match &step.step_details {
+        StepDetails::ToolCalls(details) => details.tool_calls.is_empty(),
+        StepDetails::MessageCreation(details) => details.message_creation.message_id.is_empty(),
+        _ => false,
+    };
+    is_empty && step.status == RunStepStatus::InProgress
 }
 
 pub(super) fn extend(details: &mut StepDetails, indexes: &mut IndexMap, delta: &StepDetailsDelta) {

@@ -231,17 +231,131 @@ async fn duplicate_event_is_yielded_once() {
     assert_eq!((count, stream.steps().len()), (1, 2), "{names:?}");
 }
 
-/// The message of the delta was never created: the delta is yielded, but no snapshot has it.
+fn text_delta(text: &str) -> String {
+    let content = json!([{"index": 0, "type": "text", "text": {"value": text}}]);
+    sse_event("thread.message.delta", &json!({"id": "msg_1", "delta": {"content": content}}))
+}
+
+/// Some servers emit deltas before the message, or no other events of the message.
 #[tokio::test]
-async fn delta_of_unknown_message_is_yielded_without_snapshot() {
-    let data = json!({"id": "msg_9", "delta": {"content": [{"index": 0, "type": "text", "text": {"value": "x"}}]}});
-    let events = sse_event("thread.run.created", &run("queued"))
-        + &sse_event("thread.message.delta", &data)
+async fn snapshot_of_a_message_begins_with_its_first_delta() {
+    let only_deltas = sse_event("thread.run.created", &run("queued"))
+        + &text_delta("It ")
+        + &text_delta("is")
         + &sse_event("thread.run.completed", &run("completed"));
     let server =
-        RecordingServer::start(move |_| http_response(200, EVENT_STREAM, events.clone())).await;
+        RecordingServer::start(move |_| http_response(200, EVENT_STREAM, only_deltas.clone()))
+            .await;
     let mut stream = stream(&server).await;
     let text = stream.text_deltas().try_next().await.unwrap();
-    assert_eq!(text.as_deref(), Some("x"));
-    assert!(stream.messages().is_empty());
+    assert_eq!(text.as_deref(), Some("It "));
+    assert_eq!(stream.messages()[0].text(), "It ");
+    stream.final_run().await.unwrap();
+    let [message] = stream.messages() else { panic!("{:?}", stream.messages()) };
+    assert_eq!((message.id.as_str(), message.text().as_str()), ("msg_1", "It is"));
+    assert_eq!(message.thread_id.as_deref(), Some("thread_1"));
+    assert_eq!(message.run_id.as_deref(), Some("run_1"));
+    assert_eq!((&message.status, &message.role), (&None, &None));
+}
+
+#[tokio::test]
+async fn later_events_complete_objects_that_begin_with_deltas() {
+    let step_delta = |delta: &Value| {
+        let details = json!({"type": "tool_calls", "tool_calls": [delta]});
+        sse_event(
+            "thread.run.step.delta",
+            &json!({"id": "step_2", "delta": {"step_details": details}}),
+        )
+    };
+    let content_delta = |delta: &Value| {
+        let data = json!({"id": "msg_1", "delta": {"content": [delta]}});
+        sse_event("thread.message.delta", &data)
+    };
+    let (messages, steps) = (content_deltas(), tool_call_deltas());
+    for early in [1, 4, 12] {
+        let mut events = sse_event("thread.run.created", &run("queued"));
+        events += &sse_event(
+            "thread.run.step.created",
+            &step_with_details("step_1", "in_progress", message_creation()),
+        );
+        events.extend(messages.iter().take(early).map(content_delta));
+        events.extend(steps.iter().take(early).map(step_delta));
+        for name in ["thread.message.created", "thread.message.in_progress"] {
+            events += &sse_event(name, &message_with_content("in_progress", json!([])));
+        }
+        for name in ["thread.run.step.created", "thread.run.step.in_progress"] {
+            let no_calls = json!({"type": "tool_calls", "tool_calls": []});
+            events += &sse_event(name, &step_with_details("step_2", "in_progress", no_calls));
+        }
+        events.extend(messages.iter().skip(early).map(content_delta));
+        events.extend(steps.iter().skip(early).map(step_delta));
+        let (content, details) = accumulate(events.clone()).await;
+        assert_eq!((content, details), (self::content(), tool_calls()), "{early} early deltas");
+
+        let events = events + &sse_event("thread.run.completed", &run("completed"));
+        let server =
+            RecordingServer::start(move |_| http_response(200, EVENT_STREAM, events.clone())).await;
+        let collected = stream(&server).await.collect().await.unwrap();
+        assert_eq!(collected.messages[0].role.as_ref().unwrap().as_str(), "assistant");
+        assert_eq!(collected.messages[0].status.as_ref().unwrap().as_str(), "in_progress");
+        assert!(collected.steps[1].created_at.is_some());
+    }
+}
+
+/// A complete message replaces content from deltas, whatever that is.
+#[tokio::test]
+async fn ended_message_replaces_content_of_early_deltas() {
+    for content in [json!([]), self::content()] {
+        let events = initial_events().replace("thread.message.created", "thread.message.other")
+            + &text_delta("early")
+            + &sse_event(
+                "thread.message.completed",
+                &message_with_content("completed", content.clone()),
+            );
+        assert_eq!(accumulate(events).await.0, content);
+    }
+}
+
+#[tokio::test]
+async fn recovery_synthesizes_what_deltas_without_a_message_lack() {
+    let cut = sse_event("thread.run.created", &run("queued"))
+        + &sse_event("thread.run.in_progress", &run("in_progress"))
+        + &text_delta("It ");
+    let whole = json!([{"type": "text", "text": {"value": "It is", "annotations": []}}]);
+    let server = RecordingServer::start_with(move |number, request| match number {
+        0 => http_response(200, EVENT_STREAM, cut.clone()),
+        _ => {
+            let steps = [step_with_details("step_1", "completed", message_creation())];
+            json_response(&match request.path().rsplit('/').next().unwrap() {
+                "steps" => json!({"object": "list", "data": steps, "has_more": false}),
+                "run_1" => run("completed"),
+                _ => message_with_content("completed", whole.clone()),
+            })
+        }
+    })
+    .await;
+    let mut stream = stream(&server).await;
+    let mut events = Vec::new();
+    while let Some(event) = stream.try_next().await.unwrap() {
+        let text = match &event {
+            RunEvent::MessageDelta(delta) => delta.text().into_owned(),
+            _ => String::new(),
+        };
+        events.push((event.event().to_owned(), text));
+    }
+    let message_events: Vec<_> =
+        events.iter().filter(|(name, _)| name.starts_with("thread.message")).collect();
+    let names: Vec<&str> = message_events.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "thread.message.delta",
+            "thread.message.created",
+            "thread.message.in_progress",
+            "thread.message.delta",
+            "thread.message.completed",
+        ]
+    );
+    assert_eq!((message_events[0].1.as_str(), message_events[3].1.as_str()), ("It ", "is"));
+    assert_eq!(stream.messages()[0].text(), "It is");
 }
