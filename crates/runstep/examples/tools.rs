@@ -85,11 +85,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tools = Toolbox::with_state(Arc::new(Station { celsius: 18 }))
         .function_with("get_weather", strict, get_weather)
         .function("send_postcard", send_postcard);
-    // Functions can be called without a run:
-    println!("get_weather -> {}", tools.call("get_weather", json!({"city": "Rome"})).await?);
+    // Tests of functions can call them without a run.
+    let weather = tools.call("get_weather", json!({"city": "Rome"})).await?;
+    println!("Call without a run:\n  get_weather -> {weather}");
 
     let assistant = client.assistants().create("scripted").await?;
     let thread = client.threads().create().user_message("How is the weather?").await?;
+    println!("Polled run:");
     let run = client
         .runs(&thread.id)
         .create(&assistant.id)
@@ -107,13 +109,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
 
     let messages = client.messages(&thread.id).list().run_id(&run.id).await?;
-    println!("{}: {}", run.status, messages.data.first().map(|m| m.text()).unwrap_or_default());
+    println!("  {}: {}", run.status, messages.data.first().map(|m| m.text()).unwrap_or_default());
 
     client.messages(&thread.id).create("And in Oslo?").await?;
+    println!("Streamed run:");
     let mut events = client.runs(&thread.id).create(&assistant.id).toolbox(&tools).stream().await?;
     while let Some(event) = events.try_next().await? {
         match event {
             ToolStreamEvent::Tool(event) => print_event(&event),
+            ToolStreamEvent::Run(RunEvent::MessageCreated(_)) => print!("  "),
             ToolStreamEvent::Run(RunEvent::MessageDelta(delta)) => print!("{}", delta.text()),
             ToolStreamEvent::Run(RunEvent::RunCompleted(_)) => println!(),
             _ => {}

@@ -103,9 +103,11 @@ fn tools_prints_the_outcome_of_each_call() {
     // Calls of one round are executed concurrently.
     let printed = run("tools");
     let mut lines: Vec<&str> = printed.lines().collect();
-    lines[1..5].sort_unstable();
+    lines[3..7].sort_unstable();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    get_weather -> {"degrees":18,"unit":"celsius"}
+    Call without a run:
+      get_weather -> {"degrees":18,"unit":"celsius"}
+    Polled run:
       `get_weather` failed: no weather data for Atlantis
       get_weather -> {"degrees":18,"unit":"celsius"}
       get_weather({"city":"Atlantis","unit":null})
@@ -113,10 +115,11 @@ fn tools_prints_the_outcome_of_each_call() {
       get_weather({"city":"Athens","unit":"fahrenheit"})
       get_weather -> {"degrees":64,"unit":"fahrenheit"}
       send_postcard denied: this example has no user to approve it
-    completed: 18 °C in Paris, 64 °F in Athens; the postcard was not sent.
+      completed: 18 °C in Paris, 64 °F in Athens; the postcard was not sent.
+    Streamed run:
       get_weather({"city":"Oslo"})
       get_weather -> {"degrees":18,"unit":"celsius"}
-    18 °C in Oslo too.
+      18 °C in Oslo too.
     "#);
 }
 
