@@ -44,7 +44,7 @@ impl RunStream {
     /// let mut events = RunStream::from_events([RunEvent::decode("thread.message.delta", delta)?]);
     /// // There is no terminal event.
     /// assert!(answer(&mut events).await.is_err());
-    /// assert_eq!(events.messages().len(), 0); // a message starts with `thread.message.created`
+    /// assert_eq!(events.messages()[0].text(), "Sunny.");
     /// # Ok(())
     /// # }
     /// ```

@@ -68,6 +68,9 @@ impl RunStream {
     /// any reason but an error, they equal what
     /// [`Messages::retrieve`](crate::Messages::retrieve) returns.
     ///
+    /// A message begins with its first event. If that is a delta, the message has only its content and
+    /// the ids of the run, until a later event completes it.
+    ///
     /// The content of malformed events is fetched once the run has ended or requires action. If that
     /// fails or takes longer than 30 s or the recovery deadline, or with
     /// [`reconnect(false)`](crate::RunRequest::reconnect), the snapshots lack it.
