@@ -109,6 +109,9 @@ async fn events_of_both_parts_are_the_events_of_the_whole() {
         let mut names = events[..=index].to_vec();
         while let Some(event) = rest.try_next().await.unwrap() {
             names.push(event.event().to_owned());
+            // A snapshot does not begin in the middle of its message.
+            let text = rest.messages().first().map(|message| message.text()).unwrap_or_default();
+            assert!("It is sunny.".starts_with(&text), "{text:?} after {position}");
         }
         assert_eq!(names, events, "after {position}");
         assert_eq!(rest.messages()[0].text(), "It is sunny.", "after {position}");
