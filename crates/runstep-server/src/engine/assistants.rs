@@ -82,7 +82,7 @@ impl Engine {
     ) -> Result<(Assistant, LongMembers, HiddenSettings)> {
         let object = self.object(Collection::Assistants, id).await?;
         let (members, rest) = LongMembers::split(&object.json);
-        Ok((objects::parse(&rest)?, members, objects::parse(&object.hidden)?))
+        Ok((objects::decode(&rest)?, members, objects::parse(&object.hidden)?))
     }
 
     pub(crate) async fn assistants(&self, query: &PageQuery) -> Result<Bytes> {

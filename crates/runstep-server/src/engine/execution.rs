@@ -88,8 +88,7 @@ impl RunExecution {
     pub(super) async fn finish_in_status(mut self, status: RunStatus, outcome: Outcome) {
         let is_cancelling = status == RunStatus::Cancelling;
         if is_cancelling {
-            let event = StreamEvent::RunCancelling(Box::new(self.writer.state.run.clone()));
-            self.writer.emit(event);
+            self.writer.emit_run();
         }
         let usage = Usage::new(0, 0, 0);
         self.finish(&outcome, &usage, |run| *run == status).await;
@@ -196,7 +195,7 @@ impl RunExecution {
         let writer = &mut self.writer;
         if writer.state.run.status != RunStatus::InProgress {
             writer.transition(RunStatus::InProgress);
-            writer.emit(StreamEvent::RunInProgress(Box::new(writer.state.run.clone())));
+            writer.emit_run();
         }
         prompt::request(&writer.context, &writer.key, &mut writer.state).await
     }
@@ -245,7 +244,7 @@ impl RunExecution {
                     return None;
                 }
                 let mut events = finish::finish(state, outcome, usage, now).ok()?;
-                events.push(StreamEvent::Done);
+                events.push(StreamEvent::Done.into());
                 Some(events)
             })
             .await;
@@ -291,12 +290,12 @@ impl RunExecution {
         let settled = self
             .writer
             .settle(|state| {
-                transition(&mut state.run, RunStatus::RequiresAction, now).ok()?;
+                transition(state.run.change(), RunStatus::RequiresAction, now).ok()?;
                 let step = calls_step.as_deref().and_then(|id| state.step(id));
-                state.run.required_action = Some(objects::required_action(step));
+                let action = objects::required_action(step);
+                state.run.change().required_action = Some(action);
                 state.hidden.waiting_step_usage = Some(open_usage.clone());
-                let run = Box::new(state.run.clone());
-                Some(vec![StreamEvent::RunRequiresAction(run), StreamEvent::Done])
+                Some(vec![state.event(), StreamEvent::Done.into()])
             })
             .await;
         if settled {

@@ -144,7 +144,7 @@ async fn with_first_message(
     let collection = Collection::messages(&key.thread);
     let page = context.store.page(&key.namespace, collection, None, query).await?;
     let Some(first) = page.objects.first() else { return Ok(newest) };
-    let first = message_item(&objects::parse_stored(&first.json)?);
+    let first = message_item(&objects::decode(&first.json)?);
     let tokens = item_tokens(&first);
     if newest.iter().next() == Some(&first) || tokens > max_tokens / MAX_FIRST_MESSAGE_SHARE {
         return Ok(newest);
@@ -222,7 +222,7 @@ async fn step_items(
             Err(StoreError::Missing { kind: Kind::Message, .. }) => return Ok(Vec::new()),
             object => object?,
         };
-        let message: Message = objects::parse_stored(&object.json)?;
+        let message: Message = objects::decode(&object.json)?;
         if message.status != Some(MessageStatus::Completed) {
             return Ok(Vec::new());
         }

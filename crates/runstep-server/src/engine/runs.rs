@@ -7,8 +7,8 @@ use axum::body::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use runstep_api::Field;
 use runstep_api::types::{
-    Assistant, CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, StreamEvent,
-    ToolResources, UpdateRunRequest,
+    Assistant, CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, ToolResources,
+    UpdateRunRequest,
 };
 use tokio::sync::oneshot;
 
@@ -19,11 +19,12 @@ use super::error::{EngineError, Result};
 use super::execution::RunExecution;
 use super::idempotency::Recorded;
 use super::journal::RESERVED_EVENTS;
+use super::run_events::thread_created;
 use super::run_state::{HiddenState, RunState};
 use super::run_texts::RunTexts;
 use super::transactions::new_message;
 use super::{built_in_tools, capabilities, objects, run_state, run_texts};
-use crate::events::{Frame, Frames, Subscriber};
+use crate::events::{Event, Frame, Frames, Subscriber};
 use crate::json_text::LongMembers;
 use crate::store::{
     Change, Collection, EventChunk, NewMessage, NewObject, NewRun, NewThread, PageQuery, Phase,
@@ -151,8 +152,7 @@ impl Engine {
         }
         let (thread, new_thread, stores) = self.new_thread("thread.", thread).await?;
         let id = thread.id.clone();
-        let created = StreamEvent::ThreadCreated(Box::new(thread));
-        let started = self.start(&id, valid, run, Some((new_thread, created))).await;
+        let started = self.start(&id, valid, run, Some(new_thread)).await;
         self.delete_if_failed(stores, started).await
     }
 
@@ -194,7 +194,7 @@ impl Engine {
         thread_id: &str,
         valid: ValidRun,
         mut request: CreateRunRequest,
-        new_thread: Option<(NewThread, StreamEvent)>,
+        new_thread: Option<NewThread>,
     ) -> Result<(RunView, Option<Subscriber>)> {
         let ValidRun { assistant, hidden: settings, texts, reserved, permit, with_passages } =
             valid;
@@ -218,35 +218,29 @@ impl Engine {
         };
         let run = objects::run(ids, now, context.run_lifetime, thread_id, &assistant, request);
 
-        let (new_thread, thread_created) = new_thread.unzip();
         let known = new_thread.as_ref().filter(|_| messages.is_empty());
         let known = known.and_then(run_state::known_messages);
-        let run_events = [
-            StreamEvent::RunCreated(Box::new(run.clone())),
-            StreamEvent::RunQueued(Box::new(run.clone())),
-        ];
+        let mut state = RunState::new(run, texts, hidden).with_reserved(reserved);
+        let thread_created = new_thread.as_ref().map(|new| thread_created(new.thread.json.clone()));
+        let run_events = [state.created_event(), state.event()];
         let events: Vec<_> = thread_created.into_iter().chain(run_events).collect();
-        let (frames, events) = encode(FIRST_EVENT, &events, &texts);
+        let (frames, events) = encode(FIRST_EVENT, &events);
         let next = events.last + 1;
-        let object = NewObject {
-            id: run.id.clone(),
-            json: texts.run_json(&run),
-            hidden: objects::json(&hidden),
-        };
-        let view = RunView::new(thread_id, &run.id, object.json.clone(), Phase::Queued);
-        let json = object.json.clone();
+        let (run, json) = (&state.run, state.run_json());
+        let view = RunView::new(thread_id, &run.id, json.clone(), Phase::Queued);
+        let hidden = objects::json(&state.hidden);
         let change = Change::CreateRun(Box::new(NewRun {
             thread: thread_id.to_owned(),
             new_thread,
             messages,
-            run: object,
+            run: NewObject { id: run.id.clone(), json: json.clone(), hidden },
             phase: Phase::Queued,
             expires_at: run.expires_at.unwrap_or_default(),
             owner: Some(Arc::clone(&context.node)),
             next_event: next + RESERVED_EVENTS,
             events,
         }));
-        let mut state = RunState::new(run, texts, hidden).with_reserved(reserved);
+        state.run.forget_json();
         state.thread_messages = known;
         let start = Start { first_event: FIRST_EVENT, frames, stream, permit };
         let subscriber = match self.commit_and_execute(change, json, state, start).await {
@@ -389,16 +383,8 @@ pub(super) fn is_streamed(stream: &Field<bool>) -> bool {
 }
 
 /// Encodes events that are stored before clients receive them.
-pub(super) fn encode(
-    first: u64,
-    events: &[StreamEvent],
-    texts: &RunTexts,
-) -> (Vec<Frame>, EventChunk) {
-    let mut frames = Frames::default();
-    for (number, event) in (first..).zip(events) {
-        frames.push(number, event, texts.members());
-    }
-    let (frames, bytes) = frames.finish(0);
+pub(super) fn encode(first: u64, events: &[Event]) -> (Vec<Frame>, EventChunk) {
+    let (frames, bytes) = Frames::encode(&[], first, events.iter()).finish(0);
     let last = (first + frames.len() as u64).saturating_sub(1);
     let is_done = frames.last().is_some_and(|frame| frame.is_done);
     (frames, EventChunk { first, last, is_done, bytes })
