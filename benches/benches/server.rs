@@ -28,6 +28,10 @@ use runstep_server::{RunningServer, Server};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Duration of each measurement, after the warm-up.
 const MEASUREMENT: Duration = Duration::from_secs(5);
 /// The number of runs for the measurement of memory.

@@ -54,8 +54,10 @@ impl LongMembers {
         let mut pieces: Vec<(Range<usize>, &Bytes)> = LONG_MEMBERS
             .iter()
             .zip(self.texts())
-            .filter_map(|((name, _), text)| Some((member(&rest, name)?, text.as_ref()?)))
-            .filter(|(range, text)| rest.get(range.clone()) != Some(text))
+            .filter_map(|((name, short), text)| {
+                let text = text.as_ref().filter(|text| text != short)?;
+                Some((member(&rest, name)?, text))
+            })
             .collect();
         if pieces.is_empty() {
             return rest.into_boxed_slice().into();

@@ -2,6 +2,7 @@
 
 mod active_runs;
 mod admission;
+mod assistant_cache;
 mod assistants;
 mod built_in_output;
 mod built_in_tools;

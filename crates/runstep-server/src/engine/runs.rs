@@ -7,13 +7,12 @@ use axum::body::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use runstep_api::Field;
 use runstep_api::types::{
-    Assistant, CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, ToolResources,
-    UpdateRunRequest,
+    CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, ToolResources, UpdateRunRequest,
 };
 use tokio::sync::oneshot;
 
 use super::admission::QueuePermit;
-use super::assistants::HiddenSettings;
+use super::assistant_cache::DecodedAssistant;
 use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::execution::RunExecution;
@@ -46,8 +45,9 @@ pub(crate) struct RunView {
 
 /// What a run is created from, after validation.
 struct ValidRun {
-    assistant: Assistant,
-    hidden: HiddenSettings,
+    assistant: Arc<DecodedAssistant>,
+    /// The files and vector stores of the tools.
+    tool_resources: Option<ToolResources>,
     texts: RunTexts,
     reserved: QuotaCharge,
     permit: QueuePermit,
@@ -148,7 +148,7 @@ impl Engine {
         let mut valid = self.validate_run(&run).await?;
         self.check_resources(request.tool_resources.as_option()).await?;
         if let Some(resources) = request.tool_resources.into_option() {
-            built_in_tools::merge(&mut valid.assistant.tool_resources, resources);
+            built_in_tools::merge(&mut valid.tool_resources, resources);
         }
         let (thread, new_thread, stores) = self.new_thread("thread.", thread).await?;
         let id = thread.id.clone();
@@ -159,7 +159,8 @@ impl Engine {
     /// Validates a create-run request, except for its thread. Returns the assistant, because the
     /// run must use the state that was validated.
     async fn validate_run(&self, request: &CreateRunRequest) -> Result<ValidRun> {
-        let (assistant, mut members, hidden) = self.parsed_assistant(&request.assistant_id).await?;
+        let assistant = self.decoded_assistant(&request.assistant_id).await?;
+        let mut members = assistant.members.clone();
         let model = self.context.capabilities();
         match request.tools.as_option() {
             Some(tools) => {
@@ -184,7 +185,9 @@ impl Engine {
         let quota = self.quota();
         let texts = self.context.run_texts.get(&quota, members);
         let reserved = quota.reserve(texts.execution_bytes())?;
-        Ok(ValidRun { assistant, hidden, texts, reserved, permit, with_passages: false })
+        let tool_resources = assistant.assistant.tool_resources.clone();
+        let with_passages = false;
+        Ok(ValidRun { assistant, tool_resources, texts, reserved, permit, with_passages })
     }
 
     /// Creates the run and starts its first execution. The event of a new thread precedes the run's
@@ -196,8 +199,7 @@ impl Engine {
         mut request: CreateRunRequest,
         new_thread: Option<NewThread>,
     ) -> Result<(RunView, Option<Subscriber>)> {
-        let ValidRun { assistant, hidden: settings, texts, reserved, permit, with_passages } =
-            valid;
+        let ValidRun { assistant, tool_resources, texts, reserved, permit, with_passages } = valid;
         // They are in `texts`.
         (request.tools, request.response_format) = (Field::Absent, Field::Absent);
         let context = &self.context;
@@ -211,12 +213,13 @@ impl Engine {
         let messages: Vec<NewMessage> = messages.collect();
         let effort = mem::take(&mut request.reasoning_effort).into_option();
         let hidden = HiddenState {
-            reasoning_effort: effort.or(settings.reasoning_effort),
-            tool_resources: assistant.tool_resources.clone().filter(has_resources),
+            reasoning_effort: effort.or_else(|| assistant.settings.reasoning_effort.clone()),
+            tool_resources: tool_resources.filter(has_resources),
             includes_passages: with_passages,
             ..HiddenState::default()
         };
-        let run = objects::run(ids, now, context.run_lifetime, thread_id, &assistant, request);
+        let assistant = &assistant.assistant;
+        let run = objects::run(ids, now, context.run_lifetime, thread_id, assistant, request);
 
         let known = new_thread.as_ref().filter(|_| messages.is_empty());
         let known = known.and_then(run_state::known_messages);
