@@ -101,7 +101,8 @@ async fn measure_throughput() -> Result<()> {
     println!("{:<10} {:>7} {:>8} {:>9} {:>9} {:>9}", "", "clients", "runs/s", "p50", "p99", "max");
     for (name, mode) in [("streamed", Mode::Streamed), ("polled", Mode::Polled)] {
         for clients in [1, 8] {
-            let server = Server::builder().model(InstantModel).spawn().await?;
+            let builder = Server::builder().model(InstantModel).max_stored_bytes(usize::MAX);
+            let server = builder.spawn().await?;
             let assistant = create_assistant(server.address()).await?;
             let mut durations =
                 measure_runs(&server, clients, mode, &assistant, &Target::NewThread).await?;

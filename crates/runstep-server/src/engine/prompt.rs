@@ -15,7 +15,7 @@ use super::{built_in_tools, conversation, history, objects};
 use crate::model::{
     Conversation, ConversationItem, ModelRequest, ToolChoice, UserPart, item_tokens, prompt_tokens,
 };
-use crate::store::{Collection, ContextMessage, ContextQuery, Kind, PageQuery, RunKey, StoreError};
+use crate::store::{Collection, ContextQuery, Kind, PageQuery, RunKey, StoreError};
 
 /// The part of a prompt that the first message of a thread can have, if the thread is truncated: one
 /// of this many.
@@ -47,7 +47,7 @@ async fn build(
     key: &RunKey,
     state: &mut RunState,
 ) -> Result<Option<ModelRequest>, StoreError> {
-    let known = state.thread_messages.take();
+    let known = state.thread_items.take();
     let (run, used) = (&state.run, state.hidden.usage());
     let mut request = ModelRequest::new(run.model.clone().unwrap_or_default(), Vec::new());
     request.instructions = run.instructions.clone().filter(|text| !text.is_empty());
@@ -100,11 +100,10 @@ async fn build(
 async fn newest_messages(
     context: &EngineContext,
     key: &RunKey,
-    known: Option<Vec<ContextMessage>>,
+    known: Option<Conversation>,
     max_tokens: u64,
 ) -> Result<Conversation, StoreError> {
-    if let Some(messages) = known {
-        let conversation = history::items(context, key, &messages).await?.into();
+    if let Some(conversation) = known {
         return with_first_message(context, key, conversation, max_tokens).await;
     }
     let cached = context.context_cache.take(key);

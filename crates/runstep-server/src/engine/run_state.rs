@@ -14,15 +14,13 @@ use super::run_texts::RunTexts;
 use super::serialized::Serialized;
 use crate::events::Event;
 use crate::json_text::LongMembers;
-use crate::store::{
-    Collection, ContextMessage, NewMessage, NewThread, PageQuery, QuotaCharge, RunKey, RunRecord,
-    StoreError,
-};
+use crate::model::{Conversation, ConversationItem};
+use crate::store::{Collection, PageQuery, QuotaCharge, RunKey, RunRecord, StoreError};
 
 /// The page size with which all entries of a list are read.
 const PAGE: usize = 100;
 
-/// The length of all messages of a new thread that are kept for its run.
+/// The memory of all messages of a new thread that are kept for its run, in bytes.
 const MAX_KNOWN_BYTES: usize = 4096;
 
 /// A run, and what has changed since it was stored.
@@ -39,9 +37,9 @@ pub(super) struct RunState {
     pub(super) steps: Vec<StepState>,
     /// The messages of steps that are not completed, and those of this execution.
     pub(super) messages: Vec<MessageState>,
-    /// The messages of the thread, the newest first, if they are known without reading them. They
-    /// do not change while the run is active.
-    pub(super) thread_messages: Option<Vec<ContextMessage>>,
+    /// The messages of the thread for a model, if they are known without reading them. They do not
+    /// change while the run is active.
+    pub(super) thread_items: Option<Conversation>,
 }
 
 /// State of a run that its object does not have.
@@ -99,7 +97,7 @@ impl RunState {
             version: 0,
             steps: Vec::new(),
             messages: Vec::new(),
-            thread_messages: None,
+            thread_items: None,
         }
     }
 
@@ -176,10 +174,9 @@ impl RunState {
 
 /// Returns the messages of a thread that is created with a run, unless they are long: the run may
 /// wait in the queue.
-pub(super) fn known_messages(thread: &NewThread) -> Option<Vec<ContextMessage>> {
-    let length: usize = thread.messages.iter().map(|message| message.json.len()).sum();
-    let message = |new: &NewMessage| ContextMessage { json: new.json.clone(), tokens: new.tokens };
-    (length <= MAX_KNOWN_BYTES).then(|| thread.messages.iter().rev().map(message).collect())
+pub(super) fn known_items(items: Vec<ConversationItem>) -> Option<Conversation> {
+    let conversation = Conversation::from(items);
+    (conversation.bytes() <= MAX_KNOWN_BYTES).then_some(conversation)
 }
 
 impl StepState {

@@ -22,9 +22,10 @@ use super::run_events::thread_created;
 use super::run_state::{HiddenState, RunState};
 use super::run_texts::RunTexts;
 use super::transactions::new_message;
-use super::{built_in_tools, capabilities, objects, run_state, run_texts};
+use super::{built_in_tools, capabilities, objects, prompt, run_state, run_texts};
 use crate::events::{Event, Frame, Frames, Subscriber};
 use crate::json_text::LongMembers;
+use crate::model::ConversationItem;
 use crate::store::{
     Change, Collection, EventChunk, NewMessage, NewObject, NewRun, NewThread, PageQuery, Phase,
     QuotaCharge, RunRecord, StoreError,
@@ -150,9 +151,9 @@ impl Engine {
         if let Some(resources) = request.tool_resources.into_option() {
             built_in_tools::merge(&mut valid.tool_resources, resources);
         }
-        let (thread, new_thread, stores) = self.new_thread("thread.", thread).await?;
-        let id = thread.id.clone();
-        let started = self.start(&id, valid, run, Some(new_thread)).await;
+        let (new_thread, items, stores) = self.new_thread("thread.", thread).await?;
+        let id = new_thread.thread.id.clone();
+        let started = self.start(&id, valid, run, Some((new_thread, items))).await;
         self.delete_if_failed(stores, started).await
     }
 
@@ -197,7 +198,7 @@ impl Engine {
         thread_id: &str,
         valid: ValidRun,
         mut request: CreateRunRequest,
-        new_thread: Option<NewThread>,
+        new_thread: Option<(NewThread, Vec<ConversationItem>)>,
     ) -> Result<(RunView, Option<Subscriber>)> {
         let ValidRun { assistant, tool_resources, texts, reserved, permit, with_passages } = valid;
         // They are in `texts`.
@@ -208,7 +209,7 @@ impl Engine {
         let messages = mem::take(&mut request.additional_messages).into_option();
         let messages = messages.unwrap_or_default().into_iter().map(|message| {
             let message = objects::request_message(ids, now, thread_id, message);
-            new_message(&message)
+            new_message(&message, &prompt::message_item(&message))
         });
         let messages: Vec<NewMessage> = messages.collect();
         let effort = mem::take(&mut request.reasoning_effort).into_option();
@@ -221,8 +222,8 @@ impl Engine {
         let assistant = &assistant.assistant;
         let run = objects::run(ids, now, context.run_lifetime, thread_id, assistant, request);
 
-        let known = new_thread.as_ref().filter(|_| messages.is_empty());
-        let known = known.and_then(run_state::known_messages);
+        let (new_thread, items) = new_thread.unzip();
+        let known = items.filter(|_| messages.is_empty()).and_then(run_state::known_items);
         let mut state = RunState::new(run, texts, hidden).with_reserved(reserved);
         let thread_created = new_thread.as_ref().map(|new| thread_created(new.thread.json.clone()));
         let run_events = [state.created_event(), state.event()];
@@ -244,7 +245,7 @@ impl Engine {
             events,
         }));
         state.run.forget_json();
-        state.thread_messages = known;
+        state.thread_items = known;
         let start = Start { first_event: FIRST_EVENT, frames, stream, permit };
         let subscriber = match self.commit_and_execute(change, json, state, start).await {
             Ok(subscriber) => subscriber,
@@ -274,11 +275,12 @@ impl Engine {
             Ok::<_, StoreError>(engine.execution(state, start))
         });
         if let Some(started) = started.as_mut().now_or_never() {
-            let (subscriber, execution) = started?;
-            tokio::spawn(execution);
-            // Lets the execution begin: the events of a fast model are then sent with the response,
-            // and a client that polls needs fewer requests.
-            tokio::task::yield_now().await;
+            let (subscriber, mut execution) = started?;
+            // A model that is ready at once needs no task: its events are sent with the response, and
+            // a client that polls needs fewer requests.
+            if (&mut execution).now_or_never().is_none() {
+                tokio::spawn(execution);
+            }
             return Ok(subscriber);
         }
         let (sender, receiver) = oneshot::channel();

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::context::Engine;
 use super::error::Result;
 use super::objects;
-use super::prompt;
 use crate::json_text::LongMembers;
+use crate::model::{ConversationItem, item_tokens};
 use crate::store::{Change, Collection, NewMessage, NewObject, Object, StoreError};
 
 impl Engine {
@@ -58,9 +58,9 @@ impl Engine {
     }
 }
 
-/// Creates a row of a message.
-pub(super) fn new_message(message: &Message) -> NewMessage {
-    let tokens = prompt::message_tokens(message);
+/// Creates a row of a message, of which this is the item for a model.
+pub(super) fn new_message(message: &Message, item: &ConversationItem) -> NewMessage {
+    let tokens = item_tokens(item);
     NewMessage { id: message.id.clone(), json: objects::json(message), tokens }
 }
 
