@@ -2,6 +2,7 @@
 //! tool outputs are required, whether or not clients read its events.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -99,12 +100,26 @@ impl RunExecution {
         let context = Arc::clone(&self.writer.context);
         let cancel = self.writer.live.cancel.clone();
         let expires_at = self.writer.state.run.expires_at.unwrap_or_default();
+        if context.stop_runs.is_cancelled() {
+            return ExecutionEnd::Stopped;
+        }
+        if cancel.is_cancelled() {
+            return ExecutionEnd::Finished(Outcome::Cancelled);
+        }
+        if context.clock.now() >= expires_at {
+            return ExecutionEnd::Finished(Outcome::Expired);
+        }
+        let mut generate = pin!(self.generate(permit));
+        // A model that is ready at once needs no timer.
+        if let Some(end) = generate.as_mut().now_or_never() {
+            return end;
+        }
         tokio::select! {
             biased;
             () = context.stop_runs.cancelled() => ExecutionEnd::Stopped,
             () = cancel.cancelled() => ExecutionEnd::Finished(Outcome::Cancelled),
             () = context.clock.sleep_until(expires_at) => ExecutionEnd::Finished(Outcome::Expired),
-            end = self.generate(permit) => end,
+            end = generate => end,
         }
     }
 

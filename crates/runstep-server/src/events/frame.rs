@@ -146,7 +146,12 @@ impl Frames {
 
     /// Returns the frames, which share the text, and the whole text with what precedes them.
     pub(crate) fn finish(self, start: usize) -> (Vec<Frame>, Bytes) {
-        let bytes = Bytes::from(self.bytes.into_boxed_slice());
+        let mut text = self.bytes;
+        // The store keeps it. Copying the whole text to save a little memory would take longer.
+        if text.capacity() > text.len() + text.len() / 8 {
+            text.shrink_to_fit();
+        }
+        let bytes = Bytes::from(text);
         let mut start = start;
         let frames = self.ends.into_iter().map(|(end, is_done)| {
             let frame = Frame { bytes: bytes.slice(start..end), is_done };

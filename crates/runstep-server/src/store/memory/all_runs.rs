@@ -1,12 +1,13 @@
 //! The list of the runs of all threads, with indexes.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::State;
+use crate::ids::IdMap;
 use crate::store::object::{Kind, Namespace, Object, RunKey};
 use crate::store::page::{ObjectPage, PageQuery, PageRange, UnknownCursor};
 use crate::store::run_filter::{RunFilter, RunLabels};
@@ -16,7 +17,7 @@ use crate::store::{Result, StoreError};
 #[derive(Default)]
 pub(super) struct RunIndex {
     runs: BTreeMap<u64, IndexedRun>,
-    numbers: HashMap<RunId, u64>,
+    numbers: IdMap<RunId, u64>,
     by_status: Index,
     by_assistant: Index,
 }
@@ -33,7 +34,7 @@ struct RunId(Arc<RunKey>);
 
 /// Numbers by a label.
 #[derive(Default)]
-struct Index(HashMap<Arc<str>, BTreeSet<u64>>);
+struct Index(IdMap<Arc<str>, BTreeSet<u64>>);
 
 impl Borrow<str> for RunId {
     fn borrow(&self) -> &str {

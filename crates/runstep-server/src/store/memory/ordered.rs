@@ -1,8 +1,9 @@
 //! A collection in the order of creation, with lookup by id and pages.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
+use crate::ids::IdMap;
 use crate::store::page::{PageQuery, PageRange, UnknownCursor};
 
 /// The number of removed objects whose position is remembered.
@@ -23,7 +24,7 @@ pub(in crate::store) struct Ordered<T> {
     items: Items<T>,
     next: u64,
     /// The positions of removed objects,
-    removed: HashMap<String, u64>,
+    removed: IdMap<String, u64>,
     /// and their ids in the order of their removal.
     tombstones: VecDeque<String>,
 }
@@ -32,7 +33,7 @@ pub(in crate::store) struct Ordered<T> {
 #[derive(Debug)]
 enum Items<T> {
     Few(Vec<(u64, T)>),
-    Many { positions: HashMap<String, u64>, items: BTreeMap<u64, T> },
+    Many { positions: IdMap<String, u64>, items: BTreeMap<u64, T> },
 }
 
 impl<T> Default for Ordered<T> {
@@ -41,7 +42,7 @@ impl<T> Default for Ordered<T> {
             items: Items::Few(Vec::new()),
             // Zero is no position.
             next: 1,
-            removed: HashMap::new(),
+            removed: IdMap::default(),
             tombstones: VecDeque::new(),
         }
     }
