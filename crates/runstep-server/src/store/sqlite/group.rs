@@ -222,7 +222,7 @@ impl Writer {
 
     /// Determines what the next group waits for. Call it before the results of this group are sent,
     /// so that the transactions that wait are those of other clients.
-    fn expect_next_group(&self, group: usize, duration: Duration) {
+    pub(super) fn expect_next_group(&self, group: usize, duration: Duration) {
         let mut queue = self.queue.lock();
         queue.expected = (group + queue.jobs.len()).min(MAX_GROUP);
         queue.max_wait = (duration / WAIT_SHARE).min(MAX_WAIT);
