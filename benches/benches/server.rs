@@ -28,6 +28,10 @@ use runstep_server::{RunningServer, Server};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Duration of each measurement, after the warm-up.
 const MEASUREMENT: Duration = Duration::from_secs(5);
 /// The number of runs for the measurement of memory.
@@ -94,17 +98,26 @@ enum Target {
 
 async fn measure_throughput() -> Result<()> {
     println!("\nruns from creation to completion, each on a new thread\n");
-    println!("{:<10} {:>7} {:>8} {:>9} {:>9} {:>9}", "", "clients", "runs/s", "p50", "p99", "max");
+    println!(
+        "{:<10} {:>7} {:>8} {:>9} {:>9} {:>9} {:>10}",
+        "", "clients", "runs/s", "p50", "p99", "max", "CPU/run"
+    );
     for (name, mode) in [("streamed", Mode::Streamed), ("polled", Mode::Polled)] {
         for clients in [1, 8] {
-            let server = Server::builder().model(InstantModel).spawn().await?;
+            let builder = Server::builder().model(InstantModel).max_stored_bytes(usize::MAX);
+            let server = builder.spawn().await?;
             let assistant = create_assistant(server.address()).await?;
+            let cpu = store::cpu_seconds()?;
             let mut durations =
                 measure_runs(&server, clients, mode, &assistant, &Target::NewThread).await?;
+            // The warm-up is not measured.
+            let measured = MEASUREMENT.as_secs_f64() / (MEASUREMENT + WARM_UP).as_secs_f64();
+            let cpu = (store::cpu_seconds()? - cpu) * measured * 1e6 / durations.len() as f64;
             let [p50, p99, max] = quantiles(&mut durations);
             let rate = durations.len() as f64 / MEASUREMENT.as_secs_f64();
             println!(
-                "{name:<10} {clients:>7} {rate:>8.0} {p50:>6.3} ms {p99:>6.3} ms {max:>6.2} ms"
+                "{name:<10} {clients:>7} {rate:>8.0} {p50:>6.3} ms {p99:>6.3} ms {max:>6.2} ms \
+                 {cpu:>7.0} µs"
             );
         }
     }

@@ -84,7 +84,7 @@ pub(crate) async fn measure() -> Result<()> {
 }
 
 /// Returns the CPU time of the process, clients included, which other load affects less than rates.
-fn cpu_seconds() -> Result<f64> {
+pub(crate) fn cpu_seconds() -> Result<f64> {
     // Times are in hundredths of a second, after the name of the process in parentheses.
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(')').ok_or("the process has no name")?;

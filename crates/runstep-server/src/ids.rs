@@ -1,9 +1,13 @@
 //! Object ids: a prefix for the kind of object, and an unguessable part.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// A map by ids that the server has generated, so that nobody can choose ids that collide.
+pub(crate) type IdMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// Generates ids. The hashers' keys are random in each process, and the counter never repeats.
 #[derive(Debug, Default)]

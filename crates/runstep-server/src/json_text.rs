@@ -6,8 +6,6 @@ use std::ops::Range;
 
 use axum::body::Bytes;
 
-use crate::text::escape_line_separators;
-
 /// The members that can be long, with the text that stands for them in the rest of the object.
 const LONG_MEMBERS: [(&str, &[u8]); 2] = [("tools", b"[]"), ("response_format", b"\"auto\"")];
 
@@ -52,45 +50,29 @@ impl LongMembers {
     }
 
     /// Returns the JSON of an object with these members, which it may have short values for.
-    pub(crate) fn join(&self, rest: &Bytes) -> Bytes {
-        let mut json = Vec::new();
-        self.join_into(rest, &mut json, Cow::Borrowed);
-        json.into()
-    }
-
-    /// Does the same within an event.
-    pub(crate) fn join_event(&self, rest: &[u8], json: &mut Vec<u8>) {
-        self.join_into(rest, json, |text| match std::str::from_utf8(text) {
-            Ok(text) => match escape_line_separators(text) {
-                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            },
-            // Stored JSON is UTF-8.
-            Err(_) => Cow::Borrowed(text),
-        });
-    }
-
-    fn join_into<'a>(
-        &'a self,
-        rest: &[u8],
-        json: &mut Vec<u8>,
-        convert: impl Fn(&'a [u8]) -> Cow<'a, [u8]>,
-    ) {
-        let mut pieces: Vec<(Range<usize>, Cow<'a, [u8]>)> = LONG_MEMBERS
+    pub(crate) fn join(&self, rest: Vec<u8>) -> Bytes {
+        let mut pieces: Vec<(Range<usize>, &Bytes)> = LONG_MEMBERS
             .iter()
             .zip(self.texts())
-            .filter_map(|((name, _), text)| Some((member(rest, name)?, convert(text.as_ref()?))))
+            .filter_map(|((name, short), text)| {
+                let text = text.as_ref().filter(|text| text != short)?;
+                Some((member(&rest, name)?, text))
+            })
             .collect();
+        if pieces.is_empty() {
+            return rest.into_boxed_slice().into();
+        }
         pieces.sort_by_key(|(range, _)| range.start);
         let length: usize = pieces.iter().map(|(_, text)| text.len()).sum();
-        json.reserve_exact(rest.len() + length);
+        let mut json = Vec::with_capacity(rest.len() + length);
         let mut position = 0;
         for (range, text) in pieces {
             json.extend_from_slice(rest.get(position..range.start).unwrap_or_default());
-            json.extend_from_slice(&text);
+            json.extend_from_slice(text);
             position = range.end;
         }
         json.extend_from_slice(rest.get(position..).unwrap_or_default());
+        json.into_boxed_slice().into()
     }
 
     fn texts(&self) -> [&Option<Bytes>; 2] {
@@ -162,15 +144,12 @@ mod tests {
         ] {
             let json = Bytes::from_static(json.as_bytes());
             let (members, rest) = LongMembers::split(&json);
-            let rest = Bytes::from(rest.into_owned());
-            assert_eq!(members.join(&rest), json);
+            let rest = rest.into_owned();
+            assert_eq!(members.join(rest.clone()), json);
             let value: serde_json::Value = serde_json::from_slice(&rest).unwrap();
             if let Some(tools) = value.get("tools") {
                 assert_eq!(tools, &serde_json::json!([]));
             }
-            let mut event = Vec::new();
-            members.join_event(&rest, &mut event);
-            assert_eq!(event, json);
         }
     }
 
@@ -179,13 +158,5 @@ mod tests {
         for json in ["", "]", "\"", "{\"tools\"", "{\"tools\":", "{\"a\\", "tools"] {
             assert_eq!(member(json.as_bytes(), "tools"), None, "{json}");
         }
-    }
-
-    #[test]
-    fn line_separators_of_long_members_are_escaped_in_events() {
-        let members = LongMembers { tools: Some("[\"\u{2028}\"]".into()), ..Default::default() };
-        let mut event = Vec::new();
-        members.join_event(b"{\"tools\":[]}", &mut event);
-        assert_eq!(event, b"{\"tools\":[\"\\u2028\"]}");
     }
 }

@@ -40,7 +40,8 @@ pub(crate) struct Metrics {
     runs_created: Counter,
     runs_ended: Family<[(&'static str, String); 1], Counter>,
     run_duration: Histogram,
-    tokens: Family<Label, Counter>,
+    /// Of prompts and of completions.
+    tokens: [Counter; 2],
     first_event: Histogram,
     model_errors: Family<Label, Counter>,
     pub(crate) events: Counter,
@@ -100,6 +101,9 @@ impl Metrics {
         let durations = Family::new_with_constructor(histogram);
         let until_response = "Seconds until a response starts, by operation";
         let until_end = "Seconds from the creation of a run to its end";
+        let tokens: Family<Label, Counter> = add(all, "tokens", "Tokens of ended runs by kind");
+        let tokens =
+            ["prompt", "completion"].map(|kind| tokens.get_or_create(&[("kind", kind)]).clone());
         Self {
             requests: add(all, "requests", "Requests by operation and status"),
             request_duration: register(all, "request_duration_seconds", until_response, durations),
@@ -111,7 +115,7 @@ impl Metrics {
                 until_end,
                 Histogram::new(RUN_BUCKETS),
             ),
-            tokens: add(all, "tokens", "Tokens of ended runs by kind"),
+            tokens,
             first_event: register(
                 all,
                 "model_first_event_seconds",
@@ -163,12 +167,10 @@ impl Metrics {
     pub(crate) fn record_run_ended(&self, status: &RunStatus, seconds: i64, usage: &Usage) {
         self.runs_ended.get_or_create(&[("status", status.to_string())]).inc();
         self.run_duration.observe(seconds as f64);
-        self.tokens
-            .get_or_create(&[("kind", "prompt")])
-            .inc_by(usage.prompt_tokens.unwrap_or_default());
-        self.tokens
-            .get_or_create(&[("kind", "completion")])
-            .inc_by(usage.completion_tokens.unwrap_or_default());
+        let counts = [usage.prompt_tokens, usage.completion_tokens];
+        for (counter, count) in self.tokens.iter().zip(counts) {
+            counter.inc_by(count.unwrap_or_default());
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runstep_api::types::{Run, RunStatus, StreamEvent, SubmitToolOutputsRequest};
+use runstep_api::types::{Run, RunStatus, SubmitToolOutputsRequest};
 
 use super::context::Engine;
 use super::error::{EngineError, Result};
@@ -29,14 +29,14 @@ impl Engine {
         loop {
             let record = self.run_record(thread_id, run_id).await?;
             let (members, rest) = LongMembers::split(&record.object.json);
-            let mut run: Run = objects::parse(&rest)?;
+            let mut run: Run = objects::decode(&rest)?;
             let status = run.status.clone();
             let now = self.context.clock.now();
             if transition(&mut run, RunStatus::Cancelling, now).is_err() {
                 return Err(EngineError::CannotCancel { status });
             }
             let _in_transit = self.quota().reserve(members.len())?;
-            let json = members.join(&objects::json(&run));
+            let json = members.join(objects::json_text(&run));
             let executes = record.phase != Phase::RequiresAction;
             let write = RunWrite {
                 thread: thread_id.to_owned(),
@@ -144,17 +144,18 @@ impl Engine {
 
         let step = outputs.apply(&mut state, context.clock.now());
         state.hidden.steps_before_request = state.steps.len();
-        let run = Box::new(state.run.clone());
-        let steps = step.iter().map(|step| StepWrite {
-            id: step.id.clone(),
-            json: objects::json(step),
+        let completed = state.steps.iter().filter(|state| Some(&state.step.id) == step.as_ref());
+        let steps = completed.clone().map(|state| StepWrite {
+            id: state.step.id.clone(),
+            json: state.step.json(),
             is_new: false,
         });
         let steps = steps.collect();
-        let completed = step.map(|step| StreamEvent::StepCompleted(Box::new(step)));
-        let events: Vec<_> = completed.into_iter().chain([StreamEvent::RunQueued(run)]).collect();
-        let (frames, events) = encode(next_event, &events, &state.texts);
-        let json = state.texts.run_json(&state.run);
+        let completed = completed.map(|state| state.event(false));
+        let events: Vec<_> = completed.chain([state.event()]).collect();
+        let (frames, events) = encode(next_event, &events);
+        let json = state.run_json();
+        state.run.forget_json();
         let write = RunWrite {
             thread: thread_id.to_owned(),
             run: run_id.to_owned(),

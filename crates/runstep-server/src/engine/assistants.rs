@@ -1,5 +1,7 @@
 //! Operations on assistants.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use runstep_api::Field;
 use runstep_api::types::{
@@ -8,6 +10,7 @@ use runstep_api::types::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::assistant_cache::DecodedAssistant;
 use super::context::Engine;
 use super::error::Result;
 use super::idempotency::Recorded;
@@ -75,14 +78,10 @@ impl Engine {
         self.read(Collection::Assistants, id).await
     }
 
-    /// Returns an assistant, its long members, and the settings that its object does not have.
-    pub(super) async fn parsed_assistant(
-        &self,
-        id: &str,
-    ) -> Result<(Assistant, LongMembers, HiddenSettings)> {
+    /// Returns a decoded assistant.
+    pub(super) async fn decoded_assistant(&self, id: &str) -> Result<Arc<DecodedAssistant>> {
         let object = self.object(Collection::Assistants, id).await?;
-        let (members, rest) = LongMembers::split(&object.json);
-        Ok((objects::parse(&rest)?, members, objects::parse(&object.hidden)?))
+        self.context.assistant_cache.decode(&self.namespace, object)
     }
 
     pub(crate) async fn assistants(&self, query: &PageQuery) -> Result<Bytes> {

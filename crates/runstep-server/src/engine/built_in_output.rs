@@ -6,14 +6,13 @@ use runstep_api::types::{
     CodeInterpreterLogsOutput, CodeInterpreterLogsOutputDelta, CodeInterpreterOutput,
     CodeInterpreterOutputDelta, CodeInterpreterToolCall, CodeInterpreterToolCallDelta,
     FileSearchCall as Search, FileSearchCallRankingOptions, FileSearchRanker, FileSearchResult,
-    FileSearchToolCall, FileSearchToolCallDelta, RunStep, RunStepError, RunStepErrorCode,
-    RunStepStatus, RunStepType, StepDetails, StreamEvent, Tool, ToolCall, ToolCallDelta,
-    ToolCallsStepDetails,
+    FileSearchToolCall, FileSearchToolCallDelta, RunStepError, RunStepErrorCode, RunStepStatus,
+    RunStepType, StepDetails, StreamEvent, Tool, ToolCall, ToolCallDelta, ToolCallsStepDetails,
 };
 use serde_json::Map;
 
 use super::deltas;
-use super::hidden_step::{HiddenStep, add_passages};
+use super::hidden_step::HiddenStep;
 use super::output::{ModelOutput, create_step, unexpected_index, usage};
 use super::run_state::is_open;
 use super::run_writer::RunWriter;
@@ -209,28 +208,19 @@ impl ModelOutput {
         let Some(step) = writer.state.step_mut(&step_id) else { return };
         HiddenStep::change(step, change);
         step.usage = Some(usage(0, completion_tokens));
-        let event = match has_failed {
-            true => fail(step, now),
-            false => {
-                step.status = RunStepStatus::Completed;
-                step.completed_at = Some(now);
-                let mut step = Box::new(step.clone());
-                if with_passages {
-                    add_passages(&mut step);
-                }
-                StreamEvent::StepCompleted(step)
-            }
-        };
-        writer.emit(event);
+        if has_failed {
+            step.status = RunStepStatus::Failed;
+            step.failed_at = Some(now);
+            let message = "The model's provider could not execute the call.";
+            step.last_error = Some(RunStepError::new(RunStepErrorCode::ServerError, message));
+        } else {
+            step.status = RunStepStatus::Completed;
+            step.completed_at = Some(now);
+        }
+        let with_passages = with_passages && !has_failed;
+        let events = writer.state.step_event(&step_id, with_passages);
+        events.into_iter().for_each(|event| writer.emit(event));
     }
-}
-
-fn fail(step: &mut RunStep, now: i64) -> StreamEvent {
-    step.status = RunStepStatus::Failed;
-    step.failed_at = Some(now);
-    let message = "The model's provider could not execute the call.";
-    step.last_error = Some(RunStepError::new(RunStepErrorCode::ServerError, message));
-    StreamEvent::StepFailed(Box::new(step.clone()))
 }
 
 fn code_delta(call: CodeInterpreterCallDelta) -> ToolCallDelta {

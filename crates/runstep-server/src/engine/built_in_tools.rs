@@ -21,7 +21,7 @@ pub(super) async fn add(
         return Ok(());
     }
     let thread = context.store.object(&key.namespace, Collection::Threads, &key.thread).await?;
-    let thread: Thread = objects::parse_stored(&thread.json)?;
+    let thread: Thread = objects::decode(&thread.json)?;
     let resources = [state.hidden.tool_resources.as_ref(), thread.tool_resources.as_ref()];
     for tool in &tools {
         match tool {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
+use super::assistant_cache::AssistantCache;
 use super::context_cache::ContextCache;
 use super::error::Result;
 use super::expiry::Expiry;
@@ -80,6 +81,7 @@ pub(super) struct EngineContext {
     pub(super) store: SharedStore,
     pub(super) run_texts: SharedRunTexts,
     pub(super) context_cache: ContextCache,
+    pub(super) assistant_cache: AssistantCache,
     /// Names this process in claims.
     pub(super) node: Arc<str>,
     pub(super) live_runs: LiveRuns,
@@ -118,6 +120,7 @@ impl EngineFactory {
             store: options.store,
             run_texts: SharedRunTexts::default(),
             context_cache: ContextCache::default(),
+            assistant_cache: AssistantCache::default(),
             node,
             live_runs: LiveRuns::default(),
             run_feed: RunFeed::default(),

@@ -2,6 +2,7 @@
 //! tool outputs are required, whether or not clients read its events.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -88,8 +89,7 @@ impl RunExecution {
     pub(super) async fn finish_in_status(mut self, status: RunStatus, outcome: Outcome) {
         let is_cancelling = status == RunStatus::Cancelling;
         if is_cancelling {
-            let event = StreamEvent::RunCancelling(Box::new(self.writer.state.run.clone()));
-            self.writer.emit(event);
+            self.writer.emit_run();
         }
         let usage = Usage::new(0, 0, 0);
         self.finish(&outcome, &usage, |run| *run == status).await;
@@ -100,12 +100,26 @@ impl RunExecution {
         let context = Arc::clone(&self.writer.context);
         let cancel = self.writer.live.cancel.clone();
         let expires_at = self.writer.state.run.expires_at.unwrap_or_default();
+        if context.stop_runs.is_cancelled() {
+            return ExecutionEnd::Stopped;
+        }
+        if cancel.is_cancelled() {
+            return ExecutionEnd::Finished(Outcome::Cancelled);
+        }
+        if context.clock.now() >= expires_at {
+            return ExecutionEnd::Finished(Outcome::Expired);
+        }
+        let mut generate = pin!(self.generate(permit));
+        // A model that is ready at once needs no timer.
+        if let Some(end) = generate.as_mut().now_or_never() {
+            return end;
+        }
         tokio::select! {
             biased;
             () = context.stop_runs.cancelled() => ExecutionEnd::Stopped,
             () = cancel.cancelled() => ExecutionEnd::Finished(Outcome::Cancelled),
             () = context.clock.sleep_until(expires_at) => ExecutionEnd::Finished(Outcome::Expired),
-            end = self.generate(permit) => end,
+            end = generate => end,
         }
     }
 
@@ -196,7 +210,7 @@ impl RunExecution {
         let writer = &mut self.writer;
         if writer.state.run.status != RunStatus::InProgress {
             writer.transition(RunStatus::InProgress);
-            writer.emit(StreamEvent::RunInProgress(Box::new(writer.state.run.clone())));
+            writer.emit_run();
         }
         prompt::request(&writer.context, &writer.key, &mut writer.state).await
     }
@@ -245,7 +259,7 @@ impl RunExecution {
                     return None;
                 }
                 let mut events = finish::finish(state, outcome, usage, now).ok()?;
-                events.push(StreamEvent::Done);
+                events.push(StreamEvent::Done.into());
                 Some(events)
             })
             .await;
@@ -291,12 +305,12 @@ impl RunExecution {
         let settled = self
             .writer
             .settle(|state| {
-                transition(&mut state.run, RunStatus::RequiresAction, now).ok()?;
+                transition(state.run.change(), RunStatus::RequiresAction, now).ok()?;
                 let step = calls_step.as_deref().and_then(|id| state.step(id));
-                state.run.required_action = Some(objects::required_action(step));
+                let action = objects::required_action(step);
+                state.run.change().required_action = Some(action);
                 state.hidden.waiting_step_usage = Some(open_usage.clone());
-                let run = Box::new(state.run.clone());
-                Some(vec![StreamEvent::RunRequiresAction(run), StreamEvent::Done])
+                Some(vec![state.event(), StreamEvent::Done.into()])
             })
             .await;
         if settled {

@@ -3,11 +3,12 @@
 use runstep_api::types::{
     Message, MessageIncompleteDetails, MessageIncompleteReason, MessageStatus, RunError,
     RunErrorCode, RunIncompleteDetails, RunIncompleteReason, RunStatus, RunStep, RunStepError,
-    RunStepErrorCode, RunStepStatus, StepDetails, StreamEvent, Usage,
+    RunStepErrorCode, RunStepStatus, StepDetails, Usage,
 };
 
 use super::lifecycle::{IllegalTransition, transition};
 use super::run_state::{RunState, created_message};
+use crate::events::Event;
 use crate::model::{ModelError, ModelErrorKind};
 
 /// The outcome of a run.
@@ -42,39 +43,34 @@ pub(super) fn finish(
     outcome: &Outcome,
     open_usage: &Usage,
     now: i64,
-) -> Result<Vec<StreamEvent>, IllegalTransition> {
+) -> Result<Vec<Event>, IllegalTransition> {
     // A cancellation that was accepted wins over an outcome at the same time.
     let is_cancelling = state.run.status == RunStatus::Cancelling;
     let outcome = if is_cancelling { &Outcome::Cancelled } else { outcome };
-    transition(&mut state.run, outcome.status(), now)?;
+    transition(state.run.change(), outcome.status(), now)?;
 
     let mut open_usage =
         state.hidden.waiting_step_usage.take().unwrap_or_else(|| open_usage.clone());
-    let events = close_steps(state, outcome, now, || {
+    let mut events = close_steps(state, outcome, now, || {
         // The usages of all steps add up to the run's, so only one open step gets it.
         std::mem::replace(&mut open_usage, Usage::new(0, 0, 0))
     });
 
-    state.run.usage = Some(state.hidden.usage());
+    let usage = state.hidden.usage();
+    let run = state.run.change();
+    run.usage = Some(usage);
     match outcome {
         Outcome::Incomplete(reason) => {
             let mut details = RunIncompleteDetails::default();
             details.reason = Some(reason.clone());
-            state.run.incomplete_details = Some(details);
+            run.incomplete_details = Some(details);
         }
-        Outcome::Filtered => state.run.incomplete_details = Some(RunIncompleteDetails::default()),
-        Outcome::Failed(error) => state.run.last_error = Some(run_error(error)),
+        Outcome::Filtered => run.incomplete_details = Some(RunIncompleteDetails::default()),
+        Outcome::Failed(error) => run.last_error = Some(run_error(error)),
         _ => {}
     }
-    let run = Box::new(state.run.clone());
-    let last = match outcome {
-        Outcome::Completed => StreamEvent::RunCompleted(run),
-        Outcome::Incomplete(_) | Outcome::Filtered => StreamEvent::RunIncomplete(run),
-        Outcome::Failed(_) => StreamEvent::RunFailed(run),
-        Outcome::Cancelled => StreamEvent::RunCancelled(run),
-        Outcome::Expired => StreamEvent::RunExpired(run),
-    };
-    Ok(events.into_iter().chain([last]).collect())
+    events.push(state.event());
+    Ok(events)
 }
 
 /// Closes the steps that are open, and their messages. Returns the events in order: the message,
@@ -84,22 +80,21 @@ pub(super) fn close_steps(
     outcome: &Outcome,
     now: i64,
     mut usage: impl FnMut() -> Usage,
-) -> Vec<StreamEvent> {
+) -> Vec<Event> {
     let mut events = Vec::new();
     let open: Vec<String> = state.open_steps().map(|step| step.id.clone()).collect();
     for id in open {
         let message = state.step(&id).and_then(created_message);
-        if let Some(message) = message.and_then(|id| state.message_mut(&id)) {
+        if let Some(message_id) = message
+            && let Some(message) = state.message_mut(&message_id)
+        {
             finish_message(message, outcome, now);
-            let message = Box::new(message.clone());
-            events.push(match outcome {
-                Outcome::Completed => StreamEvent::MessageCompleted(message),
-                _ => StreamEvent::MessageIncomplete(message),
-            });
+            events.extend(state.message_event(&message_id));
         }
         if let Some(step) = state.step_mut(&id) {
             step.usage = Some(usage());
-            events.push(finish_step(step, outcome, now));
+            finish_step(step, outcome, now);
+            events.extend(state.step_event(&id, false));
         }
     }
     events
@@ -123,7 +118,7 @@ fn finish_message(message: &mut Message, outcome: &Outcome, now: i64) {
     message.incomplete_details = Some(MessageIncompleteDetails::new(reason));
 }
 
-fn finish_step(step: &mut RunStep, outcome: &Outcome, now: i64) -> StreamEvent {
+fn finish_step(step: &mut RunStep, outcome: &Outcome, now: i64) {
     let is_call = matches!(step.step_details, StepDetails::ToolCalls(_));
     let cut_off = |by: &str| {
         let message = format!("The arguments were cut off {by}.");
@@ -135,21 +130,14 @@ fn finish_step(step: &mut RunStep, outcome: &Outcome, now: i64) -> StreamEvent {
         Outcome::Filtered if is_call => Some(cut_off("by the model's content filter")),
         _ => None,
     };
-    let (status, ended_at, event): (_, _, fn(Box<RunStep>) -> StreamEvent) = match outcome {
-        _ if step.last_error.is_some() => {
-            (RunStepStatus::Failed, &mut step.failed_at, StreamEvent::StepFailed)
-        }
-        Outcome::Cancelled => {
-            (RunStepStatus::Cancelled, &mut step.cancelled_at, StreamEvent::StepCancelled)
-        }
-        Outcome::Expired => {
-            (RunStepStatus::Expired, &mut step.expired_at, StreamEvent::StepExpired)
-        }
-        _ => (RunStepStatus::Completed, &mut step.completed_at, StreamEvent::StepCompleted),
+    let (status, ended_at) = match outcome {
+        _ if step.last_error.is_some() => (RunStepStatus::Failed, &mut step.failed_at),
+        Outcome::Cancelled => (RunStepStatus::Cancelled, &mut step.cancelled_at),
+        Outcome::Expired => (RunStepStatus::Expired, &mut step.expired_at),
+        _ => (RunStepStatus::Completed, &mut step.completed_at),
     };
     *ended_at = Some(now);
     step.status = status;
-    event(Box::new(step.clone()))
 }
 
 fn run_error(error: &ModelError) -> RunError {

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::error::Result;
 use super::objects;
-use crate::events::HIDDEN_PROPERTY;
+
+/// The property of a stored step that only the server reads.
+const HIDDEN_PROPERTY: &str = "_hidden";
 
 /// The hidden part of a step. It is a property of the stored step, which clients do not get.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -55,16 +57,25 @@ pub(super) fn visible(json: &Bytes, with_passages: bool) -> Result<Bytes> {
     if memchr::memmem::find(json, HIDDEN_PROPERTY.as_bytes()).is_none() {
         return Ok(json.clone());
     }
-    let mut step: RunStep = objects::parse(json)?;
+    Ok(visible_step(objects::decode(json)?, with_passages))
+}
+
+/// Returns whether a step has a hidden part.
+pub(super) fn has_hidden(step: &RunStep) -> bool {
+    step.other().contains_key(HIDDEN_PROPERTY)
+}
+
+/// Does the same as [`visible`] with a step.
+pub(super) fn visible_step(mut step: RunStep, with_passages: bool) -> Bytes {
     if with_passages {
         add_passages(&mut step);
     }
     step.other_mut().remove(HIDDEN_PROPERTY);
-    Ok(objects::json(&step))
+    objects::json(&step)
 }
 
 /// Adds the passages to the results of a file search.
-pub(super) fn add_passages(step: &mut RunStep) {
+fn add_passages(step: &mut RunStep) {
     let passages = HiddenStep::of(step).passages;
     let StepDetails::ToolCalls(ToolCallsStepDetails { tool_calls, .. }) = &mut step.step_details
     else {

@@ -19,8 +19,7 @@ pub(super) async fn items(
     key: &RunKey,
     messages: &[ContextMessage],
 ) -> Result<Vec<ConversationItem>, StoreError> {
-    let parse = |json| objects::parse_stored(json);
-    let messages = messages.iter().rev().map(|message| parse(&message.json));
+    let messages = messages.iter().rev().map(|message| objects::decode(&message.json));
     let messages: Vec<Message> = messages.collect::<Result<_, _>>()?;
     let runs = || messages.chunk_by(|first, second| first.run_id == second.run_id);
     let mut older_runs = runs().filter(|messages| run_id(messages).is_some()).count();
@@ -52,7 +51,7 @@ async fn steps(
 ) -> Result<Vec<RunStep>, StoreError> {
     let key = RunKey { run: run.to_owned(), ..key.clone() };
     match load_steps(context, &key).await {
-        Ok(steps) => Ok(steps.into_iter().map(|state| state.step).collect()),
+        Ok(steps) => Ok(steps.into_iter().map(|state| state.step.into_inner()).collect()),
         Err(StoreError::Missing { .. }) => Ok(Vec::new()),
         Err(error) => Err(error),
     }

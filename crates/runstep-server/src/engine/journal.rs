@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use runstep_api::types::StreamEvent;
 use tokio::time::Instant;
 
-use super::run_texts::RunTexts;
-use crate::events::{EventLog, Frame, Frames};
+use crate::events::{Event, EventLog, Frame, Frames};
 use crate::store::{EventChunk, RunKey, SharedStore};
 
 /// How many events clients can receive before the store knows of them. After a crash, the events
@@ -17,8 +15,6 @@ pub(super) const RESERVED_EVENTS: u64 = 4096;
 /// not a delta is in the store.
 pub(super) struct Journal {
     log: Arc<EventLog>,
-    /// The long members of the run.
-    texts: RunTexts,
     /// Sends deltas to other nodes, if there may be any.
     publisher: Option<(SharedStore, RunKey)>,
     /// Encoded deltas that clients can receive already.
@@ -26,9 +22,9 @@ pub(super) struct Journal {
     unsaved_count: u64,
     unsaved_since: Option<Instant>,
     /// Events that clients cannot receive yet.
-    pending: Vec<StreamEvent>,
+    pending: Vec<Event>,
     /// Events in a transaction that is in flight, and the same events encoded.
-    in_flight: Vec<StreamEvent>,
+    in_flight: Vec<Event>,
     frames: Vec<Frame>,
     is_in_flight: bool,
     /// The first number that is not reserved.
@@ -43,17 +39,11 @@ pub(super) struct JournalBatch {
 }
 
 impl Journal {
-    pub(super) fn new(
-        log: Arc<EventLog>,
-        texts: RunTexts,
-        store: &SharedStore,
-        key: &RunKey,
-    ) -> Self {
+    pub(super) fn new(log: Arc<EventLog>, store: &SharedStore, key: &RunKey) -> Self {
         let publisher = store.is_shared().then(|| (Arc::clone(store), key.clone()));
         let reserved = log.next() + RESERVED_EVENTS;
         Self {
             log,
-            texts,
             publisher,
             unsaved: Vec::new(),
             unsaved_count: 0,
@@ -67,10 +57,13 @@ impl Journal {
     }
 
     /// Adds an event. A delta becomes visible at once if nothing before it has to be stored first.
-    pub(super) fn emit(&mut self, event: StreamEvent) {
-        let is_delta = matches!(event, StreamEvent::MessageDelta(_) | StreamEvent::StepDelta(_));
+    pub(super) fn emit(&mut self, event: Event) {
         let number = self.log.next();
-        if is_delta && self.pending.is_empty() && !self.is_in_flight && number < self.reserved {
+        if event.is_delta()
+            && self.pending.is_empty()
+            && !self.is_in_flight
+            && number < self.reserved
+        {
             let frame = Frame::new(number, &event);
             self.unsaved.extend_from_slice(&frame.bytes);
             self.unsaved_count += 1;
@@ -104,13 +97,11 @@ impl Journal {
     }
 
     /// Takes all events, followed by `last`, for a transaction. Call `saved` or `restore` after it.
-    pub(super) fn take(&mut self, last: &[StreamEvent]) -> JournalBatch {
+    pub(super) fn take(&mut self, last: &[Event]) -> JournalBatch {
         let visible = self.log.next();
         let first = visible - self.unsaved_count;
-        let mut frames = Frames::after(self.unsaved.clone());
-        for (number, event) in (visible..).zip(self.pending.iter().chain(last)) {
-            frames.push(number, event, self.texts.members());
-        }
+        let events = self.pending.iter().chain(last);
+        let frames = Frames::encode(&self.unsaved, visible, events);
         let bytes;
         (self.frames, bytes) = frames.finish(self.unsaved.len());
         self.is_in_flight = true;

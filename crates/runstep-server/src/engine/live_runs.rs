@@ -4,18 +4,18 @@
 //! read from the store, a cancellation is its phase, and a deletion its absence: the executing node
 //! finds both in a notification, when it writes, or in a poll (see `nodes.rs`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::EventLog;
+use crate::ids::IdMap;
 use crate::store::RunKey;
 
 /// The runs that execute in this process.
 #[derive(Default)]
-pub(super) struct LiveRuns(Mutex<HashMap<RunKey, Arc<LiveRun>>>);
+pub(super) struct LiveRuns(Mutex<IdMap<RunKey, Arc<LiveRun>>>);
 
 /// A run that executes in this process.
 pub(super) struct LiveRun {

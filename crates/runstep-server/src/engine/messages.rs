@@ -6,8 +6,8 @@ use runstep_api::types::{CreateMessageRequest, DeletedMessage, Message, UpdateMe
 use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::idempotency::Recorded;
-use super::objects;
 use super::transactions::new_message;
+use super::{objects, prompt};
 use crate::json_text::LongMembers;
 use crate::store::{Change, Collection, PageQuery, StoreError};
 
@@ -35,7 +35,7 @@ impl Engine {
         let context = &self.context;
         let message =
             objects::request_message(&context.ids, context.clock.now(), thread_id, request);
-        let message = new_message(&message);
+        let message = new_message(&message, &prompt::message_item(&message));
         let json = message.json.clone();
         let thread = thread_id.to_owned();
         match self.commit(Change::CreateMessage { thread, message }, &json, 0).await {

@@ -2,6 +2,7 @@
 
 mod active_runs;
 mod admission;
+mod assistant_cache;
 mod assistants;
 mod built_in_output;
 mod built_in_tools;
@@ -29,12 +30,14 @@ mod outcome;
 mod output;
 mod prompt;
 mod recovery;
+mod run_events;
 mod run_feed;
 mod run_search;
 mod run_state;
 mod run_texts;
 mod run_writer;
 mod runs;
+mod serialized;
 mod steps;
 mod threads;
 mod tool_outputs;

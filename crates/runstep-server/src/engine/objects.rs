@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
-use runstep_api::Field;
 use runstep_api::types::{
     Assistant, CreateMessageContent, CreateMessageRequest, CreateRunRequest, Message,
     MessageContent, MessageContentPart, MessageRole, MessageStatus, MessageText, RequiredAction,
@@ -11,10 +10,14 @@ use runstep_api::types::{
     ResponseFormat, Run, RunStatus, RunStep, StepDetails, SubmitToolOutputsAction, TextContent,
     ToolCall, ToolChoice, TruncationStrategy, TruncationStrategyType,
 };
+use runstep_api::{Decode, Field};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Ids;
 use crate::store::{Phase, StoreError};
+
+/// The length of most objects as JSON.
+const USUAL_OBJECT_BYTES: usize = 1024;
 
 /// Creates a completed message.
 pub(super) fn message(
@@ -155,16 +158,30 @@ pub(super) struct Metadata {
 
 /// Serializes an object.
 pub(super) fn json<T: Serialize>(object: &T) -> Bytes {
+    json_text(object).into_boxed_slice().into()
+}
+
+/// Serializes an object to a text that can grow.
+pub(super) fn json_text<T: Serialize>(object: &T) -> Vec<u8> {
+    let mut text = Vec::with_capacity(USUAL_OBJECT_BYTES);
     // Serializing the server's own objects cannot fail.
-    serde_json::to_vec(object).unwrap_or_default().into_boxed_slice().into()
+    let _ = serde_json::to_writer(&mut text, object);
+    text
+}
+
+/// Decodes a stored object of the API.
+pub(super) fn decode<T: Decode>(json: &[u8]) -> Result<T, StoreError> {
+    runstep_api::decode(json).map_err(|error| not_valid(&error))
 }
 
 /// Parses stored JSON. No bytes stand for an empty object.
 pub(super) fn parse_stored<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, StoreError> {
     let json = if json.is_empty() { b"{}" } else { json };
-    serde_json::from_slice(json).map_err(|error| {
-        StoreError::Unavailable(format!("a stored object is not valid: {error}").into())
-    })
+    serde_json::from_slice(json).map_err(|error| not_valid(&error))
+}
+
+fn not_valid(error: &serde_json::Error) -> StoreError {
+    StoreError::Unavailable(format!("a stored object is not valid: {error}").into())
 }
 
 /// Parses a stored object.

@@ -32,7 +32,11 @@ pub(super) fn commit_run_write(
     context: &Arc<EngineContext>,
     transaction: Transaction,
 ) -> BoxFuture<'static, Result<Committed>> {
-    let evidence = Evidence::of(&transaction.namespace, &transaction.change);
+    // Only connections to a shared store can be lost.
+    let evidence = match context.store.is_shared() {
+        true => Evidence::of(&transaction.namespace, &transaction.change),
+        false => None,
+    };
     let change = RunChange::of(&transaction.change);
     let change = change.map(|change| (transaction.namespace.clone(), change));
     let (context, commit) = (Arc::clone(context), context.store.commit(transaction));

@@ -13,6 +13,7 @@ use super::deltas::{self, ContentKind};
 use super::finish::Outcome;
 use super::hidden_step::HiddenStep;
 use super::objects;
+use super::run_state::{MessageState, StepState};
 use super::run_writer::RunWriter;
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, tokens_of_characters};
 use crate::store::json_length;
@@ -188,15 +189,13 @@ impl ModelOutput {
         if let Some(message) = writer.state.message_mut(&open.message_id) {
             message.status = Some(MessageStatus::Completed);
             message.completed_at = Some(now);
-            let event = StreamEvent::MessageCompleted(Box::new(message.clone()));
-            writer.emit(event);
+            writer.emit_message(&open.message_id);
         }
         if let Some(step) = writer.state.step_mut(&open.step_id) {
             step.status = RunStepStatus::Completed;
             step.completed_at = Some(now);
             step.usage = Some(usage(prompt_tokens, completion_tokens));
-            let event = StreamEvent::StepCompleted(Box::new(step.clone()));
-            writer.emit(event);
+            writer.emit_step(&open.step_id);
         }
     }
 
@@ -311,10 +310,11 @@ fn create_message(writer: &mut RunWriter, reasoning: &mut Vec<Value>) -> Option<
     let details = MessageCreationStepDetails::new(MessageCreation::new(message_id.clone()));
     let reasoning = std::mem::take(reasoning);
     let step_id = create_step(writer, RunStepType::MessageCreation, details.into(), reasoning);
-    writer.emit(StreamEvent::MessageCreated(Box::new(message.clone())));
-    writer.emit(StreamEvent::MessageInProgress(Box::new(message.clone())));
-    writer.charge.add(json_length(&message));
-    writer.state.add_message(message);
+    let message = MessageState::new(message);
+    writer.emit(message.created_event());
+    writer.emit(message.event());
+    writer.charge.add(message.message.json().len());
+    writer.state.messages.push(message);
     Some(OpenMessage { message_id, step_id, characters: 0, part_characters: 0 })
 }
 
@@ -337,9 +337,10 @@ pub(super) fn create_step(
         let placed = reasoning.into_iter().map(|item| (0, item));
         HiddenStep::change(&mut step, |hidden| hidden.reasoning.extend(placed));
     }
-    writer.charge.add(json_length(&step));
-    writer.emit(StreamEvent::StepCreated(Box::new(step.clone())));
-    writer.emit(StreamEvent::StepInProgress(Box::new(step.clone())));
-    writer.state.add_step(step);
+    let step = StepState::new(step);
+    writer.charge.add(step.step.json().len());
+    writer.emit(step.created_event());
+    writer.emit(step.event(false));
+    writer.state.steps.push(step);
     id
 }

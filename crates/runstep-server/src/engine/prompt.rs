@@ -15,7 +15,7 @@ use super::{built_in_tools, conversation, history, objects};
 use crate::model::{
     Conversation, ConversationItem, ModelRequest, ToolChoice, UserPart, item_tokens, prompt_tokens,
 };
-use crate::store::{Collection, ContextMessage, ContextQuery, Kind, PageQuery, RunKey, StoreError};
+use crate::store::{Collection, ContextQuery, Kind, PageQuery, RunKey, StoreError};
 
 /// The part of a prompt that the first message of a thread can have, if the thread is truncated: one
 /// of this many.
@@ -47,7 +47,7 @@ async fn build(
     key: &RunKey,
     state: &mut RunState,
 ) -> Result<Option<ModelRequest>, StoreError> {
-    let known = state.thread_messages.take();
+    let known = state.thread_items.take();
     let (run, used) = (&state.run, state.hidden.usage());
     let mut request = ModelRequest::new(run.model.clone().unwrap_or_default(), Vec::new());
     request.instructions = run.instructions.clone().filter(|text| !text.is_empty());
@@ -100,11 +100,10 @@ async fn build(
 async fn newest_messages(
     context: &EngineContext,
     key: &RunKey,
-    known: Option<Vec<ContextMessage>>,
+    known: Option<Conversation>,
     max_tokens: u64,
 ) -> Result<Conversation, StoreError> {
-    if let Some(messages) = known {
-        let conversation = history::items(context, key, &messages).await?.into();
+    if let Some(conversation) = known {
         return with_first_message(context, key, conversation, max_tokens).await;
     }
     let cached = context.context_cache.take(key);
@@ -144,7 +143,7 @@ async fn with_first_message(
     let collection = Collection::messages(&key.thread);
     let page = context.store.page(&key.namespace, collection, None, query).await?;
     let Some(first) = page.objects.first() else { return Ok(newest) };
-    let first = message_item(&objects::parse_stored(&first.json)?);
+    let first = message_item(&objects::decode(&first.json)?);
     let tokens = item_tokens(&first);
     if newest.iter().next() == Some(&first) || tokens > max_tokens / MAX_FIRST_MESSAGE_SHARE {
         return Ok(newest);
@@ -222,7 +221,7 @@ async fn step_items(
             Err(StoreError::Missing { kind: Kind::Message, .. }) => return Ok(Vec::new()),
             object => object?,
         };
-        let message: Message = objects::parse_stored(&object.json)?;
+        let message: Message = objects::decode(&object.json)?;
         if message.status != Some(MessageStatus::Completed) {
             return Ok(Vec::new());
         }

@@ -11,23 +11,23 @@ use super::context::EngineContext;
 use super::error::Result;
 use super::objects;
 use super::run_texts::RunTexts;
+use super::serialized::Serialized;
+use crate::events::Event;
 use crate::json_text::LongMembers;
-use crate::store::{
-    Collection, ContextMessage, NewMessage, NewThread, PageQuery, QuotaCharge, RunKey, RunRecord,
-    StoreError,
-};
+use crate::model::{Conversation, ConversationItem};
+use crate::store::{Collection, PageQuery, QuotaCharge, RunKey, RunRecord, StoreError};
 
 /// The page size with which all entries of a list are read.
 const PAGE: usize = 100;
 
-/// The length of all messages of a new thread that are kept for its run.
+/// The memory of all messages of a new thread that are kept for its run, in bytes.
 const MAX_KNOWN_BYTES: usize = 4096;
 
 /// A run, and what has changed since it was stored.
 #[derive(Clone, Debug)]
 pub(super) struct RunState {
-    /// Without the long members, which are in `texts`.
-    pub(super) run: Run,
+    /// Without the long members, which are in `texts`. Its JSON has them.
+    pub(super) run: Serialized<Run>,
     pub(super) texts: RunTexts,
     /// The memory for copies of the long members while the run executes.
     reserved: Option<Arc<QuotaCharge>>,
@@ -37,9 +37,9 @@ pub(super) struct RunState {
     pub(super) steps: Vec<StepState>,
     /// The messages of steps that are not completed, and those of this execution.
     pub(super) messages: Vec<MessageState>,
-    /// The messages of the thread, the newest first, if they are known without reading them. They
-    /// do not change while the run is active.
-    pub(super) thread_messages: Option<Vec<ContextMessage>>,
+    /// The messages of the thread for a model, if they are known without reading them. They do not
+    /// change while the run is active.
+    pub(super) thread_items: Option<Conversation>,
 }
 
 /// State of a run that its object does not have.
@@ -67,14 +67,14 @@ pub(super) struct HiddenState {
 
 #[derive(Clone, Debug)]
 pub(super) struct StepState {
-    pub(super) step: RunStep,
+    pub(super) step: Serialized<RunStep>,
     pub(super) is_stored: bool,
     pub(super) is_dirty: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct MessageState {
-    pub(super) message: Message,
+    pub(super) message: Serialized<Message>,
     /// The version of the stored message, if it is stored.
     pub(super) version: Option<u64>,
     pub(super) is_dirty: bool,
@@ -90,14 +90,14 @@ impl RunState {
     /// Creates the state of a run without steps.
     pub(super) fn new(run: Run, texts: RunTexts, hidden: HiddenState) -> Self {
         Self {
-            run,
+            run: Serialized::new(run),
             texts,
             reserved: None,
             hidden,
             version: 0,
             steps: Vec::new(),
             messages: Vec::new(),
-            thread_messages: None,
+            thread_items: None,
         }
     }
 
@@ -115,7 +115,7 @@ impl RunState {
     ) -> Result<Self> {
         let quota = context.quota(&key.namespace);
         let (members, rest) = LongMembers::split(&record.object.json);
-        let run = objects::parse(&rest)?;
+        let run = objects::decode(&rest)?;
         let texts = context.run_texts.get(&quota, members);
         let hidden = objects::parse(&record.object.hidden)?;
         let mut state = Self::new(run, texts, hidden);
@@ -125,7 +125,7 @@ impl RunState {
         for id in open {
             let collection = Collection::messages(&key.thread);
             let object = context.store.object(&key.namespace, collection, &id).await?;
-            let message = objects::parse(&object.json)?;
+            let message = Serialized::new(objects::decode(&object.json)?);
             let version = Some(object.version);
             state.messages.push(MessageState { message, version, is_dirty: false });
         }
@@ -133,33 +133,37 @@ impl RunState {
     }
 
     pub(super) fn open_steps(&self) -> impl DoubleEndedIterator<Item = &RunStep> {
-        self.steps.iter().map(|state| &state.step).filter(|step| is_open(step))
+        self.steps.iter().map(|state| &*state.step).filter(|step| is_open(step))
     }
 
     pub(super) fn step(&self, id: &str) -> Option<&RunStep> {
-        self.steps.iter().map(|state| &state.step).find(|step| step.id == id)
+        self.steps.iter().map(|state| &*state.step).find(|step| step.id == id)
+    }
+
+    /// Returns the event that a step has its status, with the passages of file searches if clients
+    /// ask for them.
+    pub(super) fn step_event(&self, id: &str, with_passages: bool) -> Option<Event> {
+        let state = self.steps.iter().rev().find(|state| state.step.id == id)?;
+        Some(state.event(with_passages))
+    }
+
+    /// Returns the event that a message has its status.
+    pub(super) fn message_event(&self, id: &str) -> Option<Event> {
+        self.messages.iter().rev().find(|state| state.message.id == id).map(MessageState::event)
     }
 
     /// Returns a step to change.
     pub(super) fn step_mut(&mut self, id: &str) -> Option<&mut RunStep> {
         let state = self.steps.iter_mut().rev().find(|state| state.step.id == id)?;
         state.is_dirty = true;
-        Some(&mut state.step)
+        Some(state.step.change())
     }
 
     /// Returns a message to change.
     pub(super) fn message_mut(&mut self, id: &str) -> Option<&mut Message> {
         let state = self.messages.iter_mut().rev().find(|state| state.message.id == id)?;
         state.is_dirty = true;
-        Some(&mut state.message)
-    }
-
-    pub(super) fn add_step(&mut self, step: RunStep) {
-        self.steps.push(StepState { step, is_stored: false, is_dirty: true });
-    }
-
-    pub(super) fn add_message(&mut self, message: Message) {
-        self.messages.push(MessageState { message, version: None, is_dirty: true });
+        Some(state.message.change())
     }
 
     /// Returns whether clients may have received a part of the current model response.
@@ -170,10 +174,23 @@ impl RunState {
 
 /// Returns the messages of a thread that is created with a run, unless they are long: the run may
 /// wait in the queue.
-pub(super) fn known_messages(thread: &NewThread) -> Option<Vec<ContextMessage>> {
-    let length: usize = thread.messages.iter().map(|message| message.json.len()).sum();
-    let message = |new: &NewMessage| ContextMessage { json: new.json.clone(), tokens: new.tokens };
-    (length <= MAX_KNOWN_BYTES).then(|| thread.messages.iter().rev().map(message).collect())
+pub(super) fn known_items(items: Vec<ConversationItem>) -> Option<Conversation> {
+    let conversation = Conversation::from(items);
+    (conversation.bytes() <= MAX_KNOWN_BYTES).then_some(conversation)
+}
+
+impl StepState {
+    /// Creates the state of a step that is not stored yet.
+    pub(super) fn new(step: RunStep) -> Self {
+        Self { step: Serialized::new(step), is_stored: false, is_dirty: true }
+    }
+}
+
+impl MessageState {
+    /// Creates the state of a message that is not stored yet.
+    pub(super) fn new(message: Message) -> Self {
+        Self { message: Serialized::new(message), version: None, is_dirty: true }
+    }
 }
 
 pub(super) fn is_open(step: &RunStep) -> bool {
@@ -200,7 +217,7 @@ pub(super) async fn load_steps(
         let collection = Collection::steps(&key.thread, &key.run);
         let page = context.store.page(&key.namespace, collection, None, query).await?;
         for object in &page.objects {
-            let step = objects::parse_stored(&object.json)?;
+            let step = Serialized::new(objects::decode(&object.json)?);
             steps.push(StepState { step, is_stored: true, is_dirty: false });
         }
         after = page.objects.into_iter().next_back().map(|object| object.id);

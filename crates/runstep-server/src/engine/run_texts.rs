@@ -77,7 +77,7 @@ impl RunTexts {
 
     /// Returns the JSON of a run.
     pub(super) fn run_json(&self, run: &runstep_api::types::Run) -> Bytes {
-        self.members().join(&objects::json(run))
+        self.members().join(objects::json_text(run))
     }
 
     /// Returns the functions among the tools.

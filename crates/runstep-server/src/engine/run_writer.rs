@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use runstep_api::types::{RunStatus, StreamEvent};
+use runstep_api::types::RunStatus;
 use tokio::time::Instant;
 
 use super::context::EngineContext;
 use super::journal::{Journal, JournalBatch, RESERVED_EVENTS};
 use super::lifecycle::transition;
 use super::live_runs::LiveRun;
-use super::objects;
-use super::outcome;
 use super::run_state::RunState;
-use super::transactions::new_message;
+use super::{objects, outcome, prompt};
+use crate::events::Event;
 use crate::store::{
     Change, Committed, KeyQuota, MessageWrite, NewMessage, QuotaCharge, Result, RunKey, RunUpdate,
     RunWrite, StepWrite, StoreError, Transaction,
@@ -73,7 +72,7 @@ impl RunWriter {
     ) -> Self {
         let quota = context.quota(&key.namespace);
         let log = Arc::clone(&live.log);
-        let journal = Journal::new(log, state.texts.clone(), &context.store, &key);
+        let journal = Journal::new(log, &context.store, &key);
         Self {
             context: Arc::clone(context),
             key,
@@ -90,8 +89,23 @@ impl RunWriter {
     }
 
     /// Emits an event. Clients receive it when it is stored.
-    pub(super) fn emit(&mut self, event: StreamEvent) {
-        self.journal.emit(event);
+    pub(super) fn emit(&mut self, event: impl Into<Event>) {
+        self.journal.emit(event.into());
+    }
+
+    /// Emits that the run has its status.
+    pub(super) fn emit_run(&mut self) {
+        self.journal.emit(self.state.event());
+    }
+
+    /// Emits that a step has its status.
+    pub(super) fn emit_step(&mut self, id: &str) {
+        self.state.step_event(id, false).into_iter().for_each(|event| self.journal.emit(event));
+    }
+
+    /// Emits that a message has its status.
+    pub(super) fn emit_message(&mut self, id: &str) {
+        self.state.message_event(id).into_iter().for_each(|event| self.journal.emit(event));
     }
 
     /// Returns whether the model's output applies to the run.
@@ -107,7 +121,7 @@ impl RunWriter {
     /// Changes the status of the run.
     pub(super) fn transition(&mut self, to: RunStatus) -> bool {
         self.is_run_dirty = true;
-        transition(&mut self.state.run, to, self.context.clock.now()).is_ok()
+        transition(self.state.run.change(), to, self.context.clock.now()).is_ok()
     }
 
     /// Returns why the output of the model cannot be kept, if so.
@@ -153,7 +167,8 @@ impl RunWriter {
 
     fn send(&mut self, rows: DirtyRows, batch: JournalBatch) {
         let next_event = batch.next + RESERVED_EVENTS;
-        let write = self.write(&rows, batch, next_event, Some(&self.context.node));
+        let owner = Some(Arc::clone(&self.context.node));
+        let write = self.write(&rows, batch, next_event, owner);
         self.in_flight = Some(InFlight { commit: self.commit(write), rows });
     }
 
@@ -262,29 +277,32 @@ impl RunWriter {
     }
 
     fn write(
-        &self,
+        &mut self,
         rows: &DirtyRows,
         batch: JournalBatch,
         next_event: u64,
-        owner: Option<&Arc<str>>,
+        owner: Option<Arc<str>>,
     ) -> RunWrite {
-        let state = &self.state;
+        let state = &mut self.state;
         let update = rows.run.then(|| RunUpdate {
-            json: state.texts.run_json(&state.run),
+            json: state.run_json(),
             hidden: objects::json(&state.hidden),
             phase: objects::phase(&state.run.status),
             expires_at: state.run.expires_at.unwrap_or_default(),
-            owner: owner.cloned(),
+            owner,
         });
+        state.run.forget_json();
+        let state = &self.state;
         let steps = rows.steps.iter().filter_map(|index| state.steps.get(*index));
         let steps = steps.map(|step| StepWrite {
             id: step.step.id.clone(),
-            json: objects::json(&step.step),
+            json: step.step.json(),
             is_new: !step.is_stored,
         });
         let messages = rows.messages.iter().filter_map(|index| state.messages.get(*index));
         let messages = messages.map(|state| {
-            let NewMessage { id, json, tokens } = new_message(&state.message);
+            let tokens = prompt::message_tokens(&state.message);
+            let (id, json) = (state.message.id.clone(), state.message.json());
             match state.version {
                 None => MessageWrite::New(NewMessage { id, json, tokens }),
                 Some(version) => MessageWrite::Replace { id, json, tokens, version },
@@ -307,7 +325,7 @@ impl RunWriter {
     /// returns `None` if the change is no longer possible. Returns whether it was stored.
     pub(super) async fn settle(
         &mut self,
-        mut change: impl FnMut(&mut RunState) -> Option<Vec<StreamEvent>>,
+        mut change: impl FnMut(&mut RunState) -> Option<Vec<Event>>,
     ) -> bool {
         self.drain().await;
         let mut delay = MIN_RETRY_DELAY;

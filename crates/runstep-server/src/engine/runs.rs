@@ -7,24 +7,25 @@ use axum::body::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use runstep_api::Field;
 use runstep_api::types::{
-    Assistant, CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, StreamEvent,
-    ToolResources, UpdateRunRequest,
+    CreateRunRequest, CreateThreadAndRunRequest, Run, RunStatus, ToolResources, UpdateRunRequest,
 };
 use tokio::sync::oneshot;
 
 use super::admission::QueuePermit;
-use super::assistants::HiddenSettings;
+use super::assistant_cache::DecodedAssistant;
 use super::context::Engine;
 use super::error::{EngineError, Result};
 use super::execution::RunExecution;
 use super::idempotency::Recorded;
 use super::journal::RESERVED_EVENTS;
+use super::run_events::thread_created;
 use super::run_state::{HiddenState, RunState};
 use super::run_texts::RunTexts;
 use super::transactions::new_message;
-use super::{built_in_tools, capabilities, objects, run_state, run_texts};
-use crate::events::{Frame, Frames, Subscriber};
+use super::{built_in_tools, capabilities, objects, prompt, run_state, run_texts};
+use crate::events::{Event, Frame, Frames, Subscriber};
 use crate::json_text::LongMembers;
+use crate::model::ConversationItem;
 use crate::store::{
     Change, Collection, EventChunk, NewMessage, NewObject, NewRun, NewThread, PageQuery, Phase,
     QuotaCharge, RunRecord, StoreError,
@@ -45,8 +46,9 @@ pub(crate) struct RunView {
 
 /// What a run is created from, after validation.
 struct ValidRun {
-    assistant: Assistant,
-    hidden: HiddenSettings,
+    assistant: Arc<DecodedAssistant>,
+    /// The files and vector stores of the tools.
+    tool_resources: Option<ToolResources>,
     texts: RunTexts,
     reserved: QuotaCharge,
     permit: QueuePermit,
@@ -147,19 +149,19 @@ impl Engine {
         let mut valid = self.validate_run(&run).await?;
         self.check_resources(request.tool_resources.as_option()).await?;
         if let Some(resources) = request.tool_resources.into_option() {
-            built_in_tools::merge(&mut valid.assistant.tool_resources, resources);
+            built_in_tools::merge(&mut valid.tool_resources, resources);
         }
-        let (thread, new_thread, stores) = self.new_thread("thread.", thread).await?;
-        let id = thread.id.clone();
-        let created = StreamEvent::ThreadCreated(Box::new(thread));
-        let started = self.start(&id, valid, run, Some((new_thread, created))).await;
+        let (new_thread, items, stores) = self.new_thread("thread.", thread).await?;
+        let id = new_thread.thread.id.clone();
+        let started = self.start(&id, valid, run, Some((new_thread, items))).await;
         self.delete_if_failed(stores, started).await
     }
 
     /// Validates a create-run request, except for its thread. Returns the assistant, because the
     /// run must use the state that was validated.
     async fn validate_run(&self, request: &CreateRunRequest) -> Result<ValidRun> {
-        let (assistant, mut members, hidden) = self.parsed_assistant(&request.assistant_id).await?;
+        let assistant = self.decoded_assistant(&request.assistant_id).await?;
+        let mut members = assistant.members.clone();
         let model = self.context.capabilities();
         match request.tools.as_option() {
             Some(tools) => {
@@ -184,7 +186,9 @@ impl Engine {
         let quota = self.quota();
         let texts = self.context.run_texts.get(&quota, members);
         let reserved = quota.reserve(texts.execution_bytes())?;
-        Ok(ValidRun { assistant, hidden, texts, reserved, permit, with_passages: false })
+        let tool_resources = assistant.assistant.tool_resources.clone();
+        let with_passages = false;
+        Ok(ValidRun { assistant, tool_resources, texts, reserved, permit, with_passages })
     }
 
     /// Creates the run and starts its first execution. The event of a new thread precedes the run's
@@ -194,10 +198,9 @@ impl Engine {
         thread_id: &str,
         valid: ValidRun,
         mut request: CreateRunRequest,
-        new_thread: Option<(NewThread, StreamEvent)>,
+        new_thread: Option<(NewThread, Vec<ConversationItem>)>,
     ) -> Result<(RunView, Option<Subscriber>)> {
-        let ValidRun { assistant, hidden: settings, texts, reserved, permit, with_passages } =
-            valid;
+        let ValidRun { assistant, tool_resources, texts, reserved, permit, with_passages } = valid;
         // They are in `texts`.
         (request.tools, request.response_format) = (Field::Absent, Field::Absent);
         let context = &self.context;
@@ -206,48 +209,43 @@ impl Engine {
         let messages = mem::take(&mut request.additional_messages).into_option();
         let messages = messages.unwrap_or_default().into_iter().map(|message| {
             let message = objects::request_message(ids, now, thread_id, message);
-            new_message(&message)
+            new_message(&message, &prompt::message_item(&message))
         });
         let messages: Vec<NewMessage> = messages.collect();
         let effort = mem::take(&mut request.reasoning_effort).into_option();
         let hidden = HiddenState {
-            reasoning_effort: effort.or(settings.reasoning_effort),
-            tool_resources: assistant.tool_resources.clone().filter(has_resources),
+            reasoning_effort: effort.or_else(|| assistant.settings.reasoning_effort.clone()),
+            tool_resources: tool_resources.filter(has_resources),
             includes_passages: with_passages,
             ..HiddenState::default()
         };
-        let run = objects::run(ids, now, context.run_lifetime, thread_id, &assistant, request);
+        let assistant = &assistant.assistant;
+        let run = objects::run(ids, now, context.run_lifetime, thread_id, assistant, request);
 
-        let (new_thread, thread_created) = new_thread.unzip();
-        let known = new_thread.as_ref().filter(|_| messages.is_empty());
-        let known = known.and_then(run_state::known_messages);
-        let run_events = [
-            StreamEvent::RunCreated(Box::new(run.clone())),
-            StreamEvent::RunQueued(Box::new(run.clone())),
-        ];
+        let (new_thread, items) = new_thread.unzip();
+        let known = items.filter(|_| messages.is_empty()).and_then(run_state::known_items);
+        let mut state = RunState::new(run, texts, hidden).with_reserved(reserved);
+        let thread_created = new_thread.as_ref().map(|new| thread_created(new.thread.json.clone()));
+        let run_events = [state.created_event(), state.event()];
         let events: Vec<_> = thread_created.into_iter().chain(run_events).collect();
-        let (frames, events) = encode(FIRST_EVENT, &events, &texts);
+        let (frames, events) = encode(FIRST_EVENT, &events);
         let next = events.last + 1;
-        let object = NewObject {
-            id: run.id.clone(),
-            json: texts.run_json(&run),
-            hidden: objects::json(&hidden),
-        };
-        let view = RunView::new(thread_id, &run.id, object.json.clone(), Phase::Queued);
-        let json = object.json.clone();
+        let (run, json) = (&state.run, state.run_json());
+        let view = RunView::new(thread_id, &run.id, json.clone(), Phase::Queued);
+        let hidden = objects::json(&state.hidden);
         let change = Change::CreateRun(Box::new(NewRun {
             thread: thread_id.to_owned(),
             new_thread,
             messages,
-            run: object,
+            run: NewObject { id: run.id.clone(), json: json.clone(), hidden },
             phase: Phase::Queued,
             expires_at: run.expires_at.unwrap_or_default(),
             owner: Some(Arc::clone(&context.node)),
             next_event: next + RESERVED_EVENTS,
             events,
         }));
-        let mut state = RunState::new(run, texts, hidden).with_reserved(reserved);
-        state.thread_messages = known;
+        state.run.forget_json();
+        state.thread_items = known;
         let start = Start { first_event: FIRST_EVENT, frames, stream, permit };
         let subscriber = match self.commit_and_execute(change, json, state, start).await {
             Ok(subscriber) => subscriber,
@@ -277,11 +275,12 @@ impl Engine {
             Ok::<_, StoreError>(engine.execution(state, start))
         });
         if let Some(started) = started.as_mut().now_or_never() {
-            let (subscriber, execution) = started?;
-            tokio::spawn(execution);
-            // Lets the execution begin: the events of a fast model are then sent with the response,
-            // and a client that polls needs fewer requests.
-            tokio::task::yield_now().await;
+            let (subscriber, mut execution) = started?;
+            // A model that is ready at once needs no task: its events are sent with the response, and
+            // a client that polls needs fewer requests.
+            if (&mut execution).now_or_never().is_none() {
+                tokio::spawn(execution);
+            }
             return Ok(subscriber);
         }
         let (sender, receiver) = oneshot::channel();
@@ -389,16 +388,8 @@ pub(super) fn is_streamed(stream: &Field<bool>) -> bool {
 }
 
 /// Encodes events that are stored before clients receive them.
-pub(super) fn encode(
-    first: u64,
-    events: &[StreamEvent],
-    texts: &RunTexts,
-) -> (Vec<Frame>, EventChunk) {
-    let mut frames = Frames::default();
-    for (number, event) in (first..).zip(events) {
-        frames.push(number, event, texts.members());
-    }
-    let (frames, bytes) = frames.finish(0);
+pub(super) fn encode(first: u64, events: &[Event]) -> (Vec<Frame>, EventChunk) {
+    let (frames, bytes) = Frames::encode(&[], first, events.iter()).finish(0);
     let last = (first + frames.len() as u64).saturating_sub(1);
     let is_done = frames.last().is_some_and(|frame| frame.is_done);
     (frames, EventChunk { first, last, is_done, bytes })

@@ -11,8 +11,9 @@ use super::error::Result;
 use super::idempotency::Recorded;
 use super::transactions::{new_message, new_object};
 use super::vector_stores::NewVectorStores;
-use super::{built_in_tools, objects};
+use super::{built_in_tools, objects, prompt};
 use crate::json_text::LongMembers;
+use crate::model::ConversationItem;
 use crate::store::{Change, Collection, NewThread};
 
 impl Engine {
@@ -22,20 +23,20 @@ impl Engine {
     }
 
     async fn try_create_thread(&self, request: CreateThreadRequest) -> Result<Bytes> {
-        let (_, new, stores) = self.new_thread("", request).await?;
+        let (new, _, stores) = self.new_thread("", request).await?;
         let json = new.thread.json.clone();
         let committed = self.commit(Change::CreateThread(new), &json, 0).await;
         self.delete_if_failed(stores, committed.map_err(Into::into)).await?;
         Ok(json)
     }
 
-    /// Creates a thread that is not stored yet, with its new vector stores. `prefix` precedes the names
-    /// of fields in errors.
+    /// Creates a thread that is not stored yet, its messages for a model, and its new vector stores.
+    /// `prefix` precedes the names of fields in errors.
     pub(super) async fn new_thread(
         &self,
         prefix: &str,
         request: CreateThreadRequest,
-    ) -> Result<(Thread, NewThread, NewVectorStores)> {
+    ) -> Result<(NewThread, Vec<ConversationItem>, NewVectorStores)> {
         let model = self.context.capabilities();
         model.check_tool_resources(
             &format!("{prefix}tool_resources"),
@@ -59,11 +60,12 @@ impl Engine {
         thread.metadata = Some(request.metadata.into_option().unwrap_or_default());
         let messages = messages.into_iter().map(|message| {
             let message = objects::request_message(ids, now, &thread.id, message);
-            new_message(&message)
+            let item = prompt::message_item(&message);
+            (new_message(&message, &item), item)
         });
-        let messages = messages.collect();
+        let (messages, items) = messages.unzip();
         let new = NewThread { thread: new_object(&thread.id, &thread), messages };
-        Ok((thread, new, stores))
+        Ok((new, items, stores))
     }
 
     async fn new_thread_resources(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use runstep_api::types::{
-    RunStatus, RunStep, RunStepStatus, StepDetails, SubmitToolOutputsRequest, ToolCall,
+    RunStatus, RunStepStatus, StepDetails, SubmitToolOutputsRequest, ToolCall,
 };
 
 use super::error::{EngineError, Result};
@@ -47,11 +47,12 @@ pub(super) fn check(state: &RunState, request: &SubmitToolOutputsRequest) -> Res
 }
 
 impl ToolOutputs {
-    /// Adds the outputs to their calls and queues the run again. Returns the completed step.
-    pub(super) fn apply(mut self, state: &mut RunState, now: i64) -> Option<RunStep> {
+    /// Adds the outputs to their calls and queues the run again. Returns the id of the
+    /// completed step.
+    pub(super) fn apply(mut self, state: &mut RunState, now: i64) -> Option<String> {
         let waiting = state.open_steps().next_back().map(|step| step.id.clone());
         let usage = state.hidden.waiting_step_usage.take();
-        let step = waiting.and_then(|id| state.step_mut(&id)).map(|step| {
+        if let Some(step) = waiting.as_deref().and_then(|id| state.step_mut(id)) {
             if let StepDetails::ToolCalls(details) = &mut step.step_details {
                 for call in &mut details.tool_calls {
                     if let ToolCall::Function(call) = call {
@@ -62,11 +63,10 @@ impl ToolOutputs {
             step.status = RunStepStatus::Completed;
             step.completed_at = Some(now);
             step.usage = usage;
-            step.clone()
-        });
+        }
         // `check` has checked the status.
-        let _ = transition(&mut state.run, RunStatus::Queued, now);
-        step
+        let _ = transition(state.run.change(), RunStatus::Queued, now);
+        waiting
     }
 }
 

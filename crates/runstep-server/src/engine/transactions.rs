@@ -1,6 +1,7 @@
 //! Reads and transactions of a namespace.
 
 use axum::body::Bytes;
+use runstep_api::Decode;
 use runstep_api::types::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::context::Engine;
 use super::error::Result;
 use super::objects;
-use super::prompt;
 use crate::json_text::LongMembers;
+use crate::model::{ConversationItem, item_tokens};
 use crate::store::{Change, Collection, NewMessage, NewObject, Object, StoreError};
 
 impl Engine {
@@ -32,7 +33,7 @@ impl Engine {
         change: impl Fn(&mut T, &mut H, &mut LongMembers),
     ) -> Result<Bytes>
     where
-        T: DeserializeOwned + Serialize,
+        T: Decode + Serialize,
         H: Default + DeserializeOwned + Serialize,
     {
         loop {
@@ -41,10 +42,10 @@ impl Engine {
             let mut hidden =
                 if has_hidden { objects::parse(&stored.hidden)? } else { H::default() };
             let (mut members, rest) = LongMembers::split(&stored.json);
-            let mut object: T = objects::parse(&rest)?;
+            let mut object: T = objects::decode(&rest)?;
             change(&mut object, &mut hidden, &mut members);
             let _in_transit = self.quota().reserve(members.len())?;
-            let json = members.join(&objects::json(&object));
+            let json = members.join(objects::json_text(&object));
             let hidden = if has_hidden { objects::json(&hidden) } else { stored.hidden };
             let object = NewObject { id: id.to_owned(), json: json.clone(), hidden };
             let (collection, version) = (collection.clone(), stored.version);
@@ -57,9 +58,9 @@ impl Engine {
     }
 }
 
-/// Creates a row of a message.
-pub(super) fn new_message(message: &Message) -> NewMessage {
-    let tokens = prompt::message_tokens(message);
+/// Creates a row of a message, of which this is the item for a model.
+pub(super) fn new_message(message: &Message, item: &ConversationItem) -> NewMessage {
+    let tokens = item_tokens(item);
     NewMessage { id: message.id.clone(), json: objects::json(message), tokens }
 }
 

@@ -140,7 +140,7 @@ impl Engine {
             return Ok(());
         }
         let stored = self.object(Collection::Threads, thread_id).await?;
-        let mut thread: Thread = objects::parse(&stored.json)?;
+        let mut thread: Thread = objects::decode(&stored.json)?;
         let mut new = NewVectorStores::default();
         let attached = self.attach(&mut thread.tool_resources, messages, &mut new).await;
         if self.delete_if_failed(new, attached).await? {

@@ -6,14 +6,24 @@ use std::io::Write as _;
 use axum::body::Bytes;
 use runstep_api::types::{ErrorResponse, StreamEvent};
 
-use crate::json_text::LongMembers;
 use crate::text::escape_line_separators;
 
-/// An estimate of the bytes of an event besides its name and its data.
-const OVERHEAD: usize = 48;
+/// An estimate of the bytes of an event besides its data, and of those of a delta.
+const OVERHEAD: usize = 80;
+const DELTA_BYTES: usize = 200;
 
-/// The property of a stored step that only the server reads.
-pub(crate) const HIDDEN_PROPERTY: &str = "_hidden";
+/// An event before it is encoded.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// An object in a state, as JSON that the store can share.
+    Object {
+        /// For example `thread.run.completed`.
+        name: String,
+        json: Bytes,
+    },
+    /// Another event.
+    Other(StreamEvent),
+}
 
 /// An encoded event of a run.
 #[derive(Clone, Debug)]
@@ -23,46 +33,125 @@ pub(crate) struct Frame {
     pub(crate) is_done: bool,
 }
 
-impl Frame {
-    pub(crate) fn new(number: u64, event: &StreamEvent) -> Self {
-        let is_done = matches!(event, StreamEvent::Done);
-        Self { bytes: encode(Some(number), event), is_done }
-    }
-}
-
 /// Encoded events with consecutive numbers, in one text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Frames {
     bytes: Vec<u8>,
     /// For each event its end in the text, and whether it is `done`.
     ends: Vec<(usize, bool)>,
 }
 
-impl Frames {
-    /// Creates frames that follow encoded events.
-    pub(crate) fn after(bytes: Vec<u8>) -> Self {
-        let ends = Vec::new();
-        Self { bytes, ends }
+impl Event {
+    /// Returns the event that an object of a kind, for example `thread.run`, is in a state.
+    pub(crate) fn object(kind: &str, state: &str, json: Bytes) -> Self {
+        Self::Object { name: [kind, ".", state].concat(), json }
     }
 
-    /// Appends an event. An event with a run gets the long members of the run.
-    pub(crate) fn push(&mut self, number: u64, event: &StreamEvent, long: &LongMembers) {
-        let name = event.event();
-        if name.starts_with("thread.run.") && !name.starts_with("thread.run.step.") {
-            let data = event_data(event);
-            // Writing to memory cannot fail.
-            let _ = write!(self.bytes, "id: {number}\nevent: {name}\ndata: ");
-            long.join_event(data.as_bytes(), &mut self.bytes);
-            self.bytes.extend_from_slice(b"\n\n");
-        } else {
-            self.bytes.extend_from_slice(&encode(Some(number), event));
+    /// Returns whether this is a part of an object.
+    pub(crate) fn is_delta(&self) -> bool {
+        matches!(self, Self::Other(StreamEvent::MessageDelta(_) | StreamEvent::StepDelta(_)))
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self, Self::Other(StreamEvent::Done))
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Object { name, .. } => name,
+            Self::Other(event) => event.event(),
         }
-        self.ends.push((self.bytes.len(), matches!(event, StreamEvent::Done)));
+    }
+
+    /// Appends the data as one line. Writing to memory and serializing the server's own objects
+    /// cannot fail.
+    fn write_data(&self, bytes: &mut Vec<u8>) {
+        let start = bytes.len();
+        let _ = match self {
+            Self::Object { json, .. } => {
+                bytes.extend_from_slice(json);
+                Ok(())
+            }
+            Self::Other(StreamEvent::MessageDelta(delta)) => {
+                serde_json::to_writer(&mut *bytes, delta)
+            }
+            Self::Other(StreamEvent::StepDelta(delta)) => serde_json::to_writer(&mut *bytes, delta),
+            // Some clients do not recognize a bare error object and take the stream for a complete one.
+            Self::Other(StreamEvent::Error(error)) => {
+                serde_json::to_writer(&mut *bytes, &ErrorResponse::new(error.clone()))
+            }
+            Self::Other(event) => event.data().map(|data| bytes.extend_from_slice(data.as_bytes())),
+        };
+        let data = bytes.get(start..).unwrap_or_default();
+        if !data.is_ascii()
+            && let Ok(text) = std::str::from_utf8(data)
+            && let Cow::Owned(escaped) = escape_line_separators(text)
+        {
+            bytes.truncate(start);
+            bytes.extend_from_slice(escaped.as_bytes());
+        }
+    }
+
+    /// Estimates the length of the encoded event.
+    fn size_hint(&self) -> usize {
+        match self {
+            Self::Object { json, .. } => OVERHEAD + json.len(),
+            Self::Other(_) => OVERHEAD + DELTA_BYTES,
+        }
+    }
+
+    /// Appends the event. Events of a run's log have a number, after which a stream can be resumed.
+    fn write(&self, number: Option<u64>, bytes: &mut Vec<u8>) {
+        // Writing to memory cannot fail.
+        if let Some(number) = number {
+            let _ = writeln!(bytes, "id: {number}");
+        }
+        for text in ["event: ", self.name(), "\ndata: "] {
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        self.write_data(bytes);
+        bytes.extend_from_slice(b"\n\n");
+    }
+}
+
+impl From<StreamEvent> for Event {
+    fn from(event: StreamEvent) -> Self {
+        Self::Other(event)
+    }
+}
+
+impl Frame {
+    pub(crate) fn new(number: u64, event: &Event) -> Self {
+        Self { bytes: encode(Some(number), event), is_done: event.is_done() }
+    }
+}
+
+impl Frames {
+    /// Encodes events that follow encoded ones. The first of them gets this number.
+    pub(crate) fn encode<'a>(
+        preceding: &[u8],
+        first: u64,
+        events: impl Iterator<Item = &'a Event> + Clone,
+    ) -> Self {
+        let length: usize = events.clone().map(Event::size_hint).sum();
+        let mut bytes = Vec::with_capacity(preceding.len() + length);
+        bytes.extend_from_slice(preceding);
+        let ends = events.zip(first..).map(|(event, number)| {
+            event.write(Some(number), &mut bytes);
+            (bytes.len(), event.is_done())
+        });
+        let ends = ends.collect();
+        Self { bytes, ends }
     }
 
     /// Returns the frames, which share the text, and the whole text with what precedes them.
     pub(crate) fn finish(self, start: usize) -> (Vec<Frame>, Bytes) {
-        let bytes = Bytes::from(self.bytes.into_boxed_slice());
+        let mut text = self.bytes;
+        // The store keeps it. Copying the whole text to save a little memory would take longer.
+        if text.capacity() > text.len() + text.len() / 8 {
+            text.shrink_to_fit();
+        }
+        let bytes = Bytes::from(text);
         let mut start = start;
         let frames = self.ends.into_iter().map(|(end, is_done)| {
             let frame = Frame { bytes: bytes.slice(start..end), is_done };
@@ -70,40 +159,6 @@ impl Frames {
             frame
         });
         (frames.collect(), bytes)
-    }
-}
-
-/// Returns the text of an event without the property that clients do not get.
-fn visible_data(event: &StreamEvent) -> serde_json::Result<String> {
-    let step = match event {
-        StreamEvent::StepCreated(step)
-        | StreamEvent::StepInProgress(step)
-        | StreamEvent::StepCompleted(step)
-        | StreamEvent::StepFailed(step)
-        | StreamEvent::StepCancelled(step)
-        | StreamEvent::StepExpired(step) => step,
-        event => return event.data(),
-    };
-    if !step.other().contains_key(HIDDEN_PROPERTY) {
-        return event.data();
-    }
-    let mut step = step.clone();
-    step.other_mut().remove(HIDDEN_PROPERTY);
-    serde_json::to_string(&step)
-}
-
-/// Returns the data of an event as one line.
-fn event_data(event: &StreamEvent) -> String {
-    // Some clients do not recognize a bare error object and take the stream for a complete one.
-    let data = match event {
-        StreamEvent::Error(error) => serde_json::to_string(&ErrorResponse::new(error.clone())),
-        event => visible_data(event),
-    };
-    // Serializing the server's own objects to one line of JSON cannot fail.
-    let data = data.unwrap_or_default();
-    match escape_line_separators(&data) {
-        Cow::Borrowed(_) => data,
-        Cow::Owned(escaped) => escaped,
     }
 }
 
@@ -118,15 +173,9 @@ pub(super) fn skip_events(chunk: &Bytes, count: u64) -> Bytes {
     chunk.slice(skipped..)
 }
 
-/// Encodes an event. Events of a run's log have a number, after which a stream can be resumed.
-pub(crate) fn encode(number: Option<u64>, event: &StreamEvent) -> Bytes {
-    let data = event_data(event);
-    let name = event.event();
-    let mut bytes = Vec::with_capacity(OVERHEAD + name.len() + data.len());
-    // Writing to memory cannot fail.
-    let _ = match number {
-        Some(number) => write!(bytes, "id: {number}\nevent: {name}\ndata: {data}\n\n"),
-        None => write!(bytes, "event: {name}\ndata: {data}\n\n"),
-    };
-    bytes.into()
+/// Encodes an event.
+pub(crate) fn encode(number: Option<u64>, event: &Event) -> Bytes {
+    let mut bytes = Vec::with_capacity(event.size_hint());
+    event.write(number, &mut bytes);
+    bytes.into_boxed_slice().into()
 }

@@ -7,7 +7,7 @@ mod log;
 mod subscriber;
 
 pub(crate) use followers::Followers;
-pub(crate) use frame::{Frame, Frames, HIDDEN_PROPERTY, encode};
+pub(crate) use frame::{Event, Frame, Frames, encode};
 pub(crate) use log::{EventLog, SLOW_SUBSCRIBER_BUDGET};
 pub(crate) use subscriber::{EventSource, Received, Subscriber};
 

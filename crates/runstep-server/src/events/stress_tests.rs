@@ -17,9 +17,9 @@ const READERS: u64 = 12;
 const MAX_EVENT_BYTES: usize = 3000;
 
 /// Returns an event whose size depends on its number.
-fn event(number: u64) -> StreamEvent {
+fn event(number: u64) -> Event {
     let length = usize::try_from(number * 7919 % 2800).unwrap();
-    StreamEvent::Error(ErrorObject::new("x".repeat(length)))
+    StreamEvent::Error(ErrorObject::new("x".repeat(length))).into()
 }
 
 /// Checks that the next events are received.
@@ -82,7 +82,7 @@ async fn concurrent_readers_receive_every_event_once_and_in_order() {
         harness.push(&event(number));
         log.wait_for_slow_subscribers(&mut budget).await;
     }
-    harness.push(&StreamEvent::Done);
+    harness.push(&StreamEvent::Done.into());
     for reader in readers {
         assert_eq!(reader.await.unwrap(), EVENTS);
     }

@@ -22,10 +22,10 @@ pub(super) struct Harness {
     version: u64,
 }
 
-fn event() -> StreamEvent {
+fn event() -> Event {
     let status = RunStatus::Queued;
     let run = Run::new("run_1", 0, "thread_1", "asst_1", status, "model", "", Vec::new(), true);
-    StreamEvent::RunQueued(Box::new(run))
+    StreamEvent::RunQueued(Box::new(run)).into()
 }
 
 fn key() -> RunKey {
@@ -64,7 +64,7 @@ impl Harness {
     }
 
     /// Stores and logs an event.
-    pub(super) fn push(&mut self, event: &StreamEvent) {
+    pub(super) fn push(&mut self, event: &Event) {
         let number = self.log.next();
         self.store_events(chunk(number, event), Phase::InProgress);
         self.log.push([Frame::new(number, event)], number + 1);
@@ -99,7 +99,7 @@ impl Harness {
     }
 }
 
-fn chunk(number: u64, event: &StreamEvent) -> EventChunk {
+fn chunk(number: u64, event: &Event) -> EventChunk {
     let frame = Frame::new(number, event);
     EventChunk { first: number, last: number, is_done: frame.is_done, bytes: frame.bytes }
 }
@@ -117,7 +117,7 @@ async fn subscriber_receives_each_event_once_up_to_done() {
     let mut subscriber = harness.subscribe(1);
     assert_eq!(numbers(&subscriber.receive().await), [1]);
     harness.push(&event());
-    harness.push(&StreamEvent::Done);
+    harness.push(&StreamEvent::Done.into());
     let last = subscriber.receive().await;
     assert!(matches!(last, Received::End(_)));
     assert_eq!(numbers(&last), [2, 3]);
@@ -154,7 +154,7 @@ async fn size_is_bounded_and_a_subscriber_that_lags_reads_the_store() {
     let mut slow = harness.subscribe(1);
     let count = MAX_BYTES / encode(Some(1000), &event()).len() + 500;
     (0..count).for_each(|_| harness.push(&event()));
-    harness.push(&StreamEvent::Done);
+    harness.push(&StreamEvent::Done.into());
     assert!(harness.log.bytes() <= MAX_BYTES);
     let mut received = Vec::new();
     loop {
@@ -192,7 +192,7 @@ async fn subscriber_without_a_log_waits_for_the_store() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     harness.store_events(chunk(2, &event()), Phase::InProgress);
     tokio::time::sleep(Duration::from_secs(5)).await;
-    harness.store_events(chunk(3, &StreamEvent::Done), Phase::Ended);
+    harness.store_events(chunk(3, &StreamEvent::Done.into()), Phase::Ended);
     assert_eq!(reading.await.unwrap(), [2, 3]);
 }
 
@@ -211,7 +211,7 @@ fn chunks_are_split_after_any_event() {
 async fn run_waits_for_a_subscriber_that_is_many_bytes_behind() {
     let mut harness = Harness::new();
     let mut subscriber = harness.subscribe(2);
-    harness.push(&StreamEvent::Error(ErrorObject::new("x".repeat(300_000))));
+    harness.push(&StreamEvent::Error(ErrorObject::new("x".repeat(300_000))).into());
     let log = Arc::clone(&harness.log);
     let waiting = tokio::spawn(async move {
         log.wait_for_slow_subscribers(&mut { SLOW_SUBSCRIBER_BUDGET }).await

@@ -114,6 +114,7 @@ fn events(
 fn error_events(message: &str) -> Bytes {
     let mut error = ErrorObject::new(message);
     error.type_ = Some("server_error".to_owned());
-    let events = [encode(None, &StreamEvent::Error(error)), encode(None, &StreamEvent::Done)];
+    let events =
+        [StreamEvent::Error(error), StreamEvent::Done].map(|event| encode(None, &event.into()));
     events.concat().into()
 }

@@ -17,11 +17,14 @@ use crate::text::shorten;
 /// How many characters of a text a response repeats.
 const MAX_QUOTED_CHARACTERS: usize = 200;
 
+/// How many of the newest items the model reads. A thread can be long and have no user message.
+const MAX_TURN_ITEMS: usize = 512;
+
 /// A model that needs no network and always responds to the same conversation in the same way.
 ///
 /// It calls the functions of the run, with arguments that match their schemas and that come from
 /// the user's message where possible. Then it repeats their outputs. Without functions it repeats
-/// the user's message.
+/// the user's message. It reads the newest 512 items of a conversation.
 #[derive(Clone, Debug, Default)]
 pub struct Offline {
     timing: Timing,
@@ -88,7 +91,7 @@ impl<'a> CurrentTurn<'a> {
         let mut turn = Self::default();
         // The newest items come first, because a thread can be long.
         let mut items = Vec::new();
-        for item in conversation.iter().rev() {
+        for item in conversation.iter().rev().take(MAX_TURN_ITEMS) {
             match item {
                 ConversationItem::User(text) => turn.user = Some(text),
                 ConversationItem::UserParts(parts) => {
@@ -97,10 +100,11 @@ impl<'a> CurrentTurn<'a> {
                         _ => None,
                     });
                 }
-                item => {
+                ConversationItem::ToolCalls(_) | ConversationItem::ToolOutput { .. } => {
                     items.push(item);
                     continue;
                 }
+                _ => continue,
             }
             break;
         }

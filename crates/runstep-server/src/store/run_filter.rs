@@ -1,5 +1,7 @@
 //! Lists of the runs of all threads.
 
+use std::borrow::Cow;
+
 use crate::json_text::member;
 
 /// Which runs of a namespace a list has. An empty filter selects all.
@@ -11,29 +13,36 @@ pub(crate) struct RunFilter {
     pub(crate) thread: Option<String>,
 }
 
+impl RunFilter {
+    /// Returns whether the filter selects a run with this status and assistant.
+    pub(super) fn selects(&self, status: Option<&str>, assistant: Option<&str>) -> bool {
+        let has_status = self.statuses.is_empty()
+            || status.is_some_and(|status| self.statuses.iter().any(|one| one == status));
+        has_status && self.assistant.as_deref().is_none_or(|id| assistant == Some(id))
+    }
+}
+
 /// The members of a run by which lists are filtered. The server writes them before all members that
 /// a client determines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct RunLabels {
-    pub(super) status: Option<String>,
-    pub(super) assistant_id: Option<String>,
+pub(super) struct RunLabels<'a> {
+    pub(super) status: Option<Cow<'a, str>>,
+    pub(super) assistant_id: Option<Cow<'a, str>>,
 }
 
-impl RunLabels {
-    /// Reads the labels from the JSON of a run. A text without them has none.
-    pub(super) fn read(json: &[u8]) -> Self {
-        // They are at the start, so that long texts are not read.
-        let text = |name| serde_json::from_slice(json.get(member(json, name)?)?).ok();
-        Self { status: text("status"), assistant_id: text("assistant_id") }
-    }
+/// A text without escapes is not copied.
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-    /// Returns whether a filter selects a run with these labels.
-    pub(super) fn match_filter(&self, filter: &RunFilter) -> bool {
-        let has_status = match &self.status {
-            Some(status) => filter.statuses.is_empty() || filter.statuses.contains(status),
-            None => filter.statuses.is_empty(),
+impl<'a> RunLabels<'a> {
+    /// Reads the labels from the JSON of a run. A text without them has none.
+    pub(super) fn read(json: &'a [u8]) -> Self {
+        // They are at the start, so that long texts are not read.
+        let text = |name| {
+            let text: Option<Text<'a>> =
+                serde_json::from_slice(json.get(member(json, name)?)?).ok();
+            text.map(|Text(text)| text)
         };
-        let has_assistant = |id| self.assistant_id.as_ref() == Some(id);
-        has_status && filter.assistant.as_ref().is_none_or(has_assistant)
+        Self { status: text("status"), assistant_id: text("assistant_id") }
     }
 }

@@ -217,3 +217,16 @@ async fn beta_header_is_required_only_on_demand() {
         strict.with_header("openai-beta", value).post("/v1/threads", json!({})).await.ok();
     }
 }
+
+/// The body is validated as a value and decoded from its text, unless validation has changed it.
+#[tokio::test(start_paused = true)]
+async fn last_of_repeated_properties_is_used() {
+    let fixture = fixture().await;
+    for other in [r#""tool_resources":{}"#, r#""tool_resources":null"#] {
+        let body = format!(
+            r#"{{"metadata":5,"metadata":{{"a":"1","a":"2"}},{other},"metadata":{{"b":"3","b":"4"}}}}"#
+        );
+        let thread = fixture.client.post_raw("/threads", body).await.ok();
+        assert_eq!(thread["metadata"], json!({"b": "4"}), "{other}");
+    }
+}

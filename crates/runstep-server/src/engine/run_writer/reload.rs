@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runstep_api::types::{RunStatus, StreamEvent};
+use runstep_api::types::RunStatus;
 
 use super::super::objects;
 use super::{MAX_RETRY_DELAY, MIN_RETRY_DELAY, RunWriter};
@@ -41,7 +41,7 @@ impl RunWriter {
             let collection = Collection::messages(&self.key.thread);
             let object = store.object(&self.key.namespace, collection, &state.message.id).await?;
             if state.version != Some(object.version) {
-                state.message.metadata =
+                state.message.change().metadata =
                     objects::parse_stored::<objects::Metadata>(&object.json)?.metadata;
                 state.version = Some(object.version);
             }
@@ -49,12 +49,12 @@ impl RunWriter {
         self.state.version = record.object.version;
         if record.phase == Phase::Cancelling && self.state.run.status != RunStatus::Cancelling {
             let (_, rest) = LongMembers::split(&record.object.json);
-            self.state.run = objects::parse_stored(&rest)?;
+            *self.state.run.change() = objects::decode(&rest)?;
             // The model may never pause to write again.
             self.live.cancel.cancel();
-            self.emit(StreamEvent::RunCancelling(Box::new(self.state.run.clone())));
+            self.emit_run();
         } else {
-            self.state.run.metadata =
+            self.state.run.change().metadata =
                 objects::parse_stored::<objects::Metadata>(&record.object.json)?.metadata;
         }
         Ok(())
@@ -65,7 +65,7 @@ impl RunWriter {
         self.is_deleted = true;
         self.live.cancel.cancel();
         if self.transition(RunStatus::Cancelling) {
-            self.emit(StreamEvent::RunCancelling(Box::new(self.state.run.clone())));
+            self.emit_run();
         }
     }
 }

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::thread;
 
 use axum::body::Bytes;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use runstep_api::{Decode, decode, decode_value};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -69,7 +70,7 @@ struct Decoder {
 
 impl ServerState {
     /// Reads a body, validates it and decodes it as a component of the specification.
-    pub(super) async fn decode<T: DeserializeOwned + Send + 'static>(
+    pub(super) async fn decode<T: Decode + Send + 'static>(
         &self,
         component: &'static str,
         body: RequestBody,
@@ -84,7 +85,7 @@ impl ServerState {
     }
 
     /// Does the same for an optional body, whose default is `{}`.
-    pub(super) async fn decode_optional<T: DeserializeOwned + Send + 'static>(
+    pub(super) async fn decode_optional<T: Decode + Send + 'static>(
         &self,
         component: &'static str,
         body: RequestBody,
@@ -100,7 +101,7 @@ impl ServerState {
         self.decode_body(component, body).await
     }
 
-    async fn decode_body<T: DeserializeOwned + Send + 'static>(
+    async fn decode_body<T: Decode + Send + 'static>(
         &self,
         component: &'static str,
         body: ReadBody,
@@ -125,18 +126,22 @@ impl ServerState {
 }
 
 impl Decoder {
-    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, ApiError> {
+    fn decode<T: Decode>(&self, bytes: &[u8]) -> Result<T, ApiError> {
         if size::is_too_large(bytes, self.max_body_bytes) {
             // A syntax error is more helpful. Finding it takes no memory.
             serde_json::from_slice::<IgnoredAny>(bytes).map_err(ApiError::InvalidJson)?;
             return Err(ApiError::TooManyValues);
         }
         let mut value: Value = serde_json::from_slice(bytes).map_err(ApiError::InvalidJson)?;
-        self.schemas.remove_nulls(self.component, &mut value);
+        let mut is_changed = self.schemas.remove_nulls(self.component, &mut value);
         self.schemas.validate(self.component, &value)?;
-        self.schemas.normalize_integers(self.component, &mut value);
+        is_changed |= self.schemas.normalize_integers(self.component, &mut value);
+        let decoded = match is_changed {
+            true => decode_value(&value),
+            false => decode(bytes),
+        };
         // The types are generated from the schemas, so a valid body can be decoded.
-        serde_json::from_value(value).map_err(|error| {
+        decoded.map_err(|error| {
             ApiError::Internal(format!("The {} could not be decoded: {error}.", self.component))
         })
     }

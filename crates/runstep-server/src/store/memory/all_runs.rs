@@ -1,9 +1,13 @@
 //! The list of the runs of all threads, with indexes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::State;
+use crate::ids::IdMap;
 use crate::store::object::{Kind, Namespace, Object, RunKey};
 use crate::store::page::{ObjectPage, PageQuery, PageRange, UnknownCursor};
 use crate::store::run_filter::{RunFilter, RunLabels};
@@ -13,36 +17,58 @@ use crate::store::{Result, StoreError};
 #[derive(Default)]
 pub(super) struct RunIndex {
     runs: BTreeMap<u64, IndexedRun>,
-    numbers: HashMap<String, u64>,
+    numbers: IdMap<RunId, u64>,
     by_status: Index,
     by_assistant: Index,
 }
 
 struct IndexedRun {
     number: u64,
-    thread: String,
-    id: String,
-    labels: RunLabels,
+    key: Arc<RunKey>,
+    status: Option<Arc<str>>,
+    assistant: Option<Arc<str>>,
 }
+
+/// A run that is found by its id.
+struct RunId(Arc<RunKey>);
 
 /// Numbers by a label.
 #[derive(Default)]
-struct Index(HashMap<String, BTreeSet<u64>>);
+struct Index(IdMap<Arc<str>, BTreeSet<u64>>);
+
+impl Borrow<str> for RunId {
+    fn borrow(&self) -> &str {
+        &self.0.run
+    }
+}
+
+impl PartialEq for RunId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.run == other.0.run
+    }
+}
+
+impl Eq for RunId {}
+
+impl Hash for RunId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.run.hash(state);
+    }
+}
 
 impl Index {
-    fn insert(&mut self, label: Option<&String>, number: u64) {
-        let Some(label) = label else { return };
-        match self.0.get_mut(label) {
-            Some(numbers) => {
-                numbers.insert(number);
-            }
-            None => {
-                self.0.insert(label.clone(), BTreeSet::from([number]));
-            }
-        }
+    /// Inserts a number. Returns the label, which all of its runs share.
+    fn insert(&mut self, label: Option<&str>, number: u64) -> Option<Arc<str>> {
+        let label = label?;
+        let label = self
+            .0
+            .get_key_value(label)
+            .map_or_else(|| label.into(), |(label, _)| Arc::clone(label));
+        self.0.entry(Arc::clone(&label)).or_default().insert(number);
+        Some(label)
     }
 
-    fn remove(&mut self, label: Option<&String>, number: u64) {
+    fn remove(&mut self, label: Option<&str>, number: u64) {
         if let Some(label) = label
             && let Some(numbers) = self.0.get_mut(label)
         {
@@ -55,37 +81,36 @@ impl Index {
 }
 
 impl RunIndex {
-    pub(super) fn insert(&mut self, number: u64, key: &RunKey, labels: RunLabels) {
-        self.by_status.insert(labels.status.as_ref(), number);
-        self.by_assistant.insert(labels.assistant_id.as_ref(), number);
-        self.numbers.insert(key.run.clone(), number);
-        let (thread, id) = (key.thread.clone(), key.run.clone());
-        self.runs.insert(number, IndexedRun { number, thread, id, labels });
+    pub(super) fn insert(&mut self, number: u64, key: Arc<RunKey>, labels: &RunLabels<'_>) {
+        let status = self.by_status.insert(labels.status.as_deref(), number);
+        let assistant = self.by_assistant.insert(labels.assistant_id.as_deref(), number);
+        self.numbers.insert(RunId(Arc::clone(&key)), number);
+        self.runs.insert(number, IndexedRun { number, key, status, assistant });
     }
 
-    pub(super) fn update(&mut self, number: u64, labels: RunLabels) {
+    pub(super) fn update(&mut self, number: u64, labels: &RunLabels<'_>) {
         let Some(run) = self.runs.get_mut(&number) else { return };
-        let before = std::mem::replace(&mut run.labels, labels);
-        if before.status != run.labels.status {
-            self.by_status.remove(before.status.as_ref(), number);
-            self.by_status.insert(run.labels.status.as_ref(), number);
+        let (status, assistant) = (labels.status.as_deref(), labels.assistant_id.as_deref());
+        if run.status.as_deref() != status {
+            self.by_status.remove(run.status.as_deref(), number);
+            run.status = self.by_status.insert(status, number);
         }
-        if before.assistant_id != run.labels.assistant_id {
-            self.by_assistant.remove(before.assistant_id.as_ref(), number);
-            self.by_assistant.insert(run.labels.assistant_id.as_ref(), number);
+        if run.assistant.as_deref() != assistant {
+            self.by_assistant.remove(run.assistant.as_deref(), number);
+            run.assistant = self.by_assistant.insert(assistant, number);
         }
     }
 
     pub(super) fn remove(&mut self, number: u64) {
         let Some(run) = self.runs.remove(&number) else { return };
-        self.numbers.remove(&run.id);
-        self.by_status.remove(run.labels.status.as_ref(), number);
-        self.by_assistant.remove(run.labels.assistant_id.as_ref(), number);
+        self.numbers.remove(run.key.run.as_str());
+        self.by_status.remove(run.status.as_deref(), number);
+        self.by_assistant.remove(run.assistant.as_deref(), number);
     }
 
     pub(super) fn counts(&self) -> Vec<(String, u64)> {
         let counts = self.by_status.0.iter();
-        counts.map(|(status, numbers)| (status.clone(), numbers.len() as u64)).collect()
+        counts.map(|(status, numbers)| (status.to_string(), numbers.len() as u64)).collect()
     }
 
     /// Returns at most `limit` runs of a range that a filter selects, in the direction of reading.
@@ -102,7 +127,7 @@ impl RunIndex {
         };
         let index = if filter.statuses.is_empty() { &self.by_assistant } else { &self.by_status };
         let mut numbers = BTreeSet::new();
-        for set in labels.into_iter().filter_map(|label| index.0.get(label)) {
+        for set in labels.into_iter().filter_map(|label| index.0.get(label.as_str())) {
             let found = self.take(set.range(bounds).copied(), filter, range.descending, limit);
             numbers.extend(found.into_iter().map(|run| run.number));
         }
@@ -119,7 +144,7 @@ impl RunIndex {
     ) -> Vec<&IndexedRun> {
         let selected = |number: u64| {
             let run = self.runs.get(&number)?;
-            run.labels.match_filter(filter).then_some(run)
+            filter.selects(run.status.as_deref(), run.assistant.as_deref()).then_some(run)
         };
         if descending {
             numbers.rev().filter_map(selected).take(limit).collect()
@@ -146,7 +171,7 @@ impl State {
         };
         let position = |id: &Option<String>, unknown| match id {
             Some(id) => {
-                let number = tenant.and_then(|tenant| tenant.runs.numbers.get(id));
+                let number = tenant.and_then(|tenant| tenant.runs.numbers.get(id.as_str()));
                 number.copied().map(Some).ok_or(StoreError::UnknownCursor(unknown))
             }
             None => Ok(None),
@@ -171,7 +196,7 @@ impl State {
         };
         let objects: Vec<Object> = runs
             .into_iter()
-            .filter_map(|run| tenant.threads.get(&run.thread)?.runs.get(&run.id))
+            .filter_map(|run| tenant.threads.get(&run.key.thread)?.runs.get(&run.key.run))
             .map(|run| run.object.clone())
             .collect();
         Ok(range.page(objects, query.limit))

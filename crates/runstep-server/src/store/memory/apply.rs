@@ -59,7 +59,7 @@ impl State {
                 let tenant = self.tenant(namespace)?;
                 let assistant = object(assistant);
                 tenant.charge.add(size(&assistant));
-                tenant.assistants.insert(assistant.id.clone(), assistant);
+                tenant.assistants.insert(assistant);
                 0
             }
             Change::CreateUpstreamObject(new) => {
@@ -67,7 +67,7 @@ impl State {
                 if tenant.upstream_objects.get(&new.id).is_none() {
                     let new = object(new);
                     tenant.charge.add(size(&new));
-                    tenant.upstream_objects.insert(new.id.clone(), new);
+                    tenant.upstream_objects.insert(new);
                 }
                 0
             }
@@ -75,7 +75,7 @@ impl State {
                 let revision = self.next_revision();
                 let tenant = self.tenant(namespace)?;
                 let row = thread_row(&tenant.quota, new, revision);
-                tenant.threads.insert(row.object.id.clone(), row);
+                tenant.threads.insert(row);
                 0
             }
             Change::CreateMessage { thread, message } => {
@@ -122,13 +122,13 @@ impl State {
             Collection::Threads => {
                 let thread = tenant.threads.remove(id).ok_or_else(missing)?;
                 thread.runs.iter().for_each(|run| tenant.runs.remove(run.number));
-                let active = thread.active_run.as_ref().and_then(|run| thread.runs.get(run));
-                let active = active.map(|run| (run.object.id.clone(), run.number, run.expires_at));
+                let active = thread.active_run.as_ref().and_then(|key| thread.runs.get(&key.run));
+                let active = active.map(|run| (Arc::clone(&run.key), run.number, run.expires_at));
                 self.deleted.push(thread.into_remains());
-                if let Some((run, number, expires_at)) = active {
+                if let Some((key, number, expires_at)) = active {
                     self.executable.remove(&number);
-                    self.waiting.remove(&(expires_at, run_key(namespace, id, &run)));
-                    return Ok(Some(run));
+                    self.waiting.remove(&(expires_at, Arc::clone(&key)));
+                    return Ok(Some(key.run.clone()));
                 }
             }
             Collection::Messages { thread } => {
@@ -150,11 +150,12 @@ impl State {
         let tenant = self.tenant(namespace)?;
         if let Some(new_thread) = new.new_thread {
             let row = thread_row(&tenant.quota, new_thread, revision);
-            tenant.threads.insert(new.thread.clone(), row);
+            tenant.threads.insert(row);
         }
         let thread = tenant.thread(&new.thread)?;
         thread.check_idle()?;
         new.messages.into_iter().for_each(|message| thread.insert_message(message, None));
+        let key = Arc::new(run_key(namespace, &new.thread, &new.run.id));
         let run = RunRow {
             object: object(new.run),
             phase: new.phase,
@@ -164,19 +165,18 @@ impl State {
             steps: Ordered::default(),
             events: vec![new.events],
             number,
+            key: Arc::clone(&key),
         };
         thread.charge.add(size(&run.object) + INDEXED_RUN_BYTES + run.event_bytes());
-        let labels = RunLabels::read(&run.object.json);
-        thread.active_run = Some(run.object.id.clone());
-        let key = run_key(namespace, &new.thread, &run.object.id);
-        thread.runs.insert(run.object.id.clone(), run);
-        tenant.runs.insert(number, &key, labels);
+        thread.active_run = Some(Arc::clone(&key));
+        let json = run.object.json.clone();
+        thread.runs.insert(run);
+        tenant.runs.insert(number, Arc::clone(&key), &RunLabels::read(&json));
         self.executable.insert(number, key);
         Ok(())
     }
 
     fn write_run(&mut self, namespace: &Namespace, now: i64, write: RunWrite) -> Result<u64> {
-        let key = run_key(namespace, &write.thread, &write.run);
         let tenant = self.tenant(namespace)?;
         let thread = tenant.threads.get_mut(&write.thread);
         let thread = thread.ok_or_else(|| StoreError::missing(Kind::Thread, &write.thread))?;
@@ -200,7 +200,7 @@ impl State {
             charge.add(size(&row));
             match run.steps.get_mut(&row.id) {
                 Some(stored) => charge.remove(size(&std::mem::replace(stored, row))),
-                None => run.steps.insert(row.id.clone(), row),
+                None => run.steps.insert(row),
             }
         }
         for message in write.messages {
@@ -208,7 +208,7 @@ impl State {
                 MessageWrite::New(new) => {
                     let row = MessageRow::new(new, Some(write.run.clone()));
                     charge.add(size(&row.object));
-                    messages.insert(row.object.id.clone(), row);
+                    messages.insert(row);
                 }
                 MessageWrite::Replace { id, json, tokens, .. } => {
                     if let Some(message) = messages.get_mut(&id) {
@@ -233,22 +233,22 @@ impl State {
         run.object.json = update.json;
         run.object.hidden = update.hidden;
         charge.add(size(&run.object));
-        tenant.runs.update(run.number, RunLabels::read(&run.object.json));
+        tenant.runs.update(run.number, &RunLabels::read(&run.object.json));
         run.phase = update.phase;
         run.expires_at = update.expires_at;
         run.owner = update.owner;
-        let (version, number) = (run.object.version, run.number);
+        let (version, number, key) = (run.object.version, run.number, Arc::clone(&run.key));
         if update.phase == Phase::Ended {
             *active_run = None;
             let bytes = run.event_bytes();
             charge.remove(bytes);
-            self.ended.push(key.clone(), now, bytes);
+            self.ended.push(Arc::clone(&key), now, bytes);
         }
         if phase_before == Phase::RequiresAction {
-            self.waiting.remove(&(expiry_before, key.clone()));
+            self.waiting.remove(&(expiry_before, Arc::clone(&key)));
         }
         if update.phase == Phase::RequiresAction {
-            self.waiting.insert((update.expires_at, key.clone()));
+            self.waiting.insert((update.expires_at, Arc::clone(&key)));
         }
         if update.phase.is_executable() {
             self.executable.insert(number, key);
@@ -344,7 +344,7 @@ impl ThreadRow {
     /// Returns an error if a run is active.
     fn check_idle(&self) -> Result<()> {
         match &self.active_run {
-            Some(run_id) => Err(StoreError::ActiveRun { run_id: run_id.clone() }),
+            Some(key) => Err(StoreError::ActiveRun { run_id: key.run.clone() }),
             None => Ok(()),
         }
     }

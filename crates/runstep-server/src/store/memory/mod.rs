@@ -33,9 +33,9 @@ pub(crate) struct MemoryStore {
 struct State {
     tenants: HashMap<Namespace, Tenant>,
     /// The runs that are not at rest, in the order of their creation.
-    executable: BTreeMap<u64, RunKey>,
+    executable: BTreeMap<u64, Arc<RunKey>>,
     /// The runs that wait for tool outputs, by the time of their expiry.
-    waiting: BTreeSet<(i64, RunKey)>,
+    waiting: BTreeSet<(i64, Arc<RunKey>)>,
     ended: EndedRuns,
     /// The ends of leases, by node.
     leases: HashMap<Arc<str>, i64>,
@@ -139,6 +139,7 @@ impl State {
             .values()
             .filter(|key| self.run(key).is_ok_and(|run| is_free(run.owner.as_ref())))
             .map(|key| {
+                let key: &RunKey = key;
                 let turn = turns.entry(&key.namespace).or_default();
                 *turn += 1;
                 (*turn, key)
@@ -277,13 +278,18 @@ impl Store for MemoryStore {
 
     fn claimed_runs(&self, claimant: Claimant) -> BoxFuture<'static, Result<Vec<RunKey>>> {
         let state = self.state.lock();
-        let is_claimed = |key: &&RunKey| {
+        let is_claimed = |key: &&Arc<RunKey>| {
             state.run(key).is_ok_and(|run| {
                 matches!(run.phase, Phase::Queued | Phase::InProgress)
                     && run.owner.as_ref() == Some(&claimant.0)
             })
         };
-        done(Ok(state.executable.values().filter(is_claimed).cloned().collect()))
+        done(Ok(state
+            .executable
+            .values()
+            .filter(is_claimed)
+            .map(|key| RunKey::clone(key))
+            .collect()))
     }
 
     fn renew_lease(
@@ -300,7 +306,7 @@ impl Store for MemoryStore {
     fn expired_runs(&self, now: i64, limit: usize) -> BoxFuture<'static, Result<Vec<RunKey>>> {
         let state = self.state.lock();
         let expired = state.waiting.iter().take_while(|(expires_at, _)| *expires_at <= now);
-        done(Ok(expired.take(limit).map(|(_, key)| key.clone()).collect()))
+        done(Ok(expired.take(limit).map(|(_, key)| RunKey::clone(key)).collect()))
     }
 
     fn next_expiry(&self) -> BoxFuture<'static, Result<Option<i64>>> {

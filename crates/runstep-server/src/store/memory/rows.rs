@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 
 use super::all_runs::RunIndex;
-use super::ordered::Ordered;
+use super::ordered::{Ordered, Row};
 use crate::store::object::{EventChunk, Object, Phase, RunKey, RunRecord};
 use crate::store::quota::{KeyQuota, QuotaCharge, object_size};
 use crate::store::transaction::NewMessage;
@@ -41,8 +41,8 @@ pub(super) struct ThreadRow {
     pub(super) revision: u64,
     pub(super) messages: Ordered<MessageRow>,
     pub(super) runs: Ordered<RunRow>,
-    /// The id of the run that has not ended.
-    pub(super) active_run: Option<String>,
+    /// The run that has not ended.
+    pub(super) active_run: Option<Arc<RunKey>>,
     /// The memory of everything on the thread, except for the events of ended runs.
     pub(super) charge: QuotaCharge,
 }
@@ -69,6 +69,31 @@ pub(super) struct RunRow {
     pub(super) events: Vec<EventChunk>,
     /// The position in the order of creation of all runs.
     pub(super) number: u64,
+    pub(super) key: Arc<RunKey>,
+}
+
+impl Row for Object {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Row for ThreadRow {
+    fn id(&self) -> &str {
+        &self.object.id
+    }
+}
+
+impl Row for MessageRow {
+    fn id(&self) -> &str {
+        &self.object.id
+    }
+}
+
+impl Row for RunRow {
+    fn id(&self) -> &str {
+        &self.object.id
+    }
 }
 
 /// A request with an idempotency key.
@@ -96,7 +121,7 @@ impl ThreadRow {
     pub(super) fn insert_message(&mut self, new: NewMessage, run: Option<String>) {
         let row = MessageRow::new(new, run);
         self.charge.add(size(&row.object));
-        self.messages.insert(row.object.id.clone(), row);
+        self.messages.insert(row);
     }
 
     pub(super) fn remove_message(&mut self, id: &str) {
@@ -168,27 +193,27 @@ pub(super) struct EndedRuns {
 }
 
 struct EndedRun {
-    key: RunKey,
+    key: Arc<RunKey>,
     ended_at: i64,
     bytes: usize,
 }
 
 impl EndedRuns {
-    pub(super) fn push(&mut self, key: RunKey, ended_at: i64, bytes: usize) {
+    pub(super) fn push(&mut self, key: Arc<RunKey>, ended_at: i64, bytes: usize) {
         self.bytes += bytes;
         self.runs.push_back(EndedRun { key, ended_at, bytes });
     }
 
     /// Returns the next run whose events are no longer retained: those of runs that ended up to
     /// this time, and the oldest beyond the size limit.
-    pub(super) fn pop_events(&mut self, ended_at: i64) -> Option<RunKey> {
+    pub(super) fn pop_events(&mut self, ended_at: i64) -> Option<Arc<RunKey>> {
         let oldest = self.runs.get(self.without_events)?;
         if oldest.ended_at > ended_at && self.bytes <= MAX_ENDED_BYTES {
             return None;
         }
         self.bytes -= oldest.bytes;
         self.without_events += 1;
-        Some(oldest.key.clone())
+        Some(Arc::clone(&oldest.key))
     }
 
     /// Forgets the runs that have no events any more, if runs are kept for ever.
@@ -197,7 +222,7 @@ impl EndedRuns {
     }
 
     /// Returns the next run that is no longer retained. Its events are removed before.
-    pub(super) fn pop_run(&mut self, ended_at: i64) -> Option<RunKey> {
+    pub(super) fn pop_run(&mut self, ended_at: i64) -> Option<Arc<RunKey>> {
         let oldest = self.runs.front()?;
         if oldest.ended_at > ended_at {
             return None;

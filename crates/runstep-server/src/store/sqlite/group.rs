@@ -1,11 +1,16 @@
 //! Grouped commits: all transactions that wait are committed together, with one fsync.
+//!
+//! Of clients that write one transaction after the other, half would wait while the other half is
+//! committed, so that each group would have only half of them. A group therefore waits for as many
+//! transactions as there were at the end of the previous commit, but only for a part of the time that
+//! the commit took. The transactions of a single client never wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -19,10 +24,16 @@ use crate::store::{Result, StoreError};
 
 /// The most transactions in a group. Bounds the time until the first of them is committed.
 const MAX_GROUP: usize = 512;
+/// A group waits for others at most for this part of the duration of the previous commit,
+const WAIT_SHARE: u32 = 4;
+/// and never longer than this.
+const MAX_WAIT: Duration = Duration::from_millis(2);
 
 /// The connection that writes, and the transactions that wait for it.
 pub(super) struct Writer {
     queue: Mutex<Queue>,
+    /// Notified when the queue has as many transactions as a group waits for.
+    is_complete: Condvar,
     /// Only locked by the task that writes.
     database: Mutex<Database>,
     status: WriterStatus,
@@ -48,6 +59,10 @@ struct Queue {
     jobs: Vec<Box<dyn Job>>,
     /// Whether a task is writing, which also takes the transactions that arrive meanwhile.
     is_writing: bool,
+    /// How many transactions the next group waits for,
+    expected: usize,
+    /// and for how long.
+    max_wait: Duration,
 }
 
 struct Database {
@@ -110,7 +125,15 @@ impl Writer {
         metrics.data_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         let tables = Tables::new(&connection)?;
         let database = Mutex::new(Database { connection, tables, identity });
-        Ok(Self { queue: Mutex::default(), database, status, max_bytes, metrics, _lock: lock })
+        Ok(Self {
+            queue: Mutex::default(),
+            is_complete: Condvar::new(),
+            database,
+            status,
+            max_bytes,
+            metrics,
+            _lock: lock,
+        })
     }
 
     /// Executes an operation in a transaction. An operation that is refused must not have written.
@@ -174,25 +197,45 @@ impl Writer {
     fn enqueue(&self, job: Box<dyn Job>) -> bool {
         let mut queue = self.queue.lock();
         queue.jobs.push(job);
+        if queue.jobs.len() == queue.expected {
+            self.is_complete.notify_one();
+        }
         !std::mem::replace(&mut queue.is_writing, true)
+    }
+
+    /// Returns the transactions of the next group, or `None` if none waits.
+    fn next_group(&self) -> Option<Vec<Box<dyn Job>>> {
+        let mut queue = self.queue.lock();
+        if queue.jobs.is_empty() {
+            queue.is_writing = false;
+            return None;
+        }
+        let end = Instant::now() + queue.max_wait;
+        while queue.jobs.len() < queue.expected {
+            if self.is_complete.wait_until(&mut queue, end).timed_out() {
+                break;
+            }
+        }
+        let size = queue.jobs.len().min(MAX_GROUP);
+        Some(queue.jobs.drain(..size).collect())
+    }
+
+    /// Determines what the next group waits for. Call it before the results of this group are sent,
+    /// so that the transactions that wait are those of other clients.
+    pub(super) fn expect_next_group(&self, group: usize, duration: Duration) {
+        let mut queue = self.queue.lock();
+        queue.expected = (group + queue.jobs.len()).min(MAX_GROUP);
+        queue.max_wait = (duration / WAIT_SHARE).min(MAX_WAIT);
     }
 
     /// Commits groups until no transaction waits.
     fn drain(&self) {
         let mut database = self.database.lock();
-        loop {
-            let mut group = {
-                let mut queue = self.queue.lock();
-                let size = queue.jobs.len().min(MAX_GROUP);
-                if size == 0 {
-                    queue.is_writing = false;
-                    return;
-                }
-                queue.jobs.drain(..size).collect::<Vec<_>>()
-            };
+        while let Some(mut group) = self.next_group() {
             let started = Instant::now();
             let mut committed = database.commit(&mut group);
             self.record(started, group.len(), &database, committed.as_ref());
+            self.expect_next_group(group.len(), started.elapsed());
             if committed.is_err() && group.len() > 1 {
                 // One transaction must not make the others fail.
                 for mut job in group.drain(..) {

@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::Duration;
 
 use super::open::open_writer;
 use super::*;
@@ -345,4 +346,20 @@ async fn writes_to_a_deleted_or_replaced_file_are_refused() {
     fs::rename(&moved, &path).unwrap();
     create("2").await.unwrap();
     assert_eq!(store.check_health(), Ok(()));
+}
+
+/// A group that expects the transactions of other clients does not wait for ever for them.
+#[tokio::test]
+async fn single_transaction_is_committed_after_a_group_of_many() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory.path().join("data.db")).unwrap();
+    store.writer.expect_next_group(100, Duration::from_secs(3600));
+    for id in ["1", "2"] {
+        let object = NewObject { id: id.into(), json: "{}".into(), hidden: Bytes::new() };
+        let change = Change::CreateThread(NewThread { thread: object, messages: Vec::new() });
+        let namespace = Namespace::new("a");
+        let transaction = Transaction { namespace, now: 0, idempotency: None, change };
+        let committed = tokio::time::timeout(Duration::from_secs(60), store.commit(transaction));
+        committed.await.expect("the group still waits").unwrap();
+    }
 }
