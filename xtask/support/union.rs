@@ -117,7 +117,7 @@ macro_rules! union {
             }
 
             fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-                serde_json::to_vec(self)
+                $crate::wire::to_text(&|serializer| serde::Serialize::serialize(self, serializer))
             }
 
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
