@@ -18,13 +18,13 @@ use crate::text::shorten;
 const MAX_QUOTED_CHARACTERS: usize = 200;
 
 /// How many of the newest items the model reads. A thread can be long and have no user message.
-const MAX_TURN_ITEMS: usize = 512;
+const MAX_TURN_ITEMS: usize = 256;
 
 /// A model that needs no network and always responds to the same conversation in the same way.
 ///
 /// It calls the functions of the run, with arguments that match their schemas and that come from
 /// the user's message where possible. Then it repeats their outputs. Without functions it repeats
-/// the user's message. It reads the newest 512 items of a conversation.
+/// the user's message. It reads the newest 256 items of a conversation.
 #[derive(Clone, Debug, Default)]
 pub struct Offline {
     timing: Timing,
