@@ -9,6 +9,7 @@
 //! If the lines of an event can be repeated, the next event is recognized by its bytes, before it is
 //! divided into lines.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use runstep_api::types::{
@@ -92,8 +93,10 @@ impl TextDeltaDecoder {
         let decoded = RunEvent::decode(EVENT, &data)?;
         if data.len() <= MAX_CACHED_BYTES
             && self.consecutive_misses < MAX_CONSECUTIVE_MISSES
+            // Positions in repaired text are not those in the bytes.
+            && let Cow::Borrowed(data) = &data
             && let RunEvent::MessageDelta(delta) = &decoded
-            && let Some(cached) = CachedDelta::new(&data, lines, delta)
+            && let Some(cached) = CachedDelta::new(data, lines, delta)
         {
             let previous = self.cached.replace(cached);
             self.consecutive_misses += u8::from(previous.is_some_and(|previous| !previous.was_hit));

@@ -167,6 +167,8 @@ impl RunState {
     pub(super) fn start_segment(&mut self, submitted_call_ids: Vec<String>) {
         self.end = None;
         self.error = None;
+        // The events of a segment are complete.
+        self.begins_within_run = false;
         (self.is_queued, self.is_in_progress, self.is_cancelling) = (false, false, false);
         let steps = self.snapshots.steps();
         self.submitted = SubmittedCalls::new(submitted_call_ids, self.run.as_deref(), steps);

@@ -1,5 +1,7 @@
 //! Reconciles snapshots with the server's state after malformed events.
 
+use std::borrow::Cow;
+
 use runstep_api::types::{Message, MessageStatus, RunStep, RunStepStatus, StepDetails};
 
 use super::synthesize::{message_has_ended, message_id, message_of, step_has_ended};
@@ -34,12 +36,10 @@ impl RunState {
         for step in &fetched.steps {
             let known = message_id(step).and_then(|id| self.snapshots.message(id));
             let message = message_of(step, &fetched.messages);
-            let message = message.filter(|message| is_message_advanced(message, known)).or(known);
-            if let Some(message) = message {
-                merged.put_message(message);
+            if let Some(message) = self.newer_message(message, known) {
+                merged.put_message(&message);
             }
-            let known = self.snapshots.step(&step.id);
-            merged.put_step(known.filter(|known| !is_step_advanced(step, known)).unwrap_or(step));
+            merged.put_step(&self.newer_step(step, self.snapshots.step(&step.id)));
         }
         // Keep objects that the fetched steps do not mention.
         for message in self.snapshots.messages() {
@@ -62,6 +62,43 @@ impl RunState {
         if is_stale { Reconciled::Stale } else { Reconciled::Complete }
     }
 
+    /// Returns the more advanced state of a message. What is only known from deltas has no other
+    /// properties, so only its content can be kept.
+    fn newer_message<'a>(
+        &self,
+        fetched: Option<&'a Message>,
+        known: Option<&'a Message>,
+    ) -> Option<Cow<'a, Message>> {
+        let (fetched, known) = match (fetched, known) {
+            (Some(fetched), Some(known)) => (fetched, known),
+            (fetched, known) => return fetched.or(known).map(Cow::Borrowed),
+        };
+        if is_message_advanced(fetched, known) {
+            return Some(Cow::Borrowed(fetched));
+        }
+        if self.snapshots.has_message_event(&known.id) {
+            return Some(Cow::Borrowed(known));
+        }
+        let mut message = fetched.clone();
+        message.content.clone_from(&known.content);
+        Some(Cow::Owned(message))
+    }
+
+    /// Does the same for a step.
+    fn newer_step<'a>(&self, fetched: &'a RunStep, known: Option<&'a RunStep>) -> Cow<'a, RunStep> {
+        match known {
+            Some(known) if !is_step_advanced(fetched, known) => {
+                if self.snapshots.has_step_event(&known.id) {
+                    return Cow::Borrowed(known);
+                }
+                let mut step = fetched.clone();
+                step.step_details.clone_from(&known.step_details);
+                Cow::Owned(step)
+            }
+            _ => Cow::Borrowed(fetched),
+        }
+    }
+
     /// Returns whether a step is active although the run has settled. Tool calls stay active while
     /// the run requires their outputs.
     fn is_step_active(&self, step: &RunStep) -> bool {
@@ -76,8 +113,7 @@ fn is_message_active(message: &Message) -> bool {
 }
 
 /// Returns whether the fetched state of a message is more advanced than the known one.
-fn is_message_advanced(fetched: &Message, known: Option<&Message>) -> bool {
-    let Some(known) = known else { return true };
+fn is_message_advanced(fetched: &Message, known: &Message) -> bool {
     let is_longer = || json_size(&fetched.content) >= json_size(&known.content);
     !message_has_ended(known) && (message_has_ended(fetched) || is_longer())
 }

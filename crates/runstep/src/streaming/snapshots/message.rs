@@ -9,7 +9,7 @@ use runstep_api::types::{
     RefusalContent, RefusalContentDelta, Run, TextContent, TextContentDelta,
 };
 
-use super::{IndexMap, append, item_within, set, set_option, suffix_after, unknown};
+use super::{IndexMap, append, item_within, json_size, set, set_option, suffix_after, unknown};
 
 pub(super) fn index_map(message: &Message) -> IndexMap {
     IndexMap::whole(message.content.iter().map(|part| match part {
@@ -29,11 +29,11 @@ pub(super) fn from_delta(delta: &MessageDelta, run: Option<&Run>) -> Message {
     message
 }
 
-/// Returns whether a message has neither content nor ended.
-pub(super) fn is_empty(message: &Message) -> bool {
+/// Returns whether a message has not ended and has less content than is known from deltas.
+pub(super) fn is_behind(message: &Message, known: &Message) -> bool {
     let has_ended =
         matches!(message.status, Some(MessageStatus::Completed | MessageStatus::Incomplete));
-    message.content.is_empty() && !has_ended
+    !has_ended && json_size(&message.content) < json_size(&known.content)
 }
 
 pub(super) fn extend(message: &mut Message, indexes: &mut IndexMap, body: &MessageDeltaBody) {

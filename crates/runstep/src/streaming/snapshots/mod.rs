@@ -72,7 +72,7 @@ impl Snapshots {
     }
 
     /// Stores a message and replaces an earlier state. Content from deltas that arrived before the
-    /// message remains until a message with content replaces it.
+    /// message remains until a message with as much content, or one that has ended, replaces it.
     pub(super) fn put_message(&mut self, message: &Message) {
         let at = self.messages.iter().rposition(|known| known.id == message.id);
         let mut message = message.clone();
@@ -81,7 +81,7 @@ impl Snapshots {
             both_mut(&mut self.messages, &mut self.message_indexes, at)
         {
             self.size -= known_indexes.size;
-            if known_indexes.began_with_delta && message::is_empty(&message) {
+            if known_indexes.began_with_delta && message::is_behind(&message, known) {
                 message.content = std::mem::take(&mut known.content);
                 indexes = std::mem::take(known_indexes);
             }
@@ -100,7 +100,7 @@ impl Snapshots {
         if let Some((known, known_indexes)) = both_mut(&mut self.steps, &mut self.step_indexes, at)
         {
             self.size -= known_indexes.size;
-            if known_indexes.began_with_delta && step::is_empty(&step) {
+            if known_indexes.began_with_delta && step::is_behind(&step, known) {
                 std::mem::swap(&mut step.step_details, &mut known.step_details);
                 indexes = std::mem::take(known_indexes);
             }

@@ -12,7 +12,7 @@ use runstep_api::types::{
 };
 use serde_json::{Map, Value};
 
-use super::{IndexMap, append, item_within, set, set_option, suffix_after, unknown};
+use super::{IndexMap, append, item_within, json_size, set, set_option, suffix_after, unknown};
 
 pub(super) fn index_map(step: &RunStep) -> IndexMap {
     let calls = match &step.step_details {
@@ -46,14 +46,10 @@ pub(super) fn from_delta(id: &str, delta: &StepDetailsDelta, run: Option<&Run>) 
     Some(step)
 }
 
-/// Returns whether a step has neither details nor ended.
-pub(super) fn is_empty(step: &RunStep) -> bool {
-    let is_empty = match &step.step_details {
-        StepDetails::ToolCalls(details) => details.tool_calls.is_empty(),
-        StepDetails::MessageCreation(details) => details.message_creation.message_id.is_empty(),
-        _ => false,
-    };
-    is_empty && step.status == RunStepStatus::InProgress
+/// Returns whether a step has not ended and has shorter details than are known from deltas.
+pub(super) fn is_behind(step: &RunStep, known: &RunStep) -> bool {
+    step.status == RunStepStatus::InProgress
+        && json_size(&step.step_details) < json_size(&known.step_details)
 }
 
 pub(super) fn extend(details: &mut StepDetails, indexes: &mut IndexMap, delta: &StepDetailsDelta) {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use runstep_api::types::StreamEvent as RunEvent;
 use runstep_server::model::Turn;
-use serde_json::json;
+use serde_json::{from_value, json};
 
 use super::recording::{Player, RecordedSegment, State, outputs, record, settings};
 use crate::error::ErrorKind;
+use crate::streaming::run_state::{FetchedState, Reconciled, RunState};
 use crate::streaming::settings::StreamSettings;
 use crate::streaming::{RunStream, StreamEnd};
 
@@ -245,4 +247,35 @@ async fn gap_of_the_first_segment_survives_a_lost_connection_in_the_next() {
         while stream.try_next().await.unwrap().is_some() {}
         assert_snapshots(&stream, &segments[1], "next segment");
     }
+}
+
+/// What is only known from deltas has no status, so it is not the final state of a message.
+#[test]
+fn deltas_without_their_message_are_not_taken_for_its_final_state() {
+    let content = json!([{"index": 0, "type": "text", "text": {"value": "It is"}}]);
+    let delta = json!({"id": "msg_1", "delta": {"content": content}});
+    let mut state = RunState::default();
+    state.apply(&RunEvent::MessageDelta(from_value(delta).unwrap()));
+    let run = json!({"id": "run_1", "thread_id": "thread_1", "status": "completed"});
+    let step = json!({
+        "id": "step_1", "thread_id": "thread_1", "run_id": "run_1", "type": "message_creation",
+        "status": "completed",
+        "step_details": {"type": "message_creation", "message_creation": {"message_id": "msg_1"}},
+    });
+    let fetched = |status: &str, text: &str| {
+        let content = json!([{"type": "text", "text": {"value": text, "annotations": []}}]);
+        let message =
+            json!({"id": "msg_1", "role": "assistant", "status": status, "content": content});
+        FetchedState {
+            thread: None,
+            run: from_value(run.clone()).unwrap(),
+            steps: vec![from_value(step.clone()).unwrap()],
+            messages: vec![from_value(message).unwrap()],
+        }
+    };
+    assert_eq!(state.reconcile(&fetched("in_progress", ""), usize::MAX), Reconciled::Stale);
+    assert_eq!(state.snapshots().messages()[0].text(), "It is");
+    let complete = fetched("completed", "It is.");
+    assert_eq!(state.reconcile(&complete, usize::MAX), Reconciled::Complete);
+    assert_eq!(state.snapshots().messages(), complete.messages);
 }

@@ -74,6 +74,21 @@ fn event(text: &str) -> String {
     format!("event: {NAME}\ndata: {}\n\n", delta(text))
 }
 
+/// Repairing a byte changes the positions after it.
+#[test]
+fn events_with_invalid_utf8_are_decoded_in_full() {
+    for id in [&b"m\xFF"[..], b"m\xC3", b"m\xF0\x9F", "m\u{e9}".as_bytes()] {
+        let text = |text: &str| {
+            let (start, end) =
+                (&br#"{"id":""#[..], br#"","delta":{"content":[{"index":0,"type":"text","#);
+            let text = format!(r#""text":{{"value":"{text}","annotations":[]}}}}]}}}}"#);
+            [b"event: thread.message.delta\ndata: ", start, id, end, text.as_bytes(), b"\n\n"]
+                .concat()
+        };
+        assert_read_as_expected(&[text("h"), text("h"), text("hello")].concat(), NO_LIMIT);
+    }
+}
+
 /// Pairs of events that differ in more than id and text, or whose id or text must not be copied.
 #[test]
 fn events_that_differ_elsewhere_are_decoded_in_full() {

@@ -302,6 +302,19 @@ async fn later_events_complete_objects_that_begin_with_deltas() {
     }
 }
 
+/// Some servers create a message with an empty text.
+#[tokio::test]
+async fn empty_text_of_a_created_message_does_not_replace_early_deltas() {
+    let empty = json!([{"type": "text", "text": {"value": "", "annotations": []}}]);
+    let created = sse_event("thread.message.created", &message_with_content("in_progress", empty));
+    let events = initial_events().replace("thread.message.created", "thread.message.other")
+        + &text_delta("It ")
+        + &created
+        + &text_delta("is");
+    let whole = json!([{"type": "text", "text": {"value": "It is", "annotations": []}}]);
+    assert_eq!(accumulate(events).await.0, whole);
+}
+
 /// A complete message replaces content from deltas, whatever that is.
 #[tokio::test]
 async fn ended_message_replaces_content_of_early_deltas() {
