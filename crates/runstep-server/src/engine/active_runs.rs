@@ -173,7 +173,10 @@ impl Engine {
             events: Some(events),
         };
         let change = Change::WriteRun(Box::new(write));
-        state.steps.iter_mut().for_each(|step| step.is_dirty = false);
+        for state in &mut state.steps {
+            state.is_dirty = false;
+            state.step.forget_json();
+        }
         let state = state.with_reserved(reserved);
         let stream = is_streamed(&request.stream);
         let start = Start { first_event: next_event, frames, stream, permit };

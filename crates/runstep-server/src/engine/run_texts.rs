@@ -86,6 +86,7 @@ impl RunTexts {
         let parsed: Vec<ToolText<'_>> = objects::parse_stored(tools)?;
         Ok(parsed
             .into_iter()
+            .filter(|tool| tool.kind == "function")
             .filter_map(|tool| tool.function)
             .map(|function| Function {
                 name: function.name.into_owned(),

@@ -13,7 +13,7 @@ use super::context::EngineContext;
 use super::journal::{Journal, JournalBatch, RESERVED_EVENTS};
 use super::lifecycle::transition;
 use super::live_runs::LiveRun;
-use super::run_state::RunState;
+use super::run_state::{MessageState, RunState, StepState};
 use super::{objects, outcome, prompt};
 use crate::events::Event;
 use crate::store::{
@@ -292,21 +292,18 @@ impl RunWriter {
             owner,
         });
         state.run.forget_json();
-        let state = &self.state;
-        let steps = rows.steps.iter().filter_map(|index| state.steps.get(*index));
-        let steps = steps.map(|step| StepWrite {
-            id: step.step.id.clone(),
-            json: step.step.json(),
-            is_new: !step.is_stored,
+        let steps = rows.steps.iter().filter_map(|index| {
+            let StepState { step, is_stored, .. } = state.steps.get_mut(*index)?;
+            Some(StepWrite { id: step.id.clone(), json: step.take_json(), is_new: !*is_stored })
         });
-        let messages = rows.messages.iter().filter_map(|index| state.messages.get(*index));
-        let messages = messages.map(|state| {
-            let tokens = prompt::message_tokens(&state.message);
-            let (id, json) = (state.message.id.clone(), state.message.json());
-            match state.version {
+        let messages = rows.messages.iter().filter_map(|index| {
+            let MessageState { message, version, .. } = state.messages.get_mut(*index)?;
+            let (id, tokens) = (message.id.clone(), prompt::message_tokens(message));
+            let json = message.take_json();
+            Some(match *version {
                 None => MessageWrite::New(NewMessage { id, json, tokens }),
                 Some(version) => MessageWrite::Replace { id, json, tokens, version },
-            }
+            })
         });
         RunWrite {
             thread: self.key.thread.clone(),

@@ -36,6 +36,13 @@ impl<T: Serialize> Serialized<T> {
         self.json.get_or_init(|| serialize(&self.value)).clone()
     }
 
+    /// Returns the JSON for the last time, so that it is freed with its last copy.
+    pub(super) fn take_json(&mut self) -> Bytes {
+        let json = self.json();
+        self.json.take();
+        json
+    }
+
     pub(super) fn into_inner(self) -> T {
         self.value
     }

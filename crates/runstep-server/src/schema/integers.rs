@@ -8,16 +8,13 @@ use super::document::{is_integer, resolve};
 impl Schemas {
     /// Replaces whole floats by integers where the component's schema says integer. To JSON Schema
     /// `3.0` is an integer, but the API's types do not decode it as one. All other numbers stay as
-    /// they are, such as those of a function's parameters. The body must be valid. Returns whether
-    /// there was a whole float.
-    pub(crate) fn normalize_integers(&self, component: &str, body: &mut Value) -> bool {
+    /// they are, such as those of a function's parameters. The body must be valid.
+    pub(crate) fn normalize_integers(&self, component: &str, body: &mut Value) {
         // Most bodies have none. Searching for them is cheaper than looking up the schemas.
-        if !has_whole_float(body) {
-            return false;
+        if has_whole_float(body) {
+            let schema = self.document.pointer(&format!("/components/schemas/{component}"));
+            schema.into_iter().for_each(|schema| self.normalize(schema, body));
         }
-        let schema = self.document.pointer(&format!("/components/schemas/{component}"));
-        schema.into_iter().for_each(|schema| self.normalize(schema, body));
-        true
     }
 
     fn normalize(&self, schema: &Value, value: &mut Value) {

@@ -17,16 +17,13 @@ struct Property<'a> {
 
 impl Schemas {
     /// Removes the members that are null although the component's schema does not accept null, if
-    /// they are optional. Applications and generated clients send them for "left out". Null
-    /// stays where it has a meaning, and where it is an error. Returns whether there was a null.
-    pub(crate) fn remove_nulls(&self, component: &str, body: &mut Value) -> bool {
+    /// they are optional. Applications and generated clients send them for "left out". Null stays where it has a meaning, and where it is an error.
+    pub(crate) fn remove_nulls(&self, component: &str, body: &mut Value) {
         // Searching for a null is cheaper than looking up the schemas.
-        if !has_null(body) {
-            return false;
+        if has_null(body) {
+            let schema = self.document.pointer(&format!("/components/schemas/{component}"));
+            schema.into_iter().for_each(|schema| self.remove(schema, body));
         }
-        let schema = self.document.pointer(&format!("/components/schemas/{component}"));
-        schema.into_iter().for_each(|schema| self.remove(schema, body));
-        true
     }
 
     fn remove(&self, schema: &Value, value: &mut Value) {

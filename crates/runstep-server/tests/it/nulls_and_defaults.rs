@@ -218,7 +218,7 @@ async fn beta_header_is_required_only_on_demand() {
     }
 }
 
-/// The body is validated as a value and decoded from its text, unless validation has changed it.
+/// What is validated is what is used.
 #[tokio::test(start_paused = true)]
 async fn last_of_repeated_properties_is_used() {
     let fixture = fixture().await;
@@ -229,4 +229,15 @@ async fn last_of_repeated_properties_is_used() {
         let thread = fixture.client.post_raw("/threads", body).await.ok();
         assert_eq!(thread["metadata"], json!({"b": "4"}), "{other}");
     }
+    let function =
+        r#"{"type":"code_interpreter","type":"function","function":{"name":"bad name"}}"#;
+    let format = r#"{"type":"text","type":"json_schema","json_schema":{"name":"bad name"}}"#;
+    for property in [format!(r#""tools":[{function}]"#), format!(r#""response_format":{format}"#)] {
+        let body = format!(r#"{{"model":"m",{property}}}"#);
+        assert_eq!(fixture.client.post_raw("/assistants", body).await.status, 400, "{property}");
+    }
+    let content = r#"[{"type":"image_file","type":"text","text":"Hi"}]"#;
+    let body = format!(r#"{{"role":5,"role":"user","content":5,"content":{content}}}"#);
+    let message = fixture.client.post_raw(&fixture.messages_path(), body).await.ok();
+    assert_eq!(message["content"][0]["text"]["value"], "Hi");
 }

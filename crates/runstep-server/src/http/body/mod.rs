@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::thread;
 
 use axum::body::Bytes;
-use runstep_api::{Decode, decode, decode_value};
+use runstep_api::{Decode, decode};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -133,15 +133,14 @@ impl Decoder {
             return Err(ApiError::TooManyValues);
         }
         let mut value: Value = serde_json::from_slice(bytes).map_err(ApiError::InvalidJson)?;
-        let mut is_changed = self.schemas.remove_nulls(self.component, &mut value);
+        self.schemas.remove_nulls(self.component, &mut value);
         self.schemas.validate(self.component, &value)?;
-        is_changed |= self.schemas.normalize_integers(self.component, &mut value);
-        let decoded = match is_changed {
-            true => decode_value(&value),
-            false => decode(bytes),
-        };
+        self.schemas.normalize_integers(self.component, &mut value);
+        // Not the original text: of repeated members, only the last was validated.
+        let valid = value.to_string();
+        drop(value);
         // The types are generated from the schemas, so a valid body can be decoded.
-        decoded.map_err(|error| {
+        decode(valid.as_bytes()).map_err(|error| {
             ApiError::Internal(format!("The {} could not be decoded: {error}.", self.component))
         })
     }
