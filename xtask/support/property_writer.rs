@@ -180,17 +180,13 @@ pub(crate) fn write<T: Object, S: Serializer>(
     })
 }
 
-/// Writes the properties that the specification lists.
-type WriteProperties<'f, 'a, M> =
-    dyn Fn(&mut PropertyWriter<'a, M>) -> Result<(), <M as SerializeMap>::Error> + 'f;
-
 /// Writes an object of any type. It is compiled once per serializer.
 #[inline(never)]
 fn write_object<'a, S: Serializer>(
     other: &'a Other,
     discriminator: Option<(&'static str, &'static str)>,
     serializer: S,
-    write_properties: &WriteProperties<'_, 'a, S::SerializeMap>,
+    write_properties: &dyn Fn(&mut PropertyWriter<'a, S::SerializeMap>) -> Result<(), S::Error>,
 ) -> Result<S::Ok, S::Error> {
     let mut writer = PropertyWriter::start(other, discriminator, serializer)?;
     write_properties(&mut writer)?;
