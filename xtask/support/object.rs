@@ -44,7 +44,7 @@ macro_rules! objects {
             }
 
             fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-                $crate::wire::to_text(&|serializer| serde::Serialize::serialize(self, serializer))
+                serde_json::to_vec(self)
             }
         }
 
@@ -79,7 +79,7 @@ macro_rules! newtypes {
             }
 
             fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-                $crate::wire::to_text(&|serializer| serde::Serialize::serialize(self, serializer))
+                serde_json::to_vec(self)
             }
         }
 

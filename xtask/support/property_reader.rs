@@ -257,8 +257,11 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
         let json = self.json()?;
         match T::from_json(json) {
             Ok(value) => Ok(Some(value)),
-            Err(mismatch) => match self.keep_parts(json) {
-                Some(parts) => Ok(Some(parts)),
+            Err(mismatch) => match T::readable_parts(json) {
+                Some(parts) => {
+                    self.keep::<T>(json);
+                    Ok(Some(parts))
+                }
                 None => Err(self.fail_inside(mismatch)),
             },
         }
@@ -275,27 +278,8 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
         if let Ok(value) = T::from_json(json) {
             return Ok(Some(value));
         }
-        match self.keep_parts(json) {
-            Some(parts) => Ok(Some(parts)),
-            None => {
-                self.keep(json);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Keeps the current property with the parts that decode, and returns the parts.
-    fn keep_parts<T: Wire>(&mut self, json: Json<'_>) -> Option<T> {
-        if !T::HAS_PARTS {
-            return None;
-        }
-        let parts = T::readable_parts(json)?;
-        if let Some(name) = self.keep(json)
-            && let Some(parts) = T::readable_parts(json)
-        {
-            self.other.insert_parts(&name, parts);
-        }
-        Some(parts)
+        self.keep::<T>(json);
+        Ok(T::readable_parts(json))
     }
 
     #[cold]
@@ -317,15 +301,16 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
         Ok(self.child(text))
     }
 
-    /// Keeps the current property, unless it is null. Returns its name if it is kept.
-    #[inline(never)]
-    fn keep(&mut self, json: Json<'_>) -> Option<String> {
+    /// Keeps the current property, unless it is null.
+    fn keep<T: Wire>(&mut self, json: Json<'_>) {
         if json.is_null() {
-            return None;
+            return;
         }
         let name = self.take_name();
         self.other.insert(name.clone(), json);
-        Some(name)
+        if let Some(parts) = T::readable_parts(json) {
+            self.other.insert_parts(&name, parts);
+        }
     }
 
     #[inline(never)]

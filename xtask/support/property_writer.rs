@@ -10,7 +10,6 @@ use serde::ser::{SerializeMap, Serializer};
 use crate::Field;
 use crate::object::Object;
 use crate::other::Other;
-use crate::wire::Wire;
 
 /// Writes properties. A property that is kept among the others, because its value did not decode, is
 /// written there unless it was changed since.
@@ -23,6 +22,7 @@ pub(crate) struct PropertyWriter<'a, M> {
 
 impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     /// Starts an object, with the discriminator first.
+    #[inline(never)]
     fn start<S: Serializer<SerializeMap = M, Error = M::Error>>(
         other: &'a Other,
         discriminator: Option<(&'static str, &'static str)>,
@@ -38,6 +38,7 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Writes the other properties, and ends the object.
+    #[inline(never)]
     fn end(mut self) -> Result<M::Ok, M::Error> {
         if let Some(other) = self.other {
             // Only `serde_json` can write a number from its text. If the name of its type changes, long
@@ -63,19 +64,17 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
 
     /// Writes a property that must be present. It may be kept among the others: a list that lacks
     /// what did not decode is written as it was received, if it is what was decoded.
-    pub(crate) fn required<T: Wire + PartialEq>(
+    pub(crate) fn required<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if T::HAS_PARTS && self.is_decoded_from_other(name, value) {
-            return Ok(());
-        }
-        self.property(name, value)
+        let parts = self.parts(name).and_then(|parts| parts.downcast_ref::<T>());
+        if parts == Some(value) { Ok(()) } else { self.property(name, value) }
     }
 
     /// Writes a property unless it has no value.
-    pub(crate) fn optional<T: Wire + PartialEq>(
+    pub(crate) fn optional<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &Option<T>,
@@ -87,7 +86,7 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Writes a property, as null if it has no value.
-    pub(crate) fn nullable<T: Wire + PartialEq>(
+    pub(crate) fn nullable<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &Option<T>,
@@ -100,7 +99,7 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Writes a property that has the default value of its type if it is absent.
-    pub(crate) fn or_default<T: Wire + Default + PartialEq>(
+    pub(crate) fn or_default<T: Serialize + Default + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
@@ -112,7 +111,7 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Writes a property unless it has the default value of its type.
-    pub(crate) fn unless_default<T: Wire + Default + PartialEq>(
+    pub(crate) fn unless_default<T: Serialize + Default + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &T,
@@ -132,7 +131,7 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Writes a property unless it is absent.
-    pub(crate) fn field<T: Wire + PartialEq>(
+    pub(crate) fn field<T: Serialize + PartialEq + 'static>(
         &mut self,
         name: &'static str,
         value: &Field<T>,
@@ -158,37 +157,20 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
         self.other.is_some_and(|other| other.get(name).is_some() && other.parts(name).is_none())
     }
 
-    /// Returns whether a value is what was decoded of a property that is kept.
-    fn is_decoded_from_other<T: PartialEq + 'static>(&self, name: &str, value: &T) -> bool {
-        self.parts(name).and_then(|parts| parts.downcast_ref()) == Some(value)
-    }
-
     /// Returns what was decoded of a property that is kept.
     fn parts(&self, name: &str) -> Option<&'a (dyn Any + Send + Sync)> {
         self.other?.parts(name)
     }
 }
 
-/// Writes an object, with the discriminator first.
+/// Writes an object, with the discriminator first. Only what depends on its type is compiled for each
+/// type.
 pub(crate) fn write<T: Object, S: Serializer>(
     object: &T,
     discriminator: Option<(&'static str, &'static str)>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    write_object(object.other_properties(), discriminator, serializer, &|writer| {
-        object.write_properties(writer)
-    })
-}
-
-/// Writes an object of any type. It is compiled once per serializer.
-#[inline(never)]
-fn write_object<'a, S: Serializer>(
-    other: &'a Other,
-    discriminator: Option<(&'static str, &'static str)>,
-    serializer: S,
-    write_properties: &dyn Fn(&mut PropertyWriter<'a, S::SerializeMap>) -> Result<(), S::Error>,
-) -> Result<S::Ok, S::Error> {
-    let mut writer = PropertyWriter::start(other, discriminator, serializer)?;
-    write_properties(&mut writer)?;
+    let mut writer = PropertyWriter::start(object.other_properties(), discriminator, serializer)?;
+    object.write_properties(&mut writer)?;
     writer.end()
 }

@@ -117,7 +117,7 @@ macro_rules! union {
             }
 
             fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-                $crate::wire::to_text(&|serializer| serde::Serialize::serialize(self, serializer))
+                serde_json::to_vec(self)
             }
 
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {

@@ -32,32 +32,19 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
     /// - A variant of a union that does not decode is unknown.
     fn from_json(json: Json<'_>) -> Result<Self, Mismatch>;
 
-    /// Whether a value has parts, which may decode if the whole does not. The code for parts is not
-    /// compiled for other types.
-    const HAS_PARTS: bool = false;
-
     /// Decodes the parts of a value that decode, if it has parts.
     fn readable_parts(_: Json<'_>) -> Option<Self> {
         None
     }
 
-    /// Returns the JSON text. Generated types implement it in the same way, because a function without
-    /// type parameters is compiled in this crate only, and this one in each crate that calls it.
+    /// Returns the JSON text. Generated types implement it as [`to_vec`] does, because a function
+    /// without type parameters is compiled in this crate only, and `to_vec` in each crate that calls
+    /// it.
+    ///
+    /// [`to_vec`]: serde_json::to_vec
     fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        to_text(&|serializer| self.serialize(serializer))
+        serde_json::to_vec(self)
     }
-}
-
-/// Writes JSON to a buffer.
-type TextSerializer<'a> = serde_json::Serializer<&'a mut Vec<u8>>;
-
-/// Returns the JSON text of a value of any type. It is compiled once, unlike [`serde_json::to_vec`].
-pub(crate) fn to_text(
-    serialize: &dyn Fn(&mut TextSerializer<'_>) -> Result<(), serde_json::Error>,
-) -> Result<Vec<u8>, serde_json::Error> {
-    let mut text = Vec::with_capacity(128);
-    serialize(&mut serde_json::Serializer::new(&mut text))?;
-    Ok(text)
 }
 
 /// A type of this crate, or a collection of such types, which [`decode`](crate::decode()) accepts.
@@ -233,35 +220,21 @@ impl<'de, T: Wire> Visitor<'de> for Seed<Vec<T>> {
 }
 
 impl<T: Wire> Wire for Vec<T> {
-    const HAS_PARTS: bool = true;
-
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(Seed::<Self>::new())
     }
 
     fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
         let items = json.items().ok_or_else(|| Mismatch::kind(json, "a sequence"))?;
-        let mut values = Self::new();
-        for (index, item) in items.into_iter().enumerate() {
-            match T::from_json(item) {
-                Ok(value) => values.push(value),
-                Err(error) => return Err(error.at(index)),
-            }
-        }
-        Ok(values)
+        let items = items.into_iter().enumerate();
+        items.map(|(index, item)| T::from_json(item).map_err(|error| error.at(index))).collect()
     }
 
     fn readable_parts(json: Json<'_>) -> Option<Self> {
         if json.is_null() {
             return Some(Self::new());
         }
-        let mut values = Self::new();
-        for item in json.items()? {
-            if let Ok(value) = T::from_json(item) {
-                values.push(value);
-            }
-        }
-        Some(values)
+        Some(json.items()?.into_iter().filter_map(|item| T::from_json(item).ok()).collect())
     }
 
     fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
@@ -294,8 +267,6 @@ impl<'de, T: Wire> Visitor<'de> for Seed<BTreeMap<String, T>> {
 }
 
 impl<T: Wire> Wire for BTreeMap<String, T> {
-    const HAS_PARTS: bool = true;
-
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Seed::<Self>::new())
     }
