@@ -80,9 +80,11 @@ async fn later_reads_continue_until_a_message_is_deleted(harness: Harness) {
     assert_eq!((texts(&third), third.is_continuation), (vec![&b"3"[..]], true));
     // What was added does not fit: what was read before is of no use.
     add("4").await;
-    let query = ContextQuery { max_tokens: 1, ..all(Some(first.mark)) };
-    let full = context(&harness, "run_1", query).await;
-    assert_eq!((texts(&full), full.is_continuation), (vec![&b"4"[..]], false));
+    for max_tokens in [1, 0] {
+        let query = ContextQuery { max_tokens, ..all(Some(first.mark)) };
+        let full = context(&harness, "run_1", query).await;
+        assert_eq!((texts(&full), full.is_continuation), (vec![&b"4"[..]], false));
+    }
 
     let deletion = Change::Delete { collection: Collection::messages("thread_1"), id: "1".into() };
     harness.commit(deletion).await.unwrap();

@@ -7,11 +7,12 @@ use crate::error::DatabaseError;
 /// The migrations. They only add, or replace functions by equivalent ones: during an upgrade, nodes of
 /// one version work on the schema of the next, and can be started on it. The version of a database is
 /// how many of them it has.
-const MIGRATIONS: [&[&str]; 4] = [
+const MIGRATIONS: [&[&str]; 5] = [
     &[include_str!("tables_1.sql"), include_str!("functions_1.sql")],
     &[include_str!("upstream_2.sql")],
     &[include_str!("functions_3.sql")],
     &[include_str!("lists_4.sql")],
+    &[include_str!("context_5.sql")],
 ];
 
 /// The key of the advisory lock that nodes hold while they migrate: "runstep" as a number.

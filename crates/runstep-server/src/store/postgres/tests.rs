@@ -69,7 +69,7 @@ async fn postgres_of_a_newer_version_is_refused() {
     let error = PostgresStore::migrate(&address).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the database has the schema version 99, but this program supports versions up to 5; use \
+        "the database has the schema version 99, but this program supports versions up to 6; use \
          the version of the program that upgraded it, or a newer one"
     );
 }
