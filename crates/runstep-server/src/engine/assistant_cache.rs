@@ -1,4 +1,5 @@
-//! Assistants that were used lately, decoded. Most runs are of an assistant that has not changed.
+//! Assistants that were used lately, decoded. Most runs are of an assistant that has not changed. The
+//! store is read each time, because another node can change it.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -63,6 +63,7 @@ impl MessageState {
     /// Returns the event that the message has its status.
     pub(super) fn event(&self) -> Event {
         let status = self.message.status.as_ref();
+        // The server gives each message a status.
         self.event_of(status.map_or(CREATED, |status| status.as_str()))
     }
 

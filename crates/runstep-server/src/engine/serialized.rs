@@ -23,7 +23,7 @@ impl<T: Serialize> Serialized<T> {
 
     /// Returns the value to change it.
     pub(super) fn change(&mut self) -> &mut T {
-        self.json.take();
+        self.forget_json();
         &mut self.value
     }
 
@@ -36,10 +36,10 @@ impl<T: Serialize> Serialized<T> {
         self.json.get_or_init(|| serialize(&self.value)).clone()
     }
 
-    /// Returns the JSON for the last time, so that it is freed with its last copy.
+    /// Returns the JSON and forgets it, so that it is freed together with the last copy.
     pub(super) fn take_json(&mut self) -> Bytes {
         let json = self.json();
-        self.json.take();
+        self.forget_json();
         json
     }
 

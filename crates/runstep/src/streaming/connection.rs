@@ -135,7 +135,7 @@ impl EventConnection {
     }
 }
 
-/// Returns the id of an event itself. An empty id is none.
+/// Returns the id of the event itself. An event with an empty id counts as one without an id.
 fn own_id(has_id: bool, last_id: &str) -> Option<&str> {
     (has_id && !last_id.is_empty()).then_some(last_id)
 }

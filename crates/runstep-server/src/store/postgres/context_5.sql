@@ -1,6 +1,6 @@
 -- Reads the newest messages of a thread, without those of a run, down to the first that exceeds a
 -- limit. Reads only those after `p_after` if the thread still has the revision `p_revision`. The first
--- row has the revision; there is none if the thread does not exist. The newest message is always read. If
+-- row has the revision; a thread that does not exist has no row. The newest message is always read. If
 -- it exceeds the limit of tokens on its own, the next one shows whether it is the only one.
 CREATE OR REPLACE FUNCTION thread_context(
     p_namespace text, p_thread text, p_run text, p_after bigint, p_revision bigint,

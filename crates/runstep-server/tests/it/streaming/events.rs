@@ -49,14 +49,18 @@ async fn run_emits_events_from_creation_to_completion() {
 async fn line_separators_are_escaped() {
     let text = "a\u{85}b\u{2028}c\u{2029}d ä€";
     let fixture = Fixture::with_turns([Turn::text(text)], &[]).await;
-    let body = fixture.run_body(json!({"stream": true, "metadata": {"text": text}}));
+    let tool = json!({"type": "function", "function": {"name": "f", "description": text}});
+    let body =
+        fixture.run_body(json!({"stream": true, "metadata": {"text": text}, "tools": [tool]}));
     let response =
         fixture.client.send(Method::POST, &fixture.runs_path(), body.to_string().into()).await;
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let stream = std::str::from_utf8(&bytes).unwrap();
     assert!(!stream.contains(['\u{85}', '\u{2028}', '\u{2029}']), "{stream}");
     assert!(stream.contains(r"a\u0085b\u2028c\u2029d ä€"), "{stream}");
+    assert!(stream.contains(r#""description":"a\u0085b\u2028c\u2029d ä€""#), "{stream}");
     assert_eq!(message_text(&fixture.newest_message().await), text);
+    assert_eq!(fixture.newest_run().await["tools"][0]["function"]["description"], text);
 }
 
 #[tokio::test(start_paused = true)]

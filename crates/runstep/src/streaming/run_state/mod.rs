@@ -14,9 +14,9 @@ use runstep_api::types::{
     Thread,
 };
 
-use super::snapshots::Snapshots;
+use super::snapshots::{Snapshots, message_has_ended};
 use submitted_calls::SubmittedCalls;
-use synthesize::{Synthesizer, message_has_ended, message_is_incomplete, message_of};
+use synthesize::{Synthesizer, message_is_incomplete, message_of};
 
 pub(super) use reconcile::Reconciled;
 pub(super) use synthesize::message_id;

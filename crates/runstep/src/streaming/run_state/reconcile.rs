@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use runstep_api::types::{Message, MessageStatus, RunStep, RunStepStatus, StepDetails};
 
-use super::synthesize::{message_has_ended, message_id, message_of, step_has_ended};
+use super::synthesize::{message_id, message_of, step_has_ended};
 use super::{FetchedState, RunState, StreamEnd};
-use crate::streaming::snapshots::{Snapshots, json_size};
+use crate::streaming::snapshots::{Snapshots, json_size, message_has_ended};
 
 /// The result of a reconciliation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

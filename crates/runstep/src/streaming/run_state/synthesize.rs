@@ -8,7 +8,7 @@ use runstep_api::types::{
 };
 
 use super::RunState;
-use crate::streaming::snapshots::{next_message_delta, next_step_delta};
+use crate::streaming::snapshots::{message_has_ended, next_message_delta, next_step_delta};
 
 /// Collects synthesized events and applies them to the state.
 pub(super) struct Synthesizer<'a> {
@@ -141,10 +141,6 @@ pub(in crate::streaming) fn message_id(step: &RunStep) -> Option<&str> {
 pub(super) fn message_of<'a>(step: &RunStep, messages: &'a [Message]) -> Option<&'a Message> {
     let id = message_id(step)?;
     messages.iter().find(|message| message.id == id)
-}
-
-pub(super) fn message_has_ended(message: &Message) -> bool {
-    matches!(message.status, Some(MessageStatus::Completed | MessageStatus::Incomplete))
 }
 
 pub(super) fn message_is_incomplete(message: &Message) -> bool {

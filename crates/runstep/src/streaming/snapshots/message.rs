@@ -29,11 +29,13 @@ pub(super) fn from_delta(delta: &MessageDelta, run: Option<&Run>) -> Message {
     message
 }
 
+pub(in crate::streaming) fn message_has_ended(message: &Message) -> bool {
+    matches!(message.status, Some(MessageStatus::Completed | MessageStatus::Incomplete))
+}
+
 /// Returns whether a message has not ended and has less content than is known from deltas.
 pub(super) fn is_behind(message: &Message, known: &Message) -> bool {
-    let has_ended =
-        matches!(message.status, Some(MessageStatus::Completed | MessageStatus::Incomplete));
-    !has_ended && json_size(&message.content) < json_size(&known.content)
+    !message_has_ended(message) && json_size(&message.content) < json_size(&known.content)
 }
 
 pub(super) fn extend(message: &mut Message, indexes: &mut IndexMap, body: &MessageDeltaBody) {
