@@ -35,13 +35,18 @@ macro_rules! events {
         impl $crate::validate::Limited for $Name {}
 
         impl $crate::wire::Wire for $Name {
-            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                <Self as serde::Deserialize>::deserialize(deserializer)
+            /// Events are always decoded from their text.
+            fn read(_: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
+                Err($crate::incoming::Invalid)
             }
 
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
                 serde_json::from_str(json.text())
                     .map_err(|_| $crate::wire::Mismatch::kind(json, stringify!($Name)))
+            }
+
+            fn write(&self, json: &mut Vec<u8>) {
+                $crate::wire::append(json, self);
             }
         }
 
@@ -62,7 +67,7 @@ macro_rules! events {
             /// Returns an error if the data cannot be serialized.
             pub fn data(&self) -> Result<String, serde_json::Error> {
                 match self {
-                    $(Self::$Variant(data) => serde_json::to_string(data),)+
+                    $(Self::$Variant(data) => $crate::events::text(data),)+
                     $($(Self::$Plain => Ok($data.to_owned()),)+)?
                     Self::Unknown { data, .. } => Ok(data.clone()),
                 }
@@ -148,4 +153,11 @@ pub(crate) fn event_data<T: crate::wire::Decode>(
             _ => Err(error),
         }
     })
+}
+
+/// Returns the data of an event.
+pub(crate) fn text(data: &impl crate::wire::Wire) -> Result<String, serde_json::Error> {
+    use serde::de::Error as _;
+
+    String::from_utf8(data.to_json()).map_err(serde_json::Error::custom)
 }

@@ -28,6 +28,7 @@ mod decoding;
 mod enums;
 mod events;
 mod field;
+mod incoming;
 mod json;
 mod json_object;
 #[rustfmt::skip]

@@ -4,33 +4,32 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Field;
+use crate::incoming::{Incoming, Invalid, Properties, Slot, position, read_text};
 use crate::json::Json;
 use crate::other::Other;
-use crate::wire::{Mismatch, Seed, Wire, read_part};
+use crate::wire::{Mismatch, Wire};
 
 /// The properties of an object that is being read: strictly, or tolerantly from the texts of their
 /// values. One type does both, so that the code of each object is compiled once.
-pub(crate) struct PropertyReader<'de, 'r, A> {
+pub(crate) struct PropertyReader<'de, 'r> {
     /// The properties that the specification lists.
     names: &'static [&'static str],
     /// The discriminator of the union that the object is a variant of.
     discriminator: Option<&'static str>,
     /// The properties that were read before the discriminator.
     before: Option<&'r mut Entries<'de>>,
-    unread: A,
+    unread: &'r mut dyn Properties<'de>,
     /// The value of the current property if it was read before the discriminator.
     value: Option<&'de RawValue>,
     /// The position of the current property, and where the next one is expected.
     position: usize,
     expected: usize,
     /// The name of the current property if it is not listed.
-    name: String,
+    name: Cow<'de, str>,
     tolerance: Option<Tolerance<'r>>,
     other: Other,
 }
@@ -70,12 +69,68 @@ pub(crate) struct Tolerance<'f> {
     pub(crate) failure: &'f mut Option<Mismatch>,
 }
 
-impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
+/// The variable of a property.
+pub(crate) trait Property: Slot {
+    /// Stores a value that may differ from the specification.
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch>;
+
+    /// Stores the parts of the value that decode, if it has parts. Returns them as JSON.
+    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>>;
+}
+
+impl<T: Wire> Slot for Option<T> {
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        *self = Some(T::read(value)?);
+        Ok(())
+    }
+
+    fn read_null(&mut self) {
+        *self = None;
+    }
+}
+
+impl<T: Wire> Property for Option<T> {
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        *self = Some(T::from_json(json)?);
+        Ok(())
+    }
+
+    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
+        *self = T::readable_parts(json);
+        self.as_ref().map(Wire::to_json)
+    }
+}
+
+/// The variable of a property for which null and absent differ.
+impl<T: Wire> Slot for Field<T> {
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        *self = Self::Value(T::read(value)?);
+        Ok(())
+    }
+
+    fn read_null(&mut self) {
+        *self = Self::Null;
+    }
+}
+
+impl<T: Wire> Property for Field<T> {
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        *self = Self::Value(T::from_json(json)?);
+        Ok(())
+    }
+
+    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
+        *self = T::readable_parts(json).into();
+        self.as_option().map(Wire::to_json)
+    }
+}
+
+impl<'de, 'r> PropertyReader<'de, 'r> {
     pub(crate) fn new(
         names: &'static [&'static str],
         discriminator: Option<&'static str>,
         before: Option<&'r mut Entries<'de>>,
-        unread: A,
+        unread: &'r mut dyn Properties<'de>,
         tolerance: Option<Tolerance<'r>>,
     ) -> Self {
         Self {
@@ -86,7 +141,7 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
             value: None,
             position: 0,
             expected: 0,
-            name: String::new(),
+            name: Cow::Borrowed(""),
             tolerance,
             other: Other::default(),
         }
@@ -94,15 +149,13 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
 
     /// Reads the next name. Returns its position, or the number of listed properties if it is not
     /// listed, and `None` at the end.
-    #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<usize>, A::Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<usize>, Invalid> {
         if self.before.is_some()
             && let Some(position) = self.next_before()
         {
             return Ok(Some(position));
         }
-        let Self { names, expected, name, unread, .. } = self;
-        let position = unread.next_key_seed(NameSeed { names, expected: *expected, name })?;
+        let position = self.unread.next(self.names, self.expected, &mut self.name)?;
         if let Some(position) = position {
             (self.position, self.expected) = (position, position + 1);
         }
@@ -114,7 +167,7 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
         let (name, value) = self.before.as_mut()?.next()?;
         let position = position(self.names, self.expected, name.as_bytes());
         if position == self.names.len() {
-            self.name = name.into_owned();
+            self.name = name;
         }
         self.value = Some(value);
         (self.position, self.expected) = (position, position + 1);
@@ -122,94 +175,61 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
     }
 
     // The methods assign to a variable of the caller, so that the caller has no value to drop if a
-    // call fails. They are compiled once per type of property, not once per property.
+    // call fails. They are compiled once, and not once per type of property.
 
     /// Reads the value of a property that must be present.
-    pub(crate) fn required<T: Wire>(&mut self, property: &mut Option<T>) -> Result<(), A::Error> {
-        *property = match self.tolerance {
-            Some(_) => self.tolerant_required()?,
-            None => Some(self.value()?),
-        };
-        Ok(())
+    pub(crate) fn required(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
+        match self.tolerance {
+            Some(_) => self.decode_required(property),
+            None => self.value(property, false),
+        }
     }
 
     /// Reads the value of a property that may be null.
-    pub(crate) fn optional<T: Wire>(&mut self, property: &mut Option<T>) -> Result<(), A::Error> {
-        *property = match self.tolerance {
-            Some(_) => self.tolerant_optional()?,
-            None => self.value()?,
-        };
-        Ok(())
-    }
-
-    /// Reads the value of a property for which null is the default value of its type.
-    pub(crate) fn or_default<T: Wire + Default>(
-        &mut self,
-        property: &mut T,
-    ) -> Result<(), A::Error> {
-        let mut value = None;
-        self.optional(&mut value)?;
-        *property = value.unwrap_or_default();
-        Ok(())
-    }
-
-    /// Reads the value of a property for which null and absent differ.
-    pub(crate) fn field<T: Wire>(&mut self, property: &mut Field<T>) -> Result<(), A::Error> {
-        *property = match self.tolerance {
-            Some(_) => self.tolerant_field()?,
-            None => self.value::<Option<T>>()?.map_or(Field::Null, Field::Value),
-        };
-        Ok(())
+    pub(crate) fn optional(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
+        match self.tolerance {
+            Some(_) => self.decode_optional(property),
+            None => self.value(property, true),
+        }
     }
 
     /// Reads the value of a property that is not listed, into a map of such properties.
     pub(crate) fn rest<T: Wire>(
         &mut self,
         rest: &mut impl Extend<(String, T)>,
-    ) -> Result<(), A::Error> {
-        let name = self.take_name();
-        let value = if self.tolerance.is_some() {
+    ) -> Result<(), Invalid> {
+        let (name, mut value) = (self.take_name(), None);
+        if self.tolerance.is_some() {
             let json = self.json()?;
-            match T::from_json(json) {
-                Ok(value) => value,
-                Err(_) => {
-                    self.other.insert(name, json);
-                    return Ok(());
-                }
+            if value.decode(json).is_err() {
+                self.other.insert(name, json, None);
+                return Ok(());
             }
         } else {
-            self.value()?
-        };
-        rest.extend([(name, value)]);
+            self.value(&mut value, false)?;
+        }
+        rest.extend(value.map(|value| (name, value)));
         Ok(())
     }
 
     /// Reads the value of a property that is not listed.
     #[cold]
-    pub(crate) fn unknown(&mut self) -> Result<(), A::Error> {
+    pub(crate) fn unknown(&mut self) -> Result<(), Invalid> {
         let name = self.take_name();
-        // A repeated discriminator is ignored.
-        if self.discriminator.is_some_and(|discriminator| discriminator == name) {
-            return match self.value.take() {
-                Some(_) => Ok(()),
-                None => self.unread.next_value().map(|IgnoredAny| ()),
-            };
-        }
         let text = self.text()?;
-        self.other.insert(name, Json::new(text));
+        // A repeated discriminator is ignored.
+        if self.discriminator.is_none_or(|discriminator| discriminator != name) {
+            self.other.insert(name, Json::new(text), None);
+        }
         Ok(())
     }
 
-    /// Returns the error of an object without the first property that is missing.
+    /// Stores the first property that is missing as the reason why the object does not decode.
     #[cold]
     #[inline(never)]
-    pub(crate) fn missing(&mut self, properties: &[(&'static str, bool)]) -> A::Error {
+    pub(crate) fn missing(&mut self, properties: &[(&'static str, bool)]) -> Invalid {
         let missing = properties.iter().find(|(_, is_missing)| *is_missing);
-        let property = missing.map_or("", |(name, _)| name);
-        match &self.tolerance {
-            Some(_) => self.fail(Mismatch::missing(property)),
-            None => A::Error::missing_field(property),
-        }
+        self.fail(Mismatch::missing(missing.map_or("", |(name, _)| name)))
     }
 
     /// Returns the properties that are not listed.
@@ -217,156 +237,78 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
         std::mem::take(&mut self.other)
     }
 
-    fn value<T: Wire>(&mut self) -> Result<T, A::Error> {
+    fn value(&mut self, slot: &mut dyn Slot, is_nullable: bool) -> Result<(), Invalid> {
         match self.value.take() {
-            None => self.unread.next_value_seed(Seed::new()),
-            Some(text) => read_part(text).map_err(A::Error::custom),
+            None => self.unread.value(slot, is_nullable),
+            Some(text) => read_text(text.get(), slot, is_nullable),
         }
     }
 
-    fn text(&mut self) -> Result<&'de RawValue, A::Error> {
+    fn text(&mut self) -> Result<&'de RawValue, Invalid> {
         match self.value.take() {
-            None => self.unread.next_value(),
+            None => self.unread.text(),
             Some(text) => Ok(text),
         }
-    }
-
-    fn child(&self, text: &'de RawValue) -> Json<'de> {
-        self.tolerance.as_ref().map_or(Json::new(text), |tolerance| tolerance.object.child(text))
     }
 
     /// Returns the name of the current property.
     fn take_name(&mut self) -> String {
         match self.names.get(self.position) {
             Some(name) => (*name).to_owned(),
-            None => std::mem::take(&mut self.name),
+            None => std::mem::take(&mut self.name).into_owned(),
         }
     }
 
-    #[cold]
-    fn fail(&mut self, mismatch: Mismatch) -> A::Error {
+    fn fail(&mut self, mismatch: Mismatch) -> Invalid {
         if let Some(tolerance) = &mut self.tolerance {
             *tolerance.failure = Some(mismatch);
         }
-        A::Error::custom("invalid object")
+        Invalid
     }
 
     #[cold]
-    #[inline(never)]
-    fn tolerant_required<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
+    fn decode_required(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
         let json = self.json()?;
-        match T::from_json(json) {
-            Ok(value) => Ok(Some(value)),
-            Err(mismatch) => match T::readable_parts(json) {
-                Some(parts) => {
-                    self.keep::<T>(json);
-                    Ok(Some(parts))
-                }
-                None => Err(self.fail_inside(mismatch)),
-            },
+        let Err(mismatch) = property.decode(json) else { return Ok(()) };
+        match property.decode_parts(json) {
+            Some(parts) => {
+                self.keep(json, Some(parts));
+                Ok(())
+            }
+            None => {
+                let name = self.take_name();
+                Err(self.fail(mismatch.inside(&name)))
+            }
         }
     }
 
     #[cold]
-    #[inline(never)]
-    fn tolerant_optional<T: Wire>(&mut self) -> Result<Option<T>, A::Error> {
-        let json = self.json()?;
-        if json.is_null() { Ok(None) } else { self.tolerant_value(json) }
-    }
-
-    fn tolerant_value<T: Wire>(&mut self, json: Json<'_>) -> Result<Option<T>, A::Error> {
-        if let Ok(value) = T::from_json(json) {
-            return Ok(Some(value));
-        }
-        self.keep::<T>(json);
-        Ok(T::readable_parts(json))
-    }
-
-    #[cold]
-    fn tolerant_field<T: Wire>(&mut self) -> Result<Field<T>, A::Error> {
+    fn decode_optional(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
         let json = self.json()?;
         if json.is_null() {
-            return Ok(Field::Null);
+            property.read_null();
+        } else if property.decode(json).is_err() {
+            let parts = property.decode_parts(json);
+            self.keep(json, parts);
         }
-        self.tolerant_value(json).map(Field::from)
+        Ok(())
     }
 
     /// Returns the value of the current property, the last one if it is repeated.
-    #[inline(never)]
-    fn json(&mut self) -> Result<Json<'de>, A::Error> {
+    fn json(&mut self) -> Result<Json<'de>, Invalid> {
         let text = self.text()?;
         if let Some(name) = self.names.get(self.position) {
             self.other.remove(name);
         }
-        Ok(self.child(text))
+        let object = self.tolerance.as_ref().map(|tolerance| tolerance.object);
+        Ok(object.map_or(Json::new(text), |object| object.child(text)))
     }
 
     /// Keeps the current property, unless it is null.
-    fn keep<T: Wire>(&mut self, json: Json<'_>) {
-        if json.is_null() {
-            return;
+    fn keep(&mut self, json: Json<'_>, parts: Option<Vec<u8>>) {
+        if !json.is_null() {
+            let name = self.take_name();
+            self.other.insert(name, json, parts);
         }
-        let name = self.take_name();
-        self.other.insert(name.clone(), json);
-        if let Some(parts) = T::readable_parts(json) {
-            self.other.insert_parts(&name, parts);
-        }
-    }
-
-    #[inline(never)]
-    fn fail_inside(&mut self, mismatch: Mismatch) -> A::Error {
-        let name = self.take_name();
-        self.fail(mismatch.inside(&name))
-    }
-}
-
-/// Returns the position of a name, or the number of names. The search starts where the next name is
-/// if the names are in the order of the specification.
-#[inline]
-fn position(names: &[&str], start: usize, name: &[u8]) -> usize {
-    if names.get(start).is_some_and(|expected| expected.as_bytes() == name) {
-        return start;
-    }
-    search(names, start, name)
-}
-
-fn search(names: &[&str], start: usize, name: &[u8]) -> usize {
-    let (before, after) = names.split_at_checked(start).unwrap_or((names, &[]));
-    if let Some(position) = after.iter().position(|known| known.as_bytes() == name) {
-        return start + position;
-    }
-    before.iter().position(|known| known.as_bytes() == name).unwrap_or(names.len())
-}
-
-/// Reads a name, and returns its position. A name that is not listed is stored.
-struct NameSeed<'a> {
-    names: &'static [&'static str],
-    expected: usize,
-    name: &'a mut String,
-}
-
-impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = usize;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
-        // As bytes, a name may have lone surrogates.
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl Visitor<'_> for NameSeed<'_> {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    #[inline]
-    fn visit_bytes<E>(self, name: &[u8]) -> Result<usize, E> {
-        let position = position(self.names, self.expected, name);
-        if position == self.names.len() {
-            *self.name = String::from_utf8_lossy(name).into_owned();
-        }
-        Ok(position)
     }
 }

@@ -2,83 +2,152 @@
 
 #![allow(dead_code, reason = "a specification need not have properties of every kind")]
 
-use std::any::Any;
+use std::convert::Infallible;
 
-use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::Field;
 use crate::object::Object;
 use crate::other::Other;
+use crate::wire::{Wire, append};
+
+/// Where properties are written.
+pub(crate) trait Output {
+    type Error;
+
+    /// Writes a property.
+    fn property<T: Wire>(&mut self, name: &str, value: &T) -> Result<(), Self::Error>;
+
+    /// Writes a property of any value. `text` is the text of a value that [`Value`] cannot hold exactly.
+    fn json(
+        &mut self,
+        name: &str,
+        value: &Value,
+        text: Option<&RawValue>,
+    ) -> Result<(), Self::Error>;
+}
+
+/// A serializer's map.
+struct MapOutput<M>(M);
+
+impl<M: SerializeMap> Output for MapOutput<M> {
+    type Error = M::Error;
+
+    fn property<T: Wire>(&mut self, name: &str, value: &T) -> Result<(), M::Error> {
+        self.0.serialize_entry(name, value)
+    }
+
+    fn json(&mut self, name: &str, value: &Value, text: Option<&RawValue>) -> Result<(), M::Error> {
+        // Only `serde_json` can write a number from its text. If the name of its type changes, long
+        // numbers are written as floats.
+        match text.filter(|_| std::any::type_name::<M>().contains("serde_json::ser::")) {
+            Some(text) => self.0.serialize_entry(name, text),
+            None => self.0.serialize_entry(name, value),
+        }
+    }
+}
+
+/// JSON text.
+struct TextOutput<'a> {
+    json: &'a mut Vec<u8>,
+    is_empty: bool,
+}
+
+impl TextOutput<'_> {
+    fn name(&mut self, name: &str) {
+        if !self.is_empty {
+            self.json.push(b',');
+        }
+        self.is_empty = false;
+        append(self.json, name);
+        self.json.push(b':');
+    }
+}
+
+impl Output for TextOutput<'_> {
+    type Error = Infallible;
+
+    fn property<T: Wire>(&mut self, name: &str, value: &T) -> Result<(), Infallible> {
+        self.name(name);
+        value.write(self.json);
+        Ok(())
+    }
+
+    fn json(
+        &mut self,
+        name: &str,
+        value: &Value,
+        text: Option<&RawValue>,
+    ) -> Result<(), Infallible> {
+        self.name(name);
+        match text {
+            Some(text) => self.json.extend(text.get().bytes()),
+            None => append(self.json, value),
+        }
+        Ok(())
+    }
+}
 
 /// Writes properties. A property that is kept among the others, because its value did not decode, is
 /// written there unless it was changed since.
-pub(crate) struct PropertyWriter<'a, M> {
-    map: M,
+pub(crate) struct PropertyWriter<'a, O> {
+    output: O,
     /// The other properties, if there are any.
     other: Option<&'a Other>,
     written: Vec<&'static str>,
 }
 
-impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
-    /// Starts an object, with the discriminator first.
-    #[inline(never)]
-    fn start<S: Serializer<SerializeMap = M, Error = M::Error>>(
-        other: &'a Other,
-        discriminator: Option<(&'static str, &'static str)>,
-        serializer: S,
-    ) -> Result<Self, M::Error> {
+impl<'a, O: Output> PropertyWriter<'a, O> {
+    fn new(output: O, other: &'a Other) -> Self {
         let other = Some(other).filter(|other| !other.is_empty());
-        let map = serializer.serialize_map(None)?;
-        let mut writer = Self { map, other, written: Vec::new() };
-        if let Some((name, value)) = discriminator {
-            writer.property(name, &value)?;
-        }
-        Ok(writer)
+        Self { output, other, written: Vec::new() }
     }
 
-    /// Writes the other properties, and ends the object.
-    #[inline(never)]
-    fn end(mut self) -> Result<M::Ok, M::Error> {
-        if let Some(other) = self.other {
-            // Only `serde_json` can write a number from its text. If the name of its type changes, long
-            // numbers are written as floats.
-            let is_text = std::any::type_name::<M>().contains("serde_json::ser::");
-            other.write(&mut self.map, &self.written, is_text)?;
+    /// Writes the other properties.
+    fn write_other(&mut self) -> Result<(), O::Error> {
+        let Some(other) = self.other else { return Ok(()) };
+        for (name, value, text) in other.iter() {
+            if !self.written.contains(&name) {
+                self.output.json(name, value, text)?;
+            }
         }
-        self.map.end()
+        Ok(())
     }
 
-    #[inline(never)]
-    fn name(&mut self, name: &'static str) -> Result<(), M::Error> {
+    fn property<T: Wire>(&mut self, name: &'static str, value: &T) -> Result<(), O::Error> {
         if self.other.is_some() {
             self.written.push(name);
         }
-        self.map.serialize_key(name)
+        self.output.property(name, value)
     }
 
-    fn property<T: Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
-        self.name(name)?;
-        self.map.serialize_value(value)
+    /// Returns whether a property is kept, and what was decoded of it is unchanged.
+    #[cold]
+    fn is_kept<T: Wire>(&self, name: &str, value: &T) -> bool {
+        self.parts(name).is_some_and(|parts| *parts == *value.to_json())
     }
 
     /// Writes a property that must be present. It may be kept among the others: a list that lacks
     /// what did not decode is written as it was received, if it is what was decoded.
-    pub(crate) fn required<T: Serialize + PartialEq + 'static>(
+    pub(crate) fn required<T: Wire>(
         &mut self,
         name: &'static str,
         value: &T,
-    ) -> Result<(), M::Error> {
-        let parts = self.parts(name).and_then(|parts| parts.downcast_ref::<T>());
-        if parts == Some(value) { Ok(()) } else { self.property(name, value) }
+    ) -> Result<(), O::Error> {
+        if self.other.is_some() && self.is_kept(name, value) {
+            return Ok(());
+        }
+        self.property(name, value)
     }
 
     /// Writes a property unless it has no value.
-    pub(crate) fn optional<T: Serialize + PartialEq + 'static>(
+    pub(crate) fn optional<T: Wire>(
         &mut self,
         name: &'static str,
         value: &Option<T>,
-    ) -> Result<(), M::Error> {
+    ) -> Result<(), O::Error> {
         match value {
             Some(value) => self.required(name, value),
             None => self.absent(name),
@@ -86,24 +155,24 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Writes a property, as null if it has no value.
-    pub(crate) fn nullable<T: Serialize + PartialEq + 'static>(
+    pub(crate) fn nullable<T: Wire>(
         &mut self,
         name: &'static str,
         value: &Option<T>,
-    ) -> Result<(), M::Error> {
+    ) -> Result<(), O::Error> {
         match value {
             Some(value) => self.required(name, value),
             None if self.is_unchanged(name) => Ok(()),
-            None => self.property(name, value),
+            None => self.null(name),
         }
     }
 
     /// Writes a property that has the default value of its type if it is absent.
-    pub(crate) fn or_default<T: Serialize + Default + PartialEq + 'static>(
+    pub(crate) fn or_default<T: Wire + Default + PartialEq>(
         &mut self,
         name: &'static str,
         value: &T,
-    ) -> Result<(), M::Error> {
+    ) -> Result<(), O::Error> {
         match self.is_unchanged(name) && *value == T::default() {
             true => Ok(()),
             false => self.required(name, value),
@@ -111,11 +180,11 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Writes a property unless it has the default value of its type.
-    pub(crate) fn unless_default<T: Serialize + Default + PartialEq + 'static>(
+    pub(crate) fn unless_default<T: Wire + Default + PartialEq>(
         &mut self,
         name: &'static str,
         value: &T,
-    ) -> Result<(), M::Error> {
+    ) -> Result<(), O::Error> {
         match self.parts(name).is_none() && *value == T::default() {
             true => Ok(()),
             false => self.required(name, value),
@@ -123,28 +192,32 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Writes the properties of a map.
-    pub(crate) fn rest<'b, T: Serialize + 'b>(
+    pub(crate) fn rest<'b, T: Wire>(
         &mut self,
         rest: impl IntoIterator<Item = (&'b String, &'b T)>,
-    ) -> Result<(), M::Error> {
-        rest.into_iter().try_for_each(|(name, value)| self.map.serialize_entry(name, value))
+    ) -> Result<(), O::Error> {
+        rest.into_iter().try_for_each(|(name, value)| self.output.property(name, value))
     }
 
     /// Writes a property unless it is absent.
-    pub(crate) fn field<T: Serialize + PartialEq + 'static>(
+    pub(crate) fn field<T: Wire>(
         &mut self,
         name: &'static str,
         value: &Field<T>,
-    ) -> Result<(), M::Error> {
+    ) -> Result<(), O::Error> {
         match value {
             Field::Absent => self.absent(name),
-            Field::Null => self.property(name, value),
+            Field::Null => self.null(name),
             Field::Value(value) => self.required(name, value),
         }
     }
 
+    fn null(&mut self, name: &'static str) -> Result<(), O::Error> {
+        self.property(name, &Value::Null)
+    }
+
     /// Writes nothing for a property without a value. If it had one, it was removed.
-    fn absent(&mut self, name: &'static str) -> Result<(), M::Error> {
+    fn absent(&mut self, name: &'static str) -> Result<(), O::Error> {
         if self.parts(name).is_some() {
             self.written.push(name);
         }
@@ -158,19 +231,41 @@ impl<'a, M: SerializeMap> PropertyWriter<'a, M> {
     }
 
     /// Returns what was decoded of a property that is kept.
-    fn parts(&self, name: &str) -> Option<&'a (dyn Any + Send + Sync)> {
+    fn parts(&self, name: &str) -> Option<&'a [u8]> {
         self.other?.parts(name)
     }
 }
 
-/// Writes an object, with the discriminator first. Only what depends on its type is compiled for each
-/// type.
-pub(crate) fn write<T: Object, S: Serializer>(
+/// Appends an object as JSON text, with the discriminator first.
+pub(crate) fn write<T: Object>(
+    object: &T,
+    discriminator: Option<(&'static str, &'static str)>,
+    json: &mut Vec<u8>,
+) {
+    json.push(b'{');
+    let mut output = TextOutput { json, is_empty: true };
+    if let Some((name, value)) = discriminator {
+        output.name(name);
+        append(output.json, value);
+    }
+    let mut writer = PropertyWriter::new(output, object.other_properties());
+    let Ok(()) = object.write_properties(&mut writer);
+    let Ok(()) = writer.write_other();
+    writer.output.json.push(b'}');
+}
+
+/// Serializes an object, with the discriminator first.
+pub(crate) fn serialize<T: Object, S: Serializer>(
     object: &T,
     discriminator: Option<(&'static str, &'static str)>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let mut writer = PropertyWriter::start(object.other_properties(), discriminator, serializer)?;
+    let mut map = serializer.serialize_map(None)?;
+    if let Some((name, value)) = discriminator {
+        map.serialize_entry(name, value)?;
+    }
+    let mut writer = PropertyWriter::new(MapOutput(map), object.other_properties());
     object.write_properties(&mut writer)?;
-    writer.end()
+    writer.write_other()?;
+    writer.output.0.end()
 }

@@ -7,20 +7,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
 use serde::Serialize;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::incoming::{Incoming, Invalid};
 use crate::json::{Json, Kind};
 
 /// A type that the API has on the wire.
 pub trait Wire: Serialize + Sized + Send + Sync + 'static {
     /// Reads a value that is as the specification says.
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid>;
 
     /// Decodes a value that differs from the specification:
     ///
@@ -37,13 +34,14 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
         None
     }
 
-    /// Returns the JSON text. Generated types implement it as [`to_vec`] does, because a function
-    /// without type parameters is compiled in this crate only, and `to_vec` in each crate that calls
-    /// it.
-    ///
-    /// [`to_vec`]: serde_json::to_vec
-    fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+    /// Appends the JSON text, which is the text that [`Serialize`] writes.
+    fn write(&self, json: &mut Vec<u8>);
+
+    /// Returns the JSON text.
+    fn to_json(&self) -> Vec<u8> {
+        let mut json = Vec::with_capacity(128);
+        self.write(&mut json);
+        json
     }
 }
 
@@ -134,192 +132,190 @@ impl Mismatch {
     }
 }
 
-/// Reads a text that is as the specification says.
-pub(crate) fn read_text<T: Wire>(text: &str) -> Result<T, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    T::read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value))
-}
-
-/// Reads a value whose text is known to be one value.
-pub(crate) fn read_part<T: Wire>(text: &RawValue) -> Result<T, serde_json::Error> {
-    T::read(&mut serde_json::Deserializer::from_str(text.get()))
-}
-
-/// Reads a value inside another one.
-pub(crate) struct Seed<T>(PhantomData<T>);
-
-impl<T> Seed<T> {
-    pub(crate) const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<'de, T: Wire> DeserializeSeed<'de> for Seed<T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        T::read(deserializer)
-    }
-}
-
-/// Reads a value or null.
-impl<'de, T: Wire> Visitor<'de> for Seed<Option<T>> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value or null")
-    }
-
-    fn visit_none<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        T::read(deserializer).map(Some)
-    }
-}
-
 impl<T: Wire> Wire for Option<T> {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_option(Seed::<Self>::new())
+    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
+        if matches!(value, Incoming::Null) { Ok(None) } else { T::read(value).map(Some) }
     }
 
     fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
         if json.is_null() { Ok(None) } else { T::from_json(json).map(Some) }
     }
+
+    fn write(&self, json: &mut Vec<u8>) {
+        match self {
+            Some(value) => value.write(json),
+            None => json.extend(b"null"),
+        }
+    }
 }
 
 impl<T: Wire> Wire for Box<T> {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        T::read(deserializer).map(Self::new)
+    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
+        T::read(value).map(Self::new)
     }
 
     fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
         T::from_json(json).map(Self::new)
     }
-}
 
-impl<'de, T: Wire> Visitor<'de> for Seed<Vec<T>> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a sequence")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(Seed::new())? {
-            values.push(value);
-        }
-        Ok(values)
+    fn write(&self, json: &mut Vec<u8>) {
+        T::write(self, json);
     }
 }
+
+// Loops, and not iterators, because these functions are compiled for each type of item.
 
 impl<T: Wire> Wire for Vec<T> {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Seed::<Self>::new())
+    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
+        let Incoming::List(unread) = value else { return Err(Invalid) };
+        let (mut items, mut next) = (Self::new(), None);
+        while unread.next(&mut next)? {
+            if let Some(item) = next.take() {
+                items.push(item);
+            }
+        }
+        Ok(items)
     }
 
     fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
-        let items = json.items().ok_or_else(|| Mismatch::kind(json, "a sequence"))?;
-        let items = items.into_iter().enumerate();
-        items.map(|(index, item)| T::from_json(item).map_err(|error| error.at(index))).collect()
+        let mut items = Self::new();
+        for item in json.items().ok_or_else(|| Mismatch::kind(json, "a sequence"))? {
+            match T::from_json(item) {
+                Ok(item) => items.push(item),
+                Err(error) => return Err(error.at(items.len())),
+            }
+        }
+        Ok(items)
     }
 
     fn readable_parts(json: Json<'_>) -> Option<Self> {
-        if json.is_null() {
-            return Some(Self::new());
+        let mut items = Self::new();
+        if !json.is_null() {
+            for item in json.items()? {
+                if let Ok(item) = T::from_json(item) {
+                    items.push(item);
+                }
+            }
         }
-        Some(json.items()?.into_iter().filter_map(|item| T::from_json(item).ok()).collect())
+        Some(items)
     }
 
-    fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut json = vec![b'['];
+    fn write(&self, json: &mut Vec<u8>) {
+        json.push(b'[');
         for (index, item) in self.iter().enumerate() {
             if index > 0 {
                 json.push(b',');
             }
-            json.extend(item.to_json()?);
+            item.write(json);
         }
         json.push(b']');
-        Ok(json)
-    }
-}
-
-impl<'de, T: Wire> Visitor<'de> for Seed<BTreeMap<String, T>> {
-    type Value = BTreeMap<String, T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut values = BTreeMap::new();
-        while let Some(key) = entries.next_key()? {
-            values.insert(key, entries.next_value_seed(Seed::new())?);
-        }
-        Ok(values)
     }
 }
 
 impl<T: Wire> Wire for BTreeMap<String, T> {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Seed::<Self>::new())
+    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
+        let Incoming::Object(unread) = value else { return Err(Invalid) };
+        let (mut entries, mut name, mut next) = (Self::new(), Cow::Borrowed(""), None);
+        while unread.next(&[], 0, &mut name)?.is_some() {
+            unread.value(&mut next, false)?;
+            if let Some(value) = next.take() {
+                entries.insert(std::mem::take(&mut name).into_owned(), value);
+            }
+        }
+        Ok(entries)
     }
 
     fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
-        let entries = json.entries().ok_or_else(|| Mismatch::kind(json, "a map"))?;
-        let entries = entries.into_iter().map(|(key, value)| match T::from_json(value) {
-            Ok(value) => Ok((key, value)),
-            Err(error) => Err(error.inside(&key)),
-        });
-        entries.collect()
+        let mut entries = Self::new();
+        for (name, value) in json.entries().ok_or_else(|| Mismatch::kind(json, "a map"))? {
+            match T::from_json(value) {
+                Ok(value) => entries.insert(name, value),
+                Err(error) => return Err(error.inside(&name)),
+            };
+        }
+        Ok(entries)
     }
 
     fn readable_parts(json: Json<'_>) -> Option<Self> {
-        if json.is_null() {
-            return Some(Self::new());
+        let mut entries = Self::new();
+        if !json.is_null() {
+            for (name, value) in json.entries()? {
+                if let Ok(value) = T::from_json(value) {
+                    entries.insert(name, value);
+                }
+            }
         }
-        let entries = json.entries()?.into_iter();
-        Some(entries.filter_map(|(key, value)| Some((key, T::from_json(value).ok()?))).collect())
+        Some(entries)
+    }
+
+    fn write(&self, json: &mut Vec<u8>) {
+        json.push(b'{');
+        for (index, (name, value)) in self.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            append(json, name.as_str());
+            json.push(b':');
+            value.write(json);
+        }
+        json.push(b'}');
     }
 }
 
-/// Implements [`Wire`] for types that serde reads, with the conversion from JSON of another form.
+/// Appends a value that `serde_json` writes without an error: a text, a number, or a [`Value`].
+pub(crate) fn append(json: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    #[allow(clippy::expect_used, reason = "memory has no errors, and names are texts")]
+    serde_json::to_writer(json, value).expect("the value has no names other than texts");
+}
+
+/// Implements [`Wire`] for scalars, with the conversions from JSON that is as the specification says,
+/// and from JSON of another form.
 macro_rules! scalars {
-    ($($Type:ty: $expected:literal, $json:ident => $value:expr;)+) => {$(
+    ($($Type:ty: $expected:literal, $value:ident => $read:expr, $json:ident => $decoded:expr;)+) => {$(
         impl Wire for $Type {
-            fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                <$Type>::deserialize(deserializer)
+            fn read($value: Incoming<'_, '_>) -> Result<Self, Invalid> {
+                $read.ok_or(Invalid)
             }
 
             fn from_json($json: Json<'_>) -> Result<Self, Mismatch> {
-                $value.ok_or_else(|| Mismatch::kind($json, $expected))
+                $decoded.ok_or_else(|| Mismatch::kind($json, $expected))
+            }
+
+            fn write(&self, json: &mut Vec<u8>) {
+                append(json, self);
             }
         }
     )+};
 }
 
+/// Implements [`Wire`] for integers.
+macro_rules! integers {
+    ($($Type:ty),+) => {
+        scalars! {$(
+            $Type: "an integer",
+            value => value.integer().and_then(|integer| integer.try_into().ok()),
+            json => integer(json).and_then(|integer| integer.try_into().ok());
+        )+}
+    };
+}
+
+integers! { u8, u16, u32, u64, i8, i16, i32, i64 }
+
 scalars! {
-    String: "a string", json => text(json);
-    bool: "a boolean", json => boolean(json);
-    f64: "a number", json => number(json);
-    f32: "a number", json => number(json).map(|number| number as Self);
-    u8: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
-    u16: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
-    u32: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
-    u64: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
-    i8: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
-    i16: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
-    i32: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
-    i64: "an integer", json => integer(json).and_then(|integer| integer.try_into().ok());
-    (): "null", json => json.is_null().then_some(());
-    Value: "a value", json => Some(json.value());
-    Map<String, Value>: "a map", json => map(json);
+    String: "a string", value => value.text().map(str::to_owned), json => text(json);
+    bool: "a boolean", value => value.boolean(), json => boolean(json);
+    f64: "a number", value => value.number(), json => number(json);
+    f32: "a number",
+        value => value.number().map(|number| number as Self),
+        json => number(json).map(|number| number as Self);
+    (): "null", value => matches!(value, Incoming::Null).then_some(()), json => json.is_null().then_some(());
+    Value: "a value", value => value.into_json().ok(), json => Some(json.value());
+    Map<String, Value>: "a map",
+        value => match value {
+            Incoming::Object(properties) => properties.json().ok(),
+            _ => None,
+        },
+        json => map(json);
 }
 
 /// Returns a string, or the JSON text of any other value.

@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::CallOptions;
+use crate::incoming::read_text;
 use crate::json::{Json, JsonText};
-use crate::wire::{Decode, read_text};
+use crate::wire::Decode;
 
 /// Maximum length of a value in an error message, in characters.
 const MAX_EXCERPT: usize = 80;
@@ -49,7 +50,11 @@ pub fn decode<T: Decode>(json: &[u8]) -> Result<T, serde_json::Error> {
 
 /// Decodes a text.
 pub(crate) fn decode_text<T: Decode>(text: &str) -> Result<T, serde_json::Error> {
-    read_text(text).or_else(|_| tolerant(text))
+    let mut value = None;
+    match (read_text(text, &mut value, false), value) {
+        (Ok(()), Some(value)) => Ok(value),
+        _ => tolerant(text),
+    }
 }
 
 #[cold]
@@ -240,7 +245,7 @@ pub(crate) fn excerpt(text: &str) -> String {
 ///
 /// Returns an error if a map has a key that is not a string.
 pub fn encode<T: Decode>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    value.to_json()
+    Ok(value.to_json())
 }
 
 /// Reads and decodes a success response.

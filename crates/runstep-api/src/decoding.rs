@@ -6,13 +6,11 @@
 #![allow(unused_imports, unused_variables)]
 #![allow(clippy::all)]
 
-use serde::de::MapAccess;
-use serde::ser::SerializeMap;
-
+use crate::incoming::Invalid;
 use crate::object::{Object, newtypes, objects};
 use crate::other::Other;
 use crate::property_reader::PropertyReader;
-use crate::property_writer::PropertyWriter;
+use crate::property_writer::{Output, PropertyWriter};
 use crate::structs::*;
 
 objects! {
@@ -138,9 +136,7 @@ impl Default for crate::unions::StepDetails {
 impl Object for ErrorResponse {
     const NAME: &'static str = "ErrorResponse";
     const NAMES: &'static [&'static str] = &["error"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut error = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -158,10 +154,10 @@ impl Object for ErrorResponse {
             (error,) => Err(reader.missing(&[("error", error.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("error", &self.error)?;
         Ok(())
     }
@@ -172,17 +168,15 @@ impl Object for ErrorResponse {
 impl Object for ErrorObject {
     const NAME: &'static str = "ErrorObject";
     const NAMES: &'static [&'static str] = &["code", "message", "param", "type"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut code = Default::default();
-        let mut message = Default::default();
-        let mut param = Default::default();
-        let mut type_ = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut code = None;
+        let mut message = None;
+        let mut param = None;
+        let mut type_ = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut code)?,
-                1 => reader.or_default(&mut message)?,
+                1 => reader.optional(&mut message)?,
                 2 => reader.optional(&mut param)?,
                 3 => reader.optional(&mut type_)?,
                 _ => reader.unknown()?,
@@ -190,16 +184,16 @@ impl Object for ErrorObject {
         }
         Ok(Self {
             code,
-            message,
+            message: message.unwrap_or_default(),
             param,
             type_,
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.nullable("code", &self.code)?;
         writer.or_default("message", &self.message)?;
         writer.nullable("param", &self.param)?;
@@ -213,9 +207,7 @@ impl Object for ErrorObject {
 impl Object for CodeInterpreterTool {
     const NAME: &'static str = "CodeInterpreterTool";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
@@ -223,10 +215,10 @@ impl Object for CodeInterpreterTool {
         }
         Ok(Self { other: reader.finish() })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -236,10 +228,8 @@ impl Object for CodeInterpreterTool {
 impl Object for FileSearchTool {
     const NAME: &'static str = "FileSearchTool";
     const NAMES: &'static [&'static str] = &["file_search"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut file_search = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut file_search = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut file_search)?,
@@ -251,10 +241,10 @@ impl Object for FileSearchTool {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("file_search", &self.file_search)?;
         Ok(())
     }
@@ -265,9 +255,7 @@ impl Object for FileSearchTool {
 impl Object for FileSearchOnlyTool {
     const NAME: &'static str = "FileSearchOnlyTool";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
@@ -275,10 +263,10 @@ impl Object for FileSearchOnlyTool {
         }
         Ok(Self { other: reader.finish() })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -288,11 +276,9 @@ impl Object for FileSearchOnlyTool {
 impl Object for FileSearchOptions {
     const NAME: &'static str = "FileSearchOptions";
     const NAMES: &'static [&'static str] = &["max_num_results", "ranking_options"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut max_num_results = Default::default();
-        let mut ranking_options = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut max_num_results = None;
+        let mut ranking_options = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut max_num_results)?,
@@ -306,10 +292,10 @@ impl Object for FileSearchOptions {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("max_num_results", &self.max_num_results)?;
         writer.optional("ranking_options", &self.ranking_options)?;
         Ok(())
@@ -321,11 +307,9 @@ impl Object for FileSearchOptions {
 impl Object for FileSearchRankingOptions {
     const NAME: &'static str = "FileSearchRankingOptions";
     const NAMES: &'static [&'static str] = &["ranker", "score_threshold"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut ranker = Default::default();
-        let mut score_threshold = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut ranker = None;
+        let mut score_threshold = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut ranker)?,
@@ -339,10 +323,10 @@ impl Object for FileSearchRankingOptions {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("ranker", &self.ranker)?;
         writer.optional("score_threshold", &self.score_threshold)?;
         Ok(())
@@ -354,9 +338,7 @@ impl Object for FileSearchRankingOptions {
 impl Object for FunctionTool {
     const NAME: &'static str = "FunctionTool";
     const NAMES: &'static [&'static str] = &["function"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut function = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -374,10 +356,10 @@ impl Object for FunctionTool {
             (function,) => Err(reader.missing(&[("function", function.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("function", &self.function)?;
         Ok(())
     }
@@ -393,19 +375,17 @@ impl Object for FunctionDefinition {
         "parameters",
         "strict",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut description = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut description = None;
         let mut name = None;
-        let mut parameters = Default::default();
+        let mut parameters = None;
         let mut strict = Default::default();
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut description)?,
                 1 => reader.required(&mut name)?,
                 2 => reader.optional(&mut parameters)?,
-                3 => reader.field(&mut strict)?,
+                3 => reader.optional(&mut strict)?,
                 _ => reader.unknown()?,
             }
         }
@@ -422,10 +402,10 @@ impl Object for FunctionDefinition {
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("description", &self.description)?;
         writer.required("name", &self.name)?;
         writer.optional("parameters", &self.parameters)?;
@@ -439,11 +419,9 @@ impl Object for FunctionDefinition {
 impl Object for NamedToolChoice {
     const NAME: &'static str = "NamedToolChoice";
     const NAMES: &'static [&'static str] = &["type", "function"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut type_ = None;
-        let mut function = Default::default();
+        let mut function = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut type_)?,
@@ -462,10 +440,10 @@ impl Object for NamedToolChoice {
             (type_,) => Err(reader.missing(&[("type", type_.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("type", &self.type_)?;
         writer.optional("function", &self.function)?;
         Ok(())
@@ -477,9 +455,7 @@ impl Object for NamedToolChoice {
 impl Object for NamedFunction {
     const NAME: &'static str = "NamedFunction";
     const NAMES: &'static [&'static str] = &["name"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut name = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -497,10 +473,10 @@ impl Object for NamedFunction {
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("name", &self.name)?;
         Ok(())
     }
@@ -511,9 +487,7 @@ impl Object for NamedFunction {
 impl Object for TextResponseFormat {
     const NAME: &'static str = "TextResponseFormat";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
@@ -521,10 +495,10 @@ impl Object for TextResponseFormat {
         }
         Ok(Self { other: reader.finish() })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -534,9 +508,7 @@ impl Object for TextResponseFormat {
 impl Object for JsonObjectResponseFormat {
     const NAME: &'static str = "JsonObjectResponseFormat";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
@@ -544,10 +516,10 @@ impl Object for JsonObjectResponseFormat {
         }
         Ok(Self { other: reader.finish() })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -557,9 +529,7 @@ impl Object for JsonObjectResponseFormat {
 impl Object for JsonSchemaResponseFormat {
     const NAME: &'static str = "JsonSchemaResponseFormat";
     const NAMES: &'static [&'static str] = &["json_schema"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut json_schema = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -579,10 +549,10 @@ impl Object for JsonSchemaResponseFormat {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("json_schema", &self.json_schema)?;
         Ok(())
     }
@@ -593,19 +563,17 @@ impl Object for JsonSchemaResponseFormat {
 impl Object for JsonSchemaDefinition {
     const NAME: &'static str = "JsonSchemaDefinition";
     const NAMES: &'static [&'static str] = &["description", "name", "schema", "strict"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut description = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut description = None;
         let mut name = None;
-        let mut schema = Default::default();
+        let mut schema = None;
         let mut strict = Default::default();
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut description)?,
                 1 => reader.required(&mut name)?,
                 2 => reader.optional(&mut schema)?,
-                3 => reader.field(&mut strict)?,
+                3 => reader.optional(&mut strict)?,
                 _ => reader.unknown()?,
             }
         }
@@ -622,10 +590,10 @@ impl Object for JsonSchemaDefinition {
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("description", &self.description)?;
         writer.required("name", &self.name)?;
         writer.optional("schema", &self.schema)?;
@@ -639,15 +607,13 @@ impl Object for JsonSchemaDefinition {
 impl Object for TruncationStrategy {
     const NAME: &'static str = "TruncationStrategy";
     const NAMES: &'static [&'static str] = &["type", "last_messages"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut type_ = None;
         let mut last_messages = Default::default();
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut type_)?,
-                1 => reader.field(&mut last_messages)?,
+                1 => reader.optional(&mut last_messages)?,
                 _ => reader.unknown()?,
             }
         }
@@ -662,10 +628,10 @@ impl Object for TruncationStrategy {
             (type_,) => Err(reader.missing(&[("type", type_.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("type", &self.type_)?;
         writer.field("last_messages", &self.last_messages)?;
         Ok(())
@@ -677,11 +643,9 @@ impl Object for TruncationStrategy {
 impl Object for ToolResources {
     const NAME: &'static str = "ToolResources";
     const NAMES: &'static [&'static str] = &["code_interpreter", "file_search"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut code_interpreter = Default::default();
-        let mut file_search = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut code_interpreter = None;
+        let mut file_search = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut code_interpreter)?,
@@ -695,10 +659,10 @@ impl Object for ToolResources {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("code_interpreter", &self.code_interpreter)?;
         writer.optional("file_search", &self.file_search)?;
         Ok(())
@@ -710,10 +674,8 @@ impl Object for ToolResources {
 impl Object for CodeInterpreterResources {
     const NAME: &'static str = "CodeInterpreterResources";
     const NAMES: &'static [&'static str] = &["file_ids"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut file_ids = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut file_ids = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut file_ids)?,
@@ -725,10 +687,10 @@ impl Object for CodeInterpreterResources {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("file_ids", &self.file_ids)?;
         Ok(())
     }
@@ -739,10 +701,8 @@ impl Object for CodeInterpreterResources {
 impl Object for FileSearchResources {
     const NAME: &'static str = "FileSearchResources";
     const NAMES: &'static [&'static str] = &["vector_store_ids"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut vector_store_ids = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut vector_store_ids = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut vector_store_ids)?,
@@ -754,10 +714,10 @@ impl Object for FileSearchResources {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("vector_store_ids", &self.vector_store_ids)?;
         Ok(())
     }
@@ -768,11 +728,9 @@ impl Object for FileSearchResources {
 impl Object for CreateToolResources {
     const NAME: &'static str = "CreateToolResources";
     const NAMES: &'static [&'static str] = &["code_interpreter", "file_search"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut code_interpreter = Default::default();
-        let mut file_search = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut code_interpreter = None;
+        let mut file_search = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut code_interpreter)?,
@@ -786,10 +744,10 @@ impl Object for CreateToolResources {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("code_interpreter", &self.code_interpreter)?;
         writer.optional("file_search", &self.file_search)?;
         Ok(())
@@ -801,11 +759,9 @@ impl Object for CreateToolResources {
 impl Object for CreateFileSearchResources {
     const NAME: &'static str = "CreateFileSearchResources";
     const NAMES: &'static [&'static str] = &["vector_store_ids", "vector_stores"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut vector_store_ids = Default::default();
-        let mut vector_stores = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut vector_store_ids = None;
+        let mut vector_stores = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut vector_store_ids)?,
@@ -819,10 +775,10 @@ impl Object for CreateFileSearchResources {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("vector_store_ids", &self.vector_store_ids)?;
         writer.optional("vector_stores", &self.vector_stores)?;
         Ok(())
@@ -838,17 +794,15 @@ impl Object for VectorStoreInput {
         "chunking_strategy",
         "metadata",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut file_ids = Default::default();
-        let mut chunking_strategy = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut file_ids = None;
+        let mut chunking_strategy = None;
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut file_ids)?,
                 1 => reader.optional(&mut chunking_strategy)?,
-                2 => reader.field(&mut metadata)?,
+                2 => reader.optional(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -859,10 +813,10 @@ impl Object for VectorStoreInput {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("file_ids", &self.file_ids)?;
         writer.optional("chunking_strategy", &self.chunking_strategy)?;
         writer.field("metadata", &self.metadata)?;
@@ -875,9 +829,7 @@ impl Object for VectorStoreInput {
 impl Object for AutoChunkingStrategy {
     const NAME: &'static str = "AutoChunkingStrategy";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
@@ -885,10 +837,10 @@ impl Object for AutoChunkingStrategy {
         }
         Ok(Self { other: reader.finish() })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         Ok(())
     }
     fn other_properties(&self) -> &Other {
@@ -898,9 +850,7 @@ impl Object for AutoChunkingStrategy {
 impl Object for StaticChunkingStrategy {
     const NAME: &'static str = "StaticChunkingStrategy";
     const NAMES: &'static [&'static str] = &["static"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut static_ = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -918,10 +868,10 @@ impl Object for StaticChunkingStrategy {
             (static_,) => Err(reader.missing(&[("static", static_.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("static", &self.static_)?;
         Ok(())
     }
@@ -935,9 +885,7 @@ impl Object for StaticChunking {
         "max_chunk_size_tokens",
         "chunk_overlap_tokens",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut max_chunk_size_tokens = None;
         let mut chunk_overlap_tokens = None;
         while let Some(property) = reader.next()? {
@@ -968,10 +916,10 @@ impl Object for StaticChunking {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("max_chunk_size_tokens", &self.max_chunk_size_tokens)?;
         writer.required("chunk_overlap_tokens", &self.chunk_overlap_tokens)?;
         Ok(())
@@ -997,32 +945,30 @@ impl Object for Assistant {
         "top_p",
         "response_format",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut created_at = Default::default();
-        let mut name = Default::default();
-        let mut description = Default::default();
-        let mut model = Default::default();
-        let mut instructions = Default::default();
-        let mut tools = Default::default();
-        let mut tool_resources = Default::default();
-        let mut metadata = Default::default();
-        let mut temperature = Default::default();
-        let mut top_p = Default::default();
-        let mut response_format = Default::default();
+        let mut object = None;
+        let mut created_at = None;
+        let mut name = None;
+        let mut description = None;
+        let mut model = None;
+        let mut instructions = None;
+        let mut tools = None;
+        let mut tool_resources = None;
+        let mut metadata = None;
+        let mut temperature = None;
+        let mut top_p = None;
+        let mut response_format = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
+                1 => reader.optional(&mut object)?,
                 2 => reader.optional(&mut created_at)?,
                 3 => reader.optional(&mut name)?,
                 4 => reader.optional(&mut description)?,
                 5 => reader.optional(&mut model)?,
                 6 => reader.optional(&mut instructions)?,
-                7 => reader.or_default(&mut tools)?,
+                7 => reader.optional(&mut tools)?,
                 8 => reader.optional(&mut tool_resources)?,
                 9 => reader.optional(&mut metadata)?,
                 10 => reader.optional(&mut temperature)?,
@@ -1035,13 +981,13 @@ impl Object for Assistant {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    object,
+                    object: object.unwrap_or_default(),
                     created_at,
                     name,
                     description,
                     model,
                     instructions,
-                    tools,
+                    tools: tools.unwrap_or_default(),
                     tool_resources,
                     metadata,
                     temperature,
@@ -1053,10 +999,10 @@ impl Object for Assistant {
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
@@ -1091,15 +1037,13 @@ impl Object for CreateAssistantRequest {
         "top_p",
         "response_format",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut model = None;
         let mut name = Default::default();
         let mut description = Default::default();
         let mut instructions = Default::default();
         let mut reasoning_effort = Default::default();
-        let mut tools = Default::default();
+        let mut tools = None;
         let mut tool_resources = Default::default();
         let mut metadata = Default::default();
         let mut temperature = Default::default();
@@ -1108,16 +1052,16 @@ impl Object for CreateAssistantRequest {
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut model)?,
-                1 => reader.field(&mut name)?,
-                2 => reader.field(&mut description)?,
-                3 => reader.field(&mut instructions)?,
-                4 => reader.field(&mut reasoning_effort)?,
+                1 => reader.optional(&mut name)?,
+                2 => reader.optional(&mut description)?,
+                3 => reader.optional(&mut instructions)?,
+                4 => reader.optional(&mut reasoning_effort)?,
                 5 => reader.optional(&mut tools)?,
-                6 => reader.field(&mut tool_resources)?,
-                7 => reader.field(&mut metadata)?,
-                8 => reader.field(&mut temperature)?,
-                9 => reader.field(&mut top_p)?,
-                10 => reader.field(&mut response_format)?,
+                6 => reader.optional(&mut tool_resources)?,
+                7 => reader.optional(&mut metadata)?,
+                8 => reader.optional(&mut temperature)?,
+                9 => reader.optional(&mut top_p)?,
+                10 => reader.optional(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1141,10 +1085,10 @@ impl Object for CreateAssistantRequest {
             (model,) => Err(reader.missing(&[("model", model.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("model", &self.model)?;
         writer.field("name", &self.name)?;
         writer.field("description", &self.description)?;
@@ -1177,15 +1121,13 @@ impl Object for UpdateAssistantRequest {
         "top_p",
         "response_format",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut model = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut model = None;
         let mut name = Default::default();
         let mut description = Default::default();
         let mut instructions = Default::default();
         let mut reasoning_effort = Default::default();
-        let mut tools = Default::default();
+        let mut tools = None;
         let mut tool_resources = Default::default();
         let mut metadata = Default::default();
         let mut temperature = Default::default();
@@ -1194,16 +1136,16 @@ impl Object for UpdateAssistantRequest {
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut model)?,
-                1 => reader.field(&mut name)?,
-                2 => reader.field(&mut description)?,
-                3 => reader.field(&mut instructions)?,
-                4 => reader.field(&mut reasoning_effort)?,
+                1 => reader.optional(&mut name)?,
+                2 => reader.optional(&mut description)?,
+                3 => reader.optional(&mut instructions)?,
+                4 => reader.optional(&mut reasoning_effort)?,
                 5 => reader.optional(&mut tools)?,
-                6 => reader.field(&mut tool_resources)?,
-                7 => reader.field(&mut metadata)?,
-                8 => reader.field(&mut temperature)?,
-                9 => reader.field(&mut top_p)?,
-                10 => reader.field(&mut response_format)?,
+                6 => reader.optional(&mut tool_resources)?,
+                7 => reader.optional(&mut metadata)?,
+                8 => reader.optional(&mut temperature)?,
+                9 => reader.optional(&mut top_p)?,
+                10 => reader.optional(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1222,10 +1164,10 @@ impl Object for UpdateAssistantRequest {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("model", &self.model)?;
         writer.field("name", &self.name)?;
         writer.field("description", &self.description)?;
@@ -1252,37 +1194,35 @@ impl Object for AssistantList {
         "last_id",
         "has_more",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut object = Default::default();
-        let mut data = Default::default();
-        let mut first_id = Default::default();
-        let mut last_id = Default::default();
-        let mut has_more = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut object = None;
+        let mut data = None;
+        let mut first_id = None;
+        let mut last_id = None;
+        let mut has_more = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut object)?,
-                1 => reader.or_default(&mut data)?,
+                0 => reader.optional(&mut object)?,
+                1 => reader.optional(&mut data)?,
                 2 => reader.optional(&mut first_id)?,
                 3 => reader.optional(&mut last_id)?,
-                4 => reader.or_default(&mut has_more)?,
+                4 => reader.optional(&mut has_more)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            object,
-            data,
+            object: object.unwrap_or_default(),
+            data: data.unwrap_or_default(),
             first_id,
             last_id,
-            has_more,
+            has_more: has_more.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("object", &self.object)?;
         writer.or_default("data", &self.data)?;
         writer.nullable("first_id", &self.first_id)?;
@@ -1297,16 +1237,14 @@ impl Object for AssistantList {
 impl Object for DeletedAssistant {
     const NAME: &'static str = "DeletedAssistant";
     const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut deleted = Default::default();
+        let mut object = None;
+        let mut deleted = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
+                1 => reader.optional(&mut object)?,
                 2 => reader.optional(&mut deleted)?,
                 _ => reader.unknown()?,
             }
@@ -1315,7 +1253,7 @@ impl Object for DeletedAssistant {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    object,
+                    object: object.unwrap_or_default(),
                     deleted,
                     other: reader.finish(),
                 })
@@ -1323,10 +1261,10 @@ impl Object for DeletedAssistant {
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("deleted", &self.deleted)?;
@@ -1345,18 +1283,16 @@ impl Object for Thread {
         "tool_resources",
         "metadata",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut created_at = Default::default();
-        let mut tool_resources = Default::default();
-        let mut metadata = Default::default();
+        let mut object = None;
+        let mut created_at = None;
+        let mut tool_resources = None;
+        let mut metadata = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
+                1 => reader.optional(&mut object)?,
                 2 => reader.optional(&mut created_at)?,
                 3 => reader.optional(&mut tool_resources)?,
                 4 => reader.optional(&mut metadata)?,
@@ -1367,7 +1303,7 @@ impl Object for Thread {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    object,
+                    object: object.unwrap_or_default(),
                     created_at,
                     tool_resources,
                     metadata,
@@ -1377,10 +1313,10 @@ impl Object for Thread {
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
@@ -1395,17 +1331,15 @@ impl Object for Thread {
 impl Object for CreateThreadRequest {
     const NAME: &'static str = "CreateThreadRequest";
     const NAMES: &'static [&'static str] = &["messages", "tool_resources", "metadata"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut messages = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut messages = None;
         let mut tool_resources = Default::default();
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut messages)?,
-                1 => reader.field(&mut tool_resources)?,
-                2 => reader.field(&mut metadata)?,
+                1 => reader.optional(&mut tool_resources)?,
+                2 => reader.optional(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1416,10 +1350,10 @@ impl Object for CreateThreadRequest {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("messages", &self.messages)?;
         writer.field("tool_resources", &self.tool_resources)?;
         writer.field("metadata", &self.metadata)?;
@@ -1432,15 +1366,13 @@ impl Object for CreateThreadRequest {
 impl Object for UpdateThreadRequest {
     const NAME: &'static str = "UpdateThreadRequest";
     const NAMES: &'static [&'static str] = &["tool_resources", "metadata"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut tool_resources = Default::default();
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.field(&mut tool_resources)?,
-                1 => reader.field(&mut metadata)?,
+                0 => reader.optional(&mut tool_resources)?,
+                1 => reader.optional(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -1450,10 +1382,10 @@ impl Object for UpdateThreadRequest {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.field("tool_resources", &self.tool_resources)?;
         writer.field("metadata", &self.metadata)?;
         Ok(())
@@ -1465,16 +1397,14 @@ impl Object for UpdateThreadRequest {
 impl Object for DeletedThread {
     const NAME: &'static str = "DeletedThread";
     const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut deleted = Default::default();
+        let mut object = None;
+        let mut deleted = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
+                1 => reader.optional(&mut object)?,
                 2 => reader.optional(&mut deleted)?,
                 _ => reader.unknown()?,
             }
@@ -1483,7 +1413,7 @@ impl Object for DeletedThread {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    object,
+                    object: object.unwrap_or_default(),
                     deleted,
                     other: reader.finish(),
                 })
@@ -1491,10 +1421,10 @@ impl Object for DeletedThread {
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("deleted", &self.deleted)?;
@@ -1522,27 +1452,25 @@ impl Object for Message {
         "attachments",
         "metadata",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut created_at = Default::default();
-        let mut thread_id = Default::default();
-        let mut status = Default::default();
-        let mut incomplete_details = Default::default();
-        let mut completed_at = Default::default();
-        let mut incomplete_at = Default::default();
-        let mut role = Default::default();
-        let mut content = Default::default();
-        let mut assistant_id = Default::default();
-        let mut run_id = Default::default();
-        let mut attachments = Default::default();
-        let mut metadata = Default::default();
+        let mut object = None;
+        let mut created_at = None;
+        let mut thread_id = None;
+        let mut status = None;
+        let mut incomplete_details = None;
+        let mut completed_at = None;
+        let mut incomplete_at = None;
+        let mut role = None;
+        let mut content = None;
+        let mut assistant_id = None;
+        let mut run_id = None;
+        let mut attachments = None;
+        let mut metadata = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
+                1 => reader.optional(&mut object)?,
                 2 => reader.optional(&mut created_at)?,
                 3 => reader.optional(&mut thread_id)?,
                 4 => reader.optional(&mut status)?,
@@ -1550,7 +1478,7 @@ impl Object for Message {
                 6 => reader.optional(&mut completed_at)?,
                 7 => reader.optional(&mut incomplete_at)?,
                 8 => reader.optional(&mut role)?,
-                9 => reader.or_default(&mut content)?,
+                9 => reader.optional(&mut content)?,
                 10 => reader.optional(&mut assistant_id)?,
                 11 => reader.optional(&mut run_id)?,
                 12 => reader.optional(&mut attachments)?,
@@ -1562,7 +1490,7 @@ impl Object for Message {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    object,
+                    object: object.unwrap_or_default(),
                     created_at,
                     thread_id,
                     status,
@@ -1570,7 +1498,7 @@ impl Object for Message {
                     completed_at,
                     incomplete_at,
                     role,
-                    content,
+                    content: content.unwrap_or_default(),
                     assistant_id,
                     run_id,
                     attachments,
@@ -1581,10 +1509,10 @@ impl Object for Message {
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
@@ -1608,10 +1536,8 @@ impl Object for Message {
 impl Object for MessageIncompleteDetails {
     const NAME: &'static str = "MessageIncompleteDetails";
     const NAMES: &'static [&'static str] = &["reason"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut reason = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut reason = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut reason)?,
@@ -1623,10 +1549,10 @@ impl Object for MessageIncompleteDetails {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("reason", &self.reason)?;
         Ok(())
     }
@@ -1637,9 +1563,7 @@ impl Object for MessageIncompleteDetails {
 impl Object for ImageFileContent {
     const NAME: &'static str = "ImageFileContent";
     const NAMES: &'static [&'static str] = &["image_file"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut image_file = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1657,10 +1581,10 @@ impl Object for ImageFileContent {
             (image_file,) => Err(reader.missing(&[("image_file", image_file.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("image_file", &self.image_file)?;
         Ok(())
     }
@@ -1671,11 +1595,9 @@ impl Object for ImageFileContent {
 impl Object for ImageFile {
     const NAME: &'static str = "ImageFile";
     const NAMES: &'static [&'static str] = &["file_id", "detail"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut file_id = None;
-        let mut detail = Default::default();
+        let mut detail = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut file_id)?,
@@ -1694,10 +1616,10 @@ impl Object for ImageFile {
             (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("file_id", &self.file_id)?;
         writer.optional("detail", &self.detail)?;
         Ok(())
@@ -1709,9 +1631,7 @@ impl Object for ImageFile {
 impl Object for ImageUrlContent {
     const NAME: &'static str = "ImageUrlContent";
     const NAMES: &'static [&'static str] = &["image_url"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut image_url = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1729,10 +1649,10 @@ impl Object for ImageUrlContent {
             (image_url,) => Err(reader.missing(&[("image_url", image_url.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("image_url", &self.image_url)?;
         Ok(())
     }
@@ -1743,11 +1663,9 @@ impl Object for ImageUrlContent {
 impl Object for ImageUrl {
     const NAME: &'static str = "ImageUrl";
     const NAMES: &'static [&'static str] = &["url", "detail"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut url = None;
-        let mut detail = Default::default();
+        let mut detail = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut url)?,
@@ -1766,10 +1684,10 @@ impl Object for ImageUrl {
             (url,) => Err(reader.missing(&[("url", url.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("url", &self.url)?;
         writer.optional("detail", &self.detail)?;
         Ok(())
@@ -1781,9 +1699,7 @@ impl Object for ImageUrl {
 impl Object for TextContent {
     const NAME: &'static str = "TextContent";
     const NAMES: &'static [&'static str] = &["text"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut text = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1801,10 +1717,10 @@ impl Object for TextContent {
             (text,) => Err(reader.missing(&[("text", text.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("text", &self.text)?;
         Ok(())
     }
@@ -1815,28 +1731,26 @@ impl Object for TextContent {
 impl Object for MessageText {
     const NAME: &'static str = "MessageText";
     const NAMES: &'static [&'static str] = &["value", "annotations"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut value = Default::default();
-        let mut annotations = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut value = None;
+        let mut annotations = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut value)?,
-                1 => reader.or_default(&mut annotations)?,
+                0 => reader.optional(&mut value)?,
+                1 => reader.optional(&mut annotations)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            value,
-            annotations,
+            value: value.unwrap_or_default(),
+            annotations: annotations.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("value", &self.value)?;
         writer.or_default("annotations", &self.annotations)?;
         Ok(())
@@ -1848,25 +1762,23 @@ impl Object for MessageText {
 impl Object for RefusalContent {
     const NAME: &'static str = "RefusalContent";
     const NAMES: &'static [&'static str] = &["refusal"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut refusal = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut refusal = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut refusal)?,
+                0 => reader.optional(&mut refusal)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            refusal,
+            refusal: refusal.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("refusal", &self.refusal)?;
         Ok(())
     }
@@ -1882,16 +1794,14 @@ impl Object for FileCitationAnnotation {
         "start_index",
         "end_index",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut text = Default::default();
-        let mut file_citation = Default::default();
-        let mut start_index = Default::default();
-        let mut end_index = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut text = None;
+        let mut file_citation = None;
+        let mut start_index = None;
+        let mut end_index = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut text)?,
+                0 => reader.optional(&mut text)?,
                 1 => reader.optional(&mut file_citation)?,
                 2 => reader.optional(&mut start_index)?,
                 3 => reader.optional(&mut end_index)?,
@@ -1899,17 +1809,17 @@ impl Object for FileCitationAnnotation {
             }
         }
         Ok(Self {
-            text,
+            text: text.unwrap_or_default(),
             file_citation,
             start_index,
             end_index,
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("text", &self.text)?;
         writer.optional("file_citation", &self.file_citation)?;
         writer.optional("start_index", &self.start_index)?;
@@ -1923,9 +1833,7 @@ impl Object for FileCitationAnnotation {
 impl Object for FileCitation {
     const NAME: &'static str = "FileCitation";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1943,10 +1851,10 @@ impl Object for FileCitation {
             (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("file_id", &self.file_id)?;
         Ok(())
     }
@@ -1962,16 +1870,14 @@ impl Object for FilePathAnnotation {
         "start_index",
         "end_index",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut text = Default::default();
-        let mut file_path = Default::default();
-        let mut start_index = Default::default();
-        let mut end_index = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut text = None;
+        let mut file_path = None;
+        let mut start_index = None;
+        let mut end_index = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut text)?,
+                0 => reader.optional(&mut text)?,
                 1 => reader.optional(&mut file_path)?,
                 2 => reader.optional(&mut start_index)?,
                 3 => reader.optional(&mut end_index)?,
@@ -1979,17 +1885,17 @@ impl Object for FilePathAnnotation {
             }
         }
         Ok(Self {
-            text,
+            text: text.unwrap_or_default(),
             file_path,
             start_index,
             end_index,
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("text", &self.text)?;
         writer.optional("file_path", &self.file_path)?;
         writer.optional("start_index", &self.start_index)?;
@@ -2003,9 +1909,7 @@ impl Object for FilePathAnnotation {
 impl Object for FilePath {
     const NAME: &'static str = "FilePath";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -2023,10 +1927,10 @@ impl Object for FilePath {
             (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("file_id", &self.file_id)?;
         Ok(())
     }
@@ -2037,11 +1941,9 @@ impl Object for FilePath {
 impl Object for Attachment {
     const NAME: &'static str = "Attachment";
     const NAMES: &'static [&'static str] = &["file_id", "tools"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut file_id = Default::default();
-        let mut tools = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut file_id = None;
+        let mut tools = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut file_id)?,
@@ -2055,10 +1957,10 @@ impl Object for Attachment {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("file_id", &self.file_id)?;
         writer.optional("tools", &self.tools)?;
         Ok(())
@@ -2075,9 +1977,7 @@ impl Object for CreateMessageRequest {
         "attachments",
         "metadata",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut role = None;
         let mut content = None;
         let mut attachments = Default::default();
@@ -2086,8 +1986,8 @@ impl Object for CreateMessageRequest {
             match property {
                 0 => reader.required(&mut role)?,
                 1 => reader.required(&mut content)?,
-                2 => reader.field(&mut attachments)?,
-                3 => reader.field(&mut metadata)?,
+                2 => reader.optional(&mut attachments)?,
+                3 => reader.optional(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2111,10 +2011,10 @@ impl Object for CreateMessageRequest {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("role", &self.role)?;
         writer.required("content", &self.content)?;
         writer.field("attachments", &self.attachments)?;
@@ -2128,13 +2028,11 @@ impl Object for CreateMessageRequest {
 impl Object for UpdateMessageRequest {
     const NAME: &'static str = "UpdateMessageRequest";
     const NAMES: &'static [&'static str] = &["metadata"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.field(&mut metadata)?,
+                0 => reader.optional(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2143,10 +2041,10 @@ impl Object for UpdateMessageRequest {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.field("metadata", &self.metadata)?;
         Ok(())
     }
@@ -2157,9 +2055,7 @@ impl Object for UpdateMessageRequest {
 impl Object for TextContentPart {
     const NAME: &'static str = "TextContentPart";
     const NAMES: &'static [&'static str] = &["text"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut text = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -2177,10 +2073,10 @@ impl Object for TextContentPart {
             (text,) => Err(reader.missing(&[("text", text.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("text", &self.text)?;
         Ok(())
     }
@@ -2197,37 +2093,35 @@ impl Object for MessageList {
         "last_id",
         "has_more",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut object = Default::default();
-        let mut data = Default::default();
-        let mut first_id = Default::default();
-        let mut last_id = Default::default();
-        let mut has_more = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut object = None;
+        let mut data = None;
+        let mut first_id = None;
+        let mut last_id = None;
+        let mut has_more = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut object)?,
-                1 => reader.or_default(&mut data)?,
+                0 => reader.optional(&mut object)?,
+                1 => reader.optional(&mut data)?,
                 2 => reader.optional(&mut first_id)?,
                 3 => reader.optional(&mut last_id)?,
-                4 => reader.or_default(&mut has_more)?,
+                4 => reader.optional(&mut has_more)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            object,
-            data,
+            object: object.unwrap_or_default(),
+            data: data.unwrap_or_default(),
             first_id,
             last_id,
-            has_more,
+            has_more: has_more.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("object", &self.object)?;
         writer.or_default("data", &self.data)?;
         writer.nullable("first_id", &self.first_id)?;
@@ -2242,16 +2136,14 @@ impl Object for MessageList {
 impl Object for DeletedMessage {
     const NAME: &'static str = "DeletedMessage";
     const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut deleted = Default::default();
+        let mut object = None;
+        let mut deleted = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
+                1 => reader.optional(&mut object)?,
                 2 => reader.optional(&mut deleted)?,
                 _ => reader.unknown()?,
             }
@@ -2260,7 +2152,7 @@ impl Object for DeletedMessage {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    object,
+                    object: object.unwrap_or_default(),
                     deleted,
                     other: reader.finish(),
                 })
@@ -2268,10 +2160,10 @@ impl Object for DeletedMessage {
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("deleted", &self.deleted)?;
@@ -2312,40 +2204,38 @@ impl Object for Run {
         "parallel_tool_calls",
         "response_format",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut created_at = Default::default();
+        let mut object = None;
+        let mut created_at = None;
         let mut thread_id = None;
-        let mut assistant_id = Default::default();
+        let mut assistant_id = None;
         let mut status = None;
-        let mut required_action = Default::default();
-        let mut last_error = Default::default();
-        let mut expires_at = Default::default();
-        let mut started_at = Default::default();
-        let mut cancelled_at = Default::default();
-        let mut failed_at = Default::default();
-        let mut completed_at = Default::default();
-        let mut incomplete_details = Default::default();
-        let mut model = Default::default();
-        let mut instructions = Default::default();
-        let mut tools = Default::default();
-        let mut metadata = Default::default();
-        let mut usage = Default::default();
-        let mut temperature = Default::default();
-        let mut top_p = Default::default();
-        let mut max_prompt_tokens = Default::default();
-        let mut max_completion_tokens = Default::default();
-        let mut truncation_strategy = Default::default();
-        let mut tool_choice = Default::default();
-        let mut parallel_tool_calls = Default::default();
-        let mut response_format = Default::default();
+        let mut required_action = None;
+        let mut last_error = None;
+        let mut expires_at = None;
+        let mut started_at = None;
+        let mut cancelled_at = None;
+        let mut failed_at = None;
+        let mut completed_at = None;
+        let mut incomplete_details = None;
+        let mut model = None;
+        let mut instructions = None;
+        let mut tools = None;
+        let mut metadata = None;
+        let mut usage = None;
+        let mut temperature = None;
+        let mut top_p = None;
+        let mut max_prompt_tokens = None;
+        let mut max_completion_tokens = None;
+        let mut truncation_strategy = None;
+        let mut tool_choice = None;
+        let mut parallel_tool_calls = None;
+        let mut response_format = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
+                1 => reader.optional(&mut object)?,
                 2 => reader.optional(&mut created_at)?,
                 3 => reader.required(&mut thread_id)?,
                 4 => reader.optional(&mut assistant_id)?,
@@ -2360,7 +2250,7 @@ impl Object for Run {
                 13 => reader.optional(&mut incomplete_details)?,
                 14 => reader.optional(&mut model)?,
                 15 => reader.optional(&mut instructions)?,
-                16 => reader.or_default(&mut tools)?,
+                16 => reader.optional(&mut tools)?,
                 17 => reader.optional(&mut metadata)?,
                 18 => reader.optional(&mut usage)?,
                 19 => reader.optional(&mut temperature)?,
@@ -2378,7 +2268,7 @@ impl Object for Run {
             (Some(id), Some(thread_id), Some(status)) => {
                 Ok(Self {
                     id,
-                    object,
+                    object: object.unwrap_or_default(),
                     created_at,
                     thread_id,
                     assistant_id,
@@ -2393,7 +2283,7 @@ impl Object for Run {
                     incomplete_details,
                     model,
                     instructions,
-                    tools,
+                    tools: tools.unwrap_or_default(),
                     metadata,
                     usage,
                     temperature,
@@ -2421,10 +2311,10 @@ impl Object for Run {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
@@ -2461,9 +2351,7 @@ impl Object for Run {
 impl Object for SubmitToolOutputsAction {
     const NAME: &'static str = "SubmitToolOutputsAction";
     const NAMES: &'static [&'static str] = &["submit_tool_outputs"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut submit_tool_outputs = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -2488,10 +2376,10 @@ impl Object for SubmitToolOutputsAction {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("submit_tool_outputs", &self.submit_tool_outputs)?;
         Ok(())
     }
@@ -2502,25 +2390,23 @@ impl Object for SubmitToolOutputsAction {
 impl Object for RequiredToolOutputs {
     const NAME: &'static str = "RequiredToolOutputs";
     const NAMES: &'static [&'static str] = &["tool_calls"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut tool_calls = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut tool_calls = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut tool_calls)?,
+                0 => reader.optional(&mut tool_calls)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            tool_calls,
+            tool_calls: tool_calls.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("tool_calls", &self.tool_calls)?;
         Ok(())
     }
@@ -2531,9 +2417,7 @@ impl Object for RequiredToolOutputs {
 impl Object for RequiredFunctionToolCall {
     const NAME: &'static str = "RequiredFunctionToolCall";
     const NAMES: &'static [&'static str] = &["id", "function"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
         let mut function = None;
         while let Some(property) = reader.next()? {
@@ -2561,10 +2445,10 @@ impl Object for RequiredFunctionToolCall {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.required("function", &self.function)?;
         Ok(())
@@ -2576,15 +2460,13 @@ impl Object for RequiredFunctionToolCall {
 impl Object for RequiredFunction {
     const NAME: &'static str = "RequiredFunction";
     const NAMES: &'static [&'static str] = &["name", "arguments"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut name = None;
-        let mut arguments = Default::default();
+        let mut arguments = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut name)?,
-                1 => reader.or_default(&mut arguments)?,
+                1 => reader.optional(&mut arguments)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2592,17 +2474,17 @@ impl Object for RequiredFunction {
             (Some(name),) => {
                 Ok(Self {
                     name,
-                    arguments,
+                    arguments: arguments.unwrap_or_default(),
                     other: reader.finish(),
                 })
             }
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("name", &self.name)?;
         writer.or_default("arguments", &self.arguments)?;
         Ok(())
@@ -2614,28 +2496,26 @@ impl Object for RequiredFunction {
 impl Object for RunError {
     const NAME: &'static str = "RunError";
     const NAMES: &'static [&'static str] = &["code", "message"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut code = Default::default();
-        let mut message = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut code = None;
+        let mut message = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut code)?,
-                1 => reader.or_default(&mut message)?,
+                1 => reader.optional(&mut message)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
             code,
-            message,
+            message: message.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("code", &self.code)?;
         writer.or_default("message", &self.message)?;
         Ok(())
@@ -2647,10 +2527,8 @@ impl Object for RunError {
 impl Object for RunIncompleteDetails {
     const NAME: &'static str = "RunIncompleteDetails";
     const NAMES: &'static [&'static str] = &["reason"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut reason = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut reason = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut reason)?,
@@ -2662,10 +2540,10 @@ impl Object for RunIncompleteDetails {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("reason", &self.reason)?;
         Ok(())
     }
@@ -2680,12 +2558,10 @@ impl Object for Usage {
         "prompt_tokens",
         "total_tokens",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut completion_tokens = Default::default();
-        let mut prompt_tokens = Default::default();
-        let mut total_tokens = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut completion_tokens = None;
+        let mut prompt_tokens = None;
+        let mut total_tokens = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut completion_tokens)?,
@@ -2701,10 +2577,10 @@ impl Object for Usage {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("completion_tokens", &self.completion_tokens)?;
         writer.optional("prompt_tokens", &self.prompt_tokens)?;
         writer.optional("total_tokens", &self.total_tokens)?;
@@ -2723,37 +2599,35 @@ impl Object for RunList {
         "last_id",
         "has_more",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut object = Default::default();
-        let mut data = Default::default();
-        let mut first_id = Default::default();
-        let mut last_id = Default::default();
-        let mut has_more = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut object = None;
+        let mut data = None;
+        let mut first_id = None;
+        let mut last_id = None;
+        let mut has_more = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut object)?,
-                1 => reader.or_default(&mut data)?,
+                0 => reader.optional(&mut object)?,
+                1 => reader.optional(&mut data)?,
                 2 => reader.optional(&mut first_id)?,
                 3 => reader.optional(&mut last_id)?,
-                4 => reader.or_default(&mut has_more)?,
+                4 => reader.optional(&mut has_more)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            object,
-            data,
+            object: object.unwrap_or_default(),
+            data: data.unwrap_or_default(),
             first_id,
             last_id,
-            has_more,
+            has_more: has_more.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("object", &self.object)?;
         writer.or_default("data", &self.data)?;
         writer.nullable("first_id", &self.first_id)?;
@@ -2786,9 +2660,7 @@ impl Object for CreateRunRequest {
         "parallel_tool_calls",
         "response_format",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut assistant_id = None;
         let mut model = Default::default();
         let mut reasoning_effort = Default::default();
@@ -2804,27 +2676,27 @@ impl Object for CreateRunRequest {
         let mut max_completion_tokens = Default::default();
         let mut truncation_strategy = Default::default();
         let mut tool_choice = Default::default();
-        let mut parallel_tool_calls = Default::default();
+        let mut parallel_tool_calls = None;
         let mut response_format = Default::default();
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut assistant_id)?,
-                1 => reader.field(&mut model)?,
-                2 => reader.field(&mut reasoning_effort)?,
-                3 => reader.field(&mut instructions)?,
-                4 => reader.field(&mut additional_instructions)?,
-                5 => reader.field(&mut additional_messages)?,
-                6 => reader.field(&mut tools)?,
-                7 => reader.field(&mut metadata)?,
-                8 => reader.field(&mut temperature)?,
-                9 => reader.field(&mut top_p)?,
-                10 => reader.field(&mut stream)?,
-                11 => reader.field(&mut max_prompt_tokens)?,
-                12 => reader.field(&mut max_completion_tokens)?,
-                13 => reader.field(&mut truncation_strategy)?,
-                14 => reader.field(&mut tool_choice)?,
+                1 => reader.optional(&mut model)?,
+                2 => reader.optional(&mut reasoning_effort)?,
+                3 => reader.optional(&mut instructions)?,
+                4 => reader.optional(&mut additional_instructions)?,
+                5 => reader.optional(&mut additional_messages)?,
+                6 => reader.optional(&mut tools)?,
+                7 => reader.optional(&mut metadata)?,
+                8 => reader.optional(&mut temperature)?,
+                9 => reader.optional(&mut top_p)?,
+                10 => reader.optional(&mut stream)?,
+                11 => reader.optional(&mut max_prompt_tokens)?,
+                12 => reader.optional(&mut max_completion_tokens)?,
+                13 => reader.optional(&mut truncation_strategy)?,
+                14 => reader.optional(&mut tool_choice)?,
                 15 => reader.optional(&mut parallel_tool_calls)?,
-                16 => reader.field(&mut response_format)?,
+                16 => reader.optional(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2856,10 +2728,10 @@ impl Object for CreateRunRequest {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("assistant_id", &self.assistant_id)?;
         writer.field("model", &self.model)?;
         writer.field("reasoning_effort", &self.reasoning_effort)?;
@@ -2903,11 +2775,9 @@ impl Object for CreateThreadAndRunRequest {
         "parallel_tool_calls",
         "response_format",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut assistant_id = None;
-        let mut thread = Default::default();
+        let mut thread = None;
         let mut model = Default::default();
         let mut instructions = Default::default();
         let mut tools = Default::default();
@@ -2920,26 +2790,26 @@ impl Object for CreateThreadAndRunRequest {
         let mut max_completion_tokens = Default::default();
         let mut truncation_strategy = Default::default();
         let mut tool_choice = Default::default();
-        let mut parallel_tool_calls = Default::default();
+        let mut parallel_tool_calls = None;
         let mut response_format = Default::default();
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut assistant_id)?,
                 1 => reader.optional(&mut thread)?,
-                2 => reader.field(&mut model)?,
-                3 => reader.field(&mut instructions)?,
-                4 => reader.field(&mut tools)?,
-                5 => reader.field(&mut tool_resources)?,
-                6 => reader.field(&mut metadata)?,
-                7 => reader.field(&mut temperature)?,
-                8 => reader.field(&mut top_p)?,
-                9 => reader.field(&mut stream)?,
-                10 => reader.field(&mut max_prompt_tokens)?,
-                11 => reader.field(&mut max_completion_tokens)?,
-                12 => reader.field(&mut truncation_strategy)?,
-                13 => reader.field(&mut tool_choice)?,
+                2 => reader.optional(&mut model)?,
+                3 => reader.optional(&mut instructions)?,
+                4 => reader.optional(&mut tools)?,
+                5 => reader.optional(&mut tool_resources)?,
+                6 => reader.optional(&mut metadata)?,
+                7 => reader.optional(&mut temperature)?,
+                8 => reader.optional(&mut top_p)?,
+                9 => reader.optional(&mut stream)?,
+                10 => reader.optional(&mut max_prompt_tokens)?,
+                11 => reader.optional(&mut max_completion_tokens)?,
+                12 => reader.optional(&mut truncation_strategy)?,
+                13 => reader.optional(&mut tool_choice)?,
                 14 => reader.optional(&mut parallel_tool_calls)?,
-                15 => reader.field(&mut response_format)?,
+                15 => reader.optional(&mut response_format)?,
                 _ => reader.unknown()?,
             }
         }
@@ -2970,10 +2840,10 @@ impl Object for CreateThreadAndRunRequest {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("assistant_id", &self.assistant_id)?;
         writer.optional("thread", &self.thread)?;
         writer.field("model", &self.model)?;
@@ -2999,13 +2869,11 @@ impl Object for CreateThreadAndRunRequest {
 impl Object for UpdateRunRequest {
     const NAME: &'static str = "UpdateRunRequest";
     const NAMES: &'static [&'static str] = &["metadata"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.field(&mut metadata)?,
+                0 => reader.optional(&mut metadata)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3014,10 +2882,10 @@ impl Object for UpdateRunRequest {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.field("metadata", &self.metadata)?;
         Ok(())
     }
@@ -3028,15 +2896,13 @@ impl Object for UpdateRunRequest {
 impl Object for SubmitToolOutputsRequest {
     const NAME: &'static str = "SubmitToolOutputsRequest";
     const NAMES: &'static [&'static str] = &["tool_outputs", "stream"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut tool_outputs = None;
         let mut stream = Default::default();
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut tool_outputs)?,
-                1 => reader.field(&mut stream)?,
+                1 => reader.optional(&mut stream)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3053,10 +2919,10 @@ impl Object for SubmitToolOutputsRequest {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("tool_outputs", &self.tool_outputs)?;
         writer.field("stream", &self.stream)?;
         Ok(())
@@ -3068,11 +2934,9 @@ impl Object for SubmitToolOutputsRequest {
 impl Object for ToolOutput {
     const NAME: &'static str = "ToolOutput";
     const NAMES: &'static [&'static str] = &["tool_call_id", "output"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut tool_call_id = Default::default();
-        let mut output = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut tool_call_id = None;
+        let mut output = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut tool_call_id)?,
@@ -3086,10 +2950,10 @@ impl Object for ToolOutput {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("tool_call_id", &self.tool_call_id)?;
         writer.optional("output", &self.output)?;
         Ok(())
@@ -3118,36 +2982,34 @@ impl Object for RunStep {
         "metadata",
         "usage",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut created_at = Default::default();
-        let mut assistant_id = Default::default();
+        let mut object = None;
+        let mut created_at = None;
+        let mut assistant_id = None;
         let mut thread_id = None;
         let mut run_id = None;
-        let mut type_ = Default::default();
+        let mut type_ = None;
         let mut status = None;
-        let mut step_details = Default::default();
-        let mut last_error = Default::default();
-        let mut expired_at = Default::default();
-        let mut cancelled_at = Default::default();
-        let mut failed_at = Default::default();
-        let mut completed_at = Default::default();
-        let mut metadata = Default::default();
-        let mut usage = Default::default();
+        let mut step_details = None;
+        let mut last_error = None;
+        let mut expired_at = None;
+        let mut cancelled_at = None;
+        let mut failed_at = None;
+        let mut completed_at = None;
+        let mut metadata = None;
+        let mut usage = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
+                1 => reader.optional(&mut object)?,
                 2 => reader.optional(&mut created_at)?,
                 3 => reader.optional(&mut assistant_id)?,
                 4 => reader.required(&mut thread_id)?,
                 5 => reader.required(&mut run_id)?,
                 6 => reader.optional(&mut type_)?,
                 7 => reader.required(&mut status)?,
-                8 => reader.or_default(&mut step_details)?,
+                8 => reader.optional(&mut step_details)?,
                 9 => reader.optional(&mut last_error)?,
                 10 => reader.optional(&mut expired_at)?,
                 11 => reader.optional(&mut cancelled_at)?,
@@ -3162,14 +3024,14 @@ impl Object for RunStep {
             (Some(id), Some(thread_id), Some(run_id), Some(status)) => {
                 Ok(Self {
                     id,
-                    object,
+                    object: object.unwrap_or_default(),
                     created_at,
                     assistant_id,
                     thread_id,
                     run_id,
                     type_,
                     status,
-                    step_details,
+                    step_details: step_details.unwrap_or_default(),
                     last_error,
                     expired_at,
                     cancelled_at,
@@ -3195,10 +3057,10 @@ impl Object for RunStep {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.optional("created_at", &self.created_at)?;
@@ -3224,28 +3086,26 @@ impl Object for RunStep {
 impl Object for RunStepError {
     const NAME: &'static str = "RunStepError";
     const NAMES: &'static [&'static str] = &["code", "message"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut code = Default::default();
-        let mut message = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut code = None;
+        let mut message = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut code)?,
-                1 => reader.or_default(&mut message)?,
+                1 => reader.optional(&mut message)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
             code,
-            message,
+            message: message.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("code", &self.code)?;
         writer.or_default("message", &self.message)?;
         Ok(())
@@ -3257,9 +3117,7 @@ impl Object for RunStepError {
 impl Object for MessageCreationStepDetails {
     const NAME: &'static str = "MessageCreationStepDetails";
     const NAMES: &'static [&'static str] = &["message_creation"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut message_creation = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3279,10 +3137,10 @@ impl Object for MessageCreationStepDetails {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("message_creation", &self.message_creation)?;
         Ok(())
     }
@@ -3293,9 +3151,7 @@ impl Object for MessageCreationStepDetails {
 impl Object for MessageCreation {
     const NAME: &'static str = "MessageCreation";
     const NAMES: &'static [&'static str] = &["message_id"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut message_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3313,10 +3169,10 @@ impl Object for MessageCreation {
             (message_id,) => Err(reader.missing(&[("message_id", message_id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("message_id", &self.message_id)?;
         Ok(())
     }
@@ -3327,25 +3183,23 @@ impl Object for MessageCreation {
 impl Object for ToolCallsStepDetails {
     const NAME: &'static str = "ToolCallsStepDetails";
     const NAMES: &'static [&'static str] = &["tool_calls"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut tool_calls = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut tool_calls = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut tool_calls)?,
+                0 => reader.optional(&mut tool_calls)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            tool_calls,
+            tool_calls: tool_calls.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("tool_calls", &self.tool_calls)?;
         Ok(())
     }
@@ -3356,15 +3210,13 @@ impl Object for ToolCallsStepDetails {
 impl Object for CodeInterpreterToolCall {
     const NAME: &'static str = "CodeInterpreterToolCall";
     const NAMES: &'static [&'static str] = &["id", "code_interpreter"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut code_interpreter = Default::default();
+        let mut code_interpreter = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut code_interpreter)?,
+                1 => reader.optional(&mut code_interpreter)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3372,17 +3224,17 @@ impl Object for CodeInterpreterToolCall {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    code_interpreter,
+                    code_interpreter: code_interpreter.unwrap_or_default(),
                     other: reader.finish(),
                 })
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("code_interpreter", &self.code_interpreter)?;
         Ok(())
@@ -3394,28 +3246,26 @@ impl Object for CodeInterpreterToolCall {
 impl Object for CodeInterpreterCall {
     const NAME: &'static str = "CodeInterpreterCall";
     const NAMES: &'static [&'static str] = &["input", "outputs"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut input = Default::default();
-        let mut outputs = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut input = None;
+        let mut outputs = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut input)?,
-                1 => reader.or_default(&mut outputs)?,
+                0 => reader.optional(&mut input)?,
+                1 => reader.optional(&mut outputs)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            input,
-            outputs,
+            input: input.unwrap_or_default(),
+            outputs: outputs.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("input", &self.input)?;
         writer.or_default("outputs", &self.outputs)?;
         Ok(())
@@ -3427,25 +3277,23 @@ impl Object for CodeInterpreterCall {
 impl Object for CodeInterpreterLogsOutput {
     const NAME: &'static str = "CodeInterpreterLogsOutput";
     const NAMES: &'static [&'static str] = &["logs"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut logs = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut logs = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut logs)?,
+                0 => reader.optional(&mut logs)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            logs,
+            logs: logs.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("logs", &self.logs)?;
         Ok(())
     }
@@ -3456,9 +3304,7 @@ impl Object for CodeInterpreterLogsOutput {
 impl Object for CodeInterpreterImageOutput {
     const NAME: &'static str = "CodeInterpreterImageOutput";
     const NAMES: &'static [&'static str] = &["image"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut image = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3476,10 +3322,10 @@ impl Object for CodeInterpreterImageOutput {
             (image,) => Err(reader.missing(&[("image", image.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("image", &self.image)?;
         Ok(())
     }
@@ -3490,9 +3336,7 @@ impl Object for CodeInterpreterImageOutput {
 impl Object for CodeInterpreterImage {
     const NAME: &'static str = "CodeInterpreterImage";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3510,10 +3354,10 @@ impl Object for CodeInterpreterImage {
             (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("file_id", &self.file_id)?;
         Ok(())
     }
@@ -3524,15 +3368,13 @@ impl Object for CodeInterpreterImage {
 impl Object for FileSearchToolCall {
     const NAME: &'static str = "FileSearchToolCall";
     const NAMES: &'static [&'static str] = &["id", "file_search"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut file_search = Default::default();
+        let mut file_search = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut file_search)?,
+                1 => reader.optional(&mut file_search)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3540,17 +3382,17 @@ impl Object for FileSearchToolCall {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    file_search,
+                    file_search: file_search.unwrap_or_default(),
                     other: reader.finish(),
                 })
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("file_search", &self.file_search)?;
         Ok(())
@@ -3562,11 +3404,9 @@ impl Object for FileSearchToolCall {
 impl Object for FileSearchCall {
     const NAME: &'static str = "FileSearchCall";
     const NAMES: &'static [&'static str] = &["ranking_options", "results"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut ranking_options = Default::default();
-        let mut results = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut ranking_options = None;
+        let mut results = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut ranking_options)?,
@@ -3580,10 +3420,10 @@ impl Object for FileSearchCall {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("ranking_options", &self.ranking_options)?;
         writer.optional("results", &self.results)?;
         Ok(())
@@ -3595,11 +3435,9 @@ impl Object for FileSearchCall {
 impl Object for FileSearchCallRankingOptions {
     const NAME: &'static str = "FileSearchCallRankingOptions";
     const NAMES: &'static [&'static str] = &["ranker", "score_threshold"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut ranker = Default::default();
-        let mut score_threshold = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut ranker = None;
+        let mut score_threshold = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut ranker)?,
@@ -3613,10 +3451,10 @@ impl Object for FileSearchCallRankingOptions {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("ranker", &self.ranker)?;
         writer.optional("score_threshold", &self.score_threshold)?;
         Ok(())
@@ -3628,13 +3466,11 @@ impl Object for FileSearchCallRankingOptions {
 impl Object for FileSearchResult {
     const NAME: &'static str = "FileSearchResult";
     const NAMES: &'static [&'static str] = &["file_id", "file_name", "score", "content"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut file_id = Default::default();
-        let mut file_name = Default::default();
-        let mut score = Default::default();
-        let mut content = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut file_id = None;
+        let mut file_name = None;
+        let mut score = None;
+        let mut content = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut file_id)?,
@@ -3652,10 +3488,10 @@ impl Object for FileSearchResult {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("file_id", &self.file_id)?;
         writer.optional("file_name", &self.file_name)?;
         writer.optional("score", &self.score)?;
@@ -3669,11 +3505,9 @@ impl Object for FileSearchResult {
 impl Object for FileSearchResultContent {
     const NAME: &'static str = "FileSearchResultContent";
     const NAMES: &'static [&'static str] = &["type", "text"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut type_ = Default::default();
-        let mut text = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut type_ = None;
+        let mut text = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut type_)?,
@@ -3687,10 +3521,10 @@ impl Object for FileSearchResultContent {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("type", &self.type_)?;
         writer.optional("text", &self.text)?;
         Ok(())
@@ -3702,9 +3536,7 @@ impl Object for FileSearchResultContent {
 impl Object for FunctionToolCall {
     const NAME: &'static str = "FunctionToolCall";
     const NAMES: &'static [&'static str] = &["id", "function"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
         let mut function = None;
         while let Some(property) = reader.next()? {
@@ -3732,10 +3564,10 @@ impl Object for FunctionToolCall {
             }
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.required("function", &self.function)?;
         Ok(())
@@ -3747,16 +3579,14 @@ impl Object for FunctionToolCall {
 impl Object for FunctionCall {
     const NAME: &'static str = "FunctionCall";
     const NAMES: &'static [&'static str] = &["name", "arguments", "output"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut name = None;
-        let mut arguments = Default::default();
-        let mut output = Default::default();
+        let mut arguments = None;
+        let mut output = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut name)?,
-                1 => reader.or_default(&mut arguments)?,
+                1 => reader.optional(&mut arguments)?,
                 2 => reader.optional(&mut output)?,
                 _ => reader.unknown()?,
             }
@@ -3765,7 +3595,7 @@ impl Object for FunctionCall {
             (Some(name),) => {
                 Ok(Self {
                     name,
-                    arguments,
+                    arguments: arguments.unwrap_or_default(),
                     output,
                     other: reader.finish(),
                 })
@@ -3773,10 +3603,10 @@ impl Object for FunctionCall {
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("name", &self.name)?;
         writer.or_default("arguments", &self.arguments)?;
         writer.nullable("output", &self.output)?;
@@ -3795,37 +3625,35 @@ impl Object for RunStepList {
         "last_id",
         "has_more",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut object = Default::default();
-        let mut data = Default::default();
-        let mut first_id = Default::default();
-        let mut last_id = Default::default();
-        let mut has_more = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut object = None;
+        let mut data = None;
+        let mut first_id = None;
+        let mut last_id = None;
+        let mut has_more = None;
         while let Some(property) = reader.next()? {
             match property {
-                0 => reader.or_default(&mut object)?,
-                1 => reader.or_default(&mut data)?,
+                0 => reader.optional(&mut object)?,
+                1 => reader.optional(&mut data)?,
                 2 => reader.optional(&mut first_id)?,
                 3 => reader.optional(&mut last_id)?,
-                4 => reader.or_default(&mut has_more)?,
+                4 => reader.optional(&mut has_more)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
-            object,
-            data,
+            object: object.unwrap_or_default(),
+            data: data.unwrap_or_default(),
             first_id,
             last_id,
-            has_more,
+            has_more: has_more.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.or_default("object", &self.object)?;
         writer.or_default("data", &self.data)?;
         writer.nullable("first_id", &self.first_id)?;
@@ -3840,17 +3668,15 @@ impl Object for RunStepList {
 impl Object for RunStepDelta {
     const NAME: &'static str = "RunStepDelta";
     const NAMES: &'static [&'static str] = &["id", "object", "delta"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut delta = Default::default();
+        let mut object = None;
+        let mut delta = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
-                2 => reader.or_default(&mut delta)?,
+                1 => reader.optional(&mut object)?,
+                2 => reader.optional(&mut delta)?,
                 _ => reader.unknown()?,
             }
         }
@@ -3858,18 +3684,18 @@ impl Object for RunStepDelta {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    object,
-                    delta,
+                    object: object.unwrap_or_default(),
+                    delta: delta.unwrap_or_default(),
                     other: reader.finish(),
                 })
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.or_default("delta", &self.delta)?;
@@ -3882,10 +3708,8 @@ impl Object for RunStepDelta {
 impl Object for RunStepDeltaBody {
     const NAME: &'static str = "RunStepDeltaBody";
     const NAMES: &'static [&'static str] = &["step_details"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut step_details = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut step_details = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut step_details)?,
@@ -3897,10 +3721,10 @@ impl Object for RunStepDeltaBody {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("step_details", &self.step_details)?;
         Ok(())
     }
@@ -3911,10 +3735,8 @@ impl Object for RunStepDeltaBody {
 impl Object for MessageCreationStepDetailsDelta {
     const NAME: &'static str = "MessageCreationStepDetailsDelta";
     const NAMES: &'static [&'static str] = &["message_creation"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut message_creation = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut message_creation = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut message_creation)?,
@@ -3926,10 +3748,10 @@ impl Object for MessageCreationStepDetailsDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("message_creation", &self.message_creation)?;
         Ok(())
     }
@@ -3940,10 +3762,8 @@ impl Object for MessageCreationStepDetailsDelta {
 impl Object for MessageCreationDelta {
     const NAME: &'static str = "MessageCreationDelta";
     const NAMES: &'static [&'static str] = &["message_id"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut message_id = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut message_id = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut message_id)?,
@@ -3955,10 +3775,10 @@ impl Object for MessageCreationDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("message_id", &self.message_id)?;
         Ok(())
     }
@@ -3969,10 +3789,8 @@ impl Object for MessageCreationDelta {
 impl Object for ToolCallsStepDetailsDelta {
     const NAME: &'static str = "ToolCallsStepDetailsDelta";
     const NAMES: &'static [&'static str] = &["tool_calls"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut tool_calls = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut tool_calls = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut tool_calls)?,
@@ -3984,10 +3802,10 @@ impl Object for ToolCallsStepDetailsDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("tool_calls", &self.tool_calls)?;
         Ok(())
     }
@@ -3998,12 +3816,10 @@ impl Object for ToolCallsStepDetailsDelta {
 impl Object for CodeInterpreterToolCallDelta {
     const NAME: &'static str = "CodeInterpreterToolCallDelta";
     const NAMES: &'static [&'static str] = &["index", "id", "code_interpreter"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut id = Default::default();
-        let mut code_interpreter = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut id = None;
+        let mut code_interpreter = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4019,10 +3835,10 @@ impl Object for CodeInterpreterToolCallDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("id", &self.id)?;
         writer.optional("code_interpreter", &self.code_interpreter)?;
@@ -4035,11 +3851,9 @@ impl Object for CodeInterpreterToolCallDelta {
 impl Object for CodeInterpreterCallDelta {
     const NAME: &'static str = "CodeInterpreterCallDelta";
     const NAMES: &'static [&'static str] = &["input", "outputs"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut input = Default::default();
-        let mut outputs = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut input = None;
+        let mut outputs = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut input)?,
@@ -4053,10 +3867,10 @@ impl Object for CodeInterpreterCallDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("input", &self.input)?;
         writer.optional("outputs", &self.outputs)?;
         Ok(())
@@ -4068,11 +3882,9 @@ impl Object for CodeInterpreterCallDelta {
 impl Object for CodeInterpreterLogsOutputDelta {
     const NAME: &'static str = "CodeInterpreterLogsOutputDelta";
     const NAMES: &'static [&'static str] = &["index", "logs"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut logs = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut logs = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4086,10 +3898,10 @@ impl Object for CodeInterpreterLogsOutputDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("logs", &self.logs)?;
         Ok(())
@@ -4101,11 +3913,9 @@ impl Object for CodeInterpreterLogsOutputDelta {
 impl Object for CodeInterpreterImageOutputDelta {
     const NAME: &'static str = "CodeInterpreterImageOutputDelta";
     const NAMES: &'static [&'static str] = &["index", "image"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut image = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut image = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4119,10 +3929,10 @@ impl Object for CodeInterpreterImageOutputDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("image", &self.image)?;
         Ok(())
@@ -4134,10 +3944,8 @@ impl Object for CodeInterpreterImageOutputDelta {
 impl Object for CodeInterpreterImageDelta {
     const NAME: &'static str = "CodeInterpreterImageDelta";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut file_id = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut file_id)?,
@@ -4149,10 +3957,10 @@ impl Object for CodeInterpreterImageDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("file_id", &self.file_id)?;
         Ok(())
     }
@@ -4163,31 +3971,29 @@ impl Object for CodeInterpreterImageDelta {
 impl Object for FileSearchToolCallDelta {
     const NAME: &'static str = "FileSearchToolCallDelta";
     const NAMES: &'static [&'static str] = &["index", "id", "file_search"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut id = Default::default();
-        let mut file_search = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut id = None;
+        let mut file_search = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
                 1 => reader.optional(&mut id)?,
-                2 => reader.or_default(&mut file_search)?,
+                2 => reader.optional(&mut file_search)?,
                 _ => reader.unknown()?,
             }
         }
         Ok(Self {
             index,
             id,
-            file_search,
+            file_search: file_search.unwrap_or_default(),
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("id", &self.id)?;
         writer.or_default("file_search", &self.file_search)?;
@@ -4200,12 +4006,10 @@ impl Object for FileSearchToolCallDelta {
 impl Object for FunctionToolCallDelta {
     const NAME: &'static str = "FunctionToolCallDelta";
     const NAMES: &'static [&'static str] = &["index", "id", "function"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut id = Default::default();
-        let mut function = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut id = None;
+        let mut function = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4221,10 +4025,10 @@ impl Object for FunctionToolCallDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("id", &self.id)?;
         writer.optional("function", &self.function)?;
@@ -4237,12 +4041,10 @@ impl Object for FunctionToolCallDelta {
 impl Object for FunctionCallDelta {
     const NAME: &'static str = "FunctionCallDelta";
     const NAMES: &'static [&'static str] = &["name", "arguments", "output"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut name = Default::default();
-        let mut arguments = Default::default();
-        let mut output = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut name = None;
+        let mut arguments = None;
+        let mut output = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut name)?,
@@ -4258,10 +4060,10 @@ impl Object for FunctionCallDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("name", &self.name)?;
         writer.optional("arguments", &self.arguments)?;
         writer.optional("output", &self.output)?;
@@ -4274,17 +4076,15 @@ impl Object for FunctionCallDelta {
 impl Object for MessageDelta {
     const NAME: &'static str = "MessageDelta";
     const NAMES: &'static [&'static str] = &["id", "object", "delta"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
         let mut id = None;
-        let mut object = Default::default();
-        let mut delta = Default::default();
+        let mut object = None;
+        let mut delta = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.required(&mut id)?,
-                1 => reader.or_default(&mut object)?,
-                2 => reader.or_default(&mut delta)?,
+                1 => reader.optional(&mut object)?,
+                2 => reader.optional(&mut delta)?,
                 _ => reader.unknown()?,
             }
         }
@@ -4292,18 +4092,18 @@ impl Object for MessageDelta {
             (Some(id),) => {
                 Ok(Self {
                     id,
-                    object,
-                    delta,
+                    object: object.unwrap_or_default(),
+                    delta: delta.unwrap_or_default(),
                     other: reader.finish(),
                 })
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.required("id", &self.id)?;
         writer.or_default("object", &self.object)?;
         writer.or_default("delta", &self.delta)?;
@@ -4316,11 +4116,9 @@ impl Object for MessageDelta {
 impl Object for MessageDeltaBody {
     const NAME: &'static str = "MessageDeltaBody";
     const NAMES: &'static [&'static str] = &["role", "content"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut role = Default::default();
-        let mut content = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut role = None;
+        let mut content = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut role)?,
@@ -4334,10 +4132,10 @@ impl Object for MessageDeltaBody {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("role", &self.role)?;
         writer.optional("content", &self.content)?;
         Ok(())
@@ -4349,11 +4147,9 @@ impl Object for MessageDeltaBody {
 impl Object for ImageFileContentDelta {
     const NAME: &'static str = "ImageFileContentDelta";
     const NAMES: &'static [&'static str] = &["index", "image_file"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut image_file = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut image_file = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4367,10 +4163,10 @@ impl Object for ImageFileContentDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("image_file", &self.image_file)?;
         Ok(())
@@ -4382,11 +4178,9 @@ impl Object for ImageFileContentDelta {
 impl Object for ImageFileDelta {
     const NAME: &'static str = "ImageFileDelta";
     const NAMES: &'static [&'static str] = &["file_id", "detail"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut file_id = Default::default();
-        let mut detail = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut file_id = None;
+        let mut detail = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut file_id)?,
@@ -4400,10 +4194,10 @@ impl Object for ImageFileDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("file_id", &self.file_id)?;
         writer.optional("detail", &self.detail)?;
         Ok(())
@@ -4415,11 +4209,9 @@ impl Object for ImageFileDelta {
 impl Object for ImageUrlContentDelta {
     const NAME: &'static str = "ImageUrlContentDelta";
     const NAMES: &'static [&'static str] = &["index", "image_url"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut image_url = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut image_url = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4433,10 +4225,10 @@ impl Object for ImageUrlContentDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("image_url", &self.image_url)?;
         Ok(())
@@ -4448,11 +4240,9 @@ impl Object for ImageUrlContentDelta {
 impl Object for ImageUrlDelta {
     const NAME: &'static str = "ImageUrlDelta";
     const NAMES: &'static [&'static str] = &["url", "detail"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut url = Default::default();
-        let mut detail = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut url = None;
+        let mut detail = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut url)?,
@@ -4466,10 +4256,10 @@ impl Object for ImageUrlDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("url", &self.url)?;
         writer.optional("detail", &self.detail)?;
         Ok(())
@@ -4481,11 +4271,9 @@ impl Object for ImageUrlDelta {
 impl Object for TextContentDelta {
     const NAME: &'static str = "TextContentDelta";
     const NAMES: &'static [&'static str] = &["index", "text"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut text = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut text = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4499,10 +4287,10 @@ impl Object for TextContentDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("text", &self.text)?;
         Ok(())
@@ -4514,11 +4302,9 @@ impl Object for TextContentDelta {
 impl Object for MessageTextDelta {
     const NAME: &'static str = "MessageTextDelta";
     const NAMES: &'static [&'static str] = &["value", "annotations"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut value = Default::default();
-        let mut annotations = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut value = None;
+        let mut annotations = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut value)?,
@@ -4532,10 +4318,10 @@ impl Object for MessageTextDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("value", &self.value)?;
         writer.optional("annotations", &self.annotations)?;
         Ok(())
@@ -4547,11 +4333,9 @@ impl Object for MessageTextDelta {
 impl Object for RefusalContentDelta {
     const NAME: &'static str = "RefusalContentDelta";
     const NAMES: &'static [&'static str] = &["index", "refusal"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut refusal = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut refusal = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4565,10 +4349,10 @@ impl Object for RefusalContentDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("refusal", &self.refusal)?;
         Ok(())
@@ -4586,14 +4370,12 @@ impl Object for FileCitationAnnotationDelta {
         "start_index",
         "end_index",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut text = Default::default();
-        let mut file_citation = Default::default();
-        let mut start_index = Default::default();
-        let mut end_index = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut text = None;
+        let mut file_citation = None;
+        let mut start_index = None;
+        let mut end_index = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4613,10 +4395,10 @@ impl Object for FileCitationAnnotationDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("text", &self.text)?;
         writer.optional("file_citation", &self.file_citation)?;
@@ -4631,11 +4413,9 @@ impl Object for FileCitationAnnotationDelta {
 impl Object for FileCitationDelta {
     const NAME: &'static str = "FileCitationDelta";
     const NAMES: &'static [&'static str] = &["file_id", "quote"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut file_id = Default::default();
-        let mut quote = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut file_id = None;
+        let mut quote = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut file_id)?,
@@ -4649,10 +4429,10 @@ impl Object for FileCitationDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("file_id", &self.file_id)?;
         writer.optional("quote", &self.quote)?;
         Ok(())
@@ -4670,14 +4450,12 @@ impl Object for FilePathAnnotationDelta {
         "start_index",
         "end_index",
     ];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut index = Default::default();
-        let mut text = Default::default();
-        let mut file_path = Default::default();
-        let mut start_index = Default::default();
-        let mut end_index = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut index = None;
+        let mut text = None;
+        let mut file_path = None;
+        let mut start_index = None;
+        let mut end_index = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut index)?,
@@ -4697,10 +4475,10 @@ impl Object for FilePathAnnotationDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("index", &self.index)?;
         writer.optional("text", &self.text)?;
         writer.optional("file_path", &self.file_path)?;
@@ -4715,10 +4493,8 @@ impl Object for FilePathAnnotationDelta {
 impl Object for FilePathDelta {
     const NAME: &'static str = "FilePathDelta";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error> {
-        let mut file_id = Default::default();
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+        let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
                 0 => reader.optional(&mut file_id)?,
@@ -4730,10 +4506,10 @@ impl Object for FilePathDelta {
             other: reader.finish(),
         })
     }
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error> {
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error> {
         writer.optional("file_id", &self.file_id)?;
         Ok(())
     }

@@ -12,12 +12,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::decode::excerpt;
-use crate::union::{sequence, visit_scalars};
+use crate::incoming::{Invalid, Properties, read_object};
 
 /// Maximum depth of nested values, which is that of `serde_json`.
 const MAX_DEPTH: u8 = 128;
@@ -58,6 +59,11 @@ impl<'a> Json<'a> {
 
     pub(crate) fn text(&self) -> &'a str {
         self.text.get()
+    }
+
+    /// Returns a copy of the text.
+    pub(crate) fn raw(&self) -> Box<RawValue> {
+        self.text.to_owned()
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -106,9 +112,41 @@ impl<'a> Json<'a> {
 
     /// Returns the entries of an object.
     pub(crate) fn entries(&self) -> Option<Vec<(String, Json<'a>)>> {
-        let Entries(entries) = serde_json::from_str(self.text()).ok()?;
-        Some(entries.into_iter().map(|(name, value)| (name, self.child(value))).collect())
+        let mut entries = None;
+        let read = self.with_properties(&mut |unread| {
+            let (entries, mut name) = (entries.insert(Vec::new()), Cow::Borrowed(""));
+            while unread.next(&[], 0, &mut name)?.is_some() {
+                let value = self.child(unread.text()?);
+                entries.push((std::mem::take(&mut name).into_owned(), value));
+            }
+            Ok(())
+        });
+        entries.filter(|_| read.is_ok())
     }
+
+    /// Calls a function with the unread properties of an object.
+    pub(crate) fn with_properties(
+        &self,
+        read: &mut dyn FnMut(&mut dyn Properties<'a>) -> Result<(), Invalid>,
+    ) -> Result<(), Invalid> {
+        read_object(self.text(), read)
+    }
+}
+
+/// Returns a text in which each lone surrogate is one replacement character.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        // Each byte of a surrogate is a chunk. Only the first is not a continuation byte.
+        if chunk.invalid().first().is_some_and(|byte| !matches!(byte, 0x80..0xC0)) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// A string in which lone surrogates are replaced.
@@ -126,39 +164,12 @@ impl<'de> Deserialize<'de> for LossyString {
             }
 
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<LossyString, E> {
-                Ok(LossyString(String::from_utf8_lossy(bytes).into_owned()))
+                Ok(LossyString(lossy(bytes).into_owned()))
             }
         }
 
         // As bytes, a string may have lone surrogates.
         deserializer.deserialize_bytes(Lossy)
-    }
-}
-
-/// The entries of an object, in order.
-struct Entries<'de>(Vec<(String, &'de RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((LossyString(name), value)) = map.next_entry()? {
-                    entries.push((name, value));
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
     }
 }
 
@@ -207,7 +218,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<JsonText, A::Error> {
-        sequence(items).map(|items: Value| JsonText::from(items))
+        Value::deserialize(SeqAccessDeserializer::new(items)).map(JsonText::from)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<JsonText, A::Error> {
@@ -221,5 +232,23 @@ impl<'de> Visitor<'de> for TextVisitor {
         Ok(JsonText::from(Value::Object(object)))
     }
 
-    visit_scalars!(JsonText, JsonText::from);
+    fn visit_unit<E: Error>(self) -> Result<JsonText, E> {
+        Ok(JsonText::from(Value::Null))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<JsonText, E> {
+        Ok(JsonText::from(Value::from(value)))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<JsonText, E> {
+        Ok(JsonText::from(Value::from(number)))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<JsonText, E> {
+        Ok(JsonText::from(Value::from(number)))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<JsonText, E> {
+        Ok(JsonText::from(Value::from(number)))
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Field;
+use crate::incoming::{Incoming, Invalid};
 use crate::json::Json;
 use crate::validate::{Limited, Limits, Violation};
 use crate::wire::{Mismatch, Wire};
@@ -80,12 +81,16 @@ impl From<Map<String, Value>> for Field<JsonObject> {
 }
 
 impl Wire for JsonObject {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Map::deserialize(deserializer).map(Self::from)
+    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
+        Map::read(value).map(Self::from)
     }
 
     fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
         Map::from_json(json).map(Self::from)
+    }
+
+    fn write(&self, json: &mut Vec<u8>) {
+        self.0.write(json);
     }
 }
 

@@ -3,12 +3,10 @@
 
 //! What all generated structs have in common.
 
-use serde::de::MapAccess;
-use serde::ser::SerializeMap;
-
+use crate::incoming::Invalid;
 use crate::other::Other;
 use crate::property_reader::PropertyReader;
-use crate::property_writer::PropertyWriter;
+use crate::property_writer::{Output, PropertyWriter};
 
 /// A generated struct.
 pub(crate) trait Object: Sized {
@@ -19,15 +17,13 @@ pub(crate) trait Object: Sized {
     const NAMES: &'static [&'static str];
 
     /// Reads the properties.
-    fn read_properties<'de, A: MapAccess<'de>>(
-        reader: &mut PropertyReader<'de, '_, A>,
-    ) -> Result<Self, A::Error>;
+    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid>;
 
     /// Writes the properties that the specification lists.
-    fn write_properties<M: SerializeMap>(
+    fn write_properties<O: Output>(
         &self,
-        writer: &mut PropertyWriter<'_, M>,
-    ) -> Result<(), M::Error>;
+        writer: &mut PropertyWriter<'_, O>,
+    ) -> Result<(), O::Error>;
 
     /// Returns the properties that the specification does not list.
     fn other_properties(&self) -> &Other;
@@ -38,16 +34,16 @@ pub(crate) trait Object: Sized {
 macro_rules! objects {
     ($($Name:ident,)+) => {$(
         impl $crate::wire::Wire for $Name {
-            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::object_reader::read_object(deserializer, $crate::object_reader::ObjectVisitor::strict())
+            fn read(value: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
+                $crate::object_reader::read(value)
             }
 
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
                 $crate::object_reader::from_json(json, None)
             }
 
-            fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-                serde_json::to_vec(self)
+            fn write(&self, json: &mut Vec<u8>) {
+                $crate::property_writer::write(self, None, json);
             }
         }
 
@@ -59,7 +55,7 @@ macro_rules! objects {
 
         impl serde::Serialize for $Name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $crate::property_writer::write(self, None, serializer)
+                $crate::property_writer::serialize(self, None, serializer)
             }
         }
     )+};
@@ -70,8 +66,8 @@ macro_rules! objects {
 macro_rules! newtypes {
     ($($Name:ident,)+) => {$(
         impl $crate::wire::Wire for $Name {
-            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::wire::Wire::read(deserializer).map(Self)
+            fn read(value: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
+                $crate::wire::Wire::read(value).map(Self)
             }
 
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
@@ -81,8 +77,8 @@ macro_rules! newtypes {
                 $crate::wire::Wire::from_json(json).map(Self)
             }
 
-            fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-                serde_json::to_vec(self)
+            fn write(&self, json: &mut Vec<u8>) {
+                $crate::wire::Wire::write(&self.0, json);
             }
         }
 

@@ -126,13 +126,17 @@ macro_rules! open_enum {
         }
 
         impl $crate::wire::Wire for $Name {
-            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                serde::Deserialize::deserialize(deserializer)
+            fn read(value: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
+                value.text().map(Self::from).ok_or($crate::incoming::Invalid)
             }
 
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
                 let text = json.string();
                 text.map(|text| Self::from(&*text)).ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))
+            }
+
+            fn write(&self, json: &mut Vec<u8>) {
+                $crate::wire::append(json, self.as_str());
             }
         }
     };

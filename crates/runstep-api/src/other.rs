@@ -3,12 +3,9 @@
 
 //! The properties of an object that the specification does not list.
 
-use std::any::Any;
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use serde::ser::SerializeMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -25,15 +22,23 @@ pub(crate) struct Other(Option<Box<Properties>>);
 #[derive(Clone, Default)]
 struct Properties {
     values: Map<String, Value>,
-    texts: BTreeMap<String, Text>,
-    /// What was decoded of properties that did not decode as a whole.
-    parts: BTreeMap<String, Arc<dyn Any + Send + Sync>>,
+    /// What the values do not have.
+    details: Vec<Details>,
 }
 
 impl PartialEq for Properties {
     fn eq(&self, other: &Self) -> bool {
         self.values == other.values
     }
+}
+
+/// What a property has beside its value.
+#[derive(Clone)]
+struct Details {
+    name: String,
+    text: Option<Text>,
+    /// What was decoded of a property that did not decode as a whole, as JSON.
+    parts: Option<Vec<u8>>,
 }
 
 /// The text of a property, which may have a number that [`Value`] cannot hold exactly.
@@ -70,63 +75,51 @@ impl Other {
     }
 
     /// Returns what was decoded of a property that is here, if parts of it were.
-    pub(crate) fn parts(&self, name: &str) -> Option<&(dyn Any + Send + Sync)> {
+    pub(crate) fn parts(&self, name: &str) -> Option<&[u8]> {
         let properties = self.0.as_deref()?;
         properties.values.get(name)?;
-        properties.parts.get(name).map(|parts| &**parts)
-    }
-
-    /// Adds the decoded parts of a property that is here.
-    pub(crate) fn insert_parts<T: Send + Sync + 'static>(&mut self, name: &str, parts: T) {
-        if let Some(properties) = &mut self.0 {
-            properties.parts.insert(name.to_owned(), Arc::new(parts));
-        }
+        properties.details(name)?.parts.as_deref()
     }
 
     /// Removes a property.
     pub(crate) fn remove(&mut self, name: &str) {
         if let Some(properties) = &mut self.0 {
             properties.values.remove(name);
-            properties.texts.remove(name);
-            properties.parts.remove(name);
+            properties.details.retain(|details| details.name != name);
         }
     }
 
-    /// Adds a property. The last of several properties with the same name is kept.
-    pub(crate) fn insert(&mut self, name: String, json: Json<'_>) {
+    /// Adds a property, with what was decoded of it. The last of several properties with the same name
+    /// is kept.
+    pub(crate) fn insert(&mut self, name: String, json: Json<'_>, parts: Option<Vec<u8>>) {
+        self.remove(&name);
         let value = json.value();
+        let text =
+            has_long_number(json.text()).then(|| Text { value: value.clone(), json: json.raw() });
         let properties = self.0.get_or_insert_default();
-        properties.texts.remove(&name);
-        properties.parts.remove(&name);
-        if has_long_number(json.text())
-            && let Ok(json) = RawValue::from_string(json.text().to_owned())
-        {
-            properties.texts.insert(name.clone(), Text { value: value.clone(), json });
+        if text.is_some() || parts.is_some() {
+            properties.details.push(Details { name: name.clone(), text, parts });
         }
         properties.values.insert(name, value);
     }
 
-    /// Writes the properties that have not been written. In text, numbers are written as they were
-    /// received.
-    pub(crate) fn write<M: SerializeMap>(
-        &self,
-        map: &mut M,
-        written: &[&str],
-        is_text: bool,
-    ) -> Result<(), M::Error> {
-        let Some(properties) = &self.0 else { return Ok(()) };
-        for (name, value) in &properties.values {
-            if written.contains(&name.as_str()) {
-                continue;
-            }
-            let text = properties.texts.get(name).filter(|_| is_text);
-            match text.filter(|text| text.value == *value) {
+    /// Returns the properties with their values, and with their texts if these have what the values
+    /// cannot hold.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value, Option<&RawValue>)> {
+        self.0.iter().flat_map(|properties| {
+            properties.values.iter().map(|(name, value)| {
+                let text = properties.details(name).and_then(|details| details.text.as_ref());
                 // A value that is a string in place of what `Value` cannot hold stays one.
-                Some(text) if !text.is_replaced() => map.serialize_entry(name, &text.json)?,
-                _ => map.serialize_entry(name, value)?,
-            }
-        }
-        Ok(())
+                let text = text.filter(|text| text.value == *value && !text.is_replaced());
+                (name.as_str(), value, text.map(|text| &*text.json))
+            })
+        })
+    }
+}
+
+impl Properties {
+    fn details(&self, name: &str) -> Option<&Details> {
+        self.details.iter().find(|details| details.name == name)
     }
 }
 

@@ -4,12 +4,11 @@
 //! Objects with a discriminator.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::incoming::{Invalid, Properties};
 use crate::json::Json;
 use crate::object::Object;
 use crate::object_reader::read_variant;
@@ -21,37 +20,37 @@ pub(crate) type Variants = &'static [(&'static str, &'static [&'static str])];
 /// An object that was read up to its discriminator.
 ///
 /// Properties before the discriminator are kept as text. The properties after it are unread.
-pub(crate) struct TaggedObject<'de, A> {
+pub(crate) struct TaggedObject<'de, 'r> {
     name: &'static str,
     /// The discriminator's value, if it is listed.
     known: Option<&'static str>,
     /// The text of a value that is not listed.
     tag: Option<&'de RawValue>,
     before: Entries<'de>,
-    unread: A,
+    unread: &'r mut dyn Properties<'de>,
 }
 
-impl<'de, A: MapAccess<'de>> TaggedObject<'de, A> {
+impl<'de, 'r> TaggedObject<'de, 'r> {
     pub(crate) fn read(
-        mut object: A,
+        unread: &'r mut dyn Properties<'de>,
         name: &'static str,
         variants: Variants,
-    ) -> Result<Self, A::Error> {
-        let mut before = Entries::default();
-        while let Some(key) = object.next_key_seed(KeySeed(name))? {
-            let value: &'de RawValue = object.next_value()?;
+    ) -> Result<Self, Invalid> {
+        let (mut before, mut key) = (Entries::default(), Cow::Borrowed(""));
+        while let Some(position) = unread.next(&[name], 0, &mut key)? {
+            let value = unread.text()?;
             let json = Json::new(value);
-            match key {
-                None if !json.is_null() => {
-                    let known = listed(json, variants);
-                    let tag = Some(value).filter(|_| known.is_none());
-                    return Ok(Self { name, known, tag, before, unread: object });
-                }
-                key => before.push((key.unwrap_or(Cow::Borrowed(name)), value)),
+            let is_discriminator = position == 0;
+            if is_discriminator && !json.is_null() {
+                let known = listed(json, variants);
+                let tag = Some(value).filter(|_| known.is_none());
+                return Ok(Self { name, known, tag, before, unread });
             }
+            let key = if is_discriminator { Cow::Borrowed(name) } else { std::mem::take(&mut key) };
+            before.push((key, value));
         }
         let names = before.iter().map(|(name, _)| &**name);
-        Ok(Self { name, known: inferred(names, variants), tag: None, before, unread: object })
+        Ok(Self { name, known: inferred(names, variants), tag: None, before, unread })
     }
 
     /// Returns the value of the discriminator, if it is listed.
@@ -60,21 +59,19 @@ impl<'de, A: MapAccess<'de>> TaggedObject<'de, A> {
     }
 
     /// Reads the variant, without the discriminator.
-    pub(crate) fn variant<T: Object>(self) -> Result<T, A::Error> {
+    pub(crate) fn variant<T: Object>(self) -> Result<T, Invalid> {
         read_variant(self.name, self.before, self.unread)
     }
 
     /// Returns the whole object as JSON.
-    pub(crate) fn unknown(mut self) -> Result<Value, A::Error> {
+    pub(crate) fn unknown(self) -> Result<Value, Invalid> {
         let before = self.before.iter();
         let mut whole: Map<String, Value> =
             before.map(|(name, value)| ((**name).to_owned(), Json::new(value).value())).collect();
         if let Some(tag) = self.tag {
             whole.insert(self.name.to_owned(), Json::new(tag).value());
         }
-        while let Some((key, value)) = self.unread.next_entry()? {
-            whole.insert(key, value);
-        }
+        whole.extend(self.unread.json()?);
         Ok(Value::Object(whole))
     }
 }
@@ -102,33 +99,4 @@ fn inferred<'a>(names: impl Iterator<Item = &'a str>, variants: Variants) -> Opt
     });
     let first = found.next()?;
     found.all(|value| value == first).then_some(first)
-}
-
-/// Reads a key. `None` is the discriminator.
-struct KeySeed(&'static str);
-
-impl<'de> DeserializeSeed<'de> for KeySeed {
-    type Value = Option<Cow<'de, str>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        // As bytes, a key may have lone surrogates.
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl<'de> Visitor<'de> for KeySeed {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_bytes<E>(self, key: &'de [u8]) -> Result<Self::Value, E> {
-        Ok((key != self.0.as_bytes()).then(|| String::from_utf8_lossy(key)))
-    }
-
-    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
-        let key = (key != self.0.as_bytes()).then(|| String::from_utf8_lossy(key));
-        Ok(key.map(|key| Cow::Owned(key.into_owned())))
-    }
 }

@@ -3,11 +3,6 @@
 
 //! Unions. A variant that the specification does not list is kept.
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{MapAccess, SeqAccess};
-
-use crate::wire::Wire;
-
 /// Defines a union, whose variant is selected by a discriminator or by the kind of JSON value.
 macro_rules! union {
     (
@@ -63,7 +58,7 @@ macro_rules! union {
                     $($(Self::$Scalar(scalar) => serde::Serialize::serialize(scalar, serializer),)+)?
                     $($(
                         Self::$Variant(body) => {
-                            $crate::property_writer::write(body, Some(($tag, $value)), serializer)
+                            $crate::property_writer::serialize(body, Some(($tag, $value)), serializer)
                         }
                     )+)?
                     $(Self::$Object(object) => serde::Serialize::serialize(object, serializer),)?
@@ -79,48 +74,41 @@ macro_rules! union {
         }
 
         impl $crate::wire::Wire for $Name {
-            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Union;
+            #[allow(unreachable_code)]
+            fn read(value: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
+                use $crate::incoming::Incoming;
 
-                #[allow(unreachable_code, unused_variables)]
-                impl<'de> serde::de::Visitor<'de> for Union {
-                    type Value = $Name;
-
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str(stringify!($Name))
-                    }
-
-                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$Name, E> {
-                        Ok($Name::from_text(text))
-                    }
-
-                    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, items: A) -> Result<$Name, A::Error> {
-                        $(return $crate::union::sequence::<Vec<$Item>, A>(items).map($Name::$Array);)?
-                        $crate::union::sequence(items).map($Name::Unknown)
-                    }
-
-                    fn visit_map<A: serde::de::MapAccess<'de>>(self, object: A) -> Result<$Name, A::Error> {
-                        $(
-                            let tagged = $crate::tagged_object::TaggedObject::read(object, $tag, $Name::VARIANTS)?;
+                match value {
+                    Incoming::Text(text) => Ok(Self::from_text(text)),
+                    $(Incoming::List(_) => <Vec<$Item> as $crate::wire::Wire>::read(value).map(Self::$Array),)?
+                    $(
+                        Incoming::Object(unread) => {
+                            let tagged = $crate::tagged_object::TaggedObject::read(unread, $tag, Self::VARIANTS)?;
                             match tagged.tag() {
-                                $(Some($value) => return tagged.variant().map($Name::$Variant),)+
-                                _ => {}
+                                $(Some($value) => tagged.variant().map(Self::$Variant),)+
+                                _ => tagged.unknown().map(Self::Unknown),
                             }
-                            return tagged.unknown().map($Name::Unknown);
-                        )?
-                        $(return $crate::union::object::<$ObjectType, A>(object).map($Name::$Object);)?
-                        #[allow(unreachable_code)]
-                        $crate::union::object(object).map($Name::Unknown)
-                    }
-
-                    $crate::union::visit_scalars!($Name, $Name::from_scalar);
+                        }
+                    )?
+                    $(Incoming::Object(_) => <$ObjectType as $crate::wire::Wire>::read(value).map(Self::$Object),)?
+                    #[allow(unreachable_patterns)]
+                    Incoming::List(_) | Incoming::Object(_) => value.into_json().map(Self::Unknown),
+                    scalar => scalar.into_json().map(Self::from_scalar),
                 }
-
-                deserializer.deserialize_any(Union)
             }
 
-            fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-                serde_json::to_vec(self)
+            fn write(&self, json: &mut Vec<u8>) {
+                match self {
+                    $($(Self::$Constant => $crate::wire::append(json, $constant),)+)?
+                    $(Self::$Text(text) => $crate::wire::Wire::write(text, json),)?
+                    $(Self::$Array(items) => $crate::wire::Wire::write(items, json),)?
+                    $($(Self::$Scalar(scalar) => $crate::wire::Wire::write(scalar, json),)+)?
+                    $($(
+                        Self::$Variant(body) => $crate::property_writer::write(body, Some(($tag, $value)), json),
+                    )+)?
+                    $(Self::$Object(object) => $crate::wire::Wire::write(object, json),)?
+                    Self::Unknown(value) => $crate::wire::Wire::write(value, json),
+                }
             }
 
             fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
@@ -260,39 +248,4 @@ macro_rules! union {
     };
 }
 
-/// Defines the methods of a visitor for scalars other than strings, which are kept as JSON.
-macro_rules! visit_scalars {
-    ($Value:ty, $kept:expr) => {
-        $crate::union::visit_scalars!(@ $Value, $kept, visit_bool(bool));
-        $crate::union::visit_scalars!(@ $Value, $kept, visit_i64(i64));
-        $crate::union::visit_scalars!(@ $Value, $kept, visit_u64(u64));
-        $crate::union::visit_scalars!(@ $Value, $kept, visit_f64(f64));
-
-        fn visit_unit<E: serde::de::Error>(self) -> Result<$Value, E> {
-            Ok($kept(serde_json::Value::Null))
-        }
-    };
-    (@ $Value:ty, $kept:expr, $visit:ident($Scalar:ty)) => {
-        fn $visit<E: serde::de::Error>(self, value: $Scalar) -> Result<$Value, E> {
-            Ok($kept(serde_json::Value::from(value)))
-        }
-    };
-}
-
-pub(crate) use {union, visit_scalars};
-
-pub(crate) fn sequence<'de, T, A>(items: A) -> Result<T, A::Error>
-where
-    T: Wire,
-    A: SeqAccess<'de>,
-{
-    T::read(SeqAccessDeserializer::new(items))
-}
-
-pub(crate) fn object<'de, T, A>(object: A) -> Result<T, A::Error>
-where
-    T: Wire,
-    A: MapAccess<'de>,
-{
-    T::read(MapAccessDeserializer::new(object))
-}
+pub(crate) use union;

@@ -13,9 +13,8 @@ use crate::codegen::error::Error;
 use crate::codegen::rewrite::{Form, WIRE, Wire, other_field};
 
 const HEAD: &str = "//! How objects are read and written.\n\n#![allow(unused_imports, unused_variables)]\n#![allow(clippy::all)]\n\n\
-    use serde::de::MapAccess;\nuse serde::ser::SerializeMap;\n\n\
-    use crate::object::{Object, newtypes, objects};\nuse crate::other::Other;\n\
-    use crate::property_reader::PropertyReader;\nuse crate::property_writer::PropertyWriter;\nuse crate::structs::*;\n\n";
+    use crate::incoming::Invalid;\nuse crate::object::{Object, newtypes, objects};\nuse crate::other::Other;\n\
+    use crate::property_reader::PropertyReader;\nuse crate::property_writer::{Output, PropertyWriter};\nuse crate::structs::*;\n\n";
 
 /// Renders the implementations.
 pub(super) fn render(generated: &Generated) -> Result<String, Error> {
@@ -85,26 +84,29 @@ fn implementation(item: &ItemStruct) -> TokenStream {
     let declarations = properties.iter().map(|(field, property)| {
         let ident = &field.ident;
         match property.form {
-            Form::Required => quote!(let mut #ident = None;),
-            _ => quote!(let mut #ident = Default::default();),
+            Form::Field | Form::Rest => quote!(let mut #ident = Default::default();),
+            _ => quote!(let mut #ident = None;),
         }
     });
     let arms = listed.iter().enumerate().map(|(position, (field, property))| {
         let ident = &field.ident;
         let position = proc_macro2::Literal::usize_unsuffixed(position);
-        let read = match property.form {
-            Form::Nullable => "optional",
-            Form::UnlessDefault => "or_default",
-            form => form.name(),
-        };
-        let read = format_ident!("{read}");
-        quote!(#position => reader.#read(&mut #ident)?,)
+        match property.form {
+            Form::Required => quote!(#position => reader.required(&mut #ident)?,),
+            _ => quote!(#position => reader.optional(&mut #ident)?,),
+        }
     });
-    let values: Vec<&Option<Ident>> = properties.iter().map(|(field, _)| &field.ident).collect();
+    let values = properties.iter().map(|(field, property)| {
+        let ident = &field.ident;
+        match property.form {
+            Form::OrDefault | Form::UnlessDefault => quote!(#ident: #ident.unwrap_or_default(),),
+            _ => quote!(#ident,),
+        }
+    });
     let required = properties.iter().filter(|(_, property)| property.form == Form::Required);
     let (required, required_names): (Vec<&Option<Ident>>, Vec<&String>) =
         required.map(|(field, property)| (&field.ident, &property.name)).unzip();
-    let whole = quote!(Self { #(#values,)* #other: reader.finish() });
+    let whole = quote!(Self { #(#values)* #other: reader.finish() });
     let value = match required.as_slice() {
         [] => quote!(Ok(#whole)),
         required => quote! {
@@ -140,9 +142,7 @@ fn implementation(item: &ItemStruct) -> TokenStream {
 
             const NAMES: &'static [&'static str] = &[#(#names),*];
 
-            fn read_properties<'de, A: MapAccess<'de>>(
-                reader: &mut PropertyReader<'de, '_, A>,
-            ) -> Result<Self, A::Error> {
+            fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
                 #(#declarations)*
                 while let Some(property) = reader.next()? {
                     match property {
@@ -153,10 +153,10 @@ fn implementation(item: &ItemStruct) -> TokenStream {
                 #value
             }
 
-            fn write_properties<M: SerializeMap>(
+            fn write_properties<O: Output>(
                 &self,
-                writer: &mut PropertyWriter<'_, M>,
-            ) -> Result<(), M::Error> {
+                writer: &mut PropertyWriter<'_, O>,
+            ) -> Result<(), O::Error> {
                 #(#writes)*
                 #write_rest
                 Ok(())

@@ -26,11 +26,12 @@ const MANIFEST: &str = include_str!("../../../support/Cargo.toml.template");
 const METHODS: &str = include_str!("../../../support/methods.rs");
 
 /// The modules that every crate has.
-const SUPPORT: [(&str, &str); 17] = [
+const SUPPORT: [(&str, &str); 18] = [
     ("call.rs", include_str!("../../../support/call.rs")),
     ("decode.rs", include_str!("../../../support/decode.rs")),
     ("events.rs", include_str!("../../../support/events.rs")),
     ("field.rs", include_str!("../../../support/field.rs")),
+    ("incoming.rs", include_str!("../../../support/incoming.rs")),
     ("json.rs", include_str!("../../../support/json.rs")),
     ("json_object.rs", include_str!("../../../support/json_object.rs")),
     ("object.rs", include_str!("../../../support/object.rs")),
