@@ -60,7 +60,12 @@ fn tolerant<T: Decode>(text: &str) -> Result<T, serde_json::Error> {
     let json: &RawValue =
         serde_json::from_str(text).map_err(|error| not_json(text.as_bytes(), &error))?;
     let json = Json::new(json);
-    T::from_json(json).map_err(|error| serde_json::Error::custom(error.describe(json)))
+    let mut value = None;
+    match (T::decode(&mut value, json), value) {
+        (Ok(()), Some(value)) => Ok(value),
+        (Err(error), _) => Err(serde_json::Error::custom(error.describe(json))),
+        (Ok(()), None) => Err(serde_json::Error::custom("the value was not decoded")),
+    }
 }
 
 /// Decodes parsed JSON as a type of this crate; see [`decode`].

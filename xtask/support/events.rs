@@ -36,13 +36,22 @@ macro_rules! events {
 
         impl $crate::wire::Wire for $Name {
             /// Events are always decoded from their text.
-            fn read(_: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
+            fn read(
+                _: &mut Option<Self>,
+                _: $crate::incoming::Incoming<'_, '_>,
+            ) -> Result<(), $crate::incoming::Invalid> {
                 Err($crate::incoming::Invalid)
             }
 
-            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
-                serde_json::from_str(json.text())
-                    .map_err(|_| $crate::wire::Mismatch::kind(json, stringify!($Name)))
+            fn decode(
+                slot: &mut Option<Self>,
+                json: $crate::json::Json<'_>,
+            ) -> Result<(), $crate::wire::Mismatch> {
+                *slot = serde_json::from_str(json.text()).ok();
+                match slot {
+                    Some(_) => Ok(()),
+                    None => Err($crate::wire::Mismatch::kind(json, stringify!($Name))),
+                }
             }
 
             fn write(&self, json: &mut Vec<u8>) {

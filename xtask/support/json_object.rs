@@ -78,12 +78,18 @@ impl From<Map<String, Value>> for Field<JsonObject> {
 }
 
 impl Wire for JsonObject {
-    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
-        Map::read(value).map(Self::from)
+    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        let mut map = None;
+        Map::read(&mut map, value)?;
+        *slot = map.map(Self::from);
+        Ok(())
     }
 
-    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
-        Map::from_json(json).map(Self::from)
+    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
+        let mut map = None;
+        Map::decode(&mut map, json)?;
+        *slot = map.map(Self::from);
+        Ok(())
     }
 
     fn write(&self, json: &mut Vec<u8>) {

@@ -123,13 +123,21 @@ macro_rules! open_enum {
         }
 
         impl $crate::wire::Wire for $Name {
-            fn read(value: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
-                value.text().map(Self::from).ok_or($crate::incoming::Invalid)
+            fn read(
+                slot: &mut Option<Self>,
+                value: $crate::incoming::Incoming<'_, '_>,
+            ) -> Result<(), $crate::incoming::Invalid> {
+                *slot = Some(value.text().ok_or($crate::incoming::Invalid)?.into());
+                Ok(())
             }
 
-            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
-                let text = json.string();
-                text.map(|text| Self::from(&*text)).ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))
+            fn decode(
+                slot: &mut Option<Self>,
+                json: $crate::json::Json<'_>,
+            ) -> Result<(), $crate::wire::Mismatch> {
+                let text = json.string().ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))?;
+                *slot = Some((&*text).into());
+                Ok(())
             }
 
             fn write(&self, json: &mut Vec<u8>) {

@@ -78,50 +78,39 @@ pub(crate) trait Property: Slot {
     fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>>;
 }
 
-impl<T: Wire> Slot for Option<T> {
-    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
-        *self = Some(T::read(value)?);
-        Ok(())
-    }
-
-    fn read_null(&mut self) {
-        *self = None;
-    }
-}
-
 impl<T: Wire> Property for Option<T> {
     fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        *self = Some(T::from_json(json)?);
-        Ok(())
+        T::decode(self, json)
     }
 
     fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
-        *self = T::readable_parts(json);
-        self.as_ref().map(Wire::to_json)
+        T::decode_parts(self, json)
     }
 }
 
 /// The variable of a property for which null and absent differ.
 impl<T: Wire> Slot for Field<T> {
-    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
-        *self = Self::Value(T::read(value)?);
+    fn read(&mut self, value: Option<Incoming<'_, '_>>) -> Result<(), Invalid> {
+        let mut content = None;
+        content.read(value)?;
+        *self = content.map_or(Self::Null, Self::Value);
         Ok(())
-    }
-
-    fn read_null(&mut self) {
-        *self = Self::Null;
     }
 }
 
 impl<T: Wire> Property for Field<T> {
     fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        *self = Self::Value(T::from_json(json)?);
+        let mut content = None;
+        T::decode(&mut content, json)?;
+        *self = content.into();
         Ok(())
     }
 
     fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
-        *self = T::readable_parts(json).into();
-        self.as_option().map(Wire::to_json)
+        let mut content = None;
+        let parts = T::decode_parts(&mut content, json);
+        *self = content.into();
+        parts
     }
 }
 
@@ -270,6 +259,7 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
     fn decode_required(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
         let json = self.json()?;
         let Err(mismatch) = property.decode(json) else { return Ok(()) };
+        property.read(None)?;
         match property.decode_parts(json) {
             Some(parts) => {
                 self.keep(json, Some(parts));
@@ -286,8 +276,9 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
     fn decode_optional(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
         let json = self.json()?;
         if json.is_null() {
-            property.read_null();
+            property.read(None)?;
         } else if property.decode(json).is_err() {
+            property.read(None)?;
             let parts = property.decode_parts(json);
             self.keep(json, parts);
         }

@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::incoming::{Invalid, Properties};
 use crate::json::Json;
-use crate::object::Object;
-use crate::object_reader::read_variant;
+use crate::object_reader::{ObjectSlot, read_variant};
 use crate::property_reader::Entries;
 
 /// The variants of a union: the values of the discriminator, with the properties of each.
@@ -56,8 +55,8 @@ impl<'de, 'r> TaggedObject<'de, 'r> {
     }
 
     /// Reads the variant, without the discriminator.
-    pub(crate) fn variant<T: Object>(self) -> Result<T, Invalid> {
-        read_variant(self.name, self.before, self.unread)
+    pub(crate) fn variant(self, slot: &mut dyn ObjectSlot) -> Result<(), Invalid> {
+        read_variant(slot, self.name, self.before, self.unread)
     }
 
     /// Returns the whole object as JSON.

@@ -71,27 +71,42 @@ macro_rules! union {
         }
 
         impl $crate::wire::Wire for $Name {
-            #[allow(unreachable_code)]
-            fn read(value: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
+            fn read(
+                slot: &mut Option<Self>,
+                value: $crate::incoming::Incoming<'_, '_>,
+            ) -> Result<(), $crate::incoming::Invalid> {
                 use $crate::incoming::Incoming;
 
                 match value {
-                    Incoming::Text(text) => Ok(Self::from_text(text)),
-                    $(Incoming::List(_) => <Vec<$Item> as $crate::wire::Wire>::read(value).map(Self::$Array),)?
-                    $(
-                        Incoming::Object(unread) => {
-                            let tagged = $crate::tagged_object::TaggedObject::read(unread, $tag, Self::VARIANTS)?;
-                            match tagged.tag() {
-                                $(Some($value) => tagged.variant().map(Self::$Variant),)+
-                                _ => tagged.unknown().map(Self::Unknown),
-                            }
+                    Incoming::Text(text) => *slot = Some(Self::from_text(text)),
+                    $(Incoming::List(_) => {
+                        let mut items: Option<Vec<$Item>> = None;
+                        $crate::wire::Wire::read(&mut items, value)?;
+                        *slot = items.map(Self::$Array);
+                    })?
+                    $(Incoming::Object(unread) => {
+                        let tagged = $crate::tagged_object::TaggedObject::read(unread, $tag, Self::VARIANTS)?;
+                        match tagged.tag() {
+                            $(Some($value) => {
+                                let mut body = None;
+                                tagged.variant(&mut body)?;
+                                *slot = body.map(Self::$Variant);
+                            })+
+                            _ => *slot = Some(Self::Unknown(tagged.unknown()?)),
                         }
-                    )?
-                    $(Incoming::Object(_) => <$ObjectType as $crate::wire::Wire>::read(value).map(Self::$Object),)?
+                    })?
+                    $(Incoming::Object(_) => {
+                        let mut object: Option<$ObjectType> = None;
+                        $crate::wire::Wire::read(&mut object, value)?;
+                        *slot = object.map(Self::$Object);
+                    })?
                     #[allow(unreachable_patterns)]
-                    Incoming::List(_) | Incoming::Object(_) => value.into_json().map(Self::Unknown),
-                    scalar => scalar.into_json().map(Self::from_scalar),
+                    Incoming::List(_) | Incoming::Object(_) => {
+                        *slot = Some(Self::Unknown(value.into_json()?));
+                    }
+                    scalar => *slot = Some(Self::from_scalar(scalar.into_json()?)),
                 }
+                Ok(())
             }
 
             fn write(&self, json: &mut Vec<u8>) {
@@ -108,25 +123,41 @@ macro_rules! union {
                 }
             }
 
-            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
+            fn decode(
+                slot: &mut Option<Self>,
+                json: $crate::json::Json<'_>,
+            ) -> Result<(), $crate::wire::Mismatch> {
                 use $crate::json::Kind;
 
-                let known = match json.kind() {
-                    Kind::String => json.string().map(|text| Self::from_text(&text)),
-                    Kind::Number | Kind::Boolean => Some(Self::from_scalar(json.value())),
-                    $(Kind::List => <Vec<$Item> as $crate::wire::Wire>::from_json(json).ok().map(Self::$Array),)?
-                    $(
-                        Kind::Object => match $crate::tagged_object::tag_of(json, $tag, Self::VARIANTS) {
-                            $(Some($value) => {
-                                $crate::object_reader::from_json(json, Some($tag)).ok().map(Self::$Variant)
-                            })+
-                            _ => None,
-                        },
-                    )?
-                    $(Kind::Object => <$ObjectType as $crate::wire::Wire>::from_json(json).ok().map(Self::$Object),)?
-                    _ => None,
-                };
-                Ok(known.unwrap_or_else(|| Self::Unknown(json.value())))
+                *slot = None;
+                match json.kind() {
+                    Kind::String => *slot = json.string().map(|text| Self::from_text(&text)),
+                    Kind::Number | Kind::Boolean => *slot = Some(Self::from_scalar(json.value())),
+                    $(Kind::List => {
+                        let mut items: Option<Vec<$Item>> = None;
+                        if $crate::wire::Wire::decode(&mut items, json).is_ok() {
+                            *slot = items.map(Self::$Array);
+                        }
+                    })?
+                    $(Kind::Object => match $crate::tagged_object::tag_of(json, $tag, Self::VARIANTS) {
+                        $(Some($value) => {
+                            let mut body = None;
+                            if $crate::object_reader::decode(&mut body, json, Some($tag)).is_ok() {
+                                *slot = body.map(Self::$Variant);
+                            }
+                        })+
+                        _ => {}
+                    },)?
+                    $(Kind::Object => {
+                        let mut object: Option<$ObjectType> = None;
+                        if $crate::wire::Wire::decode(&mut object, json).is_ok() {
+                            *slot = object.map(Self::$Object);
+                        }
+                    })?
+                    _ => {}
+                }
+                slot.get_or_insert_with(|| Self::Unknown(json.value()));
+                Ok(())
             }
         }
 

@@ -16,8 +16,8 @@ use crate::json::{Json, Kind};
 
 /// A type that the API has on the wire.
 pub trait Wire: Serialize + Sized + Send + Sync + 'static {
-    /// Reads a value that is as the specification says.
-    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid>;
+    /// Reads a value that is as the specification says, into a slot.
+    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid>;
 
     /// Decodes a value that differs from the specification:
     ///
@@ -27,10 +27,10 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
     /// - An optional property of the wrong kind is absent, and its value is kept. A list or map has
     ///   the items that decode, and the whole list or map is kept.
     /// - A variant of a union that does not decode is unknown.
-    fn from_json(json: Json<'_>) -> Result<Self, Mismatch>;
+    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch>;
 
-    /// Decodes the parts of a value that decode, if it has parts.
-    fn readable_parts(_: Json<'_>) -> Option<Self> {
+    /// Decodes the parts of a value that decode, if it has parts. Returns them as JSON.
+    fn decode_parts(_: &mut Option<Self>, _: Json<'_>) -> Option<Vec<u8>> {
         None
     }
 
@@ -133,12 +133,14 @@ impl Mismatch {
 }
 
 impl<T: Wire> Wire for Option<T> {
-    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
-        if matches!(value, Incoming::Null) { Ok(None) } else { T::read(value).map(Some) }
+    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        let slot = slot.insert(None);
+        if matches!(value, Incoming::Null) { Ok(()) } else { T::read(slot, value) }
     }
 
-    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
-        if json.is_null() { Ok(None) } else { T::from_json(json).map(Some) }
+    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
+        let slot = slot.insert(None);
+        if json.is_null() { Ok(()) } else { T::decode(slot, json) }
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -150,12 +152,18 @@ impl<T: Wire> Wire for Option<T> {
 }
 
 impl<T: Wire> Wire for Box<T> {
-    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
-        T::read(value).map(Self::new)
+    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        let mut content = None;
+        T::read(&mut content, value)?;
+        *slot = content.map(Self::new);
+        Ok(())
     }
 
-    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
-        T::from_json(json).map(Self::new)
+    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
+        let mut content = None;
+        T::decode(&mut content, json)?;
+        *slot = content.map(Self::new);
+        Ok(())
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -166,38 +174,38 @@ impl<T: Wire> Wire for Box<T> {
 // Loops, and not iterators, because these functions are compiled for each type of item.
 
 impl<T: Wire> Wire for Vec<T> {
-    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
+    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
         let Incoming::List(unread) = value else { return Err(Invalid) };
-        let (mut items, mut next) = (Self::new(), None);
+        let (items, mut next) = (slot.insert(Self::new()), None);
         while unread.next(&mut next)? {
             if let Some(item) = next.take() {
                 items.push(item);
             }
         }
-        Ok(items)
+        Ok(())
     }
 
-    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
-        let mut items = Self::new();
-        for item in json.items().ok_or_else(|| Mismatch::kind(json, "a sequence"))? {
-            match T::from_json(item) {
-                Ok(item) => items.push(item),
-                Err(error) => return Err(error.at(items.len())),
+    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
+        let unread = json.items().ok_or_else(|| Mismatch::kind(json, "a sequence"))?;
+        let (items, mut next) = (slot.insert(Self::new()), None);
+        for item in unread {
+            T::decode(&mut next, item).map_err(|error| error.at(items.len()))?;
+            if let Some(item) = next.take() {
+                items.push(item);
             }
         }
-        Ok(items)
+        Ok(())
     }
 
-    fn readable_parts(json: Json<'_>) -> Option<Self> {
-        let mut items = Self::new();
-        if !json.is_null() {
-            for item in json.items()? {
-                if let Ok(item) = T::from_json(item) {
-                    items.push(item);
-                }
+    fn decode_parts(slot: &mut Option<Self>, json: Json<'_>) -> Option<Vec<u8>> {
+        let unread = if json.is_null() { Vec::new() } else { json.items()? };
+        let (items, mut next) = (slot.insert(Self::new()), None);
+        for item in unread {
+            if let (Ok(()), Some(item)) = (T::decode(&mut next, item), next.take()) {
+                items.push(item);
             }
         }
-        Some(items)
+        Some(items.to_json())
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -213,39 +221,39 @@ impl<T: Wire> Wire for Vec<T> {
 }
 
 impl<T: Wire> Wire for BTreeMap<String, T> {
-    fn read(value: Incoming<'_, '_>) -> Result<Self, Invalid> {
+    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
         let Incoming::Object(unread) = value else { return Err(Invalid) };
-        let (mut entries, mut name, mut next) = (Self::new(), Cow::Borrowed(""), None);
+        let (entries, mut name, mut next) = (slot.insert(Self::new()), Cow::Borrowed(""), None);
         while unread.next(&[], 0, &mut name)?.is_some() {
             unread.value(&mut next, false)?;
             if let Some(value) = next.take() {
                 entries.insert(std::mem::take(&mut name).into_owned(), value);
             }
         }
-        Ok(entries)
+        Ok(())
     }
 
-    fn from_json(json: Json<'_>) -> Result<Self, Mismatch> {
-        let mut entries = Self::new();
-        for (name, value) in json.entries().ok_or_else(|| Mismatch::kind(json, "a map"))? {
-            match T::from_json(value) {
-                Ok(value) => entries.insert(name, value),
-                Err(error) => return Err(error.inside(&name)),
-            };
-        }
-        Ok(entries)
-    }
-
-    fn readable_parts(json: Json<'_>) -> Option<Self> {
-        let mut entries = Self::new();
-        if !json.is_null() {
-            for (name, value) in json.entries()? {
-                if let Ok(value) = T::from_json(value) {
-                    entries.insert(name, value);
-                }
+    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
+        let unread = json.entries().ok_or_else(|| Mismatch::kind(json, "a map"))?;
+        let (entries, mut next) = (slot.insert(Self::new()), None);
+        for (name, value) in unread {
+            T::decode(&mut next, value).map_err(|error| error.inside(&name))?;
+            if let Some(value) = next.take() {
+                entries.insert(name, value);
             }
         }
-        Some(entries)
+        Ok(())
+    }
+
+    fn decode_parts(slot: &mut Option<Self>, json: Json<'_>) -> Option<Vec<u8>> {
+        let unread = if json.is_null() { Vec::new() } else { json.entries()? };
+        let (entries, mut next) = (slot.insert(Self::new()), None);
+        for (name, value) in unread {
+            if let (Ok(()), Some(value)) = (T::decode(&mut next, value), next.take()) {
+                entries.insert(name, value);
+            }
+        }
+        Some(entries.to_json())
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -273,12 +281,14 @@ pub(crate) fn append(json: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 macro_rules! scalars {
     ($($Type:ty: $expected:literal, $value:ident => $read:expr, $json:ident => $decoded:expr;)+) => {$(
         impl Wire for $Type {
-            fn read($value: Incoming<'_, '_>) -> Result<Self, Invalid> {
-                $read.ok_or(Invalid)
+            fn read(slot: &mut Option<Self>, $value: Incoming<'_, '_>) -> Result<(), Invalid> {
+                *slot = $read;
+                if slot.is_some() { Ok(()) } else { Err(Invalid) }
             }
 
-            fn from_json($json: Json<'_>) -> Result<Self, Mismatch> {
-                $decoded.ok_or_else(|| Mismatch::kind($json, $expected))
+            fn decode(slot: &mut Option<Self>, $json: Json<'_>) -> Result<(), Mismatch> {
+                *slot = $decoded;
+                if slot.is_some() { Ok(()) } else { Err(Mismatch::kind($json, $expected)) }
             }
 
             fn write(&self, json: &mut Vec<u8>) {

@@ -136,7 +136,10 @@ impl Default for crate::unions::StepDetails {
 impl Object for ErrorResponse {
     const NAME: &'static str = "ErrorResponse";
     const NAMES: &'static [&'static str] = &["error"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut error = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -146,10 +149,11 @@ impl Object for ErrorResponse {
         }
         match (error,) {
             (Some(error),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     error,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (error,) => Err(reader.missing(&[("error", error.is_none())])),
         }
@@ -168,7 +172,10 @@ impl Object for ErrorResponse {
 impl Object for ErrorObject {
     const NAME: &'static str = "ErrorObject";
     const NAMES: &'static [&'static str] = &["code", "message", "param", "type"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut code = None;
         let mut message = None;
         let mut param = None;
@@ -182,13 +189,14 @@ impl Object for ErrorObject {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             code,
             message: message.unwrap_or_default(),
             param,
             type_,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -207,13 +215,17 @@ impl Object for ErrorObject {
 impl Object for CodeInterpreterTool {
     const NAME: &'static str = "CodeInterpreterTool";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: reader.finish() })
+        *slot = Some(Self { other: reader.finish() });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -228,7 +240,10 @@ impl Object for CodeInterpreterTool {
 impl Object for FileSearchTool {
     const NAME: &'static str = "FileSearchTool";
     const NAMES: &'static [&'static str] = &["file_search"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_search = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -236,10 +251,11 @@ impl Object for FileSearchTool {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             file_search,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -255,13 +271,17 @@ impl Object for FileSearchTool {
 impl Object for FileSearchOnlyTool {
     const NAME: &'static str = "FileSearchOnlyTool";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: reader.finish() })
+        *slot = Some(Self { other: reader.finish() });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -276,7 +296,10 @@ impl Object for FileSearchOnlyTool {
 impl Object for FileSearchOptions {
     const NAME: &'static str = "FileSearchOptions";
     const NAMES: &'static [&'static str] = &["max_num_results", "ranking_options"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut max_num_results = None;
         let mut ranking_options = None;
         while let Some(property) = reader.next()? {
@@ -286,11 +309,12 @@ impl Object for FileSearchOptions {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             max_num_results,
             ranking_options,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -307,7 +331,10 @@ impl Object for FileSearchOptions {
 impl Object for FileSearchRankingOptions {
     const NAME: &'static str = "FileSearchRankingOptions";
     const NAMES: &'static [&'static str] = &["ranker", "score_threshold"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut ranker = None;
         let mut score_threshold = None;
         while let Some(property) = reader.next()? {
@@ -317,11 +344,12 @@ impl Object for FileSearchRankingOptions {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             ranker,
             score_threshold,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -338,7 +366,10 @@ impl Object for FileSearchRankingOptions {
 impl Object for FunctionTool {
     const NAME: &'static str = "FunctionTool";
     const NAMES: &'static [&'static str] = &["function"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut function = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -348,10 +379,11 @@ impl Object for FunctionTool {
         }
         match (function,) {
             (Some(function),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     function,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (function,) => Err(reader.missing(&[("function", function.is_none())])),
         }
@@ -375,7 +407,10 @@ impl Object for FunctionDefinition {
         "parameters",
         "strict",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut description = None;
         let mut name = None;
         let mut parameters = None;
@@ -391,13 +426,14 @@ impl Object for FunctionDefinition {
         }
         match (name,) {
             (Some(name),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     description,
                     name,
                     parameters,
                     strict,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
@@ -419,7 +455,10 @@ impl Object for FunctionDefinition {
 impl Object for NamedToolChoice {
     const NAME: &'static str = "NamedToolChoice";
     const NAMES: &'static [&'static str] = &["type", "function"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut type_ = None;
         let mut function = None;
         while let Some(property) = reader.next()? {
@@ -431,11 +470,12 @@ impl Object for NamedToolChoice {
         }
         match (type_,) {
             (Some(type_),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     type_,
                     function,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (type_,) => Err(reader.missing(&[("type", type_.is_none())])),
         }
@@ -455,7 +495,10 @@ impl Object for NamedToolChoice {
 impl Object for NamedFunction {
     const NAME: &'static str = "NamedFunction";
     const NAMES: &'static [&'static str] = &["name"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut name = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -465,10 +508,11 @@ impl Object for NamedFunction {
         }
         match (name,) {
             (Some(name),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     name,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
@@ -487,13 +531,17 @@ impl Object for NamedFunction {
 impl Object for TextResponseFormat {
     const NAME: &'static str = "TextResponseFormat";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: reader.finish() })
+        *slot = Some(Self { other: reader.finish() });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -508,13 +556,17 @@ impl Object for TextResponseFormat {
 impl Object for JsonObjectResponseFormat {
     const NAME: &'static str = "JsonObjectResponseFormat";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: reader.finish() })
+        *slot = Some(Self { other: reader.finish() });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -529,7 +581,10 @@ impl Object for JsonObjectResponseFormat {
 impl Object for JsonSchemaResponseFormat {
     const NAME: &'static str = "JsonSchemaResponseFormat";
     const NAMES: &'static [&'static str] = &["json_schema"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut json_schema = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -539,10 +594,11 @@ impl Object for JsonSchemaResponseFormat {
         }
         match (json_schema,) {
             (Some(json_schema),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     json_schema,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (json_schema,) => {
                 Err(reader.missing(&[("json_schema", json_schema.is_none())]))
@@ -563,7 +619,10 @@ impl Object for JsonSchemaResponseFormat {
 impl Object for JsonSchemaDefinition {
     const NAME: &'static str = "JsonSchemaDefinition";
     const NAMES: &'static [&'static str] = &["description", "name", "schema", "strict"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut description = None;
         let mut name = None;
         let mut schema = None;
@@ -579,13 +638,14 @@ impl Object for JsonSchemaDefinition {
         }
         match (name,) {
             (Some(name),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     description,
                     name,
                     schema,
                     strict,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
@@ -607,7 +667,10 @@ impl Object for JsonSchemaDefinition {
 impl Object for TruncationStrategy {
     const NAME: &'static str = "TruncationStrategy";
     const NAMES: &'static [&'static str] = &["type", "last_messages"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut type_ = None;
         let mut last_messages = Default::default();
         while let Some(property) = reader.next()? {
@@ -619,11 +682,12 @@ impl Object for TruncationStrategy {
         }
         match (type_,) {
             (Some(type_),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     type_,
                     last_messages,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (type_,) => Err(reader.missing(&[("type", type_.is_none())])),
         }
@@ -643,7 +707,10 @@ impl Object for TruncationStrategy {
 impl Object for ToolResources {
     const NAME: &'static str = "ToolResources";
     const NAMES: &'static [&'static str] = &["code_interpreter", "file_search"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut code_interpreter = None;
         let mut file_search = None;
         while let Some(property) = reader.next()? {
@@ -653,11 +720,12 @@ impl Object for ToolResources {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             code_interpreter,
             file_search,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -674,7 +742,10 @@ impl Object for ToolResources {
 impl Object for CodeInterpreterResources {
     const NAME: &'static str = "CodeInterpreterResources";
     const NAMES: &'static [&'static str] = &["file_ids"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_ids = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -682,10 +753,11 @@ impl Object for CodeInterpreterResources {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             file_ids,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -701,7 +773,10 @@ impl Object for CodeInterpreterResources {
 impl Object for FileSearchResources {
     const NAME: &'static str = "FileSearchResources";
     const NAMES: &'static [&'static str] = &["vector_store_ids"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut vector_store_ids = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -709,10 +784,11 @@ impl Object for FileSearchResources {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             vector_store_ids,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -728,7 +804,10 @@ impl Object for FileSearchResources {
 impl Object for CreateToolResources {
     const NAME: &'static str = "CreateToolResources";
     const NAMES: &'static [&'static str] = &["code_interpreter", "file_search"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut code_interpreter = None;
         let mut file_search = None;
         while let Some(property) = reader.next()? {
@@ -738,11 +817,12 @@ impl Object for CreateToolResources {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             code_interpreter,
             file_search,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -759,7 +839,10 @@ impl Object for CreateToolResources {
 impl Object for CreateFileSearchResources {
     const NAME: &'static str = "CreateFileSearchResources";
     const NAMES: &'static [&'static str] = &["vector_store_ids", "vector_stores"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut vector_store_ids = None;
         let mut vector_stores = None;
         while let Some(property) = reader.next()? {
@@ -769,11 +852,12 @@ impl Object for CreateFileSearchResources {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             vector_store_ids,
             vector_stores,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -794,7 +878,10 @@ impl Object for VectorStoreInput {
         "chunking_strategy",
         "metadata",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_ids = None;
         let mut chunking_strategy = None;
         let mut metadata = Default::default();
@@ -806,12 +893,13 @@ impl Object for VectorStoreInput {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             file_ids,
             chunking_strategy,
             metadata,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -829,13 +917,17 @@ impl Object for VectorStoreInput {
 impl Object for AutoChunkingStrategy {
     const NAME: &'static str = "AutoChunkingStrategy";
     const NAMES: &'static [&'static str] = &[];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         while let Some(property) = reader.next()? {
             match property {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self { other: reader.finish() })
+        *slot = Some(Self { other: reader.finish() });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -850,7 +942,10 @@ impl Object for AutoChunkingStrategy {
 impl Object for StaticChunkingStrategy {
     const NAME: &'static str = "StaticChunkingStrategy";
     const NAMES: &'static [&'static str] = &["static"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut static_ = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -860,10 +955,11 @@ impl Object for StaticChunkingStrategy {
         }
         match (static_,) {
             (Some(static_),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     static_,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (static_,) => Err(reader.missing(&[("static", static_.is_none())])),
         }
@@ -885,7 +981,10 @@ impl Object for StaticChunking {
         "max_chunk_size_tokens",
         "chunk_overlap_tokens",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut max_chunk_size_tokens = None;
         let mut chunk_overlap_tokens = None;
         while let Some(property) = reader.next()? {
@@ -897,11 +996,12 @@ impl Object for StaticChunking {
         }
         match (max_chunk_size_tokens, chunk_overlap_tokens) {
             (Some(max_chunk_size_tokens), Some(chunk_overlap_tokens)) => {
-                Ok(Self {
+                *slot = Some(Self {
                     max_chunk_size_tokens,
                     chunk_overlap_tokens,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (max_chunk_size_tokens, chunk_overlap_tokens) => {
                 Err(
@@ -945,7 +1045,10 @@ impl Object for Assistant {
         "top_p",
         "response_format",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut created_at = None;
@@ -979,7 +1082,7 @@ impl Object for Assistant {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     created_at,
@@ -994,7 +1097,8 @@ impl Object for Assistant {
                     top_p,
                     response_format,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -1037,7 +1141,10 @@ impl Object for CreateAssistantRequest {
         "top_p",
         "response_format",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut model = None;
         let mut name = Default::default();
         let mut description = Default::default();
@@ -1067,7 +1174,7 @@ impl Object for CreateAssistantRequest {
         }
         match (model,) {
             (Some(model),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     model,
                     name,
                     description,
@@ -1080,7 +1187,8 @@ impl Object for CreateAssistantRequest {
                     top_p,
                     response_format,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (model,) => Err(reader.missing(&[("model", model.is_none())])),
         }
@@ -1121,7 +1229,10 @@ impl Object for UpdateAssistantRequest {
         "top_p",
         "response_format",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut model = None;
         let mut name = Default::default();
         let mut description = Default::default();
@@ -1149,7 +1260,7 @@ impl Object for UpdateAssistantRequest {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             model,
             name,
             description,
@@ -1162,7 +1273,8 @@ impl Object for UpdateAssistantRequest {
             top_p,
             response_format,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1194,7 +1306,10 @@ impl Object for AssistantList {
         "last_id",
         "has_more",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut object = None;
         let mut data = None;
         let mut first_id = None;
@@ -1210,14 +1325,15 @@ impl Object for AssistantList {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             object: object.unwrap_or_default(),
             data: data.unwrap_or_default(),
             first_id,
             last_id,
             has_more: has_more.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1237,7 +1353,10 @@ impl Object for AssistantList {
 impl Object for DeletedAssistant {
     const NAME: &'static str = "DeletedAssistant";
     const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut deleted = None;
@@ -1251,12 +1370,13 @@ impl Object for DeletedAssistant {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     deleted,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -1283,7 +1403,10 @@ impl Object for Thread {
         "tool_resources",
         "metadata",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut created_at = None;
@@ -1301,14 +1424,15 @@ impl Object for Thread {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     created_at,
                     tool_resources,
                     metadata,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -1331,7 +1455,10 @@ impl Object for Thread {
 impl Object for CreateThreadRequest {
     const NAME: &'static str = "CreateThreadRequest";
     const NAMES: &'static [&'static str] = &["messages", "tool_resources", "metadata"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut messages = None;
         let mut tool_resources = Default::default();
         let mut metadata = Default::default();
@@ -1343,12 +1470,13 @@ impl Object for CreateThreadRequest {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             messages,
             tool_resources,
             metadata,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1366,7 +1494,10 @@ impl Object for CreateThreadRequest {
 impl Object for UpdateThreadRequest {
     const NAME: &'static str = "UpdateThreadRequest";
     const NAMES: &'static [&'static str] = &["tool_resources", "metadata"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut tool_resources = Default::default();
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
@@ -1376,11 +1507,12 @@ impl Object for UpdateThreadRequest {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             tool_resources,
             metadata,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1397,7 +1529,10 @@ impl Object for UpdateThreadRequest {
 impl Object for DeletedThread {
     const NAME: &'static str = "DeletedThread";
     const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut deleted = None;
@@ -1411,12 +1546,13 @@ impl Object for DeletedThread {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     deleted,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -1452,7 +1588,10 @@ impl Object for Message {
         "attachments",
         "metadata",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut created_at = None;
@@ -1488,7 +1627,7 @@ impl Object for Message {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     created_at,
@@ -1504,7 +1643,8 @@ impl Object for Message {
                     attachments,
                     metadata,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -1536,7 +1676,10 @@ impl Object for Message {
 impl Object for MessageIncompleteDetails {
     const NAME: &'static str = "MessageIncompleteDetails";
     const NAMES: &'static [&'static str] = &["reason"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut reason = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1544,10 +1687,11 @@ impl Object for MessageIncompleteDetails {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             reason,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1563,7 +1707,10 @@ impl Object for MessageIncompleteDetails {
 impl Object for ImageFileContent {
     const NAME: &'static str = "ImageFileContent";
     const NAMES: &'static [&'static str] = &["image_file"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut image_file = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1573,10 +1720,11 @@ impl Object for ImageFileContent {
         }
         match (image_file,) {
             (Some(image_file),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     image_file,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (image_file,) => Err(reader.missing(&[("image_file", image_file.is_none())])),
         }
@@ -1595,7 +1743,10 @@ impl Object for ImageFileContent {
 impl Object for ImageFile {
     const NAME: &'static str = "ImageFile";
     const NAMES: &'static [&'static str] = &["file_id", "detail"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         let mut detail = None;
         while let Some(property) = reader.next()? {
@@ -1607,11 +1758,12 @@ impl Object for ImageFile {
         }
         match (file_id,) {
             (Some(file_id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     file_id,
                     detail,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
         }
@@ -1631,7 +1783,10 @@ impl Object for ImageFile {
 impl Object for ImageUrlContent {
     const NAME: &'static str = "ImageUrlContent";
     const NAMES: &'static [&'static str] = &["image_url"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut image_url = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1641,10 +1796,11 @@ impl Object for ImageUrlContent {
         }
         match (image_url,) {
             (Some(image_url),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     image_url,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (image_url,) => Err(reader.missing(&[("image_url", image_url.is_none())])),
         }
@@ -1663,7 +1819,10 @@ impl Object for ImageUrlContent {
 impl Object for ImageUrl {
     const NAME: &'static str = "ImageUrl";
     const NAMES: &'static [&'static str] = &["url", "detail"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut url = None;
         let mut detail = None;
         while let Some(property) = reader.next()? {
@@ -1675,11 +1834,12 @@ impl Object for ImageUrl {
         }
         match (url,) {
             (Some(url),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     url,
                     detail,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (url,) => Err(reader.missing(&[("url", url.is_none())])),
         }
@@ -1699,7 +1859,10 @@ impl Object for ImageUrl {
 impl Object for TextContent {
     const NAME: &'static str = "TextContent";
     const NAMES: &'static [&'static str] = &["text"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut text = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1709,10 +1872,11 @@ impl Object for TextContent {
         }
         match (text,) {
             (Some(text),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     text,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (text,) => Err(reader.missing(&[("text", text.is_none())])),
         }
@@ -1731,7 +1895,10 @@ impl Object for TextContent {
 impl Object for MessageText {
     const NAME: &'static str = "MessageText";
     const NAMES: &'static [&'static str] = &["value", "annotations"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut value = None;
         let mut annotations = None;
         while let Some(property) = reader.next()? {
@@ -1741,11 +1908,12 @@ impl Object for MessageText {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             value: value.unwrap_or_default(),
             annotations: annotations.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1762,7 +1930,10 @@ impl Object for MessageText {
 impl Object for RefusalContent {
     const NAME: &'static str = "RefusalContent";
     const NAMES: &'static [&'static str] = &["refusal"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut refusal = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1770,10 +1941,11 @@ impl Object for RefusalContent {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             refusal: refusal.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1794,7 +1966,10 @@ impl Object for FileCitationAnnotation {
         "start_index",
         "end_index",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut text = None;
         let mut file_citation = None;
         let mut start_index = None;
@@ -1808,13 +1983,14 @@ impl Object for FileCitationAnnotation {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             text: text.unwrap_or_default(),
             file_citation,
             start_index,
             end_index,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1833,7 +2009,10 @@ impl Object for FileCitationAnnotation {
 impl Object for FileCitation {
     const NAME: &'static str = "FileCitation";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1843,10 +2022,11 @@ impl Object for FileCitation {
         }
         match (file_id,) {
             (Some(file_id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     file_id,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
         }
@@ -1870,7 +2050,10 @@ impl Object for FilePathAnnotation {
         "start_index",
         "end_index",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut text = None;
         let mut file_path = None;
         let mut start_index = None;
@@ -1884,13 +2067,14 @@ impl Object for FilePathAnnotation {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             text: text.unwrap_or_default(),
             file_path,
             start_index,
             end_index,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1909,7 +2093,10 @@ impl Object for FilePathAnnotation {
 impl Object for FilePath {
     const NAME: &'static str = "FilePath";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -1919,10 +2106,11 @@ impl Object for FilePath {
         }
         match (file_id,) {
             (Some(file_id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     file_id,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
         }
@@ -1941,7 +2129,10 @@ impl Object for FilePath {
 impl Object for Attachment {
     const NAME: &'static str = "Attachment";
     const NAMES: &'static [&'static str] = &["file_id", "tools"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         let mut tools = None;
         while let Some(property) = reader.next()? {
@@ -1951,11 +2142,12 @@ impl Object for Attachment {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             file_id,
             tools,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1977,7 +2169,10 @@ impl Object for CreateMessageRequest {
         "attachments",
         "metadata",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut role = None;
         let mut content = None;
         let mut attachments = Default::default();
@@ -1993,13 +2188,14 @@ impl Object for CreateMessageRequest {
         }
         match (role, content) {
             (Some(role), Some(content)) => {
-                Ok(Self {
+                *slot = Some(Self {
                     role,
                     content,
                     attachments,
                     metadata,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (role, content) => {
                 Err(
@@ -2028,7 +2224,10 @@ impl Object for CreateMessageRequest {
 impl Object for UpdateMessageRequest {
     const NAME: &'static str = "UpdateMessageRequest";
     const NAMES: &'static [&'static str] = &["metadata"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
@@ -2036,10 +2235,11 @@ impl Object for UpdateMessageRequest {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             metadata,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2055,7 +2255,10 @@ impl Object for UpdateMessageRequest {
 impl Object for TextContentPart {
     const NAME: &'static str = "TextContentPart";
     const NAMES: &'static [&'static str] = &["text"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut text = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -2065,10 +2268,11 @@ impl Object for TextContentPart {
         }
         match (text,) {
             (Some(text),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     text,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (text,) => Err(reader.missing(&[("text", text.is_none())])),
         }
@@ -2093,7 +2297,10 @@ impl Object for MessageList {
         "last_id",
         "has_more",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut object = None;
         let mut data = None;
         let mut first_id = None;
@@ -2109,14 +2316,15 @@ impl Object for MessageList {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             object: object.unwrap_or_default(),
             data: data.unwrap_or_default(),
             first_id,
             last_id,
             has_more: has_more.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2136,7 +2344,10 @@ impl Object for MessageList {
 impl Object for DeletedMessage {
     const NAME: &'static str = "DeletedMessage";
     const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut deleted = None;
@@ -2150,12 +2361,13 @@ impl Object for DeletedMessage {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     deleted,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -2204,7 +2416,10 @@ impl Object for Run {
         "parallel_tool_calls",
         "response_format",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut created_at = None;
@@ -2266,7 +2481,7 @@ impl Object for Run {
         }
         match (id, thread_id, status) {
             (Some(id), Some(thread_id), Some(status)) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     created_at,
@@ -2295,7 +2510,8 @@ impl Object for Run {
                     parallel_tool_calls,
                     response_format,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id, thread_id, status) => {
                 Err(
@@ -2351,7 +2567,10 @@ impl Object for Run {
 impl Object for SubmitToolOutputsAction {
     const NAME: &'static str = "SubmitToolOutputsAction";
     const NAMES: &'static [&'static str] = &["submit_tool_outputs"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut submit_tool_outputs = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -2361,10 +2580,11 @@ impl Object for SubmitToolOutputsAction {
         }
         match (submit_tool_outputs,) {
             (Some(submit_tool_outputs),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     submit_tool_outputs,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (submit_tool_outputs,) => {
                 Err(
@@ -2390,7 +2610,10 @@ impl Object for SubmitToolOutputsAction {
 impl Object for RequiredToolOutputs {
     const NAME: &'static str = "RequiredToolOutputs";
     const NAMES: &'static [&'static str] = &["tool_calls"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut tool_calls = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -2398,10 +2621,11 @@ impl Object for RequiredToolOutputs {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             tool_calls: tool_calls.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2417,7 +2641,10 @@ impl Object for RequiredToolOutputs {
 impl Object for RequiredFunctionToolCall {
     const NAME: &'static str = "RequiredFunctionToolCall";
     const NAMES: &'static [&'static str] = &["id", "function"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut function = None;
         while let Some(property) = reader.next()? {
@@ -2429,11 +2656,12 @@ impl Object for RequiredFunctionToolCall {
         }
         match (id, function) {
             (Some(id), Some(function)) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     function,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id, function) => {
                 Err(
@@ -2460,7 +2688,10 @@ impl Object for RequiredFunctionToolCall {
 impl Object for RequiredFunction {
     const NAME: &'static str = "RequiredFunction";
     const NAMES: &'static [&'static str] = &["name", "arguments"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut name = None;
         let mut arguments = None;
         while let Some(property) = reader.next()? {
@@ -2472,11 +2703,12 @@ impl Object for RequiredFunction {
         }
         match (name,) {
             (Some(name),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     name,
                     arguments: arguments.unwrap_or_default(),
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
@@ -2496,7 +2728,10 @@ impl Object for RequiredFunction {
 impl Object for RunError {
     const NAME: &'static str = "RunError";
     const NAMES: &'static [&'static str] = &["code", "message"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut code = None;
         let mut message = None;
         while let Some(property) = reader.next()? {
@@ -2506,11 +2741,12 @@ impl Object for RunError {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             code,
             message: message.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2527,7 +2763,10 @@ impl Object for RunError {
 impl Object for RunIncompleteDetails {
     const NAME: &'static str = "RunIncompleteDetails";
     const NAMES: &'static [&'static str] = &["reason"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut reason = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -2535,10 +2774,11 @@ impl Object for RunIncompleteDetails {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             reason,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2558,7 +2798,10 @@ impl Object for Usage {
         "prompt_tokens",
         "total_tokens",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut completion_tokens = None;
         let mut prompt_tokens = None;
         let mut total_tokens = None;
@@ -2570,12 +2813,13 @@ impl Object for Usage {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             completion_tokens,
             prompt_tokens,
             total_tokens,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2599,7 +2843,10 @@ impl Object for RunList {
         "last_id",
         "has_more",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut object = None;
         let mut data = None;
         let mut first_id = None;
@@ -2615,14 +2862,15 @@ impl Object for RunList {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             object: object.unwrap_or_default(),
             data: data.unwrap_or_default(),
             first_id,
             last_id,
             has_more: has_more.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2660,7 +2908,10 @@ impl Object for CreateRunRequest {
         "parallel_tool_calls",
         "response_format",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut assistant_id = None;
         let mut model = Default::default();
         let mut reasoning_effort = Default::default();
@@ -2702,7 +2953,7 @@ impl Object for CreateRunRequest {
         }
         match (assistant_id,) {
             (Some(assistant_id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     assistant_id,
                     model,
                     reasoning_effort,
@@ -2721,7 +2972,8 @@ impl Object for CreateRunRequest {
                     parallel_tool_calls,
                     response_format,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (assistant_id,) => {
                 Err(reader.missing(&[("assistant_id", assistant_id.is_none())]))
@@ -2775,7 +3027,10 @@ impl Object for CreateThreadAndRunRequest {
         "parallel_tool_calls",
         "response_format",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut assistant_id = None;
         let mut thread = None;
         let mut model = Default::default();
@@ -2815,7 +3070,7 @@ impl Object for CreateThreadAndRunRequest {
         }
         match (assistant_id,) {
             (Some(assistant_id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     assistant_id,
                     thread,
                     model,
@@ -2833,7 +3088,8 @@ impl Object for CreateThreadAndRunRequest {
                     parallel_tool_calls,
                     response_format,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (assistant_id,) => {
                 Err(reader.missing(&[("assistant_id", assistant_id.is_none())]))
@@ -2869,7 +3125,10 @@ impl Object for CreateThreadAndRunRequest {
 impl Object for UpdateRunRequest {
     const NAME: &'static str = "UpdateRunRequest";
     const NAMES: &'static [&'static str] = &["metadata"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut metadata = Default::default();
         while let Some(property) = reader.next()? {
             match property {
@@ -2877,10 +3136,11 @@ impl Object for UpdateRunRequest {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             metadata,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2896,7 +3156,10 @@ impl Object for UpdateRunRequest {
 impl Object for SubmitToolOutputsRequest {
     const NAME: &'static str = "SubmitToolOutputsRequest";
     const NAMES: &'static [&'static str] = &["tool_outputs", "stream"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut tool_outputs = None;
         let mut stream = Default::default();
         while let Some(property) = reader.next()? {
@@ -2908,11 +3171,12 @@ impl Object for SubmitToolOutputsRequest {
         }
         match (tool_outputs,) {
             (Some(tool_outputs),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     tool_outputs,
                     stream,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (tool_outputs,) => {
                 Err(reader.missing(&[("tool_outputs", tool_outputs.is_none())]))
@@ -2934,7 +3198,10 @@ impl Object for SubmitToolOutputsRequest {
 impl Object for ToolOutput {
     const NAME: &'static str = "ToolOutput";
     const NAMES: &'static [&'static str] = &["tool_call_id", "output"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut tool_call_id = None;
         let mut output = None;
         while let Some(property) = reader.next()? {
@@ -2944,11 +3211,12 @@ impl Object for ToolOutput {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             tool_call_id,
             output,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2982,7 +3250,10 @@ impl Object for RunStep {
         "metadata",
         "usage",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut created_at = None;
@@ -3022,7 +3293,7 @@ impl Object for RunStep {
         }
         match (id, thread_id, run_id, status) {
             (Some(id), Some(thread_id), Some(run_id), Some(status)) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     created_at,
@@ -3040,7 +3311,8 @@ impl Object for RunStep {
                     metadata,
                     usage,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id, thread_id, run_id, status) => {
                 Err(
@@ -3086,7 +3358,10 @@ impl Object for RunStep {
 impl Object for RunStepError {
     const NAME: &'static str = "RunStepError";
     const NAMES: &'static [&'static str] = &["code", "message"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut code = None;
         let mut message = None;
         while let Some(property) = reader.next()? {
@@ -3096,11 +3371,12 @@ impl Object for RunStepError {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             code,
             message: message.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3117,7 +3393,10 @@ impl Object for RunStepError {
 impl Object for MessageCreationStepDetails {
     const NAME: &'static str = "MessageCreationStepDetails";
     const NAMES: &'static [&'static str] = &["message_creation"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut message_creation = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3127,10 +3406,11 @@ impl Object for MessageCreationStepDetails {
         }
         match (message_creation,) {
             (Some(message_creation),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     message_creation,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (message_creation,) => {
                 Err(reader.missing(&[("message_creation", message_creation.is_none())]))
@@ -3151,7 +3431,10 @@ impl Object for MessageCreationStepDetails {
 impl Object for MessageCreation {
     const NAME: &'static str = "MessageCreation";
     const NAMES: &'static [&'static str] = &["message_id"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut message_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3161,10 +3444,11 @@ impl Object for MessageCreation {
         }
         match (message_id,) {
             (Some(message_id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     message_id,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (message_id,) => Err(reader.missing(&[("message_id", message_id.is_none())])),
         }
@@ -3183,7 +3467,10 @@ impl Object for MessageCreation {
 impl Object for ToolCallsStepDetails {
     const NAME: &'static str = "ToolCallsStepDetails";
     const NAMES: &'static [&'static str] = &["tool_calls"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut tool_calls = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3191,10 +3478,11 @@ impl Object for ToolCallsStepDetails {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             tool_calls: tool_calls.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3210,7 +3498,10 @@ impl Object for ToolCallsStepDetails {
 impl Object for CodeInterpreterToolCall {
     const NAME: &'static str = "CodeInterpreterToolCall";
     const NAMES: &'static [&'static str] = &["id", "code_interpreter"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut code_interpreter = None;
         while let Some(property) = reader.next()? {
@@ -3222,11 +3513,12 @@ impl Object for CodeInterpreterToolCall {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     code_interpreter: code_interpreter.unwrap_or_default(),
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -3246,7 +3538,10 @@ impl Object for CodeInterpreterToolCall {
 impl Object for CodeInterpreterCall {
     const NAME: &'static str = "CodeInterpreterCall";
     const NAMES: &'static [&'static str] = &["input", "outputs"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut input = None;
         let mut outputs = None;
         while let Some(property) = reader.next()? {
@@ -3256,11 +3551,12 @@ impl Object for CodeInterpreterCall {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             input: input.unwrap_or_default(),
             outputs: outputs.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3277,7 +3573,10 @@ impl Object for CodeInterpreterCall {
 impl Object for CodeInterpreterLogsOutput {
     const NAME: &'static str = "CodeInterpreterLogsOutput";
     const NAMES: &'static [&'static str] = &["logs"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut logs = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3285,10 +3584,11 @@ impl Object for CodeInterpreterLogsOutput {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             logs: logs.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3304,7 +3604,10 @@ impl Object for CodeInterpreterLogsOutput {
 impl Object for CodeInterpreterImageOutput {
     const NAME: &'static str = "CodeInterpreterImageOutput";
     const NAMES: &'static [&'static str] = &["image"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut image = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3314,10 +3617,11 @@ impl Object for CodeInterpreterImageOutput {
         }
         match (image,) {
             (Some(image),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     image,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (image,) => Err(reader.missing(&[("image", image.is_none())])),
         }
@@ -3336,7 +3640,10 @@ impl Object for CodeInterpreterImageOutput {
 impl Object for CodeInterpreterImage {
     const NAME: &'static str = "CodeInterpreterImage";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3346,10 +3653,11 @@ impl Object for CodeInterpreterImage {
         }
         match (file_id,) {
             (Some(file_id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     file_id,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
         }
@@ -3368,7 +3676,10 @@ impl Object for CodeInterpreterImage {
 impl Object for FileSearchToolCall {
     const NAME: &'static str = "FileSearchToolCall";
     const NAMES: &'static [&'static str] = &["id", "file_search"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut file_search = None;
         while let Some(property) = reader.next()? {
@@ -3380,11 +3691,12 @@ impl Object for FileSearchToolCall {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     file_search: file_search.unwrap_or_default(),
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -3404,7 +3716,10 @@ impl Object for FileSearchToolCall {
 impl Object for FileSearchCall {
     const NAME: &'static str = "FileSearchCall";
     const NAMES: &'static [&'static str] = &["ranking_options", "results"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut ranking_options = None;
         let mut results = None;
         while let Some(property) = reader.next()? {
@@ -3414,11 +3729,12 @@ impl Object for FileSearchCall {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             ranking_options,
             results,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3435,7 +3751,10 @@ impl Object for FileSearchCall {
 impl Object for FileSearchCallRankingOptions {
     const NAME: &'static str = "FileSearchCallRankingOptions";
     const NAMES: &'static [&'static str] = &["ranker", "score_threshold"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut ranker = None;
         let mut score_threshold = None;
         while let Some(property) = reader.next()? {
@@ -3445,11 +3764,12 @@ impl Object for FileSearchCallRankingOptions {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             ranker,
             score_threshold,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3466,7 +3786,10 @@ impl Object for FileSearchCallRankingOptions {
 impl Object for FileSearchResult {
     const NAME: &'static str = "FileSearchResult";
     const NAMES: &'static [&'static str] = &["file_id", "file_name", "score", "content"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         let mut file_name = None;
         let mut score = None;
@@ -3480,13 +3803,14 @@ impl Object for FileSearchResult {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             file_id,
             file_name,
             score,
             content,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3505,7 +3829,10 @@ impl Object for FileSearchResult {
 impl Object for FileSearchResultContent {
     const NAME: &'static str = "FileSearchResultContent";
     const NAMES: &'static [&'static str] = &["type", "text"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut type_ = None;
         let mut text = None;
         while let Some(property) = reader.next()? {
@@ -3515,11 +3842,12 @@ impl Object for FileSearchResultContent {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             type_,
             text,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3536,7 +3864,10 @@ impl Object for FileSearchResultContent {
 impl Object for FunctionToolCall {
     const NAME: &'static str = "FunctionToolCall";
     const NAMES: &'static [&'static str] = &["id", "function"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut function = None;
         while let Some(property) = reader.next()? {
@@ -3548,11 +3879,12 @@ impl Object for FunctionToolCall {
         }
         match (id, function) {
             (Some(id), Some(function)) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     function,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id, function) => {
                 Err(
@@ -3579,7 +3911,10 @@ impl Object for FunctionToolCall {
 impl Object for FunctionCall {
     const NAME: &'static str = "FunctionCall";
     const NAMES: &'static [&'static str] = &["name", "arguments", "output"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut name = None;
         let mut arguments = None;
         let mut output = None;
@@ -3593,12 +3928,13 @@ impl Object for FunctionCall {
         }
         match (name,) {
             (Some(name),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     name,
                     arguments: arguments.unwrap_or_default(),
                     output,
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (name,) => Err(reader.missing(&[("name", name.is_none())])),
         }
@@ -3625,7 +3961,10 @@ impl Object for RunStepList {
         "last_id",
         "has_more",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut object = None;
         let mut data = None;
         let mut first_id = None;
@@ -3641,14 +3980,15 @@ impl Object for RunStepList {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             object: object.unwrap_or_default(),
             data: data.unwrap_or_default(),
             first_id,
             last_id,
             has_more: has_more.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3668,7 +4008,10 @@ impl Object for RunStepList {
 impl Object for RunStepDelta {
     const NAME: &'static str = "RunStepDelta";
     const NAMES: &'static [&'static str] = &["id", "object", "delta"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut delta = None;
@@ -3682,12 +4025,13 @@ impl Object for RunStepDelta {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     delta: delta.unwrap_or_default(),
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -3708,7 +4052,10 @@ impl Object for RunStepDelta {
 impl Object for RunStepDeltaBody {
     const NAME: &'static str = "RunStepDeltaBody";
     const NAMES: &'static [&'static str] = &["step_details"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut step_details = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3716,10 +4063,11 @@ impl Object for RunStepDeltaBody {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             step_details,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3735,7 +4083,10 @@ impl Object for RunStepDeltaBody {
 impl Object for MessageCreationStepDetailsDelta {
     const NAME: &'static str = "MessageCreationStepDetailsDelta";
     const NAMES: &'static [&'static str] = &["message_creation"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut message_creation = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3743,10 +4094,11 @@ impl Object for MessageCreationStepDetailsDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             message_creation,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3762,7 +4114,10 @@ impl Object for MessageCreationStepDetailsDelta {
 impl Object for MessageCreationDelta {
     const NAME: &'static str = "MessageCreationDelta";
     const NAMES: &'static [&'static str] = &["message_id"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut message_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3770,10 +4125,11 @@ impl Object for MessageCreationDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             message_id,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3789,7 +4145,10 @@ impl Object for MessageCreationDelta {
 impl Object for ToolCallsStepDetailsDelta {
     const NAME: &'static str = "ToolCallsStepDetailsDelta";
     const NAMES: &'static [&'static str] = &["tool_calls"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut tool_calls = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3797,10 +4156,11 @@ impl Object for ToolCallsStepDetailsDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             tool_calls,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3816,7 +4176,10 @@ impl Object for ToolCallsStepDetailsDelta {
 impl Object for CodeInterpreterToolCallDelta {
     const NAME: &'static str = "CodeInterpreterToolCallDelta";
     const NAMES: &'static [&'static str] = &["index", "id", "code_interpreter"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut id = None;
         let mut code_interpreter = None;
@@ -3828,12 +4191,13 @@ impl Object for CodeInterpreterToolCallDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             id,
             code_interpreter,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3851,7 +4215,10 @@ impl Object for CodeInterpreterToolCallDelta {
 impl Object for CodeInterpreterCallDelta {
     const NAME: &'static str = "CodeInterpreterCallDelta";
     const NAMES: &'static [&'static str] = &["input", "outputs"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut input = None;
         let mut outputs = None;
         while let Some(property) = reader.next()? {
@@ -3861,11 +4228,12 @@ impl Object for CodeInterpreterCallDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             input,
             outputs,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3882,7 +4250,10 @@ impl Object for CodeInterpreterCallDelta {
 impl Object for CodeInterpreterLogsOutputDelta {
     const NAME: &'static str = "CodeInterpreterLogsOutputDelta";
     const NAMES: &'static [&'static str] = &["index", "logs"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut logs = None;
         while let Some(property) = reader.next()? {
@@ -3892,11 +4263,12 @@ impl Object for CodeInterpreterLogsOutputDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             logs,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3913,7 +4285,10 @@ impl Object for CodeInterpreterLogsOutputDelta {
 impl Object for CodeInterpreterImageOutputDelta {
     const NAME: &'static str = "CodeInterpreterImageOutputDelta";
     const NAMES: &'static [&'static str] = &["index", "image"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut image = None;
         while let Some(property) = reader.next()? {
@@ -3923,11 +4298,12 @@ impl Object for CodeInterpreterImageOutputDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             image,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3944,7 +4320,10 @@ impl Object for CodeInterpreterImageOutputDelta {
 impl Object for CodeInterpreterImageDelta {
     const NAME: &'static str = "CodeInterpreterImageDelta";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -3952,10 +4331,11 @@ impl Object for CodeInterpreterImageDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             file_id,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3971,7 +4351,10 @@ impl Object for CodeInterpreterImageDelta {
 impl Object for FileSearchToolCallDelta {
     const NAME: &'static str = "FileSearchToolCallDelta";
     const NAMES: &'static [&'static str] = &["index", "id", "file_search"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut id = None;
         let mut file_search = None;
@@ -3983,12 +4366,13 @@ impl Object for FileSearchToolCallDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             id,
             file_search: file_search.unwrap_or_default(),
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4006,7 +4390,10 @@ impl Object for FileSearchToolCallDelta {
 impl Object for FunctionToolCallDelta {
     const NAME: &'static str = "FunctionToolCallDelta";
     const NAMES: &'static [&'static str] = &["index", "id", "function"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut id = None;
         let mut function = None;
@@ -4018,12 +4405,13 @@ impl Object for FunctionToolCallDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             id,
             function,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4041,7 +4429,10 @@ impl Object for FunctionToolCallDelta {
 impl Object for FunctionCallDelta {
     const NAME: &'static str = "FunctionCallDelta";
     const NAMES: &'static [&'static str] = &["name", "arguments", "output"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut name = None;
         let mut arguments = None;
         let mut output = None;
@@ -4053,12 +4444,13 @@ impl Object for FunctionCallDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             name,
             arguments,
             output,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4076,7 +4468,10 @@ impl Object for FunctionCallDelta {
 impl Object for MessageDelta {
     const NAME: &'static str = "MessageDelta";
     const NAMES: &'static [&'static str] = &["id", "object", "delta"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut id = None;
         let mut object = None;
         let mut delta = None;
@@ -4090,12 +4485,13 @@ impl Object for MessageDelta {
         }
         match (id,) {
             (Some(id),) => {
-                Ok(Self {
+                *slot = Some(Self {
                     id,
                     object: object.unwrap_or_default(),
                     delta: delta.unwrap_or_default(),
                     other: reader.finish(),
-                })
+                });
+                Ok(())
             }
             (id,) => Err(reader.missing(&[("id", id.is_none())])),
         }
@@ -4116,7 +4512,10 @@ impl Object for MessageDelta {
 impl Object for MessageDeltaBody {
     const NAME: &'static str = "MessageDeltaBody";
     const NAMES: &'static [&'static str] = &["role", "content"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut role = None;
         let mut content = None;
         while let Some(property) = reader.next()? {
@@ -4126,11 +4525,12 @@ impl Object for MessageDeltaBody {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             role,
             content,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4147,7 +4547,10 @@ impl Object for MessageDeltaBody {
 impl Object for ImageFileContentDelta {
     const NAME: &'static str = "ImageFileContentDelta";
     const NAMES: &'static [&'static str] = &["index", "image_file"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut image_file = None;
         while let Some(property) = reader.next()? {
@@ -4157,11 +4560,12 @@ impl Object for ImageFileContentDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             image_file,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4178,7 +4582,10 @@ impl Object for ImageFileContentDelta {
 impl Object for ImageFileDelta {
     const NAME: &'static str = "ImageFileDelta";
     const NAMES: &'static [&'static str] = &["file_id", "detail"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         let mut detail = None;
         while let Some(property) = reader.next()? {
@@ -4188,11 +4595,12 @@ impl Object for ImageFileDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             file_id,
             detail,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4209,7 +4617,10 @@ impl Object for ImageFileDelta {
 impl Object for ImageUrlContentDelta {
     const NAME: &'static str = "ImageUrlContentDelta";
     const NAMES: &'static [&'static str] = &["index", "image_url"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut image_url = None;
         while let Some(property) = reader.next()? {
@@ -4219,11 +4630,12 @@ impl Object for ImageUrlContentDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             image_url,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4240,7 +4652,10 @@ impl Object for ImageUrlContentDelta {
 impl Object for ImageUrlDelta {
     const NAME: &'static str = "ImageUrlDelta";
     const NAMES: &'static [&'static str] = &["url", "detail"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut url = None;
         let mut detail = None;
         while let Some(property) = reader.next()? {
@@ -4250,11 +4665,12 @@ impl Object for ImageUrlDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             url,
             detail,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4271,7 +4687,10 @@ impl Object for ImageUrlDelta {
 impl Object for TextContentDelta {
     const NAME: &'static str = "TextContentDelta";
     const NAMES: &'static [&'static str] = &["index", "text"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut text = None;
         while let Some(property) = reader.next()? {
@@ -4281,11 +4700,12 @@ impl Object for TextContentDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             text,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4302,7 +4722,10 @@ impl Object for TextContentDelta {
 impl Object for MessageTextDelta {
     const NAME: &'static str = "MessageTextDelta";
     const NAMES: &'static [&'static str] = &["value", "annotations"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut value = None;
         let mut annotations = None;
         while let Some(property) = reader.next()? {
@@ -4312,11 +4735,12 @@ impl Object for MessageTextDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             value,
             annotations,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4333,7 +4757,10 @@ impl Object for MessageTextDelta {
 impl Object for RefusalContentDelta {
     const NAME: &'static str = "RefusalContentDelta";
     const NAMES: &'static [&'static str] = &["index", "refusal"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut refusal = None;
         while let Some(property) = reader.next()? {
@@ -4343,11 +4770,12 @@ impl Object for RefusalContentDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             refusal,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4370,7 +4798,10 @@ impl Object for FileCitationAnnotationDelta {
         "start_index",
         "end_index",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut text = None;
         let mut file_citation = None;
@@ -4386,14 +4817,15 @@ impl Object for FileCitationAnnotationDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             text,
             file_citation,
             start_index,
             end_index,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4413,7 +4845,10 @@ impl Object for FileCitationAnnotationDelta {
 impl Object for FileCitationDelta {
     const NAME: &'static str = "FileCitationDelta";
     const NAMES: &'static [&'static str] = &["file_id", "quote"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         let mut quote = None;
         while let Some(property) = reader.next()? {
@@ -4423,11 +4858,12 @@ impl Object for FileCitationDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             file_id,
             quote,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4450,7 +4886,10 @@ impl Object for FilePathAnnotationDelta {
         "start_index",
         "end_index",
     ];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut index = None;
         let mut text = None;
         let mut file_path = None;
@@ -4466,14 +4905,15 @@ impl Object for FilePathAnnotationDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             index,
             text,
             file_path,
             start_index,
             end_index,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4493,7 +4933,10 @@ impl Object for FilePathAnnotationDelta {
 impl Object for FilePathDelta {
     const NAME: &'static str = "FilePathDelta";
     const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid> {
         let mut file_id = None;
         while let Some(property) = reader.next()? {
             match property {
@@ -4501,10 +4944,11 @@ impl Object for FilePathDelta {
                 _ => reader.unknown()?,
             }
         }
-        Ok(Self {
+        *slot = Some(Self {
             file_id,
             other: reader.finish(),
-        })
+        });
+        Ok(())
     }
     fn write_properties<O: Output>(
         &self,

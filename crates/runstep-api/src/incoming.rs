@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::json::lossy;
+use crate::wire::Wire;
 
 /// A value is not as the specification says, or not JSON. Decoding it tolerantly tells which.
 #[derive(Debug)]
@@ -109,13 +110,22 @@ pub trait Properties<'de> {
     fn json(&mut self) -> Result<Map<String, Value>, Invalid>;
 }
 
-/// Where a value is stored.
+/// Where a value is stored. After an error, what it holds is not specified.
 pub trait Slot {
-    /// Stores a value.
-    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid>;
+    /// Stores a value, or `None` for a null that is the absence of a value.
+    fn read(&mut self, value: Option<Incoming<'_, '_>>) -> Result<(), Invalid>;
+}
 
-    /// Stores that the value is null.
-    fn read_null(&mut self);
+impl<T: Wire> Slot for Option<T> {
+    fn read(&mut self, value: Option<Incoming<'_, '_>>) -> Result<(), Invalid> {
+        match value {
+            Some(value) => T::read(self, value),
+            None => {
+                *self = None;
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Reads a text that is one value.
@@ -157,7 +167,7 @@ struct ValueSeed<'a> {
 
 impl ValueSeed<'_> {
     fn read<E: serde::de::Error>(self, value: Incoming<'_, '_>) -> Result<(), E> {
-        self.slot.read(value).map_err(|Invalid| unreadable())
+        self.slot.read(Some(value)).map_err(|Invalid| unreadable())
     }
 }
 
@@ -183,11 +193,8 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        if self.is_nullable {
-            self.slot.read_null();
-            return Ok(());
-        }
-        self.read(Incoming::Null)
+        let value = (!self.is_nullable).then_some(Incoming::Null);
+        self.slot.read(value).map_err(|Invalid| unreadable())
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {

@@ -16,8 +16,11 @@ pub(crate) trait Object: Sized {
     /// The properties that the specification lists.
     const NAMES: &'static [&'static str];
 
-    /// Reads the properties.
-    fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid>;
+    /// Reads the properties, and stores the object.
+    fn read_properties(
+        slot: &mut Option<Self>,
+        reader: &mut PropertyReader<'_, '_>,
+    ) -> Result<(), Invalid>;
 
     /// Writes the properties that the specification lists.
     fn write_properties<O: Output>(
@@ -34,12 +37,18 @@ pub(crate) trait Object: Sized {
 macro_rules! objects {
     ($($Name:ident,)+) => {$(
         impl $crate::wire::Wire for $Name {
-            fn read(value: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
-                $crate::object_reader::read(value)
+            fn read(
+                slot: &mut Option<Self>,
+                value: $crate::incoming::Incoming<'_, '_>,
+            ) -> Result<(), $crate::incoming::Invalid> {
+                $crate::object_reader::read(slot, value)
             }
 
-            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
-                $crate::object_reader::from_json(json, None)
+            fn decode(
+                slot: &mut Option<Self>,
+                json: $crate::json::Json<'_>,
+            ) -> Result<(), $crate::wire::Mismatch> {
+                $crate::object_reader::decode(slot, json, None)
             }
 
             fn write(&self, json: &mut Vec<u8>) {
@@ -66,15 +75,27 @@ macro_rules! objects {
 macro_rules! newtypes {
     ($($Name:ident,)+) => {$(
         impl $crate::wire::Wire for $Name {
-            fn read(value: $crate::incoming::Incoming<'_, '_>) -> Result<Self, $crate::incoming::Invalid> {
-                $crate::wire::Wire::read(value).map(Self)
+            fn read(
+                slot: &mut Option<Self>,
+                value: $crate::incoming::Incoming<'_, '_>,
+            ) -> Result<(), $crate::incoming::Invalid> {
+                let mut content = None;
+                $crate::wire::Wire::read(&mut content, value)?;
+                *slot = content.map(Self);
+                Ok(())
             }
 
-            fn from_json(json: $crate::json::Json<'_>) -> Result<Self, $crate::wire::Mismatch> {
+            fn decode(
+                slot: &mut Option<Self>,
+                json: $crate::json::Json<'_>,
+            ) -> Result<(), $crate::wire::Mismatch> {
                 if json.is_too_deep() {
                     return Err($crate::wire::Mismatch::too_deep());
                 }
-                $crate::wire::Wire::from_json(json).map(Self)
+                let mut content = None;
+                $crate::wire::Wire::decode(&mut content, json)?;
+                *slot = content.map(Self);
+                Ok(())
             }
 
             fn write(&self, json: &mut Vec<u8>) {

@@ -52,6 +52,17 @@ impl<M: SerializeMap> Output for MapOutput<M> {
     }
 }
 
+/// A value of any type, so that what writes it is compiled once.
+trait ToJson {
+    fn write(&self, json: &mut Vec<u8>);
+}
+
+impl<T: Wire> ToJson for T {
+    fn write(&self, json: &mut Vec<u8>) {
+        Wire::write(self, json);
+    }
+}
+
 /// JSON text.
 struct TextOutput<'a> {
     json: &'a mut Vec<u8>,
@@ -67,14 +78,19 @@ impl TextOutput<'_> {
         append(self.json, name);
         self.json.push(b':');
     }
+
+    #[inline(never)]
+    fn value(&mut self, name: &str, value: &dyn ToJson) {
+        self.name(name);
+        value.write(self.json);
+    }
 }
 
 impl Output for TextOutput<'_> {
     type Error = Infallible;
 
     fn property<T: Wire>(&mut self, name: &str, value: &T) -> Result<(), Infallible> {
-        self.name(name);
-        value.write(self.json);
+        self.value(name, value);
         Ok(())
     }
 
@@ -126,10 +142,20 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         self.output.property(name, value)
     }
 
-    /// Returns whether a property is kept, and what was decoded of it is unchanged.
+    /// Returns whether a property is kept, and what was decoded of it is unchanged. Otherwise the
+    /// caller writes it.
     #[cold]
-    fn is_kept<T: Wire>(&self, name: &str, value: &T) -> bool {
-        self.parts(name).is_some_and(|parts| *parts == *value.to_json())
+    #[inline(never)]
+    fn is_kept(&mut self, name: &'static str, value: &dyn ToJson) -> bool {
+        let mut json = Vec::new();
+        let is_kept = self.parts(name).is_some_and(|parts| {
+            value.write(&mut json);
+            *parts == *json
+        });
+        if !is_kept {
+            self.written.push(name);
+        }
+        is_kept
     }
 
     /// Writes a property that must be present. It may be kept among the others: a list that lacks
@@ -142,7 +168,7 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         if self.other.is_some() && self.is_kept(name, value) {
             return Ok(());
         }
-        self.property(name, value)
+        self.output.property(name, value)
     }
 
     /// Writes a property unless it has no value.

@@ -108,10 +108,16 @@ fn implementation(item: &ItemStruct) -> TokenStream {
         required.map(|(field, property)| (&field.ident, &property.name)).unzip();
     let whole = quote!(Self { #(#values)* #other: reader.finish() });
     let value = match required.as_slice() {
-        [] => quote!(Ok(#whole)),
+        [] => quote! {
+            *slot = Some(#whole);
+            Ok(())
+        },
         required => quote! {
             match (#(#required,)*) {
-                (#(Some(#required),)*) => Ok(#whole),
+                (#(Some(#required),)*) => {
+                    *slot = Some(#whole);
+                    Ok(())
+                }
                 (#(#required,)*) => {
                     Err(reader.missing(&[#((#required_names, #required.is_none())),*]))
                 }
@@ -142,7 +148,10 @@ fn implementation(item: &ItemStruct) -> TokenStream {
 
             const NAMES: &'static [&'static str] = &[#(#names),*];
 
-            fn read_properties(reader: &mut PropertyReader<'_, '_>) -> Result<Self, Invalid> {
+            fn read_properties(
+                slot: &mut Option<Self>,
+                reader: &mut PropertyReader<'_, '_>,
+            ) -> Result<(), Invalid> {
                 #(#declarations)*
                 while let Some(property) = reader.next()? {
                     match property {
