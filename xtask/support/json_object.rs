@@ -78,17 +78,21 @@ impl From<Map<String, Value>> for Field<JsonObject> {
 }
 
 impl Wire for JsonObject {
-    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
-        let mut map = None;
-        Map::read(&mut map, value)?;
-        *slot = map.map(Self::from);
+    fn empty() -> Self {
+        Self::default()
+    }
+
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        let mut map = Map::new();
+        Wire::read(&mut map, value)?;
+        *self = map.into();
         Ok(())
     }
 
-    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
-        let mut map = None;
-        Map::decode(&mut map, json)?;
-        *slot = map.map(Self::from);
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        let mut map = Map::new();
+        map.decode(json)?;
+        *self = map.into();
         Ok(())
     }
 

@@ -2,22 +2,30 @@
 
 use crate::incoming::Invalid;
 use crate::other::Other;
-use crate::property_reader::PropertyReader;
+use crate::property_reader::{Property, PropertyReader};
 use crate::property_writer::{Output, PropertyWriter};
 
-/// A generated struct.
-pub(crate) trait Object: Sized {
+/// What the specification says about an object.
+pub(crate) struct Description {
     /// The name of the struct.
-    const NAME: &'static str;
+    pub(crate) name: &'static str,
+    /// The properties.
+    pub(crate) properties: &'static [&'static str],
+    /// Whether each property must be present.
+    pub(crate) required: &'static [bool],
+}
 
-    /// The properties that the specification lists.
-    const NAMES: &'static [&'static str];
+/// A generated struct.
+pub(crate) trait Object {
+    const DESCRIPTION: Description;
 
-    /// Reads the properties, and stores the object.
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid>;
+    /// Returns a listed property.
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property>;
+
+    /// Reads a property that is not listed.
+    fn read_unlisted(&mut self, reader: &mut PropertyReader<'_, '_>) -> Result<(), Invalid> {
+        reader.unlisted()
+    }
 
     /// Writes the properties that the specification lists.
     fn write_properties<O: Output>(
@@ -27,6 +35,9 @@ pub(crate) trait Object: Sized {
 
     /// Returns the properties that the specification does not list.
     fn other_properties(&self) -> &Other;
+
+    /// Returns the properties that the specification does not list.
+    fn other_properties_mut(&mut self) -> &mut Other;
 }
 
 /// Implements what all objects have in common.
@@ -34,18 +45,22 @@ pub(crate) trait Object: Sized {
 macro_rules! objects {
     ($($Name:ident,)+) => {$(
         impl $crate::wire::Wire for $Name {
+            fn empty() -> Self {
+                Self::empty()
+            }
+
             fn read(
-                slot: &mut Option<Self>,
+                &mut self,
                 value: $crate::incoming::Incoming<'_, '_>,
             ) -> Result<(), $crate::incoming::Invalid> {
-                $crate::object_reader::read(slot, value)
+                $crate::object_reader::read(self, value)
             }
 
             fn decode(
-                slot: &mut Option<Self>,
+                &mut self,
                 json: $crate::json::Json<'_>,
             ) -> Result<(), $crate::wire::Mismatch> {
-                $crate::object_reader::decode(slot, json, None)
+                $crate::object_reader::decode(self, json, None)
             }
 
             fn write(&self, json: &mut Vec<u8>) {
@@ -72,27 +87,25 @@ macro_rules! objects {
 macro_rules! newtypes {
     ($($Name:ident,)+) => {$(
         impl $crate::wire::Wire for $Name {
+            fn empty() -> Self {
+                Self($crate::wire::Wire::empty())
+            }
+
             fn read(
-                slot: &mut Option<Self>,
+                &mut self,
                 value: $crate::incoming::Incoming<'_, '_>,
             ) -> Result<(), $crate::incoming::Invalid> {
-                let mut content = None;
-                $crate::wire::Wire::read(&mut content, value)?;
-                *slot = content.map(Self);
-                Ok(())
+                $crate::wire::Wire::read(&mut self.0, value)
             }
 
             fn decode(
-                slot: &mut Option<Self>,
+                &mut self,
                 json: $crate::json::Json<'_>,
             ) -> Result<(), $crate::wire::Mismatch> {
                 if json.is_too_deep() {
                     return Err($crate::wire::Mismatch::too_deep());
                 }
-                let mut content = None;
-                $crate::wire::Wire::decode(&mut content, json)?;
-                *slot = content.map(Self);
-                Ok(())
+                $crate::wire::Wire::decode(&mut self.0, json)
             }
 
             fn write(&self, json: &mut Vec<u8>) {

@@ -13,6 +13,17 @@ macro_rules! open_enum {
         $(#[$attribute:meta])*
         pub enum $Name:ident { $($Variant:ident = $value:literal,)+ }
     ) => {
+        $crate::open_enum::open_enum! {
+            $(#[$attribute])*
+            pub enum $Name { $($Variant = $value,)+ }
+            empty = Self::Unknown(String::new())
+        }
+    };
+    (
+        $(#[$attribute:meta])*
+        pub enum $Name:ident { $($Variant:ident = $value:literal,)+ }
+        empty = $empty:expr
+    ) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
@@ -123,20 +134,24 @@ macro_rules! open_enum {
         }
 
         impl $crate::wire::Wire for $Name {
+            fn empty() -> Self {
+                $empty
+            }
+
             fn read(
-                slot: &mut Option<Self>,
+                &mut self,
                 value: $crate::incoming::Incoming<'_, '_>,
             ) -> Result<(), $crate::incoming::Invalid> {
-                *slot = Some(value.text().ok_or($crate::incoming::Invalid)?.into());
+                *self = value.text().ok_or($crate::incoming::Invalid)?.into();
                 Ok(())
             }
 
             fn decode(
-                slot: &mut Option<Self>,
+                &mut self,
                 json: $crate::json::Json<'_>,
             ) -> Result<(), $crate::wire::Mismatch> {
                 let text = json.string().ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))?;
-                *slot = Some((&*text).into());
+                *self = (&*text).into();
                 Ok(())
             }
 
@@ -156,6 +171,7 @@ macro_rules! constant {
         open_enum! {
             $(#[$attribute])*
             pub enum $Name { $Variant = $value, }
+            empty = Self::$Variant
         }
 
         impl Default for $Name {

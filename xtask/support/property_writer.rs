@@ -61,7 +61,7 @@ impl<T: Wire> ToJson for T {
 }
 
 /// JSON text.
-struct TextOutput<'a> {
+pub(crate) struct TextOutput<'a> {
     json: &'a mut Vec<u8>,
     is_empty: bool,
 }
@@ -262,9 +262,25 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
     }
 }
 
+/// An object of any type.
+pub(crate) trait TextObject {
+    fn other_properties(&self) -> &Other;
+    fn write_text(&self, writer: &mut PropertyWriter<'_, TextOutput<'_>>);
+}
+
+impl<T: Object> TextObject for T {
+    fn other_properties(&self) -> &Other {
+        Object::other_properties(self)
+    }
+
+    fn write_text(&self, writer: &mut PropertyWriter<'_, TextOutput<'_>>) {
+        let Ok(()) = self.write_properties(writer);
+    }
+}
+
 /// Appends an object as JSON text, with the discriminator first.
-pub(crate) fn write<T: Object>(
-    object: &T,
+pub(crate) fn write(
+    object: &dyn TextObject,
     discriminator: Option<(&'static str, &'static str)>,
     json: &mut Vec<u8>,
 ) {
@@ -275,7 +291,7 @@ pub(crate) fn write<T: Object>(
         append(output.json, value);
     }
     let mut writer = PropertyWriter::new(output, object.other_properties());
-    let Ok(()) = object.write_properties(&mut writer);
+    object.write_text(&mut writer);
     let Ok(()) = writer.write_other();
     writer.output.json.push(b'}');
 }

@@ -71,41 +71,43 @@ macro_rules! union {
         }
 
         impl $crate::wire::Wire for $Name {
+            fn empty() -> Self {
+                Self::Unknown(serde_json::Value::Null)
+            }
+
             fn read(
-                slot: &mut Option<Self>,
+                &mut self,
                 value: $crate::incoming::Incoming<'_, '_>,
             ) -> Result<(), $crate::incoming::Invalid> {
                 use $crate::incoming::Incoming;
 
-                match value {
-                    Incoming::Text(text) => *slot = Some(Self::from_text(text)),
+                *self = match value {
+                    Incoming::Text(text) => Self::from_text(text),
                     $(Incoming::List(_) => {
-                        let mut items: Option<Vec<$Item>> = None;
+                        let mut items: Vec<$Item> = Vec::new();
                         $crate::wire::Wire::read(&mut items, value)?;
-                        *slot = items.map(Self::$Array);
+                        Self::$Array(items)
                     })?
                     $(Incoming::Object(unread) => {
                         let tagged = $crate::tagged_object::TaggedObject::read(unread, $tag, Self::VARIANTS)?;
                         match tagged.tag() {
                             $(Some($value) => {
-                                let mut body = None;
+                                let mut body = <$Type as $crate::wire::Wire>::empty();
                                 tagged.variant(&mut body)?;
-                                *slot = body.map(Self::$Variant);
+                                Self::$Variant(body)
                             })+
-                            _ => *slot = Some(Self::Unknown(tagged.unknown()?)),
+                            _ => Self::Unknown(tagged.unknown()?),
                         }
                     })?
                     $(Incoming::Object(_) => {
-                        let mut object: Option<$ObjectType> = None;
+                        let mut object = <$ObjectType as $crate::wire::Wire>::empty();
                         $crate::wire::Wire::read(&mut object, value)?;
-                        *slot = object.map(Self::$Object);
+                        Self::$Object(object)
                     })?
                     #[allow(unreachable_patterns)]
-                    Incoming::List(_) | Incoming::Object(_) => {
-                        *slot = Some(Self::Unknown(value.into_json()?));
-                    }
-                    scalar => *slot = Some(Self::from_scalar(scalar.into_json()?)),
-                }
+                    Incoming::List(_) | Incoming::Object(_) => Self::Unknown(value.into_json()?),
+                    scalar => Self::from_scalar(scalar.into_json()?),
+                };
                 Ok(())
             }
 
@@ -124,39 +126,35 @@ macro_rules! union {
             }
 
             fn decode(
-                slot: &mut Option<Self>,
+                &mut self,
                 json: $crate::json::Json<'_>,
             ) -> Result<(), $crate::wire::Mismatch> {
                 use $crate::json::Kind;
 
-                *slot = None;
-                match json.kind() {
-                    Kind::String => *slot = json.string().map(|text| Self::from_text(&text)),
-                    Kind::Number | Kind::Boolean => *slot = Some(Self::from_scalar(json.value())),
+                let known = match json.kind() {
+                    Kind::String => json.string().map(|text| Self::from_text(&text)),
+                    Kind::Number | Kind::Boolean => Some(Self::from_scalar(json.value())),
                     $(Kind::List => {
-                        let mut items: Option<Vec<$Item>> = None;
-                        if $crate::wire::Wire::decode(&mut items, json).is_ok() {
-                            *slot = items.map(Self::$Array);
-                        }
+                        let mut items: Vec<$Item> = Vec::new();
+                        let decoded = $crate::wire::Wire::decode(&mut items, json);
+                        decoded.is_ok().then_some(Self::$Array(items))
                     })?
                     $(Kind::Object => match $crate::tagged_object::tag_of(json, $tag, Self::VARIANTS) {
                         $(Some($value) => {
-                            let mut body = None;
-                            if $crate::object_reader::decode(&mut body, json, Some($tag)).is_ok() {
-                                *slot = body.map(Self::$Variant);
-                            }
+                            let mut body = <$Type as $crate::wire::Wire>::empty();
+                            let decoded = $crate::object_reader::decode(&mut body, json, Some($tag));
+                            decoded.is_ok().then_some(Self::$Variant(body))
                         })+
-                        _ => {}
+                        _ => None,
                     },)?
                     $(Kind::Object => {
-                        let mut object: Option<$ObjectType> = None;
-                        if $crate::wire::Wire::decode(&mut object, json).is_ok() {
-                            *slot = object.map(Self::$Object);
-                        }
+                        let mut object = <$ObjectType as $crate::wire::Wire>::empty();
+                        let decoded = $crate::wire::Wire::decode(&mut object, json);
+                        decoded.is_ok().then_some(Self::$Object(object))
                     })?
-                    _ => {}
-                }
-                slot.get_or_insert_with(|| Self::Unknown(json.value()));
+                    _ => None,
+                };
+                *self = known.unwrap_or_else(|| Self::Unknown(json.value()));
                 Ok(())
             }
         }
@@ -164,7 +162,7 @@ macro_rules! union {
         $(
             impl $Name {
                 const VARIANTS: $crate::tagged_object::Variants =
-                    &[$(($value, <$Type as $crate::object::Object>::NAMES)),+];
+                    &[$(($value, <$Type as $crate::object::Object>::DESCRIPTION.properties)),+];
             }
         )?
 

@@ -11,13 +11,24 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::Field;
 use crate::incoming::{Incoming, Invalid};
 use crate::json::{Json, Kind};
 
 /// A type that the API has on the wire.
+///
+/// Values are read in place: into one that is [`empty`](Self::empty). After an error, what it holds is
+/// not specified.
 pub trait Wire: Serialize + Sized + Send + Sync + 'static {
-    /// Reads a value that is as the specification says, into a slot.
-    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid>;
+    /// Returns a value into which another one can be read. It is the value of an optional property that
+    /// is absent.
+    fn empty() -> Self;
+
+    /// Reads a value that is as the specification says.
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid>;
+
+    /// Reads null in place of an optional value.
+    fn read_null(&mut self) {}
 
     /// Decodes a value that differs from the specification:
     ///
@@ -27,10 +38,10 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
     /// - An optional property of the wrong kind is absent, and its value is kept. A list or map has
     ///   the items that decode, and the whole list or map is kept.
     /// - A variant of a union that does not decode is unknown.
-    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch>;
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch>;
 
     /// Decodes the parts of a value that decode, if it has parts. Returns them as JSON.
-    fn decode_parts(_: &mut Option<Self>, _: Json<'_>) -> Option<Vec<u8>> {
+    fn decode_parts(&mut self, _: Json<'_>) -> Option<Vec<u8>> {
         None
     }
 
@@ -133,14 +144,26 @@ impl Mismatch {
 }
 
 impl<T: Wire> Wire for Option<T> {
-    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
-        let slot = slot.insert(None);
-        if matches!(value, Incoming::Null) { Ok(()) } else { T::read(slot, value) }
+    fn empty() -> Self {
+        None
     }
 
-    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
-        let slot = slot.insert(None);
-        if json.is_null() { Ok(()) } else { T::decode(slot, json) }
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        match value {
+            Incoming::Null => Ok(()),
+            value => self.insert(T::empty()).read(value),
+        }
+    }
+
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        if json.is_null() { Ok(()) } else { self.insert(T::empty()).decode(json) }
+    }
+
+    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
+        let mut value = T::empty();
+        let parts = value.decode_parts(json)?;
+        *self = Some(value);
+        Some(parts)
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -151,19 +174,55 @@ impl<T: Wire> Wire for Option<T> {
     }
 }
 
-impl<T: Wire> Wire for Box<T> {
-    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
-        let mut content = None;
-        T::read(&mut content, value)?;
-        *slot = content.map(Self::new);
+impl<T: Wire> Wire for Field<T> {
+    fn empty() -> Self {
+        Self::Absent
+    }
+
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        let mut content = T::empty();
+        content.read(value)?;
+        *self = Self::Value(content);
         Ok(())
     }
 
-    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
-        let mut content = None;
-        T::decode(&mut content, json)?;
-        *slot = content.map(Self::new);
+    fn read_null(&mut self) {
+        *self = Self::Null;
+    }
+
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        let mut content = T::empty();
+        content.decode(json)?;
+        *self = Self::Value(content);
         Ok(())
+    }
+
+    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
+        let mut content = T::empty();
+        let parts = content.decode_parts(json)?;
+        *self = Self::Value(content);
+        Some(parts)
+    }
+
+    fn write(&self, json: &mut Vec<u8>) {
+        match self {
+            Self::Value(value) => value.write(json),
+            Self::Absent | Self::Null => json.extend(b"null"),
+        }
+    }
+}
+
+impl<T: Wire> Wire for Box<T> {
+    fn empty() -> Self {
+        Self::new(T::empty())
+    }
+
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        T::read(self, value)
+    }
+
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        T::decode(self, json)
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -174,38 +233,38 @@ impl<T: Wire> Wire for Box<T> {
 // Loops, and not iterators, because these functions are compiled for each type of item.
 
 impl<T: Wire> Wire for Vec<T> {
-    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+    fn empty() -> Self {
+        Self::new()
+    }
+
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
         let Incoming::List(unread) = value else { return Err(Invalid) };
-        let (items, mut next) = (slot.insert(Self::new()), None);
-        while unread.next(&mut next)? {
-            if let Some(item) = next.take() {
-                items.push(item);
+        loop {
+            let mut item = T::empty();
+            if !unread.next(&mut item)? {
+                return Ok(());
             }
+            self.push(item);
+        }
+    }
+
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        for unread in json.items().ok_or_else(|| Mismatch::kind(json, "a sequence"))? {
+            let mut item = T::empty();
+            item.decode(unread).map_err(|error| error.at(self.len()))?;
+            self.push(item);
         }
         Ok(())
     }
 
-    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
-        let unread = json.items().ok_or_else(|| Mismatch::kind(json, "a sequence"))?;
-        let (items, mut next) = (slot.insert(Self::new()), None);
-        for item in unread {
-            T::decode(&mut next, item).map_err(|error| error.at(items.len()))?;
-            if let Some(item) = next.take() {
-                items.push(item);
+    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
+        for unread in if json.is_null() { Vec::new() } else { json.items()? } {
+            let mut item = T::empty();
+            if item.decode(unread).is_ok() {
+                self.push(item);
             }
         }
-        Ok(())
-    }
-
-    fn decode_parts(slot: &mut Option<Self>, json: Json<'_>) -> Option<Vec<u8>> {
-        let unread = if json.is_null() { Vec::new() } else { json.items()? };
-        let (items, mut next) = (slot.insert(Self::new()), None);
-        for item in unread {
-            if let (Ok(()), Some(item)) = (T::decode(&mut next, item), next.take()) {
-                items.push(item);
-            }
-        }
-        Some(items.to_json())
+        Some(self.to_json())
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -221,39 +280,38 @@ impl<T: Wire> Wire for Vec<T> {
 }
 
 impl<T: Wire> Wire for BTreeMap<String, T> {
-    fn read(slot: &mut Option<Self>, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+    fn empty() -> Self {
+        Self::new()
+    }
+
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
         let Incoming::Object(unread) = value else { return Err(Invalid) };
-        let (entries, mut name, mut next) = (slot.insert(Self::new()), Cow::Borrowed(""), None);
+        let mut name = Cow::Borrowed("");
         while unread.next(&[], 0, &mut name)?.is_some() {
-            unread.value(&mut next, false)?;
-            if let Some(value) = next.take() {
-                entries.insert(std::mem::take(&mut name).into_owned(), value);
-            }
+            let mut value = T::empty();
+            unread.value(&mut value, false)?;
+            self.insert(std::mem::take(&mut name).into_owned(), value);
         }
         Ok(())
     }
 
-    fn decode(slot: &mut Option<Self>, json: Json<'_>) -> Result<(), Mismatch> {
-        let unread = json.entries().ok_or_else(|| Mismatch::kind(json, "a map"))?;
-        let (entries, mut next) = (slot.insert(Self::new()), None);
-        for (name, value) in unread {
-            T::decode(&mut next, value).map_err(|error| error.inside(&name))?;
-            if let Some(value) = next.take() {
-                entries.insert(name, value);
-            }
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        for (name, unread) in json.entries().ok_or_else(|| Mismatch::kind(json, "a map"))? {
+            let mut value = T::empty();
+            value.decode(unread).map_err(|error| error.inside(&name))?;
+            self.insert(name, value);
         }
         Ok(())
     }
 
-    fn decode_parts(slot: &mut Option<Self>, json: Json<'_>) -> Option<Vec<u8>> {
-        let unread = if json.is_null() { Vec::new() } else { json.entries()? };
-        let (entries, mut next) = (slot.insert(Self::new()), None);
-        for (name, value) in unread {
-            if let (Ok(()), Some(value)) = (T::decode(&mut next, value), next.take()) {
-                entries.insert(name, value);
+    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
+        for (name, unread) in if json.is_null() { Vec::new() } else { json.entries()? } {
+            let mut value = T::empty();
+            if value.decode(unread).is_ok() {
+                self.insert(name, value);
             }
         }
-        Some(entries.to_json())
+        Some(self.to_json())
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -281,14 +339,18 @@ pub(crate) fn append(json: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 macro_rules! scalars {
     ($($Type:ty: $expected:literal, $value:ident => $read:expr, $json:ident => $decoded:expr;)+) => {$(
         impl Wire for $Type {
-            fn read(slot: &mut Option<Self>, $value: Incoming<'_, '_>) -> Result<(), Invalid> {
-                *slot = $read;
-                if slot.is_some() { Ok(()) } else { Err(Invalid) }
+            fn empty() -> Self {
+                Self::default()
             }
 
-            fn decode(slot: &mut Option<Self>, $json: Json<'_>) -> Result<(), Mismatch> {
-                *slot = $decoded;
-                if slot.is_some() { Ok(()) } else { Err(Mismatch::kind($json, $expected)) }
+            fn read(&mut self, $value: Incoming<'_, '_>) -> Result<(), Invalid> {
+                *self = $read.ok_or(Invalid)?;
+                Ok(())
+            }
+
+            fn decode(&mut self, $json: Json<'_>) -> Result<(), Mismatch> {
+                *self = $decoded.ok_or_else(|| Mismatch::kind($json, $expected))?;
+                Ok(())
             }
 
             fn write(&self, json: &mut Vec<u8>) {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::CallOptions;
-use crate::incoming::read_text;
+use crate::incoming::{Invalid, read_text};
 use crate::json::{Json, JsonText};
 use crate::wire::Decode;
 
@@ -50,10 +50,10 @@ pub fn decode<T: Decode>(json: &[u8]) -> Result<T, serde_json::Error> {
 
 /// Decodes a text.
 pub(crate) fn decode_text<T: Decode>(text: &str) -> Result<T, serde_json::Error> {
-    let mut value = None;
-    match (read_text(text, &mut value, false), value) {
-        (Ok(()), Some(value)) => Ok(value),
-        _ => tolerant(text),
+    let mut value = T::empty();
+    match read_text(text, &mut value, false) {
+        Ok(()) => Ok(value),
+        Err(Invalid) => tolerant(text),
     }
 }
 
@@ -63,11 +63,10 @@ fn tolerant<T: Decode>(text: &str) -> Result<T, serde_json::Error> {
     let json: &RawValue =
         serde_json::from_str(text).map_err(|error| not_json(text.as_bytes(), &error))?;
     let json = Json::new(json);
-    let mut value = None;
-    match (T::decode(&mut value, json), value) {
-        (Ok(()), Some(value)) => Ok(value),
-        (Err(error), _) => Err(serde_json::Error::custom(error.describe(json))),
-        (Ok(()), None) => Err(serde_json::Error::custom("the value was not decoded")),
+    let mut value = T::empty();
+    match value.decode(json) {
+        Ok(()) => Ok(value),
+        Err(error) => Err(serde_json::Error::custom(error.describe(json))),
     }
 }
 

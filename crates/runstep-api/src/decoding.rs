@@ -7,11 +7,12 @@
 #![allow(clippy::all)]
 
 use crate::incoming::Invalid;
-use crate::object::{Object, newtypes, objects};
+use crate::object::{Description, Object, newtypes, objects};
 use crate::other::Other;
-use crate::property_reader::PropertyReader;
+use crate::property_reader::{Property, PropertyReader};
 use crate::property_writer::{Output, PropertyWriter};
 use crate::structs::*;
+use crate::wire::Wire;
 
 objects! {
     ErrorResponse,
@@ -133,29 +134,24 @@ impl Default for crate::unions::StepDetails {
         Self::Unknown(serde_json::Value::Null)
     }
 }
-impl Object for ErrorResponse {
-    const NAME: &'static str = "ErrorResponse";
-    const NAMES: &'static [&'static str] = &["error"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut error = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut error)?,
-                _ => reader.unknown()?,
-            }
+impl ErrorResponse {
+    fn empty() -> Self {
+        Self {
+            error: Wire::empty(),
+            other: Other::default(),
         }
-        match (error,) {
-            (Some(error),) => {
-                *slot = Some(Self {
-                    error,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (error,) => Err(reader.missing(&[("error", error.is_none())])),
+    }
+}
+impl Object for ErrorResponse {
+    const DESCRIPTION: Description = Description {
+        name: "ErrorResponse",
+        properties: &["error"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.error),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -168,35 +164,35 @@ impl Object for ErrorResponse {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ErrorObject {
+    fn empty() -> Self {
+        Self {
+            code: Wire::empty(),
+            message: Wire::empty(),
+            param: Wire::empty(),
+            type_: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ErrorObject {
-    const NAME: &'static str = "ErrorObject";
-    const NAMES: &'static [&'static str] = &["code", "message", "param", "type"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut code = None;
-        let mut message = None;
-        let mut param = None;
-        let mut type_ = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut code)?,
-                1 => reader.optional(&mut message)?,
-                2 => reader.optional(&mut param)?,
-                3 => reader.optional(&mut type_)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "ErrorObject",
+        properties: &["code", "message", "param", "type"],
+        required: &[false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.code),
+            1 => Some(&mut self.message),
+            2 => Some(&mut self.param),
+            3 => Some(&mut self.type_),
+            _ => None,
         }
-        *slot = Some(Self {
-            code,
-            message: message.unwrap_or_default(),
-            param,
-            type_,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -211,21 +207,25 @@ impl Object for ErrorObject {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterTool {
+    fn empty() -> Self {
+        Self { other: Other::default() }
+    }
 }
 impl Object for CodeInterpreterTool {
-    const NAME: &'static str = "CodeInterpreterTool";
-    const NAMES: &'static [&'static str] = &[];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        while let Some(property) = reader.next()? {
-            match property {
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterTool",
+        properties: &[],
+        required: &[],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            _ => None,
         }
-        *slot = Some(Self { other: reader.finish() });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -236,26 +236,29 @@ impl Object for CodeInterpreterTool {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchTool {
+    fn empty() -> Self {
+        Self {
+            file_search: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchTool {
-    const NAME: &'static str = "FileSearchTool";
-    const NAMES: &'static [&'static str] = &["file_search"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_search = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut file_search)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchTool",
+        properties: &["file_search"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_search),
+            _ => None,
         }
-        *slot = Some(Self {
-            file_search,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -267,21 +270,25 @@ impl Object for FileSearchTool {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchOnlyTool {
+    fn empty() -> Self {
+        Self { other: Other::default() }
+    }
 }
 impl Object for FileSearchOnlyTool {
-    const NAME: &'static str = "FileSearchOnlyTool";
-    const NAMES: &'static [&'static str] = &[];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        while let Some(property) = reader.next()? {
-            match property {
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchOnlyTool",
+        properties: &[],
+        required: &[],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            _ => None,
         }
-        *slot = Some(Self { other: reader.finish() });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -292,29 +299,31 @@ impl Object for FileSearchOnlyTool {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchOptions {
+    fn empty() -> Self {
+        Self {
+            max_num_results: Wire::empty(),
+            ranking_options: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchOptions {
-    const NAME: &'static str = "FileSearchOptions";
-    const NAMES: &'static [&'static str] = &["max_num_results", "ranking_options"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut max_num_results = None;
-        let mut ranking_options = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut max_num_results)?,
-                1 => reader.optional(&mut ranking_options)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchOptions",
+        properties: &["max_num_results", "ranking_options"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.max_num_results),
+            1 => Some(&mut self.ranking_options),
+            _ => None,
         }
-        *slot = Some(Self {
-            max_num_results,
-            ranking_options,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -327,29 +336,31 @@ impl Object for FileSearchOptions {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchRankingOptions {
+    fn empty() -> Self {
+        Self {
+            ranker: Wire::empty(),
+            score_threshold: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchRankingOptions {
-    const NAME: &'static str = "FileSearchRankingOptions";
-    const NAMES: &'static [&'static str] = &["ranker", "score_threshold"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut ranker = None;
-        let mut score_threshold = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut ranker)?,
-                1 => reader.optional(&mut score_threshold)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchRankingOptions",
+        properties: &["ranker", "score_threshold"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.ranker),
+            1 => Some(&mut self.score_threshold),
+            _ => None,
         }
-        *slot = Some(Self {
-            ranker,
-            score_threshold,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -362,30 +373,28 @@ impl Object for FileSearchRankingOptions {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FunctionTool {
+    fn empty() -> Self {
+        Self {
+            function: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FunctionTool {
-    const NAME: &'static str = "FunctionTool";
-    const NAMES: &'static [&'static str] = &["function"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut function = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut function)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (function,) {
-            (Some(function),) => {
-                *slot = Some(Self {
-                    function,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (function,) => Err(reader.missing(&[("function", function.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "FunctionTool",
+        properties: &["function"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.function),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -398,44 +407,34 @@ impl Object for FunctionTool {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FunctionDefinition {
+    fn empty() -> Self {
+        Self {
+            description: Wire::empty(),
+            name: Wire::empty(),
+            parameters: Wire::empty(),
+            strict: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FunctionDefinition {
-    const NAME: &'static str = "FunctionDefinition";
-    const NAMES: &'static [&'static str] = &[
-        "description",
-        "name",
-        "parameters",
-        "strict",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut description = None;
-        let mut name = None;
-        let mut parameters = None;
-        let mut strict = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut description)?,
-                1 => reader.required(&mut name)?,
-                2 => reader.optional(&mut parameters)?,
-                3 => reader.optional(&mut strict)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (name,) {
-            (Some(name),) => {
-                *slot = Some(Self {
-                    description,
-                    name,
-                    parameters,
-                    strict,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "FunctionDefinition",
+        properties: &["description", "name", "parameters", "strict"],
+        required: &[false, true, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.description),
+            1 => Some(&mut self.name),
+            2 => Some(&mut self.parameters),
+            3 => Some(&mut self.strict),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -451,33 +450,30 @@ impl Object for FunctionDefinition {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl NamedToolChoice {
+    fn empty() -> Self {
+        Self {
+            type_: Wire::empty(),
+            function: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for NamedToolChoice {
-    const NAME: &'static str = "NamedToolChoice";
-    const NAMES: &'static [&'static str] = &["type", "function"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut type_ = None;
-        let mut function = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut type_)?,
-                1 => reader.optional(&mut function)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (type_,) {
-            (Some(type_),) => {
-                *slot = Some(Self {
-                    type_,
-                    function,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (type_,) => Err(reader.missing(&[("type", type_.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "NamedToolChoice",
+        properties: &["type", "function"],
+        required: &[true, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.type_),
+            1 => Some(&mut self.function),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -491,30 +487,28 @@ impl Object for NamedToolChoice {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl NamedFunction {
+    fn empty() -> Self {
+        Self {
+            name: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for NamedFunction {
-    const NAME: &'static str = "NamedFunction";
-    const NAMES: &'static [&'static str] = &["name"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut name = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut name)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (name,) {
-            (Some(name),) => {
-                *slot = Some(Self {
-                    name,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "NamedFunction",
+        properties: &["name"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.name),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -527,21 +521,25 @@ impl Object for NamedFunction {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl TextResponseFormat {
+    fn empty() -> Self {
+        Self { other: Other::default() }
+    }
 }
 impl Object for TextResponseFormat {
-    const NAME: &'static str = "TextResponseFormat";
-    const NAMES: &'static [&'static str] = &[];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        while let Some(property) = reader.next()? {
-            match property {
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "TextResponseFormat",
+        properties: &[],
+        required: &[],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            _ => None,
         }
-        *slot = Some(Self { other: reader.finish() });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -551,22 +549,26 @@ impl Object for TextResponseFormat {
     }
     fn other_properties(&self) -> &Other {
         &self.other
+    }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl JsonObjectResponseFormat {
+    fn empty() -> Self {
+        Self { other: Other::default() }
     }
 }
 impl Object for JsonObjectResponseFormat {
-    const NAME: &'static str = "JsonObjectResponseFormat";
-    const NAMES: &'static [&'static str] = &[];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        while let Some(property) = reader.next()? {
-            match property {
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "JsonObjectResponseFormat",
+        properties: &[],
+        required: &[],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            _ => None,
         }
-        *slot = Some(Self { other: reader.finish() });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -577,32 +579,28 @@ impl Object for JsonObjectResponseFormat {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl JsonSchemaResponseFormat {
+    fn empty() -> Self {
+        Self {
+            json_schema: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for JsonSchemaResponseFormat {
-    const NAME: &'static str = "JsonSchemaResponseFormat";
-    const NAMES: &'static [&'static str] = &["json_schema"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut json_schema = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut json_schema)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (json_schema,) {
-            (Some(json_schema),) => {
-                *slot = Some(Self {
-                    json_schema,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (json_schema,) => {
-                Err(reader.missing(&[("json_schema", json_schema.is_none())]))
-            }
+    const DESCRIPTION: Description = Description {
+        name: "JsonSchemaResponseFormat",
+        properties: &["json_schema"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.json_schema),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -615,39 +613,34 @@ impl Object for JsonSchemaResponseFormat {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl JsonSchemaDefinition {
+    fn empty() -> Self {
+        Self {
+            description: Wire::empty(),
+            name: Wire::empty(),
+            schema: Wire::empty(),
+            strict: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for JsonSchemaDefinition {
-    const NAME: &'static str = "JsonSchemaDefinition";
-    const NAMES: &'static [&'static str] = &["description", "name", "schema", "strict"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut description = None;
-        let mut name = None;
-        let mut schema = None;
-        let mut strict = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut description)?,
-                1 => reader.required(&mut name)?,
-                2 => reader.optional(&mut schema)?,
-                3 => reader.optional(&mut strict)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (name,) {
-            (Some(name),) => {
-                *slot = Some(Self {
-                    description,
-                    name,
-                    schema,
-                    strict,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "JsonSchemaDefinition",
+        properties: &["description", "name", "schema", "strict"],
+        required: &[false, true, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.description),
+            1 => Some(&mut self.name),
+            2 => Some(&mut self.schema),
+            3 => Some(&mut self.strict),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -663,33 +656,30 @@ impl Object for JsonSchemaDefinition {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl TruncationStrategy {
+    fn empty() -> Self {
+        Self {
+            type_: Wire::empty(),
+            last_messages: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for TruncationStrategy {
-    const NAME: &'static str = "TruncationStrategy";
-    const NAMES: &'static [&'static str] = &["type", "last_messages"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut type_ = None;
-        let mut last_messages = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut type_)?,
-                1 => reader.optional(&mut last_messages)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (type_,) {
-            (Some(type_),) => {
-                *slot = Some(Self {
-                    type_,
-                    last_messages,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (type_,) => Err(reader.missing(&[("type", type_.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "TruncationStrategy",
+        properties: &["type", "last_messages"],
+        required: &[true, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.type_),
+            1 => Some(&mut self.last_messages),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -703,29 +693,31 @@ impl Object for TruncationStrategy {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ToolResources {
+    fn empty() -> Self {
+        Self {
+            code_interpreter: Wire::empty(),
+            file_search: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ToolResources {
-    const NAME: &'static str = "ToolResources";
-    const NAMES: &'static [&'static str] = &["code_interpreter", "file_search"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut code_interpreter = None;
-        let mut file_search = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut code_interpreter)?,
-                1 => reader.optional(&mut file_search)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "ToolResources",
+        properties: &["code_interpreter", "file_search"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.code_interpreter),
+            1 => Some(&mut self.file_search),
+            _ => None,
         }
-        *slot = Some(Self {
-            code_interpreter,
-            file_search,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -738,26 +730,29 @@ impl Object for ToolResources {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterResources {
+    fn empty() -> Self {
+        Self {
+            file_ids: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterResources {
-    const NAME: &'static str = "CodeInterpreterResources";
-    const NAMES: &'static [&'static str] = &["file_ids"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_ids = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut file_ids)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterResources",
+        properties: &["file_ids"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_ids),
+            _ => None,
         }
-        *slot = Some(Self {
-            file_ids,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -769,26 +764,29 @@ impl Object for CodeInterpreterResources {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchResources {
+    fn empty() -> Self {
+        Self {
+            vector_store_ids: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchResources {
-    const NAME: &'static str = "FileSearchResources";
-    const NAMES: &'static [&'static str] = &["vector_store_ids"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut vector_store_ids = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut vector_store_ids)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchResources",
+        properties: &["vector_store_ids"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.vector_store_ids),
+            _ => None,
         }
-        *slot = Some(Self {
-            vector_store_ids,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -800,29 +798,31 @@ impl Object for FileSearchResources {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CreateToolResources {
+    fn empty() -> Self {
+        Self {
+            code_interpreter: Wire::empty(),
+            file_search: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CreateToolResources {
-    const NAME: &'static str = "CreateToolResources";
-    const NAMES: &'static [&'static str] = &["code_interpreter", "file_search"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut code_interpreter = None;
-        let mut file_search = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut code_interpreter)?,
-                1 => reader.optional(&mut file_search)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CreateToolResources",
+        properties: &["code_interpreter", "file_search"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.code_interpreter),
+            1 => Some(&mut self.file_search),
+            _ => None,
         }
-        *slot = Some(Self {
-            code_interpreter,
-            file_search,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -835,29 +835,31 @@ impl Object for CreateToolResources {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CreateFileSearchResources {
+    fn empty() -> Self {
+        Self {
+            vector_store_ids: Wire::empty(),
+            vector_stores: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CreateFileSearchResources {
-    const NAME: &'static str = "CreateFileSearchResources";
-    const NAMES: &'static [&'static str] = &["vector_store_ids", "vector_stores"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut vector_store_ids = None;
-        let mut vector_stores = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut vector_store_ids)?,
-                1 => reader.optional(&mut vector_stores)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CreateFileSearchResources",
+        properties: &["vector_store_ids", "vector_stores"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.vector_store_ids),
+            1 => Some(&mut self.vector_stores),
+            _ => None,
         }
-        *slot = Some(Self {
-            vector_store_ids,
-            vector_stores,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -870,36 +872,33 @@ impl Object for CreateFileSearchResources {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl VectorStoreInput {
+    fn empty() -> Self {
+        Self {
+            file_ids: Wire::empty(),
+            chunking_strategy: Wire::empty(),
+            metadata: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for VectorStoreInput {
-    const NAME: &'static str = "VectorStoreInput";
-    const NAMES: &'static [&'static str] = &[
-        "file_ids",
-        "chunking_strategy",
-        "metadata",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_ids = None;
-        let mut chunking_strategy = None;
-        let mut metadata = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut file_ids)?,
-                1 => reader.optional(&mut chunking_strategy)?,
-                2 => reader.optional(&mut metadata)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "VectorStoreInput",
+        properties: &["file_ids", "chunking_strategy", "metadata"],
+        required: &[false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_ids),
+            1 => Some(&mut self.chunking_strategy),
+            2 => Some(&mut self.metadata),
+            _ => None,
         }
-        *slot = Some(Self {
-            file_ids,
-            chunking_strategy,
-            metadata,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -913,21 +912,25 @@ impl Object for VectorStoreInput {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl AutoChunkingStrategy {
+    fn empty() -> Self {
+        Self { other: Other::default() }
+    }
 }
 impl Object for AutoChunkingStrategy {
-    const NAME: &'static str = "AutoChunkingStrategy";
-    const NAMES: &'static [&'static str] = &[];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        while let Some(property) = reader.next()? {
-            match property {
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "AutoChunkingStrategy",
+        properties: &[],
+        required: &[],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            _ => None,
         }
-        *slot = Some(Self { other: reader.finish() });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -938,30 +941,28 @@ impl Object for AutoChunkingStrategy {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl StaticChunkingStrategy {
+    fn empty() -> Self {
+        Self {
+            static_: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for StaticChunkingStrategy {
-    const NAME: &'static str = "StaticChunkingStrategy";
-    const NAMES: &'static [&'static str] = &["static"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut static_ = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut static_)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (static_,) {
-            (Some(static_),) => {
-                *slot = Some(Self {
-                    static_,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (static_,) => Err(reader.missing(&[("static", static_.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "StaticChunkingStrategy",
+        properties: &["static"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.static_),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -974,46 +975,30 @@ impl Object for StaticChunkingStrategy {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl StaticChunking {
+    fn empty() -> Self {
+        Self {
+            max_chunk_size_tokens: Wire::empty(),
+            chunk_overlap_tokens: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for StaticChunking {
-    const NAME: &'static str = "StaticChunking";
-    const NAMES: &'static [&'static str] = &[
-        "max_chunk_size_tokens",
-        "chunk_overlap_tokens",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut max_chunk_size_tokens = None;
-        let mut chunk_overlap_tokens = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut max_chunk_size_tokens)?,
-                1 => reader.required(&mut chunk_overlap_tokens)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (max_chunk_size_tokens, chunk_overlap_tokens) {
-            (Some(max_chunk_size_tokens), Some(chunk_overlap_tokens)) => {
-                *slot = Some(Self {
-                    max_chunk_size_tokens,
-                    chunk_overlap_tokens,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (max_chunk_size_tokens, chunk_overlap_tokens) => {
-                Err(
-                    reader
-                        .missing(
-                            &[
-                                ("max_chunk_size_tokens", max_chunk_size_tokens.is_none()),
-                                ("chunk_overlap_tokens", chunk_overlap_tokens.is_none()),
-                            ],
-                        ),
-                )
-            }
+    const DESCRIPTION: Description = Description {
+        name: "StaticChunking",
+        properties: &["max_chunk_size_tokens", "chunk_overlap_tokens"],
+        required: &[true, true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.max_chunk_size_tokens),
+            1 => Some(&mut self.chunk_overlap_tokens),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1027,80 +1012,69 @@ impl Object for StaticChunking {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl Assistant {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            created_at: Wire::empty(),
+            name: Wire::empty(),
+            description: Wire::empty(),
+            model: Wire::empty(),
+            instructions: Wire::empty(),
+            tools: Wire::empty(),
+            tool_resources: Wire::empty(),
+            metadata: Wire::empty(),
+            temperature: Wire::empty(),
+            top_p: Wire::empty(),
+            response_format: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for Assistant {
-    const NAME: &'static str = "Assistant";
-    const NAMES: &'static [&'static str] = &[
-        "id",
-        "object",
-        "created_at",
-        "name",
-        "description",
-        "model",
-        "instructions",
-        "tools",
-        "tool_resources",
-        "metadata",
-        "temperature",
-        "top_p",
-        "response_format",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut created_at = None;
-        let mut name = None;
-        let mut description = None;
-        let mut model = None;
-        let mut instructions = None;
-        let mut tools = None;
-        let mut tool_resources = None;
-        let mut metadata = None;
-        let mut temperature = None;
-        let mut top_p = None;
-        let mut response_format = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut created_at)?,
-                3 => reader.optional(&mut name)?,
-                4 => reader.optional(&mut description)?,
-                5 => reader.optional(&mut model)?,
-                6 => reader.optional(&mut instructions)?,
-                7 => reader.optional(&mut tools)?,
-                8 => reader.optional(&mut tool_resources)?,
-                9 => reader.optional(&mut metadata)?,
-                10 => reader.optional(&mut temperature)?,
-                11 => reader.optional(&mut top_p)?,
-                12 => reader.optional(&mut response_format)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    created_at,
-                    name,
-                    description,
-                    model,
-                    instructions,
-                    tools: tools.unwrap_or_default(),
-                    tool_resources,
-                    metadata,
-                    temperature,
-                    top_p,
-                    response_format,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "Assistant",
+        properties: &[
+            "id",
+            "object",
+            "created_at",
+            "name",
+            "description",
+            "model",
+            "instructions",
+            "tools",
+            "tool_resources",
+            "metadata",
+            "temperature",
+            "top_p",
+            "response_format",
+        ],
+        required: &[
+            true, false, false, false, false, false, false, false, false, false, false,
+            false, false,
+        ],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.created_at),
+            3 => Some(&mut self.name),
+            4 => Some(&mut self.description),
+            5 => Some(&mut self.model),
+            6 => Some(&mut self.instructions),
+            7 => Some(&mut self.tools),
+            8 => Some(&mut self.tool_resources),
+            9 => Some(&mut self.metadata),
+            10 => Some(&mut self.temperature),
+            11 => Some(&mut self.top_p),
+            12 => Some(&mut self.response_format),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1125,72 +1099,62 @@ impl Object for Assistant {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CreateAssistantRequest {
+    fn empty() -> Self {
+        Self {
+            model: Wire::empty(),
+            name: Wire::empty(),
+            description: Wire::empty(),
+            instructions: Wire::empty(),
+            reasoning_effort: Wire::empty(),
+            tools: Wire::empty(),
+            tool_resources: Wire::empty(),
+            metadata: Wire::empty(),
+            temperature: Wire::empty(),
+            top_p: Wire::empty(),
+            response_format: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CreateAssistantRequest {
-    const NAME: &'static str = "CreateAssistantRequest";
-    const NAMES: &'static [&'static str] = &[
-        "model",
-        "name",
-        "description",
-        "instructions",
-        "reasoning_effort",
-        "tools",
-        "tool_resources",
-        "metadata",
-        "temperature",
-        "top_p",
-        "response_format",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut model = None;
-        let mut name = Default::default();
-        let mut description = Default::default();
-        let mut instructions = Default::default();
-        let mut reasoning_effort = Default::default();
-        let mut tools = None;
-        let mut tool_resources = Default::default();
-        let mut metadata = Default::default();
-        let mut temperature = Default::default();
-        let mut top_p = Default::default();
-        let mut response_format = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut model)?,
-                1 => reader.optional(&mut name)?,
-                2 => reader.optional(&mut description)?,
-                3 => reader.optional(&mut instructions)?,
-                4 => reader.optional(&mut reasoning_effort)?,
-                5 => reader.optional(&mut tools)?,
-                6 => reader.optional(&mut tool_resources)?,
-                7 => reader.optional(&mut metadata)?,
-                8 => reader.optional(&mut temperature)?,
-                9 => reader.optional(&mut top_p)?,
-                10 => reader.optional(&mut response_format)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (model,) {
-            (Some(model),) => {
-                *slot = Some(Self {
-                    model,
-                    name,
-                    description,
-                    instructions,
-                    reasoning_effort,
-                    tools,
-                    tool_resources,
-                    metadata,
-                    temperature,
-                    top_p,
-                    response_format,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (model,) => Err(reader.missing(&[("model", model.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "CreateAssistantRequest",
+        properties: &[
+            "model",
+            "name",
+            "description",
+            "instructions",
+            "reasoning_effort",
+            "tools",
+            "tool_resources",
+            "metadata",
+            "temperature",
+            "top_p",
+            "response_format",
+        ],
+        required: &[
+            true, false, false, false, false, false, false, false, false, false, false,
+        ],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.model),
+            1 => Some(&mut self.name),
+            2 => Some(&mut self.description),
+            3 => Some(&mut self.instructions),
+            4 => Some(&mut self.reasoning_effort),
+            5 => Some(&mut self.tools),
+            6 => Some(&mut self.tool_resources),
+            7 => Some(&mut self.metadata),
+            8 => Some(&mut self.temperature),
+            9 => Some(&mut self.top_p),
+            10 => Some(&mut self.response_format),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1213,68 +1177,63 @@ impl Object for CreateAssistantRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl UpdateAssistantRequest {
+    fn empty() -> Self {
+        Self {
+            model: Wire::empty(),
+            name: Wire::empty(),
+            description: Wire::empty(),
+            instructions: Wire::empty(),
+            reasoning_effort: Wire::empty(),
+            tools: Wire::empty(),
+            tool_resources: Wire::empty(),
+            metadata: Wire::empty(),
+            temperature: Wire::empty(),
+            top_p: Wire::empty(),
+            response_format: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for UpdateAssistantRequest {
-    const NAME: &'static str = "UpdateAssistantRequest";
-    const NAMES: &'static [&'static str] = &[
-        "model",
-        "name",
-        "description",
-        "instructions",
-        "reasoning_effort",
-        "tools",
-        "tool_resources",
-        "metadata",
-        "temperature",
-        "top_p",
-        "response_format",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut model = None;
-        let mut name = Default::default();
-        let mut description = Default::default();
-        let mut instructions = Default::default();
-        let mut reasoning_effort = Default::default();
-        let mut tools = None;
-        let mut tool_resources = Default::default();
-        let mut metadata = Default::default();
-        let mut temperature = Default::default();
-        let mut top_p = Default::default();
-        let mut response_format = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut model)?,
-                1 => reader.optional(&mut name)?,
-                2 => reader.optional(&mut description)?,
-                3 => reader.optional(&mut instructions)?,
-                4 => reader.optional(&mut reasoning_effort)?,
-                5 => reader.optional(&mut tools)?,
-                6 => reader.optional(&mut tool_resources)?,
-                7 => reader.optional(&mut metadata)?,
-                8 => reader.optional(&mut temperature)?,
-                9 => reader.optional(&mut top_p)?,
-                10 => reader.optional(&mut response_format)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "UpdateAssistantRequest",
+        properties: &[
+            "model",
+            "name",
+            "description",
+            "instructions",
+            "reasoning_effort",
+            "tools",
+            "tool_resources",
+            "metadata",
+            "temperature",
+            "top_p",
+            "response_format",
+        ],
+        required: &[
+            false, false, false, false, false, false, false, false, false, false, false,
+        ],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.model),
+            1 => Some(&mut self.name),
+            2 => Some(&mut self.description),
+            3 => Some(&mut self.instructions),
+            4 => Some(&mut self.reasoning_effort),
+            5 => Some(&mut self.tools),
+            6 => Some(&mut self.tool_resources),
+            7 => Some(&mut self.metadata),
+            8 => Some(&mut self.temperature),
+            9 => Some(&mut self.top_p),
+            10 => Some(&mut self.response_format),
+            _ => None,
         }
-        *slot = Some(Self {
-            model,
-            name,
-            description,
-            instructions,
-            reasoning_effort,
-            tools,
-            tool_resources,
-            metadata,
-            temperature,
-            top_p,
-            response_format,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1296,44 +1255,37 @@ impl Object for UpdateAssistantRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl AssistantList {
+    fn empty() -> Self {
+        Self {
+            object: Wire::empty(),
+            data: Wire::empty(),
+            first_id: Wire::empty(),
+            last_id: Wire::empty(),
+            has_more: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for AssistantList {
-    const NAME: &'static str = "AssistantList";
-    const NAMES: &'static [&'static str] = &[
-        "object",
-        "data",
-        "first_id",
-        "last_id",
-        "has_more",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut object = None;
-        let mut data = None;
-        let mut first_id = None;
-        let mut last_id = None;
-        let mut has_more = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut object)?,
-                1 => reader.optional(&mut data)?,
-                2 => reader.optional(&mut first_id)?,
-                3 => reader.optional(&mut last_id)?,
-                4 => reader.optional(&mut has_more)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "AssistantList",
+        properties: &["object", "data", "first_id", "last_id", "has_more"],
+        required: &[false, false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.object),
+            1 => Some(&mut self.data),
+            2 => Some(&mut self.first_id),
+            3 => Some(&mut self.last_id),
+            4 => Some(&mut self.has_more),
+            _ => None,
         }
-        *slot = Some(Self {
-            object: object.unwrap_or_default(),
-            data: data.unwrap_or_default(),
-            first_id,
-            last_id,
-            has_more: has_more.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1349,36 +1301,32 @@ impl Object for AssistantList {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl DeletedAssistant {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            deleted: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for DeletedAssistant {
-    const NAME: &'static str = "DeletedAssistant";
-    const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut deleted = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut deleted)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    deleted,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "DeletedAssistant",
+        properties: &["id", "object", "deleted"],
+        required: &[true, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.deleted),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1393,48 +1341,36 @@ impl Object for DeletedAssistant {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl Thread {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            created_at: Wire::empty(),
+            tool_resources: Wire::empty(),
+            metadata: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for Thread {
-    const NAME: &'static str = "Thread";
-    const NAMES: &'static [&'static str] = &[
-        "id",
-        "object",
-        "created_at",
-        "tool_resources",
-        "metadata",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut created_at = None;
-        let mut tool_resources = None;
-        let mut metadata = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut created_at)?,
-                3 => reader.optional(&mut tool_resources)?,
-                4 => reader.optional(&mut metadata)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    created_at,
-                    tool_resources,
-                    metadata,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "Thread",
+        properties: &["id", "object", "created_at", "tool_resources", "metadata"],
+        required: &[true, false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.created_at),
+            3 => Some(&mut self.tool_resources),
+            4 => Some(&mut self.metadata),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1451,32 +1387,33 @@ impl Object for Thread {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CreateThreadRequest {
+    fn empty() -> Self {
+        Self {
+            messages: Wire::empty(),
+            tool_resources: Wire::empty(),
+            metadata: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CreateThreadRequest {
-    const NAME: &'static str = "CreateThreadRequest";
-    const NAMES: &'static [&'static str] = &["messages", "tool_resources", "metadata"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut messages = None;
-        let mut tool_resources = Default::default();
-        let mut metadata = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut messages)?,
-                1 => reader.optional(&mut tool_resources)?,
-                2 => reader.optional(&mut metadata)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CreateThreadRequest",
+        properties: &["messages", "tool_resources", "metadata"],
+        required: &[false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.messages),
+            1 => Some(&mut self.tool_resources),
+            2 => Some(&mut self.metadata),
+            _ => None,
         }
-        *slot = Some(Self {
-            messages,
-            tool_resources,
-            metadata,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1490,29 +1427,31 @@ impl Object for CreateThreadRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl UpdateThreadRequest {
+    fn empty() -> Self {
+        Self {
+            tool_resources: Wire::empty(),
+            metadata: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for UpdateThreadRequest {
-    const NAME: &'static str = "UpdateThreadRequest";
-    const NAMES: &'static [&'static str] = &["tool_resources", "metadata"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut tool_resources = Default::default();
-        let mut metadata = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut tool_resources)?,
-                1 => reader.optional(&mut metadata)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "UpdateThreadRequest",
+        properties: &["tool_resources", "metadata"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.tool_resources),
+            1 => Some(&mut self.metadata),
+            _ => None,
         }
-        *slot = Some(Self {
-            tool_resources,
-            metadata,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1525,36 +1464,32 @@ impl Object for UpdateThreadRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl DeletedThread {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            deleted: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for DeletedThread {
-    const NAME: &'static str = "DeletedThread";
-    const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut deleted = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut deleted)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    deleted,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "DeletedThread",
+        properties: &["id", "object", "deleted"],
+        required: &[true, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.deleted),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1569,84 +1504,72 @@ impl Object for DeletedThread {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl Message {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            created_at: Wire::empty(),
+            thread_id: Wire::empty(),
+            status: Wire::empty(),
+            incomplete_details: Wire::empty(),
+            completed_at: Wire::empty(),
+            incomplete_at: Wire::empty(),
+            role: Wire::empty(),
+            content: Wire::empty(),
+            assistant_id: Wire::empty(),
+            run_id: Wire::empty(),
+            attachments: Wire::empty(),
+            metadata: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for Message {
-    const NAME: &'static str = "Message";
-    const NAMES: &'static [&'static str] = &[
-        "id",
-        "object",
-        "created_at",
-        "thread_id",
-        "status",
-        "incomplete_details",
-        "completed_at",
-        "incomplete_at",
-        "role",
-        "content",
-        "assistant_id",
-        "run_id",
-        "attachments",
-        "metadata",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut created_at = None;
-        let mut thread_id = None;
-        let mut status = None;
-        let mut incomplete_details = None;
-        let mut completed_at = None;
-        let mut incomplete_at = None;
-        let mut role = None;
-        let mut content = None;
-        let mut assistant_id = None;
-        let mut run_id = None;
-        let mut attachments = None;
-        let mut metadata = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut created_at)?,
-                3 => reader.optional(&mut thread_id)?,
-                4 => reader.optional(&mut status)?,
-                5 => reader.optional(&mut incomplete_details)?,
-                6 => reader.optional(&mut completed_at)?,
-                7 => reader.optional(&mut incomplete_at)?,
-                8 => reader.optional(&mut role)?,
-                9 => reader.optional(&mut content)?,
-                10 => reader.optional(&mut assistant_id)?,
-                11 => reader.optional(&mut run_id)?,
-                12 => reader.optional(&mut attachments)?,
-                13 => reader.optional(&mut metadata)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    created_at,
-                    thread_id,
-                    status,
-                    incomplete_details,
-                    completed_at,
-                    incomplete_at,
-                    role,
-                    content: content.unwrap_or_default(),
-                    assistant_id,
-                    run_id,
-                    attachments,
-                    metadata,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "Message",
+        properties: &[
+            "id",
+            "object",
+            "created_at",
+            "thread_id",
+            "status",
+            "incomplete_details",
+            "completed_at",
+            "incomplete_at",
+            "role",
+            "content",
+            "assistant_id",
+            "run_id",
+            "attachments",
+            "metadata",
+        ],
+        required: &[
+            true, false, false, false, false, false, false, false, false, false, false,
+            false, false, false,
+        ],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.created_at),
+            3 => Some(&mut self.thread_id),
+            4 => Some(&mut self.status),
+            5 => Some(&mut self.incomplete_details),
+            6 => Some(&mut self.completed_at),
+            7 => Some(&mut self.incomplete_at),
+            8 => Some(&mut self.role),
+            9 => Some(&mut self.content),
+            10 => Some(&mut self.assistant_id),
+            11 => Some(&mut self.run_id),
+            12 => Some(&mut self.attachments),
+            13 => Some(&mut self.metadata),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1672,26 +1595,29 @@ impl Object for Message {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageIncompleteDetails {
+    fn empty() -> Self {
+        Self {
+            reason: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageIncompleteDetails {
-    const NAME: &'static str = "MessageIncompleteDetails";
-    const NAMES: &'static [&'static str] = &["reason"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut reason = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut reason)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "MessageIncompleteDetails",
+        properties: &["reason"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.reason),
+            _ => None,
         }
-        *slot = Some(Self {
-            reason,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1703,30 +1629,28 @@ impl Object for MessageIncompleteDetails {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ImageFileContent {
+    fn empty() -> Self {
+        Self {
+            image_file: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ImageFileContent {
-    const NAME: &'static str = "ImageFileContent";
-    const NAMES: &'static [&'static str] = &["image_file"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut image_file = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut image_file)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (image_file,) {
-            (Some(image_file),) => {
-                *slot = Some(Self {
-                    image_file,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (image_file,) => Err(reader.missing(&[("image_file", image_file.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "ImageFileContent",
+        properties: &["image_file"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.image_file),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1739,33 +1663,30 @@ impl Object for ImageFileContent {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ImageFile {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            detail: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ImageFile {
-    const NAME: &'static str = "ImageFile";
-    const NAMES: &'static [&'static str] = &["file_id", "detail"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        let mut detail = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut file_id)?,
-                1 => reader.optional(&mut detail)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (file_id,) {
-            (Some(file_id),) => {
-                *slot = Some(Self {
-                    file_id,
-                    detail,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "ImageFile",
+        properties: &["file_id", "detail"],
+        required: &[true, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            1 => Some(&mut self.detail),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1779,30 +1700,28 @@ impl Object for ImageFile {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ImageUrlContent {
+    fn empty() -> Self {
+        Self {
+            image_url: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ImageUrlContent {
-    const NAME: &'static str = "ImageUrlContent";
-    const NAMES: &'static [&'static str] = &["image_url"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut image_url = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut image_url)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (image_url,) {
-            (Some(image_url),) => {
-                *slot = Some(Self {
-                    image_url,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (image_url,) => Err(reader.missing(&[("image_url", image_url.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "ImageUrlContent",
+        properties: &["image_url"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.image_url),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1815,33 +1734,30 @@ impl Object for ImageUrlContent {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ImageUrl {
+    fn empty() -> Self {
+        Self {
+            url: Wire::empty(),
+            detail: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ImageUrl {
-    const NAME: &'static str = "ImageUrl";
-    const NAMES: &'static [&'static str] = &["url", "detail"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut url = None;
-        let mut detail = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut url)?,
-                1 => reader.optional(&mut detail)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (url,) {
-            (Some(url),) => {
-                *slot = Some(Self {
-                    url,
-                    detail,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (url,) => Err(reader.missing(&[("url", url.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "ImageUrl",
+        properties: &["url", "detail"],
+        required: &[true, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.url),
+            1 => Some(&mut self.detail),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1855,30 +1771,28 @@ impl Object for ImageUrl {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl TextContent {
+    fn empty() -> Self {
+        Self {
+            text: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for TextContent {
-    const NAME: &'static str = "TextContent";
-    const NAMES: &'static [&'static str] = &["text"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut text = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut text)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (text,) {
-            (Some(text),) => {
-                *slot = Some(Self {
-                    text,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (text,) => Err(reader.missing(&[("text", text.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "TextContent",
+        properties: &["text"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.text),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -1891,29 +1805,31 @@ impl Object for TextContent {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageText {
+    fn empty() -> Self {
+        Self {
+            value: Wire::empty(),
+            annotations: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageText {
-    const NAME: &'static str = "MessageText";
-    const NAMES: &'static [&'static str] = &["value", "annotations"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut value = None;
-        let mut annotations = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut value)?,
-                1 => reader.optional(&mut annotations)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "MessageText",
+        properties: &["value", "annotations"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.value),
+            1 => Some(&mut self.annotations),
+            _ => None,
         }
-        *slot = Some(Self {
-            value: value.unwrap_or_default(),
-            annotations: annotations.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1926,26 +1842,29 @@ impl Object for MessageText {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RefusalContent {
+    fn empty() -> Self {
+        Self {
+            refusal: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RefusalContent {
-    const NAME: &'static str = "RefusalContent";
-    const NAMES: &'static [&'static str] = &["refusal"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut refusal = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut refusal)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RefusalContent",
+        properties: &["refusal"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.refusal),
+            _ => None,
         }
-        *slot = Some(Self {
-            refusal: refusal.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -1957,40 +1876,35 @@ impl Object for RefusalContent {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileCitationAnnotation {
+    fn empty() -> Self {
+        Self {
+            text: Wire::empty(),
+            file_citation: Wire::empty(),
+            start_index: Wire::empty(),
+            end_index: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileCitationAnnotation {
-    const NAME: &'static str = "FileCitationAnnotation";
-    const NAMES: &'static [&'static str] = &[
-        "text",
-        "file_citation",
-        "start_index",
-        "end_index",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut text = None;
-        let mut file_citation = None;
-        let mut start_index = None;
-        let mut end_index = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut text)?,
-                1 => reader.optional(&mut file_citation)?,
-                2 => reader.optional(&mut start_index)?,
-                3 => reader.optional(&mut end_index)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileCitationAnnotation",
+        properties: &["text", "file_citation", "start_index", "end_index"],
+        required: &[false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.text),
+            1 => Some(&mut self.file_citation),
+            2 => Some(&mut self.start_index),
+            3 => Some(&mut self.end_index),
+            _ => None,
         }
-        *slot = Some(Self {
-            text: text.unwrap_or_default(),
-            file_citation,
-            start_index,
-            end_index,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2005,30 +1919,28 @@ impl Object for FileCitationAnnotation {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileCitation {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileCitation {
-    const NAME: &'static str = "FileCitation";
-    const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut file_id)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (file_id,) {
-            (Some(file_id),) => {
-                *slot = Some(Self {
-                    file_id,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "FileCitation",
+        properties: &["file_id"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -2041,40 +1953,35 @@ impl Object for FileCitation {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FilePathAnnotation {
+    fn empty() -> Self {
+        Self {
+            text: Wire::empty(),
+            file_path: Wire::empty(),
+            start_index: Wire::empty(),
+            end_index: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FilePathAnnotation {
-    const NAME: &'static str = "FilePathAnnotation";
-    const NAMES: &'static [&'static str] = &[
-        "text",
-        "file_path",
-        "start_index",
-        "end_index",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut text = None;
-        let mut file_path = None;
-        let mut start_index = None;
-        let mut end_index = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut text)?,
-                1 => reader.optional(&mut file_path)?,
-                2 => reader.optional(&mut start_index)?,
-                3 => reader.optional(&mut end_index)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FilePathAnnotation",
+        properties: &["text", "file_path", "start_index", "end_index"],
+        required: &[false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.text),
+            1 => Some(&mut self.file_path),
+            2 => Some(&mut self.start_index),
+            3 => Some(&mut self.end_index),
+            _ => None,
         }
-        *slot = Some(Self {
-            text: text.unwrap_or_default(),
-            file_path,
-            start_index,
-            end_index,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2089,30 +1996,28 @@ impl Object for FilePathAnnotation {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FilePath {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FilePath {
-    const NAME: &'static str = "FilePath";
-    const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut file_id)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (file_id,) {
-            (Some(file_id),) => {
-                *slot = Some(Self {
-                    file_id,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "FilePath",
+        properties: &["file_id"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -2125,29 +2030,31 @@ impl Object for FilePath {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl Attachment {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            tools: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for Attachment {
-    const NAME: &'static str = "Attachment";
-    const NAMES: &'static [&'static str] = &["file_id", "tools"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        let mut tools = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut file_id)?,
-                1 => reader.optional(&mut tools)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "Attachment",
+        properties: &["file_id", "tools"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            1 => Some(&mut self.tools),
+            _ => None,
         }
-        *slot = Some(Self {
-            file_id,
-            tools,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2160,51 +2067,34 @@ impl Object for Attachment {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CreateMessageRequest {
+    fn empty() -> Self {
+        Self {
+            role: Wire::empty(),
+            content: Wire::empty(),
+            attachments: Wire::empty(),
+            metadata: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CreateMessageRequest {
-    const NAME: &'static str = "CreateMessageRequest";
-    const NAMES: &'static [&'static str] = &[
-        "role",
-        "content",
-        "attachments",
-        "metadata",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut role = None;
-        let mut content = None;
-        let mut attachments = Default::default();
-        let mut metadata = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut role)?,
-                1 => reader.required(&mut content)?,
-                2 => reader.optional(&mut attachments)?,
-                3 => reader.optional(&mut metadata)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (role, content) {
-            (Some(role), Some(content)) => {
-                *slot = Some(Self {
-                    role,
-                    content,
-                    attachments,
-                    metadata,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (role, content) => {
-                Err(
-                    reader
-                        .missing(
-                            &[("role", role.is_none()), ("content", content.is_none())],
-                        ),
-                )
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CreateMessageRequest",
+        properties: &["role", "content", "attachments", "metadata"],
+        required: &[true, true, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.role),
+            1 => Some(&mut self.content),
+            2 => Some(&mut self.attachments),
+            3 => Some(&mut self.metadata),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -2220,26 +2110,29 @@ impl Object for CreateMessageRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl UpdateMessageRequest {
+    fn empty() -> Self {
+        Self {
+            metadata: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for UpdateMessageRequest {
-    const NAME: &'static str = "UpdateMessageRequest";
-    const NAMES: &'static [&'static str] = &["metadata"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut metadata = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut metadata)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "UpdateMessageRequest",
+        properties: &["metadata"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.metadata),
+            _ => None,
         }
-        *slot = Some(Self {
-            metadata,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2251,30 +2144,28 @@ impl Object for UpdateMessageRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl TextContentPart {
+    fn empty() -> Self {
+        Self {
+            text: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for TextContentPart {
-    const NAME: &'static str = "TextContentPart";
-    const NAMES: &'static [&'static str] = &["text"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut text = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut text)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (text,) {
-            (Some(text),) => {
-                *slot = Some(Self {
-                    text,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (text,) => Err(reader.missing(&[("text", text.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "TextContentPart",
+        properties: &["text"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.text),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -2287,44 +2178,37 @@ impl Object for TextContentPart {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageList {
+    fn empty() -> Self {
+        Self {
+            object: Wire::empty(),
+            data: Wire::empty(),
+            first_id: Wire::empty(),
+            last_id: Wire::empty(),
+            has_more: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageList {
-    const NAME: &'static str = "MessageList";
-    const NAMES: &'static [&'static str] = &[
-        "object",
-        "data",
-        "first_id",
-        "last_id",
-        "has_more",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut object = None;
-        let mut data = None;
-        let mut first_id = None;
-        let mut last_id = None;
-        let mut has_more = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut object)?,
-                1 => reader.optional(&mut data)?,
-                2 => reader.optional(&mut first_id)?,
-                3 => reader.optional(&mut last_id)?,
-                4 => reader.optional(&mut has_more)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "MessageList",
+        properties: &["object", "data", "first_id", "last_id", "has_more"],
+        required: &[false, false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.object),
+            1 => Some(&mut self.data),
+            2 => Some(&mut self.first_id),
+            3 => Some(&mut self.last_id),
+            4 => Some(&mut self.has_more),
+            _ => None,
         }
-        *slot = Some(Self {
-            object: object.unwrap_or_default(),
-            data: data.unwrap_or_default(),
-            first_id,
-            last_id,
-            has_more: has_more.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2340,36 +2224,32 @@ impl Object for MessageList {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl DeletedMessage {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            deleted: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for DeletedMessage {
-    const NAME: &'static str = "DeletedMessage";
-    const NAMES: &'static [&'static str] = &["id", "object", "deleted"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut deleted = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut deleted)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    deleted,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "DeletedMessage",
+        properties: &["id", "object", "deleted"],
+        required: &[true, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.deleted),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -2384,147 +2264,112 @@ impl Object for DeletedMessage {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl Run {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            created_at: Wire::empty(),
+            thread_id: Wire::empty(),
+            assistant_id: Wire::empty(),
+            status: Wire::empty(),
+            required_action: Wire::empty(),
+            last_error: Wire::empty(),
+            expires_at: Wire::empty(),
+            started_at: Wire::empty(),
+            cancelled_at: Wire::empty(),
+            failed_at: Wire::empty(),
+            completed_at: Wire::empty(),
+            incomplete_details: Wire::empty(),
+            model: Wire::empty(),
+            instructions: Wire::empty(),
+            tools: Wire::empty(),
+            metadata: Wire::empty(),
+            usage: Wire::empty(),
+            temperature: Wire::empty(),
+            top_p: Wire::empty(),
+            max_prompt_tokens: Wire::empty(),
+            max_completion_tokens: Wire::empty(),
+            truncation_strategy: Wire::empty(),
+            tool_choice: Wire::empty(),
+            parallel_tool_calls: Wire::empty(),
+            response_format: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for Run {
-    const NAME: &'static str = "Run";
-    const NAMES: &'static [&'static str] = &[
-        "id",
-        "object",
-        "created_at",
-        "thread_id",
-        "assistant_id",
-        "status",
-        "required_action",
-        "last_error",
-        "expires_at",
-        "started_at",
-        "cancelled_at",
-        "failed_at",
-        "completed_at",
-        "incomplete_details",
-        "model",
-        "instructions",
-        "tools",
-        "metadata",
-        "usage",
-        "temperature",
-        "top_p",
-        "max_prompt_tokens",
-        "max_completion_tokens",
-        "truncation_strategy",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut created_at = None;
-        let mut thread_id = None;
-        let mut assistant_id = None;
-        let mut status = None;
-        let mut required_action = None;
-        let mut last_error = None;
-        let mut expires_at = None;
-        let mut started_at = None;
-        let mut cancelled_at = None;
-        let mut failed_at = None;
-        let mut completed_at = None;
-        let mut incomplete_details = None;
-        let mut model = None;
-        let mut instructions = None;
-        let mut tools = None;
-        let mut metadata = None;
-        let mut usage = None;
-        let mut temperature = None;
-        let mut top_p = None;
-        let mut max_prompt_tokens = None;
-        let mut max_completion_tokens = None;
-        let mut truncation_strategy = None;
-        let mut tool_choice = None;
-        let mut parallel_tool_calls = None;
-        let mut response_format = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut created_at)?,
-                3 => reader.required(&mut thread_id)?,
-                4 => reader.optional(&mut assistant_id)?,
-                5 => reader.required(&mut status)?,
-                6 => reader.optional(&mut required_action)?,
-                7 => reader.optional(&mut last_error)?,
-                8 => reader.optional(&mut expires_at)?,
-                9 => reader.optional(&mut started_at)?,
-                10 => reader.optional(&mut cancelled_at)?,
-                11 => reader.optional(&mut failed_at)?,
-                12 => reader.optional(&mut completed_at)?,
-                13 => reader.optional(&mut incomplete_details)?,
-                14 => reader.optional(&mut model)?,
-                15 => reader.optional(&mut instructions)?,
-                16 => reader.optional(&mut tools)?,
-                17 => reader.optional(&mut metadata)?,
-                18 => reader.optional(&mut usage)?,
-                19 => reader.optional(&mut temperature)?,
-                20 => reader.optional(&mut top_p)?,
-                21 => reader.optional(&mut max_prompt_tokens)?,
-                22 => reader.optional(&mut max_completion_tokens)?,
-                23 => reader.optional(&mut truncation_strategy)?,
-                24 => reader.optional(&mut tool_choice)?,
-                25 => reader.optional(&mut parallel_tool_calls)?,
-                26 => reader.optional(&mut response_format)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id, thread_id, status) {
-            (Some(id), Some(thread_id), Some(status)) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    created_at,
-                    thread_id,
-                    assistant_id,
-                    status,
-                    required_action,
-                    last_error,
-                    expires_at,
-                    started_at,
-                    cancelled_at,
-                    failed_at,
-                    completed_at,
-                    incomplete_details,
-                    model,
-                    instructions,
-                    tools: tools.unwrap_or_default(),
-                    metadata,
-                    usage,
-                    temperature,
-                    top_p,
-                    max_prompt_tokens,
-                    max_completion_tokens,
-                    truncation_strategy,
-                    tool_choice,
-                    parallel_tool_calls,
-                    response_format,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id, thread_id, status) => {
-                Err(
-                    reader
-                        .missing(
-                            &[
-                                ("id", id.is_none()),
-                                ("thread_id", thread_id.is_none()),
-                                ("status", status.is_none()),
-                            ],
-                        ),
-                )
-            }
+    const DESCRIPTION: Description = Description {
+        name: "Run",
+        properties: &[
+            "id",
+            "object",
+            "created_at",
+            "thread_id",
+            "assistant_id",
+            "status",
+            "required_action",
+            "last_error",
+            "expires_at",
+            "started_at",
+            "cancelled_at",
+            "failed_at",
+            "completed_at",
+            "incomplete_details",
+            "model",
+            "instructions",
+            "tools",
+            "metadata",
+            "usage",
+            "temperature",
+            "top_p",
+            "max_prompt_tokens",
+            "max_completion_tokens",
+            "truncation_strategy",
+            "tool_choice",
+            "parallel_tool_calls",
+            "response_format",
+        ],
+        required: &[
+            true, false, false, true, false, true, false, false, false, false, false,
+            false, false, false, false, false, false, false, false, false, false, false,
+            false, false, false, false, false,
+        ],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.created_at),
+            3 => Some(&mut self.thread_id),
+            4 => Some(&mut self.assistant_id),
+            5 => Some(&mut self.status),
+            6 => Some(&mut self.required_action),
+            7 => Some(&mut self.last_error),
+            8 => Some(&mut self.expires_at),
+            9 => Some(&mut self.started_at),
+            10 => Some(&mut self.cancelled_at),
+            11 => Some(&mut self.failed_at),
+            12 => Some(&mut self.completed_at),
+            13 => Some(&mut self.incomplete_details),
+            14 => Some(&mut self.model),
+            15 => Some(&mut self.instructions),
+            16 => Some(&mut self.tools),
+            17 => Some(&mut self.metadata),
+            18 => Some(&mut self.usage),
+            19 => Some(&mut self.temperature),
+            20 => Some(&mut self.top_p),
+            21 => Some(&mut self.max_prompt_tokens),
+            22 => Some(&mut self.max_completion_tokens),
+            23 => Some(&mut self.truncation_strategy),
+            24 => Some(&mut self.tool_choice),
+            25 => Some(&mut self.parallel_tool_calls),
+            26 => Some(&mut self.response_format),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -2563,37 +2408,28 @@ impl Object for Run {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl SubmitToolOutputsAction {
+    fn empty() -> Self {
+        Self {
+            submit_tool_outputs: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for SubmitToolOutputsAction {
-    const NAME: &'static str = "SubmitToolOutputsAction";
-    const NAMES: &'static [&'static str] = &["submit_tool_outputs"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut submit_tool_outputs = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut submit_tool_outputs)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (submit_tool_outputs,) {
-            (Some(submit_tool_outputs),) => {
-                *slot = Some(Self {
-                    submit_tool_outputs,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (submit_tool_outputs,) => {
-                Err(
-                    reader
-                        .missing(
-                            &[("submit_tool_outputs", submit_tool_outputs.is_none())],
-                        ),
-                )
-            }
+    const DESCRIPTION: Description = Description {
+        name: "SubmitToolOutputsAction",
+        properties: &["submit_tool_outputs"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.submit_tool_outputs),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -2606,26 +2442,29 @@ impl Object for SubmitToolOutputsAction {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RequiredToolOutputs {
+    fn empty() -> Self {
+        Self {
+            tool_calls: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RequiredToolOutputs {
-    const NAME: &'static str = "RequiredToolOutputs";
-    const NAMES: &'static [&'static str] = &["tool_calls"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut tool_calls = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut tool_calls)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RequiredToolOutputs",
+        properties: &["tool_calls"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.tool_calls),
+            _ => None,
         }
-        *slot = Some(Self {
-            tool_calls: tool_calls.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2637,40 +2476,30 @@ impl Object for RequiredToolOutputs {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RequiredFunctionToolCall {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            function: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RequiredFunctionToolCall {
-    const NAME: &'static str = "RequiredFunctionToolCall";
-    const NAMES: &'static [&'static str] = &["id", "function"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut function = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.required(&mut function)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id, function) {
-            (Some(id), Some(function)) => {
-                *slot = Some(Self {
-                    id,
-                    function,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id, function) => {
-                Err(
-                    reader
-                        .missing(
-                            &[("id", id.is_none()), ("function", function.is_none())],
-                        ),
-                )
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RequiredFunctionToolCall",
+        properties: &["id", "function"],
+        required: &[true, true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.function),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -2684,33 +2513,30 @@ impl Object for RequiredFunctionToolCall {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RequiredFunction {
+    fn empty() -> Self {
+        Self {
+            name: Wire::empty(),
+            arguments: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RequiredFunction {
-    const NAME: &'static str = "RequiredFunction";
-    const NAMES: &'static [&'static str] = &["name", "arguments"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut name = None;
-        let mut arguments = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut name)?,
-                1 => reader.optional(&mut arguments)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (name,) {
-            (Some(name),) => {
-                *slot = Some(Self {
-                    name,
-                    arguments: arguments.unwrap_or_default(),
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "RequiredFunction",
+        properties: &["name", "arguments"],
+        required: &[true, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.name),
+            1 => Some(&mut self.arguments),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -2724,29 +2550,31 @@ impl Object for RequiredFunction {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RunError {
+    fn empty() -> Self {
+        Self {
+            code: Wire::empty(),
+            message: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RunError {
-    const NAME: &'static str = "RunError";
-    const NAMES: &'static [&'static str] = &["code", "message"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut code = None;
-        let mut message = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut code)?,
-                1 => reader.optional(&mut message)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RunError",
+        properties: &["code", "message"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.code),
+            1 => Some(&mut self.message),
+            _ => None,
         }
-        *slot = Some(Self {
-            code,
-            message: message.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2759,26 +2587,29 @@ impl Object for RunError {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RunIncompleteDetails {
+    fn empty() -> Self {
+        Self {
+            reason: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RunIncompleteDetails {
-    const NAME: &'static str = "RunIncompleteDetails";
-    const NAMES: &'static [&'static str] = &["reason"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut reason = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut reason)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RunIncompleteDetails",
+        properties: &["reason"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.reason),
+            _ => None,
         }
-        *slot = Some(Self {
-            reason,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2790,36 +2621,33 @@ impl Object for RunIncompleteDetails {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl Usage {
+    fn empty() -> Self {
+        Self {
+            completion_tokens: Wire::empty(),
+            prompt_tokens: Wire::empty(),
+            total_tokens: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for Usage {
-    const NAME: &'static str = "Usage";
-    const NAMES: &'static [&'static str] = &[
-        "completion_tokens",
-        "prompt_tokens",
-        "total_tokens",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut completion_tokens = None;
-        let mut prompt_tokens = None;
-        let mut total_tokens = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut completion_tokens)?,
-                1 => reader.optional(&mut prompt_tokens)?,
-                2 => reader.optional(&mut total_tokens)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "Usage",
+        properties: &["completion_tokens", "prompt_tokens", "total_tokens"],
+        required: &[false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.completion_tokens),
+            1 => Some(&mut self.prompt_tokens),
+            2 => Some(&mut self.total_tokens),
+            _ => None,
         }
-        *slot = Some(Self {
-            completion_tokens,
-            prompt_tokens,
-            total_tokens,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2833,44 +2661,37 @@ impl Object for Usage {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RunList {
+    fn empty() -> Self {
+        Self {
+            object: Wire::empty(),
+            data: Wire::empty(),
+            first_id: Wire::empty(),
+            last_id: Wire::empty(),
+            has_more: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RunList {
-    const NAME: &'static str = "RunList";
-    const NAMES: &'static [&'static str] = &[
-        "object",
-        "data",
-        "first_id",
-        "last_id",
-        "has_more",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut object = None;
-        let mut data = None;
-        let mut first_id = None;
-        let mut last_id = None;
-        let mut has_more = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut object)?,
-                1 => reader.optional(&mut data)?,
-                2 => reader.optional(&mut first_id)?,
-                3 => reader.optional(&mut last_id)?,
-                4 => reader.optional(&mut has_more)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RunList",
+        properties: &["object", "data", "first_id", "last_id", "has_more"],
+        required: &[false, false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.object),
+            1 => Some(&mut self.data),
+            2 => Some(&mut self.first_id),
+            3 => Some(&mut self.last_id),
+            4 => Some(&mut self.has_more),
+            _ => None,
         }
-        *slot = Some(Self {
-            object: object.unwrap_or_default(),
-            data: data.unwrap_or_default(),
-            first_id,
-            last_id,
-            has_more: has_more.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -2886,98 +2707,81 @@ impl Object for RunList {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CreateRunRequest {
+    fn empty() -> Self {
+        Self {
+            assistant_id: Wire::empty(),
+            model: Wire::empty(),
+            reasoning_effort: Wire::empty(),
+            instructions: Wire::empty(),
+            additional_instructions: Wire::empty(),
+            additional_messages: Wire::empty(),
+            tools: Wire::empty(),
+            metadata: Wire::empty(),
+            temperature: Wire::empty(),
+            top_p: Wire::empty(),
+            stream: Wire::empty(),
+            max_prompt_tokens: Wire::empty(),
+            max_completion_tokens: Wire::empty(),
+            truncation_strategy: Wire::empty(),
+            tool_choice: Wire::empty(),
+            parallel_tool_calls: Wire::empty(),
+            response_format: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CreateRunRequest {
-    const NAME: &'static str = "CreateRunRequest";
-    const NAMES: &'static [&'static str] = &[
-        "assistant_id",
-        "model",
-        "reasoning_effort",
-        "instructions",
-        "additional_instructions",
-        "additional_messages",
-        "tools",
-        "metadata",
-        "temperature",
-        "top_p",
-        "stream",
-        "max_prompt_tokens",
-        "max_completion_tokens",
-        "truncation_strategy",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut assistant_id = None;
-        let mut model = Default::default();
-        let mut reasoning_effort = Default::default();
-        let mut instructions = Default::default();
-        let mut additional_instructions = Default::default();
-        let mut additional_messages = Default::default();
-        let mut tools = Default::default();
-        let mut metadata = Default::default();
-        let mut temperature = Default::default();
-        let mut top_p = Default::default();
-        let mut stream = Default::default();
-        let mut max_prompt_tokens = Default::default();
-        let mut max_completion_tokens = Default::default();
-        let mut truncation_strategy = Default::default();
-        let mut tool_choice = Default::default();
-        let mut parallel_tool_calls = None;
-        let mut response_format = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut assistant_id)?,
-                1 => reader.optional(&mut model)?,
-                2 => reader.optional(&mut reasoning_effort)?,
-                3 => reader.optional(&mut instructions)?,
-                4 => reader.optional(&mut additional_instructions)?,
-                5 => reader.optional(&mut additional_messages)?,
-                6 => reader.optional(&mut tools)?,
-                7 => reader.optional(&mut metadata)?,
-                8 => reader.optional(&mut temperature)?,
-                9 => reader.optional(&mut top_p)?,
-                10 => reader.optional(&mut stream)?,
-                11 => reader.optional(&mut max_prompt_tokens)?,
-                12 => reader.optional(&mut max_completion_tokens)?,
-                13 => reader.optional(&mut truncation_strategy)?,
-                14 => reader.optional(&mut tool_choice)?,
-                15 => reader.optional(&mut parallel_tool_calls)?,
-                16 => reader.optional(&mut response_format)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (assistant_id,) {
-            (Some(assistant_id),) => {
-                *slot = Some(Self {
-                    assistant_id,
-                    model,
-                    reasoning_effort,
-                    instructions,
-                    additional_instructions,
-                    additional_messages,
-                    tools,
-                    metadata,
-                    temperature,
-                    top_p,
-                    stream,
-                    max_prompt_tokens,
-                    max_completion_tokens,
-                    truncation_strategy,
-                    tool_choice,
-                    parallel_tool_calls,
-                    response_format,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (assistant_id,) => {
-                Err(reader.missing(&[("assistant_id", assistant_id.is_none())]))
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CreateRunRequest",
+        properties: &[
+            "assistant_id",
+            "model",
+            "reasoning_effort",
+            "instructions",
+            "additional_instructions",
+            "additional_messages",
+            "tools",
+            "metadata",
+            "temperature",
+            "top_p",
+            "stream",
+            "max_prompt_tokens",
+            "max_completion_tokens",
+            "truncation_strategy",
+            "tool_choice",
+            "parallel_tool_calls",
+            "response_format",
+        ],
+        required: &[
+            true, false, false, false, false, false, false, false, false, false, false,
+            false, false, false, false, false, false,
+        ],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.assistant_id),
+            1 => Some(&mut self.model),
+            2 => Some(&mut self.reasoning_effort),
+            3 => Some(&mut self.instructions),
+            4 => Some(&mut self.additional_instructions),
+            5 => Some(&mut self.additional_messages),
+            6 => Some(&mut self.tools),
+            7 => Some(&mut self.metadata),
+            8 => Some(&mut self.temperature),
+            9 => Some(&mut self.top_p),
+            10 => Some(&mut self.stream),
+            11 => Some(&mut self.max_prompt_tokens),
+            12 => Some(&mut self.max_completion_tokens),
+            13 => Some(&mut self.truncation_strategy),
+            14 => Some(&mut self.tool_choice),
+            15 => Some(&mut self.parallel_tool_calls),
+            16 => Some(&mut self.response_format),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3006,94 +2810,78 @@ impl Object for CreateRunRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CreateThreadAndRunRequest {
+    fn empty() -> Self {
+        Self {
+            assistant_id: Wire::empty(),
+            thread: Wire::empty(),
+            model: Wire::empty(),
+            instructions: Wire::empty(),
+            tools: Wire::empty(),
+            tool_resources: Wire::empty(),
+            metadata: Wire::empty(),
+            temperature: Wire::empty(),
+            top_p: Wire::empty(),
+            stream: Wire::empty(),
+            max_prompt_tokens: Wire::empty(),
+            max_completion_tokens: Wire::empty(),
+            truncation_strategy: Wire::empty(),
+            tool_choice: Wire::empty(),
+            parallel_tool_calls: Wire::empty(),
+            response_format: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CreateThreadAndRunRequest {
-    const NAME: &'static str = "CreateThreadAndRunRequest";
-    const NAMES: &'static [&'static str] = &[
-        "assistant_id",
-        "thread",
-        "model",
-        "instructions",
-        "tools",
-        "tool_resources",
-        "metadata",
-        "temperature",
-        "top_p",
-        "stream",
-        "max_prompt_tokens",
-        "max_completion_tokens",
-        "truncation_strategy",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut assistant_id = None;
-        let mut thread = None;
-        let mut model = Default::default();
-        let mut instructions = Default::default();
-        let mut tools = Default::default();
-        let mut tool_resources = Default::default();
-        let mut metadata = Default::default();
-        let mut temperature = Default::default();
-        let mut top_p = Default::default();
-        let mut stream = Default::default();
-        let mut max_prompt_tokens = Default::default();
-        let mut max_completion_tokens = Default::default();
-        let mut truncation_strategy = Default::default();
-        let mut tool_choice = Default::default();
-        let mut parallel_tool_calls = None;
-        let mut response_format = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut assistant_id)?,
-                1 => reader.optional(&mut thread)?,
-                2 => reader.optional(&mut model)?,
-                3 => reader.optional(&mut instructions)?,
-                4 => reader.optional(&mut tools)?,
-                5 => reader.optional(&mut tool_resources)?,
-                6 => reader.optional(&mut metadata)?,
-                7 => reader.optional(&mut temperature)?,
-                8 => reader.optional(&mut top_p)?,
-                9 => reader.optional(&mut stream)?,
-                10 => reader.optional(&mut max_prompt_tokens)?,
-                11 => reader.optional(&mut max_completion_tokens)?,
-                12 => reader.optional(&mut truncation_strategy)?,
-                13 => reader.optional(&mut tool_choice)?,
-                14 => reader.optional(&mut parallel_tool_calls)?,
-                15 => reader.optional(&mut response_format)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (assistant_id,) {
-            (Some(assistant_id),) => {
-                *slot = Some(Self {
-                    assistant_id,
-                    thread,
-                    model,
-                    instructions,
-                    tools,
-                    tool_resources,
-                    metadata,
-                    temperature,
-                    top_p,
-                    stream,
-                    max_prompt_tokens,
-                    max_completion_tokens,
-                    truncation_strategy,
-                    tool_choice,
-                    parallel_tool_calls,
-                    response_format,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (assistant_id,) => {
-                Err(reader.missing(&[("assistant_id", assistant_id.is_none())]))
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CreateThreadAndRunRequest",
+        properties: &[
+            "assistant_id",
+            "thread",
+            "model",
+            "instructions",
+            "tools",
+            "tool_resources",
+            "metadata",
+            "temperature",
+            "top_p",
+            "stream",
+            "max_prompt_tokens",
+            "max_completion_tokens",
+            "truncation_strategy",
+            "tool_choice",
+            "parallel_tool_calls",
+            "response_format",
+        ],
+        required: &[
+            true, false, false, false, false, false, false, false, false, false, false,
+            false, false, false, false, false,
+        ],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.assistant_id),
+            1 => Some(&mut self.thread),
+            2 => Some(&mut self.model),
+            3 => Some(&mut self.instructions),
+            4 => Some(&mut self.tools),
+            5 => Some(&mut self.tool_resources),
+            6 => Some(&mut self.metadata),
+            7 => Some(&mut self.temperature),
+            8 => Some(&mut self.top_p),
+            9 => Some(&mut self.stream),
+            10 => Some(&mut self.max_prompt_tokens),
+            11 => Some(&mut self.max_completion_tokens),
+            12 => Some(&mut self.truncation_strategy),
+            13 => Some(&mut self.tool_choice),
+            14 => Some(&mut self.parallel_tool_calls),
+            15 => Some(&mut self.response_format),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3121,26 +2909,29 @@ impl Object for CreateThreadAndRunRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl UpdateRunRequest {
+    fn empty() -> Self {
+        Self {
+            metadata: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for UpdateRunRequest {
-    const NAME: &'static str = "UpdateRunRequest";
-    const NAMES: &'static [&'static str] = &["metadata"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut metadata = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut metadata)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "UpdateRunRequest",
+        properties: &["metadata"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.metadata),
+            _ => None,
         }
-        *slot = Some(Self {
-            metadata,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3152,35 +2943,30 @@ impl Object for UpdateRunRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl SubmitToolOutputsRequest {
+    fn empty() -> Self {
+        Self {
+            tool_outputs: Wire::empty(),
+            stream: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for SubmitToolOutputsRequest {
-    const NAME: &'static str = "SubmitToolOutputsRequest";
-    const NAMES: &'static [&'static str] = &["tool_outputs", "stream"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut tool_outputs = None;
-        let mut stream = Default::default();
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut tool_outputs)?,
-                1 => reader.optional(&mut stream)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (tool_outputs,) {
-            (Some(tool_outputs),) => {
-                *slot = Some(Self {
-                    tool_outputs,
-                    stream,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (tool_outputs,) => {
-                Err(reader.missing(&[("tool_outputs", tool_outputs.is_none())]))
-            }
+    const DESCRIPTION: Description = Description {
+        name: "SubmitToolOutputsRequest",
+        properties: &["tool_outputs", "stream"],
+        required: &[true, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.tool_outputs),
+            1 => Some(&mut self.stream),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3194,29 +2980,31 @@ impl Object for SubmitToolOutputsRequest {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ToolOutput {
+    fn empty() -> Self {
+        Self {
+            tool_call_id: Wire::empty(),
+            output: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ToolOutput {
-    const NAME: &'static str = "ToolOutput";
-    const NAMES: &'static [&'static str] = &["tool_call_id", "output"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut tool_call_id = None;
-        let mut output = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut tool_call_id)?,
-                1 => reader.optional(&mut output)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "ToolOutput",
+        properties: &["tool_call_id", "output"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.tool_call_id),
+            1 => Some(&mut self.output),
+            _ => None,
         }
-        *slot = Some(Self {
-            tool_call_id,
-            output,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3229,104 +3017,78 @@ impl Object for ToolOutput {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RunStep {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            created_at: Wire::empty(),
+            assistant_id: Wire::empty(),
+            thread_id: Wire::empty(),
+            run_id: Wire::empty(),
+            type_: Wire::empty(),
+            status: Wire::empty(),
+            step_details: Wire::empty(),
+            last_error: Wire::empty(),
+            expired_at: Wire::empty(),
+            cancelled_at: Wire::empty(),
+            failed_at: Wire::empty(),
+            completed_at: Wire::empty(),
+            metadata: Wire::empty(),
+            usage: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RunStep {
-    const NAME: &'static str = "RunStep";
-    const NAMES: &'static [&'static str] = &[
-        "id",
-        "object",
-        "created_at",
-        "assistant_id",
-        "thread_id",
-        "run_id",
-        "type",
-        "status",
-        "step_details",
-        "last_error",
-        "expired_at",
-        "cancelled_at",
-        "failed_at",
-        "completed_at",
-        "metadata",
-        "usage",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut created_at = None;
-        let mut assistant_id = None;
-        let mut thread_id = None;
-        let mut run_id = None;
-        let mut type_ = None;
-        let mut status = None;
-        let mut step_details = None;
-        let mut last_error = None;
-        let mut expired_at = None;
-        let mut cancelled_at = None;
-        let mut failed_at = None;
-        let mut completed_at = None;
-        let mut metadata = None;
-        let mut usage = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut created_at)?,
-                3 => reader.optional(&mut assistant_id)?,
-                4 => reader.required(&mut thread_id)?,
-                5 => reader.required(&mut run_id)?,
-                6 => reader.optional(&mut type_)?,
-                7 => reader.required(&mut status)?,
-                8 => reader.optional(&mut step_details)?,
-                9 => reader.optional(&mut last_error)?,
-                10 => reader.optional(&mut expired_at)?,
-                11 => reader.optional(&mut cancelled_at)?,
-                12 => reader.optional(&mut failed_at)?,
-                13 => reader.optional(&mut completed_at)?,
-                14 => reader.optional(&mut metadata)?,
-                15 => reader.optional(&mut usage)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id, thread_id, run_id, status) {
-            (Some(id), Some(thread_id), Some(run_id), Some(status)) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    created_at,
-                    assistant_id,
-                    thread_id,
-                    run_id,
-                    type_,
-                    status,
-                    step_details: step_details.unwrap_or_default(),
-                    last_error,
-                    expired_at,
-                    cancelled_at,
-                    failed_at,
-                    completed_at,
-                    metadata,
-                    usage,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id, thread_id, run_id, status) => {
-                Err(
-                    reader
-                        .missing(
-                            &[
-                                ("id", id.is_none()),
-                                ("thread_id", thread_id.is_none()),
-                                ("run_id", run_id.is_none()),
-                                ("status", status.is_none()),
-                            ],
-                        ),
-                )
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RunStep",
+        properties: &[
+            "id",
+            "object",
+            "created_at",
+            "assistant_id",
+            "thread_id",
+            "run_id",
+            "type",
+            "status",
+            "step_details",
+            "last_error",
+            "expired_at",
+            "cancelled_at",
+            "failed_at",
+            "completed_at",
+            "metadata",
+            "usage",
+        ],
+        required: &[
+            true, false, false, false, true, true, false, true, false, false, false,
+            false, false, false, false, false,
+        ],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.created_at),
+            3 => Some(&mut self.assistant_id),
+            4 => Some(&mut self.thread_id),
+            5 => Some(&mut self.run_id),
+            6 => Some(&mut self.type_),
+            7 => Some(&mut self.status),
+            8 => Some(&mut self.step_details),
+            9 => Some(&mut self.last_error),
+            10 => Some(&mut self.expired_at),
+            11 => Some(&mut self.cancelled_at),
+            12 => Some(&mut self.failed_at),
+            13 => Some(&mut self.completed_at),
+            14 => Some(&mut self.metadata),
+            15 => Some(&mut self.usage),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3354,29 +3116,31 @@ impl Object for RunStep {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RunStepError {
+    fn empty() -> Self {
+        Self {
+            code: Wire::empty(),
+            message: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RunStepError {
-    const NAME: &'static str = "RunStepError";
-    const NAMES: &'static [&'static str] = &["code", "message"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut code = None;
-        let mut message = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut code)?,
-                1 => reader.optional(&mut message)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RunStepError",
+        properties: &["code", "message"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.code),
+            1 => Some(&mut self.message),
+            _ => None,
         }
-        *slot = Some(Self {
-            code,
-            message: message.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3389,32 +3153,28 @@ impl Object for RunStepError {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageCreationStepDetails {
+    fn empty() -> Self {
+        Self {
+            message_creation: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageCreationStepDetails {
-    const NAME: &'static str = "MessageCreationStepDetails";
-    const NAMES: &'static [&'static str] = &["message_creation"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut message_creation = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut message_creation)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (message_creation,) {
-            (Some(message_creation),) => {
-                *slot = Some(Self {
-                    message_creation,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (message_creation,) => {
-                Err(reader.missing(&[("message_creation", message_creation.is_none())]))
-            }
+    const DESCRIPTION: Description = Description {
+        name: "MessageCreationStepDetails",
+        properties: &["message_creation"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.message_creation),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3427,30 +3187,28 @@ impl Object for MessageCreationStepDetails {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageCreation {
+    fn empty() -> Self {
+        Self {
+            message_id: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageCreation {
-    const NAME: &'static str = "MessageCreation";
-    const NAMES: &'static [&'static str] = &["message_id"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut message_id = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut message_id)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (message_id,) {
-            (Some(message_id),) => {
-                *slot = Some(Self {
-                    message_id,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (message_id,) => Err(reader.missing(&[("message_id", message_id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "MessageCreation",
+        properties: &["message_id"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.message_id),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3463,26 +3221,29 @@ impl Object for MessageCreation {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ToolCallsStepDetails {
+    fn empty() -> Self {
+        Self {
+            tool_calls: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ToolCallsStepDetails {
-    const NAME: &'static str = "ToolCallsStepDetails";
-    const NAMES: &'static [&'static str] = &["tool_calls"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut tool_calls = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut tool_calls)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "ToolCallsStepDetails",
+        properties: &["tool_calls"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.tool_calls),
+            _ => None,
         }
-        *slot = Some(Self {
-            tool_calls: tool_calls.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3494,33 +3255,30 @@ impl Object for ToolCallsStepDetails {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterToolCall {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            code_interpreter: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterToolCall {
-    const NAME: &'static str = "CodeInterpreterToolCall";
-    const NAMES: &'static [&'static str] = &["id", "code_interpreter"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut code_interpreter = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut code_interpreter)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    code_interpreter: code_interpreter.unwrap_or_default(),
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterToolCall",
+        properties: &["id", "code_interpreter"],
+        required: &[true, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.code_interpreter),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3534,29 +3292,31 @@ impl Object for CodeInterpreterToolCall {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterCall {
+    fn empty() -> Self {
+        Self {
+            input: Wire::empty(),
+            outputs: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterCall {
-    const NAME: &'static str = "CodeInterpreterCall";
-    const NAMES: &'static [&'static str] = &["input", "outputs"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut input = None;
-        let mut outputs = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut input)?,
-                1 => reader.optional(&mut outputs)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterCall",
+        properties: &["input", "outputs"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.input),
+            1 => Some(&mut self.outputs),
+            _ => None,
         }
-        *slot = Some(Self {
-            input: input.unwrap_or_default(),
-            outputs: outputs.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3569,26 +3329,29 @@ impl Object for CodeInterpreterCall {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterLogsOutput {
+    fn empty() -> Self {
+        Self {
+            logs: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterLogsOutput {
-    const NAME: &'static str = "CodeInterpreterLogsOutput";
-    const NAMES: &'static [&'static str] = &["logs"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut logs = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut logs)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterLogsOutput",
+        properties: &["logs"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.logs),
+            _ => None,
         }
-        *slot = Some(Self {
-            logs: logs.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3600,30 +3363,28 @@ impl Object for CodeInterpreterLogsOutput {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterImageOutput {
+    fn empty() -> Self {
+        Self {
+            image: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterImageOutput {
-    const NAME: &'static str = "CodeInterpreterImageOutput";
-    const NAMES: &'static [&'static str] = &["image"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut image = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut image)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (image,) {
-            (Some(image),) => {
-                *slot = Some(Self {
-                    image,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (image,) => Err(reader.missing(&[("image", image.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterImageOutput",
+        properties: &["image"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.image),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3636,30 +3397,28 @@ impl Object for CodeInterpreterImageOutput {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterImage {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterImage {
-    const NAME: &'static str = "CodeInterpreterImage";
-    const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut file_id)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (file_id,) {
-            (Some(file_id),) => {
-                *slot = Some(Self {
-                    file_id,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (file_id,) => Err(reader.missing(&[("file_id", file_id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterImage",
+        properties: &["file_id"],
+        required: &[true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3672,33 +3431,30 @@ impl Object for CodeInterpreterImage {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchToolCall {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            file_search: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchToolCall {
-    const NAME: &'static str = "FileSearchToolCall";
-    const NAMES: &'static [&'static str] = &["id", "file_search"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut file_search = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut file_search)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    file_search: file_search.unwrap_or_default(),
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchToolCall",
+        properties: &["id", "file_search"],
+        required: &[true, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.file_search),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3712,29 +3468,31 @@ impl Object for FileSearchToolCall {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchCall {
+    fn empty() -> Self {
+        Self {
+            ranking_options: Wire::empty(),
+            results: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchCall {
-    const NAME: &'static str = "FileSearchCall";
-    const NAMES: &'static [&'static str] = &["ranking_options", "results"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut ranking_options = None;
-        let mut results = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut ranking_options)?,
-                1 => reader.optional(&mut results)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchCall",
+        properties: &["ranking_options", "results"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.ranking_options),
+            1 => Some(&mut self.results),
+            _ => None,
         }
-        *slot = Some(Self {
-            ranking_options,
-            results,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3747,29 +3505,31 @@ impl Object for FileSearchCall {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchCallRankingOptions {
+    fn empty() -> Self {
+        Self {
+            ranker: Wire::empty(),
+            score_threshold: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchCallRankingOptions {
-    const NAME: &'static str = "FileSearchCallRankingOptions";
-    const NAMES: &'static [&'static str] = &["ranker", "score_threshold"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut ranker = None;
-        let mut score_threshold = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut ranker)?,
-                1 => reader.optional(&mut score_threshold)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchCallRankingOptions",
+        properties: &["ranker", "score_threshold"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.ranker),
+            1 => Some(&mut self.score_threshold),
+            _ => None,
         }
-        *slot = Some(Self {
-            ranker,
-            score_threshold,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3782,35 +3542,35 @@ impl Object for FileSearchCallRankingOptions {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchResult {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            file_name: Wire::empty(),
+            score: Wire::empty(),
+            content: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchResult {
-    const NAME: &'static str = "FileSearchResult";
-    const NAMES: &'static [&'static str] = &["file_id", "file_name", "score", "content"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        let mut file_name = None;
-        let mut score = None;
-        let mut content = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut file_id)?,
-                1 => reader.optional(&mut file_name)?,
-                2 => reader.optional(&mut score)?,
-                3 => reader.optional(&mut content)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchResult",
+        properties: &["file_id", "file_name", "score", "content"],
+        required: &[false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            1 => Some(&mut self.file_name),
+            2 => Some(&mut self.score),
+            3 => Some(&mut self.content),
+            _ => None,
         }
-        *slot = Some(Self {
-            file_id,
-            file_name,
-            score,
-            content,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3825,29 +3585,31 @@ impl Object for FileSearchResult {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchResultContent {
+    fn empty() -> Self {
+        Self {
+            type_: Wire::empty(),
+            text: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchResultContent {
-    const NAME: &'static str = "FileSearchResultContent";
-    const NAMES: &'static [&'static str] = &["type", "text"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut type_ = None;
-        let mut text = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut type_)?,
-                1 => reader.optional(&mut text)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchResultContent",
+        properties: &["type", "text"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.type_),
+            1 => Some(&mut self.text),
+            _ => None,
         }
-        *slot = Some(Self {
-            type_,
-            text,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -3860,40 +3622,30 @@ impl Object for FileSearchResultContent {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FunctionToolCall {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            function: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FunctionToolCall {
-    const NAME: &'static str = "FunctionToolCall";
-    const NAMES: &'static [&'static str] = &["id", "function"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut function = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.required(&mut function)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id, function) {
-            (Some(id), Some(function)) => {
-                *slot = Some(Self {
-                    id,
-                    function,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id, function) => {
-                Err(
-                    reader
-                        .missing(
-                            &[("id", id.is_none()), ("function", function.is_none())],
-                        ),
-                )
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FunctionToolCall",
+        properties: &["id", "function"],
+        required: &[true, true],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.function),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3907,36 +3659,32 @@ impl Object for FunctionToolCall {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FunctionCall {
+    fn empty() -> Self {
+        Self {
+            name: Wire::empty(),
+            arguments: Wire::empty(),
+            output: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FunctionCall {
-    const NAME: &'static str = "FunctionCall";
-    const NAMES: &'static [&'static str] = &["name", "arguments", "output"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut name = None;
-        let mut arguments = None;
-        let mut output = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut name)?,
-                1 => reader.optional(&mut arguments)?,
-                2 => reader.optional(&mut output)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (name,) {
-            (Some(name),) => {
-                *slot = Some(Self {
-                    name,
-                    arguments: arguments.unwrap_or_default(),
-                    output,
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (name,) => Err(reader.missing(&[("name", name.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "FunctionCall",
+        properties: &["name", "arguments", "output"],
+        required: &[true, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.name),
+            1 => Some(&mut self.arguments),
+            2 => Some(&mut self.output),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -3951,44 +3699,37 @@ impl Object for FunctionCall {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RunStepList {
+    fn empty() -> Self {
+        Self {
+            object: Wire::empty(),
+            data: Wire::empty(),
+            first_id: Wire::empty(),
+            last_id: Wire::empty(),
+            has_more: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RunStepList {
-    const NAME: &'static str = "RunStepList";
-    const NAMES: &'static [&'static str] = &[
-        "object",
-        "data",
-        "first_id",
-        "last_id",
-        "has_more",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut object = None;
-        let mut data = None;
-        let mut first_id = None;
-        let mut last_id = None;
-        let mut has_more = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut object)?,
-                1 => reader.optional(&mut data)?,
-                2 => reader.optional(&mut first_id)?,
-                3 => reader.optional(&mut last_id)?,
-                4 => reader.optional(&mut has_more)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RunStepList",
+        properties: &["object", "data", "first_id", "last_id", "has_more"],
+        required: &[false, false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.object),
+            1 => Some(&mut self.data),
+            2 => Some(&mut self.first_id),
+            3 => Some(&mut self.last_id),
+            4 => Some(&mut self.has_more),
+            _ => None,
         }
-        *slot = Some(Self {
-            object: object.unwrap_or_default(),
-            data: data.unwrap_or_default(),
-            first_id,
-            last_id,
-            has_more: has_more.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4004,36 +3745,32 @@ impl Object for RunStepList {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RunStepDelta {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            delta: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RunStepDelta {
-    const NAME: &'static str = "RunStepDelta";
-    const NAMES: &'static [&'static str] = &["id", "object", "delta"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut delta = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut delta)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    delta: delta.unwrap_or_default(),
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "RunStepDelta",
+        properties: &["id", "object", "delta"],
+        required: &[true, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.delta),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -4048,26 +3785,29 @@ impl Object for RunStepDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RunStepDeltaBody {
+    fn empty() -> Self {
+        Self {
+            step_details: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RunStepDeltaBody {
-    const NAME: &'static str = "RunStepDeltaBody";
-    const NAMES: &'static [&'static str] = &["step_details"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut step_details = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut step_details)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RunStepDeltaBody",
+        properties: &["step_details"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.step_details),
+            _ => None,
         }
-        *slot = Some(Self {
-            step_details,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4079,26 +3819,29 @@ impl Object for RunStepDeltaBody {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageCreationStepDetailsDelta {
+    fn empty() -> Self {
+        Self {
+            message_creation: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageCreationStepDetailsDelta {
-    const NAME: &'static str = "MessageCreationStepDetailsDelta";
-    const NAMES: &'static [&'static str] = &["message_creation"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut message_creation = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut message_creation)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "MessageCreationStepDetailsDelta",
+        properties: &["message_creation"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.message_creation),
+            _ => None,
         }
-        *slot = Some(Self {
-            message_creation,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4110,26 +3853,29 @@ impl Object for MessageCreationStepDetailsDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageCreationDelta {
+    fn empty() -> Self {
+        Self {
+            message_id: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageCreationDelta {
-    const NAME: &'static str = "MessageCreationDelta";
-    const NAMES: &'static [&'static str] = &["message_id"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut message_id = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut message_id)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "MessageCreationDelta",
+        properties: &["message_id"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.message_id),
+            _ => None,
         }
-        *slot = Some(Self {
-            message_id,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4141,26 +3887,29 @@ impl Object for MessageCreationDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ToolCallsStepDetailsDelta {
+    fn empty() -> Self {
+        Self {
+            tool_calls: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ToolCallsStepDetailsDelta {
-    const NAME: &'static str = "ToolCallsStepDetailsDelta";
-    const NAMES: &'static [&'static str] = &["tool_calls"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut tool_calls = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut tool_calls)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "ToolCallsStepDetailsDelta",
+        properties: &["tool_calls"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.tool_calls),
+            _ => None,
         }
-        *slot = Some(Self {
-            tool_calls,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4172,32 +3921,33 @@ impl Object for ToolCallsStepDetailsDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterToolCallDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            id: Wire::empty(),
+            code_interpreter: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterToolCallDelta {
-    const NAME: &'static str = "CodeInterpreterToolCallDelta";
-    const NAMES: &'static [&'static str] = &["index", "id", "code_interpreter"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut id = None;
-        let mut code_interpreter = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut id)?,
-                2 => reader.optional(&mut code_interpreter)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterToolCallDelta",
+        properties: &["index", "id", "code_interpreter"],
+        required: &[false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.id),
+            2 => Some(&mut self.code_interpreter),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            id,
-            code_interpreter,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4211,29 +3961,31 @@ impl Object for CodeInterpreterToolCallDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterCallDelta {
+    fn empty() -> Self {
+        Self {
+            input: Wire::empty(),
+            outputs: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterCallDelta {
-    const NAME: &'static str = "CodeInterpreterCallDelta";
-    const NAMES: &'static [&'static str] = &["input", "outputs"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut input = None;
-        let mut outputs = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut input)?,
-                1 => reader.optional(&mut outputs)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterCallDelta",
+        properties: &["input", "outputs"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.input),
+            1 => Some(&mut self.outputs),
+            _ => None,
         }
-        *slot = Some(Self {
-            input,
-            outputs,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4246,29 +3998,31 @@ impl Object for CodeInterpreterCallDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterLogsOutputDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            logs: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterLogsOutputDelta {
-    const NAME: &'static str = "CodeInterpreterLogsOutputDelta";
-    const NAMES: &'static [&'static str] = &["index", "logs"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut logs = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut logs)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterLogsOutputDelta",
+        properties: &["index", "logs"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.logs),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            logs,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4281,29 +4035,31 @@ impl Object for CodeInterpreterLogsOutputDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterImageOutputDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            image: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterImageOutputDelta {
-    const NAME: &'static str = "CodeInterpreterImageOutputDelta";
-    const NAMES: &'static [&'static str] = &["index", "image"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut image = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut image)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterImageOutputDelta",
+        properties: &["index", "image"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.image),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            image,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4316,26 +4072,29 @@ impl Object for CodeInterpreterImageOutputDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl CodeInterpreterImageDelta {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for CodeInterpreterImageDelta {
-    const NAME: &'static str = "CodeInterpreterImageDelta";
-    const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut file_id)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "CodeInterpreterImageDelta",
+        properties: &["file_id"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            _ => None,
         }
-        *slot = Some(Self {
-            file_id,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4347,32 +4106,33 @@ impl Object for CodeInterpreterImageDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileSearchToolCallDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            id: Wire::empty(),
+            file_search: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileSearchToolCallDelta {
-    const NAME: &'static str = "FileSearchToolCallDelta";
-    const NAMES: &'static [&'static str] = &["index", "id", "file_search"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut id = None;
-        let mut file_search = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut id)?,
-                2 => reader.optional(&mut file_search)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileSearchToolCallDelta",
+        properties: &["index", "id", "file_search"],
+        required: &[false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.id),
+            2 => Some(&mut self.file_search),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            id,
-            file_search: file_search.unwrap_or_default(),
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4386,32 +4146,33 @@ impl Object for FileSearchToolCallDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FunctionToolCallDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            id: Wire::empty(),
+            function: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FunctionToolCallDelta {
-    const NAME: &'static str = "FunctionToolCallDelta";
-    const NAMES: &'static [&'static str] = &["index", "id", "function"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut id = None;
-        let mut function = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut id)?,
-                2 => reader.optional(&mut function)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FunctionToolCallDelta",
+        properties: &["index", "id", "function"],
+        required: &[false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.id),
+            2 => Some(&mut self.function),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            id,
-            function,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4425,32 +4186,33 @@ impl Object for FunctionToolCallDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FunctionCallDelta {
+    fn empty() -> Self {
+        Self {
+            name: Wire::empty(),
+            arguments: Wire::empty(),
+            output: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FunctionCallDelta {
-    const NAME: &'static str = "FunctionCallDelta";
-    const NAMES: &'static [&'static str] = &["name", "arguments", "output"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut name = None;
-        let mut arguments = None;
-        let mut output = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut name)?,
-                1 => reader.optional(&mut arguments)?,
-                2 => reader.optional(&mut output)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FunctionCallDelta",
+        properties: &["name", "arguments", "output"],
+        required: &[false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.name),
+            1 => Some(&mut self.arguments),
+            2 => Some(&mut self.output),
+            _ => None,
         }
-        *slot = Some(Self {
-            name,
-            arguments,
-            output,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4464,36 +4226,32 @@ impl Object for FunctionCallDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageDelta {
+    fn empty() -> Self {
+        Self {
+            id: Wire::empty(),
+            object: Wire::empty(),
+            delta: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageDelta {
-    const NAME: &'static str = "MessageDelta";
-    const NAMES: &'static [&'static str] = &["id", "object", "delta"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut id = None;
-        let mut object = None;
-        let mut delta = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.required(&mut id)?,
-                1 => reader.optional(&mut object)?,
-                2 => reader.optional(&mut delta)?,
-                _ => reader.unknown()?,
-            }
-        }
-        match (id,) {
-            (Some(id),) => {
-                *slot = Some(Self {
-                    id,
-                    object: object.unwrap_or_default(),
-                    delta: delta.unwrap_or_default(),
-                    other: reader.finish(),
-                });
-                Ok(())
-            }
-            (id,) => Err(reader.missing(&[("id", id.is_none())])),
+    const DESCRIPTION: Description = Description {
+        name: "MessageDelta",
+        properties: &["id", "object", "delta"],
+        required: &[true, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.id),
+            1 => Some(&mut self.object),
+            2 => Some(&mut self.delta),
+            _ => None,
         }
     }
     fn write_properties<O: Output>(
@@ -4508,29 +4266,31 @@ impl Object for MessageDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageDeltaBody {
+    fn empty() -> Self {
+        Self {
+            role: Wire::empty(),
+            content: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageDeltaBody {
-    const NAME: &'static str = "MessageDeltaBody";
-    const NAMES: &'static [&'static str] = &["role", "content"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut role = None;
-        let mut content = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut role)?,
-                1 => reader.optional(&mut content)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "MessageDeltaBody",
+        properties: &["role", "content"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.role),
+            1 => Some(&mut self.content),
+            _ => None,
         }
-        *slot = Some(Self {
-            role,
-            content,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4543,29 +4303,31 @@ impl Object for MessageDeltaBody {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ImageFileContentDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            image_file: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ImageFileContentDelta {
-    const NAME: &'static str = "ImageFileContentDelta";
-    const NAMES: &'static [&'static str] = &["index", "image_file"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut image_file = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut image_file)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "ImageFileContentDelta",
+        properties: &["index", "image_file"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.image_file),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            image_file,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4578,29 +4340,31 @@ impl Object for ImageFileContentDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ImageFileDelta {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            detail: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ImageFileDelta {
-    const NAME: &'static str = "ImageFileDelta";
-    const NAMES: &'static [&'static str] = &["file_id", "detail"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        let mut detail = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut file_id)?,
-                1 => reader.optional(&mut detail)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "ImageFileDelta",
+        properties: &["file_id", "detail"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            1 => Some(&mut self.detail),
+            _ => None,
         }
-        *slot = Some(Self {
-            file_id,
-            detail,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4613,29 +4377,31 @@ impl Object for ImageFileDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ImageUrlContentDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            image_url: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ImageUrlContentDelta {
-    const NAME: &'static str = "ImageUrlContentDelta";
-    const NAMES: &'static [&'static str] = &["index", "image_url"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut image_url = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut image_url)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "ImageUrlContentDelta",
+        properties: &["index", "image_url"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.image_url),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            image_url,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4648,29 +4414,31 @@ impl Object for ImageUrlContentDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl ImageUrlDelta {
+    fn empty() -> Self {
+        Self {
+            url: Wire::empty(),
+            detail: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for ImageUrlDelta {
-    const NAME: &'static str = "ImageUrlDelta";
-    const NAMES: &'static [&'static str] = &["url", "detail"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut url = None;
-        let mut detail = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut url)?,
-                1 => reader.optional(&mut detail)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "ImageUrlDelta",
+        properties: &["url", "detail"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.url),
+            1 => Some(&mut self.detail),
+            _ => None,
         }
-        *slot = Some(Self {
-            url,
-            detail,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4683,29 +4451,31 @@ impl Object for ImageUrlDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl TextContentDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            text: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for TextContentDelta {
-    const NAME: &'static str = "TextContentDelta";
-    const NAMES: &'static [&'static str] = &["index", "text"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut text = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut text)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "TextContentDelta",
+        properties: &["index", "text"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.text),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            text,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4718,29 +4488,31 @@ impl Object for TextContentDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl MessageTextDelta {
+    fn empty() -> Self {
+        Self {
+            value: Wire::empty(),
+            annotations: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for MessageTextDelta {
-    const NAME: &'static str = "MessageTextDelta";
-    const NAMES: &'static [&'static str] = &["value", "annotations"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut value = None;
-        let mut annotations = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut value)?,
-                1 => reader.optional(&mut annotations)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "MessageTextDelta",
+        properties: &["value", "annotations"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.value),
+            1 => Some(&mut self.annotations),
+            _ => None,
         }
-        *slot = Some(Self {
-            value,
-            annotations,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4753,29 +4525,31 @@ impl Object for MessageTextDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl RefusalContentDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            refusal: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for RefusalContentDelta {
-    const NAME: &'static str = "RefusalContentDelta";
-    const NAMES: &'static [&'static str] = &["index", "refusal"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut refusal = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut refusal)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "RefusalContentDelta",
+        properties: &["index", "refusal"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.refusal),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            refusal,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4788,44 +4562,37 @@ impl Object for RefusalContentDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileCitationAnnotationDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            text: Wire::empty(),
+            file_citation: Wire::empty(),
+            start_index: Wire::empty(),
+            end_index: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileCitationAnnotationDelta {
-    const NAME: &'static str = "FileCitationAnnotationDelta";
-    const NAMES: &'static [&'static str] = &[
-        "index",
-        "text",
-        "file_citation",
-        "start_index",
-        "end_index",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut text = None;
-        let mut file_citation = None;
-        let mut start_index = None;
-        let mut end_index = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut text)?,
-                2 => reader.optional(&mut file_citation)?,
-                3 => reader.optional(&mut start_index)?,
-                4 => reader.optional(&mut end_index)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileCitationAnnotationDelta",
+        properties: &["index", "text", "file_citation", "start_index", "end_index"],
+        required: &[false, false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.text),
+            2 => Some(&mut self.file_citation),
+            3 => Some(&mut self.start_index),
+            4 => Some(&mut self.end_index),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            text,
-            file_citation,
-            start_index,
-            end_index,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4841,29 +4608,31 @@ impl Object for FileCitationAnnotationDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FileCitationDelta {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            quote: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FileCitationDelta {
-    const NAME: &'static str = "FileCitationDelta";
-    const NAMES: &'static [&'static str] = &["file_id", "quote"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        let mut quote = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut file_id)?,
-                1 => reader.optional(&mut quote)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FileCitationDelta",
+        properties: &["file_id", "quote"],
+        required: &[false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            1 => Some(&mut self.quote),
+            _ => None,
         }
-        *slot = Some(Self {
-            file_id,
-            quote,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4876,44 +4645,37 @@ impl Object for FileCitationDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FilePathAnnotationDelta {
+    fn empty() -> Self {
+        Self {
+            index: Wire::empty(),
+            text: Wire::empty(),
+            file_path: Wire::empty(),
+            start_index: Wire::empty(),
+            end_index: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FilePathAnnotationDelta {
-    const NAME: &'static str = "FilePathAnnotationDelta";
-    const NAMES: &'static [&'static str] = &[
-        "index",
-        "text",
-        "file_path",
-        "start_index",
-        "end_index",
-    ];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut index = None;
-        let mut text = None;
-        let mut file_path = None;
-        let mut start_index = None;
-        let mut end_index = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut index)?,
-                1 => reader.optional(&mut text)?,
-                2 => reader.optional(&mut file_path)?,
-                3 => reader.optional(&mut start_index)?,
-                4 => reader.optional(&mut end_index)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FilePathAnnotationDelta",
+        properties: &["index", "text", "file_path", "start_index", "end_index"],
+        required: &[false, false, false, false, false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.index),
+            1 => Some(&mut self.text),
+            2 => Some(&mut self.file_path),
+            3 => Some(&mut self.start_index),
+            4 => Some(&mut self.end_index),
+            _ => None,
         }
-        *slot = Some(Self {
-            index,
-            text,
-            file_path,
-            start_index,
-            end_index,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4929,26 +4691,29 @@ impl Object for FilePathAnnotationDelta {
     fn other_properties(&self) -> &Other {
         &self.other
     }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
+    }
+}
+impl FilePathDelta {
+    fn empty() -> Self {
+        Self {
+            file_id: Wire::empty(),
+            other: Other::default(),
+        }
+    }
 }
 impl Object for FilePathDelta {
-    const NAME: &'static str = "FilePathDelta";
-    const NAMES: &'static [&'static str] = &["file_id"];
-    fn read_properties(
-        slot: &mut Option<Self>,
-        reader: &mut PropertyReader<'_, '_>,
-    ) -> Result<(), Invalid> {
-        let mut file_id = None;
-        while let Some(property) = reader.next()? {
-            match property {
-                0 => reader.optional(&mut file_id)?,
-                _ => reader.unknown()?,
-            }
+    const DESCRIPTION: Description = Description {
+        name: "FilePathDelta",
+        properties: &["file_id"],
+        required: &[false],
+    };
+    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+        match position {
+            0 => Some(&mut self.file_id),
+            _ => None,
         }
-        *slot = Some(Self {
-            file_id,
-            other: reader.finish(),
-        });
-        Ok(())
     }
     fn write_properties<O: Output>(
         &self,
@@ -4959,5 +4724,8 @@ impl Object for FilePathDelta {
     }
     fn other_properties(&self) -> &Other {
         &self.other
+    }
+    fn other_properties_mut(&mut self) -> &mut Other {
+        &mut self.other
     }
 }

@@ -38,23 +38,25 @@ macro_rules! events {
         impl $crate::validate::Limited for $Name {}
 
         impl $crate::wire::Wire for $Name {
+            fn empty() -> Self {
+                Self::Unknown { event: String::new(), data: String::new() }
+            }
+
             /// Events are always decoded from their text.
             fn read(
-                _: &mut Option<Self>,
+                &mut self,
                 _: $crate::incoming::Incoming<'_, '_>,
             ) -> Result<(), $crate::incoming::Invalid> {
                 Err($crate::incoming::Invalid)
             }
 
             fn decode(
-                slot: &mut Option<Self>,
+                &mut self,
                 json: $crate::json::Json<'_>,
             ) -> Result<(), $crate::wire::Mismatch> {
-                *slot = serde_json::from_str(json.text()).ok();
-                match slot {
-                    Some(_) => Ok(()),
-                    None => Err($crate::wire::Mismatch::kind(json, stringify!($Name))),
-                }
+                *self = serde_json::from_str(json.text())
+                    .map_err(|_| $crate::wire::Mismatch::kind(json, stringify!($Name)))?;
+                Ok(())
             }
 
             fn write(&self, json: &mut Vec<u8>) {

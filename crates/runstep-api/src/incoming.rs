@@ -100,7 +100,7 @@ pub trait Properties<'de> {
         name: &mut Cow<'de, str>,
     ) -> Result<Option<usize>, Invalid>;
 
-    /// Reads the value of the property. Null empties the slot, unless null is a value of its type.
+    /// Reads the value of the property. A nullable one may be null whatever its type.
     fn value(&mut self, slot: &mut dyn Slot, is_nullable: bool) -> Result<(), Invalid>;
 
     /// Returns the text of the value.
@@ -110,21 +110,22 @@ pub trait Properties<'de> {
     fn json(&mut self) -> Result<Map<String, Value>, Invalid>;
 }
 
-/// Where a value is stored. After an error, what it holds is not specified.
+/// A value of any type, into which another one can be read.
 pub trait Slot {
-    /// Stores a value, or `None` for a null that is the absence of a value.
-    fn read(&mut self, value: Option<Incoming<'_, '_>>) -> Result<(), Invalid>;
+    /// Reads a value that is as the specification says.
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid>;
+
+    /// Reads null in place of an optional value.
+    fn read_null(&mut self);
 }
 
-impl<T: Wire> Slot for Option<T> {
-    fn read(&mut self, value: Option<Incoming<'_, '_>>) -> Result<(), Invalid> {
-        match value {
-            Some(value) => T::read(self, value),
-            None => {
-                *self = None;
-                Ok(())
-            }
-        }
+impl<T: Wire> Slot for T {
+    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+        Wire::read(self, value)
+    }
+
+    fn read_null(&mut self) {
+        Wire::read_null(self);
     }
 }
 
@@ -167,7 +168,7 @@ struct ValueSeed<'a> {
 
 impl ValueSeed<'_> {
     fn read<E: serde::de::Error>(self, value: Incoming<'_, '_>) -> Result<(), E> {
-        self.slot.read(Some(value)).map_err(|Invalid| unreadable())
+        self.slot.read(value).map_err(|Invalid| unreadable())
     }
 }
 
@@ -193,8 +194,11 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        let value = (!self.is_nullable).then_some(Incoming::Null);
-        self.slot.read(value).map_err(|Invalid| unreadable())
+        if self.is_nullable {
+            self.slot.read_null();
+            return Ok(());
+        }
+        self.read(Incoming::Null)
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {

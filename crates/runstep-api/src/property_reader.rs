@@ -10,17 +10,16 @@ use std::collections::VecDeque;
 
 use serde_json::value::RawValue;
 
-use crate::Field;
-use crate::incoming::{Incoming, Invalid, Properties, Slot, position, read_text};
+use crate::incoming::{Invalid, Properties, Slot, position, read_text};
 use crate::json::Json;
+use crate::object::Description;
 use crate::other::Other;
 use crate::wire::{Mismatch, Wire};
 
 /// The properties of an object that is being read: strictly, or tolerantly from the texts of their
 /// values. One type does both, so that the code of each object is compiled once.
 pub(crate) struct PropertyReader<'de, 'r> {
-    /// The properties that the specification lists.
-    names: &'static [&'static str],
+    object: &'static Description,
     /// The discriminator of the union that the object is a variant of.
     discriminator: Option<&'static str>,
     /// The properties that were read before the discriminator.
@@ -31,6 +30,7 @@ pub(crate) struct PropertyReader<'de, 'r> {
     /// The position of the current property, and where the next one is expected.
     position: usize,
     expected: usize,
+    seen: Positions,
     /// The name of the current property if it is not listed.
     name: Cow<'de, str>,
     tolerance: Option<Tolerance<'r>>,
@@ -72,67 +72,73 @@ pub(crate) struct Tolerance<'f> {
     pub(crate) failure: &'f mut Option<Mismatch>,
 }
 
-/// The variable of a property.
+/// A property of any type.
 pub(crate) trait Property: Slot {
-    /// Stores a value that may differ from the specification.
+    /// Makes the property empty again.
+    fn reset(&mut self);
+
+    /// Decodes a value that differs from the specification.
     fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch>;
 
-    /// Stores the parts of the value that decode, if it has parts. Returns them as JSON.
+    /// Decodes the parts of the value that decode, if it has parts. Returns them as JSON.
     fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>>;
 }
 
-impl<T: Wire> Property for Option<T> {
+impl<T: Wire> Property for T {
+    fn reset(&mut self) {
+        *self = T::empty();
+    }
+
     fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        T::decode(self, json)
+        Wire::decode(self, json)
     }
 
     fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
-        T::decode_parts(self, json)
+        Wire::decode_parts(self, json)
     }
 }
 
-/// The variable of a property for which null and absent differ.
-impl<T: Wire> Slot for Field<T> {
-    fn read(&mut self, value: Option<Incoming<'_, '_>>) -> Result<(), Invalid> {
-        let mut content = None;
-        content.read(value)?;
-        *self = content.map_or(Self::Null, Self::Value);
-        Ok(())
-    }
+/// The positions of the properties that were read.
+#[derive(Default)]
+struct Positions {
+    /// Those below 64, as bits.
+    first: u64,
+    more: Vec<usize>,
 }
 
-impl<T: Wire> Property for Field<T> {
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        let mut content = None;
-        T::decode(&mut content, json)?;
-        *self = content.into();
-        Ok(())
+impl Positions {
+    fn contains(&self, position: usize) -> bool {
+        match position {
+            0..64 => self.first & (1 << position) != 0,
+            _ => self.more.contains(&position),
+        }
     }
 
-    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
-        let mut content = None;
-        let parts = T::decode_parts(&mut content, json);
-        *self = content.into();
-        parts
+    fn insert(&mut self, position: usize) {
+        match position {
+            0..64 => self.first |= 1 << position,
+            _ => self.more.push(position),
+        }
     }
 }
 
 impl<'de, 'r> PropertyReader<'de, 'r> {
     pub(crate) fn new(
-        names: &'static [&'static str],
+        object: &'static Description,
         discriminator: Option<&'static str>,
         before: Option<&'r mut Entries<'de>>,
         unread: &'r mut dyn Properties<'de>,
         tolerance: Option<Tolerance<'r>>,
     ) -> Self {
         Self {
-            names,
+            object,
             discriminator,
             before,
             unread,
             value: None,
             position: 0,
             expected: 0,
+            seen: Positions::default(),
             name: Cow::Borrowed(""),
             tolerance,
             other: Other::default(),
@@ -147,7 +153,7 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
         {
             return Ok(Some(position));
         }
-        let position = self.unread.next(self.names, self.expected, &mut self.name)?;
+        let position = self.unread.next(self.object.properties, self.expected, &mut self.name)?;
         if let Some(position) = position {
             (self.position, self.expected) = (position, position + 1);
         }
@@ -157,8 +163,8 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
     /// Returns the position of the next property that was read before the discriminator.
     fn next_before(&mut self) -> Option<usize> {
         let (name, value) = self.before.as_mut()?.next()?;
-        let position = position(self.names, self.expected, name.as_bytes());
-        if position == self.names.len() {
+        let position = position(self.object.properties, self.expected, name.as_bytes());
+        if position == self.object.properties.len() {
             self.name = name;
         }
         self.value = Some(value);
@@ -166,22 +172,17 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
         Some(position)
     }
 
-    // The methods assign to a variable of the caller, so that the caller has no value to drop if a
-    // call fails. They are compiled once, and not once per type of property.
-
-    /// Reads the value of a property that must be present.
-    pub(crate) fn required(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
-        match self.tolerance {
-            Some(_) => self.decode_required(property),
-            None => self.value(property, false),
+    /// Reads the value of the current property, which is listed.
+    pub(crate) fn read(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
+        // The last value of a repeated property counts.
+        if self.seen.contains(self.position) {
+            property.reset();
         }
-    }
-
-    /// Reads the value of a property that may be null.
-    pub(crate) fn optional(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
+        self.seen.insert(self.position);
+        let is_required = self.object.required.get(self.position) == Some(&true);
         match self.tolerance {
-            Some(_) => self.decode_optional(property),
-            None => self.value(property, true),
+            Some(_) => self.decode(property, is_required),
+            None => self.value(property, !is_required),
         }
     }
 
@@ -190,23 +191,23 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
         &mut self,
         rest: &mut impl Extend<(String, T)>,
     ) -> Result<(), Invalid> {
-        let (name, mut value) = (self.take_name(), None);
+        let (name, mut value) = (self.take_name(), T::empty());
         if self.tolerance.is_some() {
             let json = self.json()?;
-            if value.decode(json).is_err() {
+            if Wire::decode(&mut value, json).is_err() {
                 self.other.insert(name, json, None);
                 return Ok(());
             }
         } else {
             self.value(&mut value, false)?;
         }
-        rest.extend(value.map(|value| (name, value)));
+        rest.extend([(name, value)]);
         Ok(())
     }
 
     /// Reads the value of a property that is not listed.
     #[cold]
-    pub(crate) fn unknown(&mut self) -> Result<(), Invalid> {
+    pub(crate) fn unlisted(&mut self) -> Result<(), Invalid> {
         let name = self.take_name();
         let text = self.text()?;
         // A repeated discriminator is ignored.
@@ -216,17 +217,21 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
         Ok(())
     }
 
-    /// Stores the first property that is missing as the reason why the object does not decode.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn missing(&mut self, properties: &[(&'static str, bool)]) -> Invalid {
-        let missing = properties.iter().find(|(_, is_missing)| *is_missing);
-        self.fail(Mismatch::missing(missing.map_or("", |(name, _)| name)))
+    /// Returns the properties that are not listed, after the last property. Returns an error if one
+    /// that must be present is missing.
+    pub(crate) fn finish(mut self) -> Result<Other, Invalid> {
+        for (position, is_required) in self.object.required.iter().enumerate() {
+            if *is_required && !self.seen.contains(position) {
+                return Err(self.missing(position));
+            }
+        }
+        Ok(self.other)
     }
 
-    /// Returns the properties that are not listed.
-    pub(crate) fn finish(&mut self) -> Other {
-        std::mem::take(&mut self.other)
+    #[cold]
+    fn missing(&mut self, position: usize) -> Invalid {
+        let name = self.object.properties.get(position).copied().unwrap_or_default();
+        self.fail(Mismatch::missing(name))
     }
 
     fn value(&mut self, slot: &mut dyn Slot, is_nullable: bool) -> Result<(), Invalid> {
@@ -245,7 +250,7 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
 
     /// Returns the name of the current property.
     fn take_name(&mut self) -> String {
-        match self.names.get(self.position) {
+        match self.object.properties.get(self.position) {
             Some(name) => (*name).to_owned(),
             None => std::mem::take(&mut self.name).into_owned(),
         }
@@ -259,31 +264,25 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
     }
 
     #[cold]
-    fn decode_required(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
+    fn decode(&mut self, property: &mut dyn Property, is_required: bool) -> Result<(), Invalid> {
         let json = self.json()?;
-        let Err(mismatch) = property.decode(json) else { return Ok(()) };
-        property.read(None)?;
-        match property.decode_parts(json) {
-            Some(parts) => {
-                self.keep(json, Some(parts));
-                Ok(())
-            }
-            None => {
-                let name = self.take_name();
-                Err(self.fail(mismatch.inside(&name)))
-            }
+        if json.is_null() && !is_required {
+            property.read_null();
+            return Ok(());
         }
-    }
-
-    #[cold]
-    fn decode_optional(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
-        let json = self.json()?;
-        if json.is_null() {
-            property.read(None)?;
-        } else if property.decode(json).is_err() {
-            property.read(None)?;
-            let parts = property.decode_parts(json);
-            self.keep(json, parts);
+        let Err(mismatch) = property.decode(json) else { return Ok(()) };
+        property.reset();
+        match property.decode_parts(json) {
+            None if is_required => {
+                let name = self.take_name();
+                return Err(self.fail(mismatch.inside(&name)));
+            }
+            // A required list or map that is null is empty.
+            _ if json.is_null() => {}
+            parts => {
+                let name = self.take_name();
+                self.other.insert(name, json, parts);
+            }
         }
         Ok(())
     }
@@ -291,18 +290,10 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
     /// Returns the value of the current property, the last one if it is repeated.
     fn json(&mut self) -> Result<Json<'de>, Invalid> {
         let text = self.text()?;
-        if let Some(name) = self.names.get(self.position) {
+        if let Some(name) = self.object.properties.get(self.position) {
             self.other.remove(name);
         }
         let object = self.tolerance.as_ref().map(|tolerance| tolerance.object);
         Ok(object.map_or(Json::new(text), |object| object.child(text)))
-    }
-
-    /// Keeps the current property, unless it is null.
-    fn keep(&mut self, json: Json<'_>, parts: Option<Vec<u8>>) {
-        if !json.is_null() {
-            let name = self.take_name();
-            self.other.insert(name, json, parts);
-        }
     }
 }

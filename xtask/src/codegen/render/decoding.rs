@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::visit_mut::VisitMut;
 use syn::{Attribute, Field, Fields, File, ItemStruct};
@@ -13,8 +13,8 @@ use crate::codegen::error::Error;
 use crate::codegen::rewrite::{Form, WIRE, Wire, other_field};
 
 const HEAD: &str = "//! How objects are read and written.\n\n#![allow(unused_imports, unused_variables)]\n#![allow(clippy::all)]\n\n\
-    use crate::incoming::Invalid;\nuse crate::object::{Object, newtypes, objects};\nuse crate::other::Other;\n\
-    use crate::property_reader::PropertyReader;\nuse crate::property_writer::{Output, PropertyWriter};\nuse crate::structs::*;\n\n";
+    use crate::incoming::Invalid;\nuse crate::object::{Description, Object, newtypes, objects};\nuse crate::other::Other;\n\
+    use crate::property_reader::{Property, PropertyReader};\nuse crate::property_writer::{Output, PropertyWriter};\nuse crate::structs::*;\nuse crate::wire::Wire;\n\n";
 
 /// Renders the implementations.
 pub(super) fn render(generated: &Generated) -> Result<String, Error> {
@@ -81,86 +81,54 @@ fn implementation(item: &ItemStruct) -> TokenStream {
     let listed: Vec<&(&Field, Wire)> =
         properties.iter().filter(|(_, property)| property.form != Form::Rest).collect();
     let names = listed.iter().map(|(_, property)| &property.name);
-    let declarations = properties.iter().map(|(field, property)| {
-        let ident = &field.ident;
-        match property.form {
-            Form::Field | Form::Rest => quote!(let mut #ident = Default::default();),
-            _ => quote!(let mut #ident = None;),
-        }
-    });
-    let arms = listed.iter().enumerate().map(|(position, (field, property))| {
+    let required = listed.iter().map(|(_, property)| property.form == Form::Required);
+    let arms = listed.iter().enumerate().map(|(position, (field, _))| {
         let ident = &field.ident;
         let position = proc_macro2::Literal::usize_unsuffixed(position);
-        match property.form {
-            Form::Required => quote!(#position => reader.required(&mut #ident)?,),
-            _ => quote!(#position => reader.optional(&mut #ident)?,),
-        }
+        quote!(#position => Some(&mut self.#ident),)
     });
-    let values = properties.iter().map(|(field, property)| {
-        let ident = &field.ident;
-        match property.form {
-            Form::OrDefault | Form::UnlessDefault => quote!(#ident: #ident.unwrap_or_default(),),
-            _ => quote!(#ident,),
-        }
-    });
-    let required = properties.iter().filter(|(_, property)| property.form == Form::Required);
-    let (required, required_names): (Vec<&Option<Ident>>, Vec<&String>) =
-        required.map(|(field, property)| (&field.ident, &property.name)).unzip();
-    let whole = quote!(Self { #(#values)* #other: reader.finish() });
-    let value = match required.as_slice() {
-        [] => quote! {
-            *slot = Some(#whole);
-            Ok(())
-        },
-        required => quote! {
-            match (#(#required,)*) {
-                (#(Some(#required),)*) => {
-                    *slot = Some(#whole);
-                    Ok(())
-                }
-                (#(#required,)*) => {
-                    Err(reader.missing(&[#((#required_names, #required.is_none())),*]))
-                }
-            }
-        },
-    };
+    let empty = properties.iter().map(|(field, _)| &field.ident);
     let writes = listed.iter().map(|(field, property)| {
         let (ident, name) = (&field.ident, &property.name);
         let write = format_ident!("{}", property.form.name());
         quote!(writer.#write(#name, &self.#ident)?;)
     });
     let rest = properties.iter().find(|(_, property)| property.form == Form::Rest);
-    let unknown = match rest {
-        Some((field, _)) => {
-            let ident = &field.ident;
-            quote!(reader.rest(&mut #ident)?)
+    let read_rest = rest.map(|(field, _)| {
+        let ident = &field.ident;
+        quote! {
+            fn read_unlisted(&mut self, reader: &mut PropertyReader<'_, '_>) -> Result<(), Invalid> {
+                reader.rest(&mut self.#ident)
+            }
         }
-        None => quote!(reader.unknown()?),
-    };
+    });
     let write_rest = rest.map(|(field, _)| {
         let ident = &field.ident;
         quote!(writer.rest(&self.#ident)?;)
     });
     let text = name.to_string();
     quote! {
-        impl Object for #name {
-            const NAME: &'static str = #text;
-
-            const NAMES: &'static [&'static str] = &[#(#names),*];
-
-            fn read_properties(
-                slot: &mut Option<Self>,
-                reader: &mut PropertyReader<'_, '_>,
-            ) -> Result<(), Invalid> {
-                #(#declarations)*
-                while let Some(property) = reader.next()? {
-                    match property {
-                        #(#arms)*
-                        _ => #unknown,
-                    }
-                }
-                #value
+        impl #name {
+            fn empty() -> Self {
+                Self { #(#empty: Wire::empty(),)* #other: Other::default() }
             }
+        }
+
+        impl Object for #name {
+            const DESCRIPTION: Description = Description {
+                name: #text,
+                properties: &[#(#names),*],
+                required: &[#(#required),*],
+            };
+
+            fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+                match position {
+                    #(#arms)*
+                    _ => None,
+                }
+            }
+
+            #read_rest
 
             fn write_properties<O: Output>(
                 &self,
@@ -173,6 +141,10 @@ fn implementation(item: &ItemStruct) -> TokenStream {
 
             fn other_properties(&self) -> &Other {
                 &self.#other
+            }
+
+            fn other_properties_mut(&mut self) -> &mut Other {
+                &mut self.#other
             }
         }
     }
