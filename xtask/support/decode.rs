@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::CallOptions;
-use crate::incoming::{Invalid, read_text};
+use crate::incoming::read_text;
 use crate::json::{Json, JsonText};
-use crate::wire::Decode;
+use crate::wire::{Content, Decode};
 
 /// Maximum length of a value in an error message, in characters.
 const MAX_EXCERPT: usize = 80;
@@ -48,23 +48,20 @@ pub fn decode<T: Decode>(json: &[u8]) -> Result<T, serde_json::Error> {
 /// Decodes a text.
 pub(crate) fn decode_text<T: Decode>(text: &str) -> Result<T, serde_json::Error> {
     let mut value = T::empty();
-    match read_text(text, &mut value, false) {
-        Ok(()) => Ok(value),
-        Err(Invalid) => tolerant(text),
+    if let Ok(()) = read_text(text, &mut value, false) {
+        return Ok(value);
     }
+    value = T::empty();
+    tolerant(text, &mut value).map(|()| value)
 }
 
 #[cold]
 #[inline(never)]
-fn tolerant<T: Decode>(text: &str) -> Result<T, serde_json::Error> {
+fn tolerant(text: &str, value: &mut dyn Content) -> Result<(), serde_json::Error> {
     let json: &RawValue =
         serde_json::from_str(text).map_err(|error| not_json(text.as_bytes(), &error))?;
     let json = Json::new(json);
-    let mut value = T::empty();
-    match value.decode(json) {
-        Ok(()) => Ok(value),
-        Err(error) => Err(serde_json::Error::custom(error.describe(json))),
-    }
+    value.decode(json).map_err(|error| serde_json::Error::custom(error.describe(json)))
 }
 
 /// Decodes parsed JSON as a type of this crate; see [`decode`].

@@ -51,6 +51,14 @@ impl<T> Field<T> {
         }
     }
 
+    pub(crate) fn insert(&mut self, value: T) -> &mut T {
+        *self = Self::Value(value);
+        match self {
+            Self::Value(value) => value,
+            Self::Absent | Self::Null => unreachable!("the value was set"),
+        }
+    }
+
     /// Returns the value, after it was set to the default of its type if there was none.
     pub fn get_or_insert_default(&mut self) -> &mut T
     where

@@ -13,6 +13,8 @@ pub(crate) struct Description {
     pub(crate) properties: &'static [&'static str],
     /// Whether each property must be present.
     pub(crate) required: &'static [bool],
+    /// How many must be present.
+    pub(crate) required_count: usize,
 }
 
 /// A generated struct.

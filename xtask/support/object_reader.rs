@@ -38,8 +38,8 @@ impl<T: Object> ObjectSlot for T {
 /// Reads an object strictly.
 pub(crate) fn read(object: &mut dyn ObjectSlot, value: Incoming<'_, '_>) -> Result<(), Invalid> {
     let Incoming::Object(unread) = value else { return Err(Invalid) };
-    let reader = PropertyReader::new(object.description(), None, None, unread, None);
-    read_properties(object, reader)
+    let mut reader = PropertyReader::new(object.description(), None, None, unread, None);
+    read_properties(object, &mut reader)
 }
 
 /// Reads a variant of a union strictly, from the properties before and after the discriminator.
@@ -51,8 +51,8 @@ pub(crate) fn read_variant<'de>(
 ) -> Result<(), Invalid> {
     let (discriminator, before) = (Some(discriminator), Some(&mut before));
     let description = object.description();
-    let reader = PropertyReader::new(description, discriminator, before, unread, None);
-    read_properties(object, reader)
+    let mut reader = PropertyReader::new(description, discriminator, before, unread, None);
+    read_properties(object, &mut reader)
 }
 
 /// Decodes an object tolerantly.
@@ -67,8 +67,8 @@ pub(crate) fn decode(
     let (description, mut failure) = (object.description(), None);
     let read = json.with_properties(&mut |unread| {
         let tolerance = Some(Tolerance { object: json, failure: &mut failure });
-        let reader = PropertyReader::new(description, discriminator, None, unread, tolerance);
-        read_properties(object, reader)
+        let mut reader = PropertyReader::new(description, discriminator, None, unread, tolerance);
+        read_properties(object, &mut reader)
     });
     // If no property is the reason, the value is not an object.
     read.map_err(|Invalid| {
@@ -78,12 +78,12 @@ pub(crate) fn decode(
 
 fn read_properties(
     object: &mut dyn ObjectSlot,
-    mut reader: PropertyReader<'_, '_>,
+    reader: &mut PropertyReader<'_, '_>,
 ) -> Result<(), Invalid> {
     while let Some(position) = reader.next()? {
         match object.property(position) {
             Some(property) => reader.read(property)?,
-            None => object.read_unlisted(&mut reader)?,
+            None => object.read_unlisted(reader)?,
         }
     }
     *object.other_properties() = reader.finish()?;

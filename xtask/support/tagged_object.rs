@@ -18,8 +18,8 @@ pub(crate) type Variants = &'static [(&'static str, &'static [&'static str])];
 /// Properties before the discriminator are kept as text. The properties after it are unread.
 pub(crate) struct TaggedObject<'de, 'r> {
     name: &'static str,
-    /// The discriminator's value, if it is listed.
-    known: Option<&'static str>,
+    /// The position of the variant, if the discriminator's value is listed.
+    known: Option<usize>,
     /// The text of a value that is not listed.
     tag: Option<&'de RawValue>,
     before: Entries<'de>,
@@ -49,8 +49,8 @@ impl<'de, 'r> TaggedObject<'de, 'r> {
         Ok(Self { name, known: inferred(names, variants), tag: None, before, unread })
     }
 
-    /// Returns the value of the discriminator, if it is listed.
-    pub(crate) fn tag(&self) -> Option<&'static str> {
+    /// Returns the position of the variant, if the value of the discriminator is listed.
+    pub(crate) fn position(&self) -> Option<usize> {
         self.known
     }
 
@@ -72,8 +72,8 @@ impl<'de, 'r> TaggedObject<'de, 'r> {
     }
 }
 
-/// Returns the value of an object's discriminator, if it is listed.
-pub(crate) fn tag_of(json: Json<'_>, name: &str, variants: Variants) -> Option<&'static str> {
+/// Returns the position of an object's variant, if the value of its discriminator is listed.
+pub(crate) fn position_of(json: Json<'_>, name: &str, variants: Variants) -> Option<usize> {
     let entries = json.entries()?;
     match entries.iter().find(|(key, value)| key == name && !value.is_null()) {
         Some((_, tag)) => listed(*tag, variants),
@@ -81,18 +81,19 @@ pub(crate) fn tag_of(json: Json<'_>, name: &str, variants: Variants) -> Option<&
     }
 }
 
-fn listed(tag: Json<'_>, variants: Variants) -> Option<&'static str> {
+fn listed(tag: Json<'_>, variants: Variants) -> Option<usize> {
     let tag = tag.string()?;
-    variants.iter().map(|(value, _)| *value).find(|value| *value == tag)
+    variants.iter().position(|(value, _)| *value == tag)
 }
 
 /// Returns the variant of an object without a discriminator: some servers omit it where a property has
 /// the same name, as in `{"function": {…}}`. There must be one such variant.
-fn inferred<'a>(names: impl Iterator<Item = &'a str>, variants: Variants) -> Option<&'static str> {
+fn inferred<'a>(names: impl Iterator<Item = &'a str>, variants: Variants) -> Option<usize> {
     let mut found = names.filter_map(|name| {
-        let (value, properties) = variants.iter().find(|(value, _)| *value == name)?;
-        properties.contains(value).then_some(*value)
+        let position = variants.iter().position(|(value, _)| *value == name)?;
+        let (value, properties) = variants.get(position)?;
+        properties.contains(value).then_some(position)
     });
     let first = found.next()?;
-    found.all(|value| value == first).then_some(first)
+    found.all(|position| position == first).then_some(first)
 }

@@ -147,6 +147,7 @@ impl Object for ErrorResponse {
         name: "ErrorResponse",
         properties: &["error"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -184,6 +185,7 @@ impl Object for ErrorObject {
         name: "ErrorObject",
         properties: &["code", "message", "param", "type"],
         required: &[false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -221,6 +223,7 @@ impl Object for CodeInterpreterTool {
         name: "CodeInterpreterTool",
         properties: &[],
         required: &[],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -253,6 +256,7 @@ impl Object for FileSearchTool {
         name: "FileSearchTool",
         properties: &["file_search"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -284,6 +288,7 @@ impl Object for FileSearchOnlyTool {
         name: "FileSearchOnlyTool",
         properties: &[],
         required: &[],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -317,6 +322,7 @@ impl Object for FileSearchOptions {
         name: "FileSearchOptions",
         properties: &["max_num_results", "ranking_options"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -354,6 +360,7 @@ impl Object for FileSearchRankingOptions {
         name: "FileSearchRankingOptions",
         properties: &["ranker", "score_threshold"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -390,6 +397,7 @@ impl Object for FunctionTool {
         name: "FunctionTool",
         properties: &["function"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -427,6 +435,7 @@ impl Object for FunctionDefinition {
         name: "FunctionDefinition",
         properties: &["description", "name", "parameters", "strict"],
         required: &[false, true, false, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -468,6 +477,7 @@ impl Object for NamedToolChoice {
         name: "NamedToolChoice",
         properties: &["type", "function"],
         required: &[true, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -504,6 +514,7 @@ impl Object for NamedFunction {
         name: "NamedFunction",
         properties: &["name"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -535,6 +546,7 @@ impl Object for TextResponseFormat {
         name: "TextResponseFormat",
         properties: &[],
         required: &[],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -564,6 +576,7 @@ impl Object for JsonObjectResponseFormat {
         name: "JsonObjectResponseFormat",
         properties: &[],
         required: &[],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -596,6 +609,7 @@ impl Object for JsonSchemaResponseFormat {
         name: "JsonSchemaResponseFormat",
         properties: &["json_schema"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -633,6 +647,7 @@ impl Object for JsonSchemaDefinition {
         name: "JsonSchemaDefinition",
         properties: &["description", "name", "schema", "strict"],
         required: &[false, true, false, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -674,6 +689,7 @@ impl Object for TruncationStrategy {
         name: "TruncationStrategy",
         properties: &["type", "last_messages"],
         required: &[true, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -711,6 +727,7 @@ impl Object for ToolResources {
         name: "ToolResources",
         properties: &["code_interpreter", "file_search"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -747,6 +764,7 @@ impl Object for CodeInterpreterResources {
         name: "CodeInterpreterResources",
         properties: &["file_ids"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -781,6 +799,7 @@ impl Object for FileSearchResources {
         name: "FileSearchResources",
         properties: &["vector_store_ids"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -816,6 +835,7 @@ impl Object for CreateToolResources {
         name: "CreateToolResources",
         properties: &["code_interpreter", "file_search"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -853,6 +873,7 @@ impl Object for CreateFileSearchResources {
         name: "CreateFileSearchResources",
         properties: &["vector_store_ids", "vector_stores"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -891,6 +912,7 @@ impl Object for VectorStoreInput {
         name: "VectorStoreInput",
         properties: &["file_ids", "chunking_strategy", "metadata"],
         required: &[false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -926,6 +948,7 @@ impl Object for AutoChunkingStrategy {
         name: "AutoChunkingStrategy",
         properties: &[],
         required: &[],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -958,6 +981,7 @@ impl Object for StaticChunkingStrategy {
         name: "StaticChunkingStrategy",
         properties: &["static"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -993,6 +1017,7 @@ impl Object for StaticChunking {
         name: "StaticChunking",
         properties: &["max_chunk_size_tokens", "chunk_overlap_tokens"],
         required: &[true, true],
+        required_count: 2,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1058,6 +1083,7 @@ impl Object for Assistant {
             true, false, false, false, false, false, false, false, false, false, false,
             false, false,
         ],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1140,6 +1166,7 @@ impl Object for CreateAssistantRequest {
         required: &[
             true, false, false, false, false, false, false, false, false, false, false,
         ],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1218,6 +1245,7 @@ impl Object for UpdateAssistantRequest {
         required: &[
             false, false, false, false, false, false, false, false, false, false, false,
         ],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1276,6 +1304,7 @@ impl Object for AssistantList {
         name: "AssistantList",
         properties: &["object", "data", "first_id", "last_id", "has_more"],
         required: &[false, false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1320,6 +1349,7 @@ impl Object for DeletedAssistant {
         name: "DeletedAssistant",
         properties: &["id", "object", "deleted"],
         required: &[true, false, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1362,6 +1392,7 @@ impl Object for Thread {
         name: "Thread",
         properties: &["id", "object", "created_at", "tool_resources", "metadata"],
         required: &[true, false, false, false, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1406,6 +1437,7 @@ impl Object for CreateThreadRequest {
         name: "CreateThreadRequest",
         properties: &["messages", "tool_resources", "metadata"],
         required: &[false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1445,6 +1477,7 @@ impl Object for UpdateThreadRequest {
         name: "UpdateThreadRequest",
         properties: &["tool_resources", "metadata"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1483,6 +1516,7 @@ impl Object for DeletedThread {
         name: "DeletedThread",
         properties: &["id", "object", "deleted"],
         required: &[true, false, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1552,6 +1586,7 @@ impl Object for Message {
             true, false, false, false, false, false, false, false, false, false, false,
             false, false, false,
         ],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1612,6 +1647,7 @@ impl Object for MessageIncompleteDetails {
         name: "MessageIncompleteDetails",
         properties: &["reason"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1646,6 +1682,7 @@ impl Object for ImageFileContent {
         name: "ImageFileContent",
         properties: &["image_file"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1681,6 +1718,7 @@ impl Object for ImageFile {
         name: "ImageFile",
         properties: &["file_id", "detail"],
         required: &[true, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1717,6 +1755,7 @@ impl Object for ImageUrlContent {
         name: "ImageUrlContent",
         properties: &["image_url"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1752,6 +1791,7 @@ impl Object for ImageUrl {
         name: "ImageUrl",
         properties: &["url", "detail"],
         required: &[true, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1788,6 +1828,7 @@ impl Object for TextContent {
         name: "TextContent",
         properties: &["text"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1823,6 +1864,7 @@ impl Object for MessageText {
         name: "MessageText",
         properties: &["value", "annotations"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1859,6 +1901,7 @@ impl Object for RefusalContent {
         name: "RefusalContent",
         properties: &["refusal"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1896,6 +1939,7 @@ impl Object for FileCitationAnnotation {
         name: "FileCitationAnnotation",
         properties: &["text", "file_citation", "start_index", "end_index"],
         required: &[false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1936,6 +1980,7 @@ impl Object for FileCitation {
         name: "FileCitation",
         properties: &["file_id"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -1973,6 +2018,7 @@ impl Object for FilePathAnnotation {
         name: "FilePathAnnotation",
         properties: &["text", "file_path", "start_index", "end_index"],
         required: &[false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2013,6 +2059,7 @@ impl Object for FilePath {
         name: "FilePath",
         properties: &["file_id"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2048,6 +2095,7 @@ impl Object for Attachment {
         name: "Attachment",
         properties: &["file_id", "tools"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2087,6 +2135,7 @@ impl Object for CreateMessageRequest {
         name: "CreateMessageRequest",
         properties: &["role", "content", "attachments", "metadata"],
         required: &[true, true, false, false],
+        required_count: 2,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2127,6 +2176,7 @@ impl Object for UpdateMessageRequest {
         name: "UpdateMessageRequest",
         properties: &["metadata"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2161,6 +2211,7 @@ impl Object for TextContentPart {
         name: "TextContentPart",
         properties: &["text"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2199,6 +2250,7 @@ impl Object for MessageList {
         name: "MessageList",
         properties: &["object", "data", "first_id", "last_id", "has_more"],
         required: &[false, false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2243,6 +2295,7 @@ impl Object for DeletedMessage {
         name: "DeletedMessage",
         properties: &["id", "object", "deleted"],
         required: &[true, false, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2339,6 +2392,7 @@ impl Object for Run {
             false, false, false, false, false, false, false, false, false, false, false,
             false, false, false, false, false,
         ],
+        required_count: 3,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2425,6 +2479,7 @@ impl Object for SubmitToolOutputsAction {
         name: "SubmitToolOutputsAction",
         properties: &["submit_tool_outputs"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2459,6 +2514,7 @@ impl Object for RequiredToolOutputs {
         name: "RequiredToolOutputs",
         properties: &["tool_calls"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2494,6 +2550,7 @@ impl Object for RequiredFunctionToolCall {
         name: "RequiredFunctionToolCall",
         properties: &["id", "function"],
         required: &[true, true],
+        required_count: 2,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2531,6 +2588,7 @@ impl Object for RequiredFunction {
         name: "RequiredFunction",
         properties: &["name", "arguments"],
         required: &[true, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2568,6 +2626,7 @@ impl Object for RunError {
         name: "RunError",
         properties: &["code", "message"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2604,6 +2663,7 @@ impl Object for RunIncompleteDetails {
         name: "RunIncompleteDetails",
         properties: &["reason"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2640,6 +2700,7 @@ impl Object for Usage {
         name: "Usage",
         properties: &["completion_tokens", "prompt_tokens", "total_tokens"],
         required: &[false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2682,6 +2743,7 @@ impl Object for RunList {
         name: "RunList",
         properties: &["object", "data", "first_id", "last_id", "has_more"],
         required: &[false, false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2761,6 +2823,7 @@ impl Object for CreateRunRequest {
             true, false, false, false, false, false, false, false, false, false, false,
             false, false, false, false, false, false,
         ],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2862,6 +2925,7 @@ impl Object for CreateThreadAndRunRequest {
             true, false, false, false, false, false, false, false, false, false, false,
             false, false, false, false, false,
         ],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2926,6 +2990,7 @@ impl Object for UpdateRunRequest {
         name: "UpdateRunRequest",
         properties: &["metadata"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2961,6 +3026,7 @@ impl Object for SubmitToolOutputsRequest {
         name: "SubmitToolOutputsRequest",
         properties: &["tool_outputs", "stream"],
         required: &[true, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -2998,6 +3064,7 @@ impl Object for ToolOutput {
         name: "ToolOutput",
         properties: &["tool_call_id", "output"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3069,6 +3136,7 @@ impl Object for RunStep {
             true, false, false, false, true, true, false, true, false, false, false,
             false, false, false, false, false,
         ],
+        required_count: 4,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3134,6 +3202,7 @@ impl Object for RunStepError {
         name: "RunStepError",
         properties: &["code", "message"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3170,6 +3239,7 @@ impl Object for MessageCreationStepDetails {
         name: "MessageCreationStepDetails",
         properties: &["message_creation"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3204,6 +3274,7 @@ impl Object for MessageCreation {
         name: "MessageCreation",
         properties: &["message_id"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3238,6 +3309,7 @@ impl Object for ToolCallsStepDetails {
         name: "ToolCallsStepDetails",
         properties: &["tool_calls"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3273,6 +3345,7 @@ impl Object for CodeInterpreterToolCall {
         name: "CodeInterpreterToolCall",
         properties: &["id", "code_interpreter"],
         required: &[true, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3310,6 +3383,7 @@ impl Object for CodeInterpreterCall {
         name: "CodeInterpreterCall",
         properties: &["input", "outputs"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3346,6 +3420,7 @@ impl Object for CodeInterpreterLogsOutput {
         name: "CodeInterpreterLogsOutput",
         properties: &["logs"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3380,6 +3455,7 @@ impl Object for CodeInterpreterImageOutput {
         name: "CodeInterpreterImageOutput",
         properties: &["image"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3414,6 +3490,7 @@ impl Object for CodeInterpreterImage {
         name: "CodeInterpreterImage",
         properties: &["file_id"],
         required: &[true],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3449,6 +3526,7 @@ impl Object for FileSearchToolCall {
         name: "FileSearchToolCall",
         properties: &["id", "file_search"],
         required: &[true, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3486,6 +3564,7 @@ impl Object for FileSearchCall {
         name: "FileSearchCall",
         properties: &["ranking_options", "results"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3523,6 +3602,7 @@ impl Object for FileSearchCallRankingOptions {
         name: "FileSearchCallRankingOptions",
         properties: &["ranker", "score_threshold"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3562,6 +3642,7 @@ impl Object for FileSearchResult {
         name: "FileSearchResult",
         properties: &["file_id", "file_name", "score", "content"],
         required: &[false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3603,6 +3684,7 @@ impl Object for FileSearchResultContent {
         name: "FileSearchResultContent",
         properties: &["type", "text"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3640,6 +3722,7 @@ impl Object for FunctionToolCall {
         name: "FunctionToolCall",
         properties: &["id", "function"],
         required: &[true, true],
+        required_count: 2,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3678,6 +3761,7 @@ impl Object for FunctionCall {
         name: "FunctionCall",
         properties: &["name", "arguments", "output"],
         required: &[true, false, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3720,6 +3804,7 @@ impl Object for RunStepList {
         name: "RunStepList",
         properties: &["object", "data", "first_id", "last_id", "has_more"],
         required: &[false, false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3764,6 +3849,7 @@ impl Object for RunStepDelta {
         name: "RunStepDelta",
         properties: &["id", "object", "delta"],
         required: &[true, false, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3802,6 +3888,7 @@ impl Object for RunStepDeltaBody {
         name: "RunStepDeltaBody",
         properties: &["step_details"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3836,6 +3923,7 @@ impl Object for MessageCreationStepDetailsDelta {
         name: "MessageCreationStepDetailsDelta",
         properties: &["message_creation"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3870,6 +3958,7 @@ impl Object for MessageCreationDelta {
         name: "MessageCreationDelta",
         properties: &["message_id"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3904,6 +3993,7 @@ impl Object for ToolCallsStepDetailsDelta {
         name: "ToolCallsStepDetailsDelta",
         properties: &["tool_calls"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3940,6 +4030,7 @@ impl Object for CodeInterpreterToolCallDelta {
         name: "CodeInterpreterToolCallDelta",
         properties: &["index", "id", "code_interpreter"],
         required: &[false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -3979,6 +4070,7 @@ impl Object for CodeInterpreterCallDelta {
         name: "CodeInterpreterCallDelta",
         properties: &["input", "outputs"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4016,6 +4108,7 @@ impl Object for CodeInterpreterLogsOutputDelta {
         name: "CodeInterpreterLogsOutputDelta",
         properties: &["index", "logs"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4053,6 +4146,7 @@ impl Object for CodeInterpreterImageOutputDelta {
         name: "CodeInterpreterImageOutputDelta",
         properties: &["index", "image"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4089,6 +4183,7 @@ impl Object for CodeInterpreterImageDelta {
         name: "CodeInterpreterImageDelta",
         properties: &["file_id"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4125,6 +4220,7 @@ impl Object for FileSearchToolCallDelta {
         name: "FileSearchToolCallDelta",
         properties: &["index", "id", "file_search"],
         required: &[false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4165,6 +4261,7 @@ impl Object for FunctionToolCallDelta {
         name: "FunctionToolCallDelta",
         properties: &["index", "id", "function"],
         required: &[false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4205,6 +4302,7 @@ impl Object for FunctionCallDelta {
         name: "FunctionCallDelta",
         properties: &["name", "arguments", "output"],
         required: &[false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4245,6 +4343,7 @@ impl Object for MessageDelta {
         name: "MessageDelta",
         properties: &["id", "object", "delta"],
         required: &[true, false, false],
+        required_count: 1,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4284,6 +4383,7 @@ impl Object for MessageDeltaBody {
         name: "MessageDeltaBody",
         properties: &["role", "content"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4321,6 +4421,7 @@ impl Object for ImageFileContentDelta {
         name: "ImageFileContentDelta",
         properties: &["index", "image_file"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4358,6 +4459,7 @@ impl Object for ImageFileDelta {
         name: "ImageFileDelta",
         properties: &["file_id", "detail"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4395,6 +4497,7 @@ impl Object for ImageUrlContentDelta {
         name: "ImageUrlContentDelta",
         properties: &["index", "image_url"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4432,6 +4535,7 @@ impl Object for ImageUrlDelta {
         name: "ImageUrlDelta",
         properties: &["url", "detail"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4469,6 +4573,7 @@ impl Object for TextContentDelta {
         name: "TextContentDelta",
         properties: &["index", "text"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4506,6 +4611,7 @@ impl Object for MessageTextDelta {
         name: "MessageTextDelta",
         properties: &["value", "annotations"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4543,6 +4649,7 @@ impl Object for RefusalContentDelta {
         name: "RefusalContentDelta",
         properties: &["index", "refusal"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4583,6 +4690,7 @@ impl Object for FileCitationAnnotationDelta {
         name: "FileCitationAnnotationDelta",
         properties: &["index", "text", "file_citation", "start_index", "end_index"],
         required: &[false, false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4626,6 +4734,7 @@ impl Object for FileCitationDelta {
         name: "FileCitationDelta",
         properties: &["file_id", "quote"],
         required: &[false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4666,6 +4775,7 @@ impl Object for FilePathAnnotationDelta {
         name: "FilePathAnnotationDelta",
         properties: &["index", "text", "file_path", "start_index", "end_index"],
         required: &[false, false, false, false, false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {
@@ -4708,6 +4818,7 @@ impl Object for FilePathDelta {
         name: "FilePathDelta",
         properties: &["file_id"],
         required: &[false],
+        required_count: 0,
     };
     fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
         match position {

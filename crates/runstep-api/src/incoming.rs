@@ -277,6 +277,7 @@ pub(crate) fn position(names: &[&str], start: usize, name: &[u8]) -> usize {
     search(names, start, name)
 }
 
+#[inline(never)]
 fn search(names: &[&str], start: usize, name: &[u8]) -> usize {
     let (before, after) = names.split_at_checked(start).unwrap_or((names, &[]));
     if let Some(position) = after.iter().position(|known| known.as_bytes() == name) {
@@ -308,10 +309,11 @@ impl<'de> Visitor<'de> for NameSeed<'_, 'de> {
         f.write_str("a name")
     }
 
+    #[inline]
     fn visit_borrowed_bytes<E>(self, name: &'de [u8]) -> Result<usize, E> {
         let position = position(self.names, self.expected, name);
         if position == self.names.len() {
-            *self.name = lossy(name);
+            self.store(Cow::Borrowed(name));
         }
         Ok(position)
     }
@@ -319,8 +321,19 @@ impl<'de> Visitor<'de> for NameSeed<'_, 'de> {
     fn visit_bytes<E>(self, name: &[u8]) -> Result<usize, E> {
         let position = position(self.names, self.expected, name);
         if position == self.names.len() {
-            *self.name = Cow::Owned(lossy(name).into_owned());
+            self.store(Cow::Owned(name.to_owned()));
         }
         Ok(position)
+    }
+}
+
+impl<'de> NameSeed<'_, 'de> {
+    #[cold]
+    #[inline(never)]
+    fn store(self, name: Cow<'de, [u8]>) {
+        *self.name = match name {
+            Cow::Borrowed(name) => lossy(name),
+            Cow::Owned(name) => Cow::Owned(lossy(&name).into_owned()),
+        };
     }
 }

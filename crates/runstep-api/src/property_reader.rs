@@ -14,7 +14,7 @@ use crate::incoming::{Invalid, Properties, Slot, position, read_text};
 use crate::json::Json;
 use crate::object::Description;
 use crate::other::Other;
-use crate::wire::{Mismatch, Wire};
+use crate::wire::{Content, Mismatch, Wire};
 
 /// The properties of an object that is being read: strictly, or tolerantly from the texts of their
 /// values. One type does both, so that the code of each object is compiled once.
@@ -31,6 +31,8 @@ pub(crate) struct PropertyReader<'de, 'r> {
     position: usize,
     expected: usize,
     seen: Positions,
+    /// How many properties that must be present have not been read.
+    missing: usize,
     /// The name of the current property if it is not listed.
     name: Cow<'de, str>,
     tolerance: Option<Tolerance<'r>>,
@@ -77,11 +79,8 @@ pub(crate) trait Property: Slot {
     /// Makes the property empty again.
     fn reset(&mut self);
 
-    /// Decodes a value that differs from the specification.
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch>;
-
-    /// Decodes the parts of the value that decode, if it has parts. Returns them as JSON.
-    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>>;
+    /// Returns where a value is decoded.
+    fn content(&mut self) -> &mut dyn Content;
 }
 
 impl<T: Wire> Property for T {
@@ -89,12 +88,8 @@ impl<T: Wire> Property for T {
         *self = T::empty();
     }
 
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        Wire::decode(self, json)
-    }
-
-    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
-        Wire::decode_parts(self, json)
+    fn content(&mut self) -> &mut dyn Content {
+        Wire::content(self)
     }
 }
 
@@ -139,6 +134,7 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
             position: 0,
             expected: 0,
             seen: Positions::default(),
+            missing: object.required_count,
             name: Cow::Borrowed(""),
             tolerance,
             other: Other::default(),
@@ -147,6 +143,7 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
 
     /// Reads the next name. Returns its position, or the number of listed properties if it is not
     /// listed, and `None` at the end.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<usize>, Invalid> {
         if self.before.is_some()
             && let Some(position) = self.next_before()
@@ -161,6 +158,7 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
     }
 
     /// Returns the position of the next property that was read before the discriminator.
+    #[inline(never)]
     fn next_before(&mut self) -> Option<usize> {
         let (name, value) = self.before.as_mut()?.next()?;
         let position = position(self.object.properties, self.expected, name.as_bytes());
@@ -173,13 +171,16 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
     }
 
     /// Reads the value of the current property, which is listed.
+    #[inline]
     pub(crate) fn read(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
-        // The last value of a repeated property counts.
-        if self.seen.contains(self.position) {
-            property.reset();
-        }
-        self.seen.insert(self.position);
         let is_required = self.object.required.get(self.position) == Some(&true);
+        if self.seen.contains(self.position) {
+            // The last value of a repeated property counts.
+            property.reset();
+        } else {
+            self.seen.insert(self.position);
+            self.missing -= usize::from(is_required);
+        }
         match self.tolerance {
             Some(_) => self.decode(property, is_required),
             None => self.value(property, !is_required),
@@ -219,21 +220,25 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
 
     /// Returns the properties that are not listed, after the last property. Returns an error if one
     /// that must be present is missing.
-    pub(crate) fn finish(mut self) -> Result<Other, Invalid> {
-        for (position, is_required) in self.object.required.iter().enumerate() {
-            if *is_required && !self.seen.contains(position) {
-                return Err(self.missing(position));
-            }
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Result<Other, Invalid> {
+        if self.missing > 0 {
+            return Err(self.fail_missing());
         }
-        Ok(self.other)
+        Ok(std::mem::take(&mut self.other))
     }
 
     #[cold]
-    fn missing(&mut self, position: usize) -> Invalid {
-        let name = self.object.properties.get(position).copied().unwrap_or_default();
+    #[inline(never)]
+    fn fail_missing(&mut self) -> Invalid {
+        let properties = self.object.properties.iter().zip(self.object.required).enumerate();
+        let mut missing = properties
+            .filter(|(position, (_, is_required))| **is_required && !self.seen.contains(*position));
+        let name = missing.next().map_or("", |(_, (name, _))| name);
         self.fail(Mismatch::missing(name))
     }
 
+    #[inline]
     fn value(&mut self, slot: &mut dyn Slot, is_nullable: bool) -> Result<(), Invalid> {
         match self.value.take() {
             None => self.unread.value(slot, is_nullable),
@@ -264,25 +269,27 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
     }
 
     #[cold]
+    #[inline(never)]
     fn decode(&mut self, property: &mut dyn Property, is_required: bool) -> Result<(), Invalid> {
         let json = self.json()?;
         if json.is_null() && !is_required {
             property.read_null();
             return Ok(());
         }
-        let Err(mismatch) = property.decode(json) else { return Ok(()) };
+        let Err(mismatch) = property.content().decode(json) else { return Ok(()) };
         property.reset();
-        match property.decode_parts(json) {
-            None if is_required => {
+        let parts = property.content().decode_parts(json);
+        if parts.is_none() {
+            property.reset();
+            if is_required {
                 let name = self.take_name();
                 return Err(self.fail(mismatch.inside(&name)));
             }
-            // A required list or map that is null is empty.
-            _ if json.is_null() => {}
-            parts => {
-                let name = self.take_name();
-                self.other.insert(name, json, parts);
-            }
+        }
+        // A required list or map that is null is empty.
+        if !json.is_null() {
+            let name = self.take_name();
+            self.other.insert(name, json, parts);
         }
         Ok(())
     }

@@ -3,6 +3,16 @@
 
 //! Unions. A variant that the specification does not list is kept.
 
+#![allow(dead_code, reason = "a specification need not have unions of every kind")]
+
+use serde_json::Value;
+
+use crate::incoming::{Incoming, Invalid};
+use crate::json::{Json, Kind};
+use crate::object_reader::{self, ObjectSlot};
+use crate::property_reader::Property;
+use crate::tagged_object::{TaggedObject, Variants, position_of};
+
 /// Defines a union, whose variant is selected by a discriminator or by the kind of JSON value.
 macro_rules! union {
     (
@@ -82,35 +92,14 @@ macro_rules! union {
                 &mut self,
                 value: $crate::incoming::Incoming<'_, '_>,
             ) -> Result<(), $crate::incoming::Invalid> {
-                use $crate::incoming::Incoming;
+                $crate::union::read(self, value)
+            }
 
-                *self = match value {
-                    Incoming::Text(text) => Self::from_text(text),
-                    $(Incoming::List(_) => {
-                        let mut items: Vec<$Item> = Vec::new();
-                        $crate::wire::Wire::read(&mut items, value)?;
-                        Self::$Array(items)
-                    })?
-                    $(Incoming::Object(unread) => {
-                        let tagged = $crate::tagged_object::TaggedObject::read(unread, $tag, Self::VARIANTS)?;
-                        match tagged.tag() {
-                            $(Some($value) => {
-                                let mut body = <$Type as $crate::wire::Wire>::empty();
-                                tagged.variant(&mut body)?;
-                                Self::$Variant(body)
-                            })+
-                            _ => Self::Unknown(tagged.unknown()?),
-                        }
-                    })?
-                    $(Incoming::Object(_) => {
-                        let mut object = <$ObjectType as $crate::wire::Wire>::empty();
-                        $crate::wire::Wire::read(&mut object, value)?;
-                        Self::$Object(object)
-                    })?
-                    #[allow(unreachable_patterns)]
-                    Incoming::List(_) | Incoming::Object(_) => Self::Unknown(value.into_json()?),
-                    scalar => Self::from_scalar(scalar.into_json()?),
-                };
+            fn decode(
+                &mut self,
+                json: $crate::json::Json<'_>,
+            ) -> Result<(), $crate::wire::Mismatch> {
+                $crate::union::decode(self, json);
                 Ok(())
             }
 
@@ -127,47 +116,57 @@ macro_rules! union {
                     Self::Unknown(value) => $crate::wire::Wire::write(value, json),
                 }
             }
-
-            fn decode(
-                &mut self,
-                json: $crate::json::Json<'_>,
-            ) -> Result<(), $crate::wire::Mismatch> {
-                use $crate::json::Kind;
-
-                let known = match json.kind() {
-                    Kind::String => json.string().map(|text| Self::from_text(&text)),
-                    Kind::Number | Kind::Boolean => Some(Self::from_scalar(json.value())),
-                    $(Kind::List => {
-                        let mut items: Vec<$Item> = Vec::new();
-                        let decoded = $crate::wire::Wire::decode(&mut items, json);
-                        decoded.is_ok().then_some(Self::$Array(items))
-                    })?
-                    $(Kind::Object => match $crate::tagged_object::tag_of(json, $tag, Self::VARIANTS) {
-                        $(Some($value) => {
-                            let mut body = <$Type as $crate::wire::Wire>::empty();
-                            let decoded = $crate::object_reader::decode(&mut body, json, Some($tag));
-                            decoded.is_ok().then_some(Self::$Variant(body))
-                        })+
-                        _ => None,
-                    },)?
-                    $(Kind::Object => {
-                        let mut object = <$ObjectType as $crate::wire::Wire>::empty();
-                        let decoded = $crate::wire::Wire::decode(&mut object, json);
-                        decoded.is_ok().then_some(Self::$Object(object))
-                    })?
-                    _ => None,
-                };
-                *self = known.unwrap_or_else(|| Self::Unknown(json.value()));
-                Ok(())
-            }
         }
 
-        $(
-            impl $Name {
-                const VARIANTS: $crate::tagged_object::Variants =
-                    &[$(($value, <$Type as $crate::object::Object>::DESCRIPTION.properties)),+];
+        impl $crate::union::Union for $Name {
+            fn set_text(&mut self, text: &str) {
+                *self = Self::from_text(text);
             }
-        )?
+
+            fn set_scalar(&mut self, value: serde_json::Value) {
+                *self = Self::from_scalar(value);
+            }
+
+            fn set_unknown(&mut self, value: serde_json::Value) {
+                *self = Self::Unknown(value);
+            }
+
+            $(
+                fn start_list(&mut self) -> Option<&mut dyn $crate::property_reader::Property> {
+                    *self = Self::$Array(Vec::new());
+                    match self {
+                        Self::$Array(items) => Some(items),
+                        _ => None,
+                    }
+                }
+            )?
+
+            $(
+                fn start_object(&mut self) -> Option<&mut dyn $crate::property_reader::Property> {
+                    *self = Self::$Object($crate::wire::Wire::empty());
+                    match self {
+                        Self::$Object(object) => Some(object),
+                        _ => None,
+                    }
+                }
+            )?
+
+            $(
+                fn variants(&self) -> Option<(&'static str, $crate::tagged_object::Variants)> {
+                    Some(($tag, &[$(($value, <$Type as $crate::object::Object>::DESCRIPTION.properties)),+]))
+                }
+
+                fn start_variant(&mut self, position: usize) -> Option<&mut dyn $crate::object_reader::ObjectSlot> {
+                    const VARIANTS: &[fn() -> $Name] = &[$(|| $Name::$Variant($crate::wire::Wire::empty())),+];
+                    *self = VARIANTS.get(position)?();
+                    match self {
+                        $(Self::$Variant(body) => Some(body),)+
+                        #[allow(unreachable_patterns)]
+                        _ => None,
+                    }
+                }
+            )?
+        }
 
         impl $Name {
             #[allow(unreachable_code)]
@@ -278,3 +277,81 @@ macro_rules! union {
 }
 
 pub(crate) use union;
+
+/// A union of any type.
+pub(crate) trait Union {
+    fn set_text(&mut self, text: &str);
+
+    /// Stores a number, a boolean, or null.
+    fn set_scalar(&mut self, value: Value);
+
+    fn set_unknown(&mut self, value: Value);
+
+    /// Makes the union an empty list, if it may be one. Returns the list.
+    fn start_list(&mut self) -> Option<&mut dyn Property> {
+        None
+    }
+
+    /// Makes the union an empty object without a discriminator, if it may be one. Returns the object.
+    fn start_object(&mut self) -> Option<&mut dyn Property> {
+        None
+    }
+
+    /// Returns the discriminator and its values, if there is one.
+    fn variants(&self) -> Option<(&'static str, Variants)> {
+        None
+    }
+
+    /// Makes the union the empty variant at a position. Returns its object.
+    fn start_variant(&mut self, _: usize) -> Option<&mut dyn ObjectSlot> {
+        None
+    }
+}
+
+/// Reads a union strictly.
+pub(crate) fn read(union: &mut dyn Union, value: Incoming<'_, '_>) -> Result<(), Invalid> {
+    match value {
+        Incoming::Text(text) => union.set_text(text),
+        Incoming::List(_) => match union.start_list() {
+            Some(list) => return list.read(value),
+            None => union.set_unknown(value.into_json()?),
+        },
+        Incoming::Object(unread) => match union.variants() {
+            Some((name, variants)) => {
+                let tagged = TaggedObject::read(unread, name, variants)?;
+                match tagged.position().and_then(|position| union.start_variant(position)) {
+                    Some(object) => return tagged.variant(object),
+                    None => union.set_unknown(tagged.unknown()?),
+                }
+            }
+            None => match union.start_object() {
+                Some(object) => return object.read(Incoming::Object(unread)),
+                None => union.set_unknown(Value::Object(unread.json()?)),
+            },
+        },
+        scalar => union.set_scalar(scalar.into_json()?),
+    }
+    Ok(())
+}
+
+/// Decodes a union tolerantly. A value that does not decode is unknown.
+pub(crate) fn decode(union: &mut dyn Union, json: Json<'_>) {
+    let decoded = match (json.kind(), union.variants()) {
+        (Kind::String, _) => json.string().map(|text| union.set_text(&text)),
+        (Kind::Number | Kind::Boolean, _) => {
+            union.set_scalar(json.value());
+            Some(())
+        }
+        (Kind::List, _) => union.start_list().and_then(|list| list.content().decode(json).ok()),
+        (Kind::Object, Some((name, variants))) => position_of(json, name, variants)
+            .and_then(|position| union.start_variant(position))
+            .and_then(|object| object_reader::decode(object, json, Some(name)).ok()),
+        (Kind::Object, None) => {
+            union.start_object().and_then(|object| object.content().decode(json).ok())
+        }
+        (Kind::Null, _) => None,
+    };
+    if decoded.is_none() {
+        union.set_unknown(json.value());
+    }
+}

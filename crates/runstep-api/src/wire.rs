@@ -48,14 +48,38 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
         None
     }
 
+    /// Returns where a value is decoded, which is inside an optional one.
+    fn content(&mut self) -> &mut dyn Content {
+        self
+    }
+
     /// Appends the JSON text, which is the text that [`Serialize`] writes.
     fn write(&self, json: &mut Vec<u8>);
 
     /// Returns the JSON text.
     fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::with_capacity(128);
-        self.write(&mut json);
+        Wire::write(self, &mut json);
         json
+    }
+}
+
+/// A value of any type. What handles such values is compiled once.
+pub trait Content {
+    /// Decodes a value that differs from the specification.
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch>;
+
+    /// Decodes the parts of a value that decode, if it has parts. Returns them as JSON.
+    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>>;
+}
+
+impl<T: Wire> Content for T {
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        Wire::decode(self, json)
+    }
+
+    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
+        Wire::decode_parts(self, json)
     }
 }
 
@@ -154,24 +178,21 @@ impl<T: Wire> Wire for Option<T> {
     fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
         match value {
             Incoming::Null => Ok(()),
-            value => self.insert(T::empty()).read(value),
+            value => Wire::read(self.insert(T::empty()), value),
         }
     }
 
     fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        if json.is_null() { Ok(()) } else { self.insert(T::empty()).decode(json) }
+        if json.is_null() { Ok(()) } else { Wire::decode(self.insert(T::empty()), json) }
     }
 
-    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
-        let mut value = T::empty();
-        let parts = value.decode_parts(json)?;
-        *self = Some(value);
-        Some(parts)
+    fn content(&mut self) -> &mut dyn Content {
+        self.insert(T::empty())
     }
 
     fn write(&self, json: &mut Vec<u8>) {
         match self {
-            Some(value) => value.write(json),
+            Some(value) => Wire::write(value, json),
             None => json.extend(b"null"),
         }
     }
@@ -183,10 +204,7 @@ impl<T: Wire> Wire for Field<T> {
     }
 
     fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
-        let mut content = T::empty();
-        content.read(value)?;
-        *self = Self::Value(content);
-        Ok(())
+        Wire::read(self.insert(T::empty()), value)
     }
 
     fn read_null(&mut self) {
@@ -194,22 +212,16 @@ impl<T: Wire> Wire for Field<T> {
     }
 
     fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        let mut content = T::empty();
-        content.decode(json)?;
-        *self = Self::Value(content);
-        Ok(())
+        Wire::decode(self.insert(T::empty()), json)
     }
 
-    fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
-        let mut content = T::empty();
-        let parts = content.decode_parts(json)?;
-        *self = Self::Value(content);
-        Some(parts)
+    fn content(&mut self) -> &mut dyn Content {
+        self.insert(T::empty())
     }
 
     fn write(&self, json: &mut Vec<u8>) {
         match self {
-            Self::Value(value) => value.write(json),
+            Self::Value(value) => Wire::write(value, json),
             Self::Absent | Self::Null => json.extend(b"null"),
         }
     }
@@ -254,7 +266,7 @@ impl<T: Wire> Wire for Vec<T> {
     fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
         for unread in json.items().ok_or_else(|| Mismatch::kind(json, "a sequence"))? {
             let mut item = T::empty();
-            item.decode(unread).map_err(|error| error.at(self.len()))?;
+            Wire::decode(&mut item, unread).map_err(|error| error.at(self.len()))?;
             self.push(item);
         }
         Ok(())
@@ -263,7 +275,7 @@ impl<T: Wire> Wire for Vec<T> {
     fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
         for unread in if json.is_null() { Vec::new() } else { json.items()? } {
             let mut item = T::empty();
-            if item.decode(unread).is_ok() {
+            if Wire::decode(&mut item, unread).is_ok() {
                 self.push(item);
             }
         }
@@ -276,7 +288,7 @@ impl<T: Wire> Wire for Vec<T> {
             if index > 0 {
                 json.push(b',');
             }
-            item.write(json);
+            Wire::write(item, json);
         }
         json.push(b']');
     }
@@ -301,7 +313,7 @@ impl<T: Wire> Wire for BTreeMap<String, T> {
     fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
         for (name, unread) in json.entries().ok_or_else(|| Mismatch::kind(json, "a map"))? {
             let mut value = T::empty();
-            value.decode(unread).map_err(|error| error.inside(&name))?;
+            Wire::decode(&mut value, unread).map_err(|error| error.inside(&name))?;
             self.insert(name, value);
         }
         Ok(())
@@ -310,7 +322,7 @@ impl<T: Wire> Wire for BTreeMap<String, T> {
     fn decode_parts(&mut self, json: Json<'_>) -> Option<Vec<u8>> {
         for (name, unread) in if json.is_null() { Vec::new() } else { json.entries()? } {
             let mut value = T::empty();
-            if value.decode(unread).is_ok() {
+            if Wire::decode(&mut value, unread).is_ok() {
                 self.insert(name, value);
             }
         }
@@ -325,7 +337,7 @@ impl<T: Wire> Wire for BTreeMap<String, T> {
             }
             append(json, name.as_str());
             json.push(b':');
-            value.write(json);
+            Wire::write(value, json);
         }
         json.push(b'}');
     }

@@ -81,7 +81,10 @@ fn implementation(item: &ItemStruct) -> TokenStream {
     let listed: Vec<&(&Field, Wire)> =
         properties.iter().filter(|(_, property)| property.form != Form::Rest).collect();
     let names = listed.iter().map(|(_, property)| &property.name);
-    let required = listed.iter().map(|(_, property)| property.form == Form::Required);
+    let required: Vec<bool> =
+        listed.iter().map(|(_, property)| property.form == Form::Required).collect();
+    let required_count = required.iter().filter(|is_required| **is_required).count();
+    let required_count = proc_macro2::Literal::usize_unsuffixed(required_count);
     let arms = listed.iter().enumerate().map(|(position, (field, _))| {
         let ident = &field.ident;
         let position = proc_macro2::Literal::usize_unsuffixed(position);
@@ -119,6 +122,7 @@ fn implementation(item: &ItemStruct) -> TokenStream {
                 name: #text,
                 properties: &[#(#names),*],
                 required: &[#(#required),*],
+                required_count: #required_count,
             };
 
             fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
