@@ -39,20 +39,12 @@ macro_rules! events {
                 Self::Unknown { event: String::new(), data: String::new() }
             }
 
-            /// Events are always decoded from their text.
-            fn read(
-                &mut self,
-                _: $crate::incoming::Incoming<'_, '_>,
-            ) -> Result<(), $crate::incoming::Invalid> {
-                Err($crate::incoming::Invalid)
-            }
-
             fn decode(
                 &mut self,
                 json: $crate::json::Json<'_>,
-            ) -> Result<(), $crate::wire::Mismatch> {
+            ) -> Result<(), $crate::mismatch::Mismatch> {
                 *self = serde_json::from_str(json.text())
-                    .map_err(|_| $crate::wire::Mismatch::kind(json, stringify!($Name)))?;
+                    .map_err(|_| $crate::mismatch::Mismatch::kind(json, stringify!($Name)))?;
                 Ok(())
             }
 

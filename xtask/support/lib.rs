@@ -28,12 +28,12 @@ mod decoding;
 mod enums;
 mod events;
 mod field;
-mod incoming;
 mod json;
 mod json_object;
 #[rustfmt::skip]
 mod limits;
-{methods}mod object;
+{methods}mod mismatch;
+mod object;
 mod object_reader;
 mod open_enum;
 mod operation;
@@ -42,9 +42,12 @@ mod operations;
 mod other;
 mod property_reader;
 mod property_writer;
+mod reader;
+mod slot;
 #[rustfmt::skip]
 mod structs;
 mod tagged_object;
+mod tolerant_reader;
 mod union;
 #[rustfmt::skip]
 mod unions;

@@ -1,19 +1,23 @@
-//! Reads objects, strictly and tolerantly.
+//! Reads objects.
 
-#![allow(dead_code, reason = "a specification need not have unions")]
+use serde::de::MapAccess;
 
-use crate::incoming::{Incoming, Invalid, Properties};
-use crate::json::Json;
 use crate::object::{Description, Object};
 use crate::other::Other;
-use crate::property_reader::{Entries, Property, PropertyReader, Tolerance};
-use crate::wire::Mismatch;
+use crate::property_reader::PropertyReader;
+pub(crate) use crate::property_reader::{Entries, Tolerance};
+use crate::slot::{MapSlot, Slot};
 
 /// An object of any type, whose properties are empty.
-pub(crate) trait ObjectSlot {
+pub trait ObjectSlot {
     fn description(&self) -> &'static Description;
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property>;
-    fn read_unlisted(&mut self, reader: &mut PropertyReader<'_, '_>) -> Result<(), Invalid>;
+
+    /// Returns a listed property.
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot>;
+
+    /// Returns the map of properties that are not listed, if their type is specified.
+    fn rest(&mut self) -> Option<&mut dyn MapSlot>;
+
     fn other_properties(&mut self) -> &mut Other;
 }
 
@@ -22,12 +26,12 @@ impl<T: Object> ObjectSlot for T {
         const { &T::DESCRIPTION }
     }
 
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         Object::property(self, position)
     }
 
-    fn read_unlisted(&mut self, reader: &mut PropertyReader<'_, '_>) -> Result<(), Invalid> {
-        Object::read_unlisted(self, reader)
+    fn rest(&mut self) -> Option<&mut dyn MapSlot> {
+        Object::rest(self)
     }
 
     fn other_properties(&mut self) -> &mut Other {
@@ -35,57 +39,25 @@ impl<T: Object> ObjectSlot for T {
     }
 }
 
-/// Reads an object strictly.
-pub(crate) fn read(object: &mut dyn ObjectSlot, value: Incoming<'_, '_>) -> Result<(), Invalid> {
-    let Incoming::Object(unread) = value else { return Err(Invalid) };
-    let mut reader = PropertyReader::new(object.description(), None, None, unread, None);
-    read_properties(object, &mut reader)
-}
-
-/// Reads a variant of a union strictly, from the properties before and after the discriminator.
-pub(crate) fn read_variant<'de>(
+/// Reads an object that is as the specification says. `before` has the discriminator, and the
+/// properties that were read before it.
+pub(crate) fn read_object<'de, A: MapAccess<'de>>(
     object: &mut dyn ObjectSlot,
-    discriminator: &'static str,
-    mut before: Entries<'de>,
-    unread: &mut dyn Properties<'de>,
-) -> Result<(), Invalid> {
-    let (discriminator, before) = (Some(discriminator), Some(&mut before));
+    before: Option<(&'static str, &mut Entries<'de>)>,
+    unread: A,
+) -> Result<(), A::Error> {
+    let (discriminator, before) = before.unzip();
     let description = object.description();
-    let mut reader = PropertyReader::new(description, discriminator, before, unread, None);
-    read_properties(object, &mut reader)
+    PropertyReader::new(description, discriminator, before, unread, None).read(object)
 }
 
-/// Decodes an object tolerantly.
-pub(crate) fn decode(
+/// Decodes an object that differs from the specification.
+pub(crate) fn decode_properties<'de, A: MapAccess<'de>>(
     object: &mut dyn ObjectSlot,
-    json: Json<'_>,
     discriminator: Option<&'static str>,
-) -> Result<(), Mismatch> {
-    if json.is_too_deep() {
-        return Err(Mismatch::too_deep());
-    }
-    let (description, mut failure) = (object.description(), None);
-    let read = json.with_properties(&mut |unread| {
-        let tolerance = Some(Tolerance { object: json, failure: &mut failure });
-        let mut reader = PropertyReader::new(description, discriminator, None, unread, tolerance);
-        read_properties(object, &mut reader)
-    });
-    // If no property is the reason, the value is not an object.
-    read.map_err(|Invalid| {
-        failure.unwrap_or_else(|| Mismatch::kind(json, &format!("struct {}", description.name)))
-    })
-}
-
-fn read_properties(
-    object: &mut dyn ObjectSlot,
-    reader: &mut PropertyReader<'_, '_>,
-) -> Result<(), Invalid> {
-    while let Some(position) = reader.next()? {
-        match object.property(position) {
-            Some(property) => reader.read(property)?,
-            None => object.read_unlisted(reader)?,
-        }
-    }
-    *object.other_properties() = reader.finish()?;
-    Ok(())
+    unread: A,
+    tolerance: Tolerance<'_>,
+) -> Result<(), A::Error> {
+    let description = object.description();
+    PropertyReader::new(description, discriminator, None, unread, Some(tolerance)).read(object)
 }

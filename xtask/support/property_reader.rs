@@ -5,23 +5,27 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use serde::de::{DeserializeSeed, Error as _, MapAccess};
 use serde_json::value::RawValue;
 
-use crate::incoming::{Invalid, Properties, Slot, position, read_text};
 use crate::json::Json;
+use crate::mismatch::Mismatch;
 use crate::object::Description;
+use crate::object_reader::ObjectSlot;
 use crate::other::Other;
-use crate::wire::{Content, Mismatch, Wire};
+use crate::reader::{NameSeed, ValueSeed, position};
+use crate::slot::{Scalar, Slot};
+use crate::tolerant_reader;
 
 /// The properties of an object that is being read: strictly, or tolerantly from the texts of their
 /// values. One type does both, so that the code of each object is compiled once.
-pub(crate) struct PropertyReader<'de, 'r> {
+pub(crate) struct PropertyReader<'de, 'r, A> {
     object: &'static Description,
     /// The discriminator of the union that the object is a variant of.
     discriminator: Option<&'static str>,
     /// The properties that were read before the discriminator.
     before: Option<&'r mut Entries<'de>>,
-    unread: &'r mut dyn Properties<'de>,
+    unread: A,
     /// The value of the current property if it was read before the discriminator.
     value: Option<&'de RawValue>,
     /// The position of the current property, and where the next one is expected.
@@ -71,25 +75,6 @@ pub(crate) struct Tolerance<'f> {
     pub(crate) failure: &'f mut Option<Mismatch>,
 }
 
-/// A property of any type.
-pub(crate) trait Property: Slot {
-    /// Makes the property empty again.
-    fn reset(&mut self);
-
-    /// Returns where a value is decoded.
-    fn content(&mut self) -> &mut dyn Content;
-}
-
-impl<T: Wire> Property for T {
-    fn reset(&mut self) {
-        *self = T::empty();
-    }
-
-    fn content(&mut self) -> &mut dyn Content {
-        Wire::content(self)
-    }
-}
-
 /// The positions of the properties that were read.
 #[derive(Default)]
 struct Positions {
@@ -114,12 +99,12 @@ impl Positions {
     }
 }
 
-impl<'de, 'r> PropertyReader<'de, 'r> {
+impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
     pub(crate) fn new(
         object: &'static Description,
         discriminator: Option<&'static str>,
         before: Option<&'r mut Entries<'de>>,
-        unread: &'r mut dyn Properties<'de>,
+        unread: A,
         tolerance: Option<Tolerance<'r>>,
     ) -> Self {
         Self {
@@ -138,20 +123,37 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
         }
     }
 
+    /// Reads all properties.
+    #[inline(never)]
+    pub(crate) fn read(mut self, object: &mut dyn ObjectSlot) -> Result<(), A::Error> {
+        while let Some(position) = self.next()? {
+            self.position = position;
+            self.expected = position + 1;
+            match object.property(position) {
+                Some(property) => self.listed(property)?,
+                None => self.unlisted(object)?,
+            }
+        }
+        if self.missing > 0 {
+            return Err(self.missing());
+        }
+        if !self.other.is_empty() {
+            *object.other_properties() = self.other;
+        }
+        Ok(())
+    }
+
     /// Reads the next name. Returns its position, or the number of listed properties if it is not
     /// listed, and `None` at the end.
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<usize>, Invalid> {
+    fn next(&mut self) -> Result<Option<usize>, A::Error> {
         if self.before.is_some()
             && let Some(position) = self.next_before()
         {
             return Ok(Some(position));
         }
-        let position = self.unread.next(self.object.properties, self.expected, &mut self.name)?;
-        if let Some(position) = position {
-            (self.position, self.expected) = (position, position + 1);
-        }
-        Ok(position)
+        let Self { object, expected, name, unread, .. } = self;
+        unread.next_key_seed(NameSeed { names: object.properties, expected: *expected, name })
     }
 
     /// Returns the position of the next property that was read before the discriminator.
@@ -163,13 +165,12 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
             self.name = name;
         }
         self.value = Some(value);
-        (self.position, self.expected) = (position, position + 1);
         Some(position)
     }
 
-    /// Reads the value of the current property, which is listed.
+    /// Reads the value of a property that is listed.
     #[inline]
-    pub(crate) fn read(&mut self, property: &mut dyn Property) -> Result<(), Invalid> {
+    fn listed(&mut self, property: &mut dyn Slot) -> Result<(), A::Error> {
         let is_required = self.object.required.get(self.position) == Some(&true);
         if self.seen.contains(self.position) {
             // The last value of a repeated property counts.
@@ -178,56 +179,85 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
             self.seen.insert(self.position);
             self.missing -= usize::from(is_required);
         }
-        match self.tolerance {
-            Some(_) => self.decode(property, is_required),
-            None => self.value(property, !is_required),
-        }
-    }
-
-    /// Reads the value of a property that is not listed, into a map of such properties.
-    pub(crate) fn rest<T: Wire>(
-        &mut self,
-        rest: &mut impl Extend<(String, T)>,
-    ) -> Result<(), Invalid> {
-        let (name, mut value) = (self.take_name(), T::empty());
         if self.tolerance.is_some() {
-            let json = self.json()?;
-            if Wire::decode(&mut value, json).is_err() {
-                self.other.insert(name, json, None);
-                return Ok(());
-            }
-        } else {
-            self.value(&mut value, false)?;
+            return self.decode(property, is_required);
         }
-        rest.extend([(name, value)]);
-        Ok(())
+        let seed =
+            if is_required { ValueSeed::new(property) } else { ValueSeed::nullable(property) };
+        match self.value.take() {
+            None => self.unread.next_value_seed(seed),
+            Some(text) => seed
+                .deserialize(&mut serde_json::Deserializer::from_str(text.get()))
+                .map_err(A::Error::custom),
+        }
     }
 
     /// Reads the value of a property that is not listed.
     #[cold]
-    pub(crate) fn unlisted(&mut self) -> Result<(), Invalid> {
-        let name = self.take_name();
-        let text = self.text()?;
+    fn unlisted(&mut self, object: &mut dyn ObjectSlot) -> Result<(), A::Error> {
+        let (text, name) = (self.text()?, std::mem::take(&mut self.name).into_owned());
         // A repeated discriminator is ignored.
-        if self.discriminator.is_none_or(|discriminator| discriminator != name) {
-            self.other.insert(name, Json::new(text), None);
+        if self.discriminator.is_some_and(|discriminator| discriminator == name) {
+            return Ok(());
         }
+        let json = self.child(text);
+        if let Some(rest) = object.rest() {
+            match tolerant_reader::decode(rest.insert(name.clone()), json) {
+                Ok(()) => return Ok(()),
+                Err(_) if self.tolerance.is_some() => rest.remove(&name),
+                Err(_) => return Err(A::Error::custom("not as the specification says")),
+            }
+        }
+        self.other.insert(name, json, None);
         Ok(())
     }
 
-    /// Returns the properties that are not listed, after the last property. Returns an error if one
-    /// that must be present is missing.
-    #[inline]
-    pub(crate) fn finish(&mut self) -> Result<Other, Invalid> {
-        if self.missing > 0 {
-            return Err(self.fail_missing());
+    fn text(&mut self) -> Result<&'de RawValue, A::Error> {
+        match self.value.take() {
+            None => self.unread.next_value(),
+            Some(text) => Ok(text),
         }
-        Ok(std::mem::take(&mut self.other))
+    }
+
+    fn child(&self, text: &'de RawValue) -> Json<'de> {
+        self.tolerance.as_ref().map_or(Json::new(text), |tolerance| tolerance.object.child(text))
+    }
+
+    /// Returns the name of the current property, which is listed.
+    fn listed_name(&self) -> &'static str {
+        self.object.properties.get(self.position).copied().unwrap_or_default()
     }
 
     #[cold]
     #[inline(never)]
-    fn fail_missing(&mut self) -> Invalid {
+    fn decode(&mut self, property: &mut dyn Slot, is_required: bool) -> Result<(), A::Error> {
+        let text = self.text()?;
+        let (json, name) = (self.child(text), self.listed_name());
+        self.other.remove(name);
+        if json.is_null() && !is_required {
+            // A property that cannot be null stays empty.
+            let _ = property.read(Scalar::Null);
+            return Ok(());
+        }
+        let Err(mismatch) = tolerant_reader::decode(property, json) else { return Ok(()) };
+        property.reset();
+        let parts = tolerant_reader::decode_parts(property, json);
+        if parts.is_none() {
+            property.reset();
+            if is_required {
+                return Err(self.fail(mismatch.inside(name)));
+            }
+        }
+        // A required list or map that is null is empty.
+        if !json.is_null() {
+            self.other.insert(name.to_owned(), json, parts);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn missing(&mut self) -> A::Error {
         let properties = self.object.properties.iter().zip(self.object.required).enumerate();
         let mut missing = properties
             .filter(|(position, (_, is_required))| **is_required && !self.seen.contains(*position));
@@ -235,69 +265,11 @@ impl<'de, 'r> PropertyReader<'de, 'r> {
         self.fail(Mismatch::missing(name))
     }
 
-    #[inline]
-    fn value(&mut self, slot: &mut dyn Slot, is_nullable: bool) -> Result<(), Invalid> {
-        match self.value.take() {
-            None => self.unread.value(slot, is_nullable),
-            Some(text) => read_text(text.get(), slot, is_nullable),
-        }
-    }
-
-    fn text(&mut self) -> Result<&'de RawValue, Invalid> {
-        match self.value.take() {
-            None => self.unread.text(),
-            Some(text) => Ok(text),
-        }
-    }
-
-    /// Returns the name of the current property.
-    fn take_name(&mut self) -> String {
-        match self.object.properties.get(self.position) {
-            Some(name) => (*name).to_owned(),
-            None => std::mem::take(&mut self.name).into_owned(),
-        }
-    }
-
-    fn fail(&mut self, mismatch: Mismatch) -> Invalid {
+    #[cold]
+    fn fail(&mut self, mismatch: Mismatch) -> A::Error {
         if let Some(tolerance) = &mut self.tolerance {
             *tolerance.failure = Some(mismatch);
         }
-        Invalid
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn decode(&mut self, property: &mut dyn Property, is_required: bool) -> Result<(), Invalid> {
-        let json = self.json()?;
-        if json.is_null() && !is_required {
-            property.read_null();
-            return Ok(());
-        }
-        let Err(mismatch) = property.content().decode(json) else { return Ok(()) };
-        property.reset();
-        let parts = property.content().decode_parts(json);
-        if parts.is_none() {
-            property.reset();
-            if is_required {
-                let name = self.take_name();
-                return Err(self.fail(mismatch.inside(&name)));
-            }
-        }
-        // A required list or map that is null is empty.
-        if !json.is_null() {
-            let name = self.take_name();
-            self.other.insert(name, json, parts);
-        }
-        Ok(())
-    }
-
-    /// Returns the value of the current property, the last one if it is repeated.
-    fn json(&mut self) -> Result<Json<'de>, Invalid> {
-        let text = self.text()?;
-        if let Some(name) = self.object.properties.get(self.position) {
-            self.other.remove(name);
-        }
-        let object = self.tolerance.as_ref().map(|tolerance| tolerance.object);
-        Ok(object.map_or(Json::new(text), |object| object.child(text)))
+        A::Error::custom("not as the specification says")
     }
 }

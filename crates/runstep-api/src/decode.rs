@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::CallOptions;
-use crate::incoming::read_text;
 use crate::json::{Json, JsonText};
-use crate::wire::{Content, Decode};
+use crate::slot::Slot;
+use crate::wire::Decode;
+use crate::{reader, tolerant_reader};
 
 /// Maximum length of a value in an error message, in characters.
 const MAX_EXCERPT: usize = 80;
@@ -51,20 +52,21 @@ pub fn decode<T: Decode>(json: &[u8]) -> Result<T, serde_json::Error> {
 /// Decodes a text.
 pub(crate) fn decode_text<T: Decode>(text: &str) -> Result<T, serde_json::Error> {
     let mut value = T::empty();
-    if let Ok(()) = read_text(text, &mut value, false) {
-        return Ok(value);
+    if reader::read(text, &mut value).is_err() {
+        decode_again(text, &mut value)?;
     }
-    value = T::empty();
-    tolerant(text, &mut value).map(|()| value)
+    Ok(value)
 }
 
 #[cold]
 #[inline(never)]
-fn tolerant(text: &str, value: &mut dyn Content) -> Result<(), serde_json::Error> {
+fn decode_again(text: &str, value: &mut dyn Slot) -> Result<(), serde_json::Error> {
+    value.reset();
     let json: &RawValue =
         serde_json::from_str(text).map_err(|error| not_json(text.as_bytes(), &error))?;
     let json = Json::new(json);
-    value.decode(json).map_err(|error| serde_json::Error::custom(error.describe(json)))
+    tolerant_reader::decode(value, json)
+        .map_err(|error| serde_json::Error::custom(error.describe(json)))
 }
 
 /// Decodes parsed JSON as a type of this crate; see [`decode`].

@@ -6,11 +6,10 @@
 #![allow(unused_imports, unused_variables)]
 #![allow(clippy::all)]
 
-use crate::incoming::Invalid;
 use crate::object::{Description, Object, newtypes, objects};
 use crate::other::Other;
-use crate::property_reader::{Property, PropertyReader};
 use crate::property_writer::{Output, PropertyWriter};
+use crate::slot::{MapSlot, Slot};
 use crate::structs::*;
 use crate::wire::Wire;
 
@@ -149,7 +148,7 @@ impl Object for ErrorResponse {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.error),
             _ => None,
@@ -187,7 +186,7 @@ impl Object for ErrorObject {
         required: &[false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.code),
             1 => Some(&mut self.message),
@@ -225,7 +224,7 @@ impl Object for CodeInterpreterTool {
         required: &[],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             _ => None,
         }
@@ -258,7 +257,7 @@ impl Object for FileSearchTool {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_search),
             _ => None,
@@ -290,7 +289,7 @@ impl Object for FileSearchOnlyTool {
         required: &[],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             _ => None,
         }
@@ -324,7 +323,7 @@ impl Object for FileSearchOptions {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.max_num_results),
             1 => Some(&mut self.ranking_options),
@@ -362,7 +361,7 @@ impl Object for FileSearchRankingOptions {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.ranker),
             1 => Some(&mut self.score_threshold),
@@ -399,7 +398,7 @@ impl Object for FunctionTool {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.function),
             _ => None,
@@ -437,7 +436,7 @@ impl Object for FunctionDefinition {
         required: &[false, true, false, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.description),
             1 => Some(&mut self.name),
@@ -479,7 +478,7 @@ impl Object for NamedToolChoice {
         required: &[true, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.type_),
             1 => Some(&mut self.function),
@@ -516,7 +515,7 @@ impl Object for NamedFunction {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.name),
             _ => None,
@@ -548,7 +547,7 @@ impl Object for TextResponseFormat {
         required: &[],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             _ => None,
         }
@@ -578,7 +577,7 @@ impl Object for JsonObjectResponseFormat {
         required: &[],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             _ => None,
         }
@@ -611,7 +610,7 @@ impl Object for JsonSchemaResponseFormat {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.json_schema),
             _ => None,
@@ -649,7 +648,7 @@ impl Object for JsonSchemaDefinition {
         required: &[false, true, false, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.description),
             1 => Some(&mut self.name),
@@ -691,7 +690,7 @@ impl Object for TruncationStrategy {
         required: &[true, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.type_),
             1 => Some(&mut self.last_messages),
@@ -729,7 +728,7 @@ impl Object for ToolResources {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.code_interpreter),
             1 => Some(&mut self.file_search),
@@ -766,7 +765,7 @@ impl Object for CodeInterpreterResources {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_ids),
             _ => None,
@@ -801,7 +800,7 @@ impl Object for FileSearchResources {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.vector_store_ids),
             _ => None,
@@ -837,7 +836,7 @@ impl Object for CreateToolResources {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.code_interpreter),
             1 => Some(&mut self.file_search),
@@ -875,7 +874,7 @@ impl Object for CreateFileSearchResources {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.vector_store_ids),
             1 => Some(&mut self.vector_stores),
@@ -914,7 +913,7 @@ impl Object for VectorStoreInput {
         required: &[false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_ids),
             1 => Some(&mut self.chunking_strategy),
@@ -950,7 +949,7 @@ impl Object for AutoChunkingStrategy {
         required: &[],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             _ => None,
         }
@@ -983,7 +982,7 @@ impl Object for StaticChunkingStrategy {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.static_),
             _ => None,
@@ -1019,7 +1018,7 @@ impl Object for StaticChunking {
         required: &[true, true],
         required_count: 2,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.max_chunk_size_tokens),
             1 => Some(&mut self.chunk_overlap_tokens),
@@ -1085,7 +1084,7 @@ impl Object for Assistant {
         ],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -1168,7 +1167,7 @@ impl Object for CreateAssistantRequest {
         ],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.model),
             1 => Some(&mut self.name),
@@ -1247,7 +1246,7 @@ impl Object for UpdateAssistantRequest {
         ],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.model),
             1 => Some(&mut self.name),
@@ -1306,7 +1305,7 @@ impl Object for AssistantList {
         required: &[false, false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.object),
             1 => Some(&mut self.data),
@@ -1351,7 +1350,7 @@ impl Object for DeletedAssistant {
         required: &[true, false, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -1394,7 +1393,7 @@ impl Object for Thread {
         required: &[true, false, false, false, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -1439,7 +1438,7 @@ impl Object for CreateThreadRequest {
         required: &[false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.messages),
             1 => Some(&mut self.tool_resources),
@@ -1479,7 +1478,7 @@ impl Object for UpdateThreadRequest {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.tool_resources),
             1 => Some(&mut self.metadata),
@@ -1518,7 +1517,7 @@ impl Object for DeletedThread {
         required: &[true, false, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -1588,7 +1587,7 @@ impl Object for Message {
         ],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -1649,7 +1648,7 @@ impl Object for MessageIncompleteDetails {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.reason),
             _ => None,
@@ -1684,7 +1683,7 @@ impl Object for ImageFileContent {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.image_file),
             _ => None,
@@ -1720,7 +1719,7 @@ impl Object for ImageFile {
         required: &[true, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             1 => Some(&mut self.detail),
@@ -1757,7 +1756,7 @@ impl Object for ImageUrlContent {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.image_url),
             _ => None,
@@ -1793,7 +1792,7 @@ impl Object for ImageUrl {
         required: &[true, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.url),
             1 => Some(&mut self.detail),
@@ -1830,7 +1829,7 @@ impl Object for TextContent {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.text),
             _ => None,
@@ -1866,7 +1865,7 @@ impl Object for MessageText {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.value),
             1 => Some(&mut self.annotations),
@@ -1903,7 +1902,7 @@ impl Object for RefusalContent {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.refusal),
             _ => None,
@@ -1941,7 +1940,7 @@ impl Object for FileCitationAnnotation {
         required: &[false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.text),
             1 => Some(&mut self.file_citation),
@@ -1982,7 +1981,7 @@ impl Object for FileCitation {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             _ => None,
@@ -2020,7 +2019,7 @@ impl Object for FilePathAnnotation {
         required: &[false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.text),
             1 => Some(&mut self.file_path),
@@ -2061,7 +2060,7 @@ impl Object for FilePath {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             _ => None,
@@ -2097,7 +2096,7 @@ impl Object for Attachment {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             1 => Some(&mut self.tools),
@@ -2137,7 +2136,7 @@ impl Object for CreateMessageRequest {
         required: &[true, true, false, false],
         required_count: 2,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.role),
             1 => Some(&mut self.content),
@@ -2178,7 +2177,7 @@ impl Object for UpdateMessageRequest {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.metadata),
             _ => None,
@@ -2213,7 +2212,7 @@ impl Object for TextContentPart {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.text),
             _ => None,
@@ -2252,7 +2251,7 @@ impl Object for MessageList {
         required: &[false, false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.object),
             1 => Some(&mut self.data),
@@ -2297,7 +2296,7 @@ impl Object for DeletedMessage {
         required: &[true, false, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -2394,7 +2393,7 @@ impl Object for Run {
         ],
         required_count: 3,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -2481,7 +2480,7 @@ impl Object for SubmitToolOutputsAction {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.submit_tool_outputs),
             _ => None,
@@ -2516,7 +2515,7 @@ impl Object for RequiredToolOutputs {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.tool_calls),
             _ => None,
@@ -2552,7 +2551,7 @@ impl Object for RequiredFunctionToolCall {
         required: &[true, true],
         required_count: 2,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.function),
@@ -2590,7 +2589,7 @@ impl Object for RequiredFunction {
         required: &[true, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.name),
             1 => Some(&mut self.arguments),
@@ -2628,7 +2627,7 @@ impl Object for RunError {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.code),
             1 => Some(&mut self.message),
@@ -2665,7 +2664,7 @@ impl Object for RunIncompleteDetails {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.reason),
             _ => None,
@@ -2702,7 +2701,7 @@ impl Object for Usage {
         required: &[false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.completion_tokens),
             1 => Some(&mut self.prompt_tokens),
@@ -2745,7 +2744,7 @@ impl Object for RunList {
         required: &[false, false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.object),
             1 => Some(&mut self.data),
@@ -2825,7 +2824,7 @@ impl Object for CreateRunRequest {
         ],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.assistant_id),
             1 => Some(&mut self.model),
@@ -2927,7 +2926,7 @@ impl Object for CreateThreadAndRunRequest {
         ],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.assistant_id),
             1 => Some(&mut self.thread),
@@ -2992,7 +2991,7 @@ impl Object for UpdateRunRequest {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.metadata),
             _ => None,
@@ -3028,7 +3027,7 @@ impl Object for SubmitToolOutputsRequest {
         required: &[true, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.tool_outputs),
             1 => Some(&mut self.stream),
@@ -3066,7 +3065,7 @@ impl Object for ToolOutput {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.tool_call_id),
             1 => Some(&mut self.output),
@@ -3138,7 +3137,7 @@ impl Object for RunStep {
         ],
         required_count: 4,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -3204,7 +3203,7 @@ impl Object for RunStepError {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.code),
             1 => Some(&mut self.message),
@@ -3241,7 +3240,7 @@ impl Object for MessageCreationStepDetails {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.message_creation),
             _ => None,
@@ -3276,7 +3275,7 @@ impl Object for MessageCreation {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.message_id),
             _ => None,
@@ -3311,7 +3310,7 @@ impl Object for ToolCallsStepDetails {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.tool_calls),
             _ => None,
@@ -3347,7 +3346,7 @@ impl Object for CodeInterpreterToolCall {
         required: &[true, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.code_interpreter),
@@ -3385,7 +3384,7 @@ impl Object for CodeInterpreterCall {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.input),
             1 => Some(&mut self.outputs),
@@ -3422,7 +3421,7 @@ impl Object for CodeInterpreterLogsOutput {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.logs),
             _ => None,
@@ -3457,7 +3456,7 @@ impl Object for CodeInterpreterImageOutput {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.image),
             _ => None,
@@ -3492,7 +3491,7 @@ impl Object for CodeInterpreterImage {
         required: &[true],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             _ => None,
@@ -3528,7 +3527,7 @@ impl Object for FileSearchToolCall {
         required: &[true, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.file_search),
@@ -3566,7 +3565,7 @@ impl Object for FileSearchCall {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.ranking_options),
             1 => Some(&mut self.results),
@@ -3604,7 +3603,7 @@ impl Object for FileSearchCallRankingOptions {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.ranker),
             1 => Some(&mut self.score_threshold),
@@ -3644,7 +3643,7 @@ impl Object for FileSearchResult {
         required: &[false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             1 => Some(&mut self.file_name),
@@ -3686,7 +3685,7 @@ impl Object for FileSearchResultContent {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.type_),
             1 => Some(&mut self.text),
@@ -3724,7 +3723,7 @@ impl Object for FunctionToolCall {
         required: &[true, true],
         required_count: 2,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.function),
@@ -3763,7 +3762,7 @@ impl Object for FunctionCall {
         required: &[true, false, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.name),
             1 => Some(&mut self.arguments),
@@ -3806,7 +3805,7 @@ impl Object for RunStepList {
         required: &[false, false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.object),
             1 => Some(&mut self.data),
@@ -3851,7 +3850,7 @@ impl Object for RunStepDelta {
         required: &[true, false, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -3890,7 +3889,7 @@ impl Object for RunStepDeltaBody {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.step_details),
             _ => None,
@@ -3925,7 +3924,7 @@ impl Object for MessageCreationStepDetailsDelta {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.message_creation),
             _ => None,
@@ -3960,7 +3959,7 @@ impl Object for MessageCreationDelta {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.message_id),
             _ => None,
@@ -3995,7 +3994,7 @@ impl Object for ToolCallsStepDetailsDelta {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.tool_calls),
             _ => None,
@@ -4032,7 +4031,7 @@ impl Object for CodeInterpreterToolCallDelta {
         required: &[false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.id),
@@ -4072,7 +4071,7 @@ impl Object for CodeInterpreterCallDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.input),
             1 => Some(&mut self.outputs),
@@ -4110,7 +4109,7 @@ impl Object for CodeInterpreterLogsOutputDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.logs),
@@ -4148,7 +4147,7 @@ impl Object for CodeInterpreterImageOutputDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.image),
@@ -4185,7 +4184,7 @@ impl Object for CodeInterpreterImageDelta {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             _ => None,
@@ -4222,7 +4221,7 @@ impl Object for FileSearchToolCallDelta {
         required: &[false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.id),
@@ -4263,7 +4262,7 @@ impl Object for FunctionToolCallDelta {
         required: &[false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.id),
@@ -4304,7 +4303,7 @@ impl Object for FunctionCallDelta {
         required: &[false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.name),
             1 => Some(&mut self.arguments),
@@ -4345,7 +4344,7 @@ impl Object for MessageDelta {
         required: &[true, false, false],
         required_count: 1,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.id),
             1 => Some(&mut self.object),
@@ -4385,7 +4384,7 @@ impl Object for MessageDeltaBody {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.role),
             1 => Some(&mut self.content),
@@ -4423,7 +4422,7 @@ impl Object for ImageFileContentDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.image_file),
@@ -4461,7 +4460,7 @@ impl Object for ImageFileDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             1 => Some(&mut self.detail),
@@ -4499,7 +4498,7 @@ impl Object for ImageUrlContentDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.image_url),
@@ -4537,7 +4536,7 @@ impl Object for ImageUrlDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.url),
             1 => Some(&mut self.detail),
@@ -4575,7 +4574,7 @@ impl Object for TextContentDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.text),
@@ -4613,7 +4612,7 @@ impl Object for MessageTextDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.value),
             1 => Some(&mut self.annotations),
@@ -4651,7 +4650,7 @@ impl Object for RefusalContentDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.refusal),
@@ -4692,7 +4691,7 @@ impl Object for FileCitationAnnotationDelta {
         required: &[false, false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.text),
@@ -4736,7 +4735,7 @@ impl Object for FileCitationDelta {
         required: &[false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             1 => Some(&mut self.quote),
@@ -4777,7 +4776,7 @@ impl Object for FilePathAnnotationDelta {
         required: &[false, false, false, false, false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.index),
             1 => Some(&mut self.text),
@@ -4820,7 +4819,7 @@ impl Object for FilePathDelta {
         required: &[false],
         required_count: 0,
     };
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
         match position {
             0 => Some(&mut self.file_id),
             _ => None,

@@ -18,7 +18,6 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::decode::excerpt;
-use crate::incoming::{Invalid, Properties, read_object};
 
 /// Maximum depth of nested values, which is that of `serde_json`.
 const MAX_DEPTH: u8 = 128;
@@ -112,24 +111,8 @@ impl<'a> Json<'a> {
 
     /// Returns the entries of an object.
     pub(crate) fn entries(&self) -> Option<Vec<(String, Json<'a>)>> {
-        let mut entries = None;
-        let read = self.with_properties(&mut |unread| {
-            let (entries, mut name) = (entries.insert(Vec::new()), Cow::Borrowed(""));
-            while unread.next(&[], 0, &mut name)?.is_some() {
-                let value = self.child(unread.text()?);
-                entries.push((std::mem::take(&mut name).into_owned(), value));
-            }
-            Ok(())
-        });
-        entries.filter(|_| read.is_ok())
-    }
-
-    /// Calls a function with the unread properties of an object.
-    pub(crate) fn with_properties(
-        &self,
-        read: &mut dyn FnMut(&mut dyn Properties<'a>) -> Result<(), Invalid>,
-    ) -> Result<(), Invalid> {
-        read_object(self.text(), read)
+        let Entries(entries) = serde_json::from_str(self.text()).ok()?;
+        Some(entries.into_iter().map(|(name, value)| (name, self.child(value))).collect())
     }
 }
 
@@ -170,6 +153,33 @@ impl<'de> Deserialize<'de> for LossyString {
 
         // As bytes, a string may have lone surrogates.
         deserializer.deserialize_bytes(Lossy)
+    }
+}
+
+/// The entries of an object, in order.
+struct Entries<'de>(Vec<(String, &'de RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((LossyString(name), value)) = map.next_entry()? {
+                    entries.push((name, value));
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
     }
 }
 

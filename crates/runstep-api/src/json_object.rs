@@ -7,10 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Field;
-use crate::incoming::{Incoming, Invalid};
-use crate::json::Json;
+use crate::slot::Target;
 use crate::validate::{Limited, Limits, Violation};
-use crate::wire::{Mismatch, Wire};
+use crate::wire::Wire;
 
 /// A JSON object in a request, such as a JSON Schema: `json!({ … })` converts to it.
 ///
@@ -85,18 +84,11 @@ impl Wire for JsonObject {
         Self::default()
     }
 
-    fn read(&mut self, value: Incoming<'_, '_>) -> Result<(), Invalid> {
-        let mut map = Map::new();
-        Wire::read(&mut map, value)?;
-        *self = map.into();
-        Ok(())
-    }
-
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        let mut map = Map::new();
-        map.decode(json)?;
-        *self = map.into();
-        Ok(())
+    fn target(&mut self) -> Target<'_> {
+        match &mut self.0 {
+            Value::Object(object) => Target::JsonObject(object),
+            _ => Target::Scalar,
+        }
     }
 
     fn write(&self, json: &mut Vec<u8>) {

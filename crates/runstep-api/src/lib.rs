@@ -31,12 +31,12 @@ mod decoding;
 mod enums;
 mod events;
 mod field;
-mod incoming;
 mod json;
 mod json_object;
 #[rustfmt::skip]
 mod limits;
 mod methods;
+mod mismatch;
 mod object;
 mod object_reader;
 mod open_enum;
@@ -46,9 +46,12 @@ mod operations;
 mod other;
 mod property_reader;
 mod property_writer;
+mod reader;
+mod slot;
 #[rustfmt::skip]
 mod structs;
 mod tagged_object;
+mod tolerant_reader;
 mod union;
 #[rustfmt::skip]
 mod unions;

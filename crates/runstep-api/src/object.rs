@@ -3,13 +3,12 @@
 
 //! What all generated structs have in common.
 
-use crate::incoming::Invalid;
 use crate::other::Other;
-use crate::property_reader::{Property, PropertyReader};
 use crate::property_writer::{Output, PropertyWriter};
+use crate::slot::{MapSlot, Slot};
 
 /// What the specification says about an object.
-pub(crate) struct Description {
+pub struct Description {
     /// The name of the struct.
     pub(crate) name: &'static str,
     /// The properties.
@@ -25,11 +24,11 @@ pub(crate) trait Object {
     const DESCRIPTION: Description;
 
     /// Returns a listed property.
-    fn property(&mut self, position: usize) -> Option<&mut dyn Property>;
+    fn property(&mut self, position: usize) -> Option<&mut dyn Slot>;
 
-    /// Reads a property that is not listed.
-    fn read_unlisted(&mut self, reader: &mut PropertyReader<'_, '_>) -> Result<(), Invalid> {
-        reader.unlisted()
+    /// Returns the map of properties that are not listed, if their type is specified.
+    fn rest(&mut self) -> Option<&mut dyn MapSlot> {
+        None
     }
 
     /// Writes the properties that the specification lists.
@@ -54,18 +53,8 @@ macro_rules! objects {
                 Self::empty()
             }
 
-            fn read(
-                &mut self,
-                value: $crate::incoming::Incoming<'_, '_>,
-            ) -> Result<(), $crate::incoming::Invalid> {
-                $crate::object_reader::read(self, value)
-            }
-
-            fn decode(
-                &mut self,
-                json: $crate::json::Json<'_>,
-            ) -> Result<(), $crate::wire::Mismatch> {
-                $crate::object_reader::decode(self, json, None)
+            fn target(&mut self) -> $crate::slot::Target<'_> {
+                $crate::slot::Target::Object(self)
             }
 
             fn write(&self, json: &mut Vec<u8>) {
@@ -96,21 +85,8 @@ macro_rules! newtypes {
                 Self($crate::wire::Wire::empty())
             }
 
-            fn read(
-                &mut self,
-                value: $crate::incoming::Incoming<'_, '_>,
-            ) -> Result<(), $crate::incoming::Invalid> {
-                $crate::wire::Wire::read(&mut self.0, value)
-            }
-
-            fn decode(
-                &mut self,
-                json: $crate::json::Json<'_>,
-            ) -> Result<(), $crate::wire::Mismatch> {
-                if json.is_too_deep() {
-                    return Err($crate::wire::Mismatch::too_deep());
-                }
-                $crate::wire::Wire::decode(&mut self.0, json)
+            fn target(&mut self) -> $crate::slot::Target<'_> {
+                $crate::wire::Wire::target(&mut self.0)
             }
 
             fn write(&self, json: &mut Vec<u8>) {

@@ -141,19 +141,16 @@ macro_rules! open_enum {
                 $empty
             }
 
-            fn read(
-                &mut self,
-                value: $crate::incoming::Incoming<'_, '_>,
-            ) -> Result<(), $crate::incoming::Invalid> {
-                *self = value.text().ok_or($crate::incoming::Invalid)?.into();
+            fn read(&mut self, value: $crate::slot::Scalar<'_>) -> Result<(), $crate::slot::Invalid> {
+                *self = value.text().ok_or($crate::slot::Invalid)?.into();
                 Ok(())
             }
 
             fn decode(
                 &mut self,
                 json: $crate::json::Json<'_>,
-            ) -> Result<(), $crate::wire::Mismatch> {
-                let text = json.string().ok_or_else(|| $crate::wire::Mismatch::kind(json, "a string"))?;
+            ) -> Result<(), $crate::mismatch::Mismatch> {
+                let text = json.string().ok_or_else(|| $crate::mismatch::Mismatch::kind(json, "a string"))?;
                 *self = (&*text).into();
                 Ok(())
             }

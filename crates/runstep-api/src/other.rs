@@ -17,7 +17,7 @@ const MIN_INEXACT_DIGITS: usize = 16;
 /// The properties of an object that the specification does not list, and those whose values are of
 /// the wrong kind.
 #[derive(Clone, Default, PartialEq)]
-pub(crate) struct Other(Option<Box<Properties>>);
+pub struct Other(Option<Box<Properties>>);
 
 #[derive(Clone, Default)]
 struct Properties {

@@ -5,13 +5,13 @@
 
 use std::borrow::Cow;
 
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::incoming::{Invalid, Properties};
 use crate::json::Json;
-use crate::object_reader::{ObjectSlot, read_variant};
-use crate::property_reader::Entries;
+use crate::object_reader::{Entries, ObjectSlot, read_object};
+use crate::reader::NameSeed;
 
 /// The variants of a union: the values of the discriminator, with the properties of each.
 pub(crate) type Variants = &'static [(&'static str, &'static [&'static str])];
@@ -19,25 +19,28 @@ pub(crate) type Variants = &'static [(&'static str, &'static [&'static str])];
 /// An object that was read up to its discriminator.
 ///
 /// Properties before the discriminator are kept as text. The properties after it are unread.
-pub(crate) struct TaggedObject<'de, 'r> {
+pub(crate) struct TaggedObject<'de, A> {
     name: &'static str,
     /// The position of the variant, if the discriminator's value is listed.
     known: Option<usize>,
     /// The text of a value that is not listed.
     tag: Option<&'de RawValue>,
     before: Entries<'de>,
-    unread: &'r mut dyn Properties<'de>,
+    unread: A,
 }
 
-impl<'de, 'r> TaggedObject<'de, 'r> {
+impl<'de, A: MapAccess<'de>> TaggedObject<'de, A> {
     pub(crate) fn read(
-        unread: &'r mut dyn Properties<'de>,
+        mut unread: A,
         name: &'static str,
         variants: Variants,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, A::Error> {
         let (mut before, mut key) = (Entries::default(), Cow::Borrowed(""));
-        while let Some(position) = unread.next(&[name], 0, &mut key)? {
-            let value = unread.text()?;
+        let names = [name];
+        while let Some(position) =
+            unread.next_key_seed(NameSeed { names: &names, expected: 0, name: &mut key })?
+        {
+            let value: &'de RawValue = unread.next_value()?;
             let json = Json::new(value);
             let is_discriminator = position == 0;
             if is_discriminator && !json.is_null() {
@@ -58,19 +61,21 @@ impl<'de, 'r> TaggedObject<'de, 'r> {
     }
 
     /// Reads the variant, without the discriminator.
-    pub(crate) fn variant(self, slot: &mut dyn ObjectSlot) -> Result<(), Invalid> {
-        read_variant(slot, self.name, self.before, self.unread)
+    pub(crate) fn read_variant(mut self, object: &mut dyn ObjectSlot) -> Result<(), A::Error> {
+        read_object(object, Some((self.name, &mut self.before)), self.unread)
     }
 
     /// Returns the whole object as JSON.
-    pub(crate) fn unknown(self) -> Result<Value, Invalid> {
+    pub(crate) fn unknown(mut self) -> Result<Value, A::Error> {
         let before = self.before.iter();
         let mut whole: Map<String, Value> =
             before.map(|(name, value)| ((**name).to_owned(), Json::new(value).value())).collect();
         if let Some(tag) = self.tag {
             whole.insert(self.name.to_owned(), Json::new(tag).value());
         }
-        whole.extend(self.unread.json()?);
+        while let Some((name, value)) = self.unread.next_entry()? {
+            whole.insert(name, value);
+        }
         Ok(Value::Object(whole))
     }
 }

@@ -7,11 +7,9 @@
 
 use serde_json::Value;
 
-use crate::incoming::{Incoming, Invalid};
-use crate::json::{Json, Kind};
-use crate::object_reader::{self, ObjectSlot};
-use crate::property_reader::Property;
-use crate::tagged_object::{TaggedObject, Variants, position_of};
+use crate::object_reader::ObjectSlot;
+use crate::slot::{ListSlot, Slot};
+use crate::tagged_object::Variants;
 
 /// Defines a union, whose variant is selected by a discriminator or by the kind of JSON value.
 macro_rules! union {
@@ -88,19 +86,16 @@ macro_rules! union {
                 Self::Unknown(serde_json::Value::Null)
             }
 
-            fn read(
-                &mut self,
-                value: $crate::incoming::Incoming<'_, '_>,
-            ) -> Result<(), $crate::incoming::Invalid> {
-                $crate::union::read(self, value)
+            fn read(&mut self, value: $crate::slot::Scalar<'_>) -> Result<(), $crate::slot::Invalid> {
+                match value {
+                    $crate::slot::Scalar::Text(text) => *self = Self::from_text(text),
+                    scalar => *self = Self::from_scalar(scalar.into()),
+                }
+                Ok(())
             }
 
-            fn decode(
-                &mut self,
-                json: $crate::json::Json<'_>,
-            ) -> Result<(), $crate::wire::Mismatch> {
-                $crate::union::decode(self, json);
-                Ok(())
+            fn target(&mut self) -> $crate::slot::Target<'_> {
+                $crate::slot::Target::Union(self)
             }
 
             fn write(&self, json: &mut Vec<u8>) {
@@ -132,7 +127,7 @@ macro_rules! union {
             }
 
             $(
-                fn start_list(&mut self) -> Option<&mut dyn $crate::property_reader::Property> {
+                fn start_list(&mut self) -> Option<&mut dyn $crate::slot::ListSlot> {
                     *self = Self::$Array(Vec::new());
                     match self {
                         Self::$Array(items) => Some(items),
@@ -142,7 +137,7 @@ macro_rules! union {
             )?
 
             $(
-                fn start_object(&mut self) -> Option<&mut dyn $crate::property_reader::Property> {
+                fn start_object(&mut self) -> Option<&mut dyn $crate::slot::Slot> {
                     *self = Self::$Object($crate::wire::Wire::empty());
                     match self {
                         Self::$Object(object) => Some(object),
@@ -279,7 +274,7 @@ macro_rules! union {
 pub(crate) use union;
 
 /// A union of any type.
-pub(crate) trait Union {
+pub trait Union {
     fn set_text(&mut self, text: &str);
 
     /// Stores a number, a boolean, or null.
@@ -288,12 +283,12 @@ pub(crate) trait Union {
     fn set_unknown(&mut self, value: Value);
 
     /// Makes the union an empty list, if it may be one. Returns the list.
-    fn start_list(&mut self) -> Option<&mut dyn Property> {
+    fn start_list(&mut self) -> Option<&mut dyn ListSlot> {
         None
     }
 
     /// Makes the union an empty object without a discriminator, if it may be one. Returns the object.
-    fn start_object(&mut self) -> Option<&mut dyn Property> {
+    fn start_object(&mut self) -> Option<&mut dyn Slot> {
         None
     }
 
@@ -305,53 +300,5 @@ pub(crate) trait Union {
     /// Makes the union the empty variant at a position. Returns its object.
     fn start_variant(&mut self, _: usize) -> Option<&mut dyn ObjectSlot> {
         None
-    }
-}
-
-/// Reads a union strictly.
-pub(crate) fn read(union: &mut dyn Union, value: Incoming<'_, '_>) -> Result<(), Invalid> {
-    match value {
-        Incoming::Text(text) => union.set_text(text),
-        Incoming::List(_) => match union.start_list() {
-            Some(list) => return list.read(value),
-            None => union.set_unknown(value.into_json()?),
-        },
-        Incoming::Object(unread) => match union.variants() {
-            Some((name, variants)) => {
-                let tagged = TaggedObject::read(unread, name, variants)?;
-                match tagged.position().and_then(|position| union.start_variant(position)) {
-                    Some(object) => return tagged.variant(object),
-                    None => union.set_unknown(tagged.unknown()?),
-                }
-            }
-            None => match union.start_object() {
-                Some(object) => return object.read(Incoming::Object(unread)),
-                None => union.set_unknown(Value::Object(unread.json()?)),
-            },
-        },
-        scalar => union.set_scalar(scalar.into_json()?),
-    }
-    Ok(())
-}
-
-/// Decodes a union tolerantly. A value that does not decode is unknown.
-pub(crate) fn decode(union: &mut dyn Union, json: Json<'_>) {
-    let decoded = match (json.kind(), union.variants()) {
-        (Kind::String, _) => json.string().map(|text| union.set_text(&text)),
-        (Kind::Number | Kind::Boolean, _) => {
-            union.set_scalar(json.value());
-            Some(())
-        }
-        (Kind::List, _) => union.start_list().and_then(|list| list.content().decode(json).ok()),
-        (Kind::Object, Some((name, variants))) => position_of(json, name, variants)
-            .and_then(|position| union.start_variant(position))
-            .and_then(|object| object_reader::decode(object, json, Some(name)).ok()),
-        (Kind::Object, None) => {
-            union.start_object().and_then(|object| object.content().decode(json).ok())
-        }
-        (Kind::Null, _) => None,
-    };
-    if decoded.is_none() {
-        union.set_unknown(json.value());
     }
 }

@@ -13,8 +13,9 @@ use crate::codegen::error::Error;
 use crate::codegen::rewrite::{Form, WIRE, Wire, other_field};
 
 const HEAD: &str = "//! How objects are read and written.\n\n#![allow(unused_imports, unused_variables)]\n#![allow(clippy::all)]\n\n\
-    use crate::incoming::Invalid;\nuse crate::object::{Description, Object, newtypes, objects};\nuse crate::other::Other;\n\
-    use crate::property_reader::{Property, PropertyReader};\nuse crate::property_writer::{Output, PropertyWriter};\nuse crate::structs::*;\nuse crate::wire::Wire;\n\n";
+    use crate::object::{Description, Object, newtypes, objects};\nuse crate::other::Other;\n\
+    use crate::property_writer::{Output, PropertyWriter};\nuse crate::slot::{MapSlot, Slot};\n\
+    use crate::structs::*;\nuse crate::wire::Wire;\n\n";
 
 /// Renders the implementations.
 pub(super) fn render(generated: &Generated) -> Result<String, Error> {
@@ -100,8 +101,8 @@ fn implementation(item: &ItemStruct) -> TokenStream {
     let read_rest = rest.map(|(field, _)| {
         let ident = &field.ident;
         quote! {
-            fn read_unlisted(&mut self, reader: &mut PropertyReader<'_, '_>) -> Result<(), Invalid> {
-                reader.rest(&mut self.#ident)
+            fn rest(&mut self) -> Option<&mut dyn MapSlot> {
+                Some(&mut self.#ident)
             }
         }
     });
@@ -125,7 +126,7 @@ fn implementation(item: &ItemStruct) -> TokenStream {
                 required_count: #required_count,
             };
 
-            fn property(&mut self, position: usize) -> Option<&mut dyn Property> {
+            fn property(&mut self, position: usize) -> Option<&mut dyn Slot> {
                 match position {
                     #(#arms)*
                     _ => None,

@@ -26,14 +26,14 @@ const MANIFEST: &str = include_str!("../../../support/Cargo.toml.template");
 const METHODS: &str = include_str!("../../../support/methods.rs");
 
 /// The modules that every crate has.
-const SUPPORT: [(&str, &str); 18] = [
+const SUPPORT: [(&str, &str); 21] = [
     ("call.rs", include_str!("../../../support/call.rs")),
     ("decode.rs", include_str!("../../../support/decode.rs")),
     ("events.rs", include_str!("../../../support/events.rs")),
     ("field.rs", include_str!("../../../support/field.rs")),
-    ("incoming.rs", include_str!("../../../support/incoming.rs")),
     ("json.rs", include_str!("../../../support/json.rs")),
     ("json_object.rs", include_str!("../../../support/json_object.rs")),
+    ("mismatch.rs", include_str!("../../../support/mismatch.rs")),
     ("object.rs", include_str!("../../../support/object.rs")),
     ("object_reader.rs", include_str!("../../../support/object_reader.rs")),
     ("open_enum.rs", include_str!("../../../support/open_enum.rs")),
@@ -41,7 +41,10 @@ const SUPPORT: [(&str, &str); 18] = [
     ("other.rs", include_str!("../../../support/other.rs")),
     ("property_reader.rs", include_str!("../../../support/property_reader.rs")),
     ("property_writer.rs", include_str!("../../../support/property_writer.rs")),
+    ("reader.rs", include_str!("../../../support/reader.rs")),
+    ("slot.rs", include_str!("../../../support/slot.rs")),
     ("tagged_object.rs", include_str!("../../../support/tagged_object.rs")),
+    ("tolerant_reader.rs", include_str!("../../../support/tolerant_reader.rs")),
     ("union.rs", include_str!("../../../support/union.rs")),
     ("validate.rs", include_str!("../../../support/validate.rs")),
     ("wire.rs", include_str!("../../../support/wire.rs")),

@@ -1,0 +1,151 @@
+//! Values of any type, into which another value can be read.
+//!
+//! What reads objects, lists and scalars handles types as trait objects, so that its code and that of
+//! `serde_json` is compiled once, and not for each type.
+
+#![allow(dead_code, reason = "a specification need not have values of every kind")]
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::json::Json;
+use crate::mismatch::Mismatch;
+use crate::object_reader::ObjectSlot;
+use crate::union::Union;
+use crate::wire::Wire;
+
+/// A value is not as the specification says.
+#[derive(Debug)]
+pub struct Invalid;
+
+/// A value that is not a list or an object.
+#[derive(Clone, Copy)]
+pub enum Scalar<'a> {
+    Null,
+    Boolean(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text(&'a str),
+}
+
+/// Where the contents of a value are read.
+pub enum Target<'a> {
+    /// The value is a scalar.
+    Scalar,
+    Object(&'a mut dyn ObjectSlot),
+    Union(&'a mut dyn Union),
+    List(&'a mut dyn ListSlot),
+    Map(&'a mut dyn MapSlot),
+    Json(&'a mut Value),
+    JsonObject(&'a mut Map<String, Value>),
+}
+
+/// An empty value. After an error, what it holds is not specified.
+pub trait Slot {
+    /// Reads a scalar that is as the specification says. After an error for null, the value is empty.
+    fn read(&mut self, value: Scalar<'_>) -> Result<(), Invalid>;
+
+    /// Decodes a scalar that differs from the specification.
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch>;
+
+    /// Returns where the contents of the value are read.
+    fn target(&mut self) -> Target<'_>;
+
+    /// Makes the value empty again.
+    fn reset(&mut self);
+}
+
+impl<T: Wire> Slot for T {
+    fn read(&mut self, value: Scalar<'_>) -> Result<(), Invalid> {
+        Wire::read(self, value)
+    }
+
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
+        Wire::decode(self, json)
+    }
+
+    fn target(&mut self) -> Target<'_> {
+        Wire::target(self)
+    }
+
+    fn reset(&mut self) {
+        *self = T::empty();
+    }
+}
+
+/// A list.
+pub trait ListSlot {
+    fn len(&self) -> usize;
+
+    /// Adds an empty item.
+    fn push(&mut self) -> &mut dyn Slot;
+
+    /// Removes the last item.
+    fn pop(&mut self);
+
+    /// Returns the JSON text.
+    fn to_json(&self) -> Vec<u8>;
+}
+
+impl<T: Wire> ListSlot for Vec<T> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn push(&mut self) -> &mut dyn Slot {
+        self.push_mut(T::empty())
+    }
+
+    fn pop(&mut self) {
+        self.truncate(self.len().saturating_sub(1));
+    }
+
+    fn to_json(&self) -> Vec<u8> {
+        Wire::to_json(self)
+    }
+}
+
+/// A map.
+pub trait MapSlot {
+    /// Adds an empty value.
+    fn insert(&mut self, name: String) -> &mut dyn Slot;
+
+    fn remove(&mut self, name: &str);
+
+    /// Returns the JSON text.
+    fn to_json(&self) -> Vec<u8>;
+}
+
+impl<T: Wire> MapSlot for BTreeMap<String, T> {
+    fn insert(&mut self, name: String) -> &mut dyn Slot {
+        let value = self.entry(name).or_insert_with(T::empty);
+        value.reset();
+        value
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.remove(name);
+    }
+
+    fn to_json(&self) -> Vec<u8> {
+        Wire::to_json(self)
+    }
+}
+
+impl MapSlot for Map<String, Value> {
+    fn insert(&mut self, name: String) -> &mut dyn Slot {
+        let value = self.entry(name).or_insert(Value::Null);
+        value.reset();
+        value
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.remove(name);
+    }
+
+    fn to_json(&self) -> Vec<u8> {
+        Wire::to_json(self)
+    }
+}
