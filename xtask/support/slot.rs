@@ -109,24 +109,19 @@ impl<T: Wire> ListSlot for Vec<T> {
 
 /// A map.
 pub trait MapSlot {
-    /// Adds an empty value.
-    fn insert(&mut self, name: String) -> &mut dyn Slot;
-
-    fn remove(&mut self, name: &str);
+    /// Adds a value, which the function reads into an empty one, if it returns `true`.
+    fn insert(&mut self, name: String, read: &mut dyn FnMut(&mut dyn Slot) -> bool);
 
     /// Returns the JSON text.
     fn to_json(&self) -> Vec<u8>;
 }
 
 impl<T: Wire> MapSlot for BTreeMap<String, T> {
-    fn insert(&mut self, name: String) -> &mut dyn Slot {
-        let value = self.entry(name).or_insert_with(T::empty);
-        value.reset();
-        value
-    }
-
-    fn remove(&mut self, name: &str) {
-        self.remove(name);
+    fn insert(&mut self, name: String, read: &mut dyn FnMut(&mut dyn Slot) -> bool) {
+        let mut value = T::empty();
+        if read(&mut value) {
+            self.insert(name, value);
+        }
     }
 
     fn to_json(&self) -> Vec<u8> {
@@ -135,14 +130,11 @@ impl<T: Wire> MapSlot for BTreeMap<String, T> {
 }
 
 impl MapSlot for Map<String, Value> {
-    fn insert(&mut self, name: String) -> &mut dyn Slot {
-        let value = self.entry(name).or_insert(Value::Null);
-        value.reset();
-        value
-    }
-
-    fn remove(&mut self, name: &str) {
-        self.remove(name);
+    fn insert(&mut self, name: String, read: &mut dyn FnMut(&mut dyn Slot) -> bool) {
+        let mut value = Value::Null;
+        if read(&mut value) {
+            self.insert(name, value);
+        }
     }
 
     fn to_json(&self) -> Vec<u8> {

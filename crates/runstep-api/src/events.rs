@@ -52,7 +52,20 @@ macro_rules! events {
             }
 
             fn write(&self, json: &mut Vec<u8>) {
-                $crate::wire::append(json, self);
+                use $crate::wire::{Wire, append};
+
+                json.extend(br#"{"event":"#);
+                append(json, self.event());
+                json.extend(br#","data":"#);
+                match self {
+                    $(Self::$Variant(data) => Wire::write(data, json),)+
+                    $($(Self::$Plain => append(json, $data),)+)?
+                    Self::Unknown { data, .. } => match serde_json::from_str::<serde_json::Value>(data) {
+                        Ok(value) => append(json, &value),
+                        Err(_) => append(json, data.as_str()),
+                    },
+                }
+                json.push(b'}');
             }
         }
 

@@ -205,9 +205,9 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
         }
         let json = self.child(text);
         if let Some(rest) = object.rest() {
-            match tolerant_reader::decode(rest.insert(name.clone()), json) {
+            match tolerant_reader::decode_entry(rest, name.clone(), json) {
                 Ok(()) => return Ok(()),
-                Err(_) if self.tolerance.is_some() => rest.remove(&name),
+                Err(_) if self.tolerance.is_some() => {}
                 Err(_) => return Err(A::Error::custom("not as the specification says")),
             }
         }

@@ -197,24 +197,24 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
     }
 
     /// Writes a property that has the default value of its type if it is absent.
-    pub(crate) fn or_default<T: Wire + Default + PartialEq>(
+    pub(crate) fn or_default<T: Wire>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<(), O::Error> {
-        match self.is_unchanged(name) && *value == T::default() {
+        match self.is_unchanged(name) && is_empty(value) {
             true => Ok(()),
             false => self.required(name, value),
         }
     }
 
     /// Writes a property unless it has the default value of its type.
-    pub(crate) fn unless_default<T: Wire + Default + PartialEq>(
+    pub(crate) fn unless_default<T: Wire>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<(), O::Error> {
-        match self.parts(name).is_none() && *value == T::default() {
+        match self.parts(name).is_none() && is_empty(value) {
             true => Ok(()),
             false => self.required(name, value),
         }
@@ -263,6 +263,11 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
     fn parts(&self, name: &str) -> Option<&'a [u8]> {
         self.other?.parts(name)
     }
+}
+
+/// Returns whether a value is that of an absent property.
+fn is_empty<T: Wire>(value: &T) -> bool {
+    value.to_json() == T::empty().to_json()
 }
 
 /// An object of any type.

@@ -144,7 +144,12 @@ fn read_entries<'de, A: MapAccess<'de>>(
     mut unread: A,
 ) -> Result<(), A::Error> {
     while let Some(name) = unread.next_key()? {
-        unread.next_value_seed(ValueSeed::new(map.insert(name)))?;
+        let mut read = Ok(());
+        map.insert(name, &mut |value| {
+            read = unread.next_value_seed(ValueSeed::new(value));
+            read.is_ok()
+        });
+        read?;
     }
     Ok(())
 }

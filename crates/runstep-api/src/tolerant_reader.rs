@@ -15,7 +15,7 @@ use serde::de::{Deserializer as _, MapAccess, Visitor};
 use crate::json::{Json, Kind};
 use crate::mismatch::Mismatch;
 use crate::object_reader::{ObjectSlot, Tolerance, decode_properties};
-use crate::slot::{ListSlot, Scalar, Slot, Target};
+use crate::slot::{ListSlot, MapSlot, Scalar, Slot, Target};
 use crate::tagged_object::position_of;
 use crate::union::Union;
 
@@ -34,7 +34,7 @@ pub(crate) fn decode(slot: &mut dyn Slot, json: Json<'_>) -> Result<(), Mismatch
         Target::List(list) => decode_list(list, json),
         Target::Map(map) => {
             for (name, value) in entries(json)? {
-                decode(map.insert(name.clone()), value).map_err(|error| error.inside(&name))?;
+                decode_entry(map, name, value)?;
             }
             Ok(())
         }
@@ -69,14 +69,26 @@ pub(crate) fn decode_parts(slot: &mut dyn Slot, json: Json<'_>) -> Option<Vec<u8
         }
         Target::Map(map) => {
             for (name, value) in if json.is_null() { Vec::new() } else { entries(json).ok()? } {
-                if decode(map.insert(name.clone()), value).is_err() {
-                    map.remove(&name);
-                }
+                let _ = decode_entry(map, name, value);
             }
             Some(map.to_json())
         }
         _ => None,
     }
+}
+
+/// Decodes a value of a map. If it does not decode, the map is unchanged.
+pub(crate) fn decode_entry(
+    map: &mut dyn MapSlot,
+    name: String,
+    json: Json<'_>,
+) -> Result<(), Mismatch> {
+    let mut decoded = Ok(());
+    map.insert(name.clone(), &mut |value| {
+        decoded = decode(value, json);
+        decoded.is_ok()
+    });
+    decoded.map_err(|error| error.inside(&name))
 }
 
 fn items(json: Json<'_>) -> Result<Vec<Json<'_>>, Mismatch> {

@@ -105,8 +105,10 @@ pub(crate) trait Limited {
     }
 }
 
+// What takes any type is compiled once, and not for each type.
+
 /// Checks a field.
-pub(crate) fn field(name: &str, value: &impl Limited, limits: &Limits) -> Result<(), Violation> {
+pub(crate) fn field(name: &str, value: &dyn Limited, limits: &Limits) -> Result<(), Violation> {
     value.check(limits).map_err(|violation| violation.inside(name))
 }
 
@@ -137,27 +139,35 @@ impl<T: Limited> Limited for Field<T> {
 impl<T: Limited> Limited for Vec<T> {
     fn check(&self, limits: &Limits) -> Result<(), Violation> {
         count(["item", "items"], self.len(), limits.size)?;
-        self.iter().enumerate().try_for_each(|(index, item)| {
-            item.check(limits.each()).map_err(|violation| violation.inside(&format!("[{index}]")))
-        })
+        for (index, item) in self.iter().enumerate() {
+            check_item(index, item, limits)?;
+        }
+        Ok(())
     }
+}
+
+fn check_item(index: usize, item: &dyn Limited, limits: &Limits) -> Result<(), Violation> {
+    item.check(limits.each()).map_err(|violation| violation.inside(&format!("[{index}]")))
 }
 
 /// A violation of a key or a value has the path of the map, and names the key of the value.
 impl<T: Limited> Limited for BTreeMap<String, T> {
     fn check(&self, limits: &Limits) -> Result<(), Violation> {
         count(["entry", "entries"], self.len(), limits.size)?;
-        self.iter()
-            .try_for_each(|(key, value)| {
-                characters(key, limits.keys)
-                    .map_err(|violation| format!("has a key that {}", violation.reason))?;
-                value.check(limits.each()).map_err(|Violation { path, reason }| {
-                    let inner = if path.is_empty() { path } else { format!(" at `{path}`") };
-                    format!("has a value for `{key}` that{inner} {reason}")
-                })
-            })
-            .map_err(Violation::new)
+        for (key, value) in self {
+            check_entry(key, value, limits)?;
+        }
+        Ok(())
     }
+}
+
+fn check_entry(key: &str, value: &dyn Limited, limits: &Limits) -> Result<(), Violation> {
+    characters(key, limits.keys)
+        .map_err(|violation| Violation::new(format!("has a key that {}", violation.reason)))?;
+    value.check(limits.each()).map_err(|Violation { path, reason }| {
+        let inner = if path.is_empty() { path } else { format!(" at `{path}`") };
+        Violation::new(format!("has a value for `{key}` that{inner} {reason}"))
+    })
 }
 
 impl Limited for Map<String, Value> {
