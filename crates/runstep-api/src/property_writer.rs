@@ -75,7 +75,15 @@ impl TextOutput<'_> {
             self.json.push(b',');
         }
         self.is_empty = false;
-        append(self.json, name);
+        // Nearly all names are written as they are.
+        if name.bytes().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
+            append(self.json, name);
+        } else {
+            self.json.reserve(name.len() + 3);
+            self.json.push(b'"');
+            self.json.extend_from_slice(name.as_bytes());
+            self.json.push(b'"');
+        }
         self.json.push(b':');
     }
 
