@@ -97,8 +97,10 @@ impl<T: Wire> ListSlot for Vec<T> {
         self.len()
     }
 
+    #[allow(clippy::expect_used, reason = "the list has an item")]
     fn push(&mut self) -> &mut dyn Slot {
-        self.push_mut(T::empty())
+        self.push(T::empty());
+        self.last_mut().expect("an item was added")
     }
 
     fn pop(&mut self) {
