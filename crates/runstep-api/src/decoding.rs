@@ -133,6 +133,14 @@ impl Default for crate::unions::StepDetails {
         Self::Unknown(serde_json::Value::Null)
     }
 }
+impl Clone for ErrorResponse {
+    fn clone(&self) -> Self {
+        Self {
+            error: self.error.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl ErrorResponse {
     fn empty() -> Self {
         Self {
@@ -166,6 +174,17 @@ impl Object for ErrorResponse {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for ErrorObject {
+    fn clone(&self) -> Self {
+        Self {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            param: self.param.clone(),
+            type_: self.type_.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl ErrorObject {
@@ -212,6 +231,11 @@ impl Object for ErrorObject {
         &mut self.other
     }
 }
+impl Clone for CodeInterpreterTool {
+    fn clone(&self) -> Self {
+        Self { other: self.other.clone() }
+    }
+}
 impl CodeInterpreterTool {
     fn empty() -> Self {
         Self { other: Other::default() }
@@ -240,6 +264,14 @@ impl Object for CodeInterpreterTool {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FileSearchTool {
+    fn clone(&self) -> Self {
+        Self {
+            file_search: self.file_search.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FileSearchTool {
@@ -277,6 +309,11 @@ impl Object for FileSearchTool {
         &mut self.other
     }
 }
+impl Clone for FileSearchOnlyTool {
+    fn clone(&self) -> Self {
+        Self { other: self.other.clone() }
+    }
+}
 impl FileSearchOnlyTool {
     fn empty() -> Self {
         Self { other: Other::default() }
@@ -305,6 +342,15 @@ impl Object for FileSearchOnlyTool {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FileSearchOptions {
+    fn clone(&self) -> Self {
+        Self {
+            max_num_results: self.max_num_results.clone(),
+            ranking_options: self.ranking_options.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FileSearchOptions {
@@ -345,6 +391,15 @@ impl Object for FileSearchOptions {
         &mut self.other
     }
 }
+impl Clone for FileSearchRankingOptions {
+    fn clone(&self) -> Self {
+        Self {
+            ranker: self.ranker.clone(),
+            score_threshold: self.score_threshold.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FileSearchRankingOptions {
     fn empty() -> Self {
         Self {
@@ -383,6 +438,14 @@ impl Object for FileSearchRankingOptions {
         &mut self.other
     }
 }
+impl Clone for FunctionTool {
+    fn clone(&self) -> Self {
+        Self {
+            function: self.function.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FunctionTool {
     fn empty() -> Self {
         Self {
@@ -416,6 +479,17 @@ impl Object for FunctionTool {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FunctionDefinition {
+    fn clone(&self) -> Self {
+        Self {
+            description: self.description.clone(),
+            name: self.name.clone(),
+            parameters: self.parameters.clone(),
+            strict: self.strict.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FunctionDefinition {
@@ -462,6 +536,15 @@ impl Object for FunctionDefinition {
         &mut self.other
     }
 }
+impl Clone for NamedToolChoice {
+    fn clone(&self) -> Self {
+        Self {
+            type_: self.type_.clone(),
+            function: self.function.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl NamedToolChoice {
     fn empty() -> Self {
         Self {
@@ -500,6 +583,14 @@ impl Object for NamedToolChoice {
         &mut self.other
     }
 }
+impl Clone for NamedFunction {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl NamedFunction {
     fn empty() -> Self {
         Self {
@@ -535,6 +626,11 @@ impl Object for NamedFunction {
         &mut self.other
     }
 }
+impl Clone for TextResponseFormat {
+    fn clone(&self) -> Self {
+        Self { other: self.other.clone() }
+    }
+}
 impl TextResponseFormat {
     fn empty() -> Self {
         Self { other: Other::default() }
@@ -565,6 +661,11 @@ impl Object for TextResponseFormat {
         &mut self.other
     }
 }
+impl Clone for JsonObjectResponseFormat {
+    fn clone(&self) -> Self {
+        Self { other: self.other.clone() }
+    }
+}
 impl JsonObjectResponseFormat {
     fn empty() -> Self {
         Self { other: Other::default() }
@@ -593,6 +694,14 @@ impl Object for JsonObjectResponseFormat {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for JsonSchemaResponseFormat {
+    fn clone(&self) -> Self {
+        Self {
+            json_schema: self.json_schema.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl JsonSchemaResponseFormat {
@@ -628,6 +737,17 @@ impl Object for JsonSchemaResponseFormat {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for JsonSchemaDefinition {
+    fn clone(&self) -> Self {
+        Self {
+            description: self.description.clone(),
+            name: self.name.clone(),
+            schema: self.schema.clone(),
+            strict: self.strict.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl JsonSchemaDefinition {
@@ -674,6 +794,15 @@ impl Object for JsonSchemaDefinition {
         &mut self.other
     }
 }
+impl Clone for TruncationStrategy {
+    fn clone(&self) -> Self {
+        Self {
+            type_: self.type_.clone(),
+            last_messages: self.last_messages.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl TruncationStrategy {
     fn empty() -> Self {
         Self {
@@ -710,6 +839,15 @@ impl Object for TruncationStrategy {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for ToolResources {
+    fn clone(&self) -> Self {
+        Self {
+            code_interpreter: self.code_interpreter.clone(),
+            file_search: self.file_search.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl ToolResources {
@@ -750,6 +888,14 @@ impl Object for ToolResources {
         &mut self.other
     }
 }
+impl Clone for CodeInterpreterResources {
+    fn clone(&self) -> Self {
+        Self {
+            file_ids: self.file_ids.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CodeInterpreterResources {
     fn empty() -> Self {
         Self {
@@ -785,6 +931,14 @@ impl Object for CodeInterpreterResources {
         &mut self.other
     }
 }
+impl Clone for FileSearchResources {
+    fn clone(&self) -> Self {
+        Self {
+            vector_store_ids: self.vector_store_ids.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FileSearchResources {
     fn empty() -> Self {
         Self {
@@ -818,6 +972,15 @@ impl Object for FileSearchResources {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for CreateToolResources {
+    fn clone(&self) -> Self {
+        Self {
+            code_interpreter: self.code_interpreter.clone(),
+            file_search: self.file_search.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl CreateToolResources {
@@ -858,6 +1021,15 @@ impl Object for CreateToolResources {
         &mut self.other
     }
 }
+impl Clone for CreateFileSearchResources {
+    fn clone(&self) -> Self {
+        Self {
+            vector_store_ids: self.vector_store_ids.clone(),
+            vector_stores: self.vector_stores.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CreateFileSearchResources {
     fn empty() -> Self {
         Self {
@@ -894,6 +1066,16 @@ impl Object for CreateFileSearchResources {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for VectorStoreInput {
+    fn clone(&self) -> Self {
+        Self {
+            file_ids: self.file_ids.clone(),
+            chunking_strategy: self.chunking_strategy.clone(),
+            metadata: self.metadata.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl VectorStoreInput {
@@ -937,6 +1119,11 @@ impl Object for VectorStoreInput {
         &mut self.other
     }
 }
+impl Clone for AutoChunkingStrategy {
+    fn clone(&self) -> Self {
+        Self { other: self.other.clone() }
+    }
+}
 impl AutoChunkingStrategy {
     fn empty() -> Self {
         Self { other: Other::default() }
@@ -965,6 +1152,14 @@ impl Object for AutoChunkingStrategy {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for StaticChunkingStrategy {
+    fn clone(&self) -> Self {
+        Self {
+            static_: self.static_.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl StaticChunkingStrategy {
@@ -1000,6 +1195,15 @@ impl Object for StaticChunkingStrategy {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for StaticChunking {
+    fn clone(&self) -> Self {
+        Self {
+            max_chunk_size_tokens: self.max_chunk_size_tokens.clone(),
+            chunk_overlap_tokens: self.chunk_overlap_tokens.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl StaticChunking {
@@ -1038,6 +1242,26 @@ impl Object for StaticChunking {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for Assistant {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            created_at: self.created_at.clone(),
+            name: self.name.clone(),
+            description: self.description.clone(),
+            model: self.model.clone(),
+            instructions: self.instructions.clone(),
+            tools: self.tools.clone(),
+            tool_resources: self.tool_resources.clone(),
+            metadata: self.metadata.clone(),
+            temperature: self.temperature.clone(),
+            top_p: self.top_p.clone(),
+            response_format: self.response_format.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl Assistant {
@@ -1128,6 +1352,24 @@ impl Object for Assistant {
         &mut self.other
     }
 }
+impl Clone for CreateAssistantRequest {
+    fn clone(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            name: self.name.clone(),
+            description: self.description.clone(),
+            instructions: self.instructions.clone(),
+            reasoning_effort: self.reasoning_effort.clone(),
+            tools: self.tools.clone(),
+            tool_resources: self.tool_resources.clone(),
+            metadata: self.metadata.clone(),
+            temperature: self.temperature.clone(),
+            top_p: self.top_p.clone(),
+            response_format: self.response_format.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CreateAssistantRequest {
     fn empty() -> Self {
         Self {
@@ -1205,6 +1447,24 @@ impl Object for CreateAssistantRequest {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for UpdateAssistantRequest {
+    fn clone(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            name: self.name.clone(),
+            description: self.description.clone(),
+            instructions: self.instructions.clone(),
+            reasoning_effort: self.reasoning_effort.clone(),
+            tools: self.tools.clone(),
+            tool_resources: self.tool_resources.clone(),
+            metadata: self.metadata.clone(),
+            temperature: self.temperature.clone(),
+            top_p: self.top_p.clone(),
+            response_format: self.response_format.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl UpdateAssistantRequest {
@@ -1286,6 +1546,18 @@ impl Object for UpdateAssistantRequest {
         &mut self.other
     }
 }
+impl Clone for AssistantList {
+    fn clone(&self) -> Self {
+        Self {
+            object: self.object.clone(),
+            data: self.data.clone(),
+            first_id: self.first_id.clone(),
+            last_id: self.last_id.clone(),
+            has_more: self.has_more.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl AssistantList {
     fn empty() -> Self {
         Self {
@@ -1333,6 +1605,16 @@ impl Object for AssistantList {
         &mut self.other
     }
 }
+impl Clone for DeletedAssistant {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            deleted: self.deleted.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl DeletedAssistant {
     fn empty() -> Self {
         Self {
@@ -1372,6 +1654,18 @@ impl Object for DeletedAssistant {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for Thread {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            created_at: self.created_at.clone(),
+            tool_resources: self.tool_resources.clone(),
+            metadata: self.metadata.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl Thread {
@@ -1421,6 +1715,16 @@ impl Object for Thread {
         &mut self.other
     }
 }
+impl Clone for CreateThreadRequest {
+    fn clone(&self) -> Self {
+        Self {
+            messages: self.messages.clone(),
+            tool_resources: self.tool_resources.clone(),
+            metadata: self.metadata.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CreateThreadRequest {
     fn empty() -> Self {
         Self {
@@ -1462,6 +1766,15 @@ impl Object for CreateThreadRequest {
         &mut self.other
     }
 }
+impl Clone for UpdateThreadRequest {
+    fn clone(&self) -> Self {
+        Self {
+            tool_resources: self.tool_resources.clone(),
+            metadata: self.metadata.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl UpdateThreadRequest {
     fn empty() -> Self {
         Self {
@@ -1498,6 +1811,16 @@ impl Object for UpdateThreadRequest {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for DeletedThread {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            deleted: self.deleted.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl DeletedThread {
@@ -1539,6 +1862,27 @@ impl Object for DeletedThread {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for Message {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            created_at: self.created_at.clone(),
+            thread_id: self.thread_id.clone(),
+            status: self.status.clone(),
+            incomplete_details: self.incomplete_details.clone(),
+            completed_at: self.completed_at.clone(),
+            incomplete_at: self.incomplete_at.clone(),
+            role: self.role.clone(),
+            content: self.content.clone(),
+            assistant_id: self.assistant_id.clone(),
+            run_id: self.run_id.clone(),
+            attachments: self.attachments.clone(),
+            metadata: self.metadata.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl Message {
@@ -1633,6 +1977,14 @@ impl Object for Message {
         &mut self.other
     }
 }
+impl Clone for MessageIncompleteDetails {
+    fn clone(&self) -> Self {
+        Self {
+            reason: self.reason.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl MessageIncompleteDetails {
     fn empty() -> Self {
         Self {
@@ -1668,6 +2020,14 @@ impl Object for MessageIncompleteDetails {
         &mut self.other
     }
 }
+impl Clone for ImageFileContent {
+    fn clone(&self) -> Self {
+        Self {
+            image_file: self.image_file.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl ImageFileContent {
     fn empty() -> Self {
         Self {
@@ -1701,6 +2061,15 @@ impl Object for ImageFileContent {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for ImageFile {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            detail: self.detail.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl ImageFile {
@@ -1741,6 +2110,14 @@ impl Object for ImageFile {
         &mut self.other
     }
 }
+impl Clone for ImageUrlContent {
+    fn clone(&self) -> Self {
+        Self {
+            image_url: self.image_url.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl ImageUrlContent {
     fn empty() -> Self {
         Self {
@@ -1774,6 +2151,15 @@ impl Object for ImageUrlContent {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for ImageUrl {
+    fn clone(&self) -> Self {
+        Self {
+            url: self.url.clone(),
+            detail: self.detail.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl ImageUrl {
@@ -1814,6 +2200,14 @@ impl Object for ImageUrl {
         &mut self.other
     }
 }
+impl Clone for TextContent {
+    fn clone(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl TextContent {
     fn empty() -> Self {
         Self {
@@ -1847,6 +2241,15 @@ impl Object for TextContent {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for MessageText {
+    fn clone(&self) -> Self {
+        Self {
+            value: self.value.clone(),
+            annotations: self.annotations.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl MessageText {
@@ -1887,6 +2290,14 @@ impl Object for MessageText {
         &mut self.other
     }
 }
+impl Clone for RefusalContent {
+    fn clone(&self) -> Self {
+        Self {
+            refusal: self.refusal.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl RefusalContent {
     fn empty() -> Self {
         Self {
@@ -1920,6 +2331,17 @@ impl Object for RefusalContent {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FileCitationAnnotation {
+    fn clone(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            file_citation: self.file_citation.clone(),
+            start_index: self.start_index.clone(),
+            end_index: self.end_index.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FileCitationAnnotation {
@@ -1966,6 +2388,14 @@ impl Object for FileCitationAnnotation {
         &mut self.other
     }
 }
+impl Clone for FileCitation {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FileCitation {
     fn empty() -> Self {
         Self {
@@ -1999,6 +2429,17 @@ impl Object for FileCitation {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FilePathAnnotation {
+    fn clone(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            file_path: self.file_path.clone(),
+            start_index: self.start_index.clone(),
+            end_index: self.end_index.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FilePathAnnotation {
@@ -2045,6 +2486,14 @@ impl Object for FilePathAnnotation {
         &mut self.other
     }
 }
+impl Clone for FilePath {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FilePath {
     fn empty() -> Self {
         Self {
@@ -2078,6 +2527,15 @@ impl Object for FilePath {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for Attachment {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            tools: self.tools.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl Attachment {
@@ -2116,6 +2574,17 @@ impl Object for Attachment {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for CreateMessageRequest {
+    fn clone(&self) -> Self {
+        Self {
+            role: self.role.clone(),
+            content: self.content.clone(),
+            attachments: self.attachments.clone(),
+            metadata: self.metadata.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl CreateMessageRequest {
@@ -2162,6 +2631,14 @@ impl Object for CreateMessageRequest {
         &mut self.other
     }
 }
+impl Clone for UpdateMessageRequest {
+    fn clone(&self) -> Self {
+        Self {
+            metadata: self.metadata.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl UpdateMessageRequest {
     fn empty() -> Self {
         Self {
@@ -2197,6 +2674,14 @@ impl Object for UpdateMessageRequest {
         &mut self.other
     }
 }
+impl Clone for TextContentPart {
+    fn clone(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl TextContentPart {
     fn empty() -> Self {
         Self {
@@ -2230,6 +2715,18 @@ impl Object for TextContentPart {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for MessageList {
+    fn clone(&self) -> Self {
+        Self {
+            object: self.object.clone(),
+            data: self.data.clone(),
+            first_id: self.first_id.clone(),
+            last_id: self.last_id.clone(),
+            has_more: self.has_more.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl MessageList {
@@ -2279,6 +2776,16 @@ impl Object for MessageList {
         &mut self.other
     }
 }
+impl Clone for DeletedMessage {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            deleted: self.deleted.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl DeletedMessage {
     fn empty() -> Self {
         Self {
@@ -2318,6 +2825,40 @@ impl Object for DeletedMessage {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for Run {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            created_at: self.created_at.clone(),
+            thread_id: self.thread_id.clone(),
+            assistant_id: self.assistant_id.clone(),
+            status: self.status.clone(),
+            required_action: self.required_action.clone(),
+            last_error: self.last_error.clone(),
+            expires_at: self.expires_at.clone(),
+            started_at: self.started_at.clone(),
+            cancelled_at: self.cancelled_at.clone(),
+            failed_at: self.failed_at.clone(),
+            completed_at: self.completed_at.clone(),
+            incomplete_details: self.incomplete_details.clone(),
+            model: self.model.clone(),
+            instructions: self.instructions.clone(),
+            tools: self.tools.clone(),
+            metadata: self.metadata.clone(),
+            usage: self.usage.clone(),
+            temperature: self.temperature.clone(),
+            top_p: self.top_p.clone(),
+            max_prompt_tokens: self.max_prompt_tokens.clone(),
+            max_completion_tokens: self.max_completion_tokens.clone(),
+            truncation_strategy: self.truncation_strategy.clone(),
+            tool_choice: self.tool_choice.clone(),
+            parallel_tool_calls: self.parallel_tool_calls.clone(),
+            response_format: self.response_format.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl Run {
@@ -2465,6 +3006,14 @@ impl Object for Run {
         &mut self.other
     }
 }
+impl Clone for SubmitToolOutputsAction {
+    fn clone(&self) -> Self {
+        Self {
+            submit_tool_outputs: self.submit_tool_outputs.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl SubmitToolOutputsAction {
     fn empty() -> Self {
         Self {
@@ -2500,6 +3049,14 @@ impl Object for SubmitToolOutputsAction {
         &mut self.other
     }
 }
+impl Clone for RequiredToolOutputs {
+    fn clone(&self) -> Self {
+        Self {
+            tool_calls: self.tool_calls.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl RequiredToolOutputs {
     fn empty() -> Self {
         Self {
@@ -2533,6 +3090,15 @@ impl Object for RequiredToolOutputs {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for RequiredFunctionToolCall {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            function: self.function.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl RequiredFunctionToolCall {
@@ -2573,6 +3139,15 @@ impl Object for RequiredFunctionToolCall {
         &mut self.other
     }
 }
+impl Clone for RequiredFunction {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            arguments: self.arguments.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl RequiredFunction {
     fn empty() -> Self {
         Self {
@@ -2609,6 +3184,15 @@ impl Object for RequiredFunction {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for RunError {
+    fn clone(&self) -> Self {
+        Self {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl RunError {
@@ -2649,6 +3233,14 @@ impl Object for RunError {
         &mut self.other
     }
 }
+impl Clone for RunIncompleteDetails {
+    fn clone(&self) -> Self {
+        Self {
+            reason: self.reason.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl RunIncompleteDetails {
     fn empty() -> Self {
         Self {
@@ -2682,6 +3274,16 @@ impl Object for RunIncompleteDetails {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for Usage {
+    fn clone(&self) -> Self {
+        Self {
+            completion_tokens: self.completion_tokens.clone(),
+            prompt_tokens: self.prompt_tokens.clone(),
+            total_tokens: self.total_tokens.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl Usage {
@@ -2723,6 +3325,18 @@ impl Object for Usage {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for RunList {
+    fn clone(&self) -> Self {
+        Self {
+            object: self.object.clone(),
+            data: self.data.clone(),
+            first_id: self.first_id.clone(),
+            last_id: self.last_id.clone(),
+            has_more: self.has_more.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl RunList {
@@ -2770,6 +3384,30 @@ impl Object for RunList {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for CreateRunRequest {
+    fn clone(&self) -> Self {
+        Self {
+            assistant_id: self.assistant_id.clone(),
+            model: self.model.clone(),
+            reasoning_effort: self.reasoning_effort.clone(),
+            instructions: self.instructions.clone(),
+            additional_instructions: self.additional_instructions.clone(),
+            additional_messages: self.additional_messages.clone(),
+            tools: self.tools.clone(),
+            metadata: self.metadata.clone(),
+            temperature: self.temperature.clone(),
+            top_p: self.top_p.clone(),
+            stream: self.stream.clone(),
+            max_prompt_tokens: self.max_prompt_tokens.clone(),
+            max_completion_tokens: self.max_completion_tokens.clone(),
+            truncation_strategy: self.truncation_strategy.clone(),
+            tool_choice: self.tool_choice.clone(),
+            parallel_tool_calls: self.parallel_tool_calls.clone(),
+            response_format: self.response_format.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl CreateRunRequest {
@@ -2876,6 +3514,29 @@ impl Object for CreateRunRequest {
         &mut self.other
     }
 }
+impl Clone for CreateThreadAndRunRequest {
+    fn clone(&self) -> Self {
+        Self {
+            assistant_id: self.assistant_id.clone(),
+            thread: self.thread.clone(),
+            model: self.model.clone(),
+            instructions: self.instructions.clone(),
+            tools: self.tools.clone(),
+            tool_resources: self.tool_resources.clone(),
+            metadata: self.metadata.clone(),
+            temperature: self.temperature.clone(),
+            top_p: self.top_p.clone(),
+            stream: self.stream.clone(),
+            max_prompt_tokens: self.max_prompt_tokens.clone(),
+            max_completion_tokens: self.max_completion_tokens.clone(),
+            truncation_strategy: self.truncation_strategy.clone(),
+            tool_choice: self.tool_choice.clone(),
+            parallel_tool_calls: self.parallel_tool_calls.clone(),
+            response_format: self.response_format.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CreateThreadAndRunRequest {
     fn empty() -> Self {
         Self {
@@ -2976,6 +3637,14 @@ impl Object for CreateThreadAndRunRequest {
         &mut self.other
     }
 }
+impl Clone for UpdateRunRequest {
+    fn clone(&self) -> Self {
+        Self {
+            metadata: self.metadata.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl UpdateRunRequest {
     fn empty() -> Self {
         Self {
@@ -3009,6 +3678,15 @@ impl Object for UpdateRunRequest {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for SubmitToolOutputsRequest {
+    fn clone(&self) -> Self {
+        Self {
+            tool_outputs: self.tool_outputs.clone(),
+            stream: self.stream.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl SubmitToolOutputsRequest {
@@ -3049,6 +3727,15 @@ impl Object for SubmitToolOutputsRequest {
         &mut self.other
     }
 }
+impl Clone for ToolOutput {
+    fn clone(&self) -> Self {
+        Self {
+            tool_call_id: self.tool_call_id.clone(),
+            output: self.output.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl ToolOutput {
     fn empty() -> Self {
         Self {
@@ -3085,6 +3772,29 @@ impl Object for ToolOutput {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for RunStep {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            created_at: self.created_at.clone(),
+            assistant_id: self.assistant_id.clone(),
+            thread_id: self.thread_id.clone(),
+            run_id: self.run_id.clone(),
+            type_: self.type_.clone(),
+            status: self.status.clone(),
+            step_details: self.step_details.clone(),
+            last_error: self.last_error.clone(),
+            expired_at: self.expired_at.clone(),
+            cancelled_at: self.cancelled_at.clone(),
+            failed_at: self.failed_at.clone(),
+            completed_at: self.completed_at.clone(),
+            metadata: self.metadata.clone(),
+            usage: self.usage.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl RunStep {
@@ -3187,6 +3897,15 @@ impl Object for RunStep {
         &mut self.other
     }
 }
+impl Clone for RunStepError {
+    fn clone(&self) -> Self {
+        Self {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl RunStepError {
     fn empty() -> Self {
         Self {
@@ -3225,6 +3944,14 @@ impl Object for RunStepError {
         &mut self.other
     }
 }
+impl Clone for MessageCreationStepDetails {
+    fn clone(&self) -> Self {
+        Self {
+            message_creation: self.message_creation.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl MessageCreationStepDetails {
     fn empty() -> Self {
         Self {
@@ -3258,6 +3985,14 @@ impl Object for MessageCreationStepDetails {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for MessageCreation {
+    fn clone(&self) -> Self {
+        Self {
+            message_id: self.message_id.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl MessageCreation {
@@ -3295,6 +4030,14 @@ impl Object for MessageCreation {
         &mut self.other
     }
 }
+impl Clone for ToolCallsStepDetails {
+    fn clone(&self) -> Self {
+        Self {
+            tool_calls: self.tool_calls.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl ToolCallsStepDetails {
     fn empty() -> Self {
         Self {
@@ -3328,6 +4071,15 @@ impl Object for ToolCallsStepDetails {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for CodeInterpreterToolCall {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            code_interpreter: self.code_interpreter.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl CodeInterpreterToolCall {
@@ -3368,6 +4120,15 @@ impl Object for CodeInterpreterToolCall {
         &mut self.other
     }
 }
+impl Clone for CodeInterpreterCall {
+    fn clone(&self) -> Self {
+        Self {
+            input: self.input.clone(),
+            outputs: self.outputs.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CodeInterpreterCall {
     fn empty() -> Self {
         Self {
@@ -3406,6 +4167,14 @@ impl Object for CodeInterpreterCall {
         &mut self.other
     }
 }
+impl Clone for CodeInterpreterLogsOutput {
+    fn clone(&self) -> Self {
+        Self {
+            logs: self.logs.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CodeInterpreterLogsOutput {
     fn empty() -> Self {
         Self {
@@ -3439,6 +4208,14 @@ impl Object for CodeInterpreterLogsOutput {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for CodeInterpreterImageOutput {
+    fn clone(&self) -> Self {
+        Self {
+            image: self.image.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl CodeInterpreterImageOutput {
@@ -3476,6 +4253,14 @@ impl Object for CodeInterpreterImageOutput {
         &mut self.other
     }
 }
+impl Clone for CodeInterpreterImage {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CodeInterpreterImage {
     fn empty() -> Self {
         Self {
@@ -3509,6 +4294,15 @@ impl Object for CodeInterpreterImage {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FileSearchToolCall {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            file_search: self.file_search.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FileSearchToolCall {
@@ -3549,6 +4343,15 @@ impl Object for FileSearchToolCall {
         &mut self.other
     }
 }
+impl Clone for FileSearchCall {
+    fn clone(&self) -> Self {
+        Self {
+            ranking_options: self.ranking_options.clone(),
+            results: self.results.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FileSearchCall {
     fn empty() -> Self {
         Self {
@@ -3587,6 +4390,15 @@ impl Object for FileSearchCall {
         &mut self.other
     }
 }
+impl Clone for FileSearchCallRankingOptions {
+    fn clone(&self) -> Self {
+        Self {
+            ranker: self.ranker.clone(),
+            score_threshold: self.score_threshold.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FileSearchCallRankingOptions {
     fn empty() -> Self {
         Self {
@@ -3623,6 +4435,17 @@ impl Object for FileSearchCallRankingOptions {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FileSearchResult {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            file_name: self.file_name.clone(),
+            score: self.score.clone(),
+            content: self.content.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FileSearchResult {
@@ -3669,6 +4492,15 @@ impl Object for FileSearchResult {
         &mut self.other
     }
 }
+impl Clone for FileSearchResultContent {
+    fn clone(&self) -> Self {
+        Self {
+            type_: self.type_.clone(),
+            text: self.text.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FileSearchResultContent {
     fn empty() -> Self {
         Self {
@@ -3707,6 +4539,15 @@ impl Object for FileSearchResultContent {
         &mut self.other
     }
 }
+impl Clone for FunctionToolCall {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            function: self.function.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FunctionToolCall {
     fn empty() -> Self {
         Self {
@@ -3743,6 +4584,16 @@ impl Object for FunctionToolCall {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FunctionCall {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            arguments: self.arguments.clone(),
+            output: self.output.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FunctionCall {
@@ -3784,6 +4635,18 @@ impl Object for FunctionCall {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for RunStepList {
+    fn clone(&self) -> Self {
+        Self {
+            object: self.object.clone(),
+            data: self.data.clone(),
+            first_id: self.first_id.clone(),
+            last_id: self.last_id.clone(),
+            has_more: self.has_more.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl RunStepList {
@@ -3833,6 +4696,16 @@ impl Object for RunStepList {
         &mut self.other
     }
 }
+impl Clone for RunStepDelta {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            delta: self.delta.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl RunStepDelta {
     fn empty() -> Self {
         Self {
@@ -3874,6 +4747,14 @@ impl Object for RunStepDelta {
         &mut self.other
     }
 }
+impl Clone for RunStepDeltaBody {
+    fn clone(&self) -> Self {
+        Self {
+            step_details: self.step_details.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl RunStepDeltaBody {
     fn empty() -> Self {
         Self {
@@ -3907,6 +4788,14 @@ impl Object for RunStepDeltaBody {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for MessageCreationStepDetailsDelta {
+    fn clone(&self) -> Self {
+        Self {
+            message_creation: self.message_creation.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl MessageCreationStepDetailsDelta {
@@ -3944,6 +4833,14 @@ impl Object for MessageCreationStepDetailsDelta {
         &mut self.other
     }
 }
+impl Clone for MessageCreationDelta {
+    fn clone(&self) -> Self {
+        Self {
+            message_id: self.message_id.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl MessageCreationDelta {
     fn empty() -> Self {
         Self {
@@ -3979,6 +4876,14 @@ impl Object for MessageCreationDelta {
         &mut self.other
     }
 }
+impl Clone for ToolCallsStepDetailsDelta {
+    fn clone(&self) -> Self {
+        Self {
+            tool_calls: self.tool_calls.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl ToolCallsStepDetailsDelta {
     fn empty() -> Self {
         Self {
@@ -4012,6 +4917,16 @@ impl Object for ToolCallsStepDetailsDelta {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for CodeInterpreterToolCallDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            id: self.id.clone(),
+            code_interpreter: self.code_interpreter.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl CodeInterpreterToolCallDelta {
@@ -4055,6 +4970,15 @@ impl Object for CodeInterpreterToolCallDelta {
         &mut self.other
     }
 }
+impl Clone for CodeInterpreterCallDelta {
+    fn clone(&self) -> Self {
+        Self {
+            input: self.input.clone(),
+            outputs: self.outputs.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CodeInterpreterCallDelta {
     fn empty() -> Self {
         Self {
@@ -4091,6 +5015,15 @@ impl Object for CodeInterpreterCallDelta {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for CodeInterpreterLogsOutputDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            logs: self.logs.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl CodeInterpreterLogsOutputDelta {
@@ -4131,6 +5064,15 @@ impl Object for CodeInterpreterLogsOutputDelta {
         &mut self.other
     }
 }
+impl Clone for CodeInterpreterImageOutputDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            image: self.image.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CodeInterpreterImageOutputDelta {
     fn empty() -> Self {
         Self {
@@ -4169,6 +5111,14 @@ impl Object for CodeInterpreterImageOutputDelta {
         &mut self.other
     }
 }
+impl Clone for CodeInterpreterImageDelta {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl CodeInterpreterImageDelta {
     fn empty() -> Self {
         Self {
@@ -4202,6 +5152,16 @@ impl Object for CodeInterpreterImageDelta {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FileSearchToolCallDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            id: self.id.clone(),
+            file_search: self.file_search.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FileSearchToolCallDelta {
@@ -4245,6 +5205,16 @@ impl Object for FileSearchToolCallDelta {
         &mut self.other
     }
 }
+impl Clone for FunctionToolCallDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            id: self.id.clone(),
+            function: self.function.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FunctionToolCallDelta {
     fn empty() -> Self {
         Self {
@@ -4284,6 +5254,16 @@ impl Object for FunctionToolCallDelta {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FunctionCallDelta {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            arguments: self.arguments.clone(),
+            output: self.output.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FunctionCallDelta {
@@ -4327,6 +5307,16 @@ impl Object for FunctionCallDelta {
         &mut self.other
     }
 }
+impl Clone for MessageDelta {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            object: self.object.clone(),
+            delta: self.delta.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl MessageDelta {
     fn empty() -> Self {
         Self {
@@ -4368,6 +5358,15 @@ impl Object for MessageDelta {
         &mut self.other
     }
 }
+impl Clone for MessageDeltaBody {
+    fn clone(&self) -> Self {
+        Self {
+            role: self.role.clone(),
+            content: self.content.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl MessageDeltaBody {
     fn empty() -> Self {
         Self {
@@ -4404,6 +5403,15 @@ impl Object for MessageDeltaBody {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for ImageFileContentDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            image_file: self.image_file.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl ImageFileContentDelta {
@@ -4444,6 +5452,15 @@ impl Object for ImageFileContentDelta {
         &mut self.other
     }
 }
+impl Clone for ImageFileDelta {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            detail: self.detail.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl ImageFileDelta {
     fn empty() -> Self {
         Self {
@@ -4480,6 +5497,15 @@ impl Object for ImageFileDelta {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for ImageUrlContentDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            image_url: self.image_url.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl ImageUrlContentDelta {
@@ -4520,6 +5546,15 @@ impl Object for ImageUrlContentDelta {
         &mut self.other
     }
 }
+impl Clone for ImageUrlDelta {
+    fn clone(&self) -> Self {
+        Self {
+            url: self.url.clone(),
+            detail: self.detail.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl ImageUrlDelta {
     fn empty() -> Self {
         Self {
@@ -4556,6 +5591,15 @@ impl Object for ImageUrlDelta {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for TextContentDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            text: self.text.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl TextContentDelta {
@@ -4596,6 +5640,15 @@ impl Object for TextContentDelta {
         &mut self.other
     }
 }
+impl Clone for MessageTextDelta {
+    fn clone(&self) -> Self {
+        Self {
+            value: self.value.clone(),
+            annotations: self.annotations.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl MessageTextDelta {
     fn empty() -> Self {
         Self {
@@ -4634,6 +5687,15 @@ impl Object for MessageTextDelta {
         &mut self.other
     }
 }
+impl Clone for RefusalContentDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            refusal: self.refusal.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl RefusalContentDelta {
     fn empty() -> Self {
         Self {
@@ -4670,6 +5732,18 @@ impl Object for RefusalContentDelta {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FileCitationAnnotationDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            text: self.text.clone(),
+            file_citation: self.file_citation.clone(),
+            start_index: self.start_index.clone(),
+            end_index: self.end_index.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FileCitationAnnotationDelta {
@@ -4719,6 +5793,15 @@ impl Object for FileCitationAnnotationDelta {
         &mut self.other
     }
 }
+impl Clone for FileCitationDelta {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            quote: self.quote.clone(),
+            other: self.other.clone(),
+        }
+    }
+}
 impl FileCitationDelta {
     fn empty() -> Self {
         Self {
@@ -4755,6 +5838,18 @@ impl Object for FileCitationDelta {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FilePathAnnotationDelta {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index.clone(),
+            text: self.text.clone(),
+            file_path: self.file_path.clone(),
+            start_index: self.start_index.clone(),
+            end_index: self.end_index.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FilePathAnnotationDelta {
@@ -4802,6 +5897,14 @@ impl Object for FilePathAnnotationDelta {
     }
     fn other_properties_mut(&mut self) -> &mut Other {
         &mut self.other
+    }
+}
+impl Clone for FilePathDelta {
+    fn clone(&self) -> Self {
+        Self {
+            file_id: self.file_id.clone(),
+            other: self.other.clone(),
+        }
     }
 }
 impl FilePathDelta {

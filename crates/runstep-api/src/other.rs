@@ -4,6 +4,7 @@
 //! The properties of an object that the specification does not list.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::LazyLock;
 
 use serde_json::value::RawValue;
@@ -17,7 +18,23 @@ const MIN_INEXACT_DIGITS: usize = 16;
 /// The properties of an object that the specification does not list, and those whose values are of
 /// the wrong kind.
 #[derive(Clone, Default, PartialEq)]
-pub struct Other(Option<Box<Properties>>);
+pub struct Other(ManuallyDrop<Option<Box<Properties>>>);
+
+/// Every object has other properties, but few have any: what drops them is compiled once.
+impl Drop for Other {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(properties) = self.0.take() {
+            drop_properties(properties);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn drop_properties(properties: Box<Properties>) {
+    drop(properties);
+}
 
 #[derive(Clone, Default)]
 struct Properties {
@@ -83,7 +100,7 @@ impl Other {
 
     /// Removes a property.
     pub(crate) fn remove(&mut self, name: &str) {
-        if let Some(properties) = &mut self.0 {
+        if let Some(properties) = &mut *self.0 {
             properties.values.remove(name);
             properties.details.retain(|details| details.name != name);
         }

@@ -10,7 +10,7 @@ use crate::enums::*;
 use crate::unions::*;
 
 /// Body of an error response.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ErrorResponse {
     /// The error.
@@ -36,7 +36,7 @@ impl ErrorResponse {
     }
 }
 /// An error, in an error response or an `error` event.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ErrorObject {
     /// Machine-readable code. Null if the error has none.
@@ -92,7 +92,7 @@ impl ErrorObject {
     }
 }
 /// Lets the model write code, which the server executes.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterTool {
     pub(crate) other: crate::other::Other,
@@ -109,7 +109,7 @@ impl CodeInterpreterTool {
     }
 }
 /// Lets the model search the attached vector stores.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchTool {
     /// Options of the search. If omitted, the server's defaults.
@@ -137,7 +137,7 @@ impl FileSearchTool {
     }
 }
 /// File search without options, for attachments.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchOnlyTool {
     pub(crate) other: crate::other::Other,
@@ -154,7 +154,7 @@ impl FileSearchOnlyTool {
     }
 }
 /// Options of the file search tool.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchOptions {
     /// Maximum number of results of a search, from 1 to 50. If omitted, the server chooses.
@@ -190,7 +190,7 @@ impl FileSearchOptions {
     }
 }
 /// Ranking of file search results, and the score threshold.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchRankingOptions {
     /// The ranker. If omitted, `auto`.
@@ -225,7 +225,7 @@ impl FileSearchRankingOptions {
     }
 }
 /// Lets the model call a function that your program executes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FunctionTool {
     /// The function.
@@ -251,7 +251,7 @@ impl FunctionTool {
     }
 }
 /// A function that the model may call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FunctionDefinition {
     /// Purpose of the function, for the model to decide when to call it.
@@ -304,7 +304,7 @@ impl FunctionDefinition {
     }
 }
 /// Requires the model to use one tool.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NamedToolChoice {
     /// Type of the tool.
@@ -339,7 +339,7 @@ impl NamedToolChoice {
     }
 }
 /// The name of a function.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NamedFunction {
     /// Name of the function to call.
@@ -365,7 +365,7 @@ impl NamedFunction {
     }
 }
 /// Plain text.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TextResponseFormat {
     pub(crate) other: crate::other::Other,
@@ -382,7 +382,7 @@ impl TextResponseFormat {
     }
 }
 /// One valid JSON object.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct JsonObjectResponseFormat {
     pub(crate) other: crate::other::Other,
@@ -399,7 +399,7 @@ impl JsonObjectResponseFormat {
     }
 }
 /// JSON that matches a schema.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct JsonSchemaResponseFormat {
     /// The schema, with its name.
@@ -425,7 +425,7 @@ impl JsonSchemaResponseFormat {
     }
 }
 /// A named JSON Schema of the output.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct JsonSchemaDefinition {
     /// Purpose of the format, as a hint to the model.
@@ -478,7 +478,7 @@ impl JsonSchemaDefinition {
     }
 }
 /// Which messages of the thread the prompt contains.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TruncationStrategy {
     /// Type of the strategy.
@@ -513,7 +513,7 @@ impl TruncationStrategy {
     }
 }
 /// Files and vector stores that the tools may use.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ToolResources {
     /// Files for the code interpreter. If omitted, there are none.
@@ -552,7 +552,7 @@ impl ToolResources {
     }
 }
 /// Files available to the code interpreter.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterResources {
     /// IDs of files that the code may read; at most 20. If omitted, there are none.
@@ -577,7 +577,7 @@ impl CodeInterpreterResources {
     }
 }
 /// Vector stores available to file search.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchResources {
     /// IDs of vector stores to search; at most 1.
@@ -605,7 +605,7 @@ impl FileSearchResources {
     }
 }
 /// Files and vector stores for the tools. Vector stores may be created with the request.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CreateToolResources {
     /// Files for the code interpreter. If omitted, there are none.
@@ -644,7 +644,7 @@ impl CreateToolResources {
     }
 }
 /// Either existing vector stores or new ones, but not both.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CreateFileSearchResources {
     /// IDs of vector stores to search; at most 1.
@@ -683,7 +683,7 @@ impl CreateFileSearchResources {
     }
 }
 /// A vector store to create.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VectorStoreInput {
     /// IDs of the files to add to the store; at most 100000000.
@@ -740,7 +740,7 @@ impl VectorStoreInput {
     }
 }
 /// The server chooses the chunk sizes.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct AutoChunkingStrategy {
     pub(crate) other: crate::other::Other,
@@ -757,7 +757,7 @@ impl AutoChunkingStrategy {
     }
 }
 /// The request specifies the chunk sizes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StaticChunkingStrategy {
     /// The chunk sizes.
@@ -783,7 +783,7 @@ impl StaticChunkingStrategy {
     }
 }
 /// Fixed chunk sizes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StaticChunking {
     /// Maximum size of a chunk in tokens, from 100 to 4096.
@@ -812,7 +812,7 @@ impl StaticChunking {
     }
 }
 /// A model with instructions and tools.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Assistant {
     /// ID of the assistant.
@@ -962,7 +962,7 @@ impl Assistant {
     }
 }
 /// Request body to create an assistant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CreateAssistantRequest {
     /// Name of the model that runs use by default.
@@ -1100,7 +1100,7 @@ impl CreateAssistantRequest {
     }
 }
 /// Request body to update an assistant. Omitted properties stay unchanged.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UpdateAssistantRequest {
     /// Name of the model that new runs use by default. If omitted, it stays unchanged.
@@ -1227,7 +1227,7 @@ impl UpdateAssistantRequest {
     }
 }
 /// A page of assistants.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct AssistantList {
     /// Always `list`.
@@ -1286,7 +1286,7 @@ impl AssistantList {
     }
 }
 /// Confirms that an assistant was deleted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DeletedAssistant {
     /// ID of the deleted assistant.
@@ -1325,7 +1325,7 @@ impl DeletedAssistant {
     }
 }
 /// A conversation that assistants run on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Thread {
     /// ID of the thread.
@@ -1401,7 +1401,7 @@ impl Thread {
     }
 }
 /// Request body to create a thread.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CreateThreadRequest {
     /// First messages of the thread, oldest first. If omitted, there are none.
@@ -1461,7 +1461,7 @@ impl CreateThreadRequest {
     }
 }
 /// Request body to update a thread. Omitted properties stay unchanged.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UpdateThreadRequest {
     /// Files and vector stores for the tools. They replace all present ones. Null removes them; if omitted, they stay unchanged.
@@ -1510,7 +1510,7 @@ impl UpdateThreadRequest {
     }
 }
 /// Confirms that a thread was deleted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DeletedThread {
     /// ID of the deleted thread.
@@ -1549,7 +1549,7 @@ impl DeletedThread {
     }
 }
 /// A message of a thread, from a user or an assistant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Message {
     /// ID of the message.
@@ -1697,7 +1697,7 @@ impl Message {
     }
 }
 /// Reason why a message is incomplete.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageIncompleteDetails {
     /// The reason.
@@ -1723,7 +1723,7 @@ impl MessageIncompleteDetails {
     }
 }
 /// An uploaded image, as a part of a message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ImageFileContent {
     /// The image.
@@ -1749,7 +1749,7 @@ impl ImageFileContent {
     }
 }
 /// An uploaded image.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ImageFile {
     /// ID of the image file.
@@ -1784,7 +1784,7 @@ impl ImageFile {
     }
 }
 /// An image with a URL, as a part of a message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ImageUrlContent {
     /// The image.
@@ -1810,7 +1810,7 @@ impl ImageUrlContent {
     }
 }
 /// An image with a URL.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ImageUrl {
     /// URL of the image.
@@ -1845,7 +1845,7 @@ impl ImageUrl {
     }
 }
 /// Text, as a part of a message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TextContent {
     /// The text, with annotations.
@@ -1871,7 +1871,7 @@ impl TextContent {
     }
 }
 /// Text with annotations.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageText {
     /// The text.
@@ -1903,7 +1903,7 @@ impl MessageText {
     }
 }
 /// A refusal of the model, as a part of a message.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RefusalContent {
     /// The text of the refusal.
@@ -1929,7 +1929,7 @@ impl RefusalContent {
     }
 }
 /// A citation of a file that file search found.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileCitationAnnotation {
     /// The annotated text, which you may replace.
@@ -1969,7 +1969,7 @@ impl FileCitationAnnotation {
     }
 }
 /// A cited file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FileCitation {
     /// ID of the cited file.
@@ -1995,7 +1995,7 @@ impl FileCitation {
     }
 }
 /// A reference to a file that the code interpreter created.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FilePathAnnotation {
     /// The annotated text, which you may replace.
@@ -2035,7 +2035,7 @@ impl FilePathAnnotation {
     }
 }
 /// A created file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FilePath {
     /// ID of the created file.
@@ -2061,7 +2061,7 @@ impl FilePath {
     }
 }
 /// A file of a message, with the tools that may use it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Attachment {
     /// ID of the file. May be absent.
@@ -2094,7 +2094,7 @@ impl Attachment {
     }
 }
 /// Request body to add a message to a thread.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CreateMessageRequest {
     /// Role of the message's author.
@@ -2160,7 +2160,7 @@ impl CreateMessageRequest {
     }
 }
 /// Request body to update a message.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UpdateMessageRequest {
     /// Your own key-value pairs on the message: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
@@ -2198,7 +2198,7 @@ impl UpdateMessageRequest {
     }
 }
 /// Text, as a part of a new message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TextContentPart {
     /// The text.
@@ -2224,7 +2224,7 @@ impl TextContentPart {
     }
 }
 /// A page of messages.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageList {
     /// Always `list`.
@@ -2283,7 +2283,7 @@ impl MessageList {
     }
 }
 /// Confirms that a message was deleted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DeletedMessage {
     /// ID of the deleted message.
@@ -2322,7 +2322,7 @@ impl DeletedMessage {
     }
 }
 /// An execution of an assistant on a thread.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Run {
     /// ID of the run.
@@ -2594,7 +2594,7 @@ impl Run {
     }
 }
 /// The run waits for the outputs of function calls.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SubmitToolOutputsAction {
     /// The calls whose outputs to submit.
@@ -2620,7 +2620,7 @@ impl SubmitToolOutputsAction {
     }
 }
 /// The calls whose outputs the run waits for.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RequiredToolOutputs {
     /// The calls. Each needs one output.
@@ -2646,7 +2646,7 @@ impl RequiredToolOutputs {
     }
 }
 /// A function call whose output the run waits for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RequiredFunctionToolCall {
     /// ID of the call, to submit its output.
@@ -2675,7 +2675,7 @@ impl RequiredFunctionToolCall {
     }
 }
 /// A function to execute.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RequiredFunction {
     /// Name of the function.
@@ -2704,7 +2704,7 @@ impl RequiredFunction {
     }
 }
 /// Error of a failed run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RunError {
     /// Code of the error.
@@ -2733,7 +2733,7 @@ impl RunError {
     }
 }
 /// Reason why a run is incomplete.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RunIncompleteDetails {
     /// The limit that was reached. Absent if unknown.
@@ -2759,7 +2759,7 @@ impl RunIncompleteDetails {
     }
 }
 /// Tokens used by a run or by one of its steps.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Usage {
     /// Tokens that the model generated.
@@ -2791,7 +2791,7 @@ impl Usage {
     }
 }
 /// A page of runs.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RunList {
     /// Always `list`.
@@ -2850,7 +2850,7 @@ impl RunList {
     }
 }
 /// Request body to create a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CreateRunRequest {
     /// ID of the assistant to run.
@@ -3057,7 +3057,7 @@ impl CreateRunRequest {
     }
 }
 /// Request body to create a thread and a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CreateThreadAndRunRequest {
     /// ID of the assistant to run.
@@ -3249,7 +3249,7 @@ impl CreateThreadAndRunRequest {
     }
 }
 /// Request body to update a run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UpdateRunRequest {
     /// Your own key-value pairs on the run: at most 16, with keys of up to 64 characters and values of up to 512. They replace all present pairs, so include those to keep. Null removes all; if omitted, they stay unchanged.
@@ -3287,7 +3287,7 @@ impl UpdateRunRequest {
     }
 }
 /// Request body to submit the outputs that a run waits for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SubmitToolOutputsRequest {
     /// Outputs of all calls that the run waits for, one for each call.
@@ -3322,7 +3322,7 @@ impl SubmitToolOutputsRequest {
     }
 }
 /// Output of a call.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ToolOutput {
     /// ID of the call.
@@ -3355,7 +3355,7 @@ impl ToolOutput {
     }
 }
 /// A step of a run: the creation of a message, or tool calls.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RunStep {
     /// ID of the step.
@@ -3505,7 +3505,7 @@ impl RunStep {
     }
 }
 /// Error of a failed step.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RunStepError {
     /// Code of the error.
@@ -3534,7 +3534,7 @@ impl RunStepError {
     }
 }
 /// The step creates a message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MessageCreationStepDetails {
     /// The message.
@@ -3560,7 +3560,7 @@ impl MessageCreationStepDetails {
     }
 }
 /// The message that a step creates.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MessageCreation {
     /// ID of the message.
@@ -3586,7 +3586,7 @@ impl MessageCreation {
     }
 }
 /// The step calls tools.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ToolCallsStepDetails {
     /// The calls, in order.
@@ -3612,7 +3612,7 @@ impl ToolCallsStepDetails {
     }
 }
 /// A call of the code interpreter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterToolCall {
     /// ID of the call.
@@ -3644,7 +3644,7 @@ impl CodeInterpreterToolCall {
     }
 }
 /// Executed code and its outputs.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterCall {
     /// The code.
@@ -3676,7 +3676,7 @@ impl CodeInterpreterCall {
     }
 }
 /// Text that the code printed.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterLogsOutput {
     /// The printed text.
@@ -3702,7 +3702,7 @@ impl CodeInterpreterLogsOutput {
     }
 }
 /// An image that the code created.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterImageOutput {
     /// The image.
@@ -3728,7 +3728,7 @@ impl CodeInterpreterImageOutput {
     }
 }
 /// An image created by code.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterImage {
     /// ID of the image file.
@@ -3754,7 +3754,7 @@ impl CodeInterpreterImage {
     }
 }
 /// A call of file search.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchToolCall {
     /// ID of the call.
@@ -3783,7 +3783,7 @@ impl FileSearchToolCall {
     }
 }
 /// A file search and its results.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchCall {
     /// Ranking of the results. Absent if not reported.
@@ -3821,7 +3821,7 @@ impl FileSearchCall {
     }
 }
 /// Ranking of the results of a file search.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchCallRankingOptions {
     /// The ranker.
@@ -3853,7 +3853,7 @@ impl FileSearchCallRankingOptions {
     }
 }
 /// A result of a file search.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchResult {
     /// ID of the file.
@@ -3902,7 +3902,7 @@ impl FileSearchResult {
     }
 }
 /// Text that file search found.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchResultContent {
     /// Always `text`.
@@ -3937,7 +3937,7 @@ impl FileSearchResultContent {
     }
 }
 /// A call of one of your functions.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FunctionToolCall {
     /// ID of the call.
@@ -3966,7 +3966,7 @@ impl FunctionToolCall {
     }
 }
 /// A function call and its output.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FunctionCall {
     /// Name of the function.
@@ -4005,7 +4005,7 @@ impl FunctionCall {
     }
 }
 /// A page of steps.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RunStepList {
     /// Always `list`.
@@ -4064,7 +4064,7 @@ impl RunStepList {
     }
 }
 /// A delta of a step in a stream.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RunStepDelta {
     /// ID of the step.
@@ -4103,7 +4103,7 @@ impl RunStepDelta {
     }
 }
 /// Changes of a step.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RunStepDeltaBody {
     /// Delta of the details. Absent if unchanged.
@@ -4132,7 +4132,7 @@ impl RunStepDeltaBody {
     }
 }
 /// Delta of a step that creates a message.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageCreationStepDetailsDelta {
     /// The message. Absent if unchanged.
@@ -4161,7 +4161,7 @@ impl MessageCreationStepDetailsDelta {
     }
 }
 /// The message that a step creates.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageCreationDelta {
     /// ID of the message. Absent if unchanged.
@@ -4187,7 +4187,7 @@ impl MessageCreationDelta {
     }
 }
 /// Delta of a step that calls tools.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ToolCallsStepDetailsDelta {
     /// Deltas of the calls. Absent if unchanged.
@@ -4216,7 +4216,7 @@ impl ToolCallsStepDetailsDelta {
     }
 }
 /// A delta of a call of the code interpreter.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterToolCallDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4265,7 +4265,7 @@ impl CodeInterpreterToolCallDelta {
     }
 }
 /// New code or outputs of a code interpreter call.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterCallDelta {
     /// Code to append. Absent if there is none.
@@ -4303,7 +4303,7 @@ impl CodeInterpreterCallDelta {
     }
 }
 /// A delta of printed text.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterLogsOutputDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4339,7 +4339,7 @@ impl CodeInterpreterLogsOutputDelta {
     }
 }
 /// A delta of an image.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterImageOutputDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4375,7 +4375,7 @@ impl CodeInterpreterImageOutputDelta {
     }
 }
 /// A delta of an image created by code.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CodeInterpreterImageDelta {
     /// ID of the image file. Absent if unchanged.
@@ -4401,7 +4401,7 @@ impl CodeInterpreterImageDelta {
     }
 }
 /// A delta of a call of file search.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileSearchToolCallDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4443,7 +4443,7 @@ impl FileSearchToolCallDelta {
     }
 }
 /// A delta of a function call.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FunctionToolCallDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4489,7 +4489,7 @@ impl FunctionToolCallDelta {
     }
 }
 /// A delta of the function of a call.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FunctionCallDelta {
     /// Name of the function. Absent in later deltas.
@@ -4533,7 +4533,7 @@ impl FunctionCallDelta {
     }
 }
 /// A delta of a message in a stream.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MessageDelta {
     /// ID of the message.
@@ -4572,7 +4572,7 @@ impl MessageDelta {
     }
 }
 /// Changes of a message.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageDeltaBody {
     /// Role of the author. Absent in later deltas.
@@ -4610,7 +4610,7 @@ impl MessageDeltaBody {
     }
 }
 /// A delta of an uploaded image, as a part of a message.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ImageFileContentDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4646,7 +4646,7 @@ impl ImageFileContentDelta {
     }
 }
 /// A delta of an uploaded image.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ImageFileDelta {
     /// ID of the image file. Absent if unchanged.
@@ -4681,7 +4681,7 @@ impl ImageFileDelta {
     }
 }
 /// A delta of an image with a URL, as a part of a message.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ImageUrlContentDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4717,7 +4717,7 @@ impl ImageUrlContentDelta {
     }
 }
 /// A delta of an image with a URL.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ImageUrlDelta {
     /// URL of the image. Absent if unchanged.
@@ -4752,7 +4752,7 @@ impl ImageUrlDelta {
     }
 }
 /// A delta of a text part.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TextContentDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4788,7 +4788,7 @@ impl TextContentDelta {
     }
 }
 /// New text or annotations.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageTextDelta {
     /// Text to append. Absent if there is none.
@@ -4826,7 +4826,7 @@ impl MessageTextDelta {
     }
 }
 /// A delta of a refusal.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RefusalContentDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4862,7 +4862,7 @@ impl RefusalContentDelta {
     }
 }
 /// A delta of a file citation.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileCitationAnnotationDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -4931,7 +4931,7 @@ impl FileCitationAnnotationDelta {
     }
 }
 /// A delta of a cited file.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FileCitationDelta {
     /// ID of the cited file. Absent if unchanged.
@@ -4966,7 +4966,7 @@ impl FileCitationDelta {
     }
 }
 /// A delta of a file reference.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FilePathAnnotationDelta {
     /// Zero-based index in the list. Deltas with the same index belong together.
@@ -5032,7 +5032,7 @@ impl FilePathAnnotationDelta {
     }
 }
 /// A delta of a created file.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FilePathDelta {
     /// ID of the created file. Absent if unchanged.

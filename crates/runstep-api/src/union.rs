@@ -25,7 +25,7 @@ macro_rules! union {
         }
     ) => {
         $(#[$attribute])*
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Debug, PartialEq)]
         #[non_exhaustive]
         #[allow(clippy::large_enum_variant)]
         pub enum $Name {
@@ -55,6 +55,21 @@ macro_rules! union {
             )?
             /// A value that the specification does not list.
             Unknown(serde_json::Value),
+        }
+
+        // A derived `clone` is compiled again in each part of a program that calls it.
+        impl Clone for $Name {
+            fn clone(&self) -> Self {
+                match self {
+                    $($(Self::$Constant => Self::$Constant,)+)?
+                    $(Self::$Text(text) => Self::$Text(text.clone()),)?
+                    $(Self::$Array(items) => Self::$Array(items.clone()),)?
+                    $($(Self::$Scalar(scalar) => Self::$Scalar(scalar.clone()),)+)?
+                    $($(Self::$Variant(body) => Self::$Variant(body.clone()),)+)?
+                    $(Self::$Object(object) => Self::$Object(object.clone()),)?
+                    Self::Unknown(value) => Self::Unknown(value.clone()),
+                }
+            }
         }
 
         impl serde::Serialize for $Name {

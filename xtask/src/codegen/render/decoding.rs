@@ -111,7 +111,15 @@ fn implementation(item: &ItemStruct) -> TokenStream {
         quote!(writer.rest(&self.#ident)?;)
     });
     let text = name.to_string();
+    let fields: Vec<_> = item.fields.iter().map(|field| &field.ident).collect();
     quote! {
+        // A derived `clone` is compiled again in each part of a program that calls it.
+        impl Clone for #name {
+            fn clone(&self) -> Self {
+                Self { #(#fields: self.#fields.clone(),)* }
+            }
+        }
+
         impl #name {
             fn empty() -> Self {
                 Self { #(#empty: Wire::empty(),)* #other: Other::default() }

@@ -111,7 +111,11 @@ fn rewrite_structs(
             in_requests: found.is_none_or(|(_, (name, _))| !response_only.contains(name)),
         };
         let is_list_or_map = matches!(item.fields, Fields::Unnamed(_));
-        let mut derives: Vec<Ident> = ["Clone", "Debug"].map(|name| format_ident!("{name}")).into();
+        let mut derives = vec![format_ident!("Debug")];
+        // The clone of an object is rendered with its reading and writing.
+        if !matches!(item.fields, Fields::Named(_)) {
+            derives.push(format_ident!("Clone"));
+        }
         if let Fields::Named(named) = &mut item.fields {
             let name = item.ident.to_string();
             let boxed = |property: &str| boxed.contains(&(name.clone(), property.to_owned()));
