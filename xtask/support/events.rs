@@ -39,13 +39,8 @@ macro_rules! events {
                 Self::Unknown { event: String::new(), data: String::new() }
             }
 
-            fn decode(
-                &mut self,
-                json: $crate::json::Json<'_>,
-            ) -> Result<(), $crate::mismatch::Mismatch> {
-                *self = serde_json::from_str(json.text())
-                    .map_err(|_| $crate::mismatch::Mismatch::kind(json, stringify!($Name)))?;
-                Ok(())
+            fn target(&mut self) -> $crate::slot::Target<'_> {
+                $crate::slot::Target::Scalar(self)
             }
 
             fn write(&self, json: &mut Vec<u8>) {
@@ -63,6 +58,17 @@ macro_rules! events {
                     },
                 }
                 json.push(b'}');
+            }
+        }
+
+        impl $crate::slot::ScalarSlot for $Name {
+            fn decode(
+                &mut self,
+                json: $crate::json::Json<'_>,
+            ) -> Result<(), $crate::mismatch::Mismatch> {
+                *self = serde_json::from_str(json.text())
+                    .map_err(|_| $crate::mismatch::Mismatch::kind(json, stringify!($Name)))?;
+                Ok(())
             }
         }
 

@@ -82,9 +82,12 @@ impl Wire for JsonObject {
     }
 
     fn target(&mut self) -> Target<'_> {
+        if !self.0.is_object() {
+            *self = Self::default();
+        }
         match &mut self.0 {
             Value::Object(object) => Target::JsonObject(object),
-            _ => Target::Scalar,
+            value => Target::Json(value),
         }
     }
 

@@ -143,6 +143,16 @@ macro_rules! open_enum {
                 Ok(())
             }
 
+            fn target(&mut self) -> $crate::slot::Target<'_> {
+                $crate::slot::Target::Scalar(self)
+            }
+
+            fn write(&self, json: &mut Vec<u8>) {
+                $crate::wire::append(json, self.as_str());
+            }
+        }
+
+        impl $crate::slot::ScalarSlot for $Name {
             fn decode(
                 &mut self,
                 json: $crate::json::Json<'_>,
@@ -150,10 +160,6 @@ macro_rules! open_enum {
                 let text = json.string().ok_or_else(|| $crate::mismatch::Mismatch::kind(json, "a string"))?;
                 *self = (&*text).into();
                 Ok(())
-            }
-
-            fn write(&self, json: &mut Vec<u8>) {
-                $crate::wire::append(json, self.as_str());
             }
         }
     };

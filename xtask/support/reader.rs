@@ -121,7 +121,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
                 *object = json_object(unread)?;
                 Ok(())
             }
-            Target::Scalar | Target::List(_) => Err(invalid()),
+            Target::Scalar(_) | Target::List(_) => Err(invalid()),
         }
     }
 }

@@ -32,8 +32,7 @@ pub enum Scalar<'a> {
 
 /// Where the contents of a value are read.
 pub enum Target<'a> {
-    /// The value is a scalar.
-    Scalar,
+    Scalar(&'a mut dyn ScalarSlot),
     Object(&'a mut dyn ObjectSlot),
     Union(&'a mut dyn Union),
     List(&'a mut dyn ListSlot),
@@ -47,9 +46,6 @@ pub trait Slot {
     /// Reads a scalar that is as the specification says. After an error for null, the value is empty.
     fn read(&mut self, value: Scalar<'_>) -> Result<(), Invalid>;
 
-    /// Decodes a scalar that differs from the specification.
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch>;
-
     /// Returns where the contents of the value are read.
     fn target(&mut self) -> Target<'_>;
 
@@ -62,10 +58,6 @@ impl<T: Wire> Slot for T {
         Wire::read(self, value)
     }
 
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        Wire::decode(self, json)
-    }
-
     fn target(&mut self) -> Target<'_> {
         Wire::target(self)
     }
@@ -73,6 +65,16 @@ impl<T: Wire> Slot for T {
     fn reset(&mut self) {
         *self = T::empty();
     }
+}
+
+/// A scalar.
+pub trait ScalarSlot {
+    /// Decodes a value that differs from the specification:
+    ///
+    /// - A string that is another kind of value, other than an enum, is its JSON text.
+    /// - A number may be a numeric string, and an integer may be written with a decimal point. A boolean
+    ///   may be such a string, or 0 or 1.
+    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch>;
 }
 
 /// A list.

@@ -109,6 +109,11 @@ pub(crate) fn field(name: &str, value: &dyn Limited, limits: &Limits) -> Result<
     value.check(limits).map_err(|violation| violation.inside(name))
 }
 
+#[inline(never)]
+fn check(value: &dyn Limited, limits: &Limits) -> Result<(), Violation> {
+    value.check(limits)
+}
+
 impl<T: Validate> Limited for T {
     fn check(&self, _: &Limits) -> Result<(), Violation> {
         self.validate()
@@ -123,13 +128,13 @@ impl<T: Validate> Validate for Box<T> {
 
 impl<T: Limited> Limited for Option<T> {
     fn check(&self, limits: &Limits) -> Result<(), Violation> {
-        self.as_ref().map_or(Ok(()), |value| value.check(limits))
+        self.as_ref().map_or(Ok(()), |value| check(value, limits))
     }
 }
 
 impl<T: Limited> Limited for Field<T> {
     fn check(&self, limits: &Limits) -> Result<(), Violation> {
-        self.as_option().map_or(Ok(()), |value| value.check(limits))
+        self.as_option().map_or(Ok(()), |value| check(value, limits))
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::Field;
 use crate::json::{Json, Kind};
 use crate::mismatch::Mismatch;
-use crate::slot::{Invalid, Scalar, Target};
+use crate::slot::{Invalid, Scalar, ScalarSlot, Target};
 
 /// A type that the API has on the wire.
 ///
@@ -30,19 +30,8 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
         Err(Invalid)
     }
 
-    /// Decodes a scalar that differs from the specification:
-    ///
-    /// - A string that is another kind of value, other than an enum, is its JSON text.
-    /// - A number may be a numeric string, and an integer may be written with a decimal point. A boolean
-    ///   may be such a string, or 0 or 1.
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        Err(Mismatch::kind(json, "another value"))
-    }
-
-    /// Returns where the contents of a list or an object are read.
-    fn target(&mut self) -> Target<'_> {
-        Target::Scalar
-    }
+    /// Returns where the contents of the value are read.
+    fn target(&mut self) -> Target<'_>;
 
     /// Appends the JSON text, which is the text that [`Serialize`] writes.
     fn write(&self, json: &mut Vec<u8>);
@@ -72,10 +61,6 @@ impl<T: Wire> Wire for Option<T> {
         }
     }
 
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        self.insert(T::empty()).decode(json)
-    }
-
     fn target(&mut self) -> Target<'_> {
         self.insert(T::empty()).target()
     }
@@ -103,10 +88,6 @@ impl<T: Wire> Wire for Field<T> {
         }
     }
 
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        self.insert(T::empty()).decode(json)
-    }
-
     fn target(&mut self) -> Target<'_> {
         self.insert(T::empty()).target()
     }
@@ -126,10 +107,6 @@ impl<T: Wire> Wire for Box<T> {
 
     fn read(&mut self, value: Scalar<'_>) -> Result<(), Invalid> {
         T::read(self, value)
-    }
-
-    fn decode(&mut self, json: Json<'_>) -> Result<(), Mismatch> {
-        T::decode(self, json)
     }
 
     fn target(&mut self) -> Target<'_> {
@@ -238,13 +215,19 @@ macro_rules! scalars {
                 Ok(())
             }
 
-            fn decode(&mut self, $json: Json<'_>) -> Result<(), Mismatch> {
-                *self = $decoded.ok_or_else(|| Mismatch::kind($json, $expected))?;
-                Ok(())
+            fn target(&mut self) -> Target<'_> {
+                Target::Scalar(self)
             }
 
             fn write(&self, json: &mut Vec<u8>) {
                 append(json, self);
+            }
+        }
+
+        impl ScalarSlot for $Type {
+            fn decode(&mut self, $json: Json<'_>) -> Result<(), Mismatch> {
+                *self = $decoded.ok_or_else(|| Mismatch::kind($json, $expected))?;
+                Ok(())
             }
         }
     )+};
@@ -351,7 +334,7 @@ fn digits(json: Json<'_>) -> Option<Cow<'_, str>> {
 }
 
 fn number(json: Json<'_>) -> Option<f64> {
-    digits(json)?.parse().ok().filter(|number: &f64| number.is_finite())
+    serde_json::from_str(&digits(json)?).ok()
 }
 
 fn integer(json: Json<'_>) -> Option<i128> {

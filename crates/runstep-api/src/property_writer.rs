@@ -23,6 +23,15 @@ pub(crate) trait Output {
     /// Writes a property.
     fn property<T: Wire>(&mut self, name: &str, value: &T) -> Result<(), Self::Error>;
 
+    /// Writes a property that must be present.
+    fn required<T: Wire>(
+        writer: &mut PropertyWriter<'_, Self>,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Self::Error>
+    where
+        Self: Sized;
+
     /// Writes a property of any value. `text` is the text of a value that [`Value`] cannot hold exactly.
     fn json(
         &mut self,
@@ -40,6 +49,14 @@ impl<M: SerializeMap> Output for MapOutput<M> {
 
     fn property<T: Wire>(&mut self, name: &str, value: &T) -> Result<(), M::Error> {
         self.0.serialize_entry(name, value)
+    }
+
+    fn required<T: Wire>(
+        writer: &mut PropertyWriter<'_, Self>,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), M::Error> {
+        if writer.is_kept(name, value) { Ok(()) } else { writer.output.property(name, value) }
     }
 
     fn json(&mut self, name: &str, value: &Value, text: Option<&RawValue>) -> Result<(), M::Error> {
@@ -87,7 +104,6 @@ impl TextOutput<'_> {
         self.json.push(b':');
     }
 
-    #[inline(never)]
     fn value(&mut self, name: &str, value: &dyn ToJson) {
         self.name(name);
         value.write(self.json);
@@ -99,6 +115,15 @@ impl Output for TextOutput<'_> {
 
     fn property<T: Wire>(&mut self, name: &str, value: &T) -> Result<(), Infallible> {
         self.value(name, value);
+        Ok(())
+    }
+
+    fn required<T: Wire>(
+        writer: &mut PropertyWriter<'_, Self>,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Infallible> {
+        writer.required_text(name, value);
         Ok(())
     }
 
@@ -152,11 +177,16 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
 
     /// Returns whether a property is kept, and what was decoded of it is unchanged. Otherwise the
     /// caller writes it.
+    #[inline]
+    fn is_kept(&mut self, name: &'static str, value: &dyn ToJson) -> bool {
+        self.other.is_some_and(|other| self.is_kept_in(other, name, value))
+    }
+
     #[cold]
     #[inline(never)]
-    fn is_kept(&mut self, name: &'static str, value: &dyn ToJson) -> bool {
+    fn is_kept_in(&mut self, other: &Other, name: &'static str, value: &dyn ToJson) -> bool {
         let mut json = Vec::new();
-        let is_kept = self.parts(name).is_some_and(|parts| {
+        let is_kept = other.parts(name).is_some_and(|parts| {
             value.write(&mut json);
             *parts == *json
         });
@@ -173,10 +203,7 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         name: &'static str,
         value: &T,
     ) -> Result<(), O::Error> {
-        if self.other.is_some() && self.is_kept(name, value) {
-            return Ok(());
-        }
-        self.output.property(name, value)
+        O::required(self, name, value)
     }
 
     /// Writes a property unless it has no value.
@@ -276,6 +303,15 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
 /// Returns whether a value is that of an absent property.
 fn is_empty<T: Wire>(value: &T) -> bool {
     value.to_json() == T::empty().to_json()
+}
+
+impl PropertyWriter<'_, TextOutput<'_>> {
+    #[inline(never)]
+    fn required_text(&mut self, name: &'static str, value: &dyn ToJson) {
+        if !self.is_kept(name, value) {
+            self.output.value(name, value);
+        }
+    }
 }
 
 /// An object of any type.

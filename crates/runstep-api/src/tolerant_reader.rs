@@ -6,7 +6,7 @@
 //! - An optional property of the wrong kind is absent, and its value is kept. A list or map has the
 //!   items that decode, and the whole list or map is kept.
 //! - A variant of a union that does not decode is unknown.
-//! - See [`Wire::decode`](crate::wire::Wire::decode) for scalars.
+//! - See [`ScalarSlot::decode`](crate::slot::ScalarSlot::decode) for scalars.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub(crate) fn decode(slot: &mut dyn Slot, json: Json<'_>) -> Result<(), Mismatch
         return Ok(());
     }
     match slot.target() {
-        Target::Scalar => slot.decode(json),
+        Target::Scalar(scalar) => scalar.decode(json),
         Target::Object(object) => decode_object(object, json, None),
         Target::Union(union) => {
             decode_union(union, json);
