@@ -57,11 +57,6 @@ impl<'a> Json<'a> {
         self.text.get()
     }
 
-    /// Returns a copy of the text.
-    pub(crate) fn raw(&self) -> Box<RawValue> {
-        self.text.to_owned()
-    }
-
     pub(crate) fn kind(&self) -> Kind {
         match self.text().as_bytes().first() {
             Some(b'n') => Kind::Null,

@@ -185,7 +185,7 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         let mut json = Vec::new();
         let is_kept = other.parts(name).is_some_and(|parts| {
             value.write(&mut json);
-            *parts == *json
+            parts.as_bytes() == json
         });
         if !is_kept {
             self.written.push(name);
@@ -292,7 +292,7 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
     }
 
     /// Returns what was decoded of a property that is kept.
-    fn parts(&self, name: &str) -> Option<&'a [u8]> {
+    fn parts(&self, name: &str) -> Option<&'a str> {
         self.other?.parts(name)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::json::Json;
+use crate::json::{Json, Kind};
 
 /// Numbers with fewer digits are the same number as an integer of 64 bits or as `f64`.
 const MIN_INEXACT_DIGITS: usize = 16;
@@ -38,34 +38,20 @@ extern "C" fn drop_properties(properties: Box<Properties>) {
     drop(properties);
 }
 
+/// Maps of one type, so that there is less code.
 #[derive(Clone, Default)]
 struct Properties {
     values: Map<String, Value>,
-    /// What the values do not have.
-    details: Vec<Details>,
+    /// The JSON texts, as strings, of properties whose values may not be exact.
+    texts: Map<String, Value>,
+    /// What was decoded of properties that did not decode as a whole, as strings with JSON.
+    parts: Map<String, Value>,
 }
 
 impl PartialEq for Properties {
     fn eq(&self, other: &Self) -> bool {
         self.values == other.values
     }
-}
-
-/// What a property has beside its value.
-#[derive(Clone)]
-struct Details {
-    name: String,
-    text: Option<Text>,
-    /// What was decoded of a property that did not decode as a whole, as JSON.
-    parts: Option<Vec<u8>>,
-}
-
-/// The text of a property, which may have a number that [`Value`] cannot hold exactly.
-#[derive(Clone)]
-struct Text {
-    /// What the property was read as.
-    value: Value,
-    json: Box<RawValue>,
 }
 
 impl fmt::Debug for Other {
@@ -93,58 +79,55 @@ impl Other {
         self.0.as_deref()?.values.get(name)
     }
 
-    /// Returns what was decoded of a property that is here, if parts of it were.
-    pub(crate) fn parts(&self, name: &str) -> Option<&[u8]> {
+    /// Returns what was decoded of a property that is here, as JSON, if parts of it were.
+    pub(crate) fn parts(&self, name: &str) -> Option<&str> {
         let properties = self.0.as_deref()?;
         properties.values.get(name)?;
-        properties.details(name)?.parts.as_deref()
+        properties.parts.get(name)?.as_str()
     }
 
     /// Removes a property.
     pub(crate) fn remove(&mut self, name: &str) {
         if let Some(properties) = &mut *self.0 {
             properties.values.remove(name);
-            properties.details.retain(|details| details.name != name);
+            properties.texts.remove(name);
+            properties.parts.remove(name);
         }
     }
 
     /// Adds a property, with what was decoded of it. The last of several properties with the same name
     /// is kept.
     pub(crate) fn insert(&mut self, name: String, json: Json<'_>, parts: Option<Vec<u8>>) {
-        self.remove(&name);
-        let value = json.value();
-        let text =
-            has_long_number(json.text()).then(|| Text { value: value.clone(), json: json.raw() });
         let properties = self.0.get_or_insert_default();
-        if text.is_some() || parts.is_some() {
-            properties.details.push(Details { name: name.clone(), text, parts });
+        let text = has_long_number(json.text()).then(|| json.text().to_owned());
+        let parts = parts.and_then(|parts| String::from_utf8(parts).ok());
+        for (map, detail) in [(&mut properties.texts, text), (&mut properties.parts, parts)] {
+            match detail {
+                Some(detail) => map.insert(name.clone(), detail.into()),
+                None => map.remove(&name),
+            };
         }
-        properties.values.insert(name, value);
+        properties.values.insert(name, json.value());
     }
 
     /// Returns the properties with their values, and with their texts if these have what the values
     /// cannot hold.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value, Option<&RawValue>)> {
         self.0.iter().flat_map(|properties| {
-            properties.values.iter().map(|(name, value)| {
-                let text = properties.details(name).and_then(|details| details.text.as_ref());
-                // A value that is a string in place of what `Value` cannot hold stays one.
-                let text = text.filter(|text| text.value == *value && !text.is_replaced());
-                (name.as_str(), value, text.map(|text| &*text.json))
-            })
+            let values = properties.values.iter();
+            values.map(|(name, value)| (name.as_str(), value, properties.text(name, value)))
         })
     }
 }
 
 impl Properties {
-    fn details(&self, name: &str) -> Option<&Details> {
-        self.details.iter().find(|details| details.name == name)
-    }
-}
-
-impl Text {
-    fn is_replaced(&self) -> bool {
-        self.value.is_string() && !self.json.get().starts_with('"')
+    /// Returns the text of a property, unless its value was changed.
+    fn text(&self, name: &str, value: &Value) -> Option<&RawValue> {
+        let text = serde_json::from_str(self.texts.get(name)?.as_str()?).ok()?;
+        let json = Json::new(text);
+        // A value that is a string in place of what `Value` cannot hold stays one.
+        let is_replaced = value.is_string() && json.kind() != Kind::String;
+        (json.value() == *value && !is_replaced).then_some(text)
     }
 }
 
