@@ -32,6 +32,7 @@ fn crate_from_a_vendors_document_compiles_and_keeps_its_guarantees() {
         "run_round_trips",
         "request_bodies_are_validated",
         "required_property_may_have_any_type",
+        "object_may_have_many_properties",
     ] {
         assert!(tests.contains(&format!("test {name} ... ok")), "{name} did not run:\n{tests}");
     }
