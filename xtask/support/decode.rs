@@ -248,6 +248,11 @@ pub fn encode<T: Decode>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
     Ok(value.to_json())
 }
 
+/// Appends a value of this crate as JSON to a buffer; see [`encode`].
+pub fn encode_into<T: Decode>(value: &T, json: &mut Vec<u8>) {
+    value.write(json);
+}
+
 /// Reads and decodes a success response.
 pub(crate) async fn response<T: Decode, E>(
     response: reqwest::Response,

@@ -60,7 +60,7 @@ mod wire;
 
 pub use call::{CallOptions, ReadError, ResponseHeaders};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
-pub use decode::{decode, decode_any, decode_value, encode};
+pub use decode::{decode, decode_any, decode_value, encode, encode_into};
 pub use field::Field;
 pub use json_object::JsonObject;
 pub use methods::Outcome;

@@ -156,17 +156,24 @@ pub(super) struct Metadata {
     pub(super) metadata: Option<BTreeMap<String, String>>,
 }
 
-/// Serializes an object.
+/// Serializes a part of the server's own, or an object with such parts.
 pub(super) fn json<T: Serialize>(object: &T) -> Bytes {
-    json_text(object).into_boxed_slice().into()
-}
-
-/// Serializes an object to a text that can grow.
-pub(super) fn json_text<T: Serialize>(object: &T) -> Vec<u8> {
     let mut text = Vec::with_capacity(USUAL_OBJECT_BYTES);
     // Serializing the server's own objects cannot fail.
     let _ = serde_json::to_writer(&mut text, object);
+    text.into_boxed_slice().into()
+}
+
+/// Serializes an object of the API to a text that can grow.
+pub(super) fn json_text<T: Decode>(object: &T) -> Vec<u8> {
+    let mut text = Vec::with_capacity(USUAL_OBJECT_BYTES);
+    runstep_api::encode_into(object, &mut text);
     text
+}
+
+/// Serializes an object of the API.
+pub(super) fn object_json<T: Decode>(object: &T) -> Bytes {
+    json_text(object).into_boxed_slice().into()
 }
 
 /// Decodes a stored object of the API.

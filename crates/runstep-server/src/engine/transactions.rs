@@ -33,7 +33,7 @@ impl Engine {
         change: impl Fn(&mut T, &mut H, &mut LongMembers),
     ) -> Result<Bytes>
     where
-        T: Decode + Serialize,
+        T: Decode,
         H: Default + DeserializeOwned + Serialize,
     {
         loop {
@@ -61,10 +61,10 @@ impl Engine {
 /// Creates a row of a message, of which this is the item for a model.
 pub(super) fn new_message(message: &Message, item: &ConversationItem) -> NewMessage {
     let tokens = item_tokens(item);
-    NewMessage { id: message.id.clone(), json: objects::json(message), tokens }
+    NewMessage { id: message.id.clone(), json: objects::object_json(message), tokens }
 }
 
 /// Creates a row of an object.
-pub(super) fn new_object(id: &str, object: &impl Serialize) -> NewObject {
-    NewObject { id: id.to_owned(), json: objects::json(object), hidden: Bytes::new() }
+pub(super) fn new_object(id: &str, object: &impl Decode) -> NewObject {
+    NewObject { id: id.to_owned(), json: objects::object_json(object), hidden: Bytes::new() }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use axum::body::Bytes;
+use runstep_api::encode_into;
 use runstep_api::types::{ErrorResponse, StreamEvent};
 
 use crate::text::escape_line_separators;
@@ -63,25 +64,20 @@ impl Event {
         }
     }
 
-    /// Appends the data as one line. Writing to memory and serializing the server's own objects
-    /// cannot fail.
+    /// Appends the data as one line.
     fn write_data(&self, bytes: &mut Vec<u8>) {
         let start = bytes.len();
-        let _ = match self {
-            Self::Object { json, .. } => {
-                bytes.extend_from_slice(json);
-                Ok(())
-            }
-            Self::Other(StreamEvent::MessageDelta(delta)) => {
-                serde_json::to_writer(&mut *bytes, delta)
-            }
-            Self::Other(StreamEvent::StepDelta(delta)) => serde_json::to_writer(&mut *bytes, delta),
+        match self {
+            Self::Object { json, .. } => bytes.extend_from_slice(json),
+            Self::Other(StreamEvent::MessageDelta(delta)) => encode_into(delta, bytes),
+            Self::Other(StreamEvent::StepDelta(delta)) => encode_into(delta, bytes),
             // Some clients do not recognize a bare error object and take the stream for a complete one.
             Self::Other(StreamEvent::Error(error)) => {
-                serde_json::to_writer(&mut *bytes, &ErrorResponse::new(error.clone()))
+                encode_into(&ErrorResponse::new(error.clone()), bytes);
             }
-            Self::Other(event) => event.data().map(|data| bytes.extend_from_slice(data.as_bytes())),
-        };
+            // Serializing the server's own objects cannot fail.
+            Self::Other(event) => bytes.extend(event.data().unwrap_or_default().into_bytes()),
+        }
         let data = bytes.get(start..).unwrap_or_default();
         if !data.is_ascii()
             && let Ok(text) = std::str::from_utf8(data)
