@@ -5,15 +5,12 @@
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_core::Stream;
-use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo, encode_path};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use progenitor_client::{ClientHooks, Error, encode_path};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 
 use serde_json::{Map, Value};
@@ -37,45 +34,29 @@ pub struct CallOptions {
     /// Maximum size of a response in bytes; a larger one is an error. Default: 64 MiB.
     pub max_response_bytes: u64,
     /// Whether the response is a stream of events, whose reader limits the size of each event. The
-    /// size of the whole response is then not limited.
+    /// request accepts events then, and the size of the whole response is not limited.
     pub streams: bool,
     /// Receives the status and headers of a response while its body is read. They stay there if
     /// that fails.
-    pub response_headers: ResponseHeaders,
+    pub response_headers: Option<ResponseHeaders>,
 }
 
-/// Status and headers of an incomplete response, see [`CallOptions::response_headers`], and the body of
-/// a decoded one. Clones share them.
+/// Status and headers of an incomplete response, see [`CallOptions::response_headers`]. Clones share
+/// them.
 #[derive(Clone, Default)]
-pub struct ResponseHeaders(Arc<Mutex<ResponseParts>>);
-
-#[derive(Default)]
-struct ResponseParts {
-    head: (Option<StatusCode>, HeaderMap),
-    body: Bytes,
-}
+pub struct ResponseHeaders(Arc<Mutex<(Option<StatusCode>, HeaderMap)>>);
 
 impl ResponseHeaders {
     /// Removes and returns the status and headers. The status is `None` before there is a response.
     pub fn take(&self) -> (Option<StatusCode>, HeaderMap) {
-        std::mem::take(&mut self.parts().head)
-    }
-
-    /// Removes and returns the body of a response that was decoded; empty if there is none.
-    pub fn take_body(&self) -> Bytes {
-        std::mem::take(&mut self.parts().body)
-    }
-
-    /// Stores the body of a response. It is shared, not copied.
-    pub fn put_body(&self, body: Bytes) {
-        self.parts().body = body;
+        std::mem::take(&mut self.lock())
     }
 
     pub(crate) fn put(&self, status: StatusCode, headers: HeaderMap) {
-        self.parts().head = (Some(status), headers);
+        *self.lock() = (Some(status), headers);
     }
 
-    fn parts(&self) -> MutexGuard<'_, ResponseParts> {
+    fn lock(&self) -> MutexGuard<'_, (Option<StatusCode>, HeaderMap)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,7 +70,7 @@ impl Default for CallOptions {
             timeout: None,
             max_response_bytes: 64 * 1024 * 1024,
             streams: false,
-            response_headers: ResponseHeaders::default(),
+            response_headers: None,
         }
     }
 }
@@ -154,51 +135,53 @@ pub(crate) fn with_json<T: Decode>(
     Ok(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json))
 }
 
-/// Sends a request with the options of the client. All methods share it, so that it is compiled once.
-pub(crate) async fn send(
-    client: &Client,
+/// Adds the options to the request of an operation.
+#[allow(clippy::result_large_err, reason = "all methods have this error")]
+pub(crate) fn with_options(
     mut request: reqwest::Request,
-    operation: &OperationInfo,
-) -> Result<reqwest::Response, Error<()>> {
-    client.pre(&mut request, operation).await?;
-    let result = client.exec(request, operation).await;
-    client.post(&result, operation).await?;
-    Ok(result?)
+    options: &CallOptions,
+) -> Result<reqwest::Request, Error<()>> {
+    if options.streams {
+        // A server without support for streams may respond with JSON.
+        let types = HeaderValue::from_static("text/event-stream, application/json");
+        request.headers_mut().insert(ACCEPT, types);
+    }
+    options.apply(&mut request).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+    Ok(request)
 }
 
-impl ClientHooks<CallOptions> for Client {
-    async fn pre<E>(
-        &self,
-        request: &mut reqwest::Request,
-        _: &OperationInfo,
-    ) -> Result<(), Error<E>> {
-        let options = self.inner();
-        for (name, value) in &options.headers {
+/// Sends a request. All methods share it, so that it is compiled once.
+pub(crate) async fn send(
+    client: &Client,
+    request: reqwest::Request,
+) -> Result<reqwest::Response, Error<()>> {
+    Ok(client.client.execute(request).await?)
+}
+
+impl ClientHooks<CallOptions> for Client {}
+
+impl CallOptions {
+    /// Adds the headers, the query and the body fields to a request, and sets its timeout.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there are fields for the body, and it is not a JSON object.
+    pub fn apply(&self, request: &mut reqwest::Request) -> Result<(), serde_json::Error> {
+        for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
         }
-        if !options.query.is_empty() {
-            request.url_mut().query_pairs_mut().extend_pairs(&options.query);
+        if !self.query.is_empty() {
+            request.url_mut().query_pairs_mut().extend_pairs(&self.query);
         }
-        if !options.body.is_empty() {
-            extend_body(request, &options.body)
-                .map_err(|error| Error::InvalidRequest(error.to_string()))?;
+        if !self.body.is_empty() {
+            extend_body(request, &self.body)?;
         }
         if request.body().is_none() && request.method() == reqwest::Method::POST {
             // Some servers and proxies reject a POST without a content length.
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        *request.timeout_mut() = options.timeout;
+        *request.timeout_mut() = self.timeout;
         Ok(())
-    }
-
-    async fn exec(
-        &self,
-        request: reqwest::Request,
-        _: &OperationInfo,
-    ) -> reqwest::Result<reqwest::Response> {
-        let response = self.client().execute(request).await?;
-        let options = self.inner();
-        Ok(if options.streams { response } else { bounded(response, options.max_response_bytes) })
     }
 }
 
@@ -223,40 +206,31 @@ fn extend_body(
     Ok(())
 }
 
-/// Returns a response whose body ends with an error after `limit` bytes.
-fn bounded(mut response: reqwest::Response, limit: u64) -> reqwest::Response {
-    if response.content_length().is_some_and(|length| length <= limit) {
-        return response;
-    }
-    let mut bounded = http::Response::new(());
-    *bounded.status_mut() = response.status();
-    *bounded.version_mut() = response.version();
-    *bounded.headers_mut() = std::mem::take(response.headers_mut());
-    let body = Bounded { body: Box::pin(response.bytes_stream()), left: limit, limit };
-    bounded.map(|()| reqwest::Body::wrap_stream(body)).into()
-}
-
-struct Bounded<S> {
-    body: Pin<Box<S>>,
-    left: u64,
-    limit: u64,
-}
-
-impl<S: Stream<Item = reqwest::Result<Bytes>>> Stream for Bounded<S> {
-    type Item = Result<Bytes, ReadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let chunk = match ready!(self.body.as_mut().poll_next(context)) {
-            Some(Ok(chunk)) => chunk,
-            Some(Err(error)) => return Poll::Ready(Some(Err(ReadError::Transport(error)))),
-            None => return Poll::Ready(None),
-        };
-        match self.left.checked_sub(chunk.len() as u64) {
-            Some(left) => self.left = left,
-            None => return Poll::Ready(Some(Err(ReadError::TooLong { limit: self.limit }))),
+/// Reads the body of a response of at most `limit` bytes.
+///
+/// # Errors
+///
+/// Returns an error if the connection fails, or if the body is longer.
+pub async fn read_body(mut response: reqwest::Response, limit: u64) -> Result<Bytes, ReadError> {
+    let mut body = Bytes::new();
+    let mut joined = Vec::new();
+    let mut length = 0;
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::Transport)? {
+        length += chunk.len() as u64;
+        if length > limit {
+            return Err(ReadError::TooLong { limit });
         }
-        Poll::Ready(Some(Ok(chunk)))
+        // Most bodies are one chunk, which is not copied.
+        if body.is_empty() {
+            body = chunk;
+            continue;
+        }
+        if joined.is_empty() {
+            joined.extend_from_slice(&body);
+        }
+        joined.extend_from_slice(&chunk);
     }
+    Ok(if joined.is_empty() { body } else { joined.into() })
 }
 
 /// An error of reading a response body.

@@ -24,7 +24,9 @@ use base_url::configuration_error;
 
 pub use auth::AccessToken;
 pub use builder::{ClientBuilder, DEFAULT_TIMEOUT};
-pub(crate) use call::{AttemptFuture, AttemptResult, Repeatability, SpanIds};
+pub(crate) use call::{
+    ApiRequest, BuildResult, Call, CompletedCall, PreparedCall, Repeatability, SpanIds,
+};
 
 /// A client for the Run and Run Step API.
 ///

@@ -10,7 +10,9 @@ use runstep_api::types::*;
 use runstep_api::{ByteStream, Field, Operation};
 
 use crate::arguments::{FieldType, IntoField, InvalidArgument, TextFieldType};
-use crate::client::{Client, SpanIds};
+use crate::client::{
+ApiRequest, BuildResult, Call, Client, CompletedCall, PreparedCall, SpanIds,
+};
 use crate::error::Result;
 use crate::pagination::{self, Items, Page, PageQuery, PagedRequest, Pages, invalid_entries};
 use crate::run_request::{Plain, RunRequest};
@@ -92,31 +94,32 @@ impl ListAssistants {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Page<Assistant>>> {
-        Box::pin(async move {
-            let response = self.execute().await?;
-            let list = response.value();
-            let (is_empty, is_partial) = (
-                list.data.is_empty(),
-                list.other().contains_key("data"),
-            );
-            let (invalid, last_id) = invalid_entries::<
-                _,
-                Assistant,
-            >(&response, is_empty, is_partial)?;
-            Ok(
-                response
-                    .map(|list| {
-                        let last = list.data.last().map(|item| item.id.clone());
-                        Page {
-                            last_id: list.last_id.or(last_id).or(last),
-                            data: list.data,
-                            invalid,
-                            first_id: list.first_id,
-                            has_more: list.has_more,
-                        }
-                    }),
-            )
-        })
+        self.into_call().read(Self::read_page)
+    }
+    fn read_page(call: CompletedCall) -> Result<Response<Page<Assistant>>> {
+        let response = call.object::<AssistantList>()?;
+        let list = response.value();
+        let (is_empty, is_partial) = (
+            list.data.is_empty(),
+            list.other().contains_key("data"),
+        );
+        let (invalid, last_id) = invalid_entries::<
+            _,
+            Assistant,
+        >(&response, is_empty, is_partial)?;
+        Ok(
+            response
+                .map(|list| {
+                    let last = list.data.last().map(|item| item.id.clone());
+                    Page {
+                        last_id: list.last_id.or(last_id).or(last),
+                        data: list.data,
+                        invalid,
+                        first_id: list.first_id,
+                        has_more: list.has_more,
+                    }
+                }),
+        )
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
@@ -132,27 +135,31 @@ impl ListAssistants {
     pub(crate) fn readable_items(self) -> Items<Assistant> {
         pagination::readable_items(self)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<AssistantList>> {
-        let page = &self.page;
-        self.client.validate_page_limit(page.limit)?;
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for ListAssistants {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
+        client.validate_page_limit(self.page.limit)?;
         let ids = SpanIds { ..SpanIds::default() };
-        let call = move |api: runstep_api::Client| async move {
-            api.list_assistants(
-                    page.after.as_deref(),
-                    page.before.as_deref(),
-                    page.limit,
-                    page.order.as_ref(),
-                )
-                .await
-        };
-        self.client.call(Operation::ListAssistants, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::ListAssistants, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.list_assistants_request(
+            self.page.after.as_deref(),
+            self.page.before.as_deref(),
+            self.page.limit,
+            self.page.order.as_ref(),
+        )
     }
 }
 impl IntoFuture for ListAssistants {
     type Output = Result<Page<Assistant>>;
     type IntoFuture = ResponseFuture<Page<Assistant>>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
 impl PagedRequest for ListAssistants {
@@ -309,23 +316,28 @@ impl CreateAssistant {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Assistant>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
-        let body = &self.body;
-        self.client.validate(body)?;
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for CreateAssistant {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
+        client.validate(&self.body)?;
         let ids = SpanIds { ..SpanIds::default() };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_assistant(body).await
-        };
-        self.client.call(Operation::CreateAssistant, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::CreateAssistant, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.create_assistant_request(&self.body)
     }
 }
 impl IntoFuture for CreateAssistant {
     type Output = Result<Assistant>;
     type IntoFuture = ResponseFuture<Assistant>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to get an assistant: `GET /assistants/{assistant_id}`.
@@ -380,25 +392,31 @@ impl RetrieveAssistant {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Assistant>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveAssistant {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
         let ids = SpanIds {
             assistant_id: Some(assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_assistant(assistant_id).await
-        };
-        self.client.call(Operation::RetrieveAssistant, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveAssistant, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.retrieve_assistant_request(&self.assistant_id)
     }
 }
 impl IntoFuture for RetrieveAssistant {
     type Output = Result<Assistant>;
     type IntoFuture = ResponseFuture<Assistant>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to update an assistant: `POST /assistants/{assistant_id}`.
@@ -555,27 +573,32 @@ impl UpdateAssistant {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Assistant>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for UpdateAssistant {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             assistant_id: Some(assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.update_assistant(assistant_id, body).await
-        };
-        self.client.call(Operation::UpdateAssistant, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::UpdateAssistant, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.update_assistant_request(&self.assistant_id, &self.body)
     }
 }
 impl IntoFuture for UpdateAssistant {
     type Output = Result<Assistant>;
     type IntoFuture = ResponseFuture<Assistant>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to delete an assistant: `DELETE /assistants/{assistant_id}`.
@@ -630,25 +653,31 @@ impl DeleteAssistant {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<DeletedAssistant>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<DeletedAssistant>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for DeleteAssistant {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
         let ids = SpanIds {
             assistant_id: Some(assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.delete_assistant(assistant_id).await
-        };
-        self.client.call(Operation::DeleteAssistant, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::DeleteAssistant, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.delete_assistant_request(&self.assistant_id)
     }
 }
 impl IntoFuture for DeleteAssistant {
     type Output = Result<DeletedAssistant>;
     type IntoFuture = ResponseFuture<DeletedAssistant>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to create a thread: `POST /threads`.
@@ -748,23 +777,28 @@ impl CreateThread {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Thread>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
-        let body = &self.body;
-        self.client.validate(body)?;
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for CreateThread {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
+        client.validate(&self.body)?;
         let ids = SpanIds { ..SpanIds::default() };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_thread(body).await
-        };
-        self.client.call(Operation::CreateThread, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::CreateThread, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.create_thread_request(&self.body)
     }
 }
 impl IntoFuture for CreateThread {
     type Output = Result<Thread>;
     type IntoFuture = ResponseFuture<Thread>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to create a thread and a run: `POST /threads/runs`.
@@ -924,43 +958,27 @@ impl<M> CreateThreadAndRun<M> {
     }
 }
 impl CreateThreadAndRunParams {
-    pub(crate) async fn execute(
-        &self,
-        client: &Client,
-        options: &RequestOptions,
-    ) -> Result<Response<Run>> {
-        let body = &self.body;
-        client.validate(body)?;
-        let ids = SpanIds {
-            assistant_id: Some(&body.assistant_id),
-            ..SpanIds::default()
-        };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_thread_and_run(body).await
-        };
-        client.call(Operation::CreateThreadAndRun, ids, options, call).await
-    }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(
-        mut self,
+    pub(crate) fn open_stream(
+        mut self: Box<Self>,
         client: Client,
         options: RequestOptions,
-    ) -> Result<Response<ByteStream>> {
+    ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
-        let options = &RequestOptions {
-            streams: true,
-            ..options
-        };
-        let body = &self.body;
-        client.validate(body)?;
+        Call::new(client, options, self).open()
+    }
+}
+impl ApiRequest for CreateThreadAndRunParams {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
+        client.validate(&self.body)?;
         let ids = SpanIds {
-            assistant_id: Some(&body.assistant_id),
+            assistant_id: Some(&self.body.assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_thread_and_run_stream(body).await
-        };
-        client.open(Operation::CreateThreadAndRun, ids, options, call).await
+        Ok(client.prepared_call(Operation::CreateThreadAndRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.create_thread_and_run_request(&self.body)
     }
 }
 /// A request to get a thread: `GET /threads/{thread_id}`.
@@ -1015,25 +1033,31 @@ impl RetrieveThread {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Thread>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveThread {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_thread(thread_id).await
-        };
-        self.client.call(Operation::RetrieveThread, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveThread, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.retrieve_thread_request(&self.thread_id)
     }
 }
 impl IntoFuture for RetrieveThread {
     type Output = Result<Thread>;
     type IntoFuture = ResponseFuture<Thread>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to update a thread: `POST /threads/{thread_id}`.
@@ -1130,27 +1154,32 @@ impl UpdateThread {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Thread>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for UpdateThread {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.update_thread(thread_id, body).await
-        };
-        self.client.call(Operation::UpdateThread, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::UpdateThread, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.update_thread_request(&self.thread_id, &self.body)
     }
 }
 impl IntoFuture for UpdateThread {
     type Output = Result<Thread>;
     type IntoFuture = ResponseFuture<Thread>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to delete a thread: `DELETE /threads/{thread_id}`.
@@ -1205,25 +1234,31 @@ impl DeleteThread {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<DeletedThread>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<DeletedThread>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for DeleteThread {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.delete_thread(thread_id).await
-        };
-        self.client.call(Operation::DeleteThread, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::DeleteThread, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.delete_thread_request(&self.thread_id)
     }
 }
 impl IntoFuture for DeleteThread {
     type Output = Result<DeletedThread>;
     type IntoFuture = ResponseFuture<DeletedThread>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to list messages: `GET /threads/{thread_id}/messages`.
@@ -1311,31 +1346,32 @@ impl ListMessages {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Page<Message>>> {
-        Box::pin(async move {
-            let response = self.execute().await?;
-            let list = response.value();
-            let (is_empty, is_partial) = (
-                list.data.is_empty(),
-                list.other().contains_key("data"),
-            );
-            let (invalid, last_id) = invalid_entries::<
-                _,
-                Message,
-            >(&response, is_empty, is_partial)?;
-            Ok(
-                response
-                    .map(|list| {
-                        let last = list.data.last().map(|item| item.id.clone());
-                        Page {
-                            last_id: list.last_id.or(last_id).or(last),
-                            data: list.data,
-                            invalid,
-                            first_id: list.first_id,
-                            has_more: list.has_more,
-                        }
-                    }),
-            )
-        })
+        self.into_call().read(Self::read_page)
+    }
+    fn read_page(call: CompletedCall) -> Result<Response<Page<Message>>> {
+        let response = call.object::<MessageList>()?;
+        let list = response.value();
+        let (is_empty, is_partial) = (
+            list.data.is_empty(),
+            list.other().contains_key("data"),
+        );
+        let (invalid, last_id) = invalid_entries::<
+            _,
+            Message,
+        >(&response, is_empty, is_partial)?;
+        Ok(
+            response
+                .map(|list| {
+                    let last = list.data.last().map(|item| item.id.clone());
+                    Page {
+                        last_id: list.last_id.or(last_id).or(last),
+                        data: list.data,
+                        invalid,
+                        first_id: list.first_id,
+                        has_more: list.has_more,
+                    }
+                }),
+        )
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
@@ -1351,34 +1387,37 @@ impl ListMessages {
     pub(crate) fn readable_items(self) -> Items<Message> {
         pagination::readable_items(self)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<MessageList>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for ListMessages {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let run_id = self.run_id.as_deref();
-        let page = &self.page;
-        self.client.validate_page_limit(page.limit)?;
+        client.validate_page_limit(self.page.limit)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.list_messages(
-                    thread_id,
-                    page.after.as_deref(),
-                    page.before.as_deref(),
-                    page.limit,
-                    page.order.as_ref(),
-                    run_id,
-                )
-                .await
-        };
-        self.client.call(Operation::ListMessages, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::ListMessages, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.list_messages_request(
+            &self.thread_id,
+            self.page.after.as_deref(),
+            self.page.before.as_deref(),
+            self.page.limit,
+            self.page.order.as_ref(),
+            self.run_id.as_deref(),
+        )
     }
 }
 impl IntoFuture for ListMessages {
     type Output = Result<Page<Message>>;
     type IntoFuture = ResponseFuture<Page<Message>>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
 impl PagedRequest for ListMessages {
@@ -1487,27 +1526,32 @@ impl CreateMessage {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Message>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Message>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for CreateMessage {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_message(thread_id, body).await
-        };
-        self.client.call(Operation::CreateMessage, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::CreateMessage, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.create_message_request(&self.thread_id, &self.body)
     }
 }
 impl IntoFuture for CreateMessage {
     type Output = Result<Message>;
     type IntoFuture = ResponseFuture<Message>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to get a message: `GET /threads/{thread_id}/messages/{message_id}`.
@@ -1568,9 +1612,15 @@ impl RetrieveMessage {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Message>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Message>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveMessage {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let message_id = checked_id("message_id", &self.message_id)?;
         let ids = SpanIds {
@@ -1578,17 +1628,17 @@ impl RetrieveMessage {
             message_id: Some(message_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_message(thread_id, message_id).await
-        };
-        self.client.call(Operation::RetrieveMessage, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveMessage, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.retrieve_message_request(&self.thread_id, &self.message_id)
     }
 }
 impl IntoFuture for RetrieveMessage {
     type Output = Result<Message>;
     type IntoFuture = ResponseFuture<Message>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to update a message: `POST /threads/{thread_id}/messages/{message_id}`.
@@ -1679,29 +1729,34 @@ impl UpdateMessage {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Message>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Message>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for UpdateMessage {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let message_id = checked_id("message_id", &self.message_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             message_id: Some(message_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.update_message(thread_id, message_id, body).await
-        };
-        self.client.call(Operation::UpdateMessage, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::UpdateMessage, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.update_message_request(&self.thread_id, &self.message_id, &self.body)
     }
 }
 impl IntoFuture for UpdateMessage {
     type Output = Result<Message>;
     type IntoFuture = ResponseFuture<Message>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to delete a message: `DELETE /threads/{thread_id}/messages/{message_id}`.
@@ -1762,9 +1817,15 @@ impl DeleteMessage {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<DeletedMessage>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<DeletedMessage>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for DeleteMessage {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let message_id = checked_id("message_id", &self.message_id)?;
         let ids = SpanIds {
@@ -1772,17 +1833,17 @@ impl DeleteMessage {
             message_id: Some(message_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.delete_message(thread_id, message_id).await
-        };
-        self.client.call(Operation::DeleteMessage, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::DeleteMessage, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.delete_message_request(&self.thread_id, &self.message_id)
     }
 }
 impl IntoFuture for DeleteMessage {
     type Output = Result<DeletedMessage>;
     type IntoFuture = ResponseFuture<DeletedMessage>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to list runs: `GET /threads/{thread_id}/runs`.
@@ -1863,31 +1924,32 @@ impl ListRuns {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Page<Run>>> {
-        Box::pin(async move {
-            let response = self.execute().await?;
-            let list = response.value();
-            let (is_empty, is_partial) = (
-                list.data.is_empty(),
-                list.other().contains_key("data"),
-            );
-            let (invalid, last_id) = invalid_entries::<
-                _,
-                Run,
-            >(&response, is_empty, is_partial)?;
-            Ok(
-                response
-                    .map(|list| {
-                        let last = list.data.last().map(|item| item.id.clone());
-                        Page {
-                            last_id: list.last_id.or(last_id).or(last),
-                            data: list.data,
-                            invalid,
-                            first_id: list.first_id,
-                            has_more: list.has_more,
-                        }
-                    }),
-            )
-        })
+        self.into_call().read(Self::read_page)
+    }
+    fn read_page(call: CompletedCall) -> Result<Response<Page<Run>>> {
+        let response = call.object::<RunList>()?;
+        let list = response.value();
+        let (is_empty, is_partial) = (
+            list.data.is_empty(),
+            list.other().contains_key("data"),
+        );
+        let (invalid, last_id) = invalid_entries::<
+            _,
+            Run,
+        >(&response, is_empty, is_partial)?;
+        Ok(
+            response
+                .map(|list| {
+                    let last = list.data.last().map(|item| item.id.clone());
+                    Page {
+                        last_id: list.last_id.or(last_id).or(last),
+                        data: list.data,
+                        invalid,
+                        first_id: list.first_id,
+                        has_more: list.has_more,
+                    }
+                }),
+        )
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
@@ -1903,32 +1965,36 @@ impl ListRuns {
     pub(crate) fn readable_items(self) -> Items<Run> {
         pagination::readable_items(self)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<RunList>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for ListRuns {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let page = &self.page;
-        self.client.validate_page_limit(page.limit)?;
+        client.validate_page_limit(self.page.limit)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.list_runs(
-                    thread_id,
-                    page.after.as_deref(),
-                    page.before.as_deref(),
-                    page.limit,
-                    page.order.as_ref(),
-                )
-                .await
-        };
-        self.client.call(Operation::ListRuns, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::ListRuns, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.list_runs_request(
+            &self.thread_id,
+            self.page.after.as_deref(),
+            self.page.before.as_deref(),
+            self.page.limit,
+            self.page.order.as_ref(),
+        )
     }
 }
 impl IntoFuture for ListRuns {
     type Output = Result<Page<Run>>;
     type IntoFuture = ResponseFuture<Page<Run>>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
 impl PagedRequest for ListRuns {
@@ -2139,49 +2205,33 @@ impl<M> CreateRun<M> {
     }
 }
 impl CreateRunParams {
-    pub(crate) async fn execute(
-        &self,
-        client: &Client,
-        options: &RequestOptions,
-    ) -> Result<Response<Run>> {
-        let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let include = (!self.include.is_empty()).then_some(&self.include);
-        let body = &self.body;
-        client.validate(body)?;
-        let ids = SpanIds {
-            thread_id: Some(thread_id),
-            assistant_id: Some(&body.assistant_id),
-            ..SpanIds::default()
-        };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_run(thread_id, include, body).await
-        };
-        client.call(Operation::CreateRun, ids, options, call).await
-    }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(
-        mut self,
+    pub(crate) fn open_stream(
+        mut self: Box<Self>,
         client: Client,
         options: RequestOptions,
-    ) -> Result<Response<ByteStream>> {
+    ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
-        let options = &RequestOptions {
-            streams: true,
-            ..options
-        };
+        Call::new(client, options, self).open()
+    }
+}
+impl ApiRequest for CreateRunParams {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let include = (!self.include.is_empty()).then_some(&self.include);
-        let body = &self.body;
-        client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
-            assistant_id: Some(&body.assistant_id),
+            assistant_id: Some(&self.body.assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_run_stream(thread_id, include, body).await
-        };
-        client.open(Operation::CreateRun, ids, options, call).await
+        Ok(client.prepared_call(Operation::CreateRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.create_run_request(
+            &self.thread_id,
+            (!self.include.is_empty()).then_some(&self.include),
+            &self.body,
+        )
     }
 }
 /// A request to get a run: `GET /threads/{thread_id}/runs/{run_id}`.
@@ -2242,24 +2292,19 @@ impl RetrieveRun {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Run>> {
-        Box::pin(async move { self.execute().await })
-    }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
-        let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let run_id = checked_id("run_id", &self.run_id)?;
-        let ids = SpanIds {
-            thread_id: Some(thread_id),
-            run_id: Some(run_id),
-            ..SpanIds::default()
-        };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_run(thread_id, run_id).await
-        };
-        self.client.call(Operation::RetrieveRun, ids, &self.options, call).await
+        self.into_call().read(CompletedCall::object)
     }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {
-        self.options.streams = true;
+    pub(crate) fn open_stream(self) -> ResponseFuture<Response<ByteStream>> {
+        self.into_call().open()
+    }
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveRun {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let ids = SpanIds {
@@ -2267,17 +2312,17 @@ impl RetrieveRun {
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_run_stream(thread_id, run_id).await
-        };
-        self.client.open(Operation::RetrieveRun, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.retrieve_run_request(&self.thread_id, &self.run_id)
     }
 }
 impl IntoFuture for RetrieveRun {
     type Output = Result<Run>;
     type IntoFuture = ResponseFuture<Run>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to update a run: `POST /threads/{thread_id}/runs/{run_id}`.
@@ -2368,29 +2413,34 @@ impl UpdateRun {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Run>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for UpdateRun {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.update_run(thread_id, run_id, body).await
-        };
-        self.client.call(Operation::UpdateRun, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::UpdateRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.update_run_request(&self.thread_id, &self.run_id, &self.body)
     }
 }
 impl IntoFuture for UpdateRun {
     type Output = Result<Run>;
     type IntoFuture = ResponseFuture<Run>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to submit tool outputs: `POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs`.
@@ -2431,49 +2481,30 @@ impl<M> SubmitToolOutputs<M> {
     }
 }
 impl SubmitToolOutputsParams {
-    pub(crate) async fn execute(
-        &self,
-        client: &Client,
-        options: &RequestOptions,
-    ) -> Result<Response<Run>> {
-        let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let run_id = checked_id("run_id", &self.run_id)?;
-        let body = &self.body;
-        client.validate(body)?;
-        let ids = SpanIds {
-            thread_id: Some(thread_id),
-            run_id: Some(run_id),
-            ..SpanIds::default()
-        };
-        let call = move |api: runstep_api::Client| async move {
-            api.submit_tool_outputs(thread_id, run_id, body).await
-        };
-        client.call(Operation::SubmitToolOutputs, ids, options, call).await
-    }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(
-        mut self,
+    pub(crate) fn open_stream(
+        mut self: Box<Self>,
         client: Client,
         options: RequestOptions,
-    ) -> Result<Response<ByteStream>> {
+    ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
-        let options = &RequestOptions {
-            streams: true,
-            ..options
-        };
+        Call::new(client, options, self).open()
+    }
+}
+impl ApiRequest for SubmitToolOutputsParams {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
-        let body = &self.body;
-        client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.submit_tool_outputs_stream(thread_id, run_id, body).await
-        };
-        client.open(Operation::SubmitToolOutputs, ids, options, call).await
+        Ok(client.prepared_call(Operation::SubmitToolOutputs, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.submit_tool_outputs_request(&self.thread_id, &self.run_id, &self.body)
     }
 }
 /// A request to cancel a run: `POST /threads/{thread_id}/runs/{run_id}/cancel`.
@@ -2534,9 +2565,15 @@ impl CancelRun {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Run>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for CancelRun {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let ids = SpanIds {
@@ -2544,17 +2581,17 @@ impl CancelRun {
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.cancel_run(thread_id, run_id).await
-        };
-        self.client.call(Operation::CancelRun, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::CancelRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.cancel_run_request(&self.thread_id, &self.run_id)
     }
 }
 impl IntoFuture for CancelRun {
     type Output = Result<Run>;
     type IntoFuture = ResponseFuture<Run>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to list steps: `GET /threads/{thread_id}/runs/{run_id}/steps`.
@@ -2648,31 +2685,32 @@ impl ListRunSteps {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Page<RunStep>>> {
-        Box::pin(async move {
-            let response = self.execute().await?;
-            let list = response.value();
-            let (is_empty, is_partial) = (
-                list.data.is_empty(),
-                list.other().contains_key("data"),
-            );
-            let (invalid, last_id) = invalid_entries::<
-                _,
-                RunStep,
-            >(&response, is_empty, is_partial)?;
-            Ok(
-                response
-                    .map(|list| {
-                        let last = list.data.last().map(|item| item.id.clone());
-                        Page {
-                            last_id: list.last_id.or(last_id).or(last),
-                            data: list.data,
-                            invalid,
-                            first_id: list.first_id,
-                            has_more: list.has_more,
-                        }
-                    }),
-            )
-        })
+        self.into_call().read(Self::read_page)
+    }
+    fn read_page(call: CompletedCall) -> Result<Response<Page<RunStep>>> {
+        let response = call.object::<RunStepList>()?;
+        let list = response.value();
+        let (is_empty, is_partial) = (
+            list.data.is_empty(),
+            list.other().contains_key("data"),
+        );
+        let (invalid, last_id) = invalid_entries::<
+            _,
+            RunStep,
+        >(&response, is_empty, is_partial)?;
+        Ok(
+            response
+                .map(|list| {
+                    let last = list.data.last().map(|item| item.id.clone());
+                    Page {
+                        last_id: list.last_id.or(last_id).or(last),
+                        data: list.data,
+                        invalid,
+                        first_id: list.first_id,
+                        has_more: list.has_more,
+                    }
+                }),
+        )
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
@@ -2688,37 +2726,40 @@ impl ListRunSteps {
     pub(crate) fn readable_items(self) -> Items<RunStep> {
         pagination::readable_items(self)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<RunStepList>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for ListRunSteps {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
-        let include = (!self.include.is_empty()).then_some(&self.include);
-        let page = &self.page;
-        self.client.validate_page_limit(page.limit)?;
+        client.validate_page_limit(self.page.limit)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.list_run_steps(
-                    thread_id,
-                    run_id,
-                    page.after.as_deref(),
-                    page.before.as_deref(),
-                    include,
-                    page.limit,
-                    page.order.as_ref(),
-                )
-                .await
-        };
-        self.client.call(Operation::ListRunSteps, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::ListRunSteps, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.list_run_steps_request(
+            &self.thread_id,
+            &self.run_id,
+            self.page.after.as_deref(),
+            self.page.before.as_deref(),
+            (!self.include.is_empty()).then_some(&self.include),
+            self.page.limit,
+            self.page.order.as_ref(),
+        )
     }
 }
 impl IntoFuture for ListRunSteps {
     type Output = Result<Page<RunStep>>;
     type IntoFuture = ResponseFuture<Page<RunStep>>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
 impl PagedRequest for ListRunSteps {
@@ -2801,30 +2842,40 @@ impl RetrieveRunStep {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<RunStep>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<RunStep>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveRunStep {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let step_id = checked_id("step_id", &self.step_id)?;
-        let include = (!self.include.is_empty()).then_some(&self.include);
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
             step_id: Some(step_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_run_step(thread_id, run_id, step_id, include).await
-        };
-        self.client.call(Operation::RetrieveRunStep, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveRunStep, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+        api.retrieve_run_step_request(
+            &self.thread_id,
+            &self.run_id,
+            &self.step_id,
+            (!self.include.is_empty()).then_some(&self.include),
+        )
     }
 }
 impl IntoFuture for RetrieveRunStep {
     type Output = Result<RunStep>;
     type IntoFuture = ResponseFuture<RunStep>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 impl FieldType for Attachment {}

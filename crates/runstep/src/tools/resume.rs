@@ -225,7 +225,8 @@ impl RunAction for ResumeRunParams {
         options: RequestOptions,
     ) -> ResponseFuture<Response<Run>> {
         Box::pin(async move {
-            self.submission(&client, &options).await?.execute(&client, &options).await
+            let submission = self.submission(&client, &options).await?;
+            Box::new(submission).send(client, options).await
         })
     }
 
@@ -235,7 +236,8 @@ impl RunAction for ResumeRunParams {
         options: RequestOptions,
     ) -> ResponseFuture<Response<ByteStream>> {
         Box::pin(async move {
-            self.submission(&client, &options).await?.open_stream(client, options).await
+            let submission = self.submission(&client, &options).await?;
+            Box::new(submission).open_stream(client, options).await
         })
     }
 

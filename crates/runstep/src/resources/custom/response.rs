@@ -3,14 +3,11 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use runstep_api::ByteStream;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
 use sync_wrapper::SyncWrapper;
 
 use crate::error::{Error, Result};
 use crate::transport::{BoxStream, Response, boxed_stream};
-
-/// Maximum length of a response that is read as a whole, as with every other request.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The body of a response as it arrives; see [`Request::stream_response`](crate::Request::stream_response).
 ///
@@ -34,25 +31,6 @@ impl BodyStream {
 }
 
 boxed_stream!(BodyStream -> Bytes);
-
-/// Reads the whole body of a successful response.
-pub(super) async fn read(
-    mut response: reqwest::Response,
-) -> std::result::Result<Bytes, runstep_api::Error<()>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(runstep_api::Error::ResponseBodyError)? {
-        if body.is_empty() && response.content_length() == Some(chunk.len() as u64) {
-            return Ok(chunk);
-        }
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            let message = format!("it exceeds {MAX_RESPONSE_BYTES} bytes");
-            let error = serde_json::Error::custom(message);
-            return Err(runstep_api::Error::InvalidResponsePayload(body.into(), error));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.into())
-}
 
 /// Decodes a response. A response without a body is null.
 pub(super) fn decode<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T> {
