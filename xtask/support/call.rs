@@ -25,7 +25,7 @@ pub struct CallOptions {
     /// Pairs to add to the query.
     pub query: Vec<(String, String)>,
     /// Fields to add to the body, which must be an object. They replace fields with the same name.
-    pub body: Map<String, Value>,
+    pub body: Vec<(String, Value)>,
     /// Timeout of the whole request, including the response body. `None` means no timeout.
     pub timeout: Option<Duration>,
     /// Maximum size of a response in bytes; a larger one is an error. Default: 64 MiB.
@@ -63,7 +63,7 @@ impl Default for CallOptions {
         Self {
             headers: HeaderMap::new(),
             query: Vec::new(),
-            body: Map::new(),
+            body: Vec::new(),
             timeout: None,
             max_response_bytes: 64 * 1024 * 1024,
             streams: false,
@@ -78,7 +78,7 @@ impl std::fmt::Debug for CallOptions {
         f.debug_struct("CallOptions")
             .field("headers", &self.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>())
             .field("query", &self.query.iter().map(|(name, _)| name).collect::<Vec<_>>())
-            .field("body", &self.body.keys().collect::<Vec<_>>())
+            .field("body", &self.body.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("max_response_bytes", &self.max_response_bytes)
             .finish_non_exhaustive()
@@ -132,19 +132,35 @@ pub(crate) fn with_json<T: Decode>(
     Ok(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json))
 }
 
-/// Adds the options to the request of an operation.
+/// Adds the options to a request.
 #[allow(clippy::result_large_err, reason = "all methods have this error")]
 pub(crate) fn with_options(
     mut request: reqwest::Request,
     options: &CallOptions,
 ) -> Result<reqwest::Request, Error<()>> {
     if options.streams {
-        // A server without support for streams may respond with JSON.
-        let types = HeaderValue::from_static("text/event-stream, application/json");
-        request.headers_mut().insert(ACCEPT, types);
+        accept_events(&mut request);
     }
-    options.apply(&mut request).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+    for (name, value) in &options.headers {
+        request.headers_mut().insert(name, value.clone());
+    }
+    if !options.query.is_empty() {
+        request.url_mut().query_pairs_mut().extend_pairs(&options.query);
+    }
+    extend_body(&mut request, &options.body)
+        .map_err(|error| Error::InvalidRequest(error.to_string()))?;
+    if request.body().is_none() && request.method() == reqwest::Method::POST {
+        // Some servers and proxies reject a POST without a content length.
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    *request.timeout_mut() = options.timeout;
     Ok(request)
+}
+
+/// Lets a request accept a stream of events, and a JSON object from a server without support for streams.
+pub fn accept_events(request: &mut reqwest::Request) {
+    let types = HeaderValue::from_static("text/event-stream, application/json");
+    request.headers_mut().insert(ACCEPT, types);
 }
 
 /// Sends a request. All methods share it, so that it is compiled once.
@@ -157,48 +173,31 @@ pub(crate) async fn send(
 
 impl ClientHooks<CallOptions> for Client {}
 
-impl CallOptions {
-    /// Adds the headers, the query and the body fields to a request, and sets its timeout.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if there are fields for the body, and it is not a JSON object.
-    pub fn apply(&self, request: &mut reqwest::Request) -> Result<(), serde_json::Error> {
-        for (name, value) in &self.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        if !self.query.is_empty() {
-            request.url_mut().query_pairs_mut().extend_pairs(&self.query);
-        }
-        if !self.body.is_empty() {
-            extend_body(request, &self.body)?;
-        }
-        if request.body().is_none() && request.method() == reqwest::Method::POST {
-            // Some servers and proxies reject a POST without a content length.
-            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        *request.timeout_mut() = self.timeout;
-        Ok(())
-    }
-}
-
 /// Percent-encodes a path segment, if needed.
 pub(crate) fn segment(text: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     if text.bytes().all(plain) { Cow::Borrowed(text) } else { Cow::Owned(encode_path(text)) }
 }
 
-/// Adds fields to the JSON body of a request.
-fn extend_body(
+/// Adds fields to the body of a request. They replace fields with the same name.
+///
+/// # Errors
+///
+/// Returns an error if there are fields, and the body is not a JSON object.
+pub fn extend_body(
     request: &mut reqwest::Request,
-    fields: &Map<String, Value>,
+    fields: &[(String, Value)],
 ) -> Result<(), serde_json::Error> {
+    if fields.is_empty() {
+        return Ok(());
+    }
     let mut body: Map<String, Value> = match request.body().and_then(reqwest::Body::as_bytes) {
         Some(bytes) => serde_json::from_slice(bytes)?,
         None => Map::new(),
     };
-    body.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+    body.extend(fields.iter().cloned());
     *request.body_mut() = Some(serde_json::to_vec(&body)?.into());
+    request.headers_mut().remove(CONTENT_LENGTH);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(())
 }

@@ -28,6 +28,9 @@ use crate::time::deadline_after;
 use crate::transport::response_body::{Failure, ResponseHead, error_response, not_built, receive};
 use crate::transport::{RequestOptions, Response, ResponseFuture};
 
+/// Maximum size of a response that is read as a whole, in bytes.
+const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
+
 /// The ids that a span records.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct SpanIds<'a> {
@@ -68,7 +71,7 @@ pub(crate) trait ApiRequest: Send {
     /// Checks the request before anything is sent.
     fn prepare(&mut self, client: &Client) -> Result<PreparedCall>;
 
-    /// Builds the request of one attempt, with the options of `api`.
+    /// Builds the request of one attempt, without its options.
     fn build(&mut self, api: &runstep_api::Client) -> BuildResult;
 }
 
@@ -137,32 +140,35 @@ impl Call {
         let mut retries = RetryState::default();
         loop {
             let deadline = deadline_after(timeout);
-            let call_options = client.call_options(options, deadline).await;
-            let mut call_options = call_options.map_err(|error| record_error(&span, error))?;
-            if let Some(key) = &idempotency_key {
-                call_options.headers.entry("idempotency-key").or_insert_with(|| key.clone());
-            }
+            let http = client.api().client();
+            let built = match client.check(options) {
+                Ok(()) => client.token(deadline).await,
+                Err(error) => Err(error),
+            };
+            let built = built.and_then(|token| {
+                let mut request = request.build(client.api()).map_err(not_built)?;
+                client.add_options(&mut request, options, token)?;
+                Ok(request)
+            });
+            let mut sent = built.map_err(|error| record_error(&span, error))?;
             let mut attempt = Attempt { head: None, token: None, deadline };
             if client.may_renew_token() {
-                attempt.token = call_options.headers.get(AUTHORIZATION).cloned();
+                attempt.token = sent.headers().get(AUTHORIZATION).cloned();
             }
-            let limit = (!options.streams).then_some(call_options.max_response_bytes);
-            let api = client.generated(call_options);
-            let failure = match request.build(&api) {
-                Ok(request) => {
-                    let received = receive(api.client(), request, limit, &mut attempt.head);
-                    match timeout_at(deadline, received).await {
-                        Ok(Ok(stream)) => {
-                            let head = attempt.head.unwrap_or_default();
-                            span.record("http.response.status_code", head.status.as_u16());
-                            let creates_object = !repeatability.is_idempotent;
-                            return Ok(CompletedCall { head, stream, span, creates_object });
-                        }
-                        Ok(Err(failure)) => failure,
-                        Err(_) => Failure::Failed(Error::timed_out()),
-                    }
+            if let Some(key) = &idempotency_key {
+                sent.headers_mut().entry("idempotency-key").or_insert_with(|| key.clone());
+            }
+            let limit = (!options.streams).then_some(MAX_RESPONSE_BYTES);
+            let received = receive(http, sent, limit, &mut attempt.head);
+            let failure = match timeout_at(deadline, received).await {
+                Ok(Ok(stream)) => {
+                    let head = attempt.head.unwrap_or_default();
+                    span.record("http.response.status_code", head.status.as_u16());
+                    let creates_object = !repeatability.is_idempotent;
+                    return Ok(CompletedCall { head, stream, span, creates_object });
                 }
-                Err(error) => Failure::Failed(not_built(error)),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Failed(Error::timed_out()),
             };
             let retried =
                 on_failure(client, options, repeatability, failure, attempt, &mut retries, &span);

@@ -277,7 +277,7 @@ impl CreateAssistant {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -534,7 +534,7 @@ impl UpdateAssistant {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -738,7 +738,7 @@ impl CreateThread {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -953,7 +953,7 @@ impl<M> CreateThreadAndRun<M> {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.request.body.insert(name.into(), value.into());
+        self.options.request.body.push((name.into(), value.into()));
         self
     }
 }
@@ -1115,7 +1115,7 @@ impl UpdateThread {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -1487,7 +1487,7 @@ impl CreateMessage {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -1690,7 +1690,7 @@ impl UpdateMessage {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -2200,7 +2200,7 @@ impl<M> CreateRun<M> {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.request.body.insert(name.into(), value.into());
+        self.options.request.body.push((name.into(), value.into()));
         self
     }
 }
@@ -2374,7 +2374,7 @@ impl UpdateRun {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -2476,7 +2476,7 @@ impl<M> SubmitToolOutputs<M> {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.request.body.insert(name.into(), value.into());
+        self.options.request.body.push((name.into(), value.into()));
         self
     }
 }

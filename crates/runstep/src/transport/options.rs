@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use runstep_api::Field;
 
@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct RequestOptions {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
-    pub(crate) body: Map<String, Value>,
+    pub(crate) body: Vec<(String, Value)>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
     /// Whether the response is read as a stream.
@@ -104,7 +104,7 @@ impl fmt::Debug for RequestOptions {
         f.debug_struct("RequestOptions")
             .field("headers", &names(&self.headers))
             .field("query", &names(&self.query))
-            .field("body", &self.body.keys().collect::<Vec<_>>())
+            .field("body", &self.body.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("retry", &self.retry)
             .field("streams", &self.streams)

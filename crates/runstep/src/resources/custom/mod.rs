@@ -228,9 +228,8 @@ impl ApiRequest for CustomRequest {
     }
 
     fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        let invalid =
-            |error: &dyn fmt::Display| runstep_api::Error::InvalidRequest(error.to_string());
-        let url = path::join(api.baseurl(), &self.path).map_err(|error| invalid(&error))?;
+        let url = path::join(api.baseurl(), &self.path)
+            .map_err(|error| runstep_api::Error::InvalidRequest(error.to_string()))?;
         let mut request = reqwest::Request::new(self.method.clone(), url);
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static(self.accept));
@@ -242,9 +241,14 @@ impl ApiRequest for CustomRequest {
                 to_body(chunks, headers)
             }
             Body::Stream(body) => body.take().map(SyncWrapper::into_inner),
-            Body::Empty | Body::Invalid(_) => None,
+            Body::Empty | Body::Invalid(_) => {
+                if self.method == Method::POST {
+                    // Some servers and proxies reject a POST without a length.
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+                }
+                None
+            }
         };
-        api.inner().apply(&mut request).map_err(|error| invalid(&error))?;
         Ok(request)
     }
 }
