@@ -133,13 +133,12 @@ pub(crate) fn with_json<T: Decode>(
 }
 
 /// Adds the options to a request.
-#[allow(clippy::result_large_err, reason = "all methods have this error")]
-pub(crate) fn with_options(
-    mut request: reqwest::Request,
+fn add_options(
+    request: &mut reqwest::Request,
     options: &CallOptions,
-) -> Result<reqwest::Request, Error<()>> {
+) -> Result<(), serde_json::Error> {
     if options.streams {
-        accept_events(&mut request);
+        accept_events(request);
     }
     for (name, value) in &options.headers {
         request.headers_mut().insert(name, value.clone());
@@ -147,14 +146,8 @@ pub(crate) fn with_options(
     if !options.query.is_empty() {
         request.url_mut().query_pairs_mut().extend_pairs(&options.query);
     }
-    extend_body(&mut request, &options.body)
-        .map_err(|error| Error::InvalidRequest(error.to_string()))?;
-    if request.body().is_none() && request.method() == reqwest::Method::POST {
-        // Some servers and proxies reject a POST without a content length.
-        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
     *request.timeout_mut() = options.timeout;
-    Ok(request)
+    extend_body(request, &options.body)
 }
 
 /// Lets a request accept a stream of events, and a JSON object from a server without support for streams.
@@ -163,11 +156,13 @@ pub fn accept_events(request: &mut reqwest::Request) {
     request.headers_mut().insert(ACCEPT, types);
 }
 
-/// Sends a request. All methods share it, so that it is compiled once.
+/// Sends a request with the options of the client. All methods share it, so that it is compiled once.
 pub(crate) async fn send(
     client: &Client,
-    request: reqwest::Request,
+    mut request: reqwest::Request,
 ) -> Result<reqwest::Response, Error<()>> {
+    add_options(&mut request, &client.inner)
+        .map_err(|error| Error::InvalidRequest(error.to_string()))?;
     Ok(client.client.execute(request).await?)
 }
 
@@ -179,7 +174,8 @@ pub(crate) fn segment(text: &str) -> Cow<'_, str> {
     if text.bytes().all(plain) { Cow::Borrowed(text) } else { Cow::Owned(encode_path(text)) }
 }
 
-/// Adds fields to the body of a request. They replace fields with the same name.
+/// Adds fields to the body of a request. They replace fields with the same name. A `POST` request without a
+/// body gets a length, because some servers and proxies reject it otherwise.
 ///
 /// # Errors
 ///
@@ -189,6 +185,9 @@ pub fn extend_body(
     fields: &[(String, Value)],
 ) -> Result<(), serde_json::Error> {
     if fields.is_empty() {
+        if request.body().is_none() && request.method() == reqwest::Method::POST {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         return Ok(());
     }
     let mut body: Map<String, Value> = match request.body().and_then(reqwest::Body::as_bytes) {
@@ -197,7 +196,6 @@ pub fn extend_body(
     };
     body.extend(fields.iter().cloned());
     *request.body_mut() = Some(serde_json::to_vec(&body)?.into());
-    request.headers_mut().remove(CONTENT_LENGTH);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(())
 }

@@ -41,6 +41,7 @@ mod operations;
 mod other;
 mod property_reader;
 mod property_writer;
+mod raw;
 #[rustfmt::skip]
 mod structs;
 mod tagged_object;
@@ -58,6 +59,7 @@ pub use decode::{decode, decode_any, decode_value, encode};
 pub use field::Field;
 pub use json_object::JsonObject;
 {exports}pub use operations::Operation;
+pub use raw::{parse_value, raw_items, raw_properties};
 pub use validate::{Validate, Violation, validate_range};
 pub use wire::Decode;
 

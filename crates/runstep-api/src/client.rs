@@ -64,7 +64,7 @@ const _: () = {
     {}
 };
 impl Client {
-    /// Returns the request of [`Self::list_assistants`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::list_assistants`], without the options of this client, and without sending it.
     pub fn list_assistants_request<'a>(
         &'a self,
         after: Option<&'a str>,
@@ -85,7 +85,7 @@ impl Client {
             .query(&progenitor_client::QueryParam::new("limit", &limit))
             .query(&progenitor_client::QueryParam::new("order", &order))
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// List assistants
     ///
@@ -112,7 +112,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::create_assistant`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::create_assistant`], without the options of this client, and without sending it.
     pub fn create_assistant_request<'a>(
         &'a self,
         body: &'a types::CreateAssistantRequest,
@@ -129,7 +129,7 @@ impl Client {
                 body,
             )?
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Create an assistant
     ///
@@ -150,7 +150,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::retrieve_assistant`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::retrieve_assistant`], without the options of this client, and without sending it.
     pub fn retrieve_assistant_request<'a>(
         &'a self,
         assistant_id: &'a str,
@@ -166,7 +166,7 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Get an assistant
     ///
@@ -187,7 +187,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::update_assistant`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::update_assistant`], without the options of this client, and without sending it.
     pub fn update_assistant_request<'a>(
         &'a self,
         assistant_id: &'a str,
@@ -207,7 +207,7 @@ impl Client {
                 body,
             )?
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Update an assistant
     ///
@@ -230,7 +230,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::delete_assistant`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::delete_assistant`], without the options of this client, and without sending it.
     pub fn delete_assistant_request<'a>(
         &'a self,
         assistant_id: &'a str,
@@ -246,7 +246,7 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Delete an assistant
     ///
@@ -267,7 +267,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::create_thread`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::create_thread`], without the options of this client, and without sending it.
     pub fn create_thread_request<'a>(
         &'a self,
         body: &'a types::CreateThreadRequest,
@@ -284,7 +284,7 @@ impl Client {
                 body,
             )?
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Create a thread
     ///
@@ -305,7 +305,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::create_thread_and_run`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::create_thread_and_run`], without the options of this client, and without sending it.
     pub fn create_thread_and_run_request<'a>(
         &'a self,
         body: &'a types::CreateThreadAndRunRequest,
@@ -322,7 +322,7 @@ impl Client {
                 body,
             )?
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Create a thread and a run
     ///
@@ -343,7 +343,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::retrieve_thread`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::retrieve_thread`], without the options of this client, and without sending it.
     pub fn retrieve_thread_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -359,7 +359,7 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Get a thread
     ///
@@ -380,7 +380,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::update_thread`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::update_thread`], without the options of this client, and without sending it.
     pub fn update_thread_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -400,7 +400,7 @@ impl Client {
                 body,
             )?
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Update a thread
     ///
@@ -423,7 +423,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::delete_thread`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::delete_thread`], without the options of this client, and without sending it.
     pub fn delete_thread_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -439,7 +439,7 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Delete a thread
     ///
@@ -460,7 +460,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::list_messages`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::list_messages`], without the options of this client, and without sending it.
     pub fn list_messages_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -488,7 +488,7 @@ impl Client {
             .query(&progenitor_client::QueryParam::new("order", &order))
             .query(&progenitor_client::QueryParam::new("run_id", &run_id))
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// List messages
     ///
@@ -520,7 +520,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::create_message`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::create_message`], without the options of this client, and without sending it.
     pub fn create_message_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -542,7 +542,7 @@ impl Client {
                 body,
             )?
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Add a message
     ///
@@ -565,7 +565,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::retrieve_message`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::retrieve_message`], without the options of this client, and without sending it.
     pub fn retrieve_message_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -587,7 +587,7 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Get a message
     ///
@@ -610,7 +610,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::update_message`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::update_message`], without the options of this client, and without sending it.
     pub fn update_message_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -636,7 +636,7 @@ impl Client {
                 body,
             )?
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Update a message
     ///
@@ -661,7 +661,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::delete_message`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::delete_message`], without the options of this client, and without sending it.
     pub fn delete_message_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -683,7 +683,7 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Delete a message
     ///
@@ -706,7 +706,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::list_runs`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::list_runs`], without the options of this client, and without sending it.
     pub fn list_runs_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -730,7 +730,7 @@ impl Client {
             .query(&progenitor_client::QueryParam::new("limit", &limit))
             .query(&progenitor_client::QueryParam::new("order", &order))
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// List runs
     ///
@@ -759,7 +759,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::create_run`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::create_run`], without the options of this client, and without sending it.
     pub fn create_run_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -781,7 +781,7 @@ impl Client {
             )?
             .query(&progenitor_client::QueryParam::new("include[]", &include))
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Start a run
     ///
@@ -806,7 +806,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::retrieve_run`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::retrieve_run`], without the options of this client, and without sending it.
     pub fn retrieve_run_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -828,7 +828,7 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Get a run
     ///
@@ -851,7 +851,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::update_run`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::update_run`], without the options of this client, and without sending it.
     pub fn update_run_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -877,7 +877,7 @@ impl Client {
                 body,
             )?
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Update a run
     ///
@@ -902,7 +902,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::submit_tool_outputs`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::submit_tool_outputs`], without the options of this client, and without sending it.
     pub fn submit_tool_outputs_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -928,7 +928,7 @@ impl Client {
                 body,
             )?
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Submit tool outputs
     ///
@@ -953,7 +953,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::cancel_run`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::cancel_run`], without the options of this client, and without sending it.
     pub fn cancel_run_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -975,7 +975,7 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Cancel a run
     ///
@@ -998,7 +998,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::list_run_steps`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::list_run_steps`], without the options of this client, and without sending it.
     pub fn list_run_steps_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -1030,7 +1030,7 @@ impl Client {
             .query(&progenitor_client::QueryParam::new("limit", &limit))
             .query(&progenitor_client::QueryParam::new("order", &order))
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// List steps
     ///
@@ -1072,7 +1072,7 @@ impl Client {
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Returns the request of [`Self::retrieve_run_step`], with the options of this client, without sending it.
+    /// Returns the request of [`Self::retrieve_run_step`], without the options of this client, and without sending it.
     pub fn retrieve_run_step_request<'a>(
         &'a self,
         thread_id: &'a str,
@@ -1097,7 +1097,7 @@ impl Client {
             )
             .query(&progenitor_client::QueryParam::new("include[]", &include))
             .build()?;
-        crate::call::with_options(request, &self.inner)
+        Ok(request)
     }
     /// Get a step
     ///

@@ -13,7 +13,7 @@ const MAX_EXCERPT: usize = 200;
 
 /// Extracts the fields of an API error. Fields of other types are ignored.
 pub(crate) fn parse(body: &[u8]) -> ApiError {
-    let Ok(response) = serde_json::from_slice::<Value>(without_mark(body)) else {
+    let Ok(response) = runstep_api::parse_value(without_mark(body)) else {
         return ApiError::default();
     };
     let error = match response.get("error") {
@@ -71,7 +71,13 @@ pub(crate) fn describe_unexpected(expected: &str, headers: &HeaderMap, body: &[u
 
 /// Returns the beginning of a text on one line. Control characters are escaped.
 pub(crate) fn excerpt(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
     escape_controls(&truncate(&line, MAX_EXCERPT)).into_owned()
 }
 

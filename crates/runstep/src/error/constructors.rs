@@ -19,7 +19,7 @@ const MAX_COLLECTED: usize = 4 * 1024;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(Box::new(Inner {
             kind,
             message: message.into(),
             status: None,
@@ -31,7 +31,7 @@ impl Error {
             active: None,
             run: None,
             source: None,
-        }))
+        })))
     }
 
     /// Creates the error for a busy thread that the client detected itself.

@@ -34,10 +34,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// - [`is_decode`](Self::is_decode): the response does not match the API; see [`body`](Self::body).
 /// - For other errors, [`message`](Self::message) is the server's message, and
 ///   [`request_id`](Self::request_id) identifies the request to the server's operators.
-pub struct Error(Box<dyn Contents>);
+pub struct Error(Box<Box<dyn Contents>>);
 
 /// The contents of an error. A trait object, so that the code that drops them is compiled once, and not
-/// wherever an error may be dropped.
+/// wherever an error may be dropped. In two boxes, so that an error has the size of a pointer.
 trait Contents: Send + Sync {
     fn inner(&self) -> &Inner;
     fn inner_mut(&mut self) -> &mut Inner;

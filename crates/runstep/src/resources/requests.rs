@@ -14,7 +14,9 @@ use crate::client::{
 ApiRequest, BuildResult, Call, Client, CompletedCall, PreparedCall, SpanIds,
 };
 use crate::error::Result;
-use crate::pagination::{self, Items, Page, PageQuery, PagedRequest, Pages, invalid_entries};
+use crate::pagination::{
+self, Items, Page, PageQuery, PagedRequest, Pages, check_entry, invalid_entries,
+};
 use crate::run_request::{Plain, RunRequest};
 use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};
 
@@ -103,10 +105,13 @@ impl ListAssistants {
             list.data.is_empty(),
             list.other().contains_key("data"),
         );
-        let (invalid, last_id) = invalid_entries::<
-            _,
-            Assistant,
-        >(&response, is_empty, is_partial)?;
+        let head = response.head();
+        let (invalid, last_id) = invalid_entries(
+            head,
+            is_empty,
+            is_partial,
+            check_entry::<Assistant>,
+        )?;
         Ok(
             response
                 .map(|list| {
@@ -162,10 +167,9 @@ impl IntoFuture for ListAssistants {
         self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
-impl PagedRequest for ListAssistants {
-    type Item = Assistant;
-    fn fetch(self) -> ResponseFuture<Page<Assistant>> {
-        self.into_future()
+impl PagedRequest<Assistant> for ListAssistants {
+    fn fetch(&self) -> ResponseFuture<Page<Assistant>> {
+        self.clone().into_future()
     }
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
@@ -1355,10 +1359,13 @@ impl ListMessages {
             list.data.is_empty(),
             list.other().contains_key("data"),
         );
-        let (invalid, last_id) = invalid_entries::<
-            _,
-            Message,
-        >(&response, is_empty, is_partial)?;
+        let head = response.head();
+        let (invalid, last_id) = invalid_entries(
+            head,
+            is_empty,
+            is_partial,
+            check_entry::<Message>,
+        )?;
         Ok(
             response
                 .map(|list| {
@@ -1420,10 +1427,9 @@ impl IntoFuture for ListMessages {
         self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
-impl PagedRequest for ListMessages {
-    type Item = Message;
-    fn fetch(self) -> ResponseFuture<Page<Message>> {
-        self.into_future()
+impl PagedRequest<Message> for ListMessages {
+    fn fetch(&self) -> ResponseFuture<Page<Message>> {
+        self.clone().into_future()
     }
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
@@ -1933,10 +1939,13 @@ impl ListRuns {
             list.data.is_empty(),
             list.other().contains_key("data"),
         );
-        let (invalid, last_id) = invalid_entries::<
-            _,
-            Run,
-        >(&response, is_empty, is_partial)?;
+        let head = response.head();
+        let (invalid, last_id) = invalid_entries(
+            head,
+            is_empty,
+            is_partial,
+            check_entry::<Run>,
+        )?;
         Ok(
             response
                 .map(|list| {
@@ -1997,10 +2006,9 @@ impl IntoFuture for ListRuns {
         self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
-impl PagedRequest for ListRuns {
-    type Item = Run;
-    fn fetch(self) -> ResponseFuture<Page<Run>> {
-        self.into_future()
+impl PagedRequest<Run> for ListRuns {
+    fn fetch(&self) -> ResponseFuture<Page<Run>> {
+        self.clone().into_future()
     }
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
@@ -2694,10 +2702,13 @@ impl ListRunSteps {
             list.data.is_empty(),
             list.other().contains_key("data"),
         );
-        let (invalid, last_id) = invalid_entries::<
-            _,
-            RunStep,
-        >(&response, is_empty, is_partial)?;
+        let head = response.head();
+        let (invalid, last_id) = invalid_entries(
+            head,
+            is_empty,
+            is_partial,
+            check_entry::<RunStep>,
+        )?;
         Ok(
             response
                 .map(|list| {
@@ -2762,10 +2773,9 @@ impl IntoFuture for ListRunSteps {
         self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
-impl PagedRequest for ListRunSteps {
-    type Item = RunStep;
-    fn fetch(self) -> ResponseFuture<Page<RunStep>> {
-        self.into_future()
+impl PagedRequest<RunStep> for ListRunSteps {
+    fn fetch(&self) -> ResponseFuture<Page<RunStep>> {
+        self.clone().into_future()
     }
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()

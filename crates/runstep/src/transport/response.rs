@@ -69,6 +69,10 @@ impl<T> Response<T> {
         crate::headers::request_id(self.header_map())
     }
 
+    pub(crate) fn head(&self) -> &ResponseHead {
+        &self.head
+    }
+
     pub(crate) fn header_map(&self) -> &HeaderMap {
         &self.head.headers
     }

@@ -10,7 +10,9 @@ pub(super) const HEAD: &str = "//! Request builders: a struct for each operation
         ApiRequest, BuildResult, Call, Client, CompletedCall, PreparedCall, SpanIds,\n\
     };\n\
     use crate::error::Result;\n\
-    use crate::pagination::{self, Items, Page, PageQuery, PagedRequest, Pages, invalid_entries};\n\
+    use crate::pagination::{\n\
+        self, Items, Page, PageQuery, PagedRequest, Pages, check_entry, invalid_entries,\n\
+    };\n\
     use crate::run_request::{Plain, RunRequest};\n\
     use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};\n\n";
 
@@ -96,7 +98,9 @@ pub(super) const SEND_LIST: &str = r#"
         let response = call.object::<LIST>()?;
         let list = response.value();
         let (is_empty, is_partial) = (list.data.is_empty(), list.other().contains_key("data"));
-        let (invalid, last_id) = invalid_entries::<_, ITEM>(&response, is_empty, is_partial)?;
+        let head = response.head();
+        let (invalid, last_id) =
+            invalid_entries(head, is_empty, is_partial, check_entry::<ITEM>)?;
         Ok(response.map(|list| {
             let last = list.data.last().map(|item| item.id.clone());
             Page {
@@ -126,10 +130,9 @@ pub(super) const SEND_LIST: &str = r#"
 
 /// The trait of requests for lists.
 pub(super) const PAGED: &str = r#"
-    impl PagedRequest for NAME {
-        type Item = ITEM;
-        fn fetch(self) -> ResponseFuture<OUTPUT> {
-            self.into_future()
+    impl PagedRequest<ITEM> for NAME {
+        fn fetch(&self) -> ResponseFuture<OUTPUT> {
+            self.clone().into_future()
         }
         fn cursor(&self) -> Option<&str> {
             self.page.after.as_deref()

@@ -137,7 +137,7 @@ fn divide(function: &mut ImplItemFn) -> Result<ImplItemFn, Error> {
         #(#decodes)*
     };
     let docs = format!(
-        "Returns the request of [`Self::{name}`], with the options of this client, without sending it.\n"
+        "Returns the request of [`Self::{name}`], without the options of this client, and without sending it.\n"
     );
     let mut function = function.clone();
     function.attrs = vec![parse_quote!(#[doc = #docs])];
@@ -145,10 +145,7 @@ fn divide(function: &mut ImplItemFn) -> Result<ImplItemFn, Error> {
     function.sig.ident = build;
     function.sig.output = parse_quote!(-> Result<reqwest::Request, Error<()>>);
     function.block.stmts = builds;
-    function
-        .block
-        .stmts
-        .push(Stmt::Expr(parse_quote!(crate::call::with_options(request, &self.inner)), None));
+    function.block.stmts.push(Stmt::Expr(parse_quote!(Ok(request)), None));
     Ok(function)
 }
 

@@ -241,13 +241,7 @@ impl ApiRequest for CustomRequest {
                 to_body(chunks, headers)
             }
             Body::Stream(body) => body.take().map(SyncWrapper::into_inner),
-            Body::Empty | Body::Invalid(_) => {
-                if self.method == Method::POST {
-                    // Some servers and proxies reject a POST without a length.
-                    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-                }
-                None
-            }
+            Body::Empty | Body::Invalid(_) => None,
         };
         Ok(request)
     }
