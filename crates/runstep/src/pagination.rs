@@ -358,7 +358,9 @@ pub(crate) fn pages<T: Send + 'static>(request: impl PagedRequest<T> + 'static) 
     Pages(SyncWrapper::new(Box::pin(PageStream::new(Box::new(request)))))
 }
 
-pub(crate) fn items<T: Send + Unpin + 'static>(request: impl PagedRequest<T> + 'static) -> Items<T> {
+pub(crate) fn items<T: Send + Unpin + 'static>(
+    request: impl PagedRequest<T> + 'static,
+) -> Items<T> {
     Items::new(Box::new(request), false)
 }
 

@@ -29,6 +29,7 @@ pub struct ListAssistants {
     pub(crate) page: PageQuery,
 }
 impl ListAssistants {
+    #[inline]
     pub(crate) fn new(client: &Client) -> Self {
         Self {
             client: client.clone(),
@@ -48,11 +49,13 @@ impl ListAssistants {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -128,10 +131,12 @@ impl ListAssistants {
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
+    #[inline]
     pub fn pages(self) -> Pages<Assistant> {
         pagination::pages(self)
     }
     /// Returns a stream of all items, which fetches pages as needed.
+    #[inline]
     pub fn items(self) -> Items<Assistant> {
         pagination::items(self)
     }
@@ -168,12 +173,15 @@ impl IntoFuture for ListAssistants {
     }
 }
 impl PagedRequest<Assistant> for ListAssistants {
+    #[inline]
     fn fetch(&self) -> ResponseFuture<Page<Assistant>> {
         self.clone().into_future()
     }
+    #[inline]
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
     }
+    #[inline]
     fn set_cursor(&mut self, cursor: String) {
         self.page.after = Some(cursor);
     }
@@ -187,6 +195,7 @@ pub struct CreateAssistant {
     pub(crate) body: CreateAssistantRequest,
 }
 impl CreateAssistant {
+    #[inline]
     pub(crate) fn new(client: &Client, body: CreateAssistantRequest) -> Self {
         Self {
             client: client.clone(),
@@ -296,11 +305,13 @@ impl CreateAssistant {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -353,6 +364,7 @@ pub struct RetrieveAssistant {
     pub(crate) assistant_id: String,
 }
 impl RetrieveAssistant {
+    #[inline]
     pub(crate) fn new(client: &Client, assistant_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -372,11 +384,13 @@ impl RetrieveAssistant {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -433,6 +447,7 @@ pub struct UpdateAssistant {
     pub(crate) body: UpdateAssistantRequest,
 }
 impl UpdateAssistant {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         assistant_id: impl Into<String>,
@@ -553,11 +568,13 @@ impl UpdateAssistant {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -614,6 +631,7 @@ pub struct DeleteAssistant {
     pub(crate) assistant_id: String,
 }
 impl DeleteAssistant {
+    #[inline]
     pub(crate) fn new(client: &Client, assistant_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -633,11 +651,13 @@ impl DeleteAssistant {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -693,6 +713,7 @@ pub struct CreateThread {
     pub(crate) body: CreateThreadRequest,
 }
 impl CreateThread {
+    #[inline]
     pub(crate) fn new(client: &Client, body: CreateThreadRequest) -> Self {
         Self {
             client: client.clone(),
@@ -757,11 +778,13 @@ impl CreateThread {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -994,6 +1017,7 @@ pub struct RetrieveThread {
     pub(crate) thread_id: String,
 }
 impl RetrieveThread {
+    #[inline]
     pub(crate) fn new(client: &Client, thread_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -1013,11 +1037,13 @@ impl RetrieveThread {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1074,6 +1100,7 @@ pub struct UpdateThread {
     pub(crate) body: UpdateThreadRequest,
 }
 impl UpdateThread {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1134,11 +1161,13 @@ impl UpdateThread {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1195,6 +1224,7 @@ pub struct DeleteThread {
     pub(crate) thread_id: String,
 }
 impl DeleteThread {
+    #[inline]
     pub(crate) fn new(client: &Client, thread_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -1214,11 +1244,13 @@ impl DeleteThread {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1276,6 +1308,7 @@ pub struct ListMessages {
     pub(crate) page: PageQuery,
 }
 impl ListMessages {
+    #[inline]
     pub(crate) fn new(client: &Client, thread_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -1302,11 +1335,13 @@ impl ListMessages {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1382,10 +1417,12 @@ impl ListMessages {
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
+    #[inline]
     pub fn pages(self) -> Pages<Message> {
         pagination::pages(self)
     }
     /// Returns a stream of all items, which fetches pages as needed.
+    #[inline]
     pub fn items(self) -> Items<Message> {
         pagination::items(self)
     }
@@ -1428,12 +1465,15 @@ impl IntoFuture for ListMessages {
     }
 }
 impl PagedRequest<Message> for ListMessages {
+    #[inline]
     fn fetch(&self) -> ResponseFuture<Page<Message>> {
         self.clone().into_future()
     }
+    #[inline]
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
     }
+    #[inline]
     fn set_cursor(&mut self, cursor: String) {
         self.page.after = Some(cursor);
     }
@@ -1448,6 +1488,7 @@ pub struct CreateMessage {
     pub(crate) body: CreateMessageRequest,
 }
 impl CreateMessage {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1508,11 +1549,13 @@ impl CreateMessage {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1570,6 +1613,7 @@ pub struct RetrieveMessage {
     pub(crate) message_id: String,
 }
 impl RetrieveMessage {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1594,11 +1638,13 @@ impl RetrieveMessage {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1658,6 +1704,7 @@ pub struct UpdateMessage {
     pub(crate) body: UpdateMessageRequest,
 }
 impl UpdateMessage {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1711,11 +1758,13 @@ impl UpdateMessage {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1775,6 +1824,7 @@ pub struct DeleteMessage {
     pub(crate) message_id: String,
 }
 impl DeleteMessage {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1799,11 +1849,13 @@ impl DeleteMessage {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1862,6 +1914,7 @@ pub struct ListRuns {
     pub(crate) page: PageQuery,
 }
 impl ListRuns {
+    #[inline]
     pub(crate) fn new(client: &Client, thread_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -1882,11 +1935,13 @@ impl ListRuns {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1962,10 +2017,12 @@ impl ListRuns {
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
+    #[inline]
     pub fn pages(self) -> Pages<Run> {
         pagination::pages(self)
     }
     /// Returns a stream of all items, which fetches pages as needed.
+    #[inline]
     pub fn items(self) -> Items<Run> {
         pagination::items(self)
     }
@@ -2007,12 +2064,15 @@ impl IntoFuture for ListRuns {
     }
 }
 impl PagedRequest<Run> for ListRuns {
+    #[inline]
     fn fetch(&self) -> ResponseFuture<Page<Run>> {
         self.clone().into_future()
     }
+    #[inline]
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
     }
+    #[inline]
     fn set_cursor(&mut self, cursor: String) {
         self.page.after = Some(cursor);
     }
@@ -2252,6 +2312,7 @@ pub struct RetrieveRun {
     pub(crate) run_id: String,
 }
 impl RetrieveRun {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2276,11 +2337,13 @@ impl RetrieveRun {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2344,6 +2407,7 @@ pub struct UpdateRun {
     pub(crate) body: UpdateRunRequest,
 }
 impl UpdateRun {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2397,11 +2461,13 @@ impl UpdateRun {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2525,6 +2591,7 @@ pub struct CancelRun {
     pub(crate) run_id: String,
 }
 impl CancelRun {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2549,11 +2616,13 @@ impl CancelRun {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2614,6 +2683,7 @@ pub struct ListRunSteps {
     pub(crate) page: PageQuery,
 }
 impl ListRunSteps {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2645,11 +2715,13 @@ impl ListRunSteps {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2725,10 +2797,12 @@ impl ListRunSteps {
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
+    #[inline]
     pub fn pages(self) -> Pages<RunStep> {
         pagination::pages(self)
     }
     /// Returns a stream of all items, which fetches pages as needed.
+    #[inline]
     pub fn items(self) -> Items<RunStep> {
         pagination::items(self)
     }
@@ -2774,12 +2848,15 @@ impl IntoFuture for ListRunSteps {
     }
 }
 impl PagedRequest<RunStep> for ListRunSteps {
+    #[inline]
     fn fetch(&self) -> ResponseFuture<Page<RunStep>> {
         self.clone().into_future()
     }
+    #[inline]
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
     }
+    #[inline]
     fn set_cursor(&mut self, cursor: String) {
         self.page.after = Some(cursor);
     }
@@ -2796,6 +2873,7 @@ pub struct RetrieveRunStep {
     pub(crate) include: Vec<RunInclude>,
 }
 impl RetrieveRunStep {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2828,11 +2906,13 @@ impl RetrieveRunStep {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2900,18 +2980,21 @@ impl FieldType for ResponseFormat {}
 impl TextFieldType for ResponseFormat {}
 #[diagnostic::do_not_recommend]
 impl IntoField<ResponseFormat> for TextResponseFormat {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
 #[diagnostic::do_not_recommend]
 impl IntoField<ResponseFormat> for JsonObjectResponseFormat {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
 #[diagnostic::do_not_recommend]
 impl IntoField<ResponseFormat> for JsonSchemaResponseFormat {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
@@ -2919,18 +3002,21 @@ impl IntoField<ResponseFormat> for JsonSchemaResponseFormat {
 impl FieldType for Tool {}
 #[diagnostic::do_not_recommend]
 impl IntoField<Tool> for CodeInterpreterTool {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
 #[diagnostic::do_not_recommend]
 impl IntoField<Tool> for FileSearchTool {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
 #[diagnostic::do_not_recommend]
 impl IntoField<Tool> for FunctionTool {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
@@ -2939,6 +3025,7 @@ impl FieldType for ToolChoice {}
 impl TextFieldType for ToolChoice {}
 #[diagnostic::do_not_recommend]
 impl IntoField<ToolChoice> for NamedToolChoice {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<ToolChoice>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }

@@ -16,6 +16,8 @@ pub(super) const HEAD: &str = "//! Request builders: a struct for each operation
     use crate::run_request::{Plain, RunRequest};\n\
     use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};\n\n";
 
+// The methods of builders are `#[inline]`, so that a program compiles and contains those that it calls.
+
 /// Setters of every request builder.
 pub(super) const OPTIONS: &str = r#"
     /// Adds a header. Overrides a header of the client.
@@ -30,11 +32,13 @@ pub(super) const OPTIONS: &str = r#"
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -114,10 +118,12 @@ pub(super) const SEND_LIST: &str = r#"
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
+    #[inline]
     pub fn pages(self) -> Pages<ITEM> {
         pagination::pages(self)
     }
     /// Returns a stream of all items, which fetches pages as needed.
+    #[inline]
     pub fn items(self) -> Items<ITEM> {
         pagination::items(self)
     }
@@ -131,12 +137,15 @@ pub(super) const SEND_LIST: &str = r#"
 /// The trait of requests for lists.
 pub(super) const PAGED: &str = r#"
     impl PagedRequest<ITEM> for NAME {
+        #[inline]
         fn fetch(&self) -> ResponseFuture<OUTPUT> {
             self.clone().into_future()
         }
+        #[inline]
         fn cursor(&self) -> Option<&str> {
             self.page.after.as_deref()
         }
+        #[inline]
         fn set_cursor(&mut self, cursor: String) {
             self.page.after = Some(cursor);
         }

@@ -182,6 +182,7 @@ impl Request {
                     {fields}
                 }}
                 impl {name} {{
+                    #[inline]
                     pub(crate) fn new(client: &Client, {arguments}) -> Self {{
                         Self {{ client: client.clone(), options: RequestOptions::default(), {values} }}
                     }}
