@@ -7,13 +7,15 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Parses JSON as a value.
+use crate::decode_any;
+
+/// Parses JSON as a value; the same as [`decode_any`](crate::decode_any).
 ///
 /// # Errors
 ///
 /// Returns an error if the text is not JSON, or if [`Value`] cannot hold it.
 pub fn parse_value(json: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(json)
+    decode_any(json)
 }
 
 /// Returns the texts of the items of a list.

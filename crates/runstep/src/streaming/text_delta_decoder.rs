@@ -17,6 +17,7 @@ use runstep_api::types::{
 };
 
 use super::event_template::{EventTemplate, VariableParts};
+use super::snapshots::has_same_json;
 use super::sse::decode_utf8;
 
 const EVENT: &str = "thread.message.delta";
@@ -118,7 +119,7 @@ impl CachedDelta {
         let Ok(RunEvent::MessageDelta(changed)) = RunEvent::decode(EVENT, &changed) else {
             return None;
         };
-        if delta.with_text(other) != changed {
+        if !has_same_json(&delta.with_text(other), &changed) {
             return None;
         }
         let template = EventTemplate::new(lines, &quoted);

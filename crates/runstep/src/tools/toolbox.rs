@@ -293,7 +293,6 @@ impl<S> fmt::Debug for Toolbox<S> {
 }
 
 fn is_json_of(tool: &Tool, expected: &Value) -> bool {
-    runstep_api::encode(tool).is_ok_and(|json| {
-        serde_json::from_slice::<Value>(&json).is_ok_and(|json| json == *expected)
-    })
+    runstep_api::encode(tool)
+        .is_ok_and(|json| runstep_api::parse_value(&json).is_ok_and(|json| json == *expected))
 }

@@ -267,7 +267,8 @@ impl IntoFuture for Request {
     type IntoFuture = ResponseFuture<Value>;
 
     fn into_future(self) -> Self::IntoFuture {
-        self.json_response()
+        let response = self.call("application/json");
+        response.read(|call| response::decode_value(&call.bytes()?))
     }
 }
 

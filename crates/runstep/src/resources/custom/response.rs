@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use runstep_api::ByteStream;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sync_wrapper::SyncWrapper;
 
 use crate::error::{Error, Result};
@@ -34,13 +35,23 @@ boxed_stream!(BodyStream -> Bytes);
 
 /// Decodes a response. A response without a body is null.
 pub(super) fn decode<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T> {
-    let body: &[u8] = match response.value().as_ref() {
+    runstep_api::decode_any(body(response)).map_err(|error| undecodable(error, response))
+}
+
+/// Decodes a response as any JSON. A response without a body is null.
+pub(super) fn decode_value(response: &Response<Bytes>) -> Result<Value> {
+    runstep_api::parse_value(body(response)).map_err(|error| undecodable(error, response))
+}
+
+fn body(response: &Response<Bytes>) -> &[u8] {
+    match response.body() {
         b"" => b"null",
         body => body,
-    };
-    runstep_api::decode_any(body).map_err(|error| {
-        Error::undecodable(error, response.value())
-            .with_status(response.status())
-            .with_headers(response.header_map())
-    })
+    }
+}
+
+fn undecodable(error: serde_json::Error, response: &Response<Bytes>) -> Error {
+    Error::undecodable(error, response.value())
+        .with_status(response.status())
+        .with_headers(response.header_map())
 }

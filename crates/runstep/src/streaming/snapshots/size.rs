@@ -12,6 +12,13 @@ pub(in crate::streaming) fn json_size(object: &impl Decode) -> usize {
     runstep_api::encode(object).map_or(0, |json| json.len())
 }
 
+/// Returns whether two objects are equal. Comparing their JSON needs less code than comparing their
+/// properties, which would be compiled here for all types in them.
+pub(in crate::streaming) fn has_same_json<T: Decode>(left: &T, right: &T) -> bool {
+    let json = runstep_api::encode;
+    json(left).is_ok_and(|left| json(right).is_ok_and(|right| left == right))
+}
+
 /// Returns how many bytes a delta adds to a message. Indexes and ids are not counted.
 pub(super) fn of_message_delta(delta: &MessageDeltaBody) -> usize {
     let parts = delta.content.as_deref().unwrap_or_default();
