@@ -13,8 +13,7 @@ use progenitor_client::{ClientHooks, Error, encode_path};
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 
-use serde_json::{Map, Value};
-
+use crate::raw::raw_properties;
 use crate::wire::Decode;
 use crate::{Client, encode};
 
@@ -27,8 +26,9 @@ pub struct CallOptions {
     pub headers: HeaderMap,
     /// Pairs to add to the query.
     pub query: Vec<(String, String)>,
-    /// Fields to add to the body, which must be an object. They replace fields with the same name.
-    pub body: Vec<(String, Value)>,
+    /// Fields to add to the body, which must be an object: names, and values as JSON. They replace fields
+    /// with the same name.
+    pub body: Vec<(String, String)>,
     /// Timeout of the whole request, including the response body. `None` means no timeout.
     pub timeout: Option<Duration>,
     /// Maximum size of a response in bytes; a larger one is an error. Default: 64 MiB.
@@ -177,15 +177,15 @@ pub(crate) fn segment(text: &str) -> Cow<'_, str> {
     if text.bytes().all(plain) { Cow::Borrowed(text) } else { Cow::Owned(encode_path(text)) }
 }
 
-/// Adds fields to the body of a request. They replace fields with the same name. A `POST` request without a
-/// body gets a length, because some servers and proxies reject it otherwise.
+/// Adds fields to the body of a request: names, and values as JSON. They replace fields with the same name.
+/// A `POST` request without a body gets a length, because some servers and proxies reject it otherwise.
 ///
 /// # Errors
 ///
 /// Returns an error if there are fields, and the body is not a JSON object.
 pub fn extend_body(
     request: &mut reqwest::Request,
-    fields: &[(String, Value)],
+    fields: &[(String, String)],
 ) -> Result<(), serde_json::Error> {
     if fields.is_empty() {
         if request.body().is_none() && request.method() == reqwest::Method::POST {
@@ -193,12 +193,25 @@ pub fn extend_body(
         }
         return Ok(());
     }
-    let mut body: Map<String, Value> = match request.body().and_then(reqwest::Body::as_bytes) {
-        Some(bytes) => serde_json::from_slice(bytes)?,
-        None => Map::new(),
-    };
-    body.extend(fields.iter().cloned());
-    *request.body_mut() = Some(serde_json::to_vec(&body)?.into());
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or(b"{}");
+    let mut properties: Vec<(String, &str)> = Vec::new();
+    let own = raw_properties(body)?.into_iter().map(|(name, value)| (name, value.get()));
+    for (name, value) in own.chain(fields.iter().map(|(name, json)| (name.clone(), json.as_str())))
+    {
+        match properties.iter_mut().find(|property| property.0 == name) {
+            Some(property) => property.1 = value,
+            None => properties.push((name, value)),
+        }
+    }
+    let mut json = Vec::with_capacity(body.len());
+    for (name, value) in properties {
+        json.push(if json.is_empty() { b'{' } else { b',' });
+        json.extend(serde_json::to_string(&name)?.into_bytes());
+        json.push(b':');
+        json.extend_from_slice(value.as_bytes());
+    }
+    json.push(b'}');
+    *request.body_mut() = Some(json.into());
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(())
 }

@@ -71,14 +71,20 @@ pub(crate) fn describe_unexpected(expected: &str, headers: &HeaderMap, body: &[u
 
 /// Returns the beginning of a text on one line. Control characters are escaped.
 pub(crate) fn excerpt(text: &str) -> String {
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
+    let line = join(text.split_whitespace(), " ");
     escape_controls(&truncate(&line, MAX_EXCERPT)).into_owned()
+}
+
+/// Joins texts with a separator. The function of the standard library is much more code.
+pub(crate) fn join<T: AsRef<str>>(texts: impl IntoIterator<Item = T>, separator: &str) -> String {
+    let mut joined = String::new();
+    for (index, text) in texts.into_iter().enumerate() {
+        if index > 0 {
+            joined.push_str(separator);
+        }
+        joined.push_str(text.as_ref());
+    }
+    joined
 }
 
 /// Escapes control characters, which terminals interpret.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::body::{excerpt, truncate};
+use super::body::{excerpt, join, truncate};
 use super::{Error, Source};
 
 /// Maximum length of a displayed message, in characters.
@@ -24,7 +24,7 @@ impl fmt::Display for Error {
             details.push(format!("run {} is {}", run.id, run.status));
         }
         if !details.is_empty() {
-            write!(f, " ({})", details.join(", "))?;
+            write!(f, " ({})", join(&details, ", "))?;
         }
         Ok(())
     }

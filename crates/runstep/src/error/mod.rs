@@ -14,7 +14,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use runstep_api::types::Run;
 
-pub(crate) use body::without_mark;
+pub(crate) use body::{join, without_mark};
 pub use kind::ErrorKind;
 
 /// Maximum length of a body that an error stores, in bytes.

@@ -290,7 +290,7 @@ impl CreateAssistant {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.push((name.into(), value.into()));
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -553,7 +553,7 @@ impl UpdateAssistant {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.push((name.into(), value.into()));
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -763,7 +763,7 @@ impl CreateThread {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.push((name.into(), value.into()));
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -980,7 +980,7 @@ impl<M> CreateThreadAndRun<M> {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.request.body.push((name.into(), value.into()));
+        self.options.request.body.push((name.into(), value.into().to_string()));
         self
     }
 }
@@ -1146,7 +1146,7 @@ impl UpdateThread {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.push((name.into(), value.into()));
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -1534,7 +1534,7 @@ impl CreateMessage {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.push((name.into(), value.into()));
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -1743,7 +1743,7 @@ impl UpdateMessage {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.push((name.into(), value.into()));
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -2268,7 +2268,7 @@ impl<M> CreateRun<M> {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.request.body.push((name.into(), value.into()));
+        self.options.request.body.push((name.into(), value.into().to_string()));
         self
     }
 }
@@ -2446,7 +2446,7 @@ impl UpdateRun {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.push((name.into(), value.into()));
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -2550,7 +2550,7 @@ impl<M> SubmitToolOutputs<M> {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.request.body.push((name.into(), value.into()));
+        self.options.request.body.push((name.into(), value.into().to_string()));
         self
     }
 }

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::SchemaViolation;
+use crate::error::join;
 
 /// Constraints that not every provider can enforce.
 const CONSTRAINTS: [&str; 13] = [
@@ -262,7 +263,7 @@ fn describe(strict: &mut Map<String, Value>, notes: &[(&String, &Value)]) {
             value => format!("{keyword}: {value}"),
         })
         .collect();
-    let notes = notes.join(", ");
+    let notes = join(&notes, ", ");
     let description = match strict.get("description").and_then(Value::as_str) {
         Some(text) => format!("{text} ({notes})"),
         None => notes,

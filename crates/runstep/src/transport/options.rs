@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
 
 use runstep_api::Field;
 
@@ -17,7 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct RequestOptions {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
-    pub(crate) body: Vec<(String, Value)>,
+    /// Fields of the body that the request does not model, with their values as JSON.
+    pub(crate) body: Vec<(String, String)>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
     /// Whether the response is read as a stream.

@@ -199,7 +199,7 @@ pub(super) const INTO_CALL: &str = r#"
 pub(super) const EXTRA: &str = r#"
     /// Sets a body field that this version does not model, or overrides one that it does.
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
-        self.EXTRA_OPTIONS.body.push((name.into(), value.into()));
+        self.EXTRA_OPTIONS.body.push((name.into(), value.into().to_string()));
         self
     }
 "#;
