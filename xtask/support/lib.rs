@@ -51,9 +51,7 @@ mod unions;
 mod validate;
 mod wire;
 
-pub use call::{
-    CallOptions, ReadError, ResponseHeaders, accept_events, extend_body, read_body,
-};
+pub use call::{CallOptions, ReadError, ResponseHeaders, accept_events, extend_body, read_body};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
 pub use decode::{decode, decode_any, decode_value, encode};
 pub use field::Field;

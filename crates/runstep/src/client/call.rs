@@ -25,7 +25,7 @@ use super::Client;
 use super::idempotency::new_idempotency_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::deadline_after;
-use crate::transport::response_body::{Failure, ResponseHead, error_response, not_built, receive};
+use crate::transport::response_body::{Failure, ResponseHead, error_response, receive};
 use crate::transport::{RequestOptions, Response, ResponseFuture};
 
 /// Maximum size of a response that is read as a whole, in bytes.
@@ -63,16 +63,13 @@ pub(crate) struct PreparedCall {
     pub(crate) repeatability: Repeatability,
 }
 
-/// A request for one attempt, or why there is none.
-pub(crate) type BuildResult = std::result::Result<reqwest::Request, runstep_api::Error<()>>;
-
 /// A request to the API, whatever its parameters and its response are.
 pub(crate) trait ApiRequest: Send {
     /// Checks the request before anything is sent.
     fn prepare(&mut self, client: &Client) -> Result<PreparedCall>;
 
     /// Builds the request of one attempt, without its options.
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult;
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request>;
 }
 
 /// A request with what sends it.
@@ -146,7 +143,7 @@ impl Call {
                 Err(error) => Err(error),
             };
             let built = built.and_then(|token| {
-                let mut request = request.build(client.api()).map_err(not_built)?;
+                let mut request = request.build(client.api())?;
                 client.add_options(&mut request, options, token)?;
                 Ok(request)
             });

@@ -24,9 +24,7 @@ use base_url::configuration_error;
 
 pub use auth::AccessToken;
 pub use builder::{ClientBuilder, DEFAULT_TIMEOUT};
-pub(crate) use call::{
-    ApiRequest, BuildResult, Call, CompletedCall, PreparedCall, Repeatability, SpanIds,
-};
+pub(crate) use call::{ApiRequest, Call, CompletedCall, PreparedCall, Repeatability, SpanIds};
 
 /// A client for the Run and Run Step API.
 ///

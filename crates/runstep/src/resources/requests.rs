@@ -11,14 +11,16 @@ use runstep_api::{ByteStream, Field, Operation};
 
 use crate::arguments::{FieldType, IntoField, InvalidArgument, TextFieldType};
 use crate::client::{
-ApiRequest, BuildResult, Call, Client, CompletedCall, PreparedCall, SpanIds,
+ApiRequest, Call, Client, CompletedCall, PreparedCall, SpanIds,
 };
 use crate::error::Result;
 use crate::pagination::{
 self, Items, Page, PageQuery, PagedRequest, Pages, check_entry, invalid_entries,
 };
 use crate::run_request::{Plain, RunRequest};
-use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};
+use crate::transport::{
+RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id, not_built,
+};
 
 /// A request to list assistants: `GET /assistants`.
 #[derive(Clone, Debug)]
@@ -156,13 +158,14 @@ impl ApiRequest for ListAssistants {
         let ids = SpanIds { ..SpanIds::default() };
         Ok(client.prepared_call(Operation::ListAssistants, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.list_assistants_request(
-            self.page.after.as_deref(),
-            self.page.before.as_deref(),
-            self.page.limit,
-            self.page.order.as_ref(),
-        )
+                self.page.after.as_deref(),
+                self.page.before.as_deref(),
+                self.page.limit,
+                self.page.order.as_ref(),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for ListAssistants {
@@ -344,8 +347,8 @@ impl ApiRequest for CreateAssistant {
         let ids = SpanIds { ..SpanIds::default() };
         Ok(client.prepared_call(Operation::CreateAssistant, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.create_assistant_request(&self.body)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.create_assistant_request(&self.body).map_err(not_built)
     }
 }
 impl IntoFuture for CreateAssistant {
@@ -426,8 +429,8 @@ impl ApiRequest for RetrieveAssistant {
         };
         Ok(client.prepared_call(Operation::RetrieveAssistant, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.retrieve_assistant_request(&self.assistant_id)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.retrieve_assistant_request(&self.assistant_id).map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveAssistant {
@@ -611,8 +614,8 @@ impl ApiRequest for UpdateAssistant {
         };
         Ok(client.prepared_call(Operation::UpdateAssistant, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.update_assistant_request(&self.assistant_id, &self.body)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.update_assistant_request(&self.assistant_id, &self.body).map_err(not_built)
     }
 }
 impl IntoFuture for UpdateAssistant {
@@ -693,8 +696,8 @@ impl ApiRequest for DeleteAssistant {
         };
         Ok(client.prepared_call(Operation::DeleteAssistant, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.delete_assistant_request(&self.assistant_id)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.delete_assistant_request(&self.assistant_id).map_err(not_built)
     }
 }
 impl IntoFuture for DeleteAssistant {
@@ -817,8 +820,8 @@ impl ApiRequest for CreateThread {
         let ids = SpanIds { ..SpanIds::default() };
         Ok(client.prepared_call(Operation::CreateThread, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.create_thread_request(&self.body)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.create_thread_request(&self.body).map_err(not_built)
     }
 }
 impl IntoFuture for CreateThread {
@@ -1004,8 +1007,8 @@ impl ApiRequest for CreateThreadAndRunParams {
         };
         Ok(client.prepared_call(Operation::CreateThreadAndRun, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.create_thread_and_run_request(&self.body)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.create_thread_and_run_request(&self.body).map_err(not_built)
     }
 }
 /// A request to get a thread: `GET /threads/{thread_id}`.
@@ -1079,8 +1082,8 @@ impl ApiRequest for RetrieveThread {
         };
         Ok(client.prepared_call(Operation::RetrieveThread, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.retrieve_thread_request(&self.thread_id)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.retrieve_thread_request(&self.thread_id).map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveThread {
@@ -1204,8 +1207,8 @@ impl ApiRequest for UpdateThread {
         };
         Ok(client.prepared_call(Operation::UpdateThread, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.update_thread_request(&self.thread_id, &self.body)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.update_thread_request(&self.thread_id, &self.body).map_err(not_built)
     }
 }
 impl IntoFuture for UpdateThread {
@@ -1286,8 +1289,8 @@ impl ApiRequest for DeleteThread {
         };
         Ok(client.prepared_call(Operation::DeleteThread, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.delete_thread_request(&self.thread_id)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.delete_thread_request(&self.thread_id).map_err(not_built)
     }
 }
 impl IntoFuture for DeleteThread {
@@ -1446,15 +1449,16 @@ impl ApiRequest for ListMessages {
         };
         Ok(client.prepared_call(Operation::ListMessages, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.list_messages_request(
-            &self.thread_id,
-            self.page.after.as_deref(),
-            self.page.before.as_deref(),
-            self.page.limit,
-            self.page.order.as_ref(),
-            self.run_id.as_deref(),
-        )
+                &self.thread_id,
+                self.page.after.as_deref(),
+                self.page.before.as_deref(),
+                self.page.limit,
+                self.page.order.as_ref(),
+                self.run_id.as_deref(),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for ListMessages {
@@ -1592,8 +1596,8 @@ impl ApiRequest for CreateMessage {
         };
         Ok(client.prepared_call(Operation::CreateMessage, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.create_message_request(&self.thread_id, &self.body)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.create_message_request(&self.thread_id, &self.body).map_err(not_built)
     }
 }
 impl IntoFuture for CreateMessage {
@@ -1682,8 +1686,9 @@ impl ApiRequest for RetrieveMessage {
         };
         Ok(client.prepared_call(Operation::RetrieveMessage, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.retrieve_message_request(&self.thread_id, &self.message_id)
+            .map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveMessage {
@@ -1803,8 +1808,9 @@ impl ApiRequest for UpdateMessage {
         };
         Ok(client.prepared_call(Operation::UpdateMessage, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.update_message_request(&self.thread_id, &self.message_id, &self.body)
+            .map_err(not_built)
     }
 }
 impl IntoFuture for UpdateMessage {
@@ -1893,8 +1899,8 @@ impl ApiRequest for DeleteMessage {
         };
         Ok(client.prepared_call(Operation::DeleteMessage, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.delete_message_request(&self.thread_id, &self.message_id)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.delete_message_request(&self.thread_id, &self.message_id).map_err(not_built)
     }
 }
 impl IntoFuture for DeleteMessage {
@@ -2046,14 +2052,15 @@ impl ApiRequest for ListRuns {
         };
         Ok(client.prepared_call(Operation::ListRuns, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.list_runs_request(
-            &self.thread_id,
-            self.page.after.as_deref(),
-            self.page.before.as_deref(),
-            self.page.limit,
-            self.page.order.as_ref(),
-        )
+                &self.thread_id,
+                self.page.after.as_deref(),
+                self.page.before.as_deref(),
+                self.page.limit,
+                self.page.order.as_ref(),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for ListRuns {
@@ -2294,12 +2301,13 @@ impl ApiRequest for CreateRunParams {
         };
         Ok(client.prepared_call(Operation::CreateRun, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.create_run_request(
-            &self.thread_id,
-            (!self.include.is_empty()).then_some(&self.include),
-            &self.body,
-        )
+                &self.thread_id,
+                (!self.include.is_empty()).then_some(&self.include),
+                &self.body,
+            )
+            .map_err(not_built)
     }
 }
 /// A request to get a run: `GET /threads/{thread_id}/runs/{run_id}`.
@@ -2385,8 +2393,8 @@ impl ApiRequest for RetrieveRun {
         };
         Ok(client.prepared_call(Operation::RetrieveRun, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.retrieve_run_request(&self.thread_id, &self.run_id)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.retrieve_run_request(&self.thread_id, &self.run_id).map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveRun {
@@ -2506,8 +2514,9 @@ impl ApiRequest for UpdateRun {
         };
         Ok(client.prepared_call(Operation::UpdateRun, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.update_run_request(&self.thread_id, &self.run_id, &self.body)
+            .map_err(not_built)
     }
 }
 impl IntoFuture for UpdateRun {
@@ -2577,8 +2586,9 @@ impl ApiRequest for SubmitToolOutputsParams {
         };
         Ok(client.prepared_call(Operation::SubmitToolOutputs, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.submit_tool_outputs_request(&self.thread_id, &self.run_id, &self.body)
+            .map_err(not_built)
     }
 }
 /// A request to cancel a run: `POST /threads/{thread_id}/runs/{run_id}/cancel`.
@@ -2660,8 +2670,8 @@ impl ApiRequest for CancelRun {
         };
         Ok(client.prepared_call(Operation::CancelRun, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        api.cancel_run_request(&self.thread_id, &self.run_id)
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.cancel_run_request(&self.thread_id, &self.run_id).map_err(not_built)
     }
 }
 impl IntoFuture for CancelRun {
@@ -2828,16 +2838,17 @@ impl ApiRequest for ListRunSteps {
         };
         Ok(client.prepared_call(Operation::ListRunSteps, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.list_run_steps_request(
-            &self.thread_id,
-            &self.run_id,
-            self.page.after.as_deref(),
-            self.page.before.as_deref(),
-            (!self.include.is_empty()).then_some(&self.include),
-            self.page.limit,
-            self.page.order.as_ref(),
-        )
+                &self.thread_id,
+                &self.run_id,
+                self.page.after.as_deref(),
+                self.page.before.as_deref(),
+                (!self.include.is_empty()).then_some(&self.include),
+                self.page.limit,
+                self.page.order.as_ref(),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for ListRunSteps {
@@ -2952,13 +2963,14 @@ impl ApiRequest for RetrieveRunStep {
         };
         Ok(client.prepared_call(Operation::RetrieveRunStep, ids))
     }
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
         api.retrieve_run_step_request(
-            &self.thread_id,
-            &self.run_id,
-            &self.step_id,
-            (!self.include.is_empty()).then_some(&self.include),
-        )
+                &self.thread_id,
+                &self.run_id,
+                &self.step_id,
+                (!self.include.is_empty()).then_some(&self.include),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveRunStep {

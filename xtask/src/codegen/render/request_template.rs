@@ -7,14 +7,16 @@ pub(super) const HEAD: &str = "//! Request builders: a struct for each operation
     use runstep_api::{ByteStream, Field, Operation};\n\n\
     use crate::arguments::{FieldType, IntoField, InvalidArgument, TextFieldType};\n\
     use crate::client::{\n\
-        ApiRequest, BuildResult, Call, Client, CompletedCall, PreparedCall, SpanIds,\n\
+        ApiRequest, Call, Client, CompletedCall, PreparedCall, SpanIds,\n\
     };\n\
     use crate::error::Result;\n\
     use crate::pagination::{\n\
         self, Items, Page, PageQuery, PagedRequest, Pages, check_entry, invalid_entries,\n\
     };\n\
     use crate::run_request::{Plain, RunRequest};\n\
-    use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};\n\n";
+    use crate::transport::{\n\
+        RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id, not_built,\n\
+    };\n\n";
 
 // The methods of builders are `#[inline]`, so that a program compiles and contains those that it calls.
 

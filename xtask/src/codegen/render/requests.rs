@@ -152,8 +152,8 @@ impl Request {
                     {prepare}
                     Ok(client.prepared_call(Operation::{name}, ids))
                 }}
-                fn build(&mut self, api: &runstep_api::Client) -> BuildResult {{
-                    api.{function}_request({passed})
+                fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {{
+                    api.{function}_request({passed}).map_err(not_built)
                 }}
             }}"
         );

@@ -18,9 +18,7 @@ use serde_json::Value;
 use sync_wrapper::SyncWrapper;
 use tracing::field::Empty;
 
-use crate::client::{
-    ApiRequest, BuildResult, Call, Client, CompletedCall, PreparedCall, Repeatability,
-};
+use crate::client::{ApiRequest, Call, Client, CompletedCall, PreparedCall, Repeatability};
 use crate::error::{Error, ErrorKind, Result, Source};
 use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy};
 
@@ -227,9 +225,8 @@ impl ApiRequest for CustomRequest {
         Ok(PreparedCall { span, repeatability })
     }
 
-    fn build(&mut self, api: &runstep_api::Client) -> BuildResult {
-        let url = path::join(api.baseurl(), &self.path)
-            .map_err(|error| runstep_api::Error::InvalidRequest(error.to_string()))?;
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        let url = path::join(api.baseurl(), &self.path)?;
         let mut request = reqwest::Request::new(self.method.clone(), url);
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static(self.accept));
