@@ -191,7 +191,7 @@ impl TextlessDelta {
 /// Returns the position of the text of the last `"value"`, between its quotes.
 fn last_value_range(data: &str) -> Option<Range<usize>> {
     const NAME: &str = "\"value\"";
-    let start = data.rfind(NAME)? + NAME.len();
+    let start = memchr::memmem::rfind(data.as_bytes(), NAME.as_bytes())? + NAME.len();
     let rest = data.get(start..)?.trim_ascii_start().strip_prefix(':')?;
     let text = rest.trim_ascii_start().strip_prefix('"')?;
     let mut escaped = false;
