@@ -77,6 +77,8 @@ pub(crate) struct Call {
     client: Client,
     options: RequestOptions,
     request: Box<dyn ApiRequest>,
+    /// Whether to return the body of the response as a stream.
+    reads_stream: bool,
 }
 
 /// A successful response, before it is decoded.
@@ -97,7 +99,7 @@ impl Call {
         options: RequestOptions,
         request: Box<dyn ApiRequest>,
     ) -> Self {
-        Self { client, options, request }
+        Self { client, options, request, reads_stream: false }
     }
 
     /// Sends the request, and converts the response. Nothing happens before the future is polled.
@@ -110,7 +112,7 @@ impl Call {
 
     /// Sends the request, and returns the response as a stream when it starts.
     pub(crate) fn open(mut self) -> ResponseFuture<Response<ByteStream>> {
-        self.options.streams = true;
+        self.reads_stream = true;
         self.read(CompletedCall::stream)
     }
 
@@ -128,7 +130,7 @@ impl Call {
         repeatability: Repeatability,
         span: tracing::Span,
     ) -> Result<CompletedCall> {
-        let Self { client, options, request } = &mut self;
+        let Self { client, options, request, reads_stream } = &mut self;
         let idempotency_key = match repeatability.is_idempotent {
             true => None,
             false => new_idempotency_key(),
@@ -155,7 +157,7 @@ impl Call {
             if let Some(key) = &idempotency_key {
                 sent.headers_mut().entry("idempotency-key").or_insert_with(|| key.clone());
             }
-            let limit = (!options.streams).then_some(MAX_RESPONSE_BYTES);
+            let limit = (!*reads_stream).then_some(MAX_RESPONSE_BYTES);
             let received = receive(http, sent, limit, &mut attempt.head);
             let failure = match timeout_at(deadline, received).await {
                 Ok(Ok(stream)) => {

@@ -127,7 +127,7 @@ impl Client {
         options: &RequestOptions,
         token: Option<HeaderValue>,
     ) -> Result<()> {
-        if options.streams {
+        if options.accepts_events {
             runstep_api::accept_events(request);
         }
         let headers = request.headers_mut();

@@ -992,9 +992,10 @@ impl CreateThreadAndRunParams {
     pub(crate) fn open_stream(
         mut self: Box<Self>,
         client: Client,
-        options: RequestOptions,
+        mut options: RequestOptions,
     ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
+        options.accepts_events = true;
         Call::new(client, options, self).open()
     }
 }
@@ -2284,9 +2285,10 @@ impl CreateRunParams {
     pub(crate) fn open_stream(
         mut self: Box<Self>,
         client: Client,
-        options: RequestOptions,
+        mut options: RequestOptions,
     ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
+        options.accepts_events = true;
         Call::new(client, options, self).open()
     }
 }
@@ -2374,7 +2376,8 @@ impl RetrieveRun {
         self.into_call().read(CompletedCall::object)
     }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) fn open_stream(self) -> ResponseFuture<Response<ByteStream>> {
+    pub(crate) fn open_stream(mut self) -> ResponseFuture<Response<ByteStream>> {
+        self.options.accepts_events = true;
         self.into_call().open()
     }
     fn into_call(mut self) -> Call {
@@ -2568,9 +2571,10 @@ impl SubmitToolOutputsParams {
     pub(crate) fn open_stream(
         mut self: Box<Self>,
         client: Client,
-        options: RequestOptions,
+        mut options: RequestOptions,
     ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
+        options.accepts_events = true;
         Call::new(client, options, self).open()
     }
 }

@@ -20,8 +20,8 @@ pub(crate) struct RequestOptions {
     pub(crate) body: Vec<(String, String)>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
-    /// Whether the response is read as a stream.
-    pub(crate) streams: bool,
+    /// Whether the request accepts a stream of events.
+    pub(crate) accepts_events: bool,
     /// The first argument that cannot be sent.
     pub(crate) invalid: Option<Box<InvalidField>>,
 }
@@ -107,7 +107,7 @@ impl fmt::Debug for RequestOptions {
             .field("body", &self.body.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("retry", &self.retry)
-            .field("streams", &self.streams)
+            .field("accepts_events", &self.accepts_events)
             .finish()
     }
 }

@@ -171,7 +171,8 @@ pub(super) const READ_PAGE: &str = "|call| Self::read_page(call).map(Response::i
 /// How a request is sent whose response is read as a stream of events.
 pub(super) const OPEN_STREAM: &str = r#"
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) fn open_stream(self) -> ResponseFuture<Response<ByteStream>> {
+    pub(crate) fn open_stream(mut self) -> ResponseFuture<Response<ByteStream>> {
+        self.options.accepts_events = true;
         self.into_call().open()
     }
 "#;
@@ -182,9 +183,10 @@ pub(super) const OPEN_RUN_STREAM: &str = r#"
     pub(crate) fn open_stream(
         mut self: Box<Self>,
         client: Client,
-        options: RequestOptions,
+        mut options: RequestOptions,
     ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
+        options.accepts_events = true;
         Call::new(client, options, self).open()
     }
 "#;
