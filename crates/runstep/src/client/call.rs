@@ -221,12 +221,9 @@ async fn on_failure(
 impl CompletedCall {
     /// Decodes the response.
     pub(crate) fn object<T: Decode + 'static>(self) -> Result<Response<T>> {
-        let _entered = self.span.enter();
         match runstep_api::decode::<T>(&self.head.body) {
             Ok(value) => {
-                if self.creates_object {
-                    record_ids(&self.span, &value);
-                }
+                self.record_created(&value);
                 Ok(Response::new(value, self.head))
             }
             Err(error) => Err(self.undecodable(error)),
@@ -247,6 +244,12 @@ impl CompletedCall {
     pub(crate) fn stream(self) -> Result<Response<ByteStream>> {
         let stream = self.stream.unwrap_or_else(|| ByteStream::new(Box::pin(stream::empty())));
         Ok(Response::new(stream, self.head))
+    }
+
+    fn record_created(&self, object: &dyn Any) {
+        if self.creates_object {
+            record_ids(&self.span, object);
+        }
     }
 
     #[cold]
