@@ -5,21 +5,16 @@
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_core::Stream;
-use progenitor_client::{ClientHooks, ClientInfo as _, Error, OperationInfo, encode_path};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use progenitor_client::{ClientHooks, Error, encode_path};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 
-use serde_json::{Map, Value};
-
-use crate::wire::Decode;
-use crate::{Client, encode};
+use crate::Client;
+use crate::raw::raw_properties;
 
 /// Options of a call: headers, query, body fields, and limits. They are the inner value of a
 /// [`Client`].
@@ -30,52 +25,37 @@ pub struct CallOptions {
     pub headers: HeaderMap,
     /// Pairs to add to the query.
     pub query: Vec<(String, String)>,
-    /// Fields to add to the body, which must be an object. They replace fields with the same name.
-    pub body: Map<String, Value>,
+    /// Fields to add to the body, which must be an object: names, and values as JSON. They replace fields
+    /// with the same name.
+    pub body: Vec<(String, String)>,
     /// Timeout of the whole request, including the response body. `None` means no timeout.
     pub timeout: Option<Duration>,
     /// Maximum size of a response in bytes; a larger one is an error. Default: 64 MiB.
     pub max_response_bytes: u64,
     /// Whether the response is a stream of events, whose reader limits the size of each event. The
-    /// size of the whole response is then not limited.
+    /// request accepts events then, and the size of the whole response is not limited.
     pub streams: bool,
     /// Receives the status and headers of a response while its body is read. They stay there if
     /// that fails.
-    pub response_headers: ResponseHeaders,
+    pub response_headers: Option<ResponseHeaders>,
 }
 
-/// Status and headers of an incomplete response, see [`CallOptions::response_headers`], and the body of
-/// a decoded one. Clones share them.
+/// Status and headers of an incomplete response, see [`CallOptions::response_headers`]. Clones share
+/// them.
 #[derive(Clone, Default)]
-pub struct ResponseHeaders(Arc<Mutex<ResponseParts>>);
-
-#[derive(Default)]
-struct ResponseParts {
-    head: (Option<StatusCode>, HeaderMap),
-    body: Bytes,
-}
+pub struct ResponseHeaders(Arc<Mutex<(Option<StatusCode>, HeaderMap)>>);
 
 impl ResponseHeaders {
     /// Removes and returns the status and headers. The status is `None` before there is a response.
     pub fn take(&self) -> (Option<StatusCode>, HeaderMap) {
-        std::mem::take(&mut self.parts().head)
-    }
-
-    /// Removes and returns the body of a response that was decoded; empty if there is none.
-    pub fn take_body(&self) -> Bytes {
-        std::mem::take(&mut self.parts().body)
-    }
-
-    /// Stores the body of a response. It is shared, not copied.
-    pub fn put_body(&self, body: Bytes) {
-        self.parts().body = body;
+        std::mem::take(&mut self.lock())
     }
 
     pub(crate) fn put(&self, status: StatusCode, headers: HeaderMap) {
-        self.parts().head = (Some(status), headers);
+        *self.lock() = (Some(status), headers);
     }
 
-    fn parts(&self) -> MutexGuard<'_, ResponseParts> {
+    fn lock(&self) -> MutexGuard<'_, (Option<StatusCode>, HeaderMap)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -85,11 +65,11 @@ impl Default for CallOptions {
         Self {
             headers: HeaderMap::new(),
             query: Vec::new(),
-            body: Map::new(),
+            body: Vec::new(),
             timeout: None,
             max_response_bytes: 64 * 1024 * 1024,
             streams: false,
-            response_headers: ResponseHeaders::default(),
+            response_headers: None,
         }
     }
 }
@@ -100,7 +80,7 @@ impl std::fmt::Debug for CallOptions {
         f.debug_struct("CallOptions")
             .field("headers", &self.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>())
             .field("query", &self.query.iter().map(|(name, _)| name).collect::<Vec<_>>())
-            .field("body", &self.body.keys().collect::<Vec<_>>())
+            .field("body", &self.body.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("max_response_bytes", &self.max_response_bytes)
             .finish_non_exhaustive()
@@ -144,63 +124,48 @@ impl BaseUrl {
 
 /// Sets the JSON body of a request.
 #[allow(dead_code, reason = "a specification need not have requests with bodies")]
-#[allow(clippy::result_large_err, reason = "all methods have this error")]
-pub(crate) fn with_json<T: Decode>(
+pub(crate) fn with_json(
     request: reqwest::RequestBuilder,
-    body: &T,
-) -> Result<reqwest::RequestBuilder, Error<()>> {
-    let reason = |error| format!("the body cannot be serialized: {error}");
-    let json = encode(body).map_err(|error| Error::InvalidRequest(reason(error)))?;
-    Ok(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json))
+    json: Vec<u8>,
+) -> reqwest::RequestBuilder {
+    request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json)
+}
+
+/// Adds the options to a request.
+fn add_options(
+    request: &mut reqwest::Request,
+    options: &CallOptions,
+) -> Result<(), serde_json::Error> {
+    if options.streams {
+        accept_events(request);
+    }
+    for (name, value) in &options.headers {
+        request.headers_mut().insert(name, value.clone());
+    }
+    if !options.query.is_empty() {
+        request.url_mut().query_pairs_mut().extend_pairs(&options.query);
+    }
+    *request.timeout_mut() = options.timeout;
+    extend_body(request, &options.body)
+}
+
+/// Lets a request accept a stream of events, and a JSON object from a server without support for streams.
+pub fn accept_events(request: &mut reqwest::Request) {
+    let types = HeaderValue::from_static("text/event-stream, application/json");
+    request.headers_mut().insert(ACCEPT, types);
 }
 
 /// Sends a request with the options of the client. All methods share it, so that it is compiled once.
 pub(crate) async fn send(
     client: &Client,
     mut request: reqwest::Request,
-    operation: &OperationInfo,
 ) -> Result<reqwest::Response, Error<()>> {
-    client.pre(&mut request, operation).await?;
-    let result = client.exec(request, operation).await;
-    client.post(&result, operation).await?;
-    Ok(result?)
+    add_options(&mut request, &client.inner)
+        .map_err(|error| Error::InvalidRequest(error.to_string()))?;
+    Ok(client.client.execute(request).await?)
 }
 
-impl ClientHooks<CallOptions> for Client {
-    async fn pre<E>(
-        &self,
-        request: &mut reqwest::Request,
-        _: &OperationInfo,
-    ) -> Result<(), Error<E>> {
-        let options = self.inner();
-        for (name, value) in &options.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        if !options.query.is_empty() {
-            request.url_mut().query_pairs_mut().extend_pairs(&options.query);
-        }
-        if !options.body.is_empty() {
-            extend_body(request, &options.body)
-                .map_err(|error| Error::InvalidRequest(error.to_string()))?;
-        }
-        if request.body().is_none() && request.method() == reqwest::Method::POST {
-            // Some servers and proxies reject a POST without a content length.
-            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        *request.timeout_mut() = options.timeout;
-        Ok(())
-    }
-
-    async fn exec(
-        &self,
-        request: reqwest::Request,
-        _: &OperationInfo,
-    ) -> reqwest::Result<reqwest::Response> {
-        let response = self.client().execute(request).await?;
-        let options = self.inner();
-        Ok(if options.streams { response } else { bounded(response, options.max_response_bytes) })
-    }
-}
+impl ClientHooks<CallOptions> for Client {}
 
 /// Percent-encodes a path segment, if needed.
 pub(crate) fn segment(text: &str) -> Cow<'_, str> {
@@ -208,55 +173,70 @@ pub(crate) fn segment(text: &str) -> Cow<'_, str> {
     if text.bytes().all(plain) { Cow::Borrowed(text) } else { Cow::Owned(encode_path(text)) }
 }
 
-/// Adds fields to the JSON body of a request.
-fn extend_body(
+/// Adds fields to the body of a request: names, and values as JSON. They replace fields with the same name.
+/// A `POST` request without a body gets a length, because some servers and proxies reject it otherwise.
+///
+/// # Errors
+///
+/// Returns an error if there are fields, and the body is not a JSON object.
+pub fn extend_body(
     request: &mut reqwest::Request,
-    fields: &Map<String, Value>,
+    fields: &[(String, String)],
 ) -> Result<(), serde_json::Error> {
-    let mut body: Map<String, Value> = match request.body().and_then(reqwest::Body::as_bytes) {
-        Some(bytes) => serde_json::from_slice(bytes)?,
-        None => Map::new(),
-    };
-    body.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
-    *request.body_mut() = Some(serde_json::to_vec(&body)?.into());
+    if fields.is_empty() {
+        if request.body().is_none() && request.method() == reqwest::Method::POST {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        return Ok(());
+    }
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or(b"{}");
+    let mut properties: Vec<(String, &str)> = Vec::new();
+    let own = raw_properties(body)?.into_iter().map(|(name, value)| (name, value.get()));
+    for (name, value) in own.chain(fields.iter().map(|(name, json)| (name.clone(), json.as_str())))
+    {
+        match properties.iter_mut().find(|property| property.0 == name) {
+            Some(property) => property.1 = value,
+            None => properties.push((name, value)),
+        }
+    }
+    let mut json = Vec::with_capacity(body.len());
+    for (name, value) in properties {
+        json.push(if json.is_empty() { b'{' } else { b',' });
+        json.extend(serde_json::to_string(&name)?.into_bytes());
+        json.push(b':');
+        json.extend_from_slice(value.as_bytes());
+    }
+    json.push(b'}');
+    *request.body_mut() = Some(json.into());
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(())
 }
 
-/// Returns a response whose body ends with an error after `limit` bytes.
-fn bounded(mut response: reqwest::Response, limit: u64) -> reqwest::Response {
-    if response.content_length().is_some_and(|length| length <= limit) {
-        return response;
-    }
-    let mut bounded = http::Response::new(());
-    *bounded.status_mut() = response.status();
-    *bounded.version_mut() = response.version();
-    *bounded.headers_mut() = std::mem::take(response.headers_mut());
-    let body = Bounded { body: Box::pin(response.bytes_stream()), left: limit, limit };
-    bounded.map(|()| reqwest::Body::wrap_stream(body)).into()
-}
-
-struct Bounded<S> {
-    body: Pin<Box<S>>,
-    left: u64,
-    limit: u64,
-}
-
-impl<S: Stream<Item = reqwest::Result<Bytes>>> Stream for Bounded<S> {
-    type Item = Result<Bytes, ReadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let chunk = match ready!(self.body.as_mut().poll_next(context)) {
-            Some(Ok(chunk)) => chunk,
-            Some(Err(error)) => return Poll::Ready(Some(Err(ReadError::Transport(error)))),
-            None => return Poll::Ready(None),
-        };
-        match self.left.checked_sub(chunk.len() as u64) {
-            Some(left) => self.left = left,
-            None => return Poll::Ready(Some(Err(ReadError::TooLong { limit: self.limit }))),
+/// Reads the body of a response of at most `limit` bytes.
+///
+/// # Errors
+///
+/// Returns an error if the connection fails, or if the body is longer.
+pub async fn read_body(mut response: reqwest::Response, limit: u64) -> Result<Bytes, ReadError> {
+    let mut body = Bytes::new();
+    let mut joined = Vec::new();
+    let mut length = 0;
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::Transport)? {
+        length += chunk.len() as u64;
+        if length > limit {
+            return Err(ReadError::TooLong { limit });
         }
-        Poll::Ready(Some(Ok(chunk)))
+        // Most bodies are one chunk, which is not copied.
+        if body.is_empty() {
+            body = chunk;
+            continue;
+        }
+        if joined.is_empty() {
+            joined.extend_from_slice(&body);
+        }
+        joined.extend_from_slice(&chunk);
     }
+    Ok(if joined.is_empty() { body } else { joined.into() })
 }
 
 /// An error of reading a response body.

@@ -64,6 +64,29 @@ const _: () = {
     {}
 };
 impl Client {
+    /// Returns the request of [`Self::list_assistants`], without the options of this client, and without sending it.
+    pub fn list_assistants_request<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        before: Option<&'a str>,
+        limit: Option<u64>,
+        order: Option<&'a Order>,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self.baseurl.join(format_args!("/assistants",))?;
+        let request = self
+            .client
+            .get(url)
+            .header(
+                reqwest::header::ACCEPT,
+                reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .query(&progenitor_client::QueryParam::new("after", &after))
+            .query(&progenitor_client::QueryParam::new("before", &before))
+            .query(&progenitor_client::QueryParam::new("limit", &limit))
+            .query(&progenitor_client::QueryParam::new("order", &order))
+            .build()?;
+        Ok(request)
+    }
     /// List assistants
     ///
     /// Returns the assistants page by page, by default newest first.
@@ -82,27 +105,31 @@ impl Client {
         limit: Option<u64>,
         order: Option<&'a Order>,
     ) -> Result<ResponseValue<types::AssistantList>, Error<()>> {
-        let url = self.baseurl.join(format_args!("/assistants",))?;
-        let request = self
-            .client
-            .get(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .query(&progenitor_client::QueryParam::new("after", &after))
-            .query(&progenitor_client::QueryParam::new("before", &before))
-            .query(&progenitor_client::QueryParam::new("limit", &limit))
-            .query(&progenitor_client::QueryParam::new("order", &order))
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "list_assistants",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.list_assistants_request(after, before, limit, order)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::create_assistant`], without the options of this client, and without sending it.
+    pub fn create_assistant_request<'a>(
+        &'a self,
+        body: &'a types::CreateAssistantRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self.baseurl.join(format_args!("/assistants",))?;
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                crate::encode(body),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Create an assistant
     ///
@@ -116,26 +143,30 @@ impl Client {
         &'a self,
         body: &'a types::CreateAssistantRequest,
     ) -> Result<ResponseValue<types::Assistant>, Error<()>> {
-        let url = self.baseurl.join(format_args!("/assistants",))?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static("application/json"),
-                    ),
-                body,
-            )?
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "create_assistant",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.create_assistant_request(body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::retrieve_assistant`], without the options of this client, and without sending it.
+    pub fn retrieve_assistant_request<'a>(
+        &'a self,
+        assistant_id: &'a str,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
+        let request = self
+            .client
+            .get(url)
+            .header(
+                reqwest::header::ACCEPT,
+                reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Get an assistant
     ///
@@ -149,25 +180,34 @@ impl Client {
         &'a self,
         assistant_id: &'a str,
     ) -> Result<ResponseValue<types::Assistant>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
-        let request = self
-            .client
-            .get(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "retrieve_assistant",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.retrieve_assistant_request(assistant_id)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::update_assistant`], without the options of this client, and without sending it.
+    pub fn update_assistant_request<'a>(
+        &'a self,
+        assistant_id: &'a str,
+        body: &'a types::UpdateAssistantRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                crate::encode(body),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Update an assistant
     ///
@@ -183,28 +223,30 @@ impl Client {
         assistant_id: &'a str,
         body: &'a types::UpdateAssistantRequest,
     ) -> Result<ResponseValue<types::Assistant>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static("application/json"),
-                    ),
-                body,
-            )?
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "update_assistant",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.update_assistant_request(assistant_id, body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::delete_assistant`], without the options of this client, and without sending it.
+    pub fn delete_assistant_request<'a>(
+        &'a self,
+        assistant_id: &'a str,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
+        let request = self
+            .client
+            .delete(url)
+            .header(
+                reqwest::header::ACCEPT,
+                reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Delete an assistant
     ///
@@ -218,25 +260,31 @@ impl Client {
         &'a self,
         assistant_id: &'a str,
     ) -> Result<ResponseValue<types::DeletedAssistant>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(format_args!("/assistants/{}", crate ::call::segment(assistant_id)))?;
-        let request = self
-            .client
-            .delete(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "delete_assistant",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.delete_assistant_request(assistant_id)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::create_thread`], without the options of this client, and without sending it.
+    pub fn create_thread_request<'a>(
+        &'a self,
+        body: &'a types::CreateThreadRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self.baseurl.join(format_args!("/threads",))?;
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                crate::encode(body),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Create a thread
     ///
@@ -250,7 +298,19 @@ impl Client {
         &'a self,
         body: &'a types::CreateThreadRequest,
     ) -> Result<ResponseValue<types::Thread>, Error<()>> {
-        let url = self.baseurl.join(format_args!("/threads",))?;
+        let request = self.create_thread_request(body)?;
+        let response = crate::call::send(self, request).await?;
+        match response.status().as_u16() {
+            200u16 => crate::decode::response(response, &self.inner).await,
+            _ => Err(Error::UnexpectedResponse(response)),
+        }
+    }
+    /// Returns the request of [`Self::create_thread_and_run`], without the options of this client, and without sending it.
+    pub fn create_thread_and_run_request<'a>(
+        &'a self,
+        body: &'a types::CreateThreadAndRunRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self.baseurl.join(format_args!("/threads/runs",))?;
         let request = crate::call::with_json(
                 self
                     .client
@@ -259,17 +319,10 @@ impl Client {
                         reqwest::header::ACCEPT,
                         reqwest::header::HeaderValue::from_static("application/json"),
                     ),
-                body,
-            )?
+                crate::encode(body),
+            )
             .build()?;
-        let info = OperationInfo {
-            operation_id: "create_thread",
-        };
-        let response = crate::call::send(self, request, &info).await?;
-        match response.status().as_u16() {
-            200u16 => crate::decode::response(response, &self.inner).await,
-            _ => Err(Error::UnexpectedResponse(response)),
-        }
+        Ok(request)
     }
     /// Create a thread and a run
     ///
@@ -283,26 +336,30 @@ impl Client {
         &'a self,
         body: &'a types::CreateThreadAndRunRequest,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
-        let url = self.baseurl.join(format_args!("/threads/runs",))?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static("application/json"),
-                    ),
-                body,
-            )?
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "create_thread_and_run",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.create_thread_and_run_request(body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::retrieve_thread`], without the options of this client, and without sending it.
+    pub fn retrieve_thread_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
+        let request = self
+            .client
+            .get(url)
+            .header(
+                reqwest::header::ACCEPT,
+                reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Get a thread
     ///
@@ -316,25 +373,34 @@ impl Client {
         &'a self,
         thread_id: &'a str,
     ) -> Result<ResponseValue<types::Thread>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
-        let request = self
-            .client
-            .get(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "retrieve_thread",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.retrieve_thread_request(thread_id)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::update_thread`], without the options of this client, and without sending it.
+    pub fn update_thread_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        body: &'a types::UpdateThreadRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                crate::encode(body),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Update a thread
     ///
@@ -350,28 +416,30 @@ impl Client {
         thread_id: &'a str,
         body: &'a types::UpdateThreadRequest,
     ) -> Result<ResponseValue<types::Thread>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static("application/json"),
-                    ),
-                body,
-            )?
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "update_thread",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.update_thread_request(thread_id, body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::delete_thread`], without the options of this client, and without sending it.
+    pub fn delete_thread_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
+        let request = self
+            .client
+            .delete(url)
+            .header(
+                reqwest::header::ACCEPT,
+                reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Delete a thread
     ///
@@ -385,25 +453,42 @@ impl Client {
         &'a self,
         thread_id: &'a str,
     ) -> Result<ResponseValue<types::DeletedThread>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(format_args!("/threads/{}", crate ::call::segment(thread_id)))?;
-        let request = self
-            .client
-            .delete(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "delete_thread",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.delete_thread_request(thread_id)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::list_messages`], without the options of this client, and without sending it.
+    pub fn list_messages_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        after: Option<&'a str>,
+        before: Option<&'a str>,
+        limit: Option<u64>,
+        order: Option<&'a Order>,
+        run_id: Option<&'a str>,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(
+                format_args!("/threads/{}/messages", crate ::call::segment(thread_id)),
+            )?;
+        let request = self
+            .client
+            .get(url)
+            .header(
+                reqwest::header::ACCEPT,
+                reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .query(&progenitor_client::QueryParam::new("after", &after))
+            .query(&progenitor_client::QueryParam::new("before", &before))
+            .query(&progenitor_client::QueryParam::new("limit", &limit))
+            .query(&progenitor_client::QueryParam::new("order", &order))
+            .query(&progenitor_client::QueryParam::new("run_id", &run_id))
+            .build()?;
+        Ok(request)
     }
     /// List messages
     ///
@@ -427,32 +512,37 @@ impl Client {
         order: Option<&'a Order>,
         run_id: Option<&'a str>,
     ) -> Result<ResponseValue<types::MessageList>, Error<()>> {
+        let request = self
+            .list_messages_request(thread_id, after, before, limit, order, run_id)?;
+        let response = crate::call::send(self, request).await?;
+        match response.status().as_u16() {
+            200u16 => crate::decode::response(response, &self.inner).await,
+            _ => Err(Error::UnexpectedResponse(response)),
+        }
+    }
+    /// Returns the request of [`Self::create_message`], without the options of this client, and without sending it.
+    pub fn create_message_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        body: &'a types::CreateMessageRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
         let url = self
             .baseurl
             .join(
                 format_args!("/threads/{}/messages", crate ::call::segment(thread_id)),
             )?;
-        let request = self
-            .client
-            .get(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                crate::encode(body),
             )
-            .query(&progenitor_client::QueryParam::new("after", &after))
-            .query(&progenitor_client::QueryParam::new("before", &before))
-            .query(&progenitor_client::QueryParam::new("limit", &limit))
-            .query(&progenitor_client::QueryParam::new("order", &order))
-            .query(&progenitor_client::QueryParam::new("run_id", &run_id))
             .build()?;
-        let info = OperationInfo {
-            operation_id: "list_messages",
-        };
-        let response = crate::call::send(self, request, &info).await?;
-        match response.status().as_u16() {
-            200u16 => crate::decode::response(response, &self.inner).await,
-            _ => Err(Error::UnexpectedResponse(response)),
-        }
+        Ok(request)
     }
     /// Add a message
     ///
@@ -468,45 +558,19 @@ impl Client {
         thread_id: &'a str,
         body: &'a types::CreateMessageRequest,
     ) -> Result<ResponseValue<types::Message>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(
-                format_args!("/threads/{}/messages", crate ::call::segment(thread_id)),
-            )?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static("application/json"),
-                    ),
-                body,
-            )?
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "create_message",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.create_message_request(thread_id, body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Get a message
-    ///
-    /// Returns one message of a thread.
-    ///
-    /// Sends a `GET` request to `/threads/{thread_id}/messages/{message_id}`
-    ///
-    /// Arguments:
-    /// - `thread_id`: ID of the thread.
-    /// - `message_id`: ID of the message.
-    pub async fn retrieve_message<'a>(
+    /// Returns the request of [`Self::retrieve_message`], without the options of this client, and without sending it.
+    pub fn retrieve_message_request<'a>(
         &'a self,
         thread_id: &'a str,
         message_id: &'a str,
-    ) -> Result<ResponseValue<types::Message>, Error<()>> {
+    ) -> Result<reqwest::Request, Error<()>> {
         let url = self
             .baseurl
             .join(
@@ -523,14 +587,56 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        let info = OperationInfo {
-            operation_id: "retrieve_message",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        Ok(request)
+    }
+    /// Get a message
+    ///
+    /// Returns one message of a thread.
+    ///
+    /// Sends a `GET` request to `/threads/{thread_id}/messages/{message_id}`
+    ///
+    /// Arguments:
+    /// - `thread_id`: ID of the thread.
+    /// - `message_id`: ID of the message.
+    pub async fn retrieve_message<'a>(
+        &'a self,
+        thread_id: &'a str,
+        message_id: &'a str,
+    ) -> Result<ResponseValue<types::Message>, Error<()>> {
+        let request = self.retrieve_message_request(thread_id, message_id)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::update_message`], without the options of this client, and without sending it.
+    pub fn update_message_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        message_id: &'a str,
+        body: &'a types::UpdateMessageRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/messages/{}", crate ::call::segment(thread_id), crate
+                    ::call::segment(message_id)
+                ),
+            )?;
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                crate::encode(body),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Update a message
     ///
@@ -548,48 +654,19 @@ impl Client {
         message_id: &'a str,
         body: &'a types::UpdateMessageRequest,
     ) -> Result<ResponseValue<types::Message>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(
-                format_args!(
-                    "/threads/{}/messages/{}", crate ::call::segment(thread_id), crate
-                    ::call::segment(message_id)
-                ),
-            )?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static("application/json"),
-                    ),
-                body,
-            )?
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "update_message",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.update_message_request(thread_id, message_id, body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Delete a message
-    ///
-    /// Deletes a message from its thread. Fails while the thread has an active run.
-    ///
-    /// Sends a `DELETE` request to `/threads/{thread_id}/messages/{message_id}`
-    ///
-    /// Arguments:
-    /// - `thread_id`: ID of the thread.
-    /// - `message_id`: ID of the message.
-    pub async fn delete_message<'a>(
+    /// Returns the request of [`Self::delete_message`], without the options of this client, and without sending it.
+    pub fn delete_message_request<'a>(
         &'a self,
         thread_id: &'a str,
         message_id: &'a str,
-    ) -> Result<ResponseValue<types::DeletedMessage>, Error<()>> {
+    ) -> Result<reqwest::Request, Error<()>> {
         let url = self
             .baseurl
             .join(
@@ -606,14 +683,54 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        let info = OperationInfo {
-            operation_id: "delete_message",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        Ok(request)
+    }
+    /// Delete a message
+    ///
+    /// Deletes a message from its thread. Fails while the thread has an active run.
+    ///
+    /// Sends a `DELETE` request to `/threads/{thread_id}/messages/{message_id}`
+    ///
+    /// Arguments:
+    /// - `thread_id`: ID of the thread.
+    /// - `message_id`: ID of the message.
+    pub async fn delete_message<'a>(
+        &'a self,
+        thread_id: &'a str,
+        message_id: &'a str,
+    ) -> Result<ResponseValue<types::DeletedMessage>, Error<()>> {
+        let request = self.delete_message_request(thread_id, message_id)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::list_runs`], without the options of this client, and without sending it.
+    pub fn list_runs_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        after: Option<&'a str>,
+        before: Option<&'a str>,
+        limit: Option<u64>,
+        order: Option<&'a Order>,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
+        let request = self
+            .client
+            .get(url)
+            .header(
+                reqwest::header::ACCEPT,
+                reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .query(&progenitor_client::QueryParam::new("after", &after))
+            .query(&progenitor_client::QueryParam::new("before", &before))
+            .query(&progenitor_client::QueryParam::new("limit", &limit))
+            .query(&progenitor_client::QueryParam::new("order", &order))
+            .build()?;
+        Ok(request)
     }
     /// List runs
     ///
@@ -635,29 +752,36 @@ impl Client {
         limit: Option<u64>,
         order: Option<&'a Order>,
     ) -> Result<ResponseValue<types::RunList>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
-        let request = self
-            .client
-            .get(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .query(&progenitor_client::QueryParam::new("after", &after))
-            .query(&progenitor_client::QueryParam::new("before", &before))
-            .query(&progenitor_client::QueryParam::new("limit", &limit))
-            .query(&progenitor_client::QueryParam::new("order", &order))
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "list_runs",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.list_runs_request(thread_id, after, before, limit, order)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::create_run`], without the options of this client, and without sending it.
+    pub fn create_run_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        include: Option<&'a Vec<RunInclude>>,
+        body: &'a types::CreateRunRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                crate::encode(body),
+            )
+            .query(&progenitor_client::QueryParam::new("include[]", &include))
+            .build()?;
+        Ok(request)
     }
     /// Start a run
     ///
@@ -675,44 +799,19 @@ impl Client {
         include: Option<&'a Vec<RunInclude>>,
         body: &'a types::CreateRunRequest,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static("application/json"),
-                    ),
-                body,
-            )?
-            .query(&progenitor_client::QueryParam::new("include[]", &include))
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "create_run",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.create_run_request(thread_id, include, body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Get a run
-    ///
-    /// Returns one run. Poll it until its status is terminal or `requires_action`. If the request accepts `text/event-stream` and has a `Last-Event-ID`, a server that supports resuming streams returns the events after that ID. Other servers return the run.
-    ///
-    /// Sends a `GET` request to `/threads/{thread_id}/runs/{run_id}`
-    ///
-    /// Arguments:
-    /// - `thread_id`: ID of the thread.
-    /// - `run_id`: ID of the run.
-    pub async fn retrieve_run<'a>(
+    /// Returns the request of [`Self::retrieve_run`], without the options of this client, and without sending it.
+    pub fn retrieve_run_request<'a>(
         &'a self,
         thread_id: &'a str,
         run_id: &'a str,
-    ) -> Result<ResponseValue<types::Run>, Error<()>> {
+    ) -> Result<reqwest::Request, Error<()>> {
         let url = self
             .baseurl
             .join(
@@ -729,14 +828,56 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        let info = OperationInfo {
-            operation_id: "retrieve_run",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        Ok(request)
+    }
+    /// Get a run
+    ///
+    /// Returns one run. Poll it until its status is terminal or `requires_action`. If the request accepts `text/event-stream` and has a `Last-Event-ID`, a server that supports resuming streams returns the events after that ID. Other servers return the run.
+    ///
+    /// Sends a `GET` request to `/threads/{thread_id}/runs/{run_id}`
+    ///
+    /// Arguments:
+    /// - `thread_id`: ID of the thread.
+    /// - `run_id`: ID of the run.
+    pub async fn retrieve_run<'a>(
+        &'a self,
+        thread_id: &'a str,
+        run_id: &'a str,
+    ) -> Result<ResponseValue<types::Run>, Error<()>> {
+        let request = self.retrieve_run_request(thread_id, run_id)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::update_run`], without the options of this client, and without sending it.
+    pub fn update_run_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        run_id: &'a str,
+        body: &'a types::UpdateRunRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}", crate ::call::segment(thread_id), crate
+                    ::call::segment(run_id)
+                ),
+            )?;
+        let request = crate::call::with_json(
+                self
+                    .client
+                    .post(url)
+                    .header(
+                        reqwest::header::ACCEPT,
+                        reqwest::header::HeaderValue::from_static("application/json"),
+                    ),
+                crate::encode(body),
+            )
+            .build()?;
+        Ok(request)
     }
     /// Update a run
     ///
@@ -754,12 +895,26 @@ impl Client {
         run_id: &'a str,
         body: &'a types::UpdateRunRequest,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
+        let request = self.update_run_request(thread_id, run_id, body)?;
+        let response = crate::call::send(self, request).await?;
+        match response.status().as_u16() {
+            200u16 => crate::decode::response(response, &self.inner).await,
+            _ => Err(Error::UnexpectedResponse(response)),
+        }
+    }
+    /// Returns the request of [`Self::submit_tool_outputs`], without the options of this client, and without sending it.
+    pub fn submit_tool_outputs_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        run_id: &'a str,
+        body: &'a types::SubmitToolOutputsRequest,
+    ) -> Result<reqwest::Request, Error<()>> {
         let url = self
             .baseurl
             .join(
                 format_args!(
-                    "/threads/{}/runs/{}", crate ::call::segment(thread_id), crate
-                    ::call::segment(run_id)
+                    "/threads/{}/runs/{}/submit_tool_outputs", crate
+                    ::call::segment(thread_id), crate ::call::segment(run_id)
                 ),
             )?;
         let request = crate::call::with_json(
@@ -770,17 +925,10 @@ impl Client {
                         reqwest::header::ACCEPT,
                         reqwest::header::HeaderValue::from_static("application/json"),
                     ),
-                body,
-            )?
+                crate::encode(body),
+            )
             .build()?;
-        let info = OperationInfo {
-            operation_id: "update_run",
-        };
-        let response = crate::call::send(self, request, &info).await?;
-        match response.status().as_u16() {
-            200u16 => crate::decode::response(response, &self.inner).await,
-            _ => Err(Error::UnexpectedResponse(response)),
-        }
+        Ok(request)
     }
     /// Submit tool outputs
     ///
@@ -798,48 +946,19 @@ impl Client {
         run_id: &'a str,
         body: &'a types::SubmitToolOutputsRequest,
     ) -> Result<ResponseValue<types::Run>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(
-                format_args!(
-                    "/threads/{}/runs/{}/submit_tool_outputs", crate
-                    ::call::segment(thread_id), crate ::call::segment(run_id)
-                ),
-            )?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static("application/json"),
-                    ),
-                body,
-            )?
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "submit_tool_outputs",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.submit_tool_outputs_request(thread_id, run_id, body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// Cancel a run
-    ///
-    /// Requests cancellation of an active run, which may still complete. Fails if the run has ended.
-    ///
-    /// Sends a `POST` request to `/threads/{thread_id}/runs/{run_id}/cancel`
-    ///
-    /// Arguments:
-    /// - `thread_id`: ID of the thread.
-    /// - `run_id`: ID of the run.
-    pub async fn cancel_run<'a>(
+    /// Returns the request of [`Self::cancel_run`], without the options of this client, and without sending it.
+    pub fn cancel_run_request<'a>(
         &'a self,
         thread_id: &'a str,
         run_id: &'a str,
-    ) -> Result<ResponseValue<types::Run>, Error<()>> {
+    ) -> Result<reqwest::Request, Error<()>> {
         let url = self
             .baseurl
             .join(
@@ -856,14 +975,62 @@ impl Client {
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
             .build()?;
-        let info = OperationInfo {
-            operation_id: "cancel_run",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        Ok(request)
+    }
+    /// Cancel a run
+    ///
+    /// Requests cancellation of an active run, which may still complete. Fails if the run has ended.
+    ///
+    /// Sends a `POST` request to `/threads/{thread_id}/runs/{run_id}/cancel`
+    ///
+    /// Arguments:
+    /// - `thread_id`: ID of the thread.
+    /// - `run_id`: ID of the run.
+    pub async fn cancel_run<'a>(
+        &'a self,
+        thread_id: &'a str,
+        run_id: &'a str,
+    ) -> Result<ResponseValue<types::Run>, Error<()>> {
+        let request = self.cancel_run_request(thread_id, run_id)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
         }
+    }
+    /// Returns the request of [`Self::list_run_steps`], without the options of this client, and without sending it.
+    pub fn list_run_steps_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        run_id: &'a str,
+        after: Option<&'a str>,
+        before: Option<&'a str>,
+        include: Option<&'a Vec<RunInclude>>,
+        limit: Option<u64>,
+        order: Option<&'a Order>,
+    ) -> Result<reqwest::Request, Error<()>> {
+        let url = self
+            .baseurl
+            .join(
+                format_args!(
+                    "/threads/{}/runs/{}/steps", crate ::call::segment(thread_id), crate
+                    ::call::segment(run_id)
+                ),
+            )?;
+        let request = self
+            .client
+            .get(url)
+            .header(
+                reqwest::header::ACCEPT,
+                reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .query(&progenitor_client::QueryParam::new("after", &after))
+            .query(&progenitor_client::QueryParam::new("before", &before))
+            .query(&progenitor_client::QueryParam::new("include[]", &include))
+            .query(&progenitor_client::QueryParam::new("limit", &limit))
+            .query(&progenitor_client::QueryParam::new("order", &order))
+            .build()?;
+        Ok(request)
     }
     /// List steps
     ///
@@ -889,12 +1056,36 @@ impl Client {
         limit: Option<u64>,
         order: Option<&'a Order>,
     ) -> Result<ResponseValue<types::RunStepList>, Error<()>> {
+        let request = self
+            .list_run_steps_request(
+                thread_id,
+                run_id,
+                after,
+                before,
+                include,
+                limit,
+                order,
+            )?;
+        let response = crate::call::send(self, request).await?;
+        match response.status().as_u16() {
+            200u16 => crate::decode::response(response, &self.inner).await,
+            _ => Err(Error::UnexpectedResponse(response)),
+        }
+    }
+    /// Returns the request of [`Self::retrieve_run_step`], without the options of this client, and without sending it.
+    pub fn retrieve_run_step_request<'a>(
+        &'a self,
+        thread_id: &'a str,
+        run_id: &'a str,
+        step_id: &'a str,
+        include: Option<&'a Vec<RunInclude>>,
+    ) -> Result<reqwest::Request, Error<()>> {
         let url = self
             .baseurl
             .join(
                 format_args!(
-                    "/threads/{}/runs/{}/steps", crate ::call::segment(thread_id), crate
-                    ::call::segment(run_id)
+                    "/threads/{}/runs/{}/steps/{}", crate ::call::segment(thread_id),
+                    crate ::call::segment(run_id), crate ::call::segment(step_id)
                 ),
             )?;
         let request = self
@@ -904,20 +1095,9 @@ impl Client {
                 reqwest::header::ACCEPT,
                 reqwest::header::HeaderValue::from_static("application/json"),
             )
-            .query(&progenitor_client::QueryParam::new("after", &after))
-            .query(&progenitor_client::QueryParam::new("before", &before))
             .query(&progenitor_client::QueryParam::new("include[]", &include))
-            .query(&progenitor_client::QueryParam::new("limit", &limit))
-            .query(&progenitor_client::QueryParam::new("order", &order))
             .build()?;
-        let info = OperationInfo {
-            operation_id: "list_run_steps",
-        };
-        let response = crate::call::send(self, request, &info).await?;
-        match response.status().as_u16() {
-            200u16 => crate::decode::response(response, &self.inner).await,
-            _ => Err(Error::UnexpectedResponse(response)),
-        }
+        Ok(request)
     }
     /// Get a step
     ///
@@ -937,27 +1117,9 @@ impl Client {
         step_id: &'a str,
         include: Option<&'a Vec<RunInclude>>,
     ) -> Result<ResponseValue<types::RunStep>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(
-                format_args!(
-                    "/threads/{}/runs/{}/steps/{}", crate ::call::segment(thread_id),
-                    crate ::call::segment(run_id), crate ::call::segment(step_id)
-                ),
-            )?;
         let request = self
-            .client
-            .get(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static("application/json"),
-            )
-            .query(&progenitor_client::QueryParam::new("include[]", &include))
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "retrieve_run_step",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+            .retrieve_run_step_request(thread_id, run_id, step_id, include)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => crate::decode::response(response, &self.inner).await,
             _ => Err(Error::UnexpectedResponse(response)),
@@ -965,29 +1127,13 @@ impl Client {
     }
     /// Sends the same request as [`Self::create_thread_and_run`], and returns the bytes of the response as they arrive.
     ///
-    /// The response is a stream of events if its content type says so. Set [`CallOptions::streams`](crate::CallOptions::streams).
+    /// The response is a stream of events if its content type says so. Set [`CallOptions::streams`](crate::CallOptions::streams), with which the request accepts events.
     pub async fn create_thread_and_run_stream<'a>(
         &'a self,
         body: &'a types::CreateThreadAndRunRequest,
     ) -> Result<ResponseValue<ByteStream>, Error<()>> {
-        let url = self.baseurl.join(format_args!("/threads/runs",))?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static(
-                            "text/event-stream, application/json",
-                        ),
-                    ),
-                body,
-            )?
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "create_thread_and_run",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.create_thread_and_run_request(body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => Ok(ResponseValue::stream(response)),
             _ => Err(Error::UnexpectedResponse(response)),
@@ -995,34 +1141,15 @@ impl Client {
     }
     /// Sends the same request as [`Self::create_run`], and returns the bytes of the response as they arrive.
     ///
-    /// The response is a stream of events if its content type says so. Set [`CallOptions::streams`](crate::CallOptions::streams).
+    /// The response is a stream of events if its content type says so. Set [`CallOptions::streams`](crate::CallOptions::streams), with which the request accepts events.
     pub async fn create_run_stream<'a>(
         &'a self,
         thread_id: &'a str,
         include: Option<&'a Vec<RunInclude>>,
         body: &'a types::CreateRunRequest,
     ) -> Result<ResponseValue<ByteStream>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(format_args!("/threads/{}/runs", crate ::call::segment(thread_id)))?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static(
-                            "text/event-stream, application/json",
-                        ),
-                    ),
-                body,
-            )?
-            .query(&progenitor_client::QueryParam::new("include[]", &include))
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "create_run",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.create_run_request(thread_id, include, body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => Ok(ResponseValue::stream(response)),
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1030,34 +1157,14 @@ impl Client {
     }
     /// Sends the same request as [`Self::retrieve_run`], and returns the bytes of the response as they arrive.
     ///
-    /// The response is a stream of events if its content type says so. Set [`CallOptions::streams`](crate::CallOptions::streams).
+    /// The response is a stream of events if its content type says so. Set [`CallOptions::streams`](crate::CallOptions::streams), with which the request accepts events.
     pub async fn retrieve_run_stream<'a>(
         &'a self,
         thread_id: &'a str,
         run_id: &'a str,
     ) -> Result<ResponseValue<ByteStream>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(
-                format_args!(
-                    "/threads/{}/runs/{}", crate ::call::segment(thread_id), crate
-                    ::call::segment(run_id)
-                ),
-            )?;
-        let request = self
-            .client
-            .get(url)
-            .header(
-                reqwest::header::ACCEPT,
-                reqwest::header::HeaderValue::from_static(
-                    "text/event-stream, application/json",
-                ),
-            )
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "retrieve_run",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.retrieve_run_request(thread_id, run_id)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => Ok(ResponseValue::stream(response)),
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1065,38 +1172,15 @@ impl Client {
     }
     /// Sends the same request as [`Self::submit_tool_outputs`], and returns the bytes of the response as they arrive.
     ///
-    /// The response is a stream of events if its content type says so. Set [`CallOptions::streams`](crate::CallOptions::streams).
+    /// The response is a stream of events if its content type says so. Set [`CallOptions::streams`](crate::CallOptions::streams), with which the request accepts events.
     pub async fn submit_tool_outputs_stream<'a>(
         &'a self,
         thread_id: &'a str,
         run_id: &'a str,
         body: &'a types::SubmitToolOutputsRequest,
     ) -> Result<ResponseValue<ByteStream>, Error<()>> {
-        let url = self
-            .baseurl
-            .join(
-                format_args!(
-                    "/threads/{}/runs/{}/submit_tool_outputs", crate
-                    ::call::segment(thread_id), crate ::call::segment(run_id)
-                ),
-            )?;
-        let request = crate::call::with_json(
-                self
-                    .client
-                    .post(url)
-                    .header(
-                        reqwest::header::ACCEPT,
-                        reqwest::header::HeaderValue::from_static(
-                            "text/event-stream, application/json",
-                        ),
-                    ),
-                body,
-            )?
-            .build()?;
-        let info = OperationInfo {
-            operation_id: "submit_tool_outputs",
-        };
-        let response = crate::call::send(self, request, &info).await?;
+        let request = self.submit_tool_outputs_request(thread_id, run_id, body)?;
+        let response = crate::call::send(self, request).await?;
         match response.status().as_u16() {
             200u16 => Ok(ResponseValue::stream(response)),
             _ => Err(Error::UnexpectedResponse(response)),

@@ -6,11 +6,12 @@
 use bytes::Bytes;
 use progenitor_client::{Error, ResponseValue};
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use serde::de::{Deserialize as _, DeserializeOwned, Deserializer, Error as _};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::CallOptions;
+use crate::call::{CallOptions, ReadError, read_body};
 use crate::json::{Json, JsonText};
 use crate::slot::Slot;
 use crate::wire::Decode;
@@ -243,12 +244,8 @@ pub(crate) fn excerpt(text: &str) -> String {
 /// Serializes a value of this crate as JSON.
 ///
 /// The result is that of [`serde_json::to_vec`], but the code is compiled once, in this crate.
-///
-/// # Errors
-///
-/// Returns an error if a map has a key that is not a string.
-pub fn encode<T: Decode>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    Ok(value.to_json())
+pub fn encode<T: Decode>(value: &T) -> Vec<u8> {
+    value.to_json()
 }
 
 /// Appends a value of this crate as JSON to a buffer; see [`encode`].
@@ -261,23 +258,34 @@ pub(crate) async fn response<T: Decode, E>(
     response: reqwest::Response,
     options: &CallOptions,
 ) -> Result<ResponseValue<T>, Error<E>> {
-    let (status, body) = read(response, options).await.map_err(Error::ResponseBodyError)?;
+    let (status, headers, body) = read(response, options).await?;
     match decode(&body) {
         Ok(value) => {
-            options.response_headers.put_body(body);
-            Ok(ResponseValue::new(value, status, options.response_headers.take().1))
+            if let Some(shared) = &options.response_headers {
+                shared.take();
+            }
+            Ok(ResponseValue::new(value, status, headers))
         }
         Err(error) => Err(Error::InvalidResponsePayload(body, error)),
     }
 }
 
 /// Reads the body of a response.
-async fn read(
+async fn read<E>(
     mut response: reqwest::Response,
     options: &CallOptions,
-) -> reqwest::Result<(StatusCode, Bytes)> {
-    let status = response.status();
-    // If the caller drops the future, the headers are available.
-    options.response_headers.put(status, std::mem::take(response.headers_mut()));
-    Ok((status, response.bytes().await?))
+) -> Result<(StatusCode, HeaderMap, Bytes), Error<E>> {
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    if let Some(shared) = &options.response_headers {
+        // If the caller drops the future, the headers are available.
+        shared.put(status, headers.clone());
+    }
+    match read_body(response, options.max_response_bytes).await {
+        Ok(body) => Ok((status, headers, body)),
+        Err(ReadError::Transport(error)) => Err(Error::ResponseBodyError(error)),
+        Err(error) => {
+            let error = serde_json::Error::custom(error);
+            Err(Error::InvalidResponsePayload(Bytes::new(), error))
+        }
+    }
 }

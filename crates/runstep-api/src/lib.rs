@@ -46,6 +46,7 @@ mod operations;
 mod other;
 mod property_reader;
 mod property_writer;
+mod raw;
 mod reader;
 mod slot;
 #[rustfmt::skip]
@@ -58,13 +59,14 @@ mod unions;
 mod validate;
 mod wire;
 
-pub use call::{CallOptions, ReadError, ResponseHeaders};
+pub use call::{CallOptions, ReadError, ResponseHeaders, accept_events, extend_body, read_body};
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue};
 pub use decode::{decode, decode_any, decode_value, encode, encode_into};
 pub use field::Field;
 pub use json_object::JsonObject;
 pub use methods::Outcome;
 pub use operations::Operation;
+pub use raw::{parse_value, raw_items, raw_properties};
 pub use validate::{Validate, Violation, validate_range};
 pub use wire::Decode;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LOCATION, DATE, HeaderMap, RETRY_AFTER};
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().map(str::trim)
+    headers.get(name)?.to_str().ok().map(str::trim_ascii)
 }
 
 /// Returns the request id, from either of the headers that servers use.
@@ -38,7 +38,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(delay);
     }
     let text = text(headers, RETRY_AFTER.as_str())?;
-    if let Ok(seconds) = text.parse::<f64>() {
+    if let Some(seconds) = number(text) {
         return duration(seconds);
     }
     let date = httpdate::parse_http_date(text).ok()?;
@@ -61,7 +61,12 @@ pub(crate) fn should_retry(headers: &HeaderMap) -> Option<bool> {
 }
 
 fn milliseconds(headers: &HeaderMap, name: &str) -> Option<Duration> {
-    duration(text(headers, name)?.parse::<f64>().ok()? / 1000.0)
+    duration(number(text(headers, name)?)? / 1000.0)
+}
+
+/// Parses a number as JSON, because that code is in every program anyway.
+fn number(text: &str) -> Option<f64> {
+    runstep_api::parse_value(text.as_bytes()).ok()?.as_f64()
 }
 
 /// Returns `None` for numbers that are not valid delays: negative ones, and those that are not finite.

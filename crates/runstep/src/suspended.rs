@@ -1,5 +1,7 @@
 //! Function calls that wait for an answer, and tool loops that were suspended because of them.
 
+use std::collections::HashSet;
+
 use runstep_api::types::{Run, ToolOutput};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -99,12 +101,8 @@ impl ResumedRound {
         };
         let submitted = self.outputs.iter().filter_map(|output| output.tool_call_id.as_deref());
         let waiting = self.calls.iter().map(|(call, _)| call.id.as_str());
-        let mut known: Vec<&str> = submitted.chain(waiting).collect();
-        let mut required: Vec<&str> = required_calls.iter().map(|call| call.id.as_str()).collect();
-        for ids in [&mut known, &mut required] {
-            ids.sort_unstable();
-            ids.dedup();
-        }
+        let known: HashSet<&str> = submitted.chain(waiting).collect();
+        let required: HashSet<&str> = required_calls.iter().map(|call| call.id.as_str()).collect();
         known == required && self.deferred.iter().all(is_required)
     }
 }

@@ -64,6 +64,24 @@ fn duplicate_operation_id_is_rejected() {
     );
 }
 
+/// The client has the method `get_run`, and `get_run_request`, which builds its request.
+#[test]
+fn operation_id_with_the_name_of_a_request_function_is_rejected() {
+    for (first, second) in [("getRun", "getRunRequest"), ("getRunRequest", "getRun")] {
+        let mut document = document();
+        document["paths"]["/runs/{id}"]["get"]["operationId"] = json!(first);
+        let mut other = document["paths"]["/runs/{id}"].clone();
+        other["get"]["operationId"] = json!(second);
+        document["paths"]["/runs/{id}/again"] = other;
+        let error = checks::check(&Document(document)).unwrap_err().to_string();
+        assert!(
+            error.starts_with("at /paths/~1runs~1{id}~1again/get/operationId: the client has"),
+            "{error}"
+        );
+        assert!(error.contains("`get_run_request`"), "{error}");
+    }
+}
+
 #[test]
 fn path_item_that_is_a_reference_is_rejected() {
     let mut document = document();

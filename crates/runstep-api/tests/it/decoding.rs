@@ -454,8 +454,8 @@ fn lists_encode_as_they_serialize() {
     let runs: Vec<Run> = Vec::<Run>::deserialize(&examples()["Run"]).unwrap();
     assert!(runs.len() > 1);
     for list in [&runs[..0], &runs[..1], &runs[..]].map(<[Run]>::to_vec) {
-        assert_eq!(runstep_api::encode(&list).unwrap(), serde_json::to_vec(&list).unwrap());
+        assert_eq!(runstep_api::encode(&list), serde_json::to_vec(&list).unwrap());
         let list = Some(list);
-        assert_eq!(runstep_api::encode(&list).unwrap(), serde_json::to_vec(&list).unwrap());
+        assert_eq!(runstep_api::encode(&list), serde_json::to_vec(&list).unwrap());
     }
 }

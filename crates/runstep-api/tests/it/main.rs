@@ -8,4 +8,5 @@ mod methods;
 mod objects;
 mod odd_values;
 mod operations;
+mod requests;
 mod tolerance;

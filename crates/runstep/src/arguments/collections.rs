@@ -9,6 +9,7 @@ use super::{FieldType, IntoField, InvalidArgument, TextMap};
 
 #[diagnostic::do_not_recommend]
 impl<T> IntoField<Vec<T>, Collection> for Vec<T> {
+    #[inline]
     fn into_field(self) -> Result<Field<Vec<T>>, InvalidArgument> {
         Ok(Field::Value(self))
     }
@@ -16,6 +17,7 @@ impl<T> IntoField<Vec<T>, Collection> for Vec<T> {
 
 #[diagnostic::do_not_recommend]
 impl<T> IntoField<Vec<T>, Collection> for Option<Vec<T>> {
+    #[inline]
     fn into_field(self) -> Result<Field<Vec<T>>, InvalidArgument> {
         Ok(self.into())
     }
@@ -23,6 +25,7 @@ impl<T> IntoField<Vec<T>, Collection> for Option<Vec<T>> {
 
 #[diagnostic::do_not_recommend]
 impl<T: Clone> IntoField<Vec<T>, Collection> for &Vec<T> {
+    #[inline]
     fn into_field(self) -> Result<Field<Vec<T>>, InvalidArgument> {
         Ok(Field::Value(self.clone()))
     }
@@ -30,6 +33,7 @@ impl<T: Clone> IntoField<Vec<T>, Collection> for &Vec<T> {
 
 #[diagnostic::do_not_recommend]
 impl<T: Clone> IntoField<Vec<T>, Collection> for &[T] {
+    #[inline]
     fn into_field(self) -> Result<Field<Vec<T>>, InvalidArgument> {
         Ok(Field::Value(self.to_vec()))
     }
@@ -37,6 +41,7 @@ impl<T: Clone> IntoField<Vec<T>, Collection> for &[T] {
 
 #[diagnostic::do_not_recommend]
 impl<T: Clone, const N: usize> IntoField<Vec<T>, Collection> for &[T; N] {
+    #[inline]
     fn into_field(self) -> Result<Field<Vec<T>>, InvalidArgument> {
         Ok(Field::Value(self.to_vec()))
     }
@@ -44,6 +49,7 @@ impl<T: Clone, const N: usize> IntoField<Vec<T>, Collection> for &[T; N] {
 
 #[diagnostic::do_not_recommend]
 impl<T, const N: usize> IntoField<Vec<T>, Collection> for [T; N] {
+    #[inline]
     fn into_field(self) -> Result<Field<Vec<T>>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
@@ -56,6 +62,7 @@ where
     I: Iterator,
     I::Item: Into<T>,
 {
+    #[inline]
     fn into_field(self) -> Result<Field<Vec<T>>, InvalidArgument> {
         Ok(Field::Value(self.map(Into::into).collect()))
     }
@@ -67,6 +74,7 @@ where
     T: FieldType + Clone + 'a,
     I: Iterator<Item = &'a T>,
 {
+    #[inline]
     fn into_field(self) -> Result<Field<Vec<T>>, InvalidArgument> {
         Ok(Field::Value(self.cloned().collect()))
     }
@@ -88,6 +96,7 @@ where
     K: Into<String>,
     V: Into<String>,
 {
+    #[inline]
     fn into_field(self) -> Result<Field<TextMap>, InvalidArgument> {
         map(self)
     }
@@ -98,6 +107,7 @@ macro_rules! map_arguments {
     ($([$($parameter:tt)*] $Map:ty;)+) => {$(
         #[diagnostic::do_not_recommend]
         impl<K: Into<String>, V: Into<String>, $($parameter)*> IntoField<TextMap, Collection> for $Map {
+            #[inline]
             fn into_field(self) -> Result<Field<TextMap>, InvalidArgument> {
                 map(self)
             }
@@ -107,6 +117,7 @@ macro_rules! map_arguments {
         impl<K: Into<String>, V: Into<String>, $($parameter)*> IntoField<TextMap, Collection>
             for Option<$Map>
         {
+            #[inline]
             fn into_field(self) -> Result<Field<TextMap>, InvalidArgument> {
                 self.map_or(Ok(Field::Absent), map)
             }
@@ -130,6 +141,7 @@ macro_rules! borrowed_map_arguments {
             &'a K: Into<String>,
             &'a V: Into<String>,
         {
+            #[inline]
             fn into_field(self) -> Result<Field<TextMap>, InvalidArgument> {
                 map(self)
             }
@@ -141,6 +153,7 @@ macro_rules! borrowed_map_arguments {
             &'a K: Into<String>,
             &'a V: Into<String>,
         {
+            #[inline]
             fn into_field(self) -> Result<Field<TextMap>, InvalidArgument> {
                 self.map_or(Ok(Field::Absent), map)
             }

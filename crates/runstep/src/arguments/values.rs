@@ -43,6 +43,7 @@ macro_rules! text_arguments {
     ($($Text:ty),+) => {$(
         #[diagnostic::do_not_recommend]
         impl IntoField<String> for $Text {
+            #[inline]
             fn into_field(self) -> Result<Field<String>, InvalidArgument> {
                 Ok(Field::Value(self.into()))
             }
@@ -50,6 +51,7 @@ macro_rules! text_arguments {
 
         #[diagnostic::do_not_recommend]
         impl IntoField<String> for Option<$Text> {
+            #[inline]
             fn into_field(self) -> Result<Field<String>, InvalidArgument> {
                 Ok(self.map(String::from).into())
             }
@@ -57,6 +59,7 @@ macro_rules! text_arguments {
 
         #[diagnostic::do_not_recommend]
         impl<T: TextFieldType> IntoField<T> for $Text {
+            #[inline]
             fn into_field(self) -> Result<Field<T>, InvalidArgument> {
                 decode(&Value::String(self.into()))
             }
@@ -87,6 +90,7 @@ macro_rules! number_arguments {
     ($Type:ty, $convert:ident: $($Number:ty),+) => {$(
         #[diagnostic::do_not_recommend]
         impl IntoField<$Type> for $Number {
+            #[inline]
             fn into_field(self) -> Result<Field<$Type>, InvalidArgument> {
                 $convert(self).map(Field::Value)
             }
@@ -94,6 +98,7 @@ macro_rules! number_arguments {
 
         #[diagnostic::do_not_recommend]
         impl IntoField<$Type> for Option<$Number> {
+            #[inline]
             fn into_field(self) -> Result<Field<$Type>, InvalidArgument> {
                 self.map_or(Ok(Field::Absent), IntoField::into_field)
             }

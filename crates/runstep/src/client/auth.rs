@@ -54,6 +54,20 @@ impl AccessToken {
 type TokenFuture =
     Pin<Box<dyn Future<Output = std::result::Result<AccessToken, TokenError>> + Send>>;
 
+/// Expiring tokens. A trait, so that programs without a provider do not contain the code of the cache.
+pub(crate) trait Tokens: Send + Sync {
+    /// Returns the header of one request. Waits for a token until `deadline`.
+    fn header(&self, deadline: Instant) -> HeaderFuture<'_>;
+
+    /// Discards a rejected token, unless another request has renewed it already.
+    fn discard<'a>(
+        &'a self,
+        sent: Option<&'a HeaderValue>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+}
+
+type HeaderFuture<'a> = Pin<Box<dyn Future<Output = Result<HeaderValue>> + Send + 'a>>;
+
 /// How requests are authenticated.
 #[derive(Clone, Default)]
 pub(crate) enum Auth {
@@ -61,11 +75,11 @@ pub(crate) enum Auth {
     None,
     Bearer(SecretString),
     ApiKeyHeader(SecretString),
-    Provider(Arc<TokenCache>),
+    Provider(Arc<dyn Tokens>),
 }
 
 /// Tokens from a provider. The latest token is cached until it expires.
-pub(crate) struct TokenCache {
+struct TokenCache {
     provider: Box<dyn Fn() -> TokenFuture + Send + Sync>,
     latest: Mutex<LatestToken>,
     /// How many calls of the provider have failed.
@@ -120,14 +134,10 @@ impl Auth {
 
     /// Returns the header of one request for expiring credentials.
     pub(crate) async fn token(&self, deadline: Instant) -> Result<Option<HeaderValue>> {
-        let Self::Provider(cache) = self else { return Ok(None) };
-        // Boxed to keep the future small for clients without tokens.
-        let Ok(token) = Box::pin(timeout_at(deadline, cache.current_token())).await else {
-            let message =
-                "the token provider did not return before the request timeout; nothing was sent";
-            return Err(Error::new(ErrorKind::Timeout, message));
-        };
-        Ok(Some(bearer(&token.map_err(Error::token)?)?))
+        match self {
+            Self::Provider(tokens) => tokens.header(deadline).await.map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Returns whether a rejected token can be replaced by a new one.
@@ -137,12 +147,35 @@ impl Auth {
 
     /// Discards a rejected token, unless another request has renewed it already.
     pub(crate) async fn discard(&self, sent: Option<&HeaderValue>) {
-        let Self::Provider(cache) = self else { return };
-        let mut latest = cache.latest.lock().await;
-        let header = latest.token.as_ref().and_then(|token| bearer(&token.secret).ok());
-        if header.as_ref() == sent {
-            latest.token = None;
+        if let Self::Provider(tokens) = self {
+            tokens.discard(sent).await;
         }
+    }
+}
+
+impl Tokens for TokenCache {
+    fn header(&self, deadline: Instant) -> HeaderFuture<'_> {
+        Box::pin(async move {
+            let Ok(token) = timeout_at(deadline, self.current_token()).await else {
+                let message = "the token provider did not return before the request timeout; nothing \
+                    was sent";
+                return Err(Error::new(ErrorKind::Timeout, message));
+            };
+            bearer(&token.map_err(Error::token)?)
+        })
+    }
+
+    fn discard<'a>(
+        &'a self,
+        sent: Option<&'a HeaderValue>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            let mut latest = self.latest.lock().await;
+            let header = latest.token.as_ref().and_then(|token| bearer(&token.secret).ok());
+            if header.as_ref() == sent {
+                latest.token = None;
+            }
+        })
     }
 }
 

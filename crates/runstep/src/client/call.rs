@@ -1,14 +1,23 @@
-//! Calls an operation: sends it, retries it according to the policy, and traces it.
+//! Calls of the API: sends a request, retries it according to the policy, and traces it.
+//!
+//! ```text
+//! Call (request without its type) ─▶ attempts ─▶ CompletedCall ─▶ Reading<T>: decodes the response
+//! ```
+//!
+//! Only the last step depends on the type of the response, so the others are compiled once.
 
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
+use futures_util::stream;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use runstep_api::types::{Assistant, Message, Run, Thread};
-use runstep_api::{ByteStream, Operation, ResponseHeaders, ResponseValue, Validate};
-use tokio::time::Instant;
+use runstep_api::{ByteStream, ClientInfo as _, Decode, Operation, Validate};
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
@@ -16,8 +25,11 @@ use super::Client;
 use super::idempotency::new_idempotency_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::deadline_after;
-use crate::transport::response_body::{self, AnyResponse, CompletedCall, ResponseReader};
-use crate::transport::{RequestOptions, Response};
+use crate::transport::response_body::{Failure, ResponseHead, error_response, receive};
+use crate::transport::{RequestOptions, Response, ResponseFuture};
+
+/// Maximum size of a response that is read as a whole, in bytes.
+const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The ids that a span records.
 #[derive(Clone, Copy, Default)]
@@ -28,15 +40,6 @@ pub(crate) struct SpanIds<'a> {
     pub(crate) step_id: Option<&'a str>,
     pub(crate) message_id: Option<&'a str>,
 }
-
-/// The result of a method of the generated client.
-pub(crate) type ApiResult<T> = std::result::Result<ResponseValue<T>, runstep_api::Error<()>>;
-
-/// The result of an attempt, whose type of value only the caller of the operation knows.
-pub(crate) type AttemptResult = std::result::Result<AnyResponse, runstep_api::Error<()>>;
-
-/// One attempt of a request.
-pub(crate) type AttemptFuture<'a> = Pin<Box<dyn Future<Output = AttemptResult> + Send + 'a>>;
 
 /// Whether a request may be sent more than once.
 #[derive(Clone, Copy, Debug)]
@@ -53,106 +56,252 @@ impl Repeatability {
     }
 }
 
+/// What a call needs to know about its request.
+pub(crate) struct PreparedCall {
+    /// Records the call.
+    pub(crate) span: tracing::Span,
+    pub(crate) repeatability: Repeatability,
+}
+
+/// A request to the API, whatever its parameters and its response are.
+pub(crate) trait ApiRequest: Send {
+    /// Checks the request before anything is sent.
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall>;
+
+    /// Builds the request of one attempt, without its options.
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request>;
+}
+
+/// A request with what sends it.
+pub(crate) struct Call {
+    client: Client,
+    options: RequestOptions,
+    request: Box<dyn ApiRequest>,
+    /// Whether to return the body of the response as a stream.
+    reads_stream: bool,
+}
+
+/// A successful response, before it is decoded.
+pub(crate) struct CompletedCall {
+    head: ResponseHead,
+    /// The rest of the response, if it is read as a stream.
+    stream: Option<ByteStream>,
+    span: tracing::Span,
+    /// Whether the request may have created the object in the response.
+    creates_object: bool,
+}
+
+type CallFuture = Pin<Box<dyn Future<Output = Result<CompletedCall>> + Send>>;
+
+impl Call {
+    pub(crate) fn new(
+        client: Client,
+        options: RequestOptions,
+        request: Box<dyn ApiRequest>,
+    ) -> Self {
+        Self { client, options, request, reads_stream: false }
+    }
+
+    /// Sends the request, and converts the response. Nothing happens before the future is polled.
+    pub(crate) fn read<T>(self, read: fn(CompletedCall) -> Result<T>) -> ResponseFuture<T>
+    where
+        T: 'static,
+    {
+        Box::pin(Reading { call: self.execute(), read })
+    }
+
+    /// Sends the request, and returns the response as a stream when it starts.
+    pub(crate) fn open(mut self) -> ResponseFuture<Response<ByteStream>> {
+        self.reads_stream = true;
+        self.read(CompletedCall::stream)
+    }
+
+    fn execute(mut self) -> CallFuture {
+        Box::pin(async move {
+            let PreparedCall { span, repeatability } = self.request.prepare(&self.client)?;
+            let attempts = self.attempts(repeatability, span.clone());
+            attempts.instrument(span).await
+        })
+    }
+
+    /// Sends the request until it succeeds or is not retried. `span` records the result.
+    async fn attempts(
+        mut self,
+        repeatability: Repeatability,
+        span: tracing::Span,
+    ) -> Result<CompletedCall> {
+        let Self { client, options, request, reads_stream } = &mut self;
+        let idempotency_key = match repeatability.is_idempotent {
+            true => None,
+            false => new_idempotency_key(),
+        };
+        let timeout = options.timeout.unwrap_or(client.settings().timeout);
+        let mut retries = RetryState::default();
+        loop {
+            let deadline = deadline_after(timeout);
+            let http = client.api().client();
+            let built = match client.check(options) {
+                Ok(()) => client.token(deadline).await,
+                Err(error) => Err(error),
+            };
+            let built = built.and_then(|token| {
+                let mut request = request.build(client.api())?;
+                client.add_options(&mut request, options, token)?;
+                Ok(request)
+            });
+            let mut sent = built.map_err(|error| record_error(&span, error))?;
+            let mut attempt = Attempt { head: None, token: None, deadline };
+            if client.may_renew_token() {
+                attempt.token = sent.headers().get(AUTHORIZATION).cloned();
+            }
+            if let Some(key) = &idempotency_key {
+                sent.headers_mut().entry("idempotency-key").or_insert_with(|| key.clone());
+            }
+            let limit = (!*reads_stream).then_some(MAX_RESPONSE_BYTES);
+            let received = receive(http, sent, limit, &mut attempt.head);
+            let failure = match timeout_at(deadline, received).await {
+                Ok(Ok(stream)) => {
+                    let head = attempt.head.unwrap_or_default();
+                    span.record("http.response.status_code", head.status.as_u16());
+                    let creates_object = !repeatability.is_idempotent;
+                    return Ok(CompletedCall { head, stream, span, creates_object });
+                }
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Failed(Error::timed_out()),
+            };
+            let retried =
+                on_failure(client, options, repeatability, failure, attempt, &mut retries, &span);
+            Box::pin(retried).await?;
+        }
+    }
+}
+
+/// Handles a failed attempt. Returns an error, unless the request must be sent again: after the delay, or
+/// at once with a new token.
+async fn on_failure(
+    client: &Client,
+    options: &RequestOptions,
+    repeatability: Repeatability,
+    failure: Failure,
+    attempt: Attempt,
+    retries: &mut RetryState,
+    span: &tracing::Span,
+) -> Result<()> {
+    let error = match (failure, &attempt.head) {
+        (Failure::Rejected(response), _) => error_response(response, attempt.deadline).await,
+        (Failure::Failed(error), Some(head)) => error.with_head(Some(head.status), &head.headers),
+        (Failure::Failed(error), None) => error,
+    };
+    // The server has not processed a request that it did not authenticate.
+    if error.status() == Some(401) {
+        client.discard_token(attempt.token.as_ref()).await;
+        let may_renew = client.may_renew_token() && !repeatability.is_single_use;
+        if may_renew && !retries.has_renewed_token {
+            retries.has_renewed_token = true;
+            return Ok(());
+        }
+    }
+    retries.attempts += 1;
+    let policy = options.retry.unwrap_or(client.settings().retry_policy);
+    let delay = policy.delay(&error, repeatability.is_idempotent, retries.attempts);
+    let Some(delay) = delay.filter(|_| !repeatability.is_single_use) else {
+        return Err(record_error(span, error));
+    };
+    span.record("http.request.resend_count", retries.attempts);
+    tracing::debug!(
+        attempt = retries.attempts,
+        status = error.status(),
+        delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+        "retrying the request"
+    );
+    tokio::time::sleep(delay).await;
+    Ok(())
+}
+
+impl CompletedCall {
+    /// Decodes the response.
+    pub(crate) fn object<T: Decode + 'static>(self) -> Result<Response<T>> {
+        match runstep_api::decode::<T>(&self.head.body) {
+            Ok(value) => {
+                self.record_created(&value);
+                Ok(Response::new(value, self.head))
+            }
+            Err(error) => Err(self.undecodable(error)),
+        }
+    }
+
+    /// Decodes the response, without its status and headers.
+    pub(crate) fn value<T: Decode + 'static>(self) -> Result<T> {
+        self.object().map(Response::into_inner)
+    }
+
+    /// Returns the body of the response.
+    pub(crate) fn bytes(self) -> Result<Response<Bytes>> {
+        Ok(Response::new(self.head.body.clone(), self.head))
+    }
+
+    /// Returns the rest of the response as a stream.
+    pub(crate) fn stream(self) -> Result<Response<ByteStream>> {
+        let stream = self.stream.unwrap_or_else(|| ByteStream::new(Box::pin(stream::empty())));
+        Ok(Response::new(stream, self.head))
+    }
+
+    fn record_created(&self, object: &dyn Any) {
+        if self.creates_object {
+            record_ids(&self.span, object);
+        }
+    }
+
+    #[cold]
+    fn undecodable(&self, error: serde_json::Error) -> Error {
+        let ResponseHead { status, headers, body } = &self.head;
+        let error = Error::undecodable(error, body).with_head(Some(*status), headers);
+        record_error(&self.span, error)
+    }
+}
+
+/// A call whose response is converted when it is complete.
+struct Reading<T> {
+    call: CallFuture,
+    read: fn(CompletedCall) -> Result<T>,
+}
+
+impl<T> Future for Reading<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let completed = ready!(self.call.as_mut().poll(context));
+        Poll::Ready(match completed {
+            Ok(call) => (self.read)(call),
+            Err(error) => Err(error),
+        })
+    }
+}
+
 impl Client {
     /// Checks the limits of a request body, unless the client is configured not to.
-    pub(crate) fn validate(&self, body: &impl Validate) -> Result<()> {
-        self.check_limits(|| body.validate())
+    pub(crate) fn validate(&self, body: &dyn Validate) -> Result<()> {
+        match self.settings().check_limits {
+            true => body.validate().map_err(exceeds_limits),
+            false => Ok(()),
+        }
     }
 
     /// Checks the `limit` parameter of a list request.
     pub(crate) fn validate_page_limit(&self, limit: Option<u64>) -> Result<()> {
-        self.check_limits(|| match limit {
-            Some(limit) => runstep_api::validate_range("limit", limit, Operation::PAGE_LIMIT),
-            None => Ok(()),
-        })
+        let Some(limit) = limit.filter(|_| self.settings().check_limits) else { return Ok(()) };
+        runstep_api::validate_range("limit", limit, Operation::PAGE_LIMIT).map_err(exceeds_limits)
     }
 
-    fn check_limits(
-        &self,
-        check: impl FnOnce() -> std::result::Result<(), runstep_api::Violation>,
-    ) -> Result<()> {
-        if !self.settings().check_limits {
-            return Ok(());
-        }
-        check().map_err(|violation| {
-            Error::new(
-                ErrorKind::InvalidRequest,
-                format!(
-                    "{violation}; nothing was sent (`check_limits(false)` disables this check)"
-                ),
-            )
-            .with_param(&violation.path)
-        })
-    }
-
-    // `call`, `open` and `call_traced` return futures instead of being `async`: each `async fn` would
-    // store another copy of the future that it forwards.
-
-    /// Calls an operation of the generated client, with retries.
-    pub(crate) fn call<'a, T, F, Fut>(
-        &'a self,
-        operation: Operation,
-        ids: SpanIds<'_>,
-        options: &'a RequestOptions,
-        call: F,
-    ) -> impl Future<Output = Result<Response<T>>>
-    where
-        T: runstep_api::Decode + Send + 'static,
-        F: Fn(runstep_api::Client) -> Fut + Sync,
-        Fut: Future<Output = ApiResult<T>> + Send + 'a,
-    {
-        self.call_traced(operation, ids, options, call, response_body::json::<T>)
-    }
-
-    /// Calls an operation whose response is read as a stream. Returns when the response starts.
-    pub(crate) fn open<'a, F, Fut>(
-        &'a self,
-        operation: Operation,
-        ids: SpanIds<'_>,
-        options: &'a RequestOptions,
-        call: F,
-    ) -> impl Future<Output = Result<Response<ByteStream>>>
-    where
-        F: Fn(runstep_api::Client) -> Fut + Sync,
-        Fut: Future<Output = ApiResult<ByteStream>> + Send + 'a,
-    {
-        self.call_traced(operation, ids, options, call, response_body::bytes)
-    }
-
-    fn call_traced<'a, T, F, Fut>(
-        &'a self,
-        operation: Operation,
-        ids: SpanIds<'_>,
-        options: &'a RequestOptions,
-        call: F,
-        read: ResponseReader,
-    ) -> impl Future<Output = Result<Response<T>>>
-    where
-        T: Send + 'static,
-        F: Fn(runstep_api::Client) -> Fut + Sync,
-        Fut: Future<Output = ApiResult<T>> + Send + 'a,
-    {
-        let span = self.request_span(operation, ids);
-        let record = span.clone();
-        let repeatability = Repeatability::of(&operation.method());
-        let called = async move {
-            let attempt = |api| -> AttemptFuture<'a> {
-                let sent = call(api);
-                Box::pin(async move { sent.await.map(AnyResponse::new) })
-            };
-            let result = self.call_with_retries(repeatability, options, &attempt, read, record);
-            result.await.map(CompletedCall::into_response)
-        };
-        called.instrument(span)
-    }
-
-    fn request_span(&self, operation: Operation, ids: SpanIds<'_>) -> tracing::Span {
+    /// Returns the call of an operation.
+    pub(crate) fn prepared_call(&self, operation: Operation, ids: SpanIds<'_>) -> PreparedCall {
         let (address, port) = self.server();
-        tracing::info_span!(
+        let method = operation.method();
+        let span = tracing::info_span!(
             "runstep.request",
             otel.name = operation.sdk_name(),
             otel.kind = "client",
-            http.request.method = operation.method().as_str(),
+            http.request.method = method.as_str(),
             url.template = operation.path(),
             server.address = address,
             server.port = port,
@@ -165,116 +314,16 @@ impl Client {
             http.response.status_code = Empty,
             error.type = Empty,
             otel.status_code = Empty,
-        )
-    }
-
-    /// Sends a request until it succeeds or is not retried. `span` records the result.
-    ///
-    /// Attempts are boxed, and the type of the value is erased, so that this is compiled once and not per
-    /// operation.
-    pub(crate) async fn call_with_retries<'a>(
-        &self,
-        repeatability: Repeatability,
-        options: &RequestOptions,
-        call: &(dyn Fn(runstep_api::Client) -> AttemptFuture<'a> + Sync),
-        read: ResponseReader,
-        span: tracing::Span,
-    ) -> Result<CompletedCall> {
-        let idempotency_key = match repeatability.is_idempotent {
-            true => None,
-            false => new_idempotency_key(),
-        };
-        let timeout = options.timeout.unwrap_or(self.settings().timeout);
-        let mut retries = RetryState::default();
-        loop {
-            let deadline = deadline_after(timeout);
-            let call_options = self.call_options(options, deadline).await;
-            let mut call_options = call_options.map_err(|error| record_error(&span, error))?;
-            if let Some(key) = &idempotency_key {
-                call_options.headers.entry("idempotency-key").or_insert_with(|| key.clone());
-            }
-            let mut attempt =
-                Attempt { headers: call_options.response_headers.clone(), token: None, deadline };
-            if self.may_renew_token() {
-                attempt.token = call_options.headers.get(AUTHORIZATION).cloned();
-            }
-            let sent = call(self.generated(call_options));
-            let error = match tokio::time::timeout_at(deadline, sent).await {
-                Ok(Ok(response)) => {
-                    span.record("http.response.status_code", response.status().as_u16());
-                    if !repeatability.is_idempotent {
-                        record_ids(&span, response.value());
-                    }
-                    return Ok(CompletedCall { response, body: attempt.headers.take_body() });
-                }
-                Ok(Err(error)) => Some(error),
-                Err(_) => None,
-            };
-            let result =
-                self.on_failure(repeatability, options, error, attempt, read, &mut retries, &span);
-            if let Some(result) = Box::pin(result).await.transpose() {
-                return result;
-            }
-        }
-    }
-
-    /// Handles a failed attempt. Returns the response if it was a success with a status that the
-    /// specification does not list, an error, or `None` if the request must be sent again: after the
-    /// delay, or at once with a new token. `error` is `None` after a timeout.
-    #[allow(clippy::too_many_arguments, reason = "the cold half of `call_with_retries`")]
-    async fn on_failure(
-        &self,
-        repeatability: Repeatability,
-        options: &RequestOptions,
-        error: Option<runstep_api::Error<()>>,
-        attempt: Attempt,
-        read: ResponseReader,
-        retries: &mut RetryState,
-        span: &tracing::Span,
-    ) -> Result<Option<CompletedCall>> {
-        let result = match error {
-            Some(error) => {
-                response_body::after_error(error, attempt.headers, read, attempt.deadline).await
-            }
-            None => {
-                let (status, headers) = attempt.headers.take();
-                Err(Error::timed_out().with_head(status, &headers))
-            }
-        };
-        let error = match result {
-            Ok(completed) => {
-                let response = &completed.response;
-                span.record("http.response.status_code", response.status().as_u16());
-                record_ids(span, response.value());
-                return Ok(Some(completed));
-            }
-            Err(error) => error,
-        };
-        // The server has not processed a request that it did not authenticate.
-        if error.status() == Some(401) {
-            self.discard_token(attempt.token.as_ref()).await;
-            let may_renew = self.may_renew_token() && !repeatability.is_single_use;
-            if may_renew && !retries.has_renewed_token {
-                retries.has_renewed_token = true;
-                return Ok(None);
-            }
-        }
-        retries.attempts += 1;
-        let policy = options.retry.unwrap_or(self.settings().retry_policy);
-        let delay = policy.delay(&error, repeatability.is_idempotent, retries.attempts);
-        let Some(delay) = delay.filter(|_| !repeatability.is_single_use) else {
-            return Err(record_error(span, error));
-        };
-        span.record("http.request.resend_count", retries.attempts);
-        tracing::debug!(
-            attempt = retries.attempts,
-            status = error.status(),
-            delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            "retrying the request"
         );
-        tokio::time::sleep(delay).await;
-        Ok(None)
+        PreparedCall { span, repeatability: Repeatability::of(&method) }
     }
+}
+
+#[cold]
+fn exceeds_limits(violation: runstep_api::Violation) -> Error {
+    let message =
+        format!("{violation}; nothing was sent (`check_limits(false)` disables this check)");
+    Error::new(ErrorKind::InvalidRequest, message).with_param(&violation.path)
 }
 
 /// Records the ids of the object that a request has created.
@@ -309,7 +358,8 @@ fn record_error(span: &tracing::Span, error: Error) -> Error {
 
 /// An attempt in flight.
 struct Attempt {
-    headers: ResponseHeaders,
+    /// The start of the response, if one arrived.
+    head: Option<ResponseHead>,
     /// The token of the request, if it can be renewed.
     token: Option<HeaderValue>,
     deadline: Instant,

@@ -17,14 +17,14 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use runstep_api::{CallOptions, ClientInfo as _};
 use tokio::time::Instant;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Backoff, PollErrorPolicy, RequestOptions, RetryPolicy};
 use auth::Auth;
 use base_url::configuration_error;
 
 pub use auth::AccessToken;
 pub use builder::{ClientBuilder, DEFAULT_TIMEOUT};
-pub(crate) use call::{AttemptFuture, AttemptResult, Repeatability, SpanIds};
+pub(crate) use call::{ApiRequest, Call, CompletedCall, PreparedCall, Repeatability, SpanIds};
 
 /// A client for the Run and Run Step API.
 ///
@@ -107,26 +107,42 @@ impl Client {
         self.0.auth.discard(sent).await;
     }
 
-    /// Returns the headers, query and body fields of one attempt. Waits for a token until `deadline`.
-    pub(crate) async fn call_options(
+    /// Returns the authorization header of one attempt, if it expires. Waits for it until `deadline`.
+    pub(crate) async fn token(&self, deadline: Instant) -> Result<Option<HeaderValue>> {
+        self.0.auth.token(deadline).await
+    }
+
+    /// Returns an error if no request with these options can be sent.
+    pub(crate) fn check(&self, options: &RequestOptions) -> Result<()> {
+        match &self.0.invalid {
+            Some(message) => Err(configuration_error(message)),
+            None => options.check_arguments(),
+        }
+    }
+
+    /// Adds the headers, query and body fields to one attempt.
+    pub(crate) fn add_options(
         &self,
+        request: &mut reqwest::Request,
         options: &RequestOptions,
-        deadline: Instant,
-    ) -> Result<CallOptions> {
-        if let Some(message) = &self.0.invalid {
-            return Err(configuration_error(message));
+        token: Option<HeaderValue>,
+    ) -> Result<()> {
+        if options.accepts_events {
+            runstep_api::accept_events(request);
         }
-        options.check_arguments()?;
-        let mut call = CallOptions::default();
-        call.headers.clone_from(&self.0.headers);
-        if let Some(token) = self.0.auth.token(deadline).await? {
-            call.headers.insert(AUTHORIZATION, token);
+        let headers = request.headers_mut();
+        for (name, value) in &self.0.headers {
+            headers.insert(name, value.clone());
         }
-        options.add_headers(&mut call.headers)?;
-        call.query = self.0.query.iter().chain(&options.query).cloned().collect();
-        call.body.clone_from(&options.body);
-        call.streams = options.streams;
-        Ok(call)
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token);
+        }
+        options.add_headers(headers)?;
+        for query in [&self.0.query, &options.query].into_iter().filter(|query| !query.is_empty()) {
+            request.url_mut().query_pairs_mut().extend_pairs(query);
+        }
+        runstep_api::extend_body(request, &options.body)
+            .map_err(|error| Error::new(ErrorKind::InvalidRequest, error.to_string()))
     }
 
     /// Returns the base URL without a trailing slash.
@@ -134,9 +150,9 @@ impl Client {
         self.0.api.baseurl()
     }
 
-    /// Returns the generated client for one attempt.
-    pub(crate) fn generated(&self, options: CallOptions) -> runstep_api::Client {
-        self.0.api.with_options(options)
+    /// Returns the generated client.
+    pub(crate) fn api(&self) -> &runstep_api::Client {
+        &self.0.api
     }
 }
 

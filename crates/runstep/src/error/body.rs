@@ -13,7 +13,7 @@ const MAX_EXCERPT: usize = 200;
 
 /// Extracts the fields of an API error. Fields of other types are ignored.
 pub(crate) fn parse(body: &[u8]) -> ApiError {
-    let Ok(response) = serde_json::from_slice::<Value>(without_mark(body)) else {
+    let Ok(response) = runstep_api::parse_value(without_mark(body)) else {
         return ApiError::default();
     };
     let error = match response.get("error") {
@@ -71,8 +71,20 @@ pub(crate) fn describe_unexpected(expected: &str, headers: &HeaderMap, body: &[u
 
 /// Returns the beginning of a text on one line. Control characters are escaped.
 pub(crate) fn excerpt(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = join(text.split_whitespace(), " ");
     escape_controls(&truncate(&line, MAX_EXCERPT)).into_owned()
+}
+
+/// Joins texts with a separator. The function of the standard library is much more code.
+pub(crate) fn join<T: AsRef<str>>(texts: impl IntoIterator<Item = T>, separator: &str) -> String {
+    let mut joined = String::new();
+    for (index, text) in texts.into_iter().enumerate() {
+        if index > 0 {
+            joined.push_str(separator);
+        }
+        joined.push_str(text.as_ref());
+    }
+    joined
 }
 
 /// Escapes control characters, which terminals interpret.

@@ -18,12 +18,18 @@ pub(super) fn with_cause(message: &str, error: &reqwest::Error) -> String {
         if sources.len() > 1 { sources.get(1..).unwrap_or_default() } else { &sources[..] };
     let mut message = message.to_owned();
     let mut last = "";
-    for cause in causes.iter().filter(|cause| !cause.contains("://")) {
+    for cause in causes.iter().filter(|cause| !contains(cause, "://")) {
         // Wrappers often display the error that they wrap.
-        if !last.contains(cause.as_str()) {
-            message = format!("{message}: {cause}");
+        if !contains(last, cause) {
+            message.push_str(": ");
+            message.push_str(cause);
             last = cause;
         }
     }
     message
+}
+
+/// Returns whether a short text contains another one. The search of the standard library is much more code.
+fn contains(text: &str, part: &str) -> bool {
+    part.is_empty() || text.as_bytes().windows(part.len()).any(|window| window == part.as_bytes())
 }

@@ -19,7 +19,7 @@ const MAX_COLLECTED: usize = 4 * 1024;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(Box::new(Inner {
             kind,
             message: message.into(),
             status: None,
@@ -31,7 +31,7 @@ impl Error {
             active: None,
             run: None,
             source: None,
-        }))
+        })))
     }
 
     /// Creates the error for a busy thread that the client detected itself.
@@ -39,7 +39,7 @@ impl Error {
         let ActiveRun { thread_id, run_id } = &active;
         let message = format!("Thread {thread_id} already has an active run {run_id}.");
         let mut error = Self::new(ErrorKind::Api, message);
-        error.0.active = Some(active);
+        error.0.inner_mut().active = Some(active);
         error
     }
 
@@ -57,7 +57,7 @@ impl Error {
         };
         let error = Self::new(ErrorKind::Api, message);
         let mut error = error.with_head(Some(status), headers).with_body(body);
-        error.0.api = api;
+        error.0.inner_mut().api = api;
         error
     }
 
@@ -114,7 +114,7 @@ impl Error {
         let excerpt = body::excerpt(&String::from_utf8_lossy(start));
         let message = format!("the response is not a list, because it has no `data`: {excerpt}");
         let mut error = Self::new(ErrorKind::Decode, message).with_body(body);
-        error.0.api = body::parse(body);
+        error.0.inner_mut().api = body::parse(body);
         error
     }
 
@@ -124,31 +124,31 @@ impl Error {
 
     pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
         let body = body.get(..MAX_BODY).unwrap_or(body);
-        self.0.body = Some(String::from_utf8_lossy(body).into_owned());
+        self.0.inner_mut().body = Some(String::from_utf8_lossy(body).into_owned());
         self
     }
 
     /// Adds the status and the headers of a response.
     pub(crate) fn with_head(mut self, status: Option<StatusCode>, headers: &HeaderMap) -> Self {
-        self.0.status = status;
+        self.0.inner_mut().status = status;
         self.with_headers(headers)
     }
 
     pub(crate) fn with_status(mut self, status: u16) -> Self {
-        self.0.status = StatusCode::from_u16(status).ok();
+        self.0.inner_mut().status = StatusCode::from_u16(status).ok();
         self
     }
 
     pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
-        if matches!(self.0.source, Some(Source::Json(_)))
+        if matches!(self.0.inner().source, Some(Source::Json(_)))
             && let Some(encoding) = headers::unsupported_encoding(headers)
         {
             let hint = format!("the content encoding {} is not supported", body::excerpt(encoding));
             self = self.with_context(&hint);
         }
-        self.0.request_id = headers::request_id(headers).map(str::to_owned);
-        self.0.retry_after = headers::retry_after(headers);
-        self.0.should_retry = headers::should_retry(headers);
+        self.0.inner_mut().request_id = headers::request_id(headers).map(str::to_owned);
+        self.0.inner_mut().retry_after = headers::retry_after(headers);
+        self.0.inner_mut().should_retry = headers::should_retry(headers);
         self
     }
 
@@ -161,7 +161,7 @@ impl Error {
     /// Creates the error of an `error` event.
     pub(crate) fn event(error: &ErrorObject) -> Self {
         let mut event = Self::new(ErrorKind::Api, &error.message);
-        event.0.api = ApiError {
+        event.0.inner_mut().api = ApiError {
             message: Some(error.message.clone()),
             kind: error.type_.clone(),
             param: error.param.clone(),
@@ -181,32 +181,33 @@ impl Error {
 
     /// Prefixes the message with context.
     pub(crate) fn with_context(mut self, context: &str) -> Self {
-        self.0.message = format!("{context}: {}", self.0.message);
+        let inner = self.0.inner_mut();
+        inner.message = format!("{context}: {}", inner.message);
         self
     }
 
     pub(crate) fn with_param(mut self, param: &str) -> Self {
-        self.0.api.param = Some(param.to_owned());
+        self.0.inner_mut().api.param = Some(param.to_owned());
         self
     }
 
     pub(crate) fn with_code(mut self, code: &str) -> Self {
-        self.0.api.code = Some(code.to_owned());
+        self.0.inner_mut().api.code = Some(code.to_owned());
         self
     }
 
     pub(crate) fn with_run(mut self, run: Option<Run>) -> Self {
-        self.0.run = run;
+        self.0.inner_mut().run = run;
         self
     }
 
     /// Adds the run, unless the error has one already.
     pub(crate) fn or_run(self, run: &Run) -> Self {
-        if self.0.run.is_some() { self } else { self.with_run(Some(run.clone())) }
+        if self.run().is_some() { self } else { self.with_run(Some(run.clone())) }
     }
 
     pub(crate) fn with_source(mut self, source: Source) -> Self {
-        self.0.source = Some(source);
+        self.0.inner_mut().source = Some(source);
         self
     }
 
@@ -220,7 +221,8 @@ impl Error {
 
     /// Truncates all texts, for errors that are collected in lists.
     pub(crate) fn truncated(mut self) -> Self {
-        let Inner { message, body, api: ApiError { kind, param, code, .. }, .. } = &mut *self.0;
+        let Inner { message, body, api: ApiError { kind, param, code, .. }, .. } =
+            self.0.inner_mut();
         let texts = [body, kind, param, code].into_iter().flatten();
         for text in texts.chain([message]) {
             if let Cow::Owned(truncated) = truncate(text, MAX_COLLECTED) {

@@ -39,15 +39,27 @@ impl CancelOnDrop {
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        let Some(cancel) = self.0.take() else { return };
-        // Without a runtime the request cannot be sent.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(cancel.into_inner());
+        if let Some(cancel) = self.0.take() {
+            spawn_cancel(cancel.into_inner());
         }
     }
 }
 
-type CancelCreated<T> = Box<dyn FnOnce(T) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+/// A future of the background. All tasks have this type, because a task is compiled per type of future.
+type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn spawn(future: Background) {
+    // Without a runtime the request cannot be sent.
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(future);
+    }
+}
+
+fn spawn_cancel(cancel: ResponseFuture<Run>) {
+    spawn(Box::pin(async move { drop(cancel.await) }));
+}
+
+type CancelCreated<T> = Box<dyn FnOnce(T) -> Background + Send>;
 
 /// How the run of a request in flight is cancelled.
 pub(crate) enum CancelLate<T> {
@@ -103,41 +115,56 @@ impl<T: Send + 'static> InFlight<T> {
             self.cancel = None;
             return result;
         }
-        if let Some(CancelLate::Existing(run_ref, cancel)) =
-            self.cancel.take_if(|cancel| matches!(cancel, CancelLate::Existing(..)))
-        {
-            let message =
-                format!("no response about the run {run_ref} arrived before the deadline");
-            let error = Error::new(ErrorKind::Deadline, message);
-            if !self.on_deadline {
-                return Err(error);
+        match self.cancel.take() {
+            Some(CancelLate::Existing(run, cancel)) => {
+                Err(existing_exceeded_deadline(run, cancel, self.on_deadline).await)
             }
-            let cancelled = timeout(FINAL_CANCEL_TIMEOUT, cancel).await;
-            return Err(error.with_run(cancelled.ok().and_then(Result::ok)));
+            created => {
+                self.cancel = created;
+                self.on_drop |= self.on_deadline;
+                Err(exceeded_deadline(self.on_drop))
+            }
         }
-        self.on_drop |= self.on_deadline;
-        let message = match self.on_drop {
-            true => "no response arrived before the deadline; a created run is cancelled",
-            false => "no response arrived before the deadline; a run may have been created",
-        };
-        Err(Error::new(ErrorKind::Deadline, message))
     }
+}
+
+/// Creates the error of a request about a run that exists. Cancels the run if `cancels` is true.
+async fn existing_exceeded_deadline(
+    run: RunRef,
+    cancel: ResponseFuture<Run>,
+    cancels: bool,
+) -> Error {
+    let message = format!("no response about the run {run} arrived before the deadline");
+    let error = Error::new(ErrorKind::Deadline, message);
+    if !cancels {
+        return error;
+    }
+    let cancelled = timeout(FINAL_CANCEL_TIMEOUT, cancel).await;
+    error.with_run(cancelled.ok().and_then(Result::ok))
+}
+
+/// Creates the error of a request that creates a run.
+fn exceeded_deadline(is_cancelled: bool) -> Error {
+    let message = match is_cancelled {
+        true => "no response arrived before the deadline; a created run is cancelled",
+        false => "no response arrived before the deadline; a run may have been created",
+    };
+    Error::new(ErrorKind::Deadline, message)
 }
 
 impl<T: Send + 'static> Drop for InFlight<T> {
     fn drop(&mut self) {
         let Some(cancel) = self.cancel.take().filter(|_| self.on_drop) else { return };
-        let Ok(runtime) = Handle::try_current() else { return };
         match cancel {
             CancelLate::Created(cancel) => {
                 let request = std::mem::replace(&mut self.request, Box::pin(pending()));
-                runtime.spawn(async move {
+                spawn(Box::pin(async move {
                     if let Ok(result) = request.await {
                         cancel(result).await;
                     }
-                });
+                }));
             }
-            CancelLate::Existing(_, cancel) => drop(runtime.spawn(cancel)),
+            CancelLate::Existing(_, cancel) => spawn_cancel(cancel),
         }
     }
 }

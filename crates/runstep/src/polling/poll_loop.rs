@@ -26,9 +26,8 @@ pub(crate) fn has_settled(run: &Run) -> bool {
     run.is_terminal() || run.status == RunStatus::RequiresAction
 }
 
-/// A change of the run.
+/// A change of the run, which is the last state of the loop.
 pub(super) struct Change<T> {
-    pub(super) run: Run,
     pub(super) new_steps: T,
     pub(super) tolerated_errors: Vec<Error>,
 }
@@ -45,8 +44,8 @@ pub(super) struct PollLoop<S: NewSteps = NoSteps> {
     /// Whether to wait until the run has ended, even while it requires action.
     until_terminal: bool,
     options: RequestOptions,
-    /// The run as its create request returned it; reported before the first poll.
-    initial_run: Option<Run>,
+    /// Whether the first change is the run as its create request returned it, before the first poll.
+    starts_with_response: bool,
     /// When to poll next; `None` polls immediately.
     next_poll_at: Option<Instant>,
     last_run: Option<Run>,
@@ -62,11 +61,9 @@ pub(super) struct PollLoop<S: NewSteps = NoSteps> {
 impl PollLoop {
     /// Returns the run when it settles.
     pub(super) async fn settled_run(mut self: Box<Self>) -> Result<Run> {
-        let mut last = None;
-        while let Some(change) = self.next().await? {
-            last = Some(change.run);
-        }
-        last.ok_or_else(|| Error::new(ErrorKind::Decode, "the poll ended without a run"))
+        while self.next().await?.is_some() {}
+        let run = self.last_run.take();
+        run.ok_or_else(|| Error::new(ErrorKind::Decode, "the poll ended without a run"))
     }
 }
 
@@ -85,7 +82,7 @@ impl<S: NewSteps> PollLoop<S> {
             cancel_on_deadline: options.cancel_on_deadline,
             until_terminal: false,
             options: options.poll_request_options(client),
-            initial_run: None,
+            starts_with_response: false,
             next_poll_at: None,
             last_run: None,
             reported_status: None,
@@ -107,7 +104,7 @@ impl<S: NewSteps> PollLoop<S> {
         let run = response.into_inner();
         if !has_settled(&run) || (run.is_terminal() && !self.steps.are_requested()) {
             self.next_poll_at = Some(deadline_after(delay));
-            self.initial_run = Some(run.clone());
+            self.starts_with_response = true;
         }
         self.last_run = Some(run);
         self
@@ -132,8 +129,8 @@ impl<S: NewSteps> PollLoop<S> {
     }
 
     async fn next_change(&mut self) -> Result<Option<Change<S::Steps>>> {
-        if let Some(run) = self.initial_run.take() {
-            return Ok(self.change(run, S::Steps::default()));
+        if std::mem::take(&mut self.starts_with_response) {
+            return Ok(self.change(S::Steps::default()));
         }
         while !self.ended {
             if self.final_poll_sent {
@@ -158,10 +155,10 @@ impl<S: NewSteps> PollLoop<S> {
             return self.on_deadline().await;
         };
         match fetched {
-            Ok((run, new_steps, delay)) => {
+            Ok((new_steps, delay)) => {
                 self.consecutive_errors = 0;
                 self.next_poll_at = Some(deadline_after(delay));
-                Ok(self.change(run, new_steps))
+                Ok(self.change(new_steps))
             }
             Err(error) if self.error_policy.tolerates(&error, self.consecutive_errors) => {
                 self.consecutive_errors += 1;
@@ -169,18 +166,18 @@ impl<S: NewSteps> PollLoop<S> {
                 self.errors.push(error);
                 Ok(None)
             }
-            Err(error) => Err(error.with_run(self.last_run.clone())),
+            Err(error) => Err(error.with_run(self.last_run.take())),
         }
     }
 
-    async fn fetch(&mut self) -> Result<(Run, S::Steps, Duration)> {
-        let (run, delay) = self.retrieve().await?;
+    async fn fetch(&mut self) -> Result<(S::Steps, Duration)> {
+        let delay = self.retrieve().await?;
         let new_steps = self.steps.fetch(&self.runs, &self.run_id, &self.options).await?;
-        Ok((run, new_steps, delay))
+        Ok((new_steps, delay))
     }
 
-    /// Fetches the run. Its state is stored even if fetching its steps fails.
-    async fn retrieve(&mut self) -> Result<(Run, Duration)> {
+    /// Fetches and stores the run. Returns the delay before the next poll.
+    async fn retrieve(&mut self) -> Result<Duration> {
         let retrieve = self.runs.retrieve(&self.run_id).with_options(self.options.clone());
         let response = retrieve.send().await?;
         let delay = self.delays.next_after_response(response.header_map());
@@ -188,36 +185,46 @@ impl<S: NewSteps> PollLoop<S> {
         if self.is_end(&run) {
             self.guard.disarm();
         }
-        self.last_run = Some(run.clone());
-        Ok((run, delay))
+        self.last_run = Some(run);
+        Ok(delay)
     }
 
     fn is_end(&self, run: &Run) -> bool {
         if self.until_terminal { run.is_terminal() } else { has_settled(run) }
     }
 
+    /// Returns whether the last known state of the run is its end.
+    fn has_ended(&self) -> bool {
+        self.last_run.as_ref().is_some_and(|run| self.is_end(run))
+    }
+
+    /// Returns the last known state of the run.
+    pub(super) fn last_run(&self) -> Option<&Run> {
+        self.last_run.as_ref()
+    }
+
     /// Returns a change, or `None` if nothing changed.
-    fn change(&mut self, run: Run, new_steps: S::Steps) -> Option<Change<S::Steps>> {
-        self.ended = self.is_end(&run);
+    fn change(&mut self, new_steps: S::Steps) -> Option<Change<S::Steps>> {
+        self.ended = self.has_ended();
         if self.ended {
             self.guard.disarm();
         }
-        if self.reported_status.as_ref() == Some(&run.status) && S::are_none(&new_steps) {
+        let status = self.last_run.as_ref().map(|run| &run.status);
+        if self.reported_status.as_ref() == status && S::are_none(&new_steps) {
             return None;
         }
-        self.reported_status = Some(run.status.clone());
-        Some(Change { run, new_steps, tolerated_errors: self.errors.take() })
+        self.reported_status = status.cloned();
+        Some(Change { new_steps, tolerated_errors: self.errors.take() })
     }
 
     /// Handles the deadline: cancels the run if configured. Returns the run if the cancel request
     /// shows that it had ended, otherwise a deadline error.
     async fn on_deadline(&mut self) -> Result<Option<Change<S::Steps>>> {
-        let is_end = self.last_run.as_ref().is_some_and(|run| self.is_end(run));
+        let is_end = self.has_ended();
         if self.cancel_on_deadline && !is_end {
             // A failed cancel is less informative than the deadline.
-            let ended = timeout(FINAL_CANCEL_TIMEOUT, self.cancel()).await;
-            if let Some(run) = ended.ok().flatten() {
-                return Ok(self.change(run, S::Steps::default()));
+            if timeout(FINAL_CANCEL_TIMEOUT, self.cancel()).await.unwrap_or(false) {
+                return Ok(self.change(S::Steps::default()));
             }
         }
         let message = match (is_end, self.until_terminal) {
@@ -235,17 +242,16 @@ impl<S: NewSteps> PollLoop<S> {
         Err(error.with_cause(self.errors.take().pop()))
     }
 
-    /// Cancels the run and stores its state. Returns the run if it had ended already.
-    async fn cancel(&mut self) -> Option<Run> {
+    /// Cancels the run and stores its state. Returns whether the run had ended already.
+    async fn cancel(&mut self) -> bool {
         let cancel = self.runs.cancel(&self.run_id).with_options(self.options.clone());
         match cancel.send().await {
             Ok(response) => self.last_run = Some(response.into_inner()),
             Err(error) if error.status() == Some(400) => {
-                let (run, _) = self.retrieve().await.ok()?;
-                return Some(run).filter(|run| self.is_end(run));
+                return self.retrieve().await.is_ok() && self.has_ended();
             }
             Err(_) => {}
         }
-        None
+        false
     }
 }

@@ -21,7 +21,8 @@ impl RunUpdates {
         let updates = start.map_ok(|poll_loop| {
             futures_util::stream::try_unfold(poll_loop, |mut poll_loop| async move {
                 let change = poll_loop.next().await?;
-                Ok(change.map(|Change { run, new_steps, tolerated_errors }| {
+                let run = poll_loop.last_run().cloned();
+                Ok(change.zip(run).map(|(Change { new_steps, tolerated_errors }, run)| {
                     (RunUpdate { run, new_steps, tolerated_errors }, poll_loop)
                 }))
             })

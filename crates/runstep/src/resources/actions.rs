@@ -8,7 +8,7 @@ use runstep_api::types::{Run, RunInclude};
 use super::requests::{
     CreateRunParams, CreateThreadAndRunParams, RetrieveRun, SubmitToolOutputsParams,
 };
-use crate::client::Client;
+use crate::client::{Call, Client, CompletedCall};
 use crate::run_ref::RunRef;
 use crate::run_request::{Action, RunAction, RunTarget, StartRun, sealed::Sealed};
 use crate::transport::{RequestOptions, Response, ResponseFuture};
@@ -31,7 +31,7 @@ macro_rules! start_run {
                 client: Client,
                 options: RequestOptions,
             ) -> ResponseFuture<Response<Run>> {
-                Box::pin(async move { self.execute(&client, &options).await })
+                Call::new(client, options, self).read(CompletedCall::object)
             }
 
             fn open(
@@ -39,7 +39,7 @@ macro_rules! start_run {
                 client: Client,
                 options: RequestOptions,
             ) -> ResponseFuture<Response<ByteStream>> {
-                Box::pin(self.open_stream(client, options))
+                self.open_stream(client, options)
             }
 
             $($method)+

@@ -10,11 +10,17 @@ use runstep_api::types::*;
 use runstep_api::{ByteStream, Field, Operation};
 
 use crate::arguments::{FieldType, IntoField, InvalidArgument, TextFieldType};
-use crate::client::{Client, SpanIds};
+use crate::client::{
+ApiRequest, Call, Client, CompletedCall, PreparedCall, SpanIds,
+};
 use crate::error::Result;
-use crate::pagination::{self, Items, Page, PageQuery, PagedRequest, Pages, invalid_entries};
+use crate::pagination::{
+self, Items, Page, PageQuery, PagedRequest, Pages, check_entry, invalid_entries,
+};
 use crate::run_request::{Plain, RunRequest};
-use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id};
+use crate::transport::{
+RequestOptions, Response, ResponseFuture, RetryPolicy, checked_id, not_built,
+};
 
 /// A request to list assistants: `GET /assistants`.
 #[derive(Clone, Debug)]
@@ -25,6 +31,7 @@ pub struct ListAssistants {
     pub(crate) page: PageQuery,
 }
 impl ListAssistants {
+    #[inline]
     pub(crate) fn new(client: &Client) -> Self {
         Self {
             client: client.clone(),
@@ -44,11 +51,13 @@ impl ListAssistants {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -92,38 +101,44 @@ impl ListAssistants {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Page<Assistant>>> {
-        Box::pin(async move {
-            let response = self.execute().await?;
-            let list = response.value();
-            let (is_empty, is_partial) = (
-                list.data.is_empty(),
-                list.other().contains_key("data"),
-            );
-            let (invalid, last_id) = invalid_entries::<
-                _,
-                Assistant,
-            >(&response, is_empty, is_partial)?;
-            Ok(
-                response
-                    .map(|list| {
-                        let last = list.data.last().map(|item| item.id.clone());
-                        Page {
-                            last_id: list.last_id.or(last_id).or(last),
-                            data: list.data,
-                            invalid,
-                            first_id: list.first_id,
-                            has_more: list.has_more,
-                        }
-                    }),
-            )
-        })
+        self.into_call().read(Self::read_page)
+    }
+    fn read_page(call: CompletedCall) -> Result<Response<Page<Assistant>>> {
+        let response = call.object::<AssistantList>()?;
+        let list = response.value();
+        let (is_empty, is_partial) = (
+            list.data.is_empty(),
+            list.other().contains_key("data"),
+        );
+        let head = response.head();
+        let (invalid, last_id) = invalid_entries(
+            head,
+            is_empty,
+            is_partial,
+            check_entry::<Assistant>,
+        )?;
+        Ok(
+            response
+                .map(|list| {
+                    let last = list.data.last().map(|item| item.id.clone());
+                    Page {
+                        last_id: list.last_id.or(last_id).or(last),
+                        data: list.data,
+                        invalid,
+                        first_id: list.first_id,
+                        has_more: list.has_more,
+                    }
+                }),
+        )
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
+    #[inline]
     pub fn pages(self) -> Pages<Assistant> {
         pagination::pages(self)
     }
     /// Returns a stream of all items, which fetches pages as needed.
+    #[inline]
     pub fn items(self) -> Items<Assistant> {
         pagination::items(self)
     }
@@ -132,37 +147,44 @@ impl ListAssistants {
     pub(crate) fn readable_items(self) -> Items<Assistant> {
         pagination::readable_items(self)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<AssistantList>> {
-        let page = &self.page;
-        self.client.validate_page_limit(page.limit)?;
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for ListAssistants {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
+        client.validate_page_limit(self.page.limit)?;
         let ids = SpanIds { ..SpanIds::default() };
-        let call = move |api: runstep_api::Client| async move {
-            api.list_assistants(
-                    page.after.as_deref(),
-                    page.before.as_deref(),
-                    page.limit,
-                    page.order.as_ref(),
-                )
-                .await
-        };
-        self.client.call(Operation::ListAssistants, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::ListAssistants, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.list_assistants_request(
+                self.page.after.as_deref(),
+                self.page.before.as_deref(),
+                self.page.limit,
+                self.page.order.as_ref(),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for ListAssistants {
     type Output = Result<Page<Assistant>>;
     type IntoFuture = ResponseFuture<Page<Assistant>>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
-impl PagedRequest for ListAssistants {
-    type Item = Assistant;
-    fn fetch(self) -> ResponseFuture<Page<Assistant>> {
-        self.into_future()
+impl PagedRequest<Assistant> for ListAssistants {
+    #[inline]
+    fn fetch(&self) -> ResponseFuture<Page<Assistant>> {
+        self.clone().into_future()
     }
+    #[inline]
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
     }
+    #[inline]
     fn set_cursor(&mut self, cursor: String) {
         self.page.after = Some(cursor);
     }
@@ -176,6 +198,7 @@ pub struct CreateAssistant {
     pub(crate) body: CreateAssistantRequest,
 }
 impl CreateAssistant {
+    #[inline]
     pub(crate) fn new(client: &Client, body: CreateAssistantRequest) -> Self {
         Self {
             client: client.clone(),
@@ -270,7 +293,7 @@ impl CreateAssistant {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -285,11 +308,13 @@ impl CreateAssistant {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -309,23 +334,28 @@ impl CreateAssistant {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Assistant>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
-        let body = &self.body;
-        self.client.validate(body)?;
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for CreateAssistant {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
+        client.validate(&self.body)?;
         let ids = SpanIds { ..SpanIds::default() };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_assistant(body).await
-        };
-        self.client.call(Operation::CreateAssistant, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::CreateAssistant, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.create_assistant_request(&self.body).map_err(not_built)
     }
 }
 impl IntoFuture for CreateAssistant {
     type Output = Result<Assistant>;
     type IntoFuture = ResponseFuture<Assistant>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to get an assistant: `GET /assistants/{assistant_id}`.
@@ -337,6 +367,7 @@ pub struct RetrieveAssistant {
     pub(crate) assistant_id: String,
 }
 impl RetrieveAssistant {
+    #[inline]
     pub(crate) fn new(client: &Client, assistant_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -356,11 +387,13 @@ impl RetrieveAssistant {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -380,25 +413,31 @@ impl RetrieveAssistant {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Assistant>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveAssistant {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
         let ids = SpanIds {
             assistant_id: Some(assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_assistant(assistant_id).await
-        };
-        self.client.call(Operation::RetrieveAssistant, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveAssistant, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.retrieve_assistant_request(&self.assistant_id).map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveAssistant {
     type Output = Result<Assistant>;
     type IntoFuture = ResponseFuture<Assistant>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to update an assistant: `POST /assistants/{assistant_id}`.
@@ -411,6 +450,7 @@ pub struct UpdateAssistant {
     pub(crate) body: UpdateAssistantRequest,
 }
 impl UpdateAssistant {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         assistant_id: impl Into<String>,
@@ -516,7 +556,7 @@ impl UpdateAssistant {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -531,11 +571,13 @@ impl UpdateAssistant {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -555,27 +597,32 @@ impl UpdateAssistant {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Assistant>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Assistant>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for UpdateAssistant {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             assistant_id: Some(assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.update_assistant(assistant_id, body).await
-        };
-        self.client.call(Operation::UpdateAssistant, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::UpdateAssistant, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.update_assistant_request(&self.assistant_id, &self.body).map_err(not_built)
     }
 }
 impl IntoFuture for UpdateAssistant {
     type Output = Result<Assistant>;
     type IntoFuture = ResponseFuture<Assistant>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to delete an assistant: `DELETE /assistants/{assistant_id}`.
@@ -587,6 +634,7 @@ pub struct DeleteAssistant {
     pub(crate) assistant_id: String,
 }
 impl DeleteAssistant {
+    #[inline]
     pub(crate) fn new(client: &Client, assistant_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -606,11 +654,13 @@ impl DeleteAssistant {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -630,25 +680,31 @@ impl DeleteAssistant {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<DeletedAssistant>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<DeletedAssistant>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for DeleteAssistant {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let assistant_id = checked_id("assistant_id", &self.assistant_id)?;
         let ids = SpanIds {
             assistant_id: Some(assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.delete_assistant(assistant_id).await
-        };
-        self.client.call(Operation::DeleteAssistant, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::DeleteAssistant, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.delete_assistant_request(&self.assistant_id).map_err(not_built)
     }
 }
 impl IntoFuture for DeleteAssistant {
     type Output = Result<DeletedAssistant>;
     type IntoFuture = ResponseFuture<DeletedAssistant>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to create a thread: `POST /threads`.
@@ -660,6 +716,7 @@ pub struct CreateThread {
     pub(crate) body: CreateThreadRequest,
 }
 impl CreateThread {
+    #[inline]
     pub(crate) fn new(client: &Client, body: CreateThreadRequest) -> Self {
         Self {
             client: client.clone(),
@@ -709,7 +766,7 @@ impl CreateThread {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -724,11 +781,13 @@ impl CreateThread {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -748,23 +807,28 @@ impl CreateThread {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Thread>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
-        let body = &self.body;
-        self.client.validate(body)?;
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for CreateThread {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
+        client.validate(&self.body)?;
         let ids = SpanIds { ..SpanIds::default() };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_thread(body).await
-        };
-        self.client.call(Operation::CreateThread, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::CreateThread, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.create_thread_request(&self.body).map_err(not_built)
     }
 }
 impl IntoFuture for CreateThread {
     type Output = Result<Thread>;
     type IntoFuture = ResponseFuture<Thread>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to create a thread and a run: `POST /threads/runs`.
@@ -919,48 +983,33 @@ impl<M> CreateThreadAndRun<M> {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.request.body.insert(name.into(), value.into());
+        self.options.request.body.push((name.into(), value.into().to_string()));
         self
     }
 }
 impl CreateThreadAndRunParams {
-    pub(crate) async fn execute(
-        &self,
-        client: &Client,
-        options: &RequestOptions,
-    ) -> Result<Response<Run>> {
-        let body = &self.body;
-        client.validate(body)?;
-        let ids = SpanIds {
-            assistant_id: Some(&body.assistant_id),
-            ..SpanIds::default()
-        };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_thread_and_run(body).await
-        };
-        client.call(Operation::CreateThreadAndRun, ids, options, call).await
-    }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(
-        mut self,
+    pub(crate) fn open_stream(
+        mut self: Box<Self>,
         client: Client,
-        options: RequestOptions,
-    ) -> Result<Response<ByteStream>> {
+        mut options: RequestOptions,
+    ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
-        let options = &RequestOptions {
-            streams: true,
-            ..options
-        };
-        let body = &self.body;
-        client.validate(body)?;
+        options.accepts_events = true;
+        Call::new(client, options, self).open()
+    }
+}
+impl ApiRequest for CreateThreadAndRunParams {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
+        client.validate(&self.body)?;
         let ids = SpanIds {
-            assistant_id: Some(&body.assistant_id),
+            assistant_id: Some(&self.body.assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_thread_and_run_stream(body).await
-        };
-        client.open(Operation::CreateThreadAndRun, ids, options, call).await
+        Ok(client.prepared_call(Operation::CreateThreadAndRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.create_thread_and_run_request(&self.body).map_err(not_built)
     }
 }
 /// A request to get a thread: `GET /threads/{thread_id}`.
@@ -972,6 +1021,7 @@ pub struct RetrieveThread {
     pub(crate) thread_id: String,
 }
 impl RetrieveThread {
+    #[inline]
     pub(crate) fn new(client: &Client, thread_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -991,11 +1041,13 @@ impl RetrieveThread {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1015,25 +1067,31 @@ impl RetrieveThread {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Thread>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveThread {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_thread(thread_id).await
-        };
-        self.client.call(Operation::RetrieveThread, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveThread, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.retrieve_thread_request(&self.thread_id).map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveThread {
     type Output = Result<Thread>;
     type IntoFuture = ResponseFuture<Thread>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to update a thread: `POST /threads/{thread_id}`.
@@ -1046,6 +1104,7 @@ pub struct UpdateThread {
     pub(crate) body: UpdateThreadRequest,
 }
 impl UpdateThread {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1091,7 +1150,7 @@ impl UpdateThread {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -1106,11 +1165,13 @@ impl UpdateThread {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1130,27 +1191,32 @@ impl UpdateThread {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Thread>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Thread>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for UpdateThread {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.update_thread(thread_id, body).await
-        };
-        self.client.call(Operation::UpdateThread, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::UpdateThread, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.update_thread_request(&self.thread_id, &self.body).map_err(not_built)
     }
 }
 impl IntoFuture for UpdateThread {
     type Output = Result<Thread>;
     type IntoFuture = ResponseFuture<Thread>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to delete a thread: `DELETE /threads/{thread_id}`.
@@ -1162,6 +1228,7 @@ pub struct DeleteThread {
     pub(crate) thread_id: String,
 }
 impl DeleteThread {
+    #[inline]
     pub(crate) fn new(client: &Client, thread_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -1181,11 +1248,13 @@ impl DeleteThread {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1205,25 +1274,31 @@ impl DeleteThread {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<DeletedThread>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<DeletedThread>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for DeleteThread {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.delete_thread(thread_id).await
-        };
-        self.client.call(Operation::DeleteThread, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::DeleteThread, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.delete_thread_request(&self.thread_id).map_err(not_built)
     }
 }
 impl IntoFuture for DeleteThread {
     type Output = Result<DeletedThread>;
     type IntoFuture = ResponseFuture<DeletedThread>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to list messages: `GET /threads/{thread_id}/messages`.
@@ -1237,6 +1312,7 @@ pub struct ListMessages {
     pub(crate) page: PageQuery,
 }
 impl ListMessages {
+    #[inline]
     pub(crate) fn new(client: &Client, thread_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -1263,11 +1339,13 @@ impl ListMessages {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1311,38 +1389,44 @@ impl ListMessages {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Page<Message>>> {
-        Box::pin(async move {
-            let response = self.execute().await?;
-            let list = response.value();
-            let (is_empty, is_partial) = (
-                list.data.is_empty(),
-                list.other().contains_key("data"),
-            );
-            let (invalid, last_id) = invalid_entries::<
-                _,
-                Message,
-            >(&response, is_empty, is_partial)?;
-            Ok(
-                response
-                    .map(|list| {
-                        let last = list.data.last().map(|item| item.id.clone());
-                        Page {
-                            last_id: list.last_id.or(last_id).or(last),
-                            data: list.data,
-                            invalid,
-                            first_id: list.first_id,
-                            has_more: list.has_more,
-                        }
-                    }),
-            )
-        })
+        self.into_call().read(Self::read_page)
+    }
+    fn read_page(call: CompletedCall) -> Result<Response<Page<Message>>> {
+        let response = call.object::<MessageList>()?;
+        let list = response.value();
+        let (is_empty, is_partial) = (
+            list.data.is_empty(),
+            list.other().contains_key("data"),
+        );
+        let head = response.head();
+        let (invalid, last_id) = invalid_entries(
+            head,
+            is_empty,
+            is_partial,
+            check_entry::<Message>,
+        )?;
+        Ok(
+            response
+                .map(|list| {
+                    let last = list.data.last().map(|item| item.id.clone());
+                    Page {
+                        last_id: list.last_id.or(last_id).or(last),
+                        data: list.data,
+                        invalid,
+                        first_id: list.first_id,
+                        has_more: list.has_more,
+                    }
+                }),
+        )
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
+    #[inline]
     pub fn pages(self) -> Pages<Message> {
         pagination::pages(self)
     }
     /// Returns a stream of all items, which fetches pages as needed.
+    #[inline]
     pub fn items(self) -> Items<Message> {
         pagination::items(self)
     }
@@ -1351,44 +1435,50 @@ impl ListMessages {
     pub(crate) fn readable_items(self) -> Items<Message> {
         pagination::readable_items(self)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<MessageList>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for ListMessages {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let run_id = self.run_id.as_deref();
-        let page = &self.page;
-        self.client.validate_page_limit(page.limit)?;
+        client.validate_page_limit(self.page.limit)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.list_messages(
-                    thread_id,
-                    page.after.as_deref(),
-                    page.before.as_deref(),
-                    page.limit,
-                    page.order.as_ref(),
-                    run_id,
-                )
-                .await
-        };
-        self.client.call(Operation::ListMessages, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::ListMessages, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.list_messages_request(
+                &self.thread_id,
+                self.page.after.as_deref(),
+                self.page.before.as_deref(),
+                self.page.limit,
+                self.page.order.as_ref(),
+                self.run_id.as_deref(),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for ListMessages {
     type Output = Result<Page<Message>>;
     type IntoFuture = ResponseFuture<Page<Message>>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
-impl PagedRequest for ListMessages {
-    type Item = Message;
-    fn fetch(self) -> ResponseFuture<Page<Message>> {
-        self.into_future()
+impl PagedRequest<Message> for ListMessages {
+    #[inline]
+    fn fetch(&self) -> ResponseFuture<Page<Message>> {
+        self.clone().into_future()
     }
+    #[inline]
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
     }
+    #[inline]
     fn set_cursor(&mut self, cursor: String) {
         self.page.after = Some(cursor);
     }
@@ -1403,6 +1493,7 @@ pub struct CreateMessage {
     pub(crate) body: CreateMessageRequest,
 }
 impl CreateMessage {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1448,7 +1539,7 @@ impl CreateMessage {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -1463,11 +1554,13 @@ impl CreateMessage {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1487,27 +1580,32 @@ impl CreateMessage {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Message>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Message>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for CreateMessage {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_message(thread_id, body).await
-        };
-        self.client.call(Operation::CreateMessage, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::CreateMessage, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.create_message_request(&self.thread_id, &self.body).map_err(not_built)
     }
 }
 impl IntoFuture for CreateMessage {
     type Output = Result<Message>;
     type IntoFuture = ResponseFuture<Message>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to get a message: `GET /threads/{thread_id}/messages/{message_id}`.
@@ -1520,6 +1618,7 @@ pub struct RetrieveMessage {
     pub(crate) message_id: String,
 }
 impl RetrieveMessage {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1544,11 +1643,13 @@ impl RetrieveMessage {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1568,9 +1669,15 @@ impl RetrieveMessage {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Message>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Message>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveMessage {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let message_id = checked_id("message_id", &self.message_id)?;
         let ids = SpanIds {
@@ -1578,17 +1685,18 @@ impl RetrieveMessage {
             message_id: Some(message_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_message(thread_id, message_id).await
-        };
-        self.client.call(Operation::RetrieveMessage, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveMessage, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.retrieve_message_request(&self.thread_id, &self.message_id)
+            .map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveMessage {
     type Output = Result<Message>;
     type IntoFuture = ResponseFuture<Message>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to update a message: `POST /threads/{thread_id}/messages/{message_id}`.
@@ -1602,6 +1710,7 @@ pub struct UpdateMessage {
     pub(crate) body: UpdateMessageRequest,
 }
 impl UpdateMessage {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1640,7 +1749,7 @@ impl UpdateMessage {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -1655,11 +1764,13 @@ impl UpdateMessage {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1679,29 +1790,35 @@ impl UpdateMessage {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Message>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Message>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for UpdateMessage {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let message_id = checked_id("message_id", &self.message_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             message_id: Some(message_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.update_message(thread_id, message_id, body).await
-        };
-        self.client.call(Operation::UpdateMessage, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::UpdateMessage, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.update_message_request(&self.thread_id, &self.message_id, &self.body)
+            .map_err(not_built)
     }
 }
 impl IntoFuture for UpdateMessage {
     type Output = Result<Message>;
     type IntoFuture = ResponseFuture<Message>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to delete a message: `DELETE /threads/{thread_id}/messages/{message_id}`.
@@ -1714,6 +1831,7 @@ pub struct DeleteMessage {
     pub(crate) message_id: String,
 }
 impl DeleteMessage {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -1738,11 +1856,13 @@ impl DeleteMessage {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1762,9 +1882,15 @@ impl DeleteMessage {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<DeletedMessage>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<DeletedMessage>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for DeleteMessage {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let message_id = checked_id("message_id", &self.message_id)?;
         let ids = SpanIds {
@@ -1772,17 +1898,17 @@ impl DeleteMessage {
             message_id: Some(message_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.delete_message(thread_id, message_id).await
-        };
-        self.client.call(Operation::DeleteMessage, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::DeleteMessage, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.delete_message_request(&self.thread_id, &self.message_id).map_err(not_built)
     }
 }
 impl IntoFuture for DeleteMessage {
     type Output = Result<DeletedMessage>;
     type IntoFuture = ResponseFuture<DeletedMessage>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to list runs: `GET /threads/{thread_id}/runs`.
@@ -1795,6 +1921,7 @@ pub struct ListRuns {
     pub(crate) page: PageQuery,
 }
 impl ListRuns {
+    #[inline]
     pub(crate) fn new(client: &Client, thread_id: impl Into<String>) -> Self {
         Self {
             client: client.clone(),
@@ -1815,11 +1942,13 @@ impl ListRuns {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -1863,38 +1992,44 @@ impl ListRuns {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Page<Run>>> {
-        Box::pin(async move {
-            let response = self.execute().await?;
-            let list = response.value();
-            let (is_empty, is_partial) = (
-                list.data.is_empty(),
-                list.other().contains_key("data"),
-            );
-            let (invalid, last_id) = invalid_entries::<
-                _,
-                Run,
-            >(&response, is_empty, is_partial)?;
-            Ok(
-                response
-                    .map(|list| {
-                        let last = list.data.last().map(|item| item.id.clone());
-                        Page {
-                            last_id: list.last_id.or(last_id).or(last),
-                            data: list.data,
-                            invalid,
-                            first_id: list.first_id,
-                            has_more: list.has_more,
-                        }
-                    }),
-            )
-        })
+        self.into_call().read(Self::read_page)
+    }
+    fn read_page(call: CompletedCall) -> Result<Response<Page<Run>>> {
+        let response = call.object::<RunList>()?;
+        let list = response.value();
+        let (is_empty, is_partial) = (
+            list.data.is_empty(),
+            list.other().contains_key("data"),
+        );
+        let head = response.head();
+        let (invalid, last_id) = invalid_entries(
+            head,
+            is_empty,
+            is_partial,
+            check_entry::<Run>,
+        )?;
+        Ok(
+            response
+                .map(|list| {
+                    let last = list.data.last().map(|item| item.id.clone());
+                    Page {
+                        last_id: list.last_id.or(last_id).or(last),
+                        data: list.data,
+                        invalid,
+                        first_id: list.first_id,
+                        has_more: list.has_more,
+                    }
+                }),
+        )
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
+    #[inline]
     pub fn pages(self) -> Pages<Run> {
         pagination::pages(self)
     }
     /// Returns a stream of all items, which fetches pages as needed.
+    #[inline]
     pub fn items(self) -> Items<Run> {
         pagination::items(self)
     }
@@ -1903,42 +2038,49 @@ impl ListRuns {
     pub(crate) fn readable_items(self) -> Items<Run> {
         pagination::readable_items(self)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<RunList>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for ListRuns {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let page = &self.page;
-        self.client.validate_page_limit(page.limit)?;
+        client.validate_page_limit(self.page.limit)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.list_runs(
-                    thread_id,
-                    page.after.as_deref(),
-                    page.before.as_deref(),
-                    page.limit,
-                    page.order.as_ref(),
-                )
-                .await
-        };
-        self.client.call(Operation::ListRuns, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::ListRuns, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.list_runs_request(
+                &self.thread_id,
+                self.page.after.as_deref(),
+                self.page.before.as_deref(),
+                self.page.limit,
+                self.page.order.as_ref(),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for ListRuns {
     type Output = Result<Page<Run>>;
     type IntoFuture = ResponseFuture<Page<Run>>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
-impl PagedRequest for ListRuns {
-    type Item = Run;
-    fn fetch(self) -> ResponseFuture<Page<Run>> {
-        self.into_future()
+impl PagedRequest<Run> for ListRuns {
+    #[inline]
+    fn fetch(&self) -> ResponseFuture<Page<Run>> {
+        self.clone().into_future()
     }
+    #[inline]
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
     }
+    #[inline]
     fn set_cursor(&mut self, cursor: String) {
         self.page.after = Some(cursor);
     }
@@ -2134,54 +2276,40 @@ impl<M> CreateRun<M> {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.request.body.insert(name.into(), value.into());
+        self.options.request.body.push((name.into(), value.into().to_string()));
         self
     }
 }
 impl CreateRunParams {
-    pub(crate) async fn execute(
-        &self,
-        client: &Client,
-        options: &RequestOptions,
-    ) -> Result<Response<Run>> {
-        let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let include = (!self.include.is_empty()).then_some(&self.include);
-        let body = &self.body;
-        client.validate(body)?;
-        let ids = SpanIds {
-            thread_id: Some(thread_id),
-            assistant_id: Some(&body.assistant_id),
-            ..SpanIds::default()
-        };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_run(thread_id, include, body).await
-        };
-        client.call(Operation::CreateRun, ids, options, call).await
-    }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(
-        mut self,
+    pub(crate) fn open_stream(
+        mut self: Box<Self>,
         client: Client,
-        options: RequestOptions,
-    ) -> Result<Response<ByteStream>> {
+        mut options: RequestOptions,
+    ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
-        let options = &RequestOptions {
-            streams: true,
-            ..options
-        };
+        options.accepts_events = true;
+        Call::new(client, options, self).open()
+    }
+}
+impl ApiRequest for CreateRunParams {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let include = (!self.include.is_empty()).then_some(&self.include);
-        let body = &self.body;
-        client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
-            assistant_id: Some(&body.assistant_id),
+            assistant_id: Some(&self.body.assistant_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.create_run_stream(thread_id, include, body).await
-        };
-        client.open(Operation::CreateRun, ids, options, call).await
+        Ok(client.prepared_call(Operation::CreateRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.create_run_request(
+                &self.thread_id,
+                (!self.include.is_empty()).then_some(&self.include),
+                &self.body,
+            )
+            .map_err(not_built)
     }
 }
 /// A request to get a run: `GET /threads/{thread_id}/runs/{run_id}`.
@@ -2194,6 +2322,7 @@ pub struct RetrieveRun {
     pub(crate) run_id: String,
 }
 impl RetrieveRun {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2218,11 +2347,13 @@ impl RetrieveRun {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2242,24 +2373,20 @@ impl RetrieveRun {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Run>> {
-        Box::pin(async move { self.execute().await })
-    }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
-        let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let run_id = checked_id("run_id", &self.run_id)?;
-        let ids = SpanIds {
-            thread_id: Some(thread_id),
-            run_id: Some(run_id),
-            ..SpanIds::default()
-        };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_run(thread_id, run_id).await
-        };
-        self.client.call(Operation::RetrieveRun, ids, &self.options, call).await
+        self.into_call().read(CompletedCall::object)
     }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(mut self) -> Result<Response<ByteStream>> {
-        self.options.streams = true;
+    pub(crate) fn open_stream(mut self) -> ResponseFuture<Response<ByteStream>> {
+        self.options.accepts_events = true;
+        self.into_call().open()
+    }
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveRun {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let ids = SpanIds {
@@ -2267,17 +2394,17 @@ impl RetrieveRun {
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_run_stream(thread_id, run_id).await
-        };
-        self.client.open(Operation::RetrieveRun, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.retrieve_run_request(&self.thread_id, &self.run_id).map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveRun {
     type Output = Result<Run>;
     type IntoFuture = ResponseFuture<Run>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to update a run: `POST /threads/{thread_id}/runs/{run_id}`.
@@ -2291,6 +2418,7 @@ pub struct UpdateRun {
     pub(crate) body: UpdateRunRequest,
 }
 impl UpdateRun {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2329,7 +2457,7 @@ impl UpdateRun {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.body.insert(name.into(), value.into());
+        self.options.body.push((name.into(), value.into().to_string()));
         self
     }
     /// Adds a header. Overrides a header of the client.
@@ -2344,11 +2472,13 @@ impl UpdateRun {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2368,29 +2498,35 @@ impl UpdateRun {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Run>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for UpdateRun {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
-        let body = &self.body;
-        self.client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.update_run(thread_id, run_id, body).await
-        };
-        self.client.call(Operation::UpdateRun, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::UpdateRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.update_run_request(&self.thread_id, &self.run_id, &self.body)
+            .map_err(not_built)
     }
 }
 impl IntoFuture for UpdateRun {
     type Output = Result<Run>;
     type IntoFuture = ResponseFuture<Run>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to submit tool outputs: `POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs`.
@@ -2426,54 +2562,37 @@ impl<M> SubmitToolOutputs<M> {
         name: impl Into<String>,
         value: impl Into<serde_json::Value>,
     ) -> Self {
-        self.options.request.body.insert(name.into(), value.into());
+        self.options.request.body.push((name.into(), value.into().to_string()));
         self
     }
 }
 impl SubmitToolOutputsParams {
-    pub(crate) async fn execute(
-        &self,
-        client: &Client,
-        options: &RequestOptions,
-    ) -> Result<Response<Run>> {
-        let thread_id = checked_id("thread_id", &self.thread_id)?;
-        let run_id = checked_id("run_id", &self.run_id)?;
-        let body = &self.body;
-        client.validate(body)?;
-        let ids = SpanIds {
-            thread_id: Some(thread_id),
-            run_id: Some(run_id),
-            ..SpanIds::default()
-        };
-        let call = move |api: runstep_api::Client| async move {
-            api.submit_tool_outputs(thread_id, run_id, body).await
-        };
-        client.call(Operation::SubmitToolOutputs, ids, options, call).await
-    }
     /// Sends the request and returns its response as a stream of events.
-    pub(crate) async fn open_stream(
-        mut self,
+    pub(crate) fn open_stream(
+        mut self: Box<Self>,
         client: Client,
-        options: RequestOptions,
-    ) -> Result<Response<ByteStream>> {
+        mut options: RequestOptions,
+    ) -> ResponseFuture<Response<ByteStream>> {
         self.body.stream = true.into();
-        let options = &RequestOptions {
-            streams: true,
-            ..options
-        };
+        options.accepts_events = true;
+        Call::new(client, options, self).open()
+    }
+}
+impl ApiRequest for SubmitToolOutputsParams {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
-        let body = &self.body;
-        client.validate(body)?;
+        client.validate(&self.body)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.submit_tool_outputs_stream(thread_id, run_id, body).await
-        };
-        client.open(Operation::SubmitToolOutputs, ids, options, call).await
+        Ok(client.prepared_call(Operation::SubmitToolOutputs, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.submit_tool_outputs_request(&self.thread_id, &self.run_id, &self.body)
+            .map_err(not_built)
     }
 }
 /// A request to cancel a run: `POST /threads/{thread_id}/runs/{run_id}/cancel`.
@@ -2486,6 +2605,7 @@ pub struct CancelRun {
     pub(crate) run_id: String,
 }
 impl CancelRun {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2510,11 +2630,13 @@ impl CancelRun {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2534,9 +2656,15 @@ impl CancelRun {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Run>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<Run>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for CancelRun {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let ids = SpanIds {
@@ -2544,17 +2672,17 @@ impl CancelRun {
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.cancel_run(thread_id, run_id).await
-        };
-        self.client.call(Operation::CancelRun, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::CancelRun, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.cancel_run_request(&self.thread_id, &self.run_id).map_err(not_built)
     }
 }
 impl IntoFuture for CancelRun {
     type Output = Result<Run>;
     type IntoFuture = ResponseFuture<Run>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 /// A request to list steps: `GET /threads/{thread_id}/runs/{run_id}/steps`.
@@ -2569,6 +2697,7 @@ pub struct ListRunSteps {
     pub(crate) page: PageQuery,
 }
 impl ListRunSteps {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2600,11 +2729,13 @@ impl ListRunSteps {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2648,38 +2779,44 @@ impl ListRunSteps {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<Page<RunStep>>> {
-        Box::pin(async move {
-            let response = self.execute().await?;
-            let list = response.value();
-            let (is_empty, is_partial) = (
-                list.data.is_empty(),
-                list.other().contains_key("data"),
-            );
-            let (invalid, last_id) = invalid_entries::<
-                _,
-                RunStep,
-            >(&response, is_empty, is_partial)?;
-            Ok(
-                response
-                    .map(|list| {
-                        let last = list.data.last().map(|item| item.id.clone());
-                        Page {
-                            last_id: list.last_id.or(last_id).or(last),
-                            data: list.data,
-                            invalid,
-                            first_id: list.first_id,
-                            has_more: list.has_more,
-                        }
-                    }),
-            )
-        })
+        self.into_call().read(Self::read_page)
+    }
+    fn read_page(call: CompletedCall) -> Result<Response<Page<RunStep>>> {
+        let response = call.object::<RunStepList>()?;
+        let list = response.value();
+        let (is_empty, is_partial) = (
+            list.data.is_empty(),
+            list.other().contains_key("data"),
+        );
+        let head = response.head();
+        let (invalid, last_id) = invalid_entries(
+            head,
+            is_empty,
+            is_partial,
+            check_entry::<RunStep>,
+        )?;
+        Ok(
+            response
+                .map(|list| {
+                    let last = list.data.last().map(|item| item.id.clone());
+                    Page {
+                        last_id: list.last_id.or(last_id).or(last),
+                        data: list.data,
+                        invalid,
+                        first_id: list.first_id,
+                        has_more: list.has_more,
+                    }
+                }),
+        )
     }
     /// Returns a stream of all pages, each fetched when it is read. A page has the cursor of the
     /// next one, which can be saved to resume there with [`after`](Self::after).
+    #[inline]
     pub fn pages(self) -> Pages<RunStep> {
         pagination::pages(self)
     }
     /// Returns a stream of all items, which fetches pages as needed.
+    #[inline]
     pub fn items(self) -> Items<RunStep> {
         pagination::items(self)
     }
@@ -2688,47 +2825,53 @@ impl ListRunSteps {
     pub(crate) fn readable_items(self) -> Items<RunStep> {
         pagination::readable_items(self)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<RunStepList>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for ListRunSteps {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
-        let include = (!self.include.is_empty()).then_some(&self.include);
-        let page = &self.page;
-        self.client.validate_page_limit(page.limit)?;
+        client.validate_page_limit(self.page.limit)?;
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.list_run_steps(
-                    thread_id,
-                    run_id,
-                    page.after.as_deref(),
-                    page.before.as_deref(),
-                    include,
-                    page.limit,
-                    page.order.as_ref(),
-                )
-                .await
-        };
-        self.client.call(Operation::ListRunSteps, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::ListRunSteps, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.list_run_steps_request(
+                &self.thread_id,
+                &self.run_id,
+                self.page.after.as_deref(),
+                self.page.before.as_deref(),
+                (!self.include.is_empty()).then_some(&self.include),
+                self.page.limit,
+                self.page.order.as_ref(),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for ListRunSteps {
     type Output = Result<Page<RunStep>>;
     type IntoFuture = ResponseFuture<Page<RunStep>>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(|call| Self::read_page(call).map(Response::into_inner))
     }
 }
-impl PagedRequest for ListRunSteps {
-    type Item = RunStep;
-    fn fetch(self) -> ResponseFuture<Page<RunStep>> {
-        self.into_future()
+impl PagedRequest<RunStep> for ListRunSteps {
+    #[inline]
+    fn fetch(&self) -> ResponseFuture<Page<RunStep>> {
+        self.clone().into_future()
     }
+    #[inline]
     fn cursor(&self) -> Option<&str> {
         self.page.after.as_deref()
     }
+    #[inline]
     fn set_cursor(&mut self, cursor: String) {
         self.page.after = Some(cursor);
     }
@@ -2745,6 +2888,7 @@ pub struct RetrieveRunStep {
     pub(crate) include: Vec<RunInclude>,
 }
 impl RetrieveRunStep {
+    #[inline]
     pub(crate) fn new(
         client: &Client,
         thread_id: impl Into<String>,
@@ -2777,11 +2921,13 @@ impl RetrieveRunStep {
     }
     /// Sets the timeout of one attempt, from connecting to the end of the response. Default: the
     /// client's.
+    #[inline]
     pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
     /// Sets when the request is retried. Default: the client's policy.
+    #[inline]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -2801,30 +2947,41 @@ impl RetrieveRunStep {
     ///
     /// See [`Error`](crate::Error).
     pub fn send(self) -> ResponseFuture<Response<RunStep>> {
-        Box::pin(async move { self.execute().await })
+        self.into_call().read(CompletedCall::object)
     }
-    pub(crate) async fn execute(&self) -> Result<Response<RunStep>> {
+    fn into_call(mut self) -> Call {
+        let options = std::mem::take(&mut self.options);
+        Call::new(self.client.clone(), options, Box::new(self))
+    }
+}
+impl ApiRequest for RetrieveRunStep {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
         let thread_id = checked_id("thread_id", &self.thread_id)?;
         let run_id = checked_id("run_id", &self.run_id)?;
         let step_id = checked_id("step_id", &self.step_id)?;
-        let include = (!self.include.is_empty()).then_some(&self.include);
         let ids = SpanIds {
             thread_id: Some(thread_id),
             run_id: Some(run_id),
             step_id: Some(step_id),
             ..SpanIds::default()
         };
-        let call = move |api: runstep_api::Client| async move {
-            api.retrieve_run_step(thread_id, run_id, step_id, include).await
-        };
-        self.client.call(Operation::RetrieveRunStep, ids, &self.options, call).await
+        Ok(client.prepared_call(Operation::RetrieveRunStep, ids))
+    }
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        api.retrieve_run_step_request(
+                &self.thread_id,
+                &self.run_id,
+                &self.step_id,
+                (!self.include.is_empty()).then_some(&self.include),
+            )
+            .map_err(not_built)
     }
 }
 impl IntoFuture for RetrieveRunStep {
     type Output = Result<RunStep>;
     type IntoFuture = ResponseFuture<RunStep>;
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send().await.map(Response::into_inner) })
+        self.into_call().read(CompletedCall::value)
     }
 }
 impl FieldType for Attachment {}
@@ -2839,18 +2996,21 @@ impl FieldType for ResponseFormat {}
 impl TextFieldType for ResponseFormat {}
 #[diagnostic::do_not_recommend]
 impl IntoField<ResponseFormat> for TextResponseFormat {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
 #[diagnostic::do_not_recommend]
 impl IntoField<ResponseFormat> for JsonObjectResponseFormat {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
 #[diagnostic::do_not_recommend]
 impl IntoField<ResponseFormat> for JsonSchemaResponseFormat {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<ResponseFormat>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
@@ -2858,18 +3018,21 @@ impl IntoField<ResponseFormat> for JsonSchemaResponseFormat {
 impl FieldType for Tool {}
 #[diagnostic::do_not_recommend]
 impl IntoField<Tool> for CodeInterpreterTool {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
 #[diagnostic::do_not_recommend]
 impl IntoField<Tool> for FileSearchTool {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
 }
 #[diagnostic::do_not_recommend]
 impl IntoField<Tool> for FunctionTool {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<Tool>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }
@@ -2878,6 +3041,7 @@ impl FieldType for ToolChoice {}
 impl TextFieldType for ToolChoice {}
 #[diagnostic::do_not_recommend]
 impl IntoField<ToolChoice> for NamedToolChoice {
+    #[inline]
     fn into_field(self) -> std::result::Result<Field<ToolChoice>, InvalidArgument> {
         Ok(Field::Value(self.into()))
     }

@@ -8,6 +8,7 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::error::join;
 pub(crate) use strict::to_strict;
 
 /// Maximum length of the name of a function or of a response format.
@@ -142,5 +143,5 @@ fn is_name_character(character: char) -> bool {
 pub(crate) fn join_violations(violations: &[SchemaViolation]) -> String {
     let parts: Vec<String> =
         violations.iter().map(|part| format!("`{}` {}", part.path, part.reason)).collect();
-    parts.join("; ")
+    join(&parts, "; ")
 }

@@ -4,9 +4,10 @@
 //! without a keyword in the subset are added to the description. Parts that the subset cannot
 //! express are reported.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::SchemaViolation;
+use crate::error::join;
 
 /// Constraints that not every provider can enforce.
 const CONSTRAINTS: [&str; 13] = [
@@ -74,10 +75,11 @@ impl Conversion {
                     strict.insert(keyword.clone(), value.clone());
                 }
                 "const" => {
-                    strict.insert("enum".to_owned(), json!([value]));
+                    strict.insert("enum".to_owned(), Value::Array(vec![value.clone()]));
                 }
                 "$ref" => {
-                    strict.insert("anyOf".to_owned(), json!([{ "$ref": value }]));
+                    strict
+                        .insert("anyOf".to_owned(), Value::Array(vec![one("$ref", value.clone())]));
                 }
                 "items" => {
                     strict.insert(keyword.clone(), self.schema(value, &format!("{path}[*]")));
@@ -96,7 +98,7 @@ impl Conversion {
                 _ => self.report(path, format!("needs the keyword `{keyword}`")),
             }
         }
-        if schema.get("type") == Some(&json!("object")) {
+        if has_type(schema, "object") {
             self.properties(schema, path, &mut strict);
         }
         self.check_open(schema, &strict, path);
@@ -119,9 +121,9 @@ impl Conversion {
         }
         let required = schema.get("required").and_then(Value::as_array);
         let mut properties = Map::new();
-        for (name, property) in
-            schema.get("properties").and_then(Value::as_object).into_iter().flatten()
-        {
+        let none = Map::new();
+        let described = schema.get("properties").and_then(Value::as_object);
+        for (name, property) in described.unwrap_or(&none) {
             let mut property = self.schema(property, &format!("{path}.{name}"));
             if !required.is_some_and(|names| names.iter().any(|required| required == name))
                 && let Value::Object(optional) = property
@@ -130,26 +132,27 @@ impl Conversion {
             }
             properties.insert(name.clone(), property);
         }
-        let names: Vec<&String> = properties.keys().collect();
-        strict.insert("required".to_owned(), json!(names));
+        let names = properties.keys().map(|name| Value::from(name.as_str()));
+        strict.insert("required".to_owned(), names.collect());
         strict.insert("properties".to_owned(), Value::Object(properties));
         strict.insert("additionalProperties".to_owned(), Value::Bool(false));
     }
 
     /// Converts the variants of a union. Those of `oneOf` are disjoint anyway.
     fn variants(&mut self, variants: &Value, path: &str, strict: &mut Map<String, Value>) {
-        let variants = variants.as_array().into_iter().flatten();
-        let variants: Vec<Value> =
-            variants.flat_map(|variant| flattened(self.schema(variant, path))).collect();
-        strict.insert("anyOf".to_owned(), Value::Array(variants));
+        let mut converted = Vec::new();
+        for variant in variants.as_array().map(Vec::as_slice).unwrap_or_default() {
+            converted.extend(flattened(self.schema(variant, path)));
+        }
+        strict.insert("anyOf".to_owned(), Value::Array(converted));
     }
 
     fn definitions(&mut self, definitions: &Value, strict: &mut Map<String, Value>) {
-        let definitions = definitions.as_object().into_iter().flatten();
-        let definitions: Map<String, Value> = definitions
-            .map(|(name, schema)| (name.clone(), self.schema(schema, &format!("{name}:$"))))
-            .collect();
-        strict.insert("$defs".to_owned(), Value::Object(definitions));
+        let mut converted = Map::new();
+        for (name, schema) in definitions.as_object().unwrap_or(&Map::new()) {
+            converted.insert(name.clone(), self.schema(schema, &format!("{name}:$")));
+        }
+        strict.insert("$defs".to_owned(), Value::Object(converted));
     }
 
     /// Reports schemas that allow any value or any items.
@@ -157,7 +160,7 @@ impl Conversion {
         if !["type", "enum", "anyOf"].iter().any(|keyword| strict.contains_key(*keyword)) {
             self.report(path, "may be any value");
         }
-        let is_list = schema.get("type") == Some(&json!("array"));
+        let is_list = has_type(schema, "array");
         if is_list && !schema.contains_key("items") && !schema.contains_key("prefixItems") {
             self.report(path, "may have any items");
         }
@@ -199,6 +202,17 @@ fn without_null(schema: &Map<String, Value>) -> Option<Map<String, Value>> {
     }
 }
 
+/// Returns an object with one property.
+fn one(name: &str, value: Value) -> Value {
+    let mut object = Map::new();
+    object.insert(name.to_owned(), value);
+    Value::Object(object)
+}
+
+fn has_type(schema: &Map<String, Value>, name: &str) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some(name)
+}
+
 /// Adds null to the allowed values of a schema.
 fn nullable(mut schema: Map<String, Value>) -> Map<String, Value> {
     if let Some(Value::Array(values)) = schema.get_mut("enum")
@@ -207,7 +221,7 @@ fn nullable(mut schema: Map<String, Value>) -> Map<String, Value> {
         values.push(Value::Null);
     }
     if let Some(Value::Array(variants)) = schema.get_mut("anyOf") {
-        let null = json!({"type": "null"});
+        let null = one("type", "null".into());
         if !variants.contains(&null) {
             variants.push(null);
         }
@@ -220,15 +234,18 @@ fn nullable(mut schema: Map<String, Value>) -> Map<String, Value> {
             schema
         }
         Some(Value::String(kind)) if kind != "object" && kind != "array" => {
-            let types = json!([kind, "null"]);
-            schema.insert("type".to_owned(), types);
+            let types = vec![Value::from(kind.as_str()), "null".into()];
+            schema.insert("type".to_owned(), Value::Array(types));
             schema
         }
         _ => {
             let description = schema.remove("description");
-            let mut either =
-                Map::from_iter([("anyOf".to_owned(), json!([schema, {"type": "null"}]))]);
-            either.extend(description.map(|text| ("description".to_owned(), text)));
+            let mut either = Map::new();
+            let variants = vec![Value::Object(schema), one("type", "null".into())];
+            either.insert("anyOf".to_owned(), Value::Array(variants));
+            if let Some(text) = description {
+                either.insert("description".to_owned(), text);
+            }
             either
         }
     }
@@ -246,7 +263,7 @@ fn describe(strict: &mut Map<String, Value>, notes: &[(&String, &Value)]) {
             value => format!("{keyword}: {value}"),
         })
         .collect();
-    let notes = notes.join(", ");
+    let notes = join(&notes, ", ");
     let description = match strict.get("description").and_then(Value::as_str) {
         Some(text) => format!("{text} ({notes})"),
         None => notes,

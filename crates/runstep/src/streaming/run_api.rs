@@ -102,14 +102,15 @@ impl RunApi for ClientRunApi {
         let retrieve = self.client.runs(&run.thread_id).retrieve(&run.run_id);
         let retrieve = retrieve.with_options(self.fetch_options());
         let retrieve = retrieve.header("last-event-id", last_event_id);
-        Box::pin(async move { read_response(retrieve.open_stream().await?).await })
+        let opened = retrieve.open_stream();
+        Box::pin(async move { read_response(opened.await?).await })
     }
 
     fn submit(&self, run: RunRef, outputs: Vec<ToolOutput>) -> ApiFuture<'_, StreamResponse> {
         let submit = self.client.runs(run.thread_id).submit_tool_outputs(run.run_id);
         let SubmitToolOutputs { client, params, .. } = submit.outputs(outputs);
-        let options = self.options.clone();
-        Box::pin(async move { read_response(params.open_stream(client, options).await?).await })
+        let opened = Box::new(params).open_stream(client, self.options.clone());
+        Box::pin(async move { read_response(opened.await?).await })
     }
 
     fn run<'a>(&'a self, run: &'a RunRef) -> ApiFuture<'a, FetchedRun> {

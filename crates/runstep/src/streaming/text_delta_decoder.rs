@@ -17,6 +17,7 @@ use runstep_api::types::{
 };
 
 use super::event_template::{EventTemplate, VariableParts};
+use super::snapshots::has_same_json;
 use super::sse::decode_utf8;
 
 const EVENT: &str = "thread.message.delta";
@@ -118,7 +119,7 @@ impl CachedDelta {
         let Ok(RunEvent::MessageDelta(changed)) = RunEvent::decode(EVENT, &changed) else {
             return None;
         };
-        if delta.with_text(other) != changed {
+        if !has_same_json(&delta.with_text(other), &changed) {
             return None;
         }
         let template = EventTemplate::new(lines, &quoted);
@@ -190,7 +191,7 @@ impl TextlessDelta {
 /// Returns the position of the text of the last `"value"`, between its quotes.
 fn last_value_range(data: &str) -> Option<Range<usize>> {
     const NAME: &str = "\"value\"";
-    let start = data.rfind(NAME)? + NAME.len();
+    let start = memchr::memmem::rfind(data.as_bytes(), NAME.as_bytes())? + NAME.len();
     let rest = data.get(start..)?.trim_ascii_start().strip_prefix(':')?;
     let text = rest.trim_ascii_start().strip_prefix('"')?;
     let mut escaped = false;

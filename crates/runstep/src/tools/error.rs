@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::output::HandlerError;
-use crate::error::{Error, ErrorKind, Source};
+use crate::error::{Error, ErrorKind, Source, join};
 
 /// Why a tool call returned no output. Cheap to clone.
 #[derive(Clone)]
@@ -88,7 +88,7 @@ impl ToolError {
         let message = match known.as_slice() {
             [] => format!("unknown function `{tool}`; no functions are available"),
             known => {
-                format!("unknown function `{tool}`; available functions: {}", known.join(", "))
+                format!("unknown function `{tool}`; available functions: {}", join(known, ", "))
             }
         };
         Self::new(Inner::new(tool, call_id, ToolErrorKind::UnknownTool, message))

@@ -74,7 +74,10 @@ impl<T: Serialize> IntoOutput for Json<T> {
 
 impl IntoOutput for Value {
     fn into_output(self) -> Result<String, HandlerError> {
-        as_text(&self)
+        Ok(match self {
+            Self::String(text) => text,
+            value => value.to_string(),
+        })
     }
 }
 
@@ -96,7 +99,7 @@ text!(String, &'static str, Cow<'static, str>);
 /// Sends `null`.
 impl IntoOutput for () {
     fn into_output(self) -> Result<String, HandlerError> {
-        as_text(&self)
+        Ok("null".to_owned())
     }
 }
 

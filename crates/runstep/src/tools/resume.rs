@@ -8,7 +8,7 @@ use runstep_api::types::{Run, SubmitToolOutputsRequest, ToolOutput};
 use super::output::denied_output;
 use super::rounds::requires_functions_only;
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, join};
 use crate::resources::{Runs, SubmitToolOutputsParams};
 use crate::run_ref::RunRef;
 use crate::run_request::sealed::Sealed;
@@ -157,7 +157,7 @@ impl ResumeRunParams {
         if !missing.is_empty() {
             let message = format!(
                 "deferred calls without an answer: {}; nothing was sent",
-                missing.join(", ")
+                join(&missing, ", ")
             );
             return Err(invalid(message));
         }
@@ -225,7 +225,8 @@ impl RunAction for ResumeRunParams {
         options: RequestOptions,
     ) -> ResponseFuture<Response<Run>> {
         Box::pin(async move {
-            self.submission(&client, &options).await?.execute(&client, &options).await
+            let submission = self.submission(&client, &options).await?;
+            Box::new(submission).send(client, options).await
         })
     }
 
@@ -235,7 +236,8 @@ impl RunAction for ResumeRunParams {
         options: RequestOptions,
     ) -> ResponseFuture<Response<ByteStream>> {
         Box::pin(async move {
-            self.submission(&client, &options).await?.open_stream(client, options).await
+            let submission = self.submission(&client, &options).await?;
+            Box::new(submission).open_stream(client, options).await
         })
     }
 

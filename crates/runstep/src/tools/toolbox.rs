@@ -12,7 +12,7 @@ use super::error::ToolError;
 use super::function::Function;
 use super::handler::Handler;
 use super::options::ToolOptions;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, join};
 
 /// Rust functions that a model may call, and other tools.
 ///
@@ -245,7 +245,7 @@ impl ToolSet {
         if self.errors.is_empty() {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Configuration, self.errors.join("\n")))
+        Err(Error::new(ErrorKind::Configuration, join(&self.errors, "\n")))
     }
 
     pub(super) fn definitions(&self) -> Result<Vec<Tool>> {
@@ -293,7 +293,6 @@ impl<S> fmt::Debug for Toolbox<S> {
 }
 
 fn is_json_of(tool: &Tool, expected: &Value) -> bool {
-    runstep_api::encode(tool).is_ok_and(|json| {
-        serde_json::from_slice::<Value>(&json).is_ok_and(|json| json == *expected)
-    })
+    let json = runstep_api::encode(tool);
+    runstep_api::parse_value(&json).is_ok_and(|json| json == *expected)
 }

@@ -21,6 +21,7 @@ pub(crate) use options::{RequestOptions, names, sensitive_header_value};
 pub(crate) use path_id::checked_id;
 pub use poll_error_policy::PollErrorPolicy;
 pub use response::Response;
+pub(crate) use response_body::not_built;
 pub use retry::RetryPolicy;
 pub(crate) use retry::is_transient;
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, Value};
 
 use runstep_api::Field;
 
@@ -17,11 +16,12 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct RequestOptions {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
-    pub(crate) body: Map<String, Value>,
+    /// Fields of the body that the request does not model, with their values as JSON.
+    pub(crate) body: Vec<(String, String)>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
-    /// Whether the response is read as a stream.
-    pub(crate) streams: bool,
+    /// Whether the request accepts a stream of events.
+    pub(crate) accepts_events: bool,
     /// The first argument that cannot be sent.
     pub(crate) invalid: Option<Box<InvalidField>>,
 }
@@ -104,10 +104,10 @@ impl fmt::Debug for RequestOptions {
         f.debug_struct("RequestOptions")
             .field("headers", &names(&self.headers))
             .field("query", &names(&self.query))
-            .field("body", &self.body.keys().collect::<Vec<_>>())
+            .field("body", &self.body.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("retry", &self.retry)
-            .field("streams", &self.streams)
+            .field("accepts_events", &self.accepts_events)
             .finish()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use reqwest::header::HeaderMap;
-use runstep_api::ResponseValue;
+
+use super::response_body::ResponseHead;
 
 /// A value with the status, the headers and the body of its response.
 ///
@@ -18,41 +18,40 @@ use runstep_api::ResponseValue;
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct Response<T> {
-    response: ResponseValue<T>,
-    body: Bytes,
+    value: T,
+    head: ResponseHead,
 }
 
 impl<T> Response<T> {
-    pub(crate) fn new(response: ResponseValue<T>, body: Bytes) -> Self {
-        Self { response, body }
+    pub(crate) fn new(value: T, head: ResponseHead) -> Self {
+        Self { value, head }
     }
 
     /// Returns the value.
     pub fn value(&self) -> &T {
-        &self.response
+        &self.value
     }
 
     /// Returns the value and discards the rest.
     pub fn into_inner(self) -> T {
-        self.response.into_inner()
+        self.value
     }
 
     /// Converts the value.
     pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Response<U> {
-        let (status, headers) = (self.response.status(), self.response.headers().clone());
-        let response = ResponseValue::new(convert(self.response.into_inner()), status, headers);
-        Response { response, body: self.body }
+        Response { value: convert(self.value), head: self.head }
     }
 
     /// Returns the body of the response as it was received. Empty if the response is read as a stream.
     pub fn body(&self) -> &[u8] {
-        &self.body
+        &self.head.body
     }
 
     /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
-        self.response.status().as_u16()
+        self.head.status.as_u16()
     }
 
     /// Returns a header as text, if it is present and valid UTF-8. The name is case-insensitive.
@@ -70,16 +69,12 @@ impl<T> Response<T> {
         crate::headers::request_id(self.header_map())
     }
 
-    pub(crate) fn header_map(&self) -> &HeaderMap {
-        self.response.headers()
+    pub(crate) fn head(&self) -> &ResponseHead {
+        &self.head
     }
-}
 
-impl<T: Clone> Clone for Response<T> {
-    fn clone(&self) -> Self {
-        let headers = self.header_map().clone();
-        let response = ResponseValue::new(self.value().clone(), self.response.status(), headers);
-        Self { response, body: self.body.clone() }
+    pub(crate) fn header_map(&self) -> &HeaderMap {
+        &self.head.headers
     }
 }
 

@@ -77,6 +77,18 @@ impl Operation<'_> {
                 format!("the client already has a method or field `{method}`"),
             );
         }
+        let other = match method.strip_suffix("_request") {
+            Some(other) => other.to_owned(),
+            None => format!("{method}_request"),
+        };
+        if let Some(path) = ids.get(&other) {
+            let name = if other.len() > method.len() { &other } else { &method };
+            let reason = format!(
+                "the client has `{name}` twice, because the method of another operation ({path}) has a \
+                 function that builds its request"
+            );
+            return self.reject(&["operationId"], reason);
+        }
         if let Some(other) = ids.insert(method, self.name.clone()) {
             return self.reject(&["operationId"], format!("{other} has the same operation ID"));
         }

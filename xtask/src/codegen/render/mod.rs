@@ -26,7 +26,7 @@ const MANIFEST: &str = include_str!("../../../support/Cargo.toml.template");
 const METHODS: &str = include_str!("../../../support/methods.rs");
 
 /// The modules that every crate has.
-const SUPPORT: [(&str, &str); 21] = [
+const SUPPORT: [(&str, &str); 22] = [
     ("call.rs", include_str!("../../../support/call.rs")),
     ("decode.rs", include_str!("../../../support/decode.rs")),
     ("events.rs", include_str!("../../../support/events.rs")),
@@ -41,6 +41,7 @@ const SUPPORT: [(&str, &str); 21] = [
     ("other.rs", include_str!("../../../support/other.rs")),
     ("property_reader.rs", include_str!("../../../support/property_reader.rs")),
     ("property_writer.rs", include_str!("../../../support/property_writer.rs")),
+    ("raw.rs", include_str!("../../../support/raw.rs")),
     ("reader.rs", include_str!("../../../support/reader.rs")),
     ("slot.rs", include_str!("../../../support/slot.rs")),
     ("tagged_object.rs", include_str!("../../../support/tagged_object.rs")),

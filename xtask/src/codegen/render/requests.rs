@@ -9,7 +9,8 @@ use serde_json::Value;
 use syn::{FnArg, ImplItem, ImplItemFn, Item, ItemStruct, Type};
 
 use super::request_template::{
-    AWAITABLE, CONTEXT, EXTRA, HEAD, OPTIONS, PAGED, RUN_CONTEXT, SEND, SEND_LIST,
+    AWAITABLE, CONTEXT, EXTRA, HEAD, INTO_CALL, OPEN_RUN_STREAM, OPEN_STREAM, OPTIONS, PAGED,
+    READ_PAGE, RUN_CONTEXT, SEND, SEND_LIST,
 };
 use super::setters::{self, argument_types, has_stream_flag, optional_fields, setter};
 use crate::codegen::document::{Document, list, method_name, rust_name};
@@ -119,7 +120,7 @@ impl Request {
         if has_page {
             fields.push_str("pub(crate) page: PageQuery,");
             values.push_str("page: PageQuery::default(),");
-            prepare.push_str("let page = &self.page; CLIENT.validate_page_limit(page.limit)?;");
+            prepare.push_str("client.validate_page_limit(self.page.limit)?;");
         }
         prepare.push_str(&self.span_ids(body));
         let passed: Vec<&str> = parameters.iter().map(|parameter| &*parameter.passed).collect();
@@ -130,9 +131,9 @@ impl Request {
         let setters = format!("{body_setters} {setters} {extra}");
         let item = structs.get(output).filter(|_| has_page && body.is_none());
         let item = item.and_then(|list| item_type(list));
-        let (send, paged, awaited) = match &item {
-            Some(item) => (SEND_LIST, PAGED, format!("Page<{item}>")),
-            None => (SEND, "", output.clone()),
+        let (send, paged, awaited, read_value) = match &item {
+            Some(item) => (SEND_LIST, PAGED, format!("Page<{item}>"), READ_PAGE),
+            None => (SEND, "", output.clone(), "CompletedCall::value"),
         };
         // The type with the methods that send the request, their context, and where its fields are.
         let is_run_request = self.streams && body.is_some_and(has_stream_flag);
@@ -140,32 +141,21 @@ impl Request {
             true => (format!("{name}Params"), RUN_CONTEXT, "self.params"),
             false => (name.clone(), CONTEXT, "self"),
         };
-        let open_stream = if self.streams {
-            let flag = if is_run_request { "self.body.stream = true.into();" } else { "" };
-            format!(
-                "/// Sends the request and returns its response as a stream of events.
-                pub(crate) async fn open_stream(mut self OPEN_ARGUMENTS) -> Result<Response<ByteStream>> {{
-                    {flag}
-                    SET_STREAM
-                    {prepare}
-                    let call = move |api: runstep_api::Client| async move {{
-                        api.{function}_stream({passed}).await
-                    }};
-                    CLIENT.open(Operation::{name}, ids, REQUEST_OPTIONS, call).await
-                }}"
-            )
-        } else {
-            String::new()
+        let open_stream = match (self.streams, is_run_request) {
+            (false, _) => "",
+            (true, false) => OPEN_STREAM,
+            (true, true) => OPEN_RUN_STREAM,
         };
-        let execute = format!(
-            "pub(crate) async fn execute(&self ARGUMENTS) -> Result<Response<{output}>> {{
-                {prepare}
-                let call = move |api: runstep_api::Client| async move {{
-                    api.{function}({passed}).await
-                }};
-                CLIENT.call(Operation::{name}, ids, REQUEST_OPTIONS, call).await
-            }}
-            {open_stream}"
+        let api_request = format!(
+            "impl ApiRequest for {sender} {{
+                fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {{
+                    {prepare}
+                    Ok(client.prepared_call(Operation::{name}, ids))
+                }}
+                fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {{
+                    api.{function}_request({passed}).map_err(not_built)
+                }}
+            }}"
         );
         let template = match is_run_request {
             true => format!(
@@ -179,7 +169,8 @@ impl Request {
                     }}
                 }}
                 impl<M> {name}<M> {{ {setters} }}
-                impl {sender} {{ {execute} }}
+                impl {sender} {{ {open_stream} }}
+                {api_request}
                 "#
             ),
             false => format!(
@@ -191,18 +182,27 @@ impl Request {
                     {fields}
                 }}
                 impl {name} {{
+                    #[inline]
                     pub(crate) fn new(client: &Client, {arguments}) -> Self {{
                         Self {{ client: client.clone(), options: RequestOptions::default(), {values} }}
                     }}
-                    {setters} {OPTIONS} {send} {execute}
+                    {setters} {OPTIONS} {send} {open_stream} {INTO_CALL}
                 }}
+                {api_request}
                 {AWAITABLE}
                 {paged}
                 "#
             ),
         };
         let item = item.as_deref().unwrap_or_default();
-        let names = [("OUTPUT", &*awaited), ("ITEM", item), ("NAME", name), ("ROOT", root)];
+        let names = [
+            ("READ_VALUE", read_value),
+            ("OUTPUT", &*awaited),
+            ("LIST", output),
+            ("ITEM", item),
+            ("NAME", name),
+            ("ROOT", root),
+        ];
         let placeholders = context.iter().copied().chain(names);
         placeholders.fold(template, |code, (placeholder, text)| code.replace(placeholder, text))
     }
@@ -228,7 +228,7 @@ impl Request {
         let mut fields = body.into_iter().flat_map(|body| &body.fields);
         let assistant =
             fields.any(|field| wire_name(field) == "assistant_id" && text(&field.ty) == "String");
-        let assistant = if assistant { "assistant_id: Some(&body.assistant_id)," } else { "" };
+        let assistant = if assistant { "assistant_id: Some(&self.body.assistant_id)," } else { "" };
         let ids: String = ids.collect();
         format!("let ids = SpanIds {{ {ids} {assistant} ..SpanIds::default() }};")
     }
@@ -271,7 +271,7 @@ fn parameters(
                 argument: format!("{name}: impl Into<String>,"),
                 value: format!("{name}: {name}.into(),"),
                 prepare: format!("let {name} = checked_id({name:?}, &self.{name})?;"),
-                passed: name.clone(),
+                passed: format!("&self.{name}"),
                 kind: Kind::Id(name),
                 ..Parameter::default()
             },
@@ -279,8 +279,8 @@ fn parameters(
                 field: format!("pub(crate) {name}: {},", unqualified(kind)),
                 argument: format!("{name}: {},", unqualified(kind)),
                 value: format!("{name},"),
-                prepare: format!("let {name} = &self.{name}; CLIENT.validate({name})?;"),
-                passed: name,
+                prepare: format!("client.validate(&self.{name})?;"),
+                passed: format!("&self.{name}"),
                 kind: Kind::Body(unqualified(kind)),
                 ..Parameter::default()
             },
@@ -294,8 +294,7 @@ fn parameters(
                         self
                     }}"
                 ),
-                prepare: format!("let {name} = self.{name}.as_deref();"),
-                passed: name,
+                passed: format!("self.{name}.as_deref()"),
                 ..Parameter::default()
             },
             (Some(_), Some(item)) => Parameter {
@@ -310,8 +309,7 @@ fn parameters(
                     format!(" {}", description(&name)),
                     unqualified(item)
                 ),
-                prepare: format!("let {name} = (!self.{name}.is_empty()).then_some(&self.{name});"),
-                passed: name,
+                passed: format!("(!self.{name}.is_empty()).then_some(&self.{name})"),
                 ..Parameter::default()
             },
             (Some(_), None) => return Err(unsupported(function, &name)),
@@ -323,9 +321,9 @@ fn parameters(
 /// Returns a parameter that selects a page. It is a field of `page`.
 fn page(name: &str) -> Parameter {
     let passed = match name {
-        "limit" => "page.limit".to_owned(),
-        "order" => "page.order.as_ref()".to_owned(),
-        _ => format!("page.{name}.as_deref()"),
+        "limit" => "self.page.limit".to_owned(),
+        "order" => "self.page.order.as_ref()".to_owned(),
+        _ => format!("self.page.{name}.as_deref()"),
     };
     Parameter { kind: Kind::Page, passed, ..Parameter::default() }
 }

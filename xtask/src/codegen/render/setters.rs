@@ -56,6 +56,7 @@ pub(super) fn argument_types(types: &BTreeSet<String>, generated: &Generated) ->
             code.push_str(&format!(
                 "#[diagnostic::do_not_recommend]
                 impl IntoField<{name}> for {body} {{
+                    #[inline]
                     fn into_field(self) -> std::result::Result<Field<{name}>, InvalidArgument> {{
                         Ok(Field::Value(self.into()))
                     }}

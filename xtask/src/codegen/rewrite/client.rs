@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Expr, ExprLit, File, ImplItem, ImplItemFn, Item, Lit, LitStr, Stmt, Type, parse_quote};
+use syn::{Expr, ExprLit, File, ImplItem, ImplItemFn, Item, Lit, Stmt, Type, parse_quote};
 
 use crate::codegen::document::method_name;
 use crate::codegen::error::Error;
-use crate::codegen::event_streams::EVENTS;
-use crate::codegen::lower::JSON;
 
 /// Rewrites the client:
 ///
@@ -18,8 +16,10 @@ use crate::codegen::lower::JSON;
 /// - Drops the header `api-version`, which the API does not have.
 /// - Decodes responses with `crate::decode::response`, whose errors have a JSON path.
 /// - Parses the base URL once.
-/// - Sends all requests with `crate::call::send`, and serializes bodies with `crate::call::with_json`, so
-///   that both are compiled once, in the generated crate.
+/// - Divides each operation into a function that builds the request, and a method that sends it with
+///   `crate::call::send` and decodes the response. Bodies are serialized with `crate::call::with_json`. All
+///   of this is compiled once, in the generated crate: callers with their own way of sending use the
+///   function.
 /// - Adds a second method to operations that may respond with an event stream.
 ///
 /// Progenitor's code must have the expected form: if one of these changes does not apply, the
@@ -44,9 +44,6 @@ pub(super) fn rewrite(client: &mut File, event_streams: &BTreeSet<String>) -> Re
                 DropHeaders.visit_block_mut(&mut function.block);
             }
             JsonBodies.visit_block_mut(&mut function.block);
-            if function.sig.asyncness.is_some() {
-                share_sending(function)?;
-            }
             let mut decode = Decode::default();
             decode.visit_block_mut(&mut function.block);
             Urls { texts: text_arguments(function) }.visit_block_mut(&mut function.block);
@@ -61,6 +58,7 @@ pub(super) fn rewrite(client: &mut File, event_streams: &BTreeSet<String>) -> Re
                 return Err(Error::Unexpected(format!("`{name}` still sends `api-version`")));
             }
         }
+        divide_operations(block)?;
         let methods = block.items.iter().filter_map(|item| match item {
             ImplItem::Fn(function) => Some(function),
             _ => None,
@@ -91,35 +89,76 @@ fn is_about_headers(statement: &Stmt) -> bool {
     text.contains("header_map") && !text.contains("let mut request")
 }
 
-/// Replaces the statements that send a request by one that calls `crate::call::send`.
-fn share_sending(function: &mut ImplItemFn) -> Result<(), Error> {
-    const REPLACED: [&str; 4] = [
+/// Adds the function that builds the request to each operation, before the method that sends it.
+fn divide_operations(block: &mut syn::ItemImpl) -> Result<(), Error> {
+    for item in std::mem::take(&mut block.items) {
+        match item {
+            ImplItem::Fn(mut function) if function.sig.asyncness.is_some() => {
+                block.items.push(ImplItem::Fn(divide(&mut function)?));
+                block.items.push(ImplItem::Fn(function));
+            }
+            item => block.items.push(item),
+        }
+    }
+    Ok(())
+}
+
+/// Returns the function that builds the request of an operation, and changes the method to call it.
+fn divide(function: &mut ImplItemFn) -> Result<ImplItemFn, Error> {
+    const SENDS: [&str; 4] = [
         "self . pre (& mut request , & info) . await ? ;",
         "let result = self . exec (request , & info) . await ;",
         "self . post (& result , & info) . await ? ;",
         "let response = result ? ;",
     ];
+    let name = function.sig.ident.clone();
     let statements = &mut function.block.stmts;
-    let Some(first) = statements.iter().position(|statement| is_text(statement, REPLACED[0]))
-    else {
-        return Err(Error::Unexpected(format!("`{}` does not call `pre`", function.sig.ident)));
+    let Some(first) = statements.iter().position(|statement| is_text(statement, SENDS[0])) else {
+        return Err(Error::Unexpected(format!("`{name}` does not call `pre`")));
     };
-    let range = first..first + REPLACED.len();
-    let is_expected = statements.get(range.clone()).is_some_and(|found| {
-        found.iter().zip(REPLACED).all(|(statement, text)| is_text(statement, text))
+    let mut decodes = statements.split_off(first);
+    let is_expected = decodes.get(..SENDS.len()).is_some_and(|found| {
+        found.iter().zip(SENDS).all(|(statement, text)| is_text(statement, text))
     });
     if !is_expected {
-        let reason = format!("`{}` sends its request in another way", function.sig.ident);
-        return Err(Error::Unexpected(reason));
+        return Err(Error::Unexpected(format!("`{name}` sends its request in another way")));
     }
-    statements.splice(
-        range,
-        [parse_quote!(let response = crate::call::send(self, request, &info).await?;)],
-    );
-    for statement in statements {
+    decodes.drain(..SENDS.len());
+    let mut builds = std::mem::take(statements);
+    builds.retain(|statement| !is_operation_info(statement));
+    for statement in &mut builds {
         RequestIsMoved.visit_stmt_mut(statement);
     }
-    Ok(())
+    let build = format_ident!("{name}_request");
+    let arguments = function.sig.inputs.iter().filter_map(argument).map(|argument| &argument.pat);
+    *statements = parse_quote! {
+        let request = self.#build(#(#arguments),*)?;
+        let response = crate::call::send(self, request).await?;
+        #(#decodes)*
+    };
+    let docs = format!(
+        "Returns the request of [`Self::{name}`], without the options of this client, and without sending it.\n"
+    );
+    let mut function = function.clone();
+    function.attrs = vec![parse_quote!(#[doc = #docs])];
+    function.sig.asyncness = None;
+    function.sig.ident = build;
+    function.sig.output = parse_quote!(-> Result<reqwest::Request, Error<()>>);
+    function.block.stmts = builds;
+    function.block.stmts.push(Stmt::Expr(parse_quote!(Ok(request)), None));
+    Ok(function)
+}
+
+fn is_operation_info(statement: &Stmt) -> bool {
+    quote!(#statement).to_string().starts_with("let info = OperationInfo")
+}
+
+/// Returns an argument, unless it is `self`.
+fn argument(input: &syn::FnArg) -> Option<&syn::PatType> {
+    match input {
+        syn::FnArg::Typed(argument) => Some(argument),
+        syn::FnArg::Receiver(_) => None,
+    }
 }
 
 fn is_text(statement: &Stmt, text: &str) -> bool {
@@ -151,7 +190,7 @@ impl VisitMut for JsonBodies {
             && call.args.first() == Some(&parse_quote!(&body))
         {
             let request = &call.receiver;
-            *expression = parse_quote!(crate::call::with_json(#request, body)?);
+            *expression = parse_quote!(crate::call::with_json(#request, crate::encode(body)));
         }
     }
 }
@@ -172,10 +211,7 @@ impl VisitMut for DropHeaders {
 
 /// Returns the names of the `&str` arguments of a method.
 fn text_arguments(function: &ImplItemFn) -> BTreeSet<String> {
-    let arguments = function.sig.inputs.iter().filter_map(|input| match input {
-        syn::FnArg::Typed(argument) => Some(argument),
-        syn::FnArg::Receiver(_) => None,
-    });
+    let arguments = function.sig.inputs.iter().filter_map(argument);
     let texts = arguments.filter(
         |argument| matches!(&*argument.ty, Type::Reference(reference) if *reference.elem == parse_quote!(str)),
     );
@@ -248,35 +284,25 @@ fn streaming_method(function: &ImplItemFn) -> Result<ImplItem, Error> {
     let docs = format!(
         "Sends the same request as [`Self::{name}`], and returns the bytes of the response as they \
          arrive.\n\nThe response is a stream of events if its content type says so. Set \
-         [`CallOptions::streams`](crate::CallOptions::streams).\n"
+         [`CallOptions::streams`](crate::CallOptions::streams), with which the request accepts events.\n"
     );
     function.attrs = vec![parse_quote!(#[doc = #docs])];
     let mut stream = Stream::default();
     stream.visit_block_mut(&mut function.block);
-    if stream.accepts != 1 || stream.decodes != 1 {
-        let reason =
-            format!("`{name}` has no `accept` header or decoding that a stream could replace");
+    if stream.decodes != 1 {
+        let reason = format!("`{name}` has no decoding that a stream could replace");
         return Err(Error::Unexpected(reason));
     }
     Ok(ImplItem::Fn(function))
 }
 
-/// Accepts events, and returns the response as it is.
+/// Returns the response as it is.
 #[derive(Default)]
 struct Stream {
-    accepts: usize,
     decodes: usize,
 }
 
 impl VisitMut for Stream {
-    fn visit_lit_str_mut(&mut self, text: &mut LitStr) {
-        if text.value() == JSON {
-            // A server without support for streams may respond with JSON.
-            *text = LitStr::new(&format!("{EVENTS}, {JSON}"), text.span());
-            self.accepts += 1;
-        }
-    }
-
     fn visit_expr_mut(&mut self, expression: &mut Expr) {
         visit_mut::visit_expr_mut(self, expression);
         let text = quote!(#expression).to_string();

@@ -8,21 +8,18 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryFutureExt as _;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
-use runstep_api::{ClientInfo as _, ResponseHeaders, ResponseValue};
+use runstep_api::ClientInfo as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sync_wrapper::SyncWrapper;
-use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use crate::client::{AttemptFuture, AttemptResult, Client, Repeatability};
+use crate::client::{ApiRequest, Call, Client, CompletedCall, PreparedCall, Repeatability};
 use crate::error::{Error, ErrorKind, Result, Source};
-use crate::transport::response_body::{
-    AnyResponse, CompletedCall, ReadFuture, ResponseReader, bytes,
-};
 use crate::transport::{RequestOptions, Response, ResponseFuture, RetryPolicy};
 
 pub use form::Form;
@@ -44,7 +41,8 @@ enum Body {
     Empty,
     /// A body in memory, which can be sent again.
     Chunks(Vec<Bytes>, Option<HeaderValue>),
-    Stream(SyncWrapper<reqwest::Body>),
+    /// A body that can be sent once; `None` after that.
+    Stream(Option<SyncWrapper<reqwest::Body>>),
     Invalid(serde_json::Error),
 }
 
@@ -106,7 +104,7 @@ impl Request {
         let body = body.into();
         self.body = match body.as_bytes() {
             Some(bytes) => Body::Chunks(vec![Bytes::copy_from_slice(bytes)], None),
-            None => Body::Stream(SyncWrapper::new(body)),
+            None => Body::Stream(Some(SyncWrapper::new(body))),
         };
         self
     }
@@ -144,7 +142,7 @@ impl Request {
     /// cannot be serialized, and otherwise the errors of every request; see [`Error`]. A response of more
     /// than 64 MiB is an error: read it with [`stream_response`](Self::stream_response).
     pub fn send(self) -> ResponseFuture<Response<Bytes>> {
-        Box::pin(self.call("*/*", read_bytes))
+        self.call("*/*").read(CompletedCall::bytes)
     }
 
     /// Sends the request and decodes the response, which is JSON. A response without a body is null.
@@ -154,7 +152,8 @@ impl Request {
     /// In addition to the errors of [`send`](Self::send), returns [`Decode`](ErrorKind::Decode) if the
     /// response does not match the type.
     pub fn json_response<T: DeserializeOwned>(self) -> ResponseFuture<T> {
-        Box::pin(async move { response::decode(&self.call("application/json", read_bytes).await?) })
+        let response = self.call("application/json").read(CompletedCall::bytes);
+        Box::pin(async move { response::decode(&response.await?) })
     }
 
     /// Sends the request and returns the body of the response as a stream, with its status and headers.
@@ -179,38 +178,42 @@ impl Request {
     ///
     /// Returns the errors of [`send`](Self::send).
     pub fn stream_response(self) -> ResponseFuture<Response<BodyStream>> {
-        Box::pin(async move { Ok(self.call("*/*", bytes).await?.map(BodyStream::new)) })
+        let body = self.call("*/*").open();
+        Box::pin(body.map_ok(|response| response.map(BodyStream::new)))
     }
 
-    async fn call<T: 'static>(
-        self,
-        accept: &'static str,
-        read: ResponseReader,
-    ) -> Result<Response<T>> {
+    fn call(self, accept: &'static str) -> Call {
         let Self { client, options, method, path, body } = self;
-        let url = path::join(client.base_url(), &path)?;
-        let mut repeatability = Repeatability::of(&method);
-        let (mut chunks, mut content_type, mut stream) = (Vec::new(), None, None);
-        match body {
-            Body::Empty => {}
-            Body::Chunks(body, body_type) => (chunks, content_type) = (body, body_type),
-            Body::Stream(body) => {
-                repeatability.is_single_use = true;
-                stream = Some(body.into_inner());
-            }
-            Body::Invalid(error) => {
-                let message = "the body cannot be serialized; nothing was sent";
-                let error =
-                    Error::new(ErrorKind::InvalidRequest, message).with_source(Source::Json(error));
-                return Err(error);
-            }
+        Call::new(client, options, Box::new(CustomRequest { accept, method, path, body }))
+    }
+}
+
+/// A request without what sends it.
+struct CustomRequest {
+    accept: &'static str,
+    method: Method,
+    path: String,
+    body: Body,
+}
+
+impl ApiRequest for CustomRequest {
+    fn prepare(&mut self, client: &Client) -> Result<PreparedCall> {
+        let url = path::join(client.base_url(), &self.path)?;
+        let mut repeatability = Repeatability::of(&self.method);
+        let body = std::mem::replace(&mut self.body, Body::Empty);
+        if let Body::Invalid(error) = body {
+            let message = "the body cannot be serialized; nothing was sent";
+            let invalid = Error::new(ErrorKind::InvalidRequest, message);
+            return Err(invalid.with_source(Source::Json(error)));
         }
+        self.body = body;
+        repeatability.is_single_use = matches!(self.body, Body::Stream(_));
         let (address, port) = client.server();
         let span = tracing::info_span!(
             "runstep.request",
-            otel.name = method.as_str(),
+            otel.name = self.method.as_str(),
             otel.kind = "client",
-            http.request.method = method.as_str(),
+            http.request.method = self.method.as_str(),
             url.path = url.path(),
             server.address = address,
             server.port = port,
@@ -219,36 +222,31 @@ impl Request {
             error.type = Empty,
             otel.status_code = Empty,
         );
-        let stream = std::sync::Mutex::new(stream);
-        let attempt = |api: runstep_api::Client| -> AttemptFuture<'static> {
-            let mut request = reqwest::Request::new(method.clone(), url.clone());
-            let headers = request.headers_mut();
-            headers.insert(ACCEPT, HeaderValue::from_static(accept));
-            if let Some(content_type) = &content_type {
-                headers.insert(CONTENT_TYPE, content_type.clone());
+        Ok(PreparedCall { span, repeatability })
+    }
+
+    fn build(&mut self, api: &runstep_api::Client) -> Result<reqwest::Request> {
+        let url = path::join(api.baseurl(), &self.path)?;
+        let mut request = reqwest::Request::new(self.method.clone(), url);
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static(self.accept));
+        *request.body_mut() = match &mut self.body {
+            Body::Chunks(chunks, content_type) => {
+                if let Some(content_type) = content_type {
+                    headers.insert(CONTENT_TYPE, content_type.clone());
+                }
+                to_body(chunks, headers)
             }
-            let single = stream.lock().ok().and_then(|mut stream| stream.take());
-            let body = single.or_else(|| to_body(&chunks, &method, headers));
-            *request.body_mut() = body;
-            Box::pin(send(api, request, read))
+            Body::Stream(body) => body.take().map(SyncWrapper::into_inner),
+            Body::Empty | Body::Invalid(_) => None,
         };
-        let record = span.clone();
-        client
-            .call_with_retries(repeatability, &options, &attempt, read, record)
-            .instrument(span)
-            .await
-            .map(CompletedCall::into_response)
+        Ok(request)
     }
 }
 
 /// Returns a body of known length.
-fn to_body(chunks: &[Bytes], method: &Method, headers: &mut HeaderMap) -> Option<reqwest::Body> {
+fn to_body(chunks: &[Bytes], headers: &mut HeaderMap) -> Option<reqwest::Body> {
     match chunks {
-        [] if *method == Method::POST => {
-            // Some servers and proxies reject a POST without a length.
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-            None
-        }
         [] => None,
         [chunk] => Some(chunk.clone().into()),
         chunks => {
@@ -261,40 +259,13 @@ fn to_body(chunks: &[Bytes], method: &Method, headers: &mut HeaderMap) -> Option
     }
 }
 
-async fn send(
-    api: runstep_api::Client,
-    mut request: reqwest::Request,
-    read: ResponseReader,
-) -> AttemptResult {
-    let options = api.inner();
-    for (name, value) in &options.headers {
-        request.headers_mut().insert(name, value.clone());
-    }
-    if !options.query.is_empty() {
-        request.url_mut().query_pairs_mut().extend_pairs(&options.query);
-    }
-    let response = api.client().execute(request).await?;
-    match response.status().is_success() {
-        true => read(response, options.response_headers.clone()).await,
-        false => Err(runstep_api::Error::UnexpectedResponse(response)),
-    }
-}
-
-fn read_bytes(response: reqwest::Response, response_headers: ResponseHeaders) -> ReadFuture {
-    Box::pin(async move {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = response::read(response).await?;
-        response_headers.put_body(body.clone());
-        Ok(AnyResponse::new(ResponseValue::new(body, status, headers)))
-    })
-}
-
 impl IntoFuture for Request {
     type Output = Result<Value>;
     type IntoFuture = ResponseFuture<Value>;
 
     fn into_future(self) -> Self::IntoFuture {
-        self.json_response()
+        let response = self.call("application/json");
+        response.read(|call| response::decode_value(&call.bytes()?))
     }
 }
 

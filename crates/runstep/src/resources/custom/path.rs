@@ -40,8 +40,8 @@ pub(super) fn join(base_url: &str, path: &str) -> Result<Url> {
 
 /// Returns whether URL parsers treat a segment as `.` or `..`.
 fn is_dots(segment: &str) -> bool {
-    let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
-    decoded == "." || decoded == ".."
+    let segment = segment.to_ascii_lowercase();
+    matches!(segment.as_str(), "." | ".." | "%2e" | ".%2e" | "%2e." | "%2e%2e")
 }
 
 #[cfg(test)]

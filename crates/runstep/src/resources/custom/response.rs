@@ -3,14 +3,12 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use runstep_api::ByteStream;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sync_wrapper::SyncWrapper;
 
 use crate::error::{Error, Result};
 use crate::transport::{BoxStream, Response, boxed_stream};
-
-/// Maximum length of a response that is read as a whole, as with every other request.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The body of a response as it arrives; see [`Request::stream_response`](crate::Request::stream_response).
 ///
@@ -35,34 +33,25 @@ impl BodyStream {
 
 boxed_stream!(BodyStream -> Bytes);
 
-/// Reads the whole body of a successful response.
-pub(super) async fn read(
-    mut response: reqwest::Response,
-) -> std::result::Result<Bytes, runstep_api::Error<()>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(runstep_api::Error::ResponseBodyError)? {
-        if body.is_empty() && response.content_length() == Some(chunk.len() as u64) {
-            return Ok(chunk);
-        }
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            let message = format!("it exceeds {MAX_RESPONSE_BYTES} bytes");
-            let error = serde_json::Error::custom(message);
-            return Err(runstep_api::Error::InvalidResponsePayload(body.into(), error));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.into())
-}
-
 /// Decodes a response. A response without a body is null.
 pub(super) fn decode<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T> {
-    let body: &[u8] = match response.value().as_ref() {
+    runstep_api::decode_any(body(response)).map_err(|error| undecodable(error, response))
+}
+
+/// Decodes a response as any JSON. A response without a body is null.
+pub(super) fn decode_value(response: &Response<Bytes>) -> Result<Value> {
+    runstep_api::parse_value(body(response)).map_err(|error| undecodable(error, response))
+}
+
+fn body(response: &Response<Bytes>) -> &[u8] {
+    match response.body() {
         b"" => b"null",
         body => body,
-    };
-    runstep_api::decode_any(body).map_err(|error| {
-        Error::undecodable(error, response.value())
-            .with_status(response.status())
-            .with_headers(response.header_map())
-    })
+    }
+}
+
+fn undecodable(error: serde_json::Error, response: &Response<Bytes>) -> Error {
+    Error::undecodable(error, response.value())
+        .with_status(response.status())
+        .with_headers(response.header_map())
 }

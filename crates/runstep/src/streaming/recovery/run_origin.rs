@@ -16,7 +16,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use runstep_api::types::{Run, RunStatus};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, join};
 use crate::headers;
 use crate::run_ref::RunRef;
 use crate::transport::checked_id;
@@ -144,12 +144,11 @@ fn ended_at(run: &Run) -> Option<i64> {
 }
 
 fn ambiguous<'a>(thread_id: &str, candidates: impl Iterator<Item = &'a Run>) -> Error {
-    let ids: Vec<&str> = candidates.map(|run| run.id.as_str()).collect();
+    let ids = join(candidates.map(|run| run.id.as_str()), ", ");
     let message = format!(
         "the connection was lost before the first run event; the run was created on {thread_id}, \
-         but cannot be identified with certainty; candidates: {}; retrieve them before you create \
-         another run",
-        ids.join(", ")
+         but cannot be identified with certainty; candidates: {ids}; retrieve them before you create \
+         another run"
     );
     Error::new(ErrorKind::Decode, message)
 }

@@ -14,7 +14,7 @@ use runstep_api::types::{
     Thread,
 };
 
-use super::snapshots::{Snapshots, message_has_ended};
+use super::snapshots::{Snapshots, has_same_json, message_has_ended};
 use submitted_calls::SubmittedCalls;
 use synthesize::{Synthesizer, message_is_incomplete, message_of};
 
@@ -218,7 +218,7 @@ impl RunState {
             | RunEvent::StepCancelled(step)
             | RunEvent::StepExpired(step) => {
                 // Some servers emit the terminal event of a step twice.
-                if self.snapshots.step(&step.id) == Some(step) {
+                if self.snapshots.step(&step.id).is_some_and(|known| has_same_json(known, step)) {
                     return false;
                 }
                 self.apply_step(step, false);
@@ -244,7 +244,8 @@ impl RunState {
 
     /// Applies a terminal event. Returns `false` for one that the server emits again.
     fn apply_end(&mut self, run: &Run, end: StreamEnd) -> bool {
-        if self.end == Some(end) && self.run.as_deref() == Some(run) {
+        let known = self.run.as_deref().filter(|_| self.end == Some(end));
+        if known.is_some_and(|known| has_same_json(known, run)) {
             return false;
         }
         self.run = Some(Box::new(run.clone()));

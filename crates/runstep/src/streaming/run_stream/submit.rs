@@ -26,6 +26,10 @@ impl RunStream {
         &mut self,
         outputs: impl IntoIterator<Item = ToolOutput>,
     ) -> Result<()> {
+        self.submit(outputs.into_iter().collect()).await
+    }
+
+    async fn submit(&mut self, outputs: Vec<ToolOutput>) -> Result<()> {
         if self.end() != Some(StreamEnd::RequiresAction) {
             return Err(self.no_action_required());
         }
@@ -34,7 +38,6 @@ impl RunStream {
         let Some(run) = self.run().cloned() else { return Err(self.no_action_required()) };
         let run_ref = RunRef::from(&run);
         self.restart_deadline();
-        let outputs: Vec<ToolOutput> = outputs.into_iter().collect();
         let submitted = outputs.iter().filter_map(|output| output.tool_call_id.clone()).collect();
         let response = match self.api.submit(run_ref.clone(), outputs).await {
             Err(error) if may_be_accepted(&error) => match self.api.run(&run_ref).await {

@@ -10,7 +10,7 @@ use runstep_api::types::{Message, MessageDelta, Run, RunStep, RunStepDelta, Step
 use crate::error::{Error, ErrorKind};
 
 pub(super) use message::{message_has_ended, next_message_delta};
-pub(super) use size::json_size;
+pub(super) use size::{has_same_json, json_size};
 pub(super) use step::next_step_delta;
 
 /// Maximum size of all messages and steps of a stream, as with every other response: 64 MiB.

@@ -8,8 +8,13 @@ pub(super) const PART_BYTES: usize = 128;
 
 /// Returns the length of an object's JSON in bytes.
 pub(in crate::streaming) fn json_size(object: &impl Decode) -> usize {
-    // Objects that were decoded from JSON serialize without errors.
-    runstep_api::encode(object).map_or(0, |json| json.len())
+    runstep_api::encode(object).len()
+}
+
+/// Returns whether two objects are equal. Comparing their JSON needs less code than comparing their
+/// properties, which would be compiled here for all types in them.
+pub(in crate::streaming) fn has_same_json<T: Decode>(left: &T, right: &T) -> bool {
+    runstep_api::encode(left) == runstep_api::encode(right)
 }
 
 /// Returns how many bytes a delta adds to a message. Indexes and ids are not counted.

@@ -10,7 +10,7 @@ use runstep_api::types::{
     RunStepDeltaBody, RunStepStatus, RunStepType, StepDetails, StepDetailsDelta, ToolCall,
     ToolCallDelta, ToolCallsStepDetails, ToolCallsStepDetailsDelta,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{IndexMap, append, item_within, json_size, set, set_option, suffix_after, unknown};
 
@@ -221,8 +221,10 @@ fn delta_of_call(known: Option<&ToolCall>, call: &ToolCall, index: u64) -> Optio
             delta.into()
         }
         (ToolCall::FileSearch(call), None) => {
-            let search = runstep_api::encode(&call.file_search).ok()?;
-            let search: Map<String, Value> = serde_json::from_slice(&search).ok()?;
+            let search = runstep_api::encode(&call.file_search);
+            let Value::Object(search) = runstep_api::parse_value(&search).ok()? else {
+                return None;
+            };
             let mut delta = FileSearchToolCallDelta::new(index, search);
             delta.id = Some(call.id.clone());
             delta.into()

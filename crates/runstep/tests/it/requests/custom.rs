@@ -204,6 +204,7 @@ async fn response_can_be_read_as_a_stream() {
         length += chunk.len();
     }
     assert_eq!(length, 300_000);
+    assert_eq!(server.only_request().header("accept"), Some("*/*"));
     let server = ScriptedServer::start([Behavior::CloseInBody]).await;
     let request = server.client().request(Method::GET, "/files/file_1/content");
     let mut content = request.stream_response().await.unwrap().into_inner();

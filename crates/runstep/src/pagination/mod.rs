@@ -1,16 +1,17 @@
 //! Pagination of list requests: one page, or a stream of all pages or items.
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
+mod streams;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use runstep_api::Decode;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sync_wrapper::SyncWrapper;
 
 use crate::error::{Error, ErrorKind, Result, without_mark};
-use crate::transport::{BoxStream, Response, ResponseFuture, boxed_stream};
+use crate::transport::response_body::ResponseHead;
+use crate::transport::{BoxStream, ResponseFuture, boxed_stream};
+use streams::{ItemStream, PageStream};
 
 /// The page that a list request asks for.
 #[derive(Clone, Debug, Default)]
@@ -81,83 +82,83 @@ impl<T> Page<T> {
     fn is_empty(&self) -> bool {
         self.data.is_empty() && self.invalid.is_empty()
     }
-
-    /// Returns all entries, valid and invalid, in the order of the server.
-    fn into_entries(self) -> impl Iterator<Item = Result<T>> {
-        let mut invalid = self.invalid.into_iter().peekable();
-        let mut data = self.data.into_iter();
-        (0..).map_while(move |index| match invalid.next_if(|entry| entry.index == index) {
-            Some(entry) => Some(Err(entry.into_error())),
-            None => data.next().map(Ok),
-        })
-    }
 }
+
+/// Returns why an entry does not decode, if it does not.
+type CheckEntry = fn(&[u8]) -> Option<serde_json::Error>;
 
 /// Returns the entries of a list that do not decode, and the id of the last entry. `is_partial` means
 /// that there are such entries.
 ///
 /// Fails if the response is not a list at all.
-pub(crate) fn invalid_entries<L, T: Decode>(
-    response: &Response<L>,
+pub(crate) fn invalid_entries(
+    response: &ResponseHead,
     is_empty: bool,
     is_partial: bool,
+    check: CheckEntry,
 ) -> Result<(Vec<InvalidEntry>, Option<String>)> {
+    let ResponseHead { status, headers, body } = response;
     if !is_partial {
         // The decoder accepts lists without `data`, and so every object. Empty lists are short.
-        if is_empty && !is_list(response.body()) {
-            return Err(Error::not_a_list(response.body())
-                .with_status(response.status())
-                .with_headers(response.header_map()));
+        if is_empty && !is_list(body) {
+            return Err(Error::not_a_list(body).with_head(Some(*status), headers));
         }
         return Ok((Vec::new(), None));
     }
     // From the text, because a `Value` cannot hold every entry.
-    let entries = entries(response.body()).map_err(|error| {
-        Error::undecodable(error, response.body())
-            .with_status(response.status())
-            .with_headers(response.header_map())
-    })?;
+    let entries = entries(body)
+        .map_err(|error| Error::undecodable(error, body).with_head(Some(*status), headers))?;
     let last_id = entries.last().and_then(|last| {
-        let last: BTreeMap<String, &RawValue> = serde_json::from_str(last.get()).ok()?;
-        serde_json::from_str(last.get("id")?.get()).ok()
+        let last = runstep_api::raw_properties(last.get().as_bytes()).ok()?;
+        match runstep_api::parse_value(property(&last, "id")?.as_bytes()).ok()? {
+            Value::String(id) => Some(id),
+            _ => None,
+        }
     });
     let mut invalid = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
-        if let Err(error) = runstep_api::decode::<T>(entry.get().as_bytes()) {
-            let (text, reason) = (entry.get().to_owned(), error.to_string());
-            let json = serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()));
+        let text = entry.get();
+        if let Some(error) = check(text.as_bytes()) {
+            let json = runstep_api::parse_value(text.as_bytes());
+            let json = json.unwrap_or_else(|_| Value::from(text));
+            let (text, reason) = (text.to_owned(), error.to_string());
             invalid.push(InvalidEntry { index, json, text, reason });
         }
     }
     Ok((invalid, last_id))
 }
 
-/// Returns the texts of the entries of a list. The last `data` counts, as for the decoder.
+/// Returns why an entry is not a `T`, if it is not.
+pub(crate) fn check_entry<T: Decode>(entry: &[u8]) -> Option<serde_json::Error> {
+    runstep_api::decode::<T>(entry).err()
+}
+
+/// Returns the texts of the entries of a list.
 fn entries(body: &[u8]) -> serde_json::Result<Vec<&RawValue>> {
-    let mut list: BTreeMap<String, &RawValue> = serde_json::from_slice(without_mark(body))?;
-    list.remove("data").map_or(Ok(Vec::new()), |data| serde_json::from_str(data.get()))
+    let list = runstep_api::raw_properties(without_mark(body))?;
+    property(&list, "data").map_or(Ok(Vec::new()), |data| runstep_api::raw_items(data.as_bytes()))
+}
+
+/// Returns the text of a property. The last of several with one name counts, as for the decoder.
+fn property<'a>(object: &[(String, &'a RawValue)], name: &str) -> Option<&'a str> {
+    object.iter().rfind(|property| property.0 == name).map(|property| property.1.get())
 }
 
 /// Returns whether the body has a property by which a list is recognized. An error with status 200 has
 /// none.
 fn is_list(body: &[u8]) -> bool {
-    let list: BTreeMap<String, &RawValue> = match serde_json::from_slice(without_mark(body)) {
-        Ok(list) => list,
-        Err(_) => return false,
-    };
-    let has = |name: &str| list.get(name).is_some_and(|value| value.get() != "null");
+    let Ok(list) = runstep_api::raw_properties(without_mark(body)) else { return false };
+    let has = |name: &str| property(&list, name).is_some_and(|value| value != "null");
     has("data")
         || !has("error")
-            && (list.get("object").is_some_and(|object| object.get() == "\"list\"")
-                || list.contains_key("data")
+            && (property(&list, "object") == Some("\"list\"")
+                || property(&list, "data").is_some()
                 || ["first_id", "last_id", "has_more"].into_iter().any(has))
 }
 
-/// A list request, for any page.
-pub(crate) trait PagedRequest: Clone + Send + 'static {
-    type Item: Send + 'static;
-
-    fn fetch(self) -> ResponseFuture<Page<Self::Item>>;
+/// A list request, for any page with items of type `T`.
+pub(crate) trait PagedRequest<T>: Send {
+    fn fetch(&self) -> ResponseFuture<Page<T>>;
 
     /// Returns the cursor after which the page starts.
     fn cursor(&self) -> Option<&str>;
@@ -195,88 +196,22 @@ pub struct Pages<T>(BoxStream<Page<T>>);
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Items<T>(BoxStream<T>);
 
-/// Maximum number of cursors that are remembered, so that a list takes at most about 1 MiB.
-const MAX_CURSORS: usize = 1 << 16;
-
-/// The cursors of a list so far, as hashes.
-#[derive(Default)]
-struct Cursors {
-    hasher: RandomState,
-    seen: HashSet<u64>,
-    pages: u64,
+pub(crate) fn pages<T: Send + 'static>(request: impl PagedRequest<T> + 'static) -> Pages<T> {
+    Pages(SyncWrapper::new(Box::pin(PageStream::new(Box::new(request)))))
 }
 
-impl Cursors {
-    /// Adds the cursor of the next page. Returns an error if it was there before: the server ignores
-    /// cursors, or repeats pages, and the list would have no end.
-    fn add(&mut self, cursor: &str) -> Result<()> {
-        if self.seen.len() >= MAX_CURSORS {
-            // A cycle is noticed nevertheless, if it is not longer than the limit.
-            self.seen.clear();
-        }
-        if self.seen.insert(self.hasher.hash_one(cursor)) {
-            self.pages += 1;
-            return Ok(());
-        }
-        let message = format!(
-            "the server repeats pages: the cursor {cursor:?} appears again after {} pages; \
-             it ignores or mixes up `after`",
-            self.pages
-        );
-        Err(Error::new(ErrorKind::Decode, message))
-    }
-}
-
-/// The state of a stream of pages.
-enum Position<R> {
-    /// The next page is fetched with this request.
-    Page(R, Cursors),
-    /// There are more pages, but the last one had no cursor.
-    NoCursor,
-    End,
-}
-
-pub(crate) fn pages<R: PagedRequest>(request: R) -> Pages<R::Item> {
-    let mut cursors = Cursors::default();
-    if let Some(cursor) = request.cursor() {
-        cursors.seen.insert(cursors.hasher.hash_one(cursor));
-    }
-    let start = Position::Page(request, cursors);
-    let pages = futures_util::stream::try_unfold(start, |position| async move {
-        let (mut next, mut cursors) = match position {
-            Position::Page(next, cursors) => (next, cursors),
-            Position::NoCursor => {
-                let message = "the server has more pages, but the last page has no entry with an id \
-                    to continue after";
-                return Err(Error::new(ErrorKind::Decode, message));
-            }
-            Position::End => return Ok(None),
-        };
-        let page = next.clone().fetch().await?;
-        let position = match page.next_cursor() {
-            Some(cursor) => {
-                cursors.add(cursor)?;
-                next.set_cursor(cursor.to_owned());
-                Position::Page(next, cursors)
-            }
-            None if page.has_more && !page.is_empty() => Position::NoCursor,
-            None => Position::End,
-        };
-        Ok(Some((page, position)))
-    });
-    Pages(SyncWrapper::new(pages.boxed()))
-}
-
-pub(crate) fn items<R: PagedRequest>(request: R) -> Items<R::Item> {
-    let pages = pages(request).map_ok(|page| futures_util::stream::iter(page.into_entries()));
-    Items(SyncWrapper::new(pages.try_flatten().boxed()))
+pub(crate) fn items<T: Send + Unpin + 'static>(
+    request: impl PagedRequest<T> + 'static,
+) -> Items<T> {
+    Items::new(Box::new(request), false)
 }
 
 /// Returns the items that decode. What needs a list for its own work does not fail because of one
 /// entry.
-pub(crate) fn readable_items<R: PagedRequest>(request: R) -> Items<R::Item> {
-    let pages = pages(request).map_ok(|page| futures_util::stream::iter(page.data).map(Ok));
-    Items(SyncWrapper::new(pages.try_flatten().boxed()))
+pub(crate) fn readable_items<T: Send + Unpin + 'static>(
+    request: impl PagedRequest<T> + 'static,
+) -> Items<T> {
+    Items::new(Box::new(request), true)
 }
 
 impl<T> Pages<T> {
@@ -287,6 +222,12 @@ impl<T> Pages<T> {
     /// Returns an error if the page cannot be fetched.
     pub async fn try_next(&mut self) -> Result<Option<Page<T>>> {
         self.next().await.transpose()
+    }
+}
+
+impl<T: Send + Unpin + 'static> Items<T> {
+    fn new(request: Box<dyn PagedRequest<T>>, skips_invalid: bool) -> Self {
+        Self(SyncWrapper::new(Box::pin(ItemStream::new(request, skips_invalid))))
     }
 }
 
