@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     let delta = || Ok(drop(black_box(StreamEvent::decode("thread.message.delta", black_box(DELTA))?)));
     measure("a text delta", delta)?;
     let run: Run = runstep_api::decode(RUN.as_bytes())?;
-    measure("a run, encoded", || Ok(drop(black_box(serde_json::to_vec(black_box(&run))?))))?;
+    measure("a run, encoded", || Ok(drop(black_box(runstep_api::encode(black_box(&run))))))?;
     Ok(())
 }
 
