@@ -79,6 +79,11 @@ impl Other {
         self.0.as_deref()?.values.get(name)
     }
 
+    /// Returns the name of a property that is here.
+    pub(crate) fn name(&self, name: &str) -> Option<&str> {
+        self.0.as_deref()?.values.get_key_value(name).map(|(name, _)| name.as_str())
+    }
+
     /// Returns what was decoded of a property that is here, as JSON, if parts of it were.
     pub(crate) fn parts(&self, name: &str) -> Option<&str> {
         let properties = self.0.as_deref()?;

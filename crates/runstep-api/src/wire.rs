@@ -28,7 +28,7 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
     /// is absent.
     fn empty() -> Self;
 
-    /// Reads a scalar that is as the specification says. After an error, the value is still empty.
+    /// Reads a scalar that is as the specification says. After an error for null, the value is still empty.
     fn read(&mut self, _: Scalar<'_>) -> Result<(), Invalid> {
         Err(Invalid)
     }
