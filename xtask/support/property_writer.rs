@@ -249,7 +249,7 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         name: &'static str,
         value: &T,
     ) -> Result<(), O::Error> {
-        match self.is_unchanged(name) && is_empty(value) {
+        match self.is_unchanged(name) && value.is_empty_value() {
             true => Ok(()),
             false => self.required(name, value),
         }
@@ -261,7 +261,7 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         name: &'static str,
         value: &T,
     ) -> Result<(), O::Error> {
-        match self.parts(name).is_none() && is_empty(value) {
+        match self.parts(name).is_none() && value.is_empty_value() {
             true => Ok(()),
             false => self.required(name, value),
         }
@@ -315,11 +315,6 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
     fn parts(&self, name: &str) -> Option<&'a str> {
         self.other?.parts(name)
     }
-}
-
-/// Returns whether a value is that of an absent property.
-fn is_empty<T: Wire>(value: &T) -> bool {
-    value.to_json() == T::empty().to_json()
 }
 
 impl PropertyWriter<'_, TextOutput<'_>> {

@@ -79,8 +79,6 @@ pub trait ScalarSlot {
 
 /// A list.
 pub trait ListSlot {
-    fn len(&self) -> usize;
-
     /// Adds an empty item.
     fn push(&mut self) -> &mut dyn Slot;
 
@@ -92,10 +90,6 @@ pub trait ListSlot {
 }
 
 impl<T: Wire> ListSlot for Vec<T> {
-    fn len(&self) -> usize {
-        self.len()
-    }
-
     #[allow(clippy::expect_used, reason = "the list has an item")]
     fn push(&mut self) -> &mut dyn Slot {
         self.push(T::empty());
@@ -103,7 +97,7 @@ impl<T: Wire> ListSlot for Vec<T> {
     }
 
     fn pop(&mut self) {
-        self.truncate(self.len().saturating_sub(1));
+        Vec::pop(self);
     }
 
     fn to_json(&self) -> Vec<u8> {

@@ -36,6 +36,12 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
     /// Appends the JSON text, which is the text that [`Serialize`] writes.
     fn write(&self, json: &mut Vec<u8>);
 
+    /// Returns whether the value is [`empty`](Self::empty). Lists and maps need not be written for it:
+    /// those within others would be written twice at each level.
+    fn is_empty_value(&self) -> bool {
+        self.to_json() == Self::empty().to_json()
+    }
+
     /// Returns the JSON text.
     fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::with_capacity(128);
@@ -127,6 +133,10 @@ impl<T: Wire> Wire for Vec<T> {
         Target::List(self)
     }
 
+    fn is_empty_value(&self) -> bool {
+        self.is_empty()
+    }
+
     fn write(&self, json: &mut Vec<u8>) {
         json.push(b'[');
         for (index, item) in self.iter().enumerate() {
@@ -146,6 +156,10 @@ impl<T: Wire> Wire for BTreeMap<String, T> {
 
     fn target(&mut self) -> Target<'_> {
         Target::Map(self)
+    }
+
+    fn is_empty_value(&self) -> bool {
+        self.is_empty()
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -188,6 +202,10 @@ impl Wire for Map<String, Value> {
 
     fn target(&mut self) -> Target<'_> {
         Target::JsonObject(self)
+    }
+
+    fn is_empty_value(&self) -> bool {
+        self.is_empty()
     }
 
     fn write(&self, json: &mut Vec<u8>) {
