@@ -269,8 +269,8 @@ scalars! {
     bool: "a boolean", value => value.boolean(), json => boolean(json);
     f64: "a number", value => value.number(), json => number(json);
     f32: "a number",
-        value => value.number().map(|number| number as Self),
-        json => number(json).map(|number| number as Self);
+        value => value.number().and_then(short),
+        json => number(json).and_then(short);
     (): "null",
         value => matches!(value, Scalar::Null).then_some(()),
         json => json.is_null().then_some(());
@@ -353,6 +353,11 @@ fn digits(json: Json<'_>) -> Option<Cow<'_, str>> {
 
 fn number(json: Json<'_>) -> Option<f64> {
     serde_json::from_str(&digits(json)?).ok()
+}
+
+/// Returns a number as `f32`, unless it is out of range: infinity would be written as null.
+fn short(number: f64) -> Option<f32> {
+    Some(number as f32).filter(|number| number.is_finite())
 }
 
 fn integer(json: Json<'_>) -> Option<i128> {
