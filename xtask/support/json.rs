@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::decode::excerpt;
 
 /// Maximum depth of nested values, which is that of `serde_json`.
-const MAX_DEPTH: u8 = 128;
+pub(crate) const MAX_DEPTH: u8 = 128;
 
 /// The text of a value.
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +40,21 @@ pub(crate) enum Kind {
 
 impl<'a> Json<'a> {
     pub(crate) fn new(text: &'a RawValue) -> Self {
-        Self { text, depth: 0 }
+        Self::at_depth(text, 0)
+    }
+
+    pub(crate) fn at_depth(text: &'a RawValue, depth: u8) -> Self {
+        Self { text, depth }
     }
 
     /// Returns a value inside this one.
-    pub(crate) fn child<'b>(&self, text: &'b RawValue) -> Json<'b> {
+    fn child<'b>(&self, text: &'b RawValue) -> Json<'b> {
         Json { text, depth: self.depth.saturating_add(1) }
+    }
+
+    /// Returns the number of values around it.
+    pub(crate) fn depth(&self) -> u8 {
+        self.depth
     }
 
     /// Returns whether the value is nested too deeply to be decoded.

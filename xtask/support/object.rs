@@ -86,6 +86,10 @@ macro_rules! newtypes {
                 $crate::wire::Wire::target(&mut self.0)
             }
 
+            fn is_empty_value(&self) -> bool {
+                $crate::wire::Wire::is_empty_value(&self.0)
+            }
+
             fn write(&self, json: &mut Vec<u8>) {
                 $crate::wire::Wire::write(&self.0, json);
             }

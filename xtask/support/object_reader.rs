@@ -39,16 +39,17 @@ impl<T: Object> ObjectSlot for T {
     }
 }
 
-/// Reads an object that is as the specification says. `before` has the discriminator, and the
+/// Reads an object that is as the specification says. `depth` is that of its properties. `before` has the discriminator, and the
 /// properties that were read before it.
 pub(crate) fn read_object<'de, A: MapAccess<'de>>(
     object: &mut dyn ObjectSlot,
+    depth: u8,
     before: Option<(&'static str, &mut Entries<'de>)>,
     unread: A,
 ) -> Result<(), A::Error> {
     let (discriminator, before) = before.unzip();
     let description = object.description();
-    PropertyReader::new(description, discriminator, before, unread, None).read(object)
+    PropertyReader::new(description, depth, discriminator, before, unread, None).read(object)
 }
 
 /// Decodes an object that differs from the specification.
@@ -56,8 +57,10 @@ pub(crate) fn decode_properties<'de, A: MapAccess<'de>>(
     object: &mut dyn ObjectSlot,
     discriminator: Option<&'static str>,
     unread: A,
+    depth: u8,
     tolerance: Tolerance<'_>,
 ) -> Result<(), A::Error> {
     let description = object.description();
-    PropertyReader::new(description, discriminator, None, unread, Some(tolerance)).read(object)
+    PropertyReader::new(description, depth, discriminator, None, unread, Some(tolerance))
+        .read(object)
 }

@@ -14,7 +14,7 @@ const MIN_INEXACT_DIGITS: usize = 16;
 
 /// The properties of an object that the specification does not list, and those whose values are of
 /// the wrong kind.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub struct Other(ManuallyDrop<Option<Box<Properties>>>);
 
 /// Every object has other properties, but few have any: what drops them is compiled once.
@@ -45,9 +45,10 @@ struct Properties {
     parts: Map<String, Value>,
 }
 
-impl PartialEq for Properties {
+/// Texts and parts only say how the values were received.
+impl PartialEq for Other {
     fn eq(&self, other: &Self) -> bool {
-        self.values == other.values
+        self.as_map() == other.as_map()
     }
 }
 
@@ -74,6 +75,11 @@ impl Other {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.0.as_deref()?.values.get(name)
+    }
+
+    /// Returns the name of a property that is here.
+    pub(crate) fn name(&self, name: &str) -> Option<&str> {
+        self.0.as_deref()?.values.get_key_value(name).map(|(name, _)| name.as_str())
     }
 
     /// Returns what was decoded of a property that is here, as JSON, if parts of it were.

@@ -53,7 +53,10 @@ impl<M: SerializeMap> Output for MapOutput<M> {
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if writer.is_kept(name, value) { Ok(()) } else { writer.output.property(name, value) }
+        match writer.choice(name, value) {
+            Choice::Kept => Ok(()),
+            Choice::Value | Choice::Json(_) => writer.output.property(name, value),
+        }
     }
 
     fn json(&mut self, name: &str, value: &Value, text: Option<&RawValue>) -> Result<(), M::Error> {
@@ -139,13 +142,24 @@ impl Output for TextOutput<'_> {
     }
 }
 
+/// How a property is written.
+enum Choice {
+    /// Among the other properties: what was decoded of it is unchanged.
+    Kept,
+    /// As its value.
+    Value,
+    /// As the JSON of its value, which was compared. To write the value again would write what it
+    /// contains twice at each level.
+    Json(Vec<u8>),
+}
+
 /// Writes properties. A property that is kept among the others, because its value did not decode, is
 /// written there unless it was changed since.
 pub(crate) struct PropertyWriter<'a, O> {
     output: O,
     /// The other properties, if there are any.
     other: Option<&'a Other>,
-    written: Vec<&'static str>,
+    written: Vec<&'a str>,
 }
 
 impl<'a, O: Output> PropertyWriter<'a, O> {
@@ -172,25 +186,26 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         self.output.property(name, value)
     }
 
-    /// Returns whether a property is kept, and what was decoded of it is unchanged. Otherwise the
-    /// caller writes it.
+    /// Returns how a property is written if there are other properties.
     #[inline]
-    fn is_kept(&mut self, name: &'static str, value: &dyn ToJson) -> bool {
-        self.other.is_some_and(|other| self.is_kept_in(other, name, value))
+    fn choice(&mut self, name: &'static str, value: &dyn ToJson) -> Choice {
+        if self.other.is_none() { Choice::Value } else { self.choice_with_other(name, value) }
     }
 
     #[cold]
     #[inline(never)]
-    fn is_kept_in(&mut self, other: &Other, name: &'static str, value: &dyn ToJson) -> bool {
-        let mut json = Vec::new();
-        let is_kept = other.parts(name).is_some_and(|parts| {
-            value.write(&mut json);
-            parts.as_bytes() == json
-        });
-        if !is_kept {
+    fn choice_with_other(&mut self, name: &'static str, value: &dyn ToJson) -> Choice {
+        let Some(parts) = self.parts(name) else {
             self.written.push(name);
+            return Choice::Value;
+        };
+        let mut json = Vec::new();
+        value.write(&mut json);
+        if parts.as_bytes() == json {
+            return Choice::Kept;
         }
-        is_kept
+        self.written.push(name);
+        Choice::Json(json)
     }
 
     /// Writes a property that must be present. It may be kept among the others: a list that lacks
@@ -234,7 +249,7 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         name: &'static str,
         value: &T,
     ) -> Result<(), O::Error> {
-        match self.is_unchanged(name) && is_empty(value) {
+        match self.is_unchanged(name) && value.is_empty_value() {
             true => Ok(()),
             false => self.required(name, value),
         }
@@ -246,7 +261,7 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         name: &'static str,
         value: &T,
     ) -> Result<(), O::Error> {
-        match self.parts(name).is_none() && is_empty(value) {
+        match self.parts(name).is_none() && value.is_empty_value() {
             true => Ok(()),
             false => self.required(name, value),
         }
@@ -257,7 +272,12 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
         &mut self,
         rest: impl IntoIterator<Item = (&'b String, &'b T)>,
     ) -> Result<(), O::Error> {
-        rest.into_iter().try_for_each(|(name, value)| self.output.property(name, value))
+        for (name, value) in rest {
+            // A value that did not decode was replaced.
+            self.written.extend(self.other.and_then(|other| other.name(name)));
+            self.output.property(name, value)?;
+        }
+        Ok(())
     }
 
     /// Writes a property unless it is absent.
@@ -297,16 +317,16 @@ impl<'a, O: Output> PropertyWriter<'a, O> {
     }
 }
 
-/// Returns whether a value is that of an absent property.
-fn is_empty<T: Wire>(value: &T) -> bool {
-    value.to_json() == T::empty().to_json()
-}
-
 impl PropertyWriter<'_, TextOutput<'_>> {
     #[inline(never)]
     fn required_text(&mut self, name: &'static str, value: &dyn ToJson) {
-        if !self.is_kept(name, value) {
-            self.output.value(name, value);
+        match self.choice(name, value) {
+            Choice::Kept => {}
+            Choice::Value => self.output.value(name, value),
+            Choice::Json(json) => {
+                self.output.name(name);
+                self.output.json.extend(json);
+            }
         }
     }
 }

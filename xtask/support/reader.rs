@@ -7,7 +7,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::json::lossy;
+use crate::json::{MAX_DEPTH, lossy};
 use crate::object_reader::read_object;
 use crate::slot::{Invalid, ListSlot, MapSlot, Scalar, Slot, Target};
 use crate::tagged_object::TaggedObject;
@@ -16,7 +16,7 @@ use crate::union::Union;
 /// Reads a text that is one value.
 pub(crate) fn read(text: &str, slot: &mut dyn Slot) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    ValueSeed::new(slot).deserialize(&mut deserializer)?;
+    ValueSeed::new(slot, 0).deserialize(&mut deserializer)?;
     deserializer.end()
 }
 
@@ -24,16 +24,24 @@ pub(crate) fn read(text: &str, slot: &mut dyn Slot) -> Result<(), serde_json::Er
 pub(crate) struct ValueSeed<'a> {
     slot: &'a mut dyn Slot,
     is_nullable: bool,
+    /// The number of values around it. `serde_json` counts them as well, but starts again for
+    /// properties that are read from their text, because they are before a discriminator.
+    depth: u8,
 }
 
 impl<'a> ValueSeed<'a> {
-    pub(crate) fn new(slot: &'a mut dyn Slot) -> Self {
-        Self { slot, is_nullable: false }
+    pub(crate) fn new(slot: &'a mut dyn Slot, depth: u8) -> Self {
+        Self { slot, is_nullable: false, depth }
     }
 
     /// Reads a value that may be null whatever its type.
-    pub(crate) fn nullable(slot: &'a mut dyn Slot) -> Self {
-        Self { slot, is_nullable: true }
+    pub(crate) fn nullable(slot: &'a mut dyn Slot, depth: u8) -> Self {
+        Self { slot, is_nullable: true, depth }
+    }
+
+    /// Returns the depth of the values inside this one, if it is not nested too deeply.
+    fn inner_depth<E: Error>(&self) -> Result<u8, E> {
+        if self.depth < MAX_DEPTH { Ok(self.depth + 1) } else { Err(invalid()) }
     }
 
     fn read<E: Error>(self, value: Scalar<'_>) -> Result<(), E> {
@@ -91,10 +99,11 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, unread: A) -> Result<(), A::Error> {
+        let depth = self.inner_depth()?;
         match self.slot.target() {
-            Target::List(list) => read_items(list, unread),
+            Target::List(list) => read_items(list, depth, unread),
             Target::Union(union) => match union.start_list() {
-                Some(list) => read_items(list, unread),
+                Some(list) => read_items(list, depth, unread),
                 None => {
                     union.set_unknown(Value::Array(json_list(unread)?));
                     Ok(())
@@ -109,10 +118,11 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, unread: A) -> Result<(), A::Error> {
+        let depth = self.inner_depth()?;
         match self.slot.target() {
-            Target::Object(object) => read_object(object, None, unread),
-            Target::Union(union) => read_union(union, unread),
-            Target::Map(map) => read_entries(map, unread),
+            Target::Object(object) => read_object(object, depth, None, unread),
+            Target::Union(union) => read_union(union, depth, unread),
+            Target::Map(map) => read_entries(map, depth, unread),
             Target::Json(value) => {
                 *value = Value::Object(json_object(unread)?);
                 Ok(())
@@ -128,9 +138,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
 fn read_items<'de, A: SeqAccess<'de>>(
     list: &mut dyn ListSlot,
+    depth: u8,
     mut unread: A,
 ) -> Result<(), A::Error> {
-    while unread.next_element_seed(ValueSeed::new(list.push()))?.is_some() {}
+    while unread.next_element_seed(ValueSeed::new(list.push(), depth))?.is_some() {}
     // There was no item for the last one.
     list.pop();
     Ok(())
@@ -138,12 +149,13 @@ fn read_items<'de, A: SeqAccess<'de>>(
 
 fn read_entries<'de, A: MapAccess<'de>>(
     map: &mut dyn MapSlot,
+    depth: u8,
     mut unread: A,
 ) -> Result<(), A::Error> {
     while let Some(name) = unread.next_key()? {
         let mut read = Ok(());
         map.insert(name, &mut |value| {
-            read = unread.next_value_seed(ValueSeed::new(value));
+            read = unread.next_value_seed(ValueSeed::new(value, depth));
             read.is_ok()
         });
         read?;
@@ -151,11 +163,15 @@ fn read_entries<'de, A: MapAccess<'de>>(
     Ok(())
 }
 
-fn read_union<'de, A: MapAccess<'de>>(union: &mut dyn Union, unread: A) -> Result<(), A::Error> {
+fn read_union<'de, A: MapAccess<'de>>(
+    union: &mut dyn Union,
+    depth: u8,
+    unread: A,
+) -> Result<(), A::Error> {
     let Some((name, variants)) = union.variants() else {
         match union.start_object().map(Slot::target) {
-            Some(Target::Object(object)) => return read_object(object, None, unread),
-            Some(Target::Map(map)) => return read_entries(map, unread),
+            Some(Target::Object(object)) => return read_object(object, depth, None, unread),
+            Some(Target::Map(map)) => return read_entries(map, depth, unread),
             Some(Target::JsonObject(object)) => *object = json_object(unread)?,
             _ => union.set_unknown(Value::Object(json_object(unread)?)),
         }
@@ -163,7 +179,7 @@ fn read_union<'de, A: MapAccess<'de>>(union: &mut dyn Union, unread: A) -> Resul
     };
     let tagged = TaggedObject::read(unread, name, variants)?;
     match tagged.position().and_then(|position| union.start_variant(position)) {
-        Some(object) => tagged.read_variant(object),
+        Some(object) => tagged.read_variant(object, depth),
         None => {
             union.set_unknown(tagged.unknown()?);
             Ok(())

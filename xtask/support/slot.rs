@@ -79,8 +79,6 @@ pub trait ScalarSlot {
 
 /// A list.
 pub trait ListSlot {
-    fn len(&self) -> usize;
-
     /// Adds an empty item.
     fn push(&mut self) -> &mut dyn Slot;
 
@@ -92,10 +90,6 @@ pub trait ListSlot {
 }
 
 impl<T: Wire> ListSlot for Vec<T> {
-    fn len(&self) -> usize {
-        self.len()
-    }
-
     #[allow(clippy::expect_used, reason = "the list has an item")]
     fn push(&mut self) -> &mut dyn Slot {
         self.push(T::empty());
@@ -103,7 +97,7 @@ impl<T: Wire> ListSlot for Vec<T> {
     }
 
     fn pop(&mut self) {
-        self.truncate(self.len().saturating_sub(1));
+        Vec::pop(self);
     }
 
     fn to_json(&self) -> Vec<u8> {
@@ -113,7 +107,8 @@ impl<T: Wire> ListSlot for Vec<T> {
 
 /// A map.
 pub trait MapSlot {
-    /// Adds a value, which the function reads into an empty one, if it returns `true`.
+    /// Sets a value, which the function reads into an empty one. If it returns `false`, the map has no
+    /// value with this name.
     fn insert(&mut self, name: String, read: &mut dyn FnMut(&mut dyn Slot) -> bool);
 
     /// Returns the JSON text.
@@ -123,9 +118,10 @@ pub trait MapSlot {
 impl<T: Wire> MapSlot for BTreeMap<String, T> {
     fn insert(&mut self, name: String, read: &mut dyn FnMut(&mut dyn Slot) -> bool) {
         let mut value = T::empty();
-        if read(&mut value) {
-            self.insert(name, value);
-        }
+        match read(&mut value) {
+            true => self.insert(name, value),
+            false => self.remove(&name),
+        };
     }
 
     fn to_json(&self) -> Vec<u8> {
@@ -136,9 +132,10 @@ impl<T: Wire> MapSlot for BTreeMap<String, T> {
 impl MapSlot for Map<String, Value> {
     fn insert(&mut self, name: String, read: &mut dyn FnMut(&mut dyn Slot) -> bool) {
         let mut value = Value::Null;
-        if read(&mut value) {
-            self.insert(name, value);
-        }
+        match read(&mut value) {
+            true => self.insert(name, value),
+            false => self.remove(&name),
+        };
     }
 
     fn to_json(&self) -> Vec<u8> {

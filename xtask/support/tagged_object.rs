@@ -58,8 +58,12 @@ impl<'de, A: MapAccess<'de>> TaggedObject<'de, A> {
     }
 
     /// Reads the variant, without the discriminator.
-    pub(crate) fn read_variant(mut self, object: &mut dyn ObjectSlot) -> Result<(), A::Error> {
-        read_object(object, Some((self.name, &mut self.before)), self.unread)
+    pub(crate) fn read_variant(
+        mut self,
+        object: &mut dyn ObjectSlot,
+        depth: u8,
+    ) -> Result<(), A::Error> {
+        read_object(object, depth, Some((self.name, &mut self.before)), self.unread)
     }
 
     /// Returns the whole object as JSON.

@@ -21,7 +21,11 @@ pub(crate) fn decode(slot: &mut dyn Slot, json: Json<'_>) -> Result<(), Mismatch
     if json.is_null() && slot.read(Scalar::Null).is_ok() {
         return Ok(());
     }
-    match slot.target() {
+    decode_target(slot.target(), json)
+}
+
+fn decode_target(target: Target<'_>, json: Json<'_>) -> Result<(), Mismatch> {
+    match target {
         Target::Scalar(scalar) => scalar.decode(json),
         Target::Object(object) => decode_object(object, json, None),
         Target::Union(union) => {
@@ -53,28 +57,39 @@ fn decode_list(list: &mut dyn ListSlot, json: Json<'_>) -> Result<(), Mismatch> 
     Ok(())
 }
 
-/// Decodes the parts of a value that decode, if it has parts. Returns them as JSON.
-pub(crate) fn decode_parts(slot: &mut dyn Slot, json: Json<'_>) -> Option<Vec<u8>> {
+/// Decodes the value of a property. If not all of a list or map decodes, it has what does, which is
+/// returned as JSON. A list or map that is null is empty.
+pub(crate) fn decode_property(
+    slot: &mut dyn Slot,
+    json: Json<'_>,
+) -> Result<Option<Vec<u8>>, Mismatch> {
+    if json.is_null() && slot.read(Scalar::Null).is_ok() {
+        return Ok(None);
+    }
+    // No value is decoded twice: values in values would be decoded twice at each level.
+    let mut is_whole = true;
     match slot.target() {
+        Target::List(_) | Target::Map(_) if json.is_null() => Ok(None),
         Target::List(list) => {
-            for item in if json.is_null() { Vec::new() } else { items(json).ok()? } {
+            for item in items(json)? {
                 if decode(list.push(), item).is_err() {
                     list.pop();
+                    is_whole = false;
                 }
             }
-            Some(list.to_json())
+            Ok((!is_whole).then(|| list.to_json()))
         }
         Target::Map(map) => {
-            for (name, value) in if json.is_null() { Vec::new() } else { entries(json).ok()? } {
-                let _ = decode_entry(map, name, value);
+            for (name, value) in entries(json)? {
+                is_whole &= decode_entry(map, name, value).is_ok();
             }
-            Some(map.to_json())
+            Ok((!is_whole).then(|| map.to_json()))
         }
-        _ => None,
+        target => decode_target(target, json).map(|()| None),
     }
 }
 
-/// Decodes a value of a map. If it does not decode, the map is unchanged.
+/// Decodes a value of a map. If it does not decode, the map has no value with this name.
 pub(crate) fn decode_entry(
     map: &mut dyn MapSlot,
     name: String,
@@ -132,8 +147,8 @@ fn decode_object(
         return Err(Mismatch::too_deep());
     }
     let (name, mut failure) = (object.description().name, None);
-    let tolerance = Tolerance { object: json, failure: &mut failure };
-    let visitor = ObjectVisitor { object, discriminator, tolerance };
+    let (depth, tolerance) = (json.depth().saturating_add(1), Tolerance { failure: &mut failure });
+    let visitor = ObjectVisitor { object, discriminator, depth, tolerance };
     let read = serde_json::Deserializer::from_str(json.text()).deserialize_map(visitor);
     // If no property is the reason, the value is not an object.
     read.map_err(|_| failure.unwrap_or_else(|| Mismatch::kind(json, &format!("struct {name}"))))
@@ -142,6 +157,7 @@ fn decode_object(
 struct ObjectVisitor<'a> {
     object: &'a mut dyn ObjectSlot,
     discriminator: Option<&'static str>,
+    depth: u8,
     tolerance: Tolerance<'a>,
 }
 
@@ -153,6 +169,6 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, unread: A) -> Result<(), A::Error> {
-        decode_properties(self.object, self.discriminator, unread, self.tolerance)
+        decode_properties(self.object, self.discriminator, unread, self.depth, self.tolerance)
     }
 }

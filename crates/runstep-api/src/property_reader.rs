@@ -24,6 +24,8 @@ use crate::tolerant_reader;
 /// values. One type does both, so that the code of each object is compiled once.
 pub(crate) struct PropertyReader<'de, 'r, A> {
     object: &'static Description,
+    /// The number of values around each property.
+    depth: u8,
     /// The discriminator of the union that the object is a variant of.
     discriminator: Option<&'static str>,
     /// The properties that were read before the discriminator.
@@ -74,7 +76,6 @@ impl<'de> Entries<'de> {
 
 /// Where a tolerant reader returns why the object does not decode.
 pub(crate) struct Tolerance<'f> {
-    pub(crate) object: Json<'f>,
     pub(crate) failure: &'f mut Option<Mismatch>,
 }
 
@@ -105,6 +106,7 @@ impl Positions {
 impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
     pub(crate) fn new(
         object: &'static Description,
+        depth: u8,
         discriminator: Option<&'static str>,
         before: Option<&'r mut Entries<'de>>,
         unread: A,
@@ -112,6 +114,7 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
     ) -> Self {
         Self {
             object,
+            depth,
             discriminator,
             before,
             unread,
@@ -185,8 +188,10 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
         if self.tolerance.is_some() {
             return self.decode(property, is_required);
         }
-        let seed =
-            if is_required { ValueSeed::new(property) } else { ValueSeed::nullable(property) };
+        let seed = match is_required {
+            true => ValueSeed::new(property, self.depth),
+            false => ValueSeed::nullable(property, self.depth),
+        };
         match self.value.take() {
             None => self.unread.next_value_seed(seed),
             Some(text) => seed
@@ -203,10 +208,13 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
         if self.discriminator.is_some_and(|discriminator| discriminator == name) {
             return Ok(());
         }
-        let json = self.child(text);
+        let json = Json::at_depth(text, self.depth);
         if let Some(rest) = object.rest() {
             match tolerant_reader::decode_entry(rest, name.clone(), json) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.other.remove(&name);
+                    return Ok(());
+                }
                 Err(_) if self.tolerance.is_some() => {}
                 Err(_) => return Err(A::Error::custom("not as the specification says")),
             }
@@ -222,10 +230,6 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
         }
     }
 
-    fn child(&self, text: &'de RawValue) -> Json<'de> {
-        self.tolerance.as_ref().map_or(Json::new(text), |tolerance| tolerance.object.child(text))
-    }
-
     /// Returns the name of the current property, which is listed.
     fn listed_name(&self) -> &'static str {
         self.object.properties.get(self.position).copied().unwrap_or_default()
@@ -235,26 +239,23 @@ impl<'de, 'r, A: MapAccess<'de>> PropertyReader<'de, 'r, A> {
     #[inline(never)]
     fn decode(&mut self, property: &mut dyn Slot, is_required: bool) -> Result<(), A::Error> {
         let text = self.text()?;
-        let (json, name) = (self.child(text), self.listed_name());
+        let (json, name) = (Json::at_depth(text, self.depth), self.listed_name());
         self.other.remove(name);
         if json.is_null() && !is_required {
             // A property that cannot be null stays empty.
             let _ = property.read(Scalar::Null);
             return Ok(());
         }
-        let Err(mismatch) = tolerant_reader::decode(property, json) else { return Ok(()) };
-        property.reset();
-        let parts = tolerant_reader::decode_parts(property, json);
-        if parts.is_none() {
-            property.reset();
-            if is_required {
-                return Err(self.fail(mismatch.inside(name)));
+        let parts = match tolerant_reader::decode_property(property, json) {
+            Ok(None) => return Ok(()),
+            Ok(parts) => parts,
+            Err(mismatch) if is_required => return Err(self.fail(mismatch.inside(name))),
+            Err(_) => {
+                property.reset();
+                None
             }
-        }
-        // A required list or map that is null is empty.
-        if !json.is_null() {
-            self.other.insert(name.to_owned(), json, parts);
-        }
+        };
+        self.other.insert(name.to_owned(), json, parts);
         Ok(())
     }
 

@@ -28,7 +28,7 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
     /// is absent.
     fn empty() -> Self;
 
-    /// Reads a scalar that is as the specification says. After an error, the value is still empty.
+    /// Reads a scalar that is as the specification says. After an error for null, the value is still empty.
     fn read(&mut self, _: Scalar<'_>) -> Result<(), Invalid> {
         Err(Invalid)
     }
@@ -38,6 +38,12 @@ pub trait Wire: Serialize + Sized + Send + Sync + 'static {
 
     /// Appends the JSON text, which is the text that [`Serialize`] writes.
     fn write(&self, json: &mut Vec<u8>);
+
+    /// Returns whether the value is [`empty`](Self::empty). Lists and maps need not be written for it:
+    /// those within others would be written twice at each level.
+    fn is_empty_value(&self) -> bool {
+        self.to_json() == Self::empty().to_json()
+    }
 
     /// Returns the JSON text.
     fn to_json(&self) -> Vec<u8> {
@@ -130,6 +136,10 @@ impl<T: Wire> Wire for Vec<T> {
         Target::List(self)
     }
 
+    fn is_empty_value(&self) -> bool {
+        self.is_empty()
+    }
+
     fn write(&self, json: &mut Vec<u8>) {
         json.push(b'[');
         for (index, item) in self.iter().enumerate() {
@@ -149,6 +159,10 @@ impl<T: Wire> Wire for BTreeMap<String, T> {
 
     fn target(&mut self) -> Target<'_> {
         Target::Map(self)
+    }
+
+    fn is_empty_value(&self) -> bool {
+        self.is_empty()
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -191,6 +205,10 @@ impl Wire for Map<String, Value> {
 
     fn target(&mut self) -> Target<'_> {
         Target::JsonObject(self)
+    }
+
+    fn is_empty_value(&self) -> bool {
+        self.is_empty()
     }
 
     fn write(&self, json: &mut Vec<u8>) {
@@ -254,8 +272,8 @@ scalars! {
     bool: "a boolean", value => value.boolean(), json => boolean(json);
     f64: "a number", value => value.number(), json => number(json);
     f32: "a number",
-        value => value.number().map(|number| number as Self),
-        json => number(json).map(|number| number as Self);
+        value => value.number().and_then(short),
+        json => number(json).and_then(short);
     (): "null",
         value => matches!(value, Scalar::Null).then_some(()),
         json => json.is_null().then_some(());
@@ -338,6 +356,11 @@ fn digits(json: Json<'_>) -> Option<Cow<'_, str>> {
 
 fn number(json: Json<'_>) -> Option<f64> {
     serde_json::from_str(&digits(json)?).ok()
+}
+
+/// Returns a number as `f32`, unless it is out of range: infinity would be written as null.
+fn short(number: f64) -> Option<f32> {
+    Some(number as f32).filter(|number| number.is_finite())
 }
 
 fn integer(json: Json<'_>) -> Option<i128> {

@@ -108,6 +108,7 @@ pub const STAGES: [Stage; 10] = [
             if !selection.strict_responses {
                 generated.document = optional_fields::make_optional(generated.document.take())?;
             }
+            generated.document = optional_fields::make_finite(generated.document.take());
             Ok(())
         },
     },

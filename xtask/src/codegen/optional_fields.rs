@@ -4,11 +4,13 @@
 //! A schema states the properties without which its objects are useless in [`ALWAYS_PRESENT`]; for a
 //! schema that does not, [`DEFAULT_ALWAYS_PRESENT`] applies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::document::{Document, below, list, reference_to, resolve_schema, schema_name};
+use super::document::{
+    Document, alternatives, below, is_true, list, reference_to, resolve_schema, schema_name, target,
+};
 use super::error::Error;
 use super::names::INLINE;
 use super::unions::event_unions;
@@ -103,6 +105,62 @@ pub fn make_optional(mut document: Document) -> Result<Document, Error> {
         }
     }
     Ok(document)
+}
+
+/// Makes required properties optional that lead back to their own object through required properties.
+/// Otherwise no value is finite, and to create an empty one would not end.
+pub fn make_finite(mut document: Document) -> Document {
+    // The required properties of each object, and their objects.
+    let mut required: BTreeMap<String, BTreeMap<String, String>> = document
+        .schemas()
+        .map(|(name, schema)| (name.clone(), required_objects(&document, schema)))
+        .collect();
+    for (name, schema) in document.schemas_mut().into_iter().flatten() {
+        let Some(properties) = required.get(name) else { continue };
+        let mut finite = properties.clone();
+        finite.retain(|_, object| !leads_to(&required, object, name));
+        if let Some(listed) = schema.get_mut("required").and_then(Value::as_array_mut) {
+            listed.retain(|property| {
+                property.as_str().is_none_or(|property| {
+                    finite.contains_key(property) || !properties.contains_key(property)
+                })
+            });
+        }
+        // One optional property is enough: the other objects are finite then.
+        required.insert(name.clone(), finite);
+    }
+    document
+}
+
+/// Returns whether an object contains another one, or is it.
+fn leads_to(required: &BTreeMap<String, BTreeMap<String, String>>, from: &str, to: &str) -> bool {
+    let (mut next, mut seen) = (vec![from], BTreeSet::new());
+    while let Some(object) = next.pop() {
+        if object == to {
+            return true;
+        }
+        if seen.insert(object) {
+            next.extend(
+                required.get(object).into_iter().flat_map(BTreeMap::values).map(|name| &**name),
+            );
+        }
+    }
+    false
+}
+
+/// Returns the required properties of a schema whose values are objects with properties, and the names
+/// of their schemas.
+fn required_objects(document: &Document, schema: &Value) -> BTreeMap<String, String> {
+    let properties = list(schema, "required").iter().filter_map(|name| {
+        let name = name.as_str()?;
+        let property = schema.get("properties")?.get(name)?;
+        let target = target(property).filter(|_| !is_true(property, "nullable"))?;
+        let object = document.schema(target)?;
+        // The empty value of a union is null.
+        let is_object = object.get("properties").is_some() && alternatives(object).next().is_none();
+        is_object.then(|| (name.to_owned(), target.to_owned()))
+    });
+    properties.collect()
 }
 
 /// Returns the properties that an extension of a schema lists.

@@ -57,6 +57,16 @@ fn changed_property_is_written_in_place_of_the_received_one() {
 }
 
 #[test]
+fn access_to_other_properties_does_not_change_an_object() {
+    let run = decode_run(r#""model":"m""#);
+    let mut same = run.clone();
+    assert!(same.other_mut().is_empty());
+    assert_eq!(same, run);
+    same.other_mut().insert("x".to_owned(), Value::Null);
+    assert_ne!(same, run);
+}
+
+#[test]
 fn property_that_is_not_listed_affects_nothing_but_itself() {
     for value in ["1e400", r#""\ud800""#, r#"["\udfff x"]"#, &nested(200), r#"{"\ud800":1}"#] {
         let run = decode_run(&format!(r#""vendor":{value},"model":"m""#));
