@@ -233,19 +233,6 @@ async fn too_long_body_is_a_decode_error() {
     );
 }
 
-/// Nothing of the body arrives.
-#[tokio::test]
-async fn too_long_body_is_not_read_if_its_length_is_known() {
-    let length = ((64 << 20) + 1).to_string();
-    let server = RecordingServer::start(move |_| {
-        http_response(200, &[("content-length", &length)], hanging_body())
-    })
-    .await;
-    let error = retrieve_error(&server).await;
-    assert!(error.is_decode(), "{error:?}");
-    assert_eq!(error.message(), "the response is longer than 67108864 bytes");
-}
-
 #[tokio::test]
 async fn refused_connection_is_a_connect_error() {
     let unused_address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
