@@ -4,6 +4,7 @@
 //! Options of a single call, and the hook that applies them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Arguments;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use progenitor_client::{ClientHooks, Error, encode_path};
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
+use serde::de::Error as _;
 
 use crate::Client;
 use crate::raw::raw_properties;
@@ -30,10 +32,10 @@ pub struct CallOptions {
     pub body: Vec<(String, String)>,
     /// Timeout of the whole request, including the response body. `None` means no timeout.
     pub timeout: Option<Duration>,
-    /// Maximum size of a response in bytes; a larger one is an error. Default: 64 MiB.
+    /// Maximum size in bytes of a response that is read as a whole; a larger one is an error. Streams of
+    /// bytes are not limited: their reader does that. Default: 64 MiB.
     pub max_response_bytes: u64,
-    /// Whether the response is a stream of events, whose reader limits the size of each event. The
-    /// request accepts events then, and the size of the whole response is not limited.
+    /// Whether the request accepts a stream of events as its response.
     pub streams: bool,
     /// Receives the status and headers of a response while its body is read. They stay there if
     /// that fails.
@@ -178,7 +180,7 @@ pub(crate) fn segment(text: &str) -> Cow<'_, str> {
 ///
 /// # Errors
 ///
-/// Returns an error if there are fields, and the body is not a JSON object.
+/// Returns an error if there are fields, and the body is a stream or not a JSON object.
 pub fn extend_body(
     request: &mut reqwest::Request,
     fields: &[(String, String)],
@@ -189,14 +191,23 @@ pub fn extend_body(
         }
         return Ok(());
     }
-    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or(b"{}");
+    let body = match request.body() {
+        Some(body) => body.as_bytes().ok_or_else(|| {
+            serde_json::Error::custom("fields cannot be added to a body that is a stream")
+        })?,
+        None => b"{}",
+    };
     let mut properties: Vec<(String, &str)> = Vec::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
     let own = raw_properties(body)?.into_iter().map(|(name, value)| (name, value.get()));
     for (name, value) in own.chain(fields.iter().map(|(name, json)| (name.clone(), json.as_str())))
     {
-        match properties.iter_mut().find(|property| property.0 == name) {
+        match positions.get(&name).and_then(|position| properties.get_mut(*position)) {
             Some(property) => property.1 = value,
-            None => properties.push((name, value)),
+            None => {
+                positions.insert(name.clone(), properties.len());
+                properties.push((name, value));
+            }
         }
     }
     let mut json = Vec::with_capacity(body.len());
@@ -218,6 +229,9 @@ pub fn extend_body(
 ///
 /// Returns an error if the connection fails, or if the body is longer.
 pub async fn read_body(mut response: reqwest::Response, limit: u64) -> Result<Bytes, ReadError> {
+    if response.content_length().is_some_and(|length| length > limit) {
+        return Err(ReadError::TooLong { limit });
+    }
     let mut body = Bytes::new();
     let mut joined = Vec::new();
     let mut length = 0;
@@ -245,7 +259,7 @@ pub async fn read_body(mut response: reqwest::Response, limit: u64) -> Result<By
 pub enum ReadError {
     /// The connection failed.
     Transport(reqwest::Error),
-    /// The body exceeds [`CallOptions::max_response_bytes`].
+    /// The body is longer than the limit, which is usually [`CallOptions::max_response_bytes`].
     TooLong {
         /// The limit, in bytes.
         limit: u64,

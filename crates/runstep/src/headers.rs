@@ -66,7 +66,13 @@ fn milliseconds(headers: &HeaderMap, name: &str) -> Option<Duration> {
 
 /// Parses a number as JSON, because that code is in every program anyway.
 fn number(text: &str) -> Option<f64> {
-    runstep_api::parse_value(text.as_bytes()).ok()?.as_f64()
+    let significant = text.trim_start_matches('0');
+    let mut zeros = text.len() - significant.len();
+    if !significant.starts_with(|first: char| first.is_ascii_digit()) {
+        zeros = zeros.saturating_sub(1);
+    }
+    // HTTP allows leading zeros, and JSON does not.
+    runstep_api::parse_value(text.get(zeros..)?.as_bytes()).ok()?.as_f64()
 }
 
 /// Returns `None` for numbers that are not valid delays: negative ones, and those that are not finite.

@@ -71,6 +71,29 @@ fn body_that_is_not_an_object_cannot_be_extended() {
     assert!(error.to_string().contains("expected an object"), "{error}");
 }
 
+/// The stream would be lost.
+#[test]
+fn body_that_is_a_stream_cannot_be_extended() {
+    let mut request = create_run();
+    *request.body_mut() = Some(reqwest::Response::from(http::Response::new("{}")).into());
+    let error = extend_body(&mut request, &[("a".to_owned(), "1".to_owned())]).unwrap_err();
+    assert!(error.to_string().contains("is a stream"), "{error}");
+    assert!(request.body().is_some_and(|body| body.as_bytes().is_none()));
+}
+
+/// Quadratic time would be minutes.
+#[test]
+fn many_fields_extend_a_large_body() {
+    let mut request = create_run();
+    let fields = |json: &str| -> Vec<_> {
+        (0..100_000).map(|number| (format!("field_{number}"), json.to_owned())).collect()
+    };
+    extend_body(&mut request, &fields("1")).unwrap();
+    extend_body(&mut request, &fields("2")).unwrap();
+    assert_eq!(raw_properties(body(&request).as_bytes()).unwrap().len(), 100_001);
+    assert!(body(&request).ends_with(r#","field_99999":2}"#));
+}
+
 #[test]
 fn post_without_a_body_has_a_length() {
     let mut request = client().cancel_run_request("thread_1", "run_1").unwrap();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::ApiError;
 use crate::headers::unsupported_encoding;
@@ -11,29 +12,32 @@ use crate::headers::unsupported_encoding;
 /// Maximum length of an excerpt, in characters.
 const MAX_EXCERPT: usize = 200;
 
-/// Extracts the fields of an API error. Fields of other types are ignored.
+/// Extracts the fields of an API error. Fields of other types, and those that [`Value`] cannot hold, are
+/// ignored.
 pub(crate) fn parse(body: &[u8]) -> ApiError {
-    let Ok(response) = runstep_api::parse_value(without_mark(body)) else {
-        return ApiError::default();
-    };
-    let error = match response.get("error") {
-        Some(Value::String(message)) => {
-            return ApiError { message: Some(message.clone()), ..ApiError::default() };
+    let mut fields = runstep_api::raw_properties(without_mark(body)).unwrap_or_default();
+    let error = fields.iter().rfind(|field| field.0 == "error").map(|field| field.1.get());
+    if let Some(error) = error {
+        if let Ok(Value::String(message)) = runstep_api::parse_value(error.as_bytes()) {
+            return ApiError { message: Some(message), ..ApiError::default() };
         }
-        Some(error) if error.is_object() => error,
-        _ => &response,
-    };
+        if let Ok(inner) = runstep_api::raw_properties(error.as_bytes()) {
+            fields = inner;
+        }
+    }
     ApiError {
-        message: text(error.get("message")),
-        kind: text(error.get("type")),
-        param: text(error.get("param")),
-        code: text(error.get("code")),
+        message: text(&fields, "message"),
+        kind: text(&fields, "type"),
+        param: text(&fields, "param"),
+        code: text(&fields, "code"),
     }
 }
 
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
+/// Returns a field that is a text or a number. The last of several with one name counts.
+fn text(fields: &[(String, &RawValue)], name: &str) -> Option<String> {
+    let json = fields.iter().rfind(|field| field.0 == name)?.1.get();
+    match runstep_api::parse_value(json.as_bytes()).ok()? {
+        Value::String(text) if !text.is_empty() => Some(text),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }

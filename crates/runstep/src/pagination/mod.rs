@@ -32,7 +32,8 @@ pub struct Page<T> {
     /// The entries that decode, in the order of the server.
     pub data: Vec<T>,
     /// The entries that do not decode, in the order of the server. Empty, unless the server sent an
-    /// object without what identifies it, such as its id.
+    /// object without what identifies it, such as its id. A page with more than 1000 such entries is an
+    /// error of kind [`Decode`](ErrorKind::Decode).
     pub invalid: Vec<InvalidEntry>,
     /// The id of the first entry, if the server sent it.
     pub first_id: Option<String>,
@@ -84,6 +85,10 @@ impl<T> Page<T> {
     }
 }
 
+/// Maximum number of entries of a page that do not decode. Each takes about 200 bytes more than its JSON,
+/// and a response can contain millions.
+const MAX_INVALID: usize = 1000;
+
 /// Returns why an entry does not decode, if it does not.
 type CheckEntry = fn(&[u8]) -> Option<serde_json::Error>;
 
@@ -119,6 +124,10 @@ pub(crate) fn invalid_entries(
     for (index, entry) in entries.into_iter().enumerate() {
         let text = entry.get();
         if let Some(error) = check(text.as_bytes()) {
+            if invalid.len() >= MAX_INVALID {
+                let error = too_many_invalid(&invalid).with_body(body);
+                return Err(error.with_head(Some(*status), headers));
+            }
             let json = runstep_api::parse_value(text.as_bytes());
             let json = json.unwrap_or_else(|_| Value::from(text));
             let (text, reason) = (text.to_owned(), error.to_string());
@@ -126,6 +135,15 @@ pub(crate) fn invalid_entries(
         }
     }
     Ok((invalid, last_id))
+}
+
+#[cold]
+fn too_many_invalid(invalid: &[InvalidEntry]) -> Error {
+    let mut message = format!("more than {MAX_INVALID} entries of the page cannot be decoded");
+    if let Some(first) = invalid.first() {
+        message.push_str(&format!("; {first}"));
+    }
+    Error::new(ErrorKind::Decode, message)
 }
 
 /// Returns why an entry is not a `T`, if it is not.

@@ -26,7 +26,7 @@ pub(crate) fn has_settled(run: &Run) -> bool {
     run.is_terminal() || run.status == RunStatus::RequiresAction
 }
 
-/// A change of the run, which is the last state of the loop.
+/// A change of the run. The run itself is [`PollLoop::last_run`].
 pub(super) struct Change<T> {
     pub(super) new_steps: T,
     pub(super) tolerated_errors: Vec<Error>,

@@ -85,7 +85,7 @@ pub(crate) async fn error_response(mut response: reqwest::Response, deadline: In
     // A partial body is still useful.
     let end = timeout_at(deadline, reading).await.unwrap_or(BodyEnd::TimedOut);
     let (status, headers) = (response.status(), response.headers());
-    if status.is_redirection() {
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         return Error::new(
             ErrorKind::Api,
             "the server redirects the request, but the client follows redirects only with status 307 \

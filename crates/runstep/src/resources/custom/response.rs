@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sync_wrapper::SyncWrapper;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, without_mark};
 use crate::transport::{BoxStream, Response, boxed_stream};
 
 /// The body of a response as it arrives; see [`Request::stream_response`](crate::Request::stream_response).
@@ -44,7 +44,7 @@ pub(super) fn decode_value(response: &Response<Bytes>) -> Result<Value> {
 }
 
 fn body(response: &Response<Bytes>) -> &[u8] {
-    match response.body() {
+    match without_mark(response.body()) {
         b"" => b"null",
         body => body,
     }

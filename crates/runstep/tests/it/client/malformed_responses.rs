@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::harness::{RecordingServer, examples, http_response};
+use crate::harness::{RecordingServer, examples, hanging_body, http_response, retrieve_error};
 
 /// A deterministic random number generator.
 struct Random(u64);
@@ -255,4 +255,32 @@ async fn client_does_not_panic_on_malformed_responses() {
         }
     }
     assert!(successes > 10, "{successes}");
+}
+
+/// Nothing of the body arrives.
+#[tokio::test]
+async fn too_long_body_is_not_read_if_its_length_is_known() {
+    let length = ((64 << 20) + 1).to_string();
+    let server = RecordingServer::start(move |_| {
+        http_response(200, &[("content-length", &length)], hanging_body())
+    })
+    .await;
+    let error = retrieve_error(&server).await;
+    assert!(error.is_decode(), "{error:?}");
+    assert_eq!(error.message(), "the response is longer than 67108864 bytes");
+}
+
+/// `serde_json::Value` cannot hold the other properties.
+#[tokio::test]
+async fn api_error_beside_odd_values_is_read() {
+    for odd in ["1e400", "\"\\ud800\"", "[1e400]"] {
+        for body in [
+            format!(r#"{{"error": {{"message": "busy", "code": 7, "odd": {odd}}}}}"#),
+            format!(r#"{{"odd": {odd}, "message": "busy", "code": 7}}"#),
+        ] {
+            let server = RecordingServer::with_response(400, &[], body).await;
+            let error = retrieve_error(&server).await;
+            assert_eq!((error.message(), error.code()), ("busy", Some("7")), "{odd}");
+        }
+    }
 }

@@ -55,6 +55,27 @@ async fn response_is_returned_as_bytes_type_or_json() {
     assert_eq!(error.body(), Some("{\"id\": \"file_1\"}"));
 }
 
+/// Some servers send a byte order mark.
+#[tokio::test]
+async fn byte_order_mark_is_ignored_in_json() {
+    for (body, expected) in [("\u{feff}{\"id\": 1}", json!({"id": 1})), ("\u{feff}", Value::Null)] {
+        let server = RecordingServer::with_response(200, &[], body).await;
+        let get = || server.client().request(Method::GET, "/files/file_1");
+        assert_eq!(get().await.unwrap(), expected);
+        assert_eq!(get().json_response::<Value>().await.unwrap(), expected);
+        assert_eq!(get().send().await.unwrap().into_inner(), body);
+    }
+}
+
+#[tokio::test]
+async fn response_that_is_not_modified_is_not_called_a_redirect() {
+    let server = RecordingServer::with_response(304, &[], "").await;
+    let get = server.client().request(Method::GET, "/files/file_1").header("if-none-match", "1");
+    let error = get.await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Api, Some(304)));
+    assert!(!error.message().contains("redirect"), "{error}");
+}
+
 #[tokio::test]
 async fn response_without_body_is_null() {
     let server = RecordingServer::with_response(204, &[], "").await;

@@ -315,3 +315,25 @@ async fn every_list_spans_its_pages() {
     let steps = runs.steps(&run.id).list().limit(1).items().collect_all().await.unwrap();
     assert_eq!(steps.len(), 1);
 }
+
+/// Memory is bounded, whatever the server sends.
+#[tokio::test]
+async fn page_with_too_many_invalid_entries_is_an_error() {
+    let list = |count: usize| json!({"object": "list", "data": vec![0; count], "has_more": true});
+    let server = RecordingServer::start(move |number| {
+        let head = &[("x-request-id", "req_1")];
+        http_response(200, head, list([1000, 1001][number.min(1)]).to_string())
+    })
+    .await;
+    let runs = server.client().runs("t");
+    assert_eq!(runs.list().await.unwrap().invalid.len(), 1000);
+    let error = runs.list().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Decode, Some(200)));
+    assert_eq!(error.request_id(), Some("req_1"));
+    assert!(error.body().is_some_and(|body| body.starts_with("{\"object\"")), "{error:?}");
+    let message = error.message();
+    assert!(message.starts_with("more than 1000 entries of the page cannot be decoded; entry 0 "));
+    let mut items = server.client().runs("t").list().items();
+    assert!(items.try_next().await.unwrap_err().is_decode());
+    assert!(items.try_next().await.unwrap().is_none());
+}

@@ -18,7 +18,10 @@ fn client_with_long_delays(server: &ScriptedServer) -> Client {
 async fn retry_after_overrides_backoff() {
     for (name, value) in [
         ("retry-after", "0".to_owned()),
+        ("retry-after", "00".to_owned()),
         ("retry-after", "0.005".to_owned()),
+        ("retry-after", "00.005".to_owned()),
+        ("retry-after-ms", "005".to_owned()),
         ("retry-after-ms", "5".to_owned()),
         ("retry-after-ms", "2.5".to_owned()),
         ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT".to_owned()),

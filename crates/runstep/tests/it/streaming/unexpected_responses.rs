@@ -1,6 +1,7 @@
 //! Responses to streaming requests that are not streams of events, and events in dialects of the API.
 
 use runstep::{Error, ErrorKind, RunEvent, StreamEnd};
+use serde_json::json;
 
 use super::fixtures::{first_half, run, second_half};
 use crate::harness::{EVENT_STREAM, RecordingServer, http_response, sse_event};
@@ -108,5 +109,25 @@ async fn terminal_event_that_is_sent_again_is_a_duplicate() {
         let (events, error) = read(&server(200, EVENT_STREAM, body).await).await;
         assert!(error.is_none(), "{error:?}");
         assert_eq!(events.len(), 2, "{events:?}");
+    }
+}
+
+/// Some servers send properties in random order.
+#[tokio::test]
+async fn terminal_event_with_reordered_properties_is_a_duplicate() {
+    let end = |additional: [(&str, u32); 2]| {
+        let mut run = run("completed");
+        for (name, value) in additional {
+            run[name] = json!({"value": value});
+        }
+        sse_event("thread.run.completed", &run)
+    };
+    for (repeated, expected) in [([("b", 2), ("a", 1)], 2), ([("b", 1), ("a", 2)], 3)] {
+        let body = sse_event("thread.run.created", &run("queued"))
+            + &end([("a", 1), ("b", 2)])
+            + &end(repeated);
+        let (events, error) = read(&server(200, EVENT_STREAM, body).await).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(events.len(), expected, "{events:?}");
     }
 }
