@@ -1,13 +1,11 @@
 //! Reads JSON without a type: as a value, or as the texts of its parts. The code is compiled once, in this
 //! crate.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::decode_any;
+use crate::json::Properties;
 
 /// Parses JSON as a value; the same as [`decode_any`](crate::decode_any).
 ///
@@ -27,37 +25,12 @@ pub fn raw_items(json: &[u8]) -> Result<Vec<&RawValue>, serde_json::Error> {
     serde_json::from_slice(json)
 }
 
-/// Returns the names and the texts of the properties of an object, in order. A name can be repeated.
+/// Returns the names and the texts of the properties of an object, in order. A name can be repeated. A lone
+/// surrogate in a name is replaced.
 ///
 /// # Errors
 ///
 /// Returns an error if the text is not a JSON object.
 pub fn raw_properties(json: &[u8]) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
     serde_json::from_slice(json).map(|Properties(properties)| properties)
-}
-
-struct Properties<'de>(Vec<(String, &'de RawValue)>);
-
-impl<'de> Deserialize<'de> for Properties<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Properties<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut properties = Vec::new();
-                while let Some(property) = map.next_entry()? {
-                    properties.push(property);
-                }
-                Ok(Properties(properties))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
 }

@@ -169,6 +169,6 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, unread: A) -> Result<(), A::Error> {
-        decode_properties(self.object, self.discriminator, unread, self.depth, self.tolerance)
+        decode_properties(self.object, self.depth, self.discriminator, unread, self.tolerance)
     }
 }

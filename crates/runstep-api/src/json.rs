@@ -115,7 +115,7 @@ impl<'a> Json<'a> {
 
     /// Returns the entries of an object.
     pub(crate) fn entries(&self) -> Option<Vec<(String, Json<'a>)>> {
-        let Entries(entries) = serde_json::from_str(self.text()).ok()?;
+        let Properties(entries) = serde_json::from_str(self.text()).ok()?;
         Some(entries.into_iter().map(|(name, value)| (name, self.child(value))).collect())
     }
 }
@@ -160,26 +160,26 @@ impl<'de> Deserialize<'de> for LossyString {
     }
 }
 
-/// The entries of an object, in order.
-struct Entries<'de>(Vec<(String, &'de RawValue)>);
+/// The names and the texts of the properties of an object, in order.
+pub(crate) struct Properties<'de>(pub(crate) Vec<(String, &'de RawValue)>);
 
-impl<'de> Deserialize<'de> for Entries<'de> {
+impl<'de> Deserialize<'de> for Properties<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
 
         impl<'de> Visitor<'de> for Object {
-            type Value = Entries<'de>;
+            type Value = Properties<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
+                let mut properties = Vec::new();
                 while let Some((LossyString(name), value)) = map.next_entry()? {
-                    entries.push((name, value));
+                    properties.push((name, value));
                 }
-                Ok(Entries(entries))
+                Ok(Properties(properties))
             }
         }
 

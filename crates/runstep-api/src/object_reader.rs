@@ -42,8 +42,8 @@ impl<T: Object> ObjectSlot for T {
     }
 }
 
-/// Reads an object that is as the specification says. `depth` is that of its properties. `before` has the discriminator, and the
-/// properties that were read before it.
+/// Reads an object that is as the specification says. `depth` is that of its properties. `before` has the
+/// discriminator, and the properties that were read before it.
 pub(crate) fn read_object<'de, A: MapAccess<'de>>(
     object: &mut dyn ObjectSlot,
     depth: u8,
@@ -55,12 +55,12 @@ pub(crate) fn read_object<'de, A: MapAccess<'de>>(
     PropertyReader::new(description, depth, discriminator, before, unread, None).read(object)
 }
 
-/// Decodes an object that differs from the specification.
+/// Decodes an object that differs from the specification. `depth` is that of its properties.
 pub(crate) fn decode_properties<'de, A: MapAccess<'de>>(
     object: &mut dyn ObjectSlot,
+    depth: u8,
     discriminator: Option<&'static str>,
     unread: A,
-    depth: u8,
     tolerance: Tolerance<'_>,
 ) -> Result<(), A::Error> {
     let description = object.description();

@@ -277,6 +277,7 @@ async fn api_error_beside_odd_values_is_read() {
         for body in [
             format!(r#"{{"error": {{"message": "busy", "code": 7, "odd": {odd}}}}}"#),
             format!(r#"{{"odd": {odd}, "message": "busy", "code": 7}}"#),
+            format!(r#"{{"\ud800": {odd}, "message": "busy", "code": 7}}"#),
         ] {
             let server = RecordingServer::with_response(400, &[], body).await;
             let error = retrieve_error(&server).await;

@@ -71,8 +71,9 @@ async fn entry_that_a_value_cannot_hold_does_not_lose_its_page() {
         (run(odd), r#"{"x":1}"#.to_owned()),
     ];
     for (valid, invalid) in cases {
-        for mark in ["", "\u{feff}"] {
-            let body = format!(r#"{mark}{{"data":[{valid},{invalid},{valid}],"has_more":false}}"#);
+        for (mark, other) in [("", ""), ("\u{feff}", ""), ("", r#""\ud83d":1,"#)] {
+            let body =
+                format!(r#"{mark}{{{other}"data":[{valid},{invalid},{valid}],"has_more":false}}"#);
             let headers = &[("content-type", "application/json")];
             let server = RecordingServer::with_response(200, headers, body.clone()).await;
             let runs = server.client().runs("thread_1");
