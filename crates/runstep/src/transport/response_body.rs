@@ -18,7 +18,7 @@ pub(crate) struct ResponseHead {
 
 /// Why an attempt has no successful response.
 pub(crate) enum Failure {
-    /// The response has another status.
+    /// The status of the response is not a success.
     Rejected(reqwest::Response),
     /// The request was not sent, or the response was not received.
     Failed(Error),
